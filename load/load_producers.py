@@ -1,0 +1,14 @@
+"""Producers in the target: the table, its keys and indexes.
+
+The index names do not describe what is in them; they are what the Sale Module's API asks for.
+"""
+
+from utils.tables import Index, TableSpec
+
+TABLE = TableSpec(
+    entity="producers",
+    indexes=(
+        Index("GSI1-QueryByCode", "GSI1PK", "GSI1SK"),
+        Index("GSI2-QueryByStatus", "GSI2PK", "GSI2SK"),
+    ),
+)

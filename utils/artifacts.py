@@ -1,0 +1,202 @@
+"""Artifacts: the newline-delimited JSON files through which the phases meet.
+
+A file under its final name is complete. It is written as NAME.partial, hashed on the way, synced
+and renamed; its counts and SHA-256 go into the manifest, and every reader checks them first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from utils.error_handler import ArtifactError
+from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+
+CHUNK_BYTES = 1 << 20
+_RECORD_MARK = b'"SK":{"S":"METADATA"}'
+_RECORD_MARK_WITHIN = 2_400  # PK (at most 2,048 bytes) and SK open every item
+
+
+@dataclass(frozen=True)
+class ArtifactEntry:
+    """What the manifest knows of a complete file.
+
+    `records` are source rows with what belongs to them, `items` what they become in DynamoDB
+    (a sale with three lines is one record and four items).
+    """
+
+    records: int
+    items: int
+    bytes: int
+    sha256: str
+    written_at: str
+
+
+@dataclass(frozen=True)
+class PartialState:
+    """How far a .partial file is known to be on disk: the part of a checkpoint that a writer
+    needs to go on."""
+
+    records: int
+    items: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Whole records read from an artifact: its lines, and the byte offset after the last."""
+
+    lines: list[bytes]
+    end: int
+
+
+def utc_now() -> str:
+    """The clock of every report and manifest entry, as YYYY-MM-DDTHH:MM:SSZ."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class ArtifactWriter:
+    """Writes one artifact. Used as a context manager: leaving it by an exception keeps the
+    .partial file for a resume, `commit()` publishes it."""
+
+    def __init__(self, path: Path, resume: PartialState | None = None) -> None:
+        self._path = path
+        self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        self._sha = hashlib.sha256()
+        self.records = resume.records if resume else 0
+        self.items = resume.items if resume else 0
+        self._bytes = resume.bytes if resume else 0
+        if resume is None:
+            self._handle = open_private(self._partial, "wb")
+        else:
+            self._handle = self._reopen(resume)
+
+    def _reopen(self, resume: PartialState) -> IO[bytes]:
+        handle = open_private(self._partial, "r+b")
+        left = resume.bytes
+        while left:
+            block = handle.read(min(left, CHUNK_BYTES))
+            if not block:
+                handle.close()
+                raise ArtifactError(
+                    f"{self._partial} is shorter than its checkpoint says",
+                    remedy="start this migration anew with --full --restart",
+                )
+            self._sha.update(block)
+            left -= len(block)
+        handle.seek(resume.bytes)
+        handle.truncate(resume.bytes)
+        return handle
+
+    def __enter__(self) -> ArtifactWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._handle.closed:
+            with storage_errors(self._partial):
+                self._handle.close()
+
+    def write(self, data: bytes, *, records: int, items: int) -> None:
+        """Append whole lines: `data` holds `records` records that are `items` items."""
+        with storage_errors(self._partial):
+            self._handle.write(data)
+        self._sha.update(data)
+        self._bytes += len(data)
+        self.records += records
+        self.items += items
+
+    def sync(self) -> PartialState:
+        """Make everything written so far durable; returns what a checkpoint records."""
+        with storage_errors(self._partial):
+            self._handle.flush()
+            os.fsync(self._handle.fileno())
+        return PartialState(self.records, self.items, self._bytes)
+
+    def commit(self) -> ArtifactEntry:
+        """Publish the file under its final name; returns its manifest entry."""
+        self.sync()
+        with storage_errors(self._path):
+            self._handle.close()
+            publish(self._partial, self._path)
+        return ArtifactEntry(
+            self.records, self.items, self._bytes, self._sha.hexdigest(), utc_now()
+        )
+
+
+def check_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) -> ArtifactEntry:
+    """Return `entry` if the file at `path` is exactly what it describes, else raise.
+
+    `phase` is the phase that writes the file: the remedy says to run it again.
+    """
+    again = f"run it again: python migrate.py --phase {phase} --entity {path.stem}"
+    if entry is None or not path.exists():
+        raise ArtifactError(
+            f"{path} is not there (or not in the manifest): phase {phase} is not complete",
+            remedy=again,
+        )
+    size = path.stat().st_size
+    if size != entry.bytes:
+        raise ArtifactError(
+            f"{path} has {size:,} bytes, the manifest says {entry.bytes:,}: it was cut or edited "
+            "after it was written",
+            remedy=again,
+        )
+    if sha256_of(path) != entry.sha256:
+        raise ArtifactError(
+            f"{path} is not the file that phase {phase} wrote: its SHA-256 differs from the "
+            "manifest's",
+            remedy=again,
+        )
+    return entry
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal, read in constant memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(CHUNK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def starts_record(line: bytes) -> bool:
+    """Whether a transformed line opens a record (a METADATA item, not a sale's line)."""
+    return _RECORD_MARK in line[:_RECORD_MARK_WITHIN]
+
+
+def read_rows(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Chunks of about `target` bytes of a file where every line is a record of its own."""
+    with path.open("rb") as handle:
+        handle.seek(start)
+        end = start
+        while lines := handle.readlines(target):
+            end += sum(map(len, lines))
+            yield Chunk(lines, end)
+
+
+def read_records(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Chunks of a transformed file that never split a record (a sale and its lines)."""
+    pending: list[bytes] = []
+    end = start
+    for chunk in read_rows(path, start=start, target=target):
+        lines = pending + chunk.lines
+        cut = len(lines) - 1
+        while cut > 0 and not starts_record(lines[cut]):
+            cut -= 1
+        pending, lines = lines[cut:], lines[:cut]
+        if lines:
+            end += sum(map(len, lines))
+            yield Chunk(lines, end)
+    if pending:
+        yield Chunk(pending, end + sum(map(len, pending)))

@@ -1,0 +1,120 @@
+"""The one place where a connection to AWS is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from utils.config import TargetConfig
+from utils.error_handler import TargetError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 30
+_CREDENTIALS_REMEDY = (
+    "give AWS credentials (environment, `aws configure`, target.profile or the machine's role) "
+    "or set target.useLocalStack"
+)
+_CREDENTIAL_CODES = {
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "MissingAuthenticationTokenException",
+}
+
+
+def open_session(target: TargetConfig) -> boto3.Session:
+    """A session with the credentials that `target` asks for; LocalStack takes any."""
+    with target_errors(target):
+        if target.use_local_stack:
+            return boto3.Session("localstack", "localstack", region_name=target.region)
+        return boto3.Session(profile_name=target.profile, region_name=target.region)
+
+
+def open_dynamodb(target: TargetConfig) -> DynamoDBClient:
+    """A DynamoDB client for the calls that are not hot (tables, single items, queries)."""
+    with target_errors(target):
+        return open_session(target).client(
+            "dynamodb",
+            endpoint_url=target.endpoint_url,
+            config=BotoConfig(
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                retries={"mode": "standard", "total_max_attempts": 4},
+            ),
+        )
+
+
+@contextmanager
+def target_errors(target: TargetConfig) -> Iterator[None]:
+    """Turn what boto raises into a TargetError with a remedy."""
+    try:
+        yield
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise TargetError("no AWS credentials were found", remedy=_CREDENTIALS_REMEDY) from error
+    except ProfileNotFound as error:
+        raise TargetError(
+            f"the AWS profile {target.profile} does not exist",
+            remedy="correct target.profile or create it with `aws configure --profile …`",
+        ) from error
+    except ClientError as error:
+        problem = error.response.get("Error", {})
+        raise refused(problem.get("Code", ""), problem.get("Message", ""), target) from error
+    except EndpointConnectionError as error:
+        raise unreachable(target) from error
+    except BotoCoreError as error:
+        raise TargetError(
+            f"the target cannot be used: {type(error).__name__}: {error}",
+            remedy="check target.region, target.endpoint and the network",
+        ) from error
+
+
+def refused(code: str, message: str, target: TargetConfig) -> TargetError:
+    """The error for a request that the service answered with error `code`."""
+    where = target.endpoint_url or f"DynamoDB in {target.region}"
+    if code in _CREDENTIAL_CODES:
+        return TargetError(
+            f"{where} does not accept the AWS credentials ({code})", remedy=_CREDENTIALS_REMEDY
+        )
+    if code == "AccessDeniedException":
+        return TargetError(
+            f"{where} denies access: {message}",
+            remedy="grant this action to the credentials, then run again with --resume",
+        )
+    if code == "ResourceNotFoundException":
+        return TargetError(
+            f"a table is missing at {where}: {message}",
+            remedy="create it, correct the table names of `target`, or set target.createTables",
+        )
+    return TargetError(
+        f"{where} refused a request: {code}: {message}",
+        remedy="see the message; after mending the cause, run again with --resume",
+    )
+
+
+def unreachable(target: TargetConfig) -> TargetError:
+    """The error for a target that does not answer at all."""
+    where = target.endpoint_url or f"DynamoDB in {target.region}"
+    hint = (
+        "start LocalStack, or correct target.endpoint"
+        if target.endpoint_url
+        else ("check the network and target.region")
+    )
+    return TargetError(f"{where} cannot be reached", remedy=hint)

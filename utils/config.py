@@ -1,0 +1,329 @@
+"""Configuration: what an operator can set, with its default, its limits and its meaning.
+
+This file is the one declaration: the typed object, the JSON Schema that checks a file, the
+example and the README's table all come from the dataclasses below. Reading a file is the work of
+utils/config_file.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, get_type_hints
+
+PARTY_ENTITIES = ("buyers", "producers")
+ENTITY_NAMES = (*PARTY_ENTITIES, "sales")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+LOCALSTACK_ENDPOINT = "http://localhost:4566"
+
+
+class Secret(str):
+    """A text that never shows itself: its repr, also inside other objects' repr, is ***."""
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def setting(default: Any, doc: str, **schema: Any) -> Any:
+    """Declare one setting: its default, its meaning, and the JSON Schema of its value."""
+    return field(default=default, metadata={"doc": doc, "schema": schema})
+
+
+def words(doc: str, **schema: Any) -> Any:
+    """Declare a setting that maps words to words; the default is none."""
+    return field(default_factory=dict, metadata={"doc": doc, "schema": schema})
+
+
+def section(kind: type) -> Any:
+    """Declare a section of settings, all of them at their defaults."""
+    return field(default_factory=kind)
+
+
+def _optional_text(**schema: Any) -> dict[str, Any]:
+    return {"type": ["string", "null"], **schema}
+
+
+_TEXT = {"type": "string", "minLength": 1}
+_FLAG = {"type": "boolean"}
+_TABLE = {"type": "string", "pattern": r"^[A-Za-z0-9_.-]{3,255}$"}
+_WORDS = {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}
+_TIMESTAMP = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """Where S9 is."""
+
+    type: str = setting("postgresql", "kind of database", enum=["postgresql"])
+    layout: str = setting("s9", "table layout of this S9 installation", enum=["s9"])
+    host: str = setting("localhost", "host name, or the directory of a Unix socket", **_TEXT)
+    port: int = setting(5432, "TCP port", type="integer", minimum=1, maximum=65535)
+    database: str = setting("s9", "database name", **_TEXT)
+    username: str = setting("s9_reader", "account; one that can only read is best", **_TEXT)
+    password: Secret = setting(Secret(""), "its password: write `${S9_PASSWORD}`", type="string")
+    ssl: bool | str = setting(
+        True,
+        "`true` verifies certificate and host name, `false` is for a private network; "
+        "or a libpq sslmode: " + ", ".join(SSL_MODES),
+        anyOf=[{"type": "boolean"}, {"enum": list(SSL_MODES)}],
+    )
+    ssl_root_cert: str | None = setting(
+        None,
+        "file with the certificate authority's certificate; default: the system's",
+        **_optional_text(minLength=1),
+    )
+    schema: str = setting("public", "schema of S9's tables", **_TEXT)
+    connection_timeout: int = setting(
+        10, "seconds to wait for a connection", type="integer", minimum=1, maximum=600
+    )
+    timezone: str = setting(
+        "Europe/Rome", "time zone of S9's timestamps (IANA name)", **_TEXT, format="timezone"
+    )
+
+
+@dataclass(frozen=True)
+class TargetConfig:
+    """Where the Sale Module's tables are."""
+
+    region: str = setting("eu-west-1", "AWS region", type="string", pattern=r"^[a-z0-9-]{4,30}$")
+    profile: str | None = setting(
+        None,
+        "profile of the AWS credentials files; default: the usual chain",
+        **_optional_text(minLength=1),
+    )
+    sales_table: str = setting("SalesTable-dev", "table of sales and their lines", **_TABLE)
+    buyers_table: str = setting("BuyersTable-dev", "table of buyers", **_TABLE)
+    producers_table: str = setting("ProducersTable-dev", "table of producers", **_TABLE)
+    endpoint: str | None = setting(
+        None,
+        "URL of a DynamoDB-compatible service instead of AWS",
+        **_optional_text(pattern=r"^https?://[^/\s]+/?$"),
+    )
+    use_local_stack: bool = setting(
+        False,
+        f"LocalStack at `{LOCALSTACK_ENDPOINT}` (or at `endpoint`), no AWS credentials",
+        **_FLAG,
+    )
+    create_tables: bool | None = setting(
+        None,
+        "create missing tables with their indexes; default: only with `useLocalStack`",
+        type=["boolean", "null"],
+    )
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """The URL to talk to, None for AWS itself."""
+        if self.endpoint:
+            return self.endpoint
+        return LOCALSTACK_ENDPOINT if self.use_local_stack else None
+
+    @property
+    def creates_tables(self) -> bool:
+        return self.use_local_stack if self.create_tables is None else self.create_tables
+
+    def table(self, entity: str) -> str:
+        """The table of an entity's items."""
+        names = {
+            "buyers": self.buyers_table,
+            "producers": self.producers_table,
+            "sales": self.sales_table,
+        }
+        return names[entity]
+
+
+@dataclass(frozen=True)
+class MigrationConfig:
+    """How the migration runs."""
+
+    batch_size: int = setting(
+        25, "items in one BatchWriteItem", type="integer", minimum=1, maximum=25
+    )
+    max_retries: int = setting(
+        10, "retries of one request before the run stops", type="integer", minimum=0, maximum=1000
+    )
+    retry_delay: int = setting(
+        100,
+        "milliseconds before the first retry (an upper bound: jitter shortens it)",
+        type="integer",
+        minimum=1,
+        maximum=60000,
+    )
+    exponential_backoff: bool = setting(
+        True, "double the delay with every retry, up to 20 seconds", **_FLAG
+    )
+    continue_on_error: bool = setting(
+        False, "put refused records into quarantine and go on, instead of stopping", **_FLAG
+    )
+    validate_after_load: bool = setting(True, "run the verify phase after the load", **_FLAG)
+    batch_delay: int = setting(
+        0,
+        "milliseconds of rest after each batch of a sender",
+        type="integer",
+        minimum=0,
+        maximum=60000,
+    )
+    dry_run: bool = setting(False, "as `--dry-run`: nothing is written to the target", **_FLAG)
+    workers: int = setting(4, "batches in flight at once", type="integer", minimum=1, maximum=64)
+    max_write_units: int | None = setting(
+        None,
+        "write units a second that the load may consume; default: no limit of its own",
+        type=["integer", "null"],
+        minimum=1,
+    )
+
+
+@dataclass(frozen=True)
+class EntityExtraction:
+    """Which records of an entity are extracted."""
+
+    query: str | None = setting(
+        None, "a SELECT in the place of the built-in one", **_optional_text(minLength=1)
+    )
+    where: str | None = setting(
+        None, "a condition on top of the query, in SQL", **_optional_text(minLength=1)
+    )
+    limit: int | None = setting(
+        None, "at most so many records, for rehearsals", type=["integer", "null"], minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class ExtractionConfig:
+    """What is read from S9."""
+
+    buyers: EntityExtraction = section(EntityExtraction)
+    producers: EntityExtraction = section(EntityExtraction)
+    sales: EntityExtraction = section(EntityExtraction)
+    disabled_parties: str = setting(
+        "exclude",
+        "`exclude` disabled parties, take those `referenced` by an enabled sale, or `all`",
+        enum=["exclude", "referenced", "all"],
+    )
+
+    def of(self, entity: str) -> EntityExtraction:
+        """The settings of one entity."""
+        chosen = {"buyers": self.buyers, "producers": self.producers, "sales": self.sales}
+        return chosen[entity]
+
+
+@dataclass(frozen=True)
+class TransformationConfig:
+    """How rows become items."""
+
+    generate_ids: bool = setting(
+        True, "UUIDs derived from S9's keys; `false`: `BUYER12`, `SALE7`, …", **_FLAG
+    )
+    preserve_timestamps: bool = setting(
+        True, "keep S9's creation and change times; `false`: the migration's own", **_FLAG
+    )
+    default_currency: str = setting(
+        "EUR", "currency of a sale without one", type="string", pattern="^[A-Z]{3}$"
+    )
+    default_language: str = setting(
+        "it", "language of a party without one", enum=["it", "en", "de", "fr"]
+    )
+    migration_user: str = setting(
+        "migration@system", "createdBy and updatedBy of records without a known user", **_TEXT
+    )
+    migration_timestamp: str | None = setting(
+        None,
+        "time of records without their own, `YYYY-MM-DDTHH:mm:ss.sssZ`; default: the first "
+        "extract's",
+        **_optional_text(pattern=_TIMESTAMP),
+    )
+    user_mapping: Mapping[str, str] = words("S9 user → user of the Sale Module", **_WORDS)
+    status_mapping: Mapping[str, str] = words(
+        "further words of S9 for a sale's status → draft, confirmed, invoiced, paid, cancelled",
+        type="object",
+        additionalProperties={"enum": ["draft", "confirmed", "invoiced", "paid", "cancelled"]},
+    )
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """What the gate before the load looks at."""
+
+    strict_mode: bool = setting(False, "warnings count as errors", **_FLAG)
+    validate_references: bool = setting(True, "every sale's parties must be migrated", **_FLAG)
+    check_duplicates: bool = setting(True, "keys, codes, sale numbers within a year", **_FLAG)
+    business_rules: bool = setting(
+        True, "VAT and tax codes, e-mails, IBANs, amounts that add up, …", **_FLAG
+    )
+
+
+@dataclass(frozen=True)
+class LoggingConfig:
+    """What is told, and where."""
+
+    level: str = setting(
+        "INFO", "least severe message that is told", enum=["DEBUG", "INFO", "WARNING", "ERROR"]
+    )
+    console: bool = setting(True, "tell it on the screen", **_FLAG)
+    file: bool = setting(True, "write migration.log and migration_errors.log", **_FLAG)
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """How a run remembers how far it is."""
+
+    enabled: bool = setting(True, "save progress inside an entity", **_FLAG)
+    interval: int = setting(
+        100, "records between two checkpoints, at the least", type="integer", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where artifacts and reports go."""
+
+    directory: str = setting("data", "directory of artifacts, checkpoints and reports", **_TEXT)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything an operator has decided, checked whole."""
+
+    source: SourceConfig = section(SourceConfig)
+    target: TargetConfig = section(TargetConfig)
+    migration: MigrationConfig = section(MigrationConfig)
+    extraction: ExtractionConfig = section(ExtractionConfig)
+    transformation: TransformationConfig = section(TransformationConfig)
+    validation: ValidationConfig = section(ValidationConfig)
+    logging: LoggingConfig = section(LoggingConfig)
+    checkpoint: CheckpointConfig = section(CheckpointConfig)
+    data: DataConfig = section(DataConfig)
+
+
+def json_name(python_name: str) -> str:
+    """The name of a setting in the file: camelCase of the attribute's snake_case."""
+    head, *rest = python_name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def section_type(owner: type, name: str) -> type | None:
+    """The dataclass of a section, None when `name` is a plain setting of `owner`."""
+    hint = get_type_hints(owner)[name]
+    return hint if isinstance(hint, type) and is_dataclass(hint) else None
+
+
+def json_schema(kind: type = Config) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a configuration file."""
+    properties: dict[str, Any] = {}
+    for declared in fields(kind):
+        inner = section_type(kind, declared.name)
+        properties[json_name(declared.name)] = (
+            json_schema(inner)
+            if inner
+            else {"description": declared.metadata["doc"], **declared.metadata["schema"]}
+        )
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def defaults(kind: type = Config) -> dict[str, Any]:
+    """Every setting with its default, in the shape of a configuration file."""
+    result: dict[str, Any] = {}
+    for declared in fields(kind):
+        inner = section_type(kind, declared.name)
+        plain = {} if declared.default_factory is dict else declared.default
+        result[json_name(declared.name)] = defaults(inner) if inner else plain
+    return result

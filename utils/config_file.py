@@ -1,0 +1,239 @@
+"""Reading a configuration file: JSON, ${VAR} and ${VAR:-default}, all mistakes at once.
+
+Nothing is connected to before the whole file is right. A mistake names its path in the file and
+what would be right; the value of an environment variable is never printed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import available_timezones
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from utils.config import Config, Secret, json_name, json_schema, section_type
+from utils.error_handler import ConfigurationError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_SECRETS = {"source.password"}
+_FORMATS = FormatChecker(formats=())
+
+
+@_FORMATS.checks("timezone")
+def _is_timezone(value: object) -> bool:
+    return not isinstance(value, str) or value in available_timezones()
+
+
+def load_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read, complete and check a configuration file.
+
+    Raises ConfigurationError that lists every mistake, each with its path in the file.
+    """
+    document = _parse(path)
+    reader = _Reader(environ)
+    resolved = reader.resolve(document, "")
+    mistakes = reader.missing + [
+        reader.explain(error) for error in _errors(resolved) if reader.concerns(error)
+    ]
+    if mistakes:
+        listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
+        count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise ConfigurationError(
+            f"{path} has {count}:{listed}",
+            remedy="correct the file (config.json.example shows every setting) and run again",
+        )
+    config: Config = _build(Config, resolved)
+    return config
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"there is no configuration file {path}",
+            remedy="copy config.json.example to config.json and fill it in, or name a file with "
+            "--config; `python migrate.py demo` needs none",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error}", remedy="make it a readable UTF-8 text file"
+        ) from error
+    try:
+        document = json.loads(text, object_pairs_hook=_refuse_twins)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} is not valid JSON: {error}",
+            remedy="correct it at that place (no comments, no trailing commas, straight quotes)",
+        ) from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(
+            f"{path} must hold one JSON object", remedy="start from config.json.example"
+        )
+    return document
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A key given twice would silently lose its first value."""
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the key "{twin}" stands twice in one object')
+    return result
+
+
+def _errors(document: dict[str, Any]) -> list[ValidationError]:
+    validator = Draft202012Validator(json_schema(), format_checker=_FORMATS)
+    return sorted(validator.iter_errors(document), key=lambda error: list(map(str, error.path)))
+
+
+class _Reader:
+    """Resolves variables, and remembers which values came from the environment."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._origins: dict[str, str] = {}
+        self.missing: list[str] = []
+        self._missing_paths: set[str] = set()
+
+    def resolve(self, value: Any, path: str) -> Any:
+        """The value with its variables replaced; what is missing is collected."""
+        if isinstance(value, dict):
+            return {
+                key: self.resolve(inner, f"{path}.{key}" if path else key)
+                for key, inner in value.items()
+            }
+        if isinstance(value, list):
+            return [self.resolve(inner, f"{path}[{n}]") for n, inner in enumerate(value)]
+        if isinstance(value, str) and _VARIABLE.search(value):
+            self._origins[path] = value
+            return self._converted(_VARIABLE.sub(lambda m: self._lookup(m, path), value), path)
+        return value
+
+    def _lookup(self, match: re.Match[str], path: str) -> str:
+        name, default = match.groups()
+        found = self._environ.get(name)
+        if found is None or (found == "" and default is not None):
+            found = default
+        if found is None:
+            self.missing.append(
+                f"{path}: the environment variable {name} is not set: set it, or put it into .env"
+            )
+            self._missing_paths.add(path)
+            return ""
+        return found
+
+    @staticmethod
+    def _converted(text: str, path: str) -> Any:
+        """Environment variables are texts: give numbers, flags and nothing their JSON type."""
+        kinds = _kinds_at(path)
+        if "boolean" in kinds and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if "integer" in kinds and re.fullmatch(r"-?\d+", text):
+            return int(text)
+        if "null" in kinds and text == "":
+            return None
+        return text
+
+    def concerns(self, error: ValidationError) -> bool:
+        """Whether an error is more than the consequence of a missing variable."""
+        return _dotted(error) not in self._missing_paths
+
+    def explain(self, error: ValidationError) -> str:
+        """One line for an operator: path, what is wrong, what would be right."""
+        path = _dotted(error)
+        where = path or "(top level)"
+        if error.validator == "additionalProperties":
+            return _unknown_keys(error, path)
+        return f"{where}: {self._shown(path, error.instance)} {_expectation(error)}"
+
+    def _shown(self, path: str, value: Any) -> str:
+        if path in self._origins:
+            return f"the value of {self._origins[path]}"
+        if path in _SECRETS:
+            return "the value"
+        return json.dumps(value, ensure_ascii=False)
+
+
+def _kinds_at(path: str) -> set[str]:
+    schema: dict[str, Any] = json_schema()
+    for part in path.split("."):
+        schema = schema.get("properties", {}).get(part, {})
+    kinds: set[str] = set()
+    for option in [schema, *schema.get("anyOf", [])]:
+        declared = option.get("type", [])
+        kinds.update([declared] if isinstance(declared, str) else declared)
+    return kinds
+
+
+def _dotted(error: ValidationError) -> str:
+    return ".".join(str(part) for part in error.absolute_path)
+
+
+def _unknown_keys(error: ValidationError, path: str) -> str:
+    known = sorted(cast(dict[str, Any], error.schema)["properties"])
+    keys = cast(dict[str, Any], error.instance)
+    return "; ".join(_unknown_key(key, path, known) for key in keys if key not in known)
+
+
+def _unknown_key(key: str, path: str, known: list[str]) -> str:
+    full = f"{path}.{key}" if path else key
+    lowered = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(key.lower(), lowered, n=1, cutoff=0.5)
+    hint = f'did you mean "{lowered[close[0]]}"?' if close else f"known here: {', '.join(known)}"
+    return f"{full}: there is no such setting; {hint}"
+
+
+def _expectation(error: ValidationError) -> str:
+    limit: Any = error.validator_value
+    schema = cast(dict[str, Any], error.schema)
+    sentences = {
+        "type": f"must be {_type_words(limit)}",
+        "enum": f"must be one of {', '.join(map(str, limit)) if error.validator == 'enum' else ''}",
+        "minimum": f"must be at least {limit}",
+        "maximum": f"must be at most {limit}",
+        "minLength": "must not be empty",
+        "format": "is not a time zone that this machine knows, such as Europe/Rome",
+    }
+    described = f"does not fit: {schema.get('description', 'see config.json.example')}"
+    return sentences.get(str(error.validator), described)
+
+
+def _type_words(kinds: object) -> str:
+    names = {
+        "integer": "a whole number",
+        "boolean": "true or false",
+        "string": "a text",
+        "null": "null",
+        "object": "an object {…}",
+    }
+    listed = [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else []
+    return " or ".join(names.get(str(kind), str(kind)) for kind in listed)
+
+
+def _build(kind: type, document: Mapping[str, Any]) -> Any:
+    """The typed object of a document that the schema has accepted."""
+    return kind(**dict(_arguments(kind, document)))
+
+
+def _arguments(kind: type, document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for declared in fields(kind):
+        name = json_name(declared.name)
+        if name not in document:
+            continue
+        value = document[name]
+        inner = section_type(kind, declared.name)
+        if inner:
+            yield declared.name, _build(inner, value)
+        elif isinstance(declared.default, Secret):
+            yield declared.name, Secret(value)
+        else:
+            yield declared.name, value

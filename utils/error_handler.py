@@ -1,0 +1,88 @@
+"""Errors, grouped by what happens next: stop, back off, or quarantine.
+
+The type of an error decides the recovery, never its text. Every error that an operator can meet
+carries a remedy: the sentence that says what to type or change next.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """What the process tells its caller; the numbers are part of the public interface."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    VALIDATION_FAILED = 3
+    VERIFICATION_FAILED = 4
+    QUARANTINED = 5
+    INTERRUPTED = 130
+
+
+class MigrationError(Exception):
+    """The run stops. `message` says what happened and to what, `remedy` what to do next."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class ConfigurationError(MigrationError):
+    """The configuration or the command line is wrong; nothing has been connected to."""
+
+    exit_code = ExitCode.USAGE
+
+
+class SourceError(MigrationError):
+    """S9 cannot be read: connection, rights, a table or a column."""
+
+
+class TargetError(MigrationError):
+    """DynamoDB cannot be used: credentials, tables, keys, indexes, a refused request."""
+
+
+class ArtifactError(MigrationError):
+    """A file under the data directory is missing, damaged, or belongs to another run."""
+
+
+class StorageError(MigrationError):
+    """The data directory cannot be written: full disk, rights."""
+
+
+class BackOff(Exception):
+    """A call failed in a way that passes: try it again after a while.
+
+    `reason` is a short word for the reports (the service's error code, or what the network did).
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class Throttled(BackOff):
+    """The target asks for a lower rate. `detail` names the table or index where it is known."""
+
+
+class Rejection(Exception):
+    """One record cannot be migrated as it is: it goes to quarantine.
+
+    `field` is the canonical source column (or target attribute), `rule` a short kebab-case name,
+    `reason` a sentence that never quotes a personal value.
+    """
+
+    def __init__(self, field: str, rule: str, reason: str) -> None:
+        super().__init__(f"{field}: {rule}: {reason}")
+        self.field = field
+        self.rule = rule
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Rejection], tuple[str, str, str]]:
+        """Rejections cross process boundaries whole."""
+        return (type(self), (self.field, self.rule, self.reason))

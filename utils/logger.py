@@ -1,0 +1,119 @@
+"""Logging: lines for the operator, JSON lines for the record.
+
+The screen gets `2026-01-30 15:30:15 - INFO - Extracted 1250 buyers`; data/reports/migration.log
+the same as JSON, one object a line, and migration_errors.log what is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import orjson
+from tqdm import tqdm
+
+from utils.config import LoggingConfig
+from utils.workspace import open_private
+
+LOGGER_NAME = "migrate"
+_SCREEN_FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
+_RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
+
+
+def get_logger() -> logging.Logger:
+    """The tool's logger."""
+    return logging.getLogger(LOGGER_NAME)
+
+
+class _ScreenHandler(logging.Handler):
+    """Writes above the progress bars instead of through them."""
+
+    def __init__(self, *, color: bool) -> None:
+        super().__init__()
+        self._color = color
+        self.setFormatter(logging.Formatter(_SCREEN_FORMAT, "%Y-%m-%d %H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if self._color and record.levelno >= logging.WARNING:
+            tone = _RED if record.levelno >= logging.ERROR else _YELLOW
+            text = f"{tone}{text}{_PLAIN}"
+        tqdm.write(text, file=sys.stderr)
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, message, and what `extra` adds as `context`."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self._run_id = run_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, timezone.utc)
+        line = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "runId": self._run_id,
+            "message": record.getMessage(),
+            **getattr(record, "context", {}),
+        }
+        return orjson.dumps(line).decode()
+
+
+class _FileHandler(logging.StreamHandler):  # type: ignore[type-arg]
+    """Appends to a file that only its owner can read."""
+
+    def __init__(self, path: Path, level: int, run_id: str) -> None:
+        self._binary = open_private(path, "ab")
+        super().__init__(stream=None)
+        self.setLevel(level)
+        self.setFormatter(_JsonFormatter(run_id))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._binary.write(self.format(record).encode("utf-8", "replace") + b"\n")
+            self._binary.flush()
+        except (OSError, ValueError):
+            # A full disk must not turn every message into a traceback: the phase that writes
+            # artifacts meets the same disk and stops with its own error.
+            return
+
+    def close(self) -> None:
+        try:
+            self._binary.close()
+        except OSError:
+            return
+        finally:
+            super().close()
+
+
+def set_up_screen(config: LoggingConfig, *, verbose: bool, quiet: bool, color: bool) -> None:
+    """Send messages to the screen; `verbose` and `quiet` win over the configured level."""
+    close_logs()
+    logger = get_logger()
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    if not config.console:
+        return
+    handler = _ScreenHandler(color=color)
+    level = logging.getLevelName(config.level)
+    handler.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else level)
+    logger.addHandler(handler)
+
+
+def set_up_files(config: LoggingConfig, log: Path, error_log: Path, run_id: str) -> None:
+    """Send messages also to the two log files."""
+    if config.file:
+        least = min(logging.INFO, logging.getLevelName(config.level))
+        get_logger().addHandler(_FileHandler(log, least, run_id))
+        get_logger().addHandler(_FileHandler(error_log, logging.ERROR, run_id))
+
+
+def close_logs() -> None:
+    """Close and remove every handler."""
+    logger = get_logger()
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,102 @@
+"""The manifest: what this migration read, what each phase has completed, what is on disk.
+
+It is the ledger's memory. It never holds a credential or a personal value.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from utils.artifacts import ArtifactEntry, utc_now
+from utils.error_handler import ArtifactError
+from utils.workspace import write_atomically
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PhaseEntry:
+    """The outcome of one phase for one entity.
+
+    `inputs` maps artifact names to the SHA-256 they had; `settings` is a digest of the settings
+    that shape the outcome. When either has changed, the entry no longer counts as complete.
+    `result` holds the phase's own figures (counts, sums).
+    """
+
+    status: str
+    at: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    settings: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Manifest:
+    """The manifest of one data directory, kept in step with the file by `save`."""
+
+    run_id: str
+    created_at: str
+    migration_timestamp: str = ""
+    source: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    phases: dict[str, dict[str, PhaseEntry]] = field(default_factory=dict)
+    artifacts: dict[str, ArtifactEntry] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls) -> Manifest:
+        return cls(run_id=uuid.uuid4().hex[:8], created_at=utc_now())
+
+    def phase(self, phase: str, entity: str) -> PhaseEntry | None:
+        """The recorded outcome of a phase for an entity, or None."""
+        return self.phases.get(phase, {}).get(entity)
+
+    def record(self, phase: str, entity: str, entry: PhaseEntry) -> None:
+        """Record an outcome (call `save` to make it durable)."""
+        self.phases.setdefault(phase, {})[entity] = entry
+
+    def forget(self, phase: str, entity: str) -> None:
+        """Drop what is known of a phase: it is about to run (again)."""
+        self.phases.get(phase, {}).pop(entity, None)
+
+    def sha_of(self, name: str) -> str:
+        """The SHA-256 of an artifact by its manifest name, "" when there is none."""
+        entry = self.artifacts.get(name)
+        return entry.sha256 if entry else ""
+
+    def save(self, path: Path) -> None:
+        """Write the manifest durably (temporary file, fsync, rename)."""
+        document = {"version": VERSION, **asdict(self)}
+        write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest | None:
+        """Read the manifest, None when there is none; raise ArtifactError when it is damaged."""
+        if not path.exists():
+            return None
+        try:
+            document = orjson.loads(path.read_bytes())
+            version = document.pop("version")
+            if version != VERSION:
+                raise ArtifactError(
+                    f"{path} has version {version}, this tool understands {VERSION}",
+                    remedy="use the version of the tool that wrote it, or an empty data.directory",
+                )
+            document["artifacts"] = {
+                name: ArtifactEntry(**entry) for name, entry in document["artifacts"].items()
+            }
+            document["phases"] = {
+                phase: {name: PhaseEntry(**entry) for name, entry in entities.items()}
+                for phase, entities in document["phases"].items()
+            }
+            return cls(**document)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ArtifactError(
+                f"{path} is damaged and cannot be read ({type(error).__name__})",
+                remedy="move the data directory away and start anew: python migrate.py --full",
+            ) from error

@@ -1,0 +1,45 @@
+"""Backing off: how long to wait before a call is tried again.
+
+Full jitter (a uniformly random part of an exponentially growing bound) spreads the senders that
+were throttled together; see "Exponential Backoff And Jitter", AWS Architecture Blog.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from utils.config import MigrationConfig
+
+LONGEST_DELAY = 20.0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and after which delays a request is retried. Seconds throughout."""
+
+    max_retries: int
+    base_delay: float
+    exponential: bool = True
+    sleep: Callable[[float], None] = time.sleep
+    uniform: Callable[[float, float], float] = field(default=random.uniform)
+
+    @classmethod
+    def of(cls, config: MigrationConfig) -> RetryPolicy:
+        """The policy that the configuration asks for."""
+        return cls(config.max_retries, config.retry_delay / 1000, config.exponential_backoff)
+
+    def exhausted(self, attempt: int) -> bool:
+        """Whether retry number `attempt` (from 1) is one too many."""
+        return attempt > self.max_retries
+
+    def wait(self, attempt: int) -> None:
+        """Sleep before retry number `attempt` (from 1)."""
+        self.sleep(self.uniform(0.0, self.bound(attempt)))
+
+    def bound(self, attempt: int) -> float:
+        """The longest delay before retry number `attempt`."""
+        factor = 2 ** min(attempt - 1, 30) if self.exponential else 1
+        return min(LONGEST_DELAY, self.base_delay * factor)

@@ -1,0 +1,147 @@
+"""The data directory: every path below it is named here, once, and nowhere else.
+
+Directories are 0700 and files 0600 whatever the umask, because the files hold personal and
+commercial data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from utils.error_handler import StorageError
+
+PARTIAL_SUFFIX = ".partial"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The layout of one migration's files under `root`."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / ".checkpoint.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def scratch(self) -> Path:
+        """Where phases spill what does not fit in memory; emptied by whoever used it."""
+        return self.root / ".scratch"
+
+    @property
+    def dry_run(self) -> Path:
+        """The root of the rehearsal's own workspace."""
+        return self.root / "dry-run"
+
+    def extracted(self, entity: str) -> Path:
+        return self.root / "extracted" / f"{entity}.json"
+
+    def transformed(self, entity: str) -> Path:
+        return self.root / "transformed" / f"{entity}.json"
+
+    def quarantine(self, entity: str) -> Path:
+        return self.root / "quarantine" / f"{entity}.json"
+
+    def report(self, name: str) -> Path:
+        return self.reports / f"{name}_report.json"
+
+    @property
+    def log(self) -> Path:
+        return self.reports / "migration.log"
+
+    @property
+    def error_log(self) -> Path:
+        return self.reports / "migration_errors.log"
+
+    def name_of(self, path: Path) -> str:
+        """The name of a file in the manifest: its path relative to the root, with slashes."""
+        return path.relative_to(self.root).as_posix()
+
+    def prepare(self) -> None:
+        """Create the directories; raise StorageError when that is not possible."""
+        for name in ("", "extracted", "transformed", "quarantine", "reports"):
+            make_directory(self.root / name)
+
+
+def make_directory(path: Path) -> None:
+    """Create `path` and its parents; the directory itself is 0700 whatever the umask."""
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
+
+
+def open_private(path: Path, mode: str) -> IO[bytes]:
+    """Open a binary file that only its owner can read (0600 whatever the umask).
+
+    `mode` is "wb" (new or emptied), "ab" (append) or "r+b" (go on in a file that exists).
+    """
+    flags = {
+        "wb": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
+        "ab": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+        "r+b": os.O_RDWR,
+    }[mode]
+    with storage_errors(path):
+        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        os.fchmod(descriptor, 0o600)
+        return os.fdopen(descriptor, mode, buffering=1 << 20)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`: temporary file, fsync, rename, fsync of the directory."""
+    temporary = path.with_name(path.name + ".tmp")
+    with storage_errors(path):
+        with open_private(temporary, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        publish(temporary, path)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Rename a finished, synced file to its final name and make the rename durable."""
+    temporary.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses about `path` into a StorageError with a remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise _storage_error(path, error) from error
+
+
+def _storage_error(path: Path, error: OSError) -> StorageError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"no space left on the disk while writing {path}",
+            remedy="free some space or point data.directory at a larger disk, then run again "
+            "with --resume; what was complete is kept",
+        )
+    return StorageError(
+        f"cannot write {path}: {error.strerror}",
+        remedy="check that data.directory exists on a writable disk and belongs to this user",
+    )
