@@ -1,0 +1,97 @@
+"""How an entity says what is read: tables, queries, keys, and the names its columns go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column under its canonical name, and the other names that installations give it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    required: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name, in the order in which they are looked for."""
+        return (self.name, *self.aliases)
+
+
+def columns(*declared: str, required: bool = False) -> tuple[Column, ...]:
+    """Declare columns: each "canonical other other…"."""
+    return tuple(
+        Column(name, tuple(aliases), required)
+        for name, *aliases in (text.split() for text in declared)
+    )
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of S9: its key (a canonical column name, integer) and its known columns."""
+
+    name: str
+    key: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Columns of another row that a record carries under `name`, joined while extracting."""
+
+    name: str
+    reference: str
+    table: Table
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Children:
+    """Rows that belong to a record and travel inside it under `name`."""
+
+    name: str
+    table: Table
+    parent: str
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What is read for one entity.
+
+    `queries` has one SELECT for each policy of `extraction.disabledParties`; `{table.column}` in
+    it stands for the name that a canonical column has in this installation.
+    """
+
+    name: str
+    table: Table
+    queries: Mapping[str, str]
+    mentions: tuple[Table, ...] = ()
+    copies: tuple[Copy, ...] = ()
+    children: Children | None = None
+
+
+@dataclass(frozen=True)
+class ColumnMapping:
+    """Which columns of a query were recognised: canonical name by source name, and the rest."""
+
+    recognised: Mapping[str, str]
+    unmapped: tuple[str, ...] = field(default=())
+    missing: tuple[str, ...] = field(default=())
+
+
+def recognise(known: Sequence[Column], present: Sequence[str]) -> ColumnMapping:
+    """Match the columns that a query returns with the known ones, the first name present first."""
+    lowered = {name.lower(): name for name in present}
+    recognised: dict[str, str] = {}
+    missing: list[str] = []
+    for column in known:
+        found = next((lowered[name] for name in column.names if name in lowered), None)
+        if found is None or found in recognised:
+            missing.append(column.name)
+        else:
+            recognised[found] = column.name
+    unmapped = tuple(name for name in present if name not in recognised)
+    return ColumnMapping(recognised, unmapped, tuple(missing))

@@ -1,0 +1,306 @@
+"""S9 on PostgreSQL: one read-only REPEATABLE READ snapshot, streamed by COPY as ready JSON.
+
+The server renders every row with row_to_json, which keeps decimals exact (they are cast to text),
+writes dates and times in ISO form whatever DateStyle says, and escapes every control character;
+so COPY in CSV with control characters for quote and delimiter never has to quote, and a row
+arrives as the bytes that the artifact holds.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import connection, libpq_version, quote_ident
+from utils.config import SourceConfig
+from utils.error_handler import BackOff, SourceError
+
+from extract.selection import JoinedCopy, Selection, SourceColumn
+
+_INTEGERS = {20, 21, 23}
+_DECIMALS = {700, 701, 790, 1700}
+_TIMESTAMP_WITH_ZONE = 1184
+_LOST = {
+    errorcodes.ADMIN_SHUTDOWN,
+    errorcodes.CRASH_SHUTDOWN,
+    errorcodes.CANNOT_CONNECT_NOW,
+}
+_SEPARATOR = b"\x02"
+_COPY = "COPY ({query}) TO STDOUT (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
+_PIPE_BUFFER = 1 << 18
+_SYSTEM_CERTIFICATES_SINCE = 160000  # libpq 16 knows sslrootcert=system
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The source's read view: its name, and when by the source's clock it was taken (UTC)."""
+
+    name: str
+    taken_at: str
+    server: str
+
+
+class PostgresSource:
+    """A connection to S9 whose every query sees the same snapshot."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        self._config = config
+        self._main = _connect(config)
+        self._others: list[connection] = []
+        with _source_errors(config):
+            self._main.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            self.snapshot = self._take_snapshot()
+
+    def __enter__(self) -> PostgresSource:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for opened in (*self._others, self._main):
+            with suppress(psycopg2.Error):
+                opened.close()
+
+    def _take_snapshot(self) -> Snapshot:
+        row = self._one(
+            "SELECT pg_export_snapshot(), "
+            "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
+            "current_setting('server_version')"
+        )
+        return Snapshot(*row)
+
+    def _one(self, query: str) -> tuple[Any, ...]:
+        with _source_errors(self._config), self._main.cursor() as cursor:
+            cursor.execute(query)
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            assert row is not None
+            return row
+
+    def quote(self, identifier: str) -> str:
+        """An identifier in double quotes, safe in SQL."""
+        return quote_ident(identifier, self._main)
+
+    def columns(self, query: str) -> list[SourceColumn]:
+        """The columns that a SELECT returns, with what PostgreSQL says of their types."""
+        with _source_errors(self._config), self._main.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM ({query}) AS q LIMIT 0")
+            return [
+                SourceColumn(
+                    column.name,
+                    is_integer=column.type_code in _INTEGERS,
+                    is_decimal=column.type_code in _DECIMALS,
+                    is_zoned=column.type_code == _TIMESTAMP_WITH_ZONE,
+                )
+                for column in cursor.description or ()
+            ]
+
+    def count(self, selection: Selection) -> tuple[int, int]:
+        """How many rows a selection has, and how many different keys, by SQL."""
+        key = self.quote(selection.key)
+        rows, keys = self._one(
+            f"SELECT count(*), count(DISTINCT {key}) FROM ({selection.query}) AS q"
+        )
+        return int(rows), int(keys)
+
+    def stream(self, selection: Selection, after: int | None = None) -> RowStream:
+        """The rows of a selection whose key is greater than `after`, in order."""
+        return RowStream(self._connection_in_snapshot(), self._sql(selection, after), self._config)
+
+    def _connection_in_snapshot(self) -> connection:
+        opened = _connect(self._config)
+        self._others.append(opened)
+        with _source_errors(self._config), opened.cursor() as cursor:
+            opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            cursor.execute("SET TRANSACTION SNAPSHOT %s", (self.snapshot.name,))
+        return opened
+
+    def _sql(self, selection: Selection, after: int | None) -> str:
+        """The query behind a stream: the key, and the row as JSON under canonical names."""
+        key = f"q.{self.quote(selection.key)}"
+        fields = [
+            f"{self._value('q', field.column)} AS {self.quote(field.name)}"
+            for field in selection.fields
+        ]
+        joins = ""
+        for copy in selection.copies:
+            alias = self.quote(f"copy of {copy.name}")
+            fields.append(f"{alias}.row AS {self.quote(copy.name)}")
+            joins += (
+                f" LEFT JOIN ({self._copy_query(copy)}) AS {alias}"
+                f" ON {alias}.key = q.{self.quote(copy.reference)}"
+            )
+        order = "".join(f", q.{self.quote(name)} NULLS LAST" for name in selection.order)
+        where = "" if after is None else f" WHERE {key} > {int(after)}"
+        return (
+            f"SELECT {key}, row_to_json((SELECT t FROM (SELECT {', '.join(fields)}) AS t)) "
+            f"FROM ({selection.query}) AS q{joins}{where} ORDER BY {key}{order}"
+        )
+
+    def _copy_query(self, copy: JoinedCopy) -> str:
+        """The rows to copy from, each rendered once: OFFSET 0 keeps the planner from inlining
+        the rendering into the join, where it would be done again for every record."""
+        fields = ", ".join(
+            f"{self._value('p', field.column)} AS {self.quote(field.name)}" for field in copy.fields
+        )
+        return (
+            f"SELECT p.{self.quote(copy.key)} AS key, "
+            f"row_to_json((SELECT c FROM (SELECT {fields}) AS c)) AS row "
+            f"FROM {copy.table} AS p OFFSET 0"
+        )
+
+    def _value(self, alias: str, column: SourceColumn) -> str:
+        reference = f"{alias}.{self.quote(column.name)}"
+        if column.is_decimal:
+            return f"{reference}::text"
+        # The session's time zone is the source's, so this is S9's own local time.
+        return f"{reference}::timestamp" if column.is_zoned else reference
+
+
+class RowStream:
+    """Rows of a COPY as (key, JSON) pairs, pumped by a thread through a pipe.
+
+    Rows that arrived before a failure are all handed out; then the failure is raised.
+    """
+
+    def __init__(self, opened: connection, query: str, config: SourceConfig) -> None:
+        self._connection = opened
+        self._query = query
+        self._config = config
+        self._failure: BaseException | None = None
+        reader, writer = os.pipe()
+        self._reader = os.fdopen(reader, "rb", buffering=_PIPE_BUFFER)
+        self._thread = threading.Thread(target=self._pump, args=(writer,), daemon=True)
+        self._thread.start()
+
+    def _pump(self, descriptor: int) -> None:
+        try:
+            with (
+                os.fdopen(descriptor, "wb", buffering=_PIPE_BUFFER) as sink,
+                self._connection.cursor() as cursor,
+            ):
+                cursor.copy_expert(_COPY.format(query=self._query), sink)
+        except BaseException as error:  # handed to the reader, which raises it
+            self._failure = error
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        for line in self._reader:
+            key, _, row = line.partition(_SEPARATOR)
+            yield key, row[:-1]
+        self._thread.join()
+        if self._failure is not None:
+            with _source_errors(self._config):
+                raise self._failure
+
+    def close(self) -> None:
+        """Stop, also in the middle."""
+        with suppress(psycopg2.Error):
+            self._connection.cancel()
+        self._reader.close()
+        self._thread.join()
+        self._connection.close()
+
+
+def _connect(config: SourceConfig) -> connection:
+    _probe(config)
+    try:
+        opened: connection = psycopg2.connect(
+            **_ssl(config),
+            host=config.host,
+            port=config.port,
+            dbname=config.database,
+            user=config.username,
+            password=str(config.password) or None,
+            connect_timeout=config.connection_timeout,
+            application_name="s9-migrate",
+            client_encoding="UTF8",
+            keepalives_idle=30,
+        )
+        with opened.cursor() as cursor:
+            cursor.execute("SELECT set_config('search_path', %s, false)", (_path(config),))
+            cursor.execute("SELECT set_config('TimeZone', %s, false)", (config.timezone,))
+            cursor.execute("SET statement_timeout = 0")
+        opened.commit()
+    except psycopg2.Error as error:
+        raise SourceError(
+            f"S9 at {config.host}:{config.port} does not let {config.username} in: "
+            f"{_one_line(error)}",
+            remedy="check source.database, source.username, source.password and source.ssl",
+        ) from error
+    return opened
+
+
+def _path(config: SourceConfig) -> str:
+    escaped = config.schema.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def _ssl(config: SourceConfig) -> dict[str, Any]:
+    if config.ssl is False:
+        return {"sslmode": "disable"}
+    mode = "verify-full" if config.ssl is True else str(config.ssl)
+    if config.ssl_root_cert:
+        return {"sslmode": mode, "sslrootcert": config.ssl_root_cert}
+    if mode == "verify-full" and libpq_version() >= _SYSTEM_CERTIFICATES_SINCE:
+        return {"sslmode": mode, "sslrootcert": "system"}
+    return {"sslmode": mode}
+
+
+def _probe(config: SourceConfig) -> None:
+    """Tell an unreachable server from one that refuses: libpq reports both as one error."""
+    if config.host.startswith("/"):
+        return
+    try:
+        address = (config.host, config.port)
+        socket.create_connection(address, timeout=config.connection_timeout).close()
+    except OSError as error:
+        raise SourceError(
+            f"S9 at {config.host}:{config.port} cannot be reached: {error.strerror or error}",
+            remedy="check source.host, source.port, the network and that the server runs",
+        ) from error
+
+
+@contextmanager
+def _source_errors(config: SourceConfig) -> Iterator[None]:
+    """Turn what the server refuses into a SourceError with a remedy, and a lost connection into
+    a BackOff."""
+    try:
+        yield
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        if error.pgcode is None or error.pgcode in _LOST:
+            raise BackOff("SourceConnectionLost", _one_line(error)) from error
+        raise _refused(config, error) from error
+    except psycopg2.Error as error:
+        raise _refused(config, error) from error
+
+
+def _refused(config: SourceConfig, error: psycopg2.Error) -> SourceError:
+    return SourceError(
+        f"S9 ({config.database}, schema {config.schema}) refused a query: {_one_line(error)}",
+        remedy=_remedy(error.pgcode or ""),
+    )
+
+
+def _remedy(code: str) -> str:
+    if code == errorcodes.UNDEFINED_TABLE:
+        return "check source.database, source.schema and source.layout"
+    if code == errorcodes.UNDEFINED_COLUMN:
+        return "check source.layout, and the query or condition in extraction.<entity>"
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
+        return "grant SELECT on S9's tables to source.username"
+    return "check the query or condition in extraction.<entity>, then run again"
+
+
+def _one_line(error: psycopg2.Error) -> str:
+    text = error.diag.message_primary or str(error)
+    return " ".join(text.split())

@@ -1,0 +1,204 @@
+"""From a declaration to what a database module is asked for: base queries and named columns.
+
+Nothing here depends on the kind of database but the identifier quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from utils.config import EntityExtraction
+from utils.error_handler import SourceError
+
+from extract.declaration import Children, Column, ColumnMapping, Copy, Entity, Table, recognise
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\.(\w+)\}")
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """A column that a query returns; what kind of value it holds by the
+    database's own word (`is_zoned`: a timestamp with time zone)."""
+
+    name: str
+    is_integer: bool
+    is_decimal: bool
+    is_zoned: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column to read: its name in the source and the name it is written under."""
+
+    column: SourceColumn
+    name: str
+
+
+@dataclass(frozen=True)
+class JoinedCopy:
+    """Columns of another table's row to carry along as one object, null where there is none."""
+
+    name: str
+    reference: str
+    table: str
+    key: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rows to stream in the order of `key` (a source column), then of `order`."""
+
+    query: str
+    key: str
+    order: tuple[str, ...]
+    fields: tuple[Field, ...]
+    copies: tuple[JoinedCopy, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is read for one entity, and how its columns were recognised."""
+
+    entity: str
+    records: Selection
+    children: Selection | None
+    children_name: str
+    columns: Mapping[str, ColumnMapping]
+
+
+class Catalog(Protocol):
+    """What planning needs to know of the source."""
+
+    def columns(self, query: str) -> list[SourceColumn]:
+        """The columns that a SELECT returns, in order."""
+
+    def quote(self, identifier: str) -> str:
+        """An identifier, quoted."""
+
+
+def plan(entity: Entity, policy: str, settings: EntityExtraction, source: Catalog) -> Plan:
+    """Look at the columns that are really there and decide what to read.
+
+    `policy` is `extraction.disabledParties`. Raises SourceError for a missing table or a missing
+    column without which no record could be migrated.
+    """
+    base = settings.query or _filled(entity.queries[policy], entity, source)
+    records, mapping = _selection(base, entity.table, source)
+    records = replace(
+        records,
+        query=_narrowed(base, settings, records.key, source),
+        copies=tuple(_joined(copy, mapping, source) for copy in entity.copies),
+    )
+    seen = {entity.table.name: mapping}
+    children = None
+    if entity.children is not None:
+        children, seen[entity.children.table.name] = _children(entity.children, records, source)
+    return Plan(
+        entity=entity.name,
+        records=records,
+        children=children,
+        children_name=entity.children.name if entity.children else "",
+        columns=seen,
+    )
+
+
+def _selection(query: str, table: Table, source: Catalog) -> tuple[Selection, ColumnMapping]:
+    present = source.columns(query)
+    mapping = recognise(table.columns, [column.name for column in present])
+    _require(table.columns, mapping, table.name)
+    key = _source_name(mapping, table.key)
+    if not next(column for column in present if column.name == key).is_integer:
+        raise SourceError(
+            f"the key {table.name}.{key} is not an integer column",
+            remedy="S9's keys are integers: correct the query or the view that returns it",
+        )
+    taken = {*mapping.recognised.values(), "buyer", "producer", "lines"}
+    fields = tuple(
+        Field(column, mapping.recognised.get(column.name) or _free_name(column.name, taken))
+        for column in present
+    )
+    return Selection(query, key, (), fields), mapping
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name under which an unmapped column is carried: its own, unless that is taken."""
+    return f"{name}_s9" if name in taken else name
+
+
+def _require(known: Iterable[Column], mapping: ColumnMapping, table: str) -> None:
+    missing = [column for column in known if column.required and column.name in mapping.missing]
+    if missing:
+        listed = "; ".join(" or ".join(column.names) for column in missing)
+        raise SourceError(
+            f"{table} lacks a column that every record needs: {listed}",
+            remedy="check source.schema and source.layout, or give the query in "
+            "extraction.<entity>.query with the columns under these names",
+        )
+
+
+def _source_name(mapping: ColumnMapping, canonical: str) -> str:
+    return next(name for name, known in mapping.recognised.items() if known == canonical)
+
+
+def _filled(template: str, entity: Entity, source: Catalog) -> str:
+    """A declared query with this installation's column names in the places of {table.column}."""
+    tables = {table.name: table for table in entity.mentions}
+
+    def name_of(match: re.Match[str]) -> str:
+        table = tables[match[1]]
+        present = [column.name for column in source.columns(f"SELECT * FROM {table.name}")]
+        mapping = recognise(table.columns, present)
+        _require(table.columns, mapping, table.name)
+        return source.quote(_source_name(mapping, match[2]))
+
+    return _PLACEHOLDER.sub(name_of, template)
+
+
+def _narrowed(base: str, settings: EntityExtraction, key: str, source: Catalog) -> str:
+    """The base query with the configured condition and limit on top."""
+    query = base
+    if settings.where:
+        query = f"SELECT * FROM ({query}) AS q WHERE ({settings.where})"
+    if settings.limit:
+        ordered = f"SELECT * FROM ({query}) AS q ORDER BY {source.quote(key)}"
+        query = f"{ordered} LIMIT {settings.limit}"
+    return query
+
+
+def _joined(copy: Copy, sale: ColumnMapping, source: Catalog) -> JoinedCopy:
+    present = source.columns(f"SELECT * FROM {copy.table.name}")
+    by_name = {column.name: column for column in present}
+    mapping = recognise(copy.table.columns, list(by_name))
+    _require(copy.table.columns, mapping, copy.table.name)
+    return JoinedCopy(
+        name=copy.name,
+        reference=_source_name(sale, copy.reference),
+        table=copy.table.name,
+        key=_source_name(mapping, copy.table.key),
+        fields=tuple(
+            Field(by_name[source_name], canonical)
+            for source_name, canonical in mapping.recognised.items()
+            if canonical in copy.columns
+        ),
+    )
+
+
+def _children(
+    declared: Children, records: Selection, source: Catalog
+) -> tuple[Selection, ColumnMapping]:
+    """The children of exactly the selected records, in the order of their parents."""
+    everything = f"SELECT * FROM {declared.table.name}"
+    selection, mapping = _selection(everything, declared.table, source)
+    parent = _source_name(mapping, declared.parent)
+    keys = f"SELECT {source.quote(records.key)} FROM ({records.query}) AS r"
+    narrowed = replace(
+        selection,
+        query=f"{everything} WHERE {source.quote(parent)} IN ({keys})",
+        key=parent,
+        order=tuple(_source_name(mapping, name) for name in declared.order),
+    )
+    return narrowed, mapping

@@ -1,0 +1,164 @@
+"""One batch to DynamoDB: sent until every item is acknowledged or known to be refused.
+
+A transformed line is the body of a PutRequest; a request is put together from lines without
+parsing them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from utils.dynamodb import DynamoDB, RequestRefused
+from utils.error_handler import BackOff
+from utils.retry import RetryPolicy
+
+from load.throttle import Throttle
+
+BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
+_UNIT_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class RefusedItem:
+    """An item that DynamoDB does not take: its line, and DynamoDB's reason."""
+
+    line: bytes
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What became of a batch, or of many added up."""
+
+    items: int = 0
+    batches: int = 0
+    units: float = 0.0
+    retries: Counter[str] = field(default_factory=Counter)
+    refused: list[RefusedItem] = field(default_factory=list)
+
+    def add(self, other: Outcome) -> None:
+        """Add another outcome's figures to these."""
+        self.items += other.items
+        self.batches += other.batches
+        self.units += other.units
+        self.retries += other.retries
+        self.refused += other.refused
+
+
+def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """Group lines into batches of at most `size` items and what one request may hold."""
+    batch: list[bytes] = []
+    weight = 0
+    for line in lines:
+        if len(batch) == size or weight + len(line) > BATCH_BYTES:
+            yield batch
+            batch, weight = [], 0
+        batch.append(line)
+        weight += len(line)
+    if batch:
+        yield batch
+
+
+class BatchWriter:
+    """Sends batches of transformed lines to one table; safe to share between threads."""
+
+    def __init__(
+        self,
+        wire: DynamoDB,
+        table: str,
+        retry: RetryPolicy,
+        throttle: Throttle,
+        *,
+        indexes: int,
+        rest: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._wire = wire
+        self._retry = retry
+        self._throttle = throttle
+        self._copies = 1 + indexes
+        self._rest = rest
+        self._sleep = sleep
+        self._table = table
+        self._head = b'{"RequestItems":{"%b":[{"PutRequest":' % table.encode()
+        self._tail = b'}]},"ReturnConsumedCapacity":"TOTAL"}'
+
+    def write(self, lines: Sequence[bytes]) -> Outcome:
+        """Write a batch. Raises TargetError when DynamoDB cannot be used, or not in time."""
+        outcome = Outcome()
+        self._write([line.rstrip(b"\n") for line in lines], outcome)
+        if self._rest:
+            self._sleep(self._rest)
+        return outcome
+
+    def _write(self, lines: list[bytes], outcome: Outcome) -> None:
+        attempt = 0
+        while lines:
+            try:
+                left = self._send(lines, outcome)
+            except BackOff as problem:
+                attempt += 1
+                if self._retry.exhausted(attempt):
+                    raise self._wire.gave_up(problem, attempt) from problem
+                outcome.retries[problem.reason] += 1
+            except RequestRefused as refusal:
+                self._split(lines, refusal, outcome)
+                return
+            else:
+                if not left:
+                    return
+                # Some were accepted: the table is alive, so the patience starts anew.
+                attempt = attempt + 1 if len(left) == len(lines) else 1
+                if self._retry.exhausted(attempt):
+                    stuck = BackOff("UnprocessedItems", f"{len(left)} items")
+                    raise self._wire.gave_up(stuck, attempt) from None
+                outcome.retries["UnprocessedItems"] += 1
+                lines = left
+            self._retry.wait(attempt)
+
+    def _send(self, lines: list[bytes], outcome: Outcome) -> list[bytes]:
+        """Send one request; returns the lines that DynamoDB did not process."""
+        expected = float(sum(-(-len(line) // _UNIT_BYTES) for line in lines) * self._copies)
+        self._throttle.acquire(expected)
+        consumed = expected
+        try:
+            body = self._head + b'},{"PutRequest":'.join(lines) + self._tail
+            answer = orjson.loads(self._wire.call("BatchWriteItem", body))
+            consumed = sum(c["CapacityUnits"] for c in answer.get("ConsumedCapacity", ()))
+        finally:
+            self._throttle.settle(expected, consumed)
+        left = _unprocessed(lines, answer.get("UnprocessedItems", {}).get(self._table, ()))
+        outcome.batches += 1
+        outcome.units += consumed
+        outcome.items += len(lines) - len(left)
+        return left
+
+    def _split(self, lines: list[bytes], refusal: RequestRefused, outcome: Outcome) -> None:
+        """Halve a batch that was refused as a whole until the items at fault stand alone."""
+        if len(lines) == 1:
+            outcome.refused.append(RefusedItem(lines[0], refusal.message))
+            return
+        middle = len(lines) // 2
+        self._write(lines[:middle], outcome)
+        self._write(lines[middle:], outcome)
+
+
+def _unprocessed(
+    lines: list[bytes], entries: Sequence[dict[str, dict[str, object]]]
+) -> list[bytes]:
+    """The lines that DynamoDB lists as unprocessed, as the bytes that they were sent as."""
+    if not entries:
+        return []
+    wanted = {_key(entry["PutRequest"]) for entry in entries}
+    return [line for line in lines if _key(orjson.loads(line)) in wanted]
+
+
+def _key(put: dict[str, Any]) -> tuple[str, str]:
+    """The key of a PutRequest, which is also what a transformed line holds."""
+    item = put["Item"]
+    return item["PK"]["S"], item["SK"]["S"]
