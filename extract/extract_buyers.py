@@ -1,26 +1,11 @@
 """Buyers in S9: parties of kind 2 or 3."""
 
-from dataclasses import replace
-
-from extract.declaration import Entity, columns
-from extract.s9_tables import PARTIES, PARTY_COLUMNS, SALES
+from extract.declaration import Entity
+from extract.s9_tables import PARTIES, SALES
 
 BUYERS = Entity(
     name="buyers",
-    table=replace(
-        PARTIES,
-        columns=(
-            *PARTY_COLUMNS,
-            *columns(
-                "payment_method pagamento",
-                "payment_terms condizioni_pagamento",
-                "currency valuta",
-                "vat_exempt esenzione_iva",
-                "industrial_group gruppo",
-                "sector settore",
-            ),
-        ),
-    ),
+    table=PARTIES,
     queries={
         "exclude": "SELECT * FROM msg_anag WHERE kind IN (2, 3) AND enabled = true",
         "referenced": "SELECT * FROM msg_anag WHERE kind IN (2, 3) AND (enabled = true "

@@ -2,7 +2,7 @@
 
 from extract.declaration import Table, columns
 
-PARTY_COLUMNS = (
+_PARTY_COLUMNS = (
     *columns("first_id", "kind", "enabled", "name ragione_sociale", required=True),
     *columns(
         "code",
@@ -31,8 +31,28 @@ PARTY_COLUMNS = (
         "created_by",
         "updated_by",
     ),
+    *columns(  # buyers only
+        "payment_method pagamento",
+        "payment_terms condizioni_pagamento",
+        "currency valuta",
+        "vat_exempt esenzione_iva",
+        "industrial_group gruppo",
+        "sector settore",
+    ),
+    *columns(  # producers only
+        "revenue_percentage percentuale",
+        "quality_assurance certificazioni",
+        "production_area area_produzione",
+        "markets mercati",
+        "materials materiali",
+        "products prodotti",
+        "standard_products prodotti_standard",
+        "diameter_range gamma_diametri",
+        "max_length lunghezza_max",
+        "quantity quantita",
+    ),
 )
-PARTIES = Table("msg_anag", key="first_id", columns=PARTY_COLUMNS)
+PARTIES = Table("msg_anag", key="first_id", columns=_PARTY_COLUMNS)
 
 # What a sale copies of its buyer and its producer, and what tells whether they are migrated.
 PARTY_COPY = (

@@ -81,6 +81,18 @@ class SourceConfig:
     )
 
 
+    def identity(self) -> dict[str, str | int]:
+        """What tells one source from another; never credentials."""
+        return {
+            "type": self.type,
+            "layout": self.layout,
+            "host": self.host,
+            "port": self.port,
+            "database": self.database,
+            "schema": self.schema,
+        }
+
+
 @dataclass(frozen=True)
 class TargetConfig:
     """Where the Sale Module's tables are."""
@@ -120,6 +132,16 @@ class TargetConfig:
     @property
     def creates_tables(self) -> bool:
         return self.use_local_stack if self.create_tables is None else self.create_tables
+
+    def identity(self) -> dict[str, str]:
+        """What tells one target from another; never credentials."""
+        return {
+            "endpoint": self.endpoint_url or "AWS",
+            "region": self.region,
+            "salesTable": self.sales_table,
+            "buyersTable": self.buyers_table,
+            "producersTable": self.producers_table,
+        }
 
     def table(self, entity: str) -> str:
         """The table of an entity's items."""

@@ -1,0 +1,46 @@
+# demo, test, lint: each sets itself up in .venv, from a fresh clone with Python 3.10 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PYTHON_FILES := migrate.py extract transform load validate utils tests
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    a full migration between two servers started for it"
+	@echo "make test    every test, against real embedded servers"
+	@echo "make lint    ruff and mypy --strict"
+	@echo "make format  lay the code out as ruff does"
+	@echo "make clean   remove the virtual environment and caches (not data/)"
+
+demo: $(STAMPS)/demo
+	$(BIN)/python migrate.py demo
+
+test: $(STAMPS)/dev
+	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. $(PYTEST_ARGS)
+
+lint: $(STAMPS)/dev
+	$(BIN)/ruff check --config .ci/ruff.toml $(PYTHON_FILES)
+	$(BIN)/ruff format --config .ci/ruff.toml --check $(PYTHON_FILES)
+	$(BIN)/mypy --config-file .ci/mypy.ini
+
+format: $(STAMPS)/dev
+	$(BIN)/ruff check --config .ci/ruff.toml --fix $(PYTHON_FILES)
+	$(BIN)/ruff format --config .ci/ruff.toml $(PYTHON_FILES)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(STAMPS)/venv:
+	$(PYTHON) -m venv $(VENV)
+	mkdir -p $(STAMPS)
+	touch $@
+
+$(STAMPS)/demo: $(STAMPS)/venv requirements.txt requirements-demo.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-demo.txt
+	touch $@
+
+$(STAMPS)/dev: $(STAMPS)/venv requirements.txt requirements-demo.txt requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
