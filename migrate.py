@@ -101,12 +101,8 @@ class Runbook:
             for name in entities
             if not self.skips("extract", name, engine.settings(self.run, name), [])
         ]
-        if due:
-            with engine.open_source(self.run) as source:
-                self.set_migration_timestamp()
-                for name in due:
-                    entry = engine.extract(self.run, source, DECLARED[name])
-                    self.say(f"Extracted {entry.result['source']['records']} {name}")
+        self.set_migration_timestamp()
+        engine.extract(self.run, DECLARED, due, by_hand=tuple(entities) != ENTITIES)
         return ExitCode.DONE
 
     def transform(self, entities: Sequence[str]) -> ExitCode:

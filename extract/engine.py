@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from utils.artifacts import ArtifactWriter
-from utils.error_handler import BackOff, SourceError
-from utils.logger import get_logger
-from utils.manifest import PhaseEntry
-from utils.run import Run, settings_digest
-
+from extract.continuity import PHASE, establish, tables_of
 from extract.declaration import Entity
 from extract.postgresql import PostgresSource, RowStream
 from extract.selection import Plan, plan
+from utils.artifacts import ArtifactWriter, PartialState
+from utils.checkpoint import Checkpoint
+from utils.error_handler import BackOff, SourceError, SourceUnavailable
+from utils.logger import get_logger
+from utils.manifest import PhaseEntry
+from utils.retry import RetryPolicy
+from utils.run import Run, settings_digest
 
-PHASE = "extract"
-_FLUSH_RECORDS = 500
+_FLUSH_RECORDS = 100
 
 Row = tuple[bytes, bytes]
-
-
-def open_source(run: Run) -> PostgresSource:
-    """Open the one snapshot from which every entity of this extract is read."""
-    source = PostgresSource(run.config.source)
-    run.manifest.snapshot = asdict(source.snapshot)
-    return source
 
 
 def settings(run: Run, entity: str) -> str:
@@ -39,23 +35,60 @@ def settings(run: Run, entity: str) -> str:
     )
 
 
-def extract(run: Run, source: PostgresSource, entity: Entity) -> PhaseEntry:
-    """Read one entity: its selected records in key order, whole, into its artifact.
+def extract(
+    run: Run, declared: Mapping[str, Entity], due: Sequence[str], *, by_hand: bool = False
+) -> None:
+    """Read entities from S9 into their artifacts, all from one snapshot.
 
-    Returns the phase's entry in the manifest. Raises SourceError when S9 cannot be read, or when
-    what was read is not what S9 itself counted in the same snapshot.
+    `declared` has every entity, `due` names those to read; `by_hand` when the operator named
+    them. A lost connection is opened again and the reading goes on, as far as the snapshots are
+    provably the same. Raises SourceError when S9 cannot be read, or when what was read is not
+    what S9 itself counted in the same snapshot.
     """
-    run.begin(PHASE, entity.name)
+    retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
+    attempt = 0
+    while due:
+        try:
+            with PostgresSource(run.config.source) as source:
+                due = _read_all(run, source, declared, due, by_hand=by_hand)
+        except (BackOff, SourceUnavailable) as lost:
+            attempt += 1
+            if isinstance(lost, SourceUnavailable) and attempt == 1:
+                raise  # it was not lost: it has never been there
+            if retry.exhausted(attempt):
+                raise SourceError(
+                    f"the connection to S9 was lost and could not be opened again: {lost}",
+                    remedy="when S9 answers again, run again with --resume",
+                ) from lost
+            get_logger().warning("The connection to S9 was lost (%s), trying again", lost)
+            retry.wait(attempt)
+            run.resuming = True
+            due = [name for name in due if run.manifest.phase(PHASE, name) is None]
+
+
+def _read_all(
+    run: Run,
+    source: PostgresSource,
+    declared: Mapping[str, Entity],
+    due: Sequence[str],
+    *,
+    by_hand: bool,
+) -> Sequence[str]:
+    """Read every entity that is due from an open source; returns what is left: nothing."""
+    tables = tables_of(list(declared.values()), run.config.extraction)
+    for name in establish(run, source, due, tables, by_hand=by_hand):
+        entry = extract_entity(run, source, declared[name])
+        get_logger().info("Extracted %d %s", entry.result["source"]["records"], name)
+    return ()
+
+
+def extract_entity(run: Run, source: PostgresSource, entity: Entity) -> PhaseEntry:
+    """Read one entity: its selected records in key order, whole, into its artifact."""
     extraction = run.config.extraction
-    try:
-        planned = plan(entity, extraction.disabled_parties, extraction.of(entity.name), source)
-        counted = _count(source, planned)
-        _write(run, source, planned, counted)
-    except BackOff as error:
-        raise SourceError(
-            f"the connection to S9 was lost while reading {entity.name}: {error.detail}",
-            remedy="when S9 answers again, run again with --resume",
-        ) from error
+    saved = run.begin(PHASE, entity.name, {})
+    planned = plan(entity, extraction.disabled_parties, extraction.of(entity.name), source)
+    counted = _count(source, planned)
+    _write(run, source, planned, counted, saved)
     _tell_columns(planned)
     return run.finish(
         PHASE,
@@ -64,7 +97,7 @@ def extract(run: Run, source: PostgresSource, entity: Entity) -> PhaseEntry:
         settings=settings(run, entity.name),
         result={
             "source": counted,
-            "snapshot": asdict(source.snapshot),
+            "snapshot": source.snapshot.taken_at,
             "columns": _columns_report(planned),
         },
     )
@@ -83,20 +116,37 @@ def _count(source: PostgresSource, planned: Plan) -> dict[str, int]:
     return {"records": records, "items": records + children}
 
 
-def _write(run: Run, source: PostgresSource, planned: Plan, counted: dict[str, int]) -> None:
-    """Stream the records into the artifact."""
+def _write(
+    run: Run,
+    source: PostgresSource,
+    planned: Plan,
+    counted: dict[str, int],
+    saved: Checkpoint | None,
+) -> None:
+    """Stream the records into the artifact, from the checkpoint on if there is one."""
     path = run.workspace.extracted(planned.entity)
-    streams = [source.stream(planned.records)]
+    place = _Place.of(saved, path)
+    streams = [source.stream(planned.records, place.key)]
     if planned.children:
-        streams.append(source.stream(planned.children))
+        streams.append(source.stream(planned.children, place.key))
     try:
         with (
-            ArtifactWriter(path) as writer,
+            ArtifactWriter(path, place.output) as writer,
             run.progress.task(PHASE, planned.entity, counted["records"]) as task,
         ):
-            for records, items, data in _packed(_records(planned, streams)):
-                writer.write(data, records=records, items=items)
-                task.advance(records)
+            task.advance(writer.records)
+            tracker = run.track(
+                PHASE,
+                planned.entity,
+                {},
+                total=counted["records"],
+                unit="records",
+                done=writer.records,
+            )
+            for pack in _packed(_records(planned, streams)):
+                writer.write(pack.data, records=pack.records, items=pack.items)
+                task.advance(pack.records)
+                tracker.reached(writer.records, partial(_state, pack.key, writer))
             _compare(planned.entity, counted, writer)
             run.publish(path, writer.commit())
     finally:
@@ -104,20 +154,42 @@ def _write(run: Run, source: PostgresSource, planned: Plan, counted: dict[str, i
             stream.close()
 
 
-def _records(planned: Plan, streams: list[RowStream]) -> Iterator[tuple[int, bytes]]:
-    """The records as (items, line) pairs."""
+@dataclass(frozen=True)
+class _Place:
+    """Where an extract is: the last key, and how far its output is on disk."""
+
+    key: int | None = None
+    output: PartialState | None = None
+
+    @classmethod
+    def of(cls, saved: Checkpoint | None, path: Path) -> _Place:
+        """The place that a checkpoint describes; the beginning when its file is gone, which is
+        so when the run was killed between publishing the file and recording it."""
+        if saved is None:
+            return cls()
+        output = PartialState(**saved.state["output"])
+        return cls(saved.state["key"], output) if output.fits(path) else cls()
+
+
+def _state(key: bytes, writer: ArtifactWriter) -> dict[str, Any]:
+    """Make the output durable and describe the place for a checkpoint."""
+    return asdict(_Place(int(key), writer.sync()))
+
+
+def _records(planned: Plan, streams: list[RowStream]) -> Iterator[tuple[bytes, int, bytes]]:
+    """The records as (key, items, line)."""
     if planned.children is None:
-        return ((1, row + b"\n") for _, row in streams[0])
+        return ((key, 1, row + b"\n") for key, row in streams[0])
     return merge(streams[0], streams[1], planned.children_name)
 
 
 def merge(
     parents: Iterable[Row], children: Iterable[Row], name: str
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[tuple[bytes, int, bytes]]:
     """Put each child into its parent under `name`, by splicing JSON texts.
 
     Both come as (key, JSON object) pairs in the order of the parents' keys; yields
-    (items, line) pairs, where items counts the parent and its children.
+    (key, items, line), where items counts the parent and its children.
     """
     opening = b',"%b":[' % name.encode()
     rest = iter(children)
@@ -127,21 +199,31 @@ def merge(
         while child_key == key:
             own.append(child)
             child_key, child = next(rest, (None, b""))
-        yield 1 + len(own), b"".join((parent[:-1], opening, b",".join(own), b"]}\n"))
+        yield key, 1 + len(own), b"".join((parent[:-1], opening, b",".join(own), b"]}\n"))
 
 
-def _packed(records: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
-    """Gather lines so that the writer is called once for many: (records, items, data)."""
+@dataclass(frozen=True)
+class _Pack:
+    """Consecutive records, so that the writer is called once for many; `key` is the last's."""
+
+    key: bytes
+    records: int
+    items: int
+    data: bytes
+
+
+def _packed(records: Iterable[tuple[bytes, int, bytes]]) -> Iterator[_Pack]:
     lines: list[bytes] = []
     items = 0
-    for count, line in records:
+    key = b""
+    for key, count, line in records:
         lines.append(line)
         items += count
         if len(lines) == _FLUSH_RECORDS:
-            yield len(lines), items, b"".join(lines)
+            yield _Pack(key, len(lines), items, b"".join(lines))
             lines, items = [], 0
     if lines:
-        yield len(lines), items, b"".join(lines)
+        yield _Pack(key, len(lines), items, b"".join(lines))
 
 
 def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,10 +20,10 @@ from typing import Any
 import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extensions import connection, libpq_version, quote_ident
-from utils.config import SourceConfig
-from utils.error_handler import BackOff, SourceError
 
 from extract.selection import JoinedCopy, Selection, SourceColumn
+from utils.config import SourceConfig
+from utils.error_handler import BackOff, SourceError, SourceUnavailable
 
 _INTEGERS = {20, 21, 23}
 _DECIMALS = {700, 701, 790, 1700}
@@ -33,6 +33,8 @@ _LOST = {
     errorcodes.CRASH_SHUTDOWN,
     errorcodes.CANNOT_CONNECT_NOW,
 }
+# Without a code of the server these say that the connection broke (libpq speaks, not the server).
+_LOST_TYPES = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError)
 _SEPARATOR = b"\x02"
 _COPY = "COPY ({query}) TO STDOUT (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
 _PIPE_BUFFER = 1 << 18
@@ -41,11 +43,14 @@ _SYSTEM_CERTIFICATES_SINCE = 160000  # libpq 16 knows sslrootcert=system
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The source's read view: its name, and when by the source's clock it was taken (UTC)."""
+    """The source's read view: its name, when by the source's clock it was taken (UTC), the
+    server's version, and which transactions it sees (`xmin:xmax:xip,…`, functions-info-snapshot
+    in PostgreSQL's manual)."""
 
     name: str
     taken_at: str
     server: str
+    transactions: str
 
 
 class PostgresSource:
@@ -76,7 +81,7 @@ class PostgresSource:
         row = self._one(
             "SELECT pg_export_snapshot(), "
             "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
-            "current_setting('server_version')"
+            "current_setting('server_version'), txid_current_snapshot()::text"
         )
         return Snapshot(*row)
 
@@ -112,6 +117,40 @@ class PostgresSource:
             f"SELECT count(*), count(DISTINCT {key}) FROM ({selection.query}) AS q"
         )
         return int(rows), int(keys)
+
+    def rows_of(self, tables: Sequence[str]) -> dict[str, int]:
+        """How many rows whole tables have: with the snapshot, the witness of their state."""
+        return {name: self._one(f"SELECT count(*) FROM {name}")[0] for name in tables}
+
+    def unchanged_since(self, transactions: str, rows: Mapping[str, int]) -> bool:
+        """Whether tables are provably what they were in an earlier snapshot.
+
+        `transactions` and `rows` are that snapshot's. No row was inserted or updated if none was
+        written by a transaction that the snapshot did not see (system column xmin), and then none
+        was deleted if there are as many as before. A view has no xmin: nothing is provable then.
+        """
+        _, xmax, running = transactions.split(":")
+        # xmin has the low 32 bits of the transaction's number and wraps around; a row is newer
+        # when it is at most half the circle ahead. 1 and 2 are not transactions.
+        newer = (
+            f"mod(xmin::text::bigint - {int(xmax)} + 4294967296 * 4294967296, 4294967296) "
+            "< 2147483648 AND xmin::text::bigint > 2"
+        )
+        listed = ",".join(str(int(number) % (1 << 32)) for number in running.split(",") if number)
+        if listed:
+            newer = f"({newer}) OR xmin::text::bigint IN ({listed})"
+        for name, before in rows.items():
+            try:
+                found, count = self._one(
+                    f"SELECT (SELECT count(*) FROM (SELECT 1 FROM {name} WHERE {newer} LIMIT 1) "
+                    f"AS q), (SELECT count(*) FROM {name})"
+                )
+            except SourceError:
+                self._main.rollback()
+                return False
+            if found or count != before:
+                return False
+        return True
 
     def stream(self, selection: Selection, after: int | None = None) -> RowStream:
         """The rows of a selection whose key is greater than `after`, in order."""
@@ -232,7 +271,7 @@ def _connect(config: SourceConfig) -> connection:
             cursor.execute("SET statement_timeout = 0")
         opened.commit()
     except psycopg2.Error as error:
-        raise SourceError(
+        raise SourceUnavailable(
             f"S9 at {config.host}:{config.port} does not let {config.username} in: "
             f"{_one_line(error)}",
             remedy="check source.database, source.username, source.password and source.ssl",
@@ -264,7 +303,7 @@ def _probe(config: SourceConfig) -> None:
         address = (config.host, config.port)
         socket.create_connection(address, timeout=config.connection_timeout).close()
     except OSError as error:
-        raise SourceError(
+        raise SourceUnavailable(
             f"S9 at {config.host}:{config.port} cannot be reached: {error.strerror or error}",
             remedy="check source.host, source.port, the network and that the server runs",
         ) from error
@@ -276,11 +315,9 @@ def _source_errors(config: SourceConfig) -> Iterator[None]:
     a BackOff."""
     try:
         yield
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        if error.pgcode is None or error.pgcode in _LOST:
-            raise BackOff("SourceConnectionLost", _one_line(error)) from error
-        raise _refused(config, error) from error
     except psycopg2.Error as error:
+        if error.pgcode in _LOST or (error.pgcode is None and type(error) in _LOST_TYPES):
+            raise BackOff("SourceConnectionLost", _one_line(error)) from error
         raise _refused(config, error) from error
 
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from extract.declaration import Children, Column, ColumnMapping, Copy, Entity, Table, recognise
 from utils.config import EntityExtraction
 from utils.error_handler import SourceError
-
-from extract.declaration import Children, Column, ColumnMapping, Copy, Entity, Table, recognise
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\.(\w+)\}")
 

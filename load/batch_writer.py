@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+
+from load.throttle import Throttle
 from utils.dynamodb import DynamoDB, RequestRefused
 from utils.error_handler import BackOff
 from utils.retry import RetryPolicy
-
-from load.throttle import Throttle
 
 BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
 _UNIT_BYTES = 1024
@@ -48,6 +48,22 @@ class Outcome:
         self.units += other.units
         self.retries += other.retries
         self.refused += other.refused
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures, as a checkpoint keeps them."""
+        return {
+            "items": self.items,
+            "batches": self.batches,
+            "units": str(self.units),
+            "retries": dict(self.retries),
+        }
+
+    @classmethod
+    def of_json(cls, saved: Mapping[str, Any]) -> Outcome:
+        """What `as_json` gave."""
+        return cls(
+            saved["items"], saved["batches"], float(saved["units"]), Counter(saved["retries"])
+        )
 
 
 def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

@@ -10,9 +10,17 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import orjson
+
+from load.batch_writer import BatchWriter, Outcome, RefusedItem, batches
+from load.load_report import EntityLoad
+from load.throttle import Throttle
 from utils.artifacts import read_rows
+from utils.checkpoint import Checkpoint, Tracker
 from utils.dynamodb import DynamoDB
 from utils.error_handler import ArtifactError, TargetError
 from utils.manifest import PhaseEntry
@@ -20,10 +28,6 @@ from utils.progress import Task
 from utils.retry import RetryPolicy
 from utils.run import Run, settings_digest
 from utils.tables import TableSpec
-
-from load.batch_writer import BatchWriter, Outcome, batches
-from load.load_report import EntityLoad
-from load.throttle import Throttle
 
 PHASE = "load"
 _AHEAD = 2  # batches waiting for each one in flight
@@ -45,30 +49,87 @@ def load(run: Run, spec: TableSpec) -> PhaseEntry:
     source = run.workspace.transformed(entity)
     transformed = run.artifact(source, written_by="transform")
     _require_validated(run, entity)
-    run.begin(PHASE, entity)
+    inputs = run.sha_of(source)
+    saved = run.begin(PHASE, entity, inputs)
+    progress = LoadProgress.of(saved)
     started = time.monotonic()
     with run.progress.task(PHASE, entity, transformed.items) as task:
-        total = _send_all(
-            source,
-            _writer(run, spec),
-            run.config.migration.workers,
-            run.config.migration.batch_size,
-            task,
+        task.advance(progress.total.items)
+        tracker = run.track(
+            PHASE,
+            entity,
+            inputs,
+            total=transformed.items,
+            unit="items",
+            done=progress.total.items,
         )
-    seconds = time.monotonic() - started
-    done = EntityLoad.of(total, seconds)
+        _send_all(run, source, _writer(run, spec), progress, tracker, task)
+    done = EntityLoad.of(progress.total, progress.seconds + time.monotonic() - started)
     return run.finish(
         PHASE,
         entity,
-        inputs=run.sha_of(source),
+        inputs=inputs,
         settings=settings(run, entity),
         result={
             "records": transformed.records,
-            "items": total.items,
+            "items": progress.total.items,
             "refused": 0,
             "refusedRecords": 0,
             **done.as_json(),
         },
+    )
+
+
+@dataclass
+class LoadProgress:
+    """Everything before byte `offset` of the file is in the table; `total` is what that took,
+    over `seconds` of earlier runs."""
+
+    offset: int
+    total: Outcome
+    seconds: float
+
+    @classmethod
+    def of(cls, saved: Checkpoint | None) -> LoadProgress:
+        if saved is None:
+            return cls(0, Outcome(), 0.0)
+        return cls(
+            saved.state["offset"],
+            Outcome.of_json(saved.state["outcome"]),
+            saved.state["milliseconds"] / 1000,
+        )
+
+    def acknowledge(self, sent: Sent) -> None:
+        """The batch that starts at `offset` is in the table."""
+        outcome = sent.outcome.result()
+        if outcome.refused:
+            raise _refused(outcome.refused[0])
+        self.offset += sent.size
+        self.total.add(outcome)
+
+    def state(self, started: float) -> dict[str, Any]:
+        """The place for a checkpoint; every acknowledgement is in, so there is nothing to sync."""
+        seconds = self.seconds + time.monotonic() - started
+        return {
+            "offset": self.offset,
+            "outcome": self.total.as_json(),
+            "milliseconds": round(seconds * 1000),
+        }
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch in flight: how many bytes of the file it is, and what will become of it."""
+
+    size: int
+    outcome: Future[Outcome]
+
+
+def _refused(item: RefusedItem) -> TargetError:
+    key = orjson.loads(item.line)["Item"]
+    return TargetError(
+        f"DynamoDB refuses the item {key['PK']['S']} {key['SK']['S']}: {item.reason}",
+        remedy="mend its record in S9, then run again: python migrate.py --full",
     )
 
 
@@ -83,48 +144,64 @@ def _require_validated(run: Run, entity: str) -> None:
 
 
 def _writer(run: Run, spec: TableSpec) -> BatchWriter:
-    settings_ = run.config.migration
+    migration = run.config.migration
     return BatchWriter(
-        DynamoDB(run.config.target, connections=settings_.workers),
+        DynamoDB(run.config.target, connections=migration.workers),
         run.config.target.table(spec.entity),
-        RetryPolicy.of(settings_),
-        Throttle(settings_.max_write_units),
+        RetryPolicy.of(migration, run.stop.sleep),
+        Throttle(migration.max_write_units, sleep=run.stop.sleep),
         indexes=len(spec.indexes),
-        rest=settings_.batch_delay / 1000,
+        rest=migration.batch_delay / 1000,
     )
 
 
 def _send_all(
-    source: Path, writer: BatchWriter, workers: int, batch_size: int, task: Task
-) -> Outcome:
-    total = Outcome()
-    waiting: deque[Future[Outcome]] = deque()
+    run: Run,
+    source: Path,
+    writer: BatchWriter,
+    progress: LoadProgress,
+    tracker: Tracker,
+    task: Task,
+) -> None:
+    """Send everything from `progress.offset` on, and acknowledge it in order.
+
+    Whatever ends it early, a stop or an error: what is in flight is waited for, and what has been
+    acknowledged in order is saved first.
+    """
+    workers = run.config.migration.workers
+    started = time.monotonic()
+    waiting: deque[Sent] = deque()
+
+    def acknowledge() -> None:
+        before = progress.total.items
+        progress.acknowledge(waiting.popleft())
+        task.advance(progress.total.items - before)
+        tracker.reached(progress.total.items, lambda: progress.state(started))
+
     with ThreadPoolExecutor(workers, thread_name_prefix="load") as pool:
         try:
-            for batch in batches(_lines(source), batch_size):
-                waiting.append(pool.submit(writer.write, batch))
+            for batch in batches(_lines(source, progress.offset), run.config.migration.batch_size):
+                waiting.append(Sent(sum(map(len, batch)), pool.submit(writer.write, batch)))
                 if len(waiting) >= workers * _AHEAD:
-                    _acknowledge(waiting.popleft().result(), total, task)
+                    acknowledge()
             while waiting:
-                _acknowledge(waiting.popleft().result(), total, task)
+                acknowledge()
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            _settle(pool, waiting, progress)
+            tracker.save(progress.total.items, lambda: progress.state(started))
             raise
-    return total
 
 
-def _lines(source: Path) -> Iterator[bytes]:
-    for chunk in read_rows(source):
+def _settle(pool: ThreadPoolExecutor, waiting: deque[Sent], progress: LoadProgress) -> None:
+    """Let what is in flight end, and acknowledge what arrived without a gap."""
+    pool.shutdown(wait=True, cancel_futures=True)
+    while waiting and not waiting[0].outcome.cancelled():
+        try:
+            progress.acknowledge(waiting.popleft())
+        except Exception:  # the gap: it is sent again by the run that resumes
+            return
+
+
+def _lines(source: Path, offset: int) -> Iterator[bytes]:
+    for chunk in read_rows(source, start=offset):
         yield from chunk.lines
-
-
-def _acknowledge(outcome: Outcome, total: Outcome, task: Task) -> None:
-    total.add(outcome)
-    task.advance(outcome.items, errors=len(outcome.refused))
-    if outcome.refused:
-        first = outcome.refused[0]
-        raise TargetError(
-            f"DynamoDB refuses the item {first.line[:120].decode(errors='replace')}…: "
-            f"{first.reason}",
-            remedy="mend its record in S9 and extract again",
-        )

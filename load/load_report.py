@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
+from load.batch_writer import Outcome
 from utils.artifacts import utc_now
 from utils.run import Run
 from utils.workspace import write_atomically
-
-from load.batch_writer import Outcome
 
 
 @dataclass(frozen=True)

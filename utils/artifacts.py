@@ -46,6 +46,12 @@ class PartialState:
     records: int
     items: int
     bytes: int
+    sha256: str
+
+    def fits(self, path: Path) -> bool:
+        """Whether the .partial file of `path` is there and long enough to go on from."""
+        partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        return partial.exists() and partial.stat().st_size >= self.bytes
 
 
 @dataclass(frozen=True)
@@ -80,16 +86,15 @@ class ArtifactWriter:
     def _reopen(self, resume: PartialState) -> IO[bytes]:
         handle = open_private(self._partial, "r+b")
         left = resume.bytes
-        while left:
-            block = handle.read(min(left, CHUNK_BYTES))
-            if not block:
-                handle.close()
-                raise ArtifactError(
-                    f"{self._partial} is shorter than its checkpoint says",
-                    remedy="start this migration anew with --full --restart",
-                )
+        while left and (block := handle.read(min(left, CHUNK_BYTES))):
             self._sha.update(block)
             left -= len(block)
+        if self._sha.hexdigest() != resume.sha256:
+            handle.close()
+            raise ArtifactError(
+                f"{self._partial} is not what its checkpoint says: it was cut or edited",
+                remedy="start anew: python migrate.py --full --restart",
+            )
         handle.seek(resume.bytes)
         handle.truncate(resume.bytes)
         return handle
@@ -121,7 +126,7 @@ class ArtifactWriter:
         with storage_errors(self._partial):
             self._handle.flush()
             os.fsync(self._handle.fileno())
-        return PartialState(self.records, self.items, self._bytes)
+        return PartialState(self.records, self.items, self._bytes, self._sha.hexdigest())
 
     def commit(self) -> ArtifactEntry:
         """Publish the file under its final name; returns its manifest entry."""

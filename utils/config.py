@@ -80,7 +80,6 @@ class SourceConfig:
         "Europe/Rome", "time zone of S9's timestamps (IANA name)", **_TEXT, format="timezone"
     )
 
-
     def identity(self) -> dict[str, str | int]:
         """What tells one source from another; never credentials."""
         return {

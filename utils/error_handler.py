@@ -42,6 +42,10 @@ class SourceError(MigrationError):
     """S9 cannot be read: connection, rights, a table or a column."""
 
 
+class SourceUnavailable(SourceError):
+    """No connection to S9 can be opened (now)."""
+
+
 class TargetError(MigrationError):
     """DynamoDB cannot be used: credentials, tables, keys, indexes, a refused request."""
 

@@ -27,9 +27,11 @@ class RetryPolicy:
     uniform: Callable[[float, float], float] = field(default=random.uniform)
 
     @classmethod
-    def of(cls, config: MigrationConfig) -> RetryPolicy:
+    def of(
+        cls, config: MigrationConfig, sleep: Callable[[float], None] = time.sleep
+    ) -> RetryPolicy:
         """The policy that the configuration asks for."""
-        return cls(config.max_retries, config.retry_delay / 1000, config.exponential_backoff)
+        return cls(config.max_retries, config.retry_delay / 1000, config.exponential_backoff, sleep)
 
     def exhausted(self, attempt: int) -> bool:
         """Whether retry number `attempt` (from 1) is one too many."""

@@ -11,7 +11,10 @@ from typing import Any
 import orjson
 
 from utils.artifacts import ArtifactEntry, check_artifact, utc_now
+from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
 from utils.config import Config
+from utils.error_handler import ArtifactError
+from utils.interrupt import StopFlag
 from utils.manifest import Manifest, PhaseEntry
 from utils.progress import Progress
 from utils.workspace import Workspace
@@ -22,12 +25,21 @@ FAILED = "failed"
 
 @dataclass
 class Run:
-    """One invocation at work on one data directory."""
+    """One invocation at work on one data directory.
+
+    With `resuming`, a phase goes on from the checkpoint where there is one for it.
+    """
 
     config: Config
     workspace: Workspace
     manifest: Manifest
     progress: Progress = field(default_factory=Progress)
+    stop: StopFlag = field(default_factory=StopFlag)
+    resuming: bool = False
+
+    @property
+    def checkpoint(self) -> CheckpointFile:
+        return CheckpointFile(self.workspace.checkpoint)
 
     def artifact(self, path: Path, *, written_by: str) -> ArtifactEntry:
         """The manifest entry of a file, after checking that the file is what it says."""
@@ -43,6 +55,66 @@ class Run:
         names = [self.workspace.name_of(path) for path in paths]
         return {name: self.manifest.sha_of(name) for name in names}
 
+    def begin(self, phase: str, entity: str, inputs: Mapping[str, str]) -> Checkpoint | None:
+        """A phase is about to run for an entity: its old outcome no longer holds.
+
+        Returns the checkpoint to go on from, None to start anew. Raises ArtifactError when there
+        is one that must not be used.
+        """
+        self.manifest.forget(phase, entity)
+        self.save()
+        saved = self.checkpoint.load() if self.resuming else None
+        if saved is not None and (saved.phase, saved.entity) == (phase, entity):
+            self._check(saved, inputs)
+            return saved
+        self.checkpoint.clear()
+        return None
+
+    def _check(self, saved: Checkpoint, inputs: Mapping[str, str]) -> None:
+        now = configuration_digests(self.config)
+        changed = [name for name, digest in now.items() if saved.configuration.get(name) != digest]
+        anew = "python migrate.py --full --restart"
+        if changed:
+            raise ArtifactError(
+                f"the unfinished run {saved.run_id} was made with another configuration: "
+                f"{', '.join(changed)} changed",
+                remedy=f"put the configuration back and run --resume, or start anew: {anew}",
+            )
+        if saved.inputs != dict(inputs) or saved.run_id != self.manifest.run_id:
+            raise ArtifactError(
+                f"the checkpoint in {saved.phase}, {saved.entity} belongs to other files or to "
+                f"another run ({saved.run_id})",
+                remedy=f"start anew: {anew}",
+            )
+
+    def track(
+        self,
+        phase: str,
+        entity: str,
+        inputs: Mapping[str, str],
+        *,
+        total: int,
+        unit: str,
+        done: int = 0,
+    ) -> Tracker:
+        """The keeper of the checkpoint of one phase in one entity of `total` `unit`."""
+
+        def place(done: int, state: Mapping[str, Any]) -> Checkpoint:
+            return Checkpoint(
+                run_id=self.manifest.run_id,
+                phase=phase,
+                entity=entity,
+                configuration=configuration_digests(self.config),
+                inputs=dict(inputs),
+                done=done,
+                total=total,
+                unit=unit,
+                at=utc_now(),
+                state=state,
+            )
+
+        return Tracker(self.checkpoint, self.config.checkpoint, self.stop, place, done=done)
+
     def finish(
         self,
         phase: str,
@@ -57,12 +129,8 @@ class Run:
         entry = PhaseEntry(status, utc_now(), dict(inputs), settings, dict(result))
         self.manifest.record(phase, entity, entry)
         self.save()
+        self.checkpoint.clear()
         return entry
-
-    def begin(self, phase: str, entity: str) -> None:
-        """A phase is about to run (again) for an entity: its old outcome no longer holds."""
-        self.manifest.forget(phase, entity)
-        self.save()
 
     def is_complete(
         self, phase: str, entity: str, *, inputs: Mapping[str, str], settings: str
@@ -78,6 +146,17 @@ class Run:
 
     def save(self) -> None:
         self.manifest.save(self.workspace.manifest)
+
+
+def configuration_digests(config: Config) -> dict[str, str]:
+    """A digest of each section that shapes what a run does to which data."""
+    return {
+        "source": settings_digest(config.source.identity()),
+        "target": settings_digest(config.target.identity()),
+        "extraction": settings_digest(config.extraction),
+        "transformation": settings_digest(config.transformation, config.source.timezone),
+        "validation": settings_digest(config.validation),
+    }
 
 
 def settings_digest(*sections: Any) -> str:

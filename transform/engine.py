@@ -1,0 +1,187 @@
+"""The engine that turns an extracted file into a transformed one, record by record.
+
+What it writes is what DynamoDB gets: `{"Item": {…}}` lines in DynamoDB JSON, the body of a
+PutRequest byte for byte. Refused records go to quarantine whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import orjson
+
+from transform.rejections import RejectedRecord
+from transform.rules import TransformRules
+from transform.transform_buyers import buyer_to_items
+from transform.transform_producers import producer_to_items
+from transform.transform_sales import sale_to_items
+from utils.artifacts import ArtifactWriter, PartialState, read_rows
+from utils.checkpoint import Checkpoint
+from utils.findings import Finding
+from utils.logger import get_logger
+from utils.manifest import PhaseEntry
+from utils.quarantine import Refusal
+from utils.run import Run, settings_digest
+from utils.workspace import Workspace
+
+PHASE = "transform"
+
+Row = dict[str, Any]
+Item = dict[str, dict[str, Any]]
+Transform = Callable[[Row, TransformRules], list[Item]]
+
+TRANSFORMS: dict[str, Transform] = {
+    "buyers": buyer_to_items,
+    "producers": producer_to_items,
+    "sales": sale_to_items,
+}
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """What a chunk of extracted lines became."""
+
+    data: bytes
+    records: int
+    items: int
+    refusals: tuple[Refusal, ...]
+
+
+def transform_lines(entity: str, lines: Sequence[bytes], rules: TransformRules) -> Transformed:
+    """Transform extracted lines; pure, so that chunks can be worked on anywhere."""
+    to_items = TRANSFORMS[entity]
+    output: list[bytes] = []
+    refusals: list[Refusal] = []
+    for line in lines:
+        row = orjson.loads(line)
+        try:
+            items = to_items(row, rules)
+        except RejectedRecord as rejected:
+            refusals.append(_refusal(entity, row, line, rejected))
+        else:
+            output.extend(orjson.dumps({"Item": item}) for item in items)
+    return Transformed(
+        data=b"\n".join([*output, b""]),
+        records=len(lines) - len(refusals),
+        items=len(output),
+        refusals=tuple(refusals),
+    )
+
+
+def _refusal(entity: str, row: Row, line: bytes, rejected: RejectedRecord) -> Refusal:
+    legacy_id = str(row.get("first_id"))
+    findings = tuple(
+        Finding(entity, legacy_id, r.field, r.rule, "error", r.reason) for r in rejected.rejections
+    )
+    items = 1 + len(row.get("lines") or ())
+    return Refusal(entity, legacy_id, PHASE, findings, items, line.rstrip(b"\n"))
+
+
+def rules_of(run: Run) -> TransformRules:
+    """The rules that configuration and manifest give."""
+    chosen = run.config.transformation
+    return TransformRules(
+        generate_ids=chosen.generate_ids,
+        preserve_timestamps=chosen.preserve_timestamps,
+        default_currency=chosen.default_currency,
+        default_language=chosen.default_language,
+        migration_user=chosen.migration_user,
+        migration_timestamp=run.manifest.migration_timestamp,
+        user_mapping=chosen.user_mapping,
+        status_mapping=chosen.status_mapping,
+        timezone=run.config.source.timezone,
+    )
+
+
+def settings(run: Run) -> str:
+    """The digest of every setting that shapes a transformed file."""
+    chosen = replace(
+        run.config.transformation, migration_timestamp=run.manifest.migration_timestamp
+    )
+    return settings_digest(chosen, run.config.source.timezone)
+
+
+def transform(run: Run, entity: str) -> PhaseEntry:
+    """Transform one entity's extracted file; returns the phase's entry in the manifest.
+
+    Raises ArtifactError when the extracted file is not what the extract wrote.
+    """
+    source = run.workspace.extracted(entity)
+    extracted = run.artifact(source, written_by="extract")
+    inputs = run.sha_of(source)
+    place = _Place.of(run.begin(PHASE, entity, inputs), run.workspace, entity)
+    target, refused = run.workspace.transformed(entity), run.workspace.quarantine(entity)
+    with (
+        ArtifactWriter(target, place.output) as output,
+        ArtifactWriter(refused, place.quarantine) as quarantine,
+        run.progress.task(PHASE, entity, extracted.records) as task,
+    ):
+        done = output.records + quarantine.records
+        task.advance(done, errors=quarantine.records)
+        tracker = run.track(
+            PHASE, entity, inputs, total=extracted.records, unit="records", done=done
+        )
+        rules = rules_of(run)
+        for chunk in read_rows(source, start=place.offset):
+            became = transform_lines(entity, chunk.lines, rules)
+            output.write(became.data, records=became.records, items=became.items)
+            for refusal in became.refusals:
+                quarantine.write(refusal.as_line(), records=1, items=refusal.items)
+            task.advance(len(chunk.lines), errors=len(became.refusals))
+            tracker.reached(
+                output.records + quarantine.records,
+                partial(_state, chunk.end, output, quarantine),
+            )
+        run.publish(refused, quarantine.commit())
+        run.publish(target, output.commit())
+    _tell(entity, quarantine.records)
+    return run.finish(
+        PHASE,
+        entity,
+        inputs=inputs,
+        settings=settings(run),
+        result={
+            "records": output.records,
+            "items": output.items,
+            "quarantined": quarantine.records,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a transform is: the offset in its input, and how far its outputs are on disk."""
+
+    offset: int = 0
+    output: PartialState | None = None
+    quarantine: PartialState | None = None
+
+    @classmethod
+    def of(cls, saved: Checkpoint | None, files: Workspace, entity: str) -> _Place:
+        """The place that a checkpoint describes; the beginning when its files are gone, which
+        is so when the run was killed between publishing a file and recording it."""
+        if saved is None:
+            return cls()
+        output = PartialState(**saved.state["output"])
+        quarantine = PartialState(**saved.state["quarantine"])
+        if output.fits(files.transformed(entity)) and quarantine.fits(files.quarantine(entity)):
+            return cls(saved.state["offset"], output, quarantine)
+        return cls()
+
+
+def _state(offset: int, output: ArtifactWriter, quarantine: ArtifactWriter) -> dict[str, Any]:
+    """Make the outputs durable and describe the place for a checkpoint."""
+    return asdict(_Place(offset, output.sync(), quarantine.sync()))
+
+
+def _tell(entity: str, refused: int) -> None:
+    if refused:
+        get_logger().warning(
+            "%d of the %s cannot be converted; they are in quarantine/%s.json with the reasons",
+            refused,
+            entity,
+            entity,
+        )
