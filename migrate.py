@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,11 +18,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from utils.error_handler import ConfigurationError, ExitCode, MigrationError
+from utils.error_handler import ExitCode, MigrationError
 
 if TYPE_CHECKING:
+    from utils.embedded.demo import Demo
+
     from utils.config import Config
-    from utils.embedded.s9_data import SampleReport
+    from utils.lifecycle import Screen
     from utils.run import Run
 
 ENTITIES = ("buyers", "producers", "sales")
@@ -42,11 +41,17 @@ DEFAULT_CONFIG = "config.json"
 class Runbook:
     """The five phases in their order, and what each outcome means for the next.
 
-    With `resume`, what is complete for the same inputs and settings is not done again.
+    In a run that resumes, what is complete for the same inputs and settings is not done again.
     """
 
     run: Run
-    resume: bool = False
+
+    def resume(self) -> ExitCode:
+        """Find where the run stopped and why, say so, and go on."""
+        from utils.lifecycle import where_it_stopped
+
+        self.say(where_it_stopped(self.run))
+        return self.full()
 
     def full(self) -> ExitCode:
         """The whole migration."""
@@ -158,7 +163,7 @@ class Runbook:
 
     def skips(self, phase: str, entity: str, settings: str, inputs: Sequence[Path]) -> bool:
         """Whether a resumed run has nothing left to do here."""
-        skipped = self.resume and self.run.is_complete(
+        skipped = self.run.resuming and self.run.is_complete(
             phase, entity, inputs=self.run.sha_of(*inputs), settings=settings
         )
         if skipped:
@@ -189,156 +194,17 @@ class Runbook:
 
 
 # ---------------------------------------------------------------------------------------------
-# Opening and closing a run
-# ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Screen:
-    """How to talk: what --verbose, --quiet and --no-color say."""
-
-    verbose: bool = False
-    quiet: bool = False
-    color: bool = True
-
-
-@contextmanager
-def open_run(config: Config, screen: Screen, *, anew: bool) -> Iterator[Run]:
-    """Lock the data directory, open its manifest and logs.
-
-    `anew` begins a new run: what earlier runs completed no longer counts, only the migration's
-    timestamp is kept. Raises MigrationError when another run is at work, or when the directory
-    belongs to the migration of another source or target.
-    """
-    from utils import logger
-    from utils.lock import run_lock
-    from utils.manifest import Manifest
-    from utils.progress import Progress
-    from utils.run import Run
-    from utils.workspace import Workspace
-
-    files = Workspace(Path(config.data.directory))
-    files.prepare()
-    logger.set_up_screen(
-        config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
-    )
-    with run_lock(files.lock):
-        manifest = Manifest.load(files.manifest) or Manifest.new()
-        bind(manifest, config, files.root)
-        if anew:
-            manifest = replace(
-                Manifest.new(),
-                migration_timestamp=manifest.migration_timestamp,
-                source=manifest.source,
-                target=manifest.target,
-            )
-        logger.set_up_files(config.logging, files.log, files.error_log, manifest.run_id)
-        try:
-            run = Run(config, files, manifest, Progress(quiet=screen.quiet))
-            run.save()
-            yield run
-        finally:
-            shutil.rmtree(files.scratch, ignore_errors=True)
-            logger.close_logs()
-
-
-def bind(manifest: Any, config: Config, root: Path) -> None:
-    """Tie the data directory to one source and one target, for good."""
-    wanted = {"source": config.source.identity(), "target": config.target.identity()}
-    for side, identity in wanted.items():
-        known = getattr(manifest, side)
-        if known and known != identity:
-            differences = ", ".join(
-                f"{key} was {known.get(key)} and is {identity[key]}"
-                for key in identity
-                if known.get(key) != identity[key]
-            )
-            raise ConfigurationError(
-                f"{root} holds the migration of another {side}: {differences}",
-                remedy="give this migration a data.directory of its own, or put the "
-                "configuration right",
-            )
-        setattr(manifest, side, identity)
-
-
-def closing_words(run: Run, code: ExitCode) -> str:
-    """The summary table, where the reports are, and the last line: what happened, what next."""
-    return f"\n{summary(run)}\n\nReports are in {run.workspace.reports}\n{LAST_LINES[code]}"
-
-
-LAST_LINES = {
-    ExitCode.DONE: "Done: every record arrived.",
-    ExitCode.QUARANTINED: "Done, with records in quarantine: see data/quarantine, mend them in "
-    "S9 and run `python migrate.py --full` again.",
-    ExitCode.VALIDATION_FAILED: "Stopped before anything was written: validation found errors. "
-    "Mend them in S9 and run `python migrate.py --full` again, or set "
-    "migration.continueOnError to leave these records in quarantine.",
-    ExitCode.VERIFICATION_FAILED: "The target differs from what was sent: see "
-    "verification_report.json, then load again: `python migrate.py --phase load`.",
-}
-
-
-def summary(run: Run) -> str:
-    """One row an entity: the stations of the ledger."""
-    from utils.screen import table
-
-    header = ["", "in S9", "extracted", "transformed", "quarantined", "loaded items", "in target"]
-    return table(header, [[name.capitalize(), *stations(run, name)] for name in ENTITIES])
-
-
-def stations(run: Run, entity: str) -> list[int | None]:
-    """The figures of one entity, None where the run has not been."""
-    manifest = run.manifest
-
-    def result(phase: str) -> dict[str, Any]:
-        entry = manifest.phase(phase, entity)
-        return entry.result if entry else {}
-
-    def records(kind: str) -> int | None:
-        entry = manifest.artifacts.get(f"{kind}/{entity}.json")
-        return entry.records if entry else None
-
-    return [
-        result("extract").get("source", {}).get("records"),
-        records("extracted"),
-        records("transformed"),
-        records("quarantine"),
-        result("load").get("items"),
-        result("verify").get("items"),
-    ]
-
-
-# ---------------------------------------------------------------------------------------------
 # The command line
 # ---------------------------------------------------------------------------------------------
 
 
-def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
-    """Run a command; whatever happens ends in one message, a remedy and an exit code."""
-    from utils.logger import get_logger
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        code = work()
-    except MigrationError as error:
-        get_logger().error("%s", error.message)
-        click.echo(f"\nError: {error.message}\nWhat to do: {error.remedy}", err=True)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo(
-            "\nInterrupted. What was complete is kept; go on with: python migrate.py --resume",
-            err=True,
-        )
-        code = ExitCode.INTERRUPTED
-    sys.exit(code)
-
-
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, context_settings={"max_content_width": 100})
 @click.option("--full", is_flag=True, help="Run all five phases.")
-@click.option("--phase", type=click.Choice(PHASES), help="Run one phase.")
+@click.option("--phase", type=click.Choice(PHASES), help="Run one phase by hand.")
 @click.option("--entity", type=click.Choice(ENTITIES), help="With --phase: one entity only.")
 @click.option("--dry-run", is_flag=True, help="Everything but the writes to the target.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier run stopped.")
+@click.option("--restart", is_flag=True, help="With --full: drop an unfinished run.")
 @click.option(
     "--config",
     "config_path",
@@ -348,81 +214,114 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     help="Configuration file.",
 )
 @click.option("--verbose", is_flag=True, help="Tell more.")
-@click.option("--quiet", is_flag=True, help="Tell errors only.")
+@click.option("--quiet", is_flag=True, help="Tell errors and the outcome only.")
 @click.option("--no-color", is_flag=True, help="No colours on the screen.")
 @click.pass_context
 def cli(
     context: click.Context,
-    full: bool,
-    phase: str | None,
-    entity: str | None,
-    dry_run: bool,
-    resume: bool,
+    /,
     config_path: Path,
     verbose: bool,
     quiet: bool,
     no_color: bool,
+    **choice: Any,
 ) -> None:
     """Migrate S9 (PostgreSQL) into the Sale Module's DynamoDB tables.
 
     Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 validation found errors;
     4 verification found differences; 5 done, with records in quarantine; 130 interrupted.
     """
+    from utils.lifecycle import Screen
+
     color = sys.stderr.isatty() and not no_color and "NO_COLOR" not in os.environ
-    screen = Screen(verbose, quiet, color)
+    named = "" if str(config_path) == DEFAULT_CONFIG else f" --config {config_path}"
+    screen = Screen(verbose, quiet, color, f"python migrate.py {{}}{named}")
     context.obj = screen
     if context.invoked_subcommand:
         return
-    check_usage(full, phase, entity, dry_run, resume)
-    at_the_edge(lambda: run_command(config_path, screen, phase, entity, dry_run, resume))
+    chosen = Choice(**choice)
+    chosen.check()
+    at_the_edge(lambda: run_command(config_path, screen, chosen))
 
 
-def check_usage(
-    full: bool, phase: str | None, entity: str | None, dry_run: bool, resume: bool
-) -> None:
-    """Refuse combinations that would not mean what they seem to."""
-    if not (full or phase or dry_run or resume):
-        raise click.UsageError("say what to do: --full, --phase, --dry-run, --resume or demo")
-    if phase and full:
-        raise click.UsageError("--full runs every phase: give either --full or --phase")
-    if entity and not phase:
-        raise click.UsageError("--entity goes with --phase: a full run needs all three")
-    if dry_run and (phase or resume):
-        raise click.UsageError("--dry-run is a whole rehearsal: give it alone or with --full")
-
-
-def run_command(
-    config_path: Path,
-    screen: Screen,
-    phase: str | None,
-    entity: str | None,
-    dry_run: bool,
-    resume: bool,
-) -> ExitCode:
+@dataclass(frozen=True)
+class Choice:
     """What the options ask for."""
+
+    full: bool
+    phase: str | None
+    entity: str | None
+    dry_run: bool
+    resume: bool
+    restart: bool
+
+    def check(self) -> None:
+        """Refuse combinations that would not mean what they seem to."""
+        if not (self.full or self.phase or self.dry_run or self.resume):
+            raise click.UsageError("say what to do: --full, --phase, --dry-run, --resume or demo")
+        if self.phase and (self.full or self.resume):
+            raise click.UsageError("--phase is one phase by hand: give it without --full, --resume")
+        if self.entity and not self.phase:
+            raise click.UsageError("--entity goes with --phase: a full run needs all three")
+        if self.dry_run and (self.phase or self.resume):
+            raise click.UsageError("--dry-run is a whole rehearsal: give it alone or with --full")
+        if self.restart and (not self.full or self.resume):
+            raise click.UsageError("--restart goes with --full, and not with --resume")
+
+
+def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
+    """Run a command; whatever happens ends in one message, a remedy and an exit code."""
+    try:
+        code = work()
+    except MigrationError as error:
+        click.echo(f"\nError: {error.message}\nWhat to do: {error.remedy}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted before anything was begun.", err=True)
+        code = ExitCode.INTERRUPTED
+    sys.exit(code)
+
+
+def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
+    """Load the configuration, open the run, follow the runbook."""
     from dotenv import load_dotenv
 
     from utils.config_file import load_config
+    from utils.lifecycle import Start, open_run
+    from utils.summary import after_phase, after_rehearsal
 
     load_dotenv(Path.cwd() / ".env")
     config = load_config(config_path, os.environ)
-    rehearsal = dry_run or (config.migration.dry_run and not phase)
-    if rehearsal:
-        config = rehearsal_config(config)
-    with open_run(config, screen, anew=not phase and not resume) as run:
-        book = Runbook(run, resume)
-        if rehearsal:
-            code = book.rehearsal()
-        elif phase:
-            code = book.phase(phase, [entity] if entity else ENTITIES)
-        else:
-            code = book.full()
-        click.echo(closing_words(run, code))
-        return code
+    if chosen.phase:
+        with open_run(config, screen, Start.BY_HAND) as run:
+            entities = [chosen.entity] if chosen.entity else list(ENTITIES)
+            code = Runbook(run).phase(chosen.phase, entities)
+            click.echo(after_phase(run, code, chosen.phase))
+            return code
+    if chosen.dry_run or config.migration.dry_run:
+        with open_run(rehearsal_config(config), screen, Start.RESTART) as run:
+            return conclude(run, Runbook(run).rehearsal(), after_rehearsal)
+    if chosen.resume:
+        with open_run(config, screen, Start.RESUME) as run:
+            return conclude(run, Runbook(run).resume())
+    with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
+        return conclude(run, Runbook(run).full())
+
+
+def conclude(
+    run: Run, code: ExitCode, words: Callable[[Run, ExitCode], str] | None = None
+) -> ExitCode:
+    """Record how a whole run ended, and say it."""
+    from utils.lifecycle import end
+    from utils.summary import after_run
+
+    end(run, code)
+    click.echo((words or after_run)(run, code))
+    return code
 
 
 def rehearsal_config(config: Config) -> Config:
-    """The same configuration with a scratch directory for its files."""
+    """The same configuration with a scratch directory, emptied, for its files."""
     scratch = Path(config.data.directory) / "dry-run"
     shutil.rmtree(scratch, ignore_errors=True)
     return replace(config, data=replace(config.data, directory=str(scratch)))
@@ -434,36 +333,30 @@ def rehearsal_config(config: Config) -> Config:
 @click.option("--sales", default=8542, show_default=True, help="Enabled sales.")
 @click.option("--seed", default=2026, show_default=True, help="Same seed, same data.")
 @click.option(
-    "--directory", default="data/demo", show_default=True, type=click.Path(path_type=Path)
+    "--directory",
+    default="data/demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where artifacts and reports go; emptied first.",
 )
 @click.pass_obj
 def demo(
     screen: Screen, buyers: int, producers: int, sales: int, seed: int, directory: Path
 ) -> None:
-    """Show a full migration between two servers that are started for it."""
-    from utils.embedded.s9_data import SampleSize
+    """Show a full migration, from a PostgreSQL to an AWS that are started for it."""
+    from utils.embedded.demo import Demo
 
-    size = SampleSize(buyers, producers, sales)
-    at_the_edge(lambda: run_demo(screen, size, seed, directory))
+    at_the_edge(lambda: run_demo(Demo(directory, buyers, producers, sales, seed), screen))
 
 
-def run_demo(screen: Screen, size: Any, seed: int, directory: Path) -> ExitCode:
-    """Make up an S9, migrate it, and compare what was found with what was planted."""
-    from utils.embedded.aws import EmbeddedAws
-    from utils.embedded.postgresql import EmbeddedPostgres
-    from utils.embedded.s9_data import generate
+def run_demo(scene: Demo, screen: Screen) -> ExitCode:
+    """Migrate the made-up S9, and compare what was found with what was planted in it."""
+    from utils.lifecycle import Start, open_run
 
-    shutil.rmtree(directory, ignore_errors=True)
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        EmbeddedPostgres(Path(scratch) / "postgresql") as s9,
-        EmbeddedAws() as aws,
-    ):
-        click.echo(f"PostgreSQL at {s9.host}:{s9.port}, AWS at {aws.endpoint_url}")
-        with s9.connect() as connection:
-            planted = generate(connection, size, seed)
-        config = demo_config(s9, aws, directory)
-        with open_run(config, screen, anew=True) as run:
-            code = Runbook(run).full()
-            click.echo(closing_words(run, code))
-            return demo_verdict(run, code, planted)
+    with scene.servers(click.echo) as config, open_run(config, screen, Start.RESTART) as run:
+        code = conclude(run, Runbook(run).full())
+        return scene.verdict(run, code, click.echo)
+
+
+if __name__ == "__main__":
+    cli()

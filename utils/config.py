@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 PARTY_ENTITIES = ("buyers", "producers")
 ENTITY_NAMES = (*PARTY_ENTITIES, "sales")
+PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 LOCALSTACK_ENDPOINT = "http://localhost:4566"
 

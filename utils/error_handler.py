@@ -58,6 +58,12 @@ class StorageError(MigrationError):
     """The data directory cannot be written: full disk, rights."""
 
 
+class RunInterrupted(MigrationError):
+    """The operator has stopped the run; it can be resumed."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class BackOff(Exception):
     """A call failed in a way that passes: try it again after a while.
 

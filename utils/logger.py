@@ -36,6 +36,8 @@ class _ScreenHandler(logging.Handler):
         self.setFormatter(logging.Formatter(_SCREEN_FORMAT, "%Y-%m-%d %H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "files_only", False):
+            return
         text = self.format(record)
         if self._color and record.levelno >= logging.WARNING:
             tone = _RED if record.levelno >= logging.ERROR else _YELLOW

@@ -37,7 +37,11 @@ class PhaseEntry:
 
 @dataclass
 class Manifest:
-    """The manifest of one data directory, kept in step with the file by `save`."""
+    """The manifest of one data directory, kept in step with the file by `save`.
+
+    `outcome` is the exit code with which the run ended, None while it is at work or when it was
+    killed; `stopped` is why it ended before its end.
+    """
 
     run_id: str
     created_at: str
@@ -45,12 +49,19 @@ class Manifest:
     source: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=dict)
     snapshot: dict[str, Any] = field(default_factory=dict)
+    outcome: int | None = None
+    stopped: str = ""
     phases: dict[str, dict[str, PhaseEntry]] = field(default_factory=dict)
     artifacts: dict[str, ArtifactEntry] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:
         return cls(run_id=uuid.uuid4().hex[:8], created_at=utc_now())
+
+    @property
+    def begun(self) -> bool:
+        """Whether any phase has done anything."""
+        return any(self.phases.values())
 
     def phase(self, phase: str, entity: str) -> PhaseEntry | None:
         """The recorded outcome of a phase for an entity, or None."""

@@ -36,6 +36,11 @@ class Run:
     progress: Progress = field(default_factory=Progress)
     stop: StopFlag = field(default_factory=StopFlag)
     resuming: bool = False
+    invocation: str = "python migrate.py {}"
+
+    def command(self, options: str) -> str:
+        """The command line that an operator types for `options`."""
+        return self.invocation.format(options)
 
     @property
     def checkpoint(self) -> CheckpointFile:

@@ -1,0 +1,184 @@
+"""A run's life: opened over what is already there, ended or stopped, found again by a resume."""
+
+from __future__ import annotations
+
+import enum
+import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from utils import logger
+from utils.config import PHASE_NAMES, Config
+from utils.error_handler import ConfigurationError, ExitCode, MigrationError, RunInterrupted
+from utils.interrupt import Interrupted
+from utils.lock import run_lock
+from utils.manifest import Manifest
+from utils.progress import Progress
+from utils.run import Run
+from utils.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How to talk: what --verbose, --quiet and --no-color say, and how the operator calls the
+    tool (`{}` stands for the options)."""
+
+    verbose: bool = False
+    quiet: bool = False
+    color: bool = True
+    invocation: str = "python migrate.py {}"
+
+
+@contextmanager
+def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
+    """Lock the data directory, open its manifest and logs; record why a run stops, if it does.
+
+    Raises MigrationError when another run is at work, when the directory belongs to the migration
+    of another source or target, or when `start` does not go with what is there.
+    """
+    files = Workspace(Path(config.data.directory))
+    files.prepare()
+    logger.set_up_screen(
+        config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
+    )
+    with run_lock(files.lock):
+        manifest = Manifest.load(files.manifest) or Manifest.new()
+        bind(manifest, config, files.root)
+        run = Run(
+            config, files, manifest, Progress(quiet=screen.quiet), invocation=screen.invocation
+        )
+        begin(run, start)
+        logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
+        run.stop.install()
+        try:
+            with recording_why_it_stops(run):
+                yield run
+        finally:
+            shutil.rmtree(files.scratch, ignore_errors=True)
+            logger.close_logs()
+
+
+class Start(enum.Enum):
+    """What a run makes of what is already in the data directory."""
+
+    ANEW = "a new run; refused over an unfinished one"
+    RESTART = "a new run, whatever there is"
+    RESUME = "go on with the unfinished run"
+    BY_HAND = "one phase, with what there is"
+
+
+def begin(run: Run, start: Start) -> None:
+    """Begin a new run in the manifest or go on with the one that is there, as `start` says.
+
+    A new run forgets what earlier ones completed, and keeps the migration's timestamp.
+    """
+    old = run.manifest
+    unfinished = old.begun and old.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
+    if start is Start.ANEW and unfinished:
+        raise ConfigurationError(
+            where_it_stopped(run),
+            remedy=f"go on with it: {run.command('--resume')}\n"
+            f"or start anew, which drops what it has done: {run.command('--full --restart')}",
+        )
+    if start is Start.RESUME and not old.begun:
+        raise ConfigurationError(
+            f"there is nothing to resume in {run.workspace.root}: no run has got as far",
+            remedy=f"start one: {run.command('--full')}",
+        )
+    if start in (Start.ANEW, Start.RESTART):
+        run.manifest = replace(
+            Manifest.new(),
+            migration_timestamp=old.migration_timestamp,
+            source=old.source,
+            target=old.target,
+        )
+        run.checkpoint.clear()
+    run.resuming = start is Start.RESUME
+    if start is not Start.BY_HAND:
+        run.manifest.outcome = None
+    run.save()
+
+
+def where_it_stopped(run: Run) -> str:
+    """One line: which run stopped where, and why."""
+    manifest = run.manifest
+    why = manifest.stopped or "it was killed, or the machine went down"
+    saved = run.checkpoint.load()
+    if saved is not None:
+        place = f"{saved.phase}, {saved.entity}, {saved.done:,} of {saved.total:,} {saved.unit}"
+    else:
+        done = [
+            f"{phase} of {name}" for phase in PHASE_NAMES for name in manifest.phases.get(phase, {})
+        ]
+        place = f"progress after {done[-1]}" if done else "its first phase"
+    return f"run {manifest.run_id} stopped in {place}: {why}"
+
+
+@contextmanager
+def recording_why_it_stops(run: Run) -> Iterator[None]:
+    """Keep the reason for the operator, for the log files, and for the run that resumes."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        stop_with(run, ExitCode.INTERRUPTED, "interrupted by the operator")
+        raise RunInterrupted(
+            where_it_stopped(run), remedy=f"go on with: {run.command('--resume')}"
+        ) from error
+    except MigrationError as error:
+        _log(error.message, {"remedy": error.remedy})
+        stop_with(run, error.exit_code, error.message.splitlines()[0])
+        raise
+    except Exception as error:
+        _log(f"unexpected {type(error).__name__}", {"traceback": traceback.format_exc()})
+        stop_with(run, ExitCode.FAILED, f"unexpected {type(error).__name__}")
+        raise MigrationError(
+            f"an unexpected error stopped the run: {type(error).__name__}",
+            remedy="this is a defect of the tool: please report it with the end of "
+            f"{run.workspace.error_log}; the run can be resumed: {run.command('--resume')}",
+        ) from error
+
+
+def _log(message: str, context: dict[str, str]) -> None:
+    """Put an error into the log files; the screen gets it when the command ends."""
+    logger.get_logger().error("%s", message, extra={"files_only": True, "context": context})
+
+
+def end(run: Run, code: ExitCode) -> None:
+    """Record that a run has come to its end."""
+    run.manifest.outcome = code
+    run.manifest.stopped = ""
+    run.save()
+
+
+def stop_with(run: Run, code: ExitCode, reason: str) -> None:
+    """Put why a run stopped into the manifest, if the disk still takes it."""
+    run.manifest.outcome = code
+    run.manifest.stopped = reason
+    with suppress(MigrationError):
+        run.save()
+
+
+def bind(manifest: Manifest, config: Config, root: Path) -> None:
+    """Tie the data directory to one source and one target, for good."""
+    wanted: dict[str, dict[str, Any]] = {
+        "source": config.source.identity(),
+        "target": config.target.identity(),
+    }
+    for side, identity in wanted.items():
+        known: dict[str, Any] = getattr(manifest, side)
+        if known and known != identity:
+            differences = ", ".join(
+                f"{key} was {known.get(key)} and is {identity[key]}"
+                for key in identity
+                if known.get(key) != identity[key]
+            )
+            raise ConfigurationError(
+                f"{root} holds the migration of another {side}: {differences}",
+                remedy="give this migration a data.directory of its own, or put the "
+                "configuration right",
+            )
+        setattr(manifest, side, identity)
