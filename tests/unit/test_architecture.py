@@ -1,0 +1,41 @@
+"""Arrows point one way: migrate.py -> {extract, transform, load, validate} -> utils."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PHASES = ("extract", "transform", "load", "validate")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def packages_used_by(folder: str) -> set[str]:
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    return {name.partition(".")[0] for path in files for name in imports_of(path)}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_phase_imports_no_other_phase_and_not_the_runbook(phase: str) -> None:
+    forbidden = {*PHASES, "migrate", "tests"} - {phase}
+    assert not packages_used_by(phase) & forbidden
+
+
+def test_the_ground_floor_imports_no_phase() -> None:
+    assert not packages_used_by("utils") & {*PHASES, "migrate", "tests"}
+
+
+def test_click_stops_at_the_edge() -> None:
+    for folder in (*PHASES, "utils"):
+        assert "click" not in packages_used_by(folder)
