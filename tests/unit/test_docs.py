@@ -17,7 +17,7 @@ def test_the_readme_shows_the_help_texts_and_settings_of_this_version() -> None:
 
 def test_every_make_target_that_the_readme_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    named = set(re.findall(r"`?make ([a-z]+)", README.read_text(encoding="utf-8")))
+    named = set(re.findall(r"(?:`|^)make ([a-z]+)", README.read_text(encoding="utf-8"), re.M))
     assert named >= {"demo", "test", "lint"}
     for target in named:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -1,0 +1,132 @@
+"""Equal items have equal content, whoever wrote them down; different ones have not."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from validate.item_content import (
+    content,
+    content_of_line,
+    differing_attributes,
+    digest,
+    is_usual,
+    normal_item,
+    plain_number,
+)
+
+Value = dict[str, Any]
+
+# Texts with everything that could be taken for the end of an attribute.
+TRICKY = st.lists(
+    st.sampled_from(['},"', '":{"', '"', "}", ",", "\\", ":{", "{", "x", "è", "\n", "😀", '"N":"']),
+    max_size=6,
+).map("".join)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | TRICKY
+NUMBERS = st.decimals(
+    allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=6
+).map(lambda number: plain_number(str(number)))
+FLAT = st.one_of(
+    TEXTS.map(lambda text: {"S": text}),
+    NUMBERS.map(lambda number: {"N": number}),
+    st.booleans().map(lambda flag: {"BOOL": flag}),
+    st.just({"NULL": True}),
+)
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True)
+VALUES = st.recursive(
+    FLAT,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda members: {"L": members})
+        | st.dictionaries(NAMES, inner, max_size=3).map(lambda members: {"M": members})
+    ),
+    max_leaves=5,
+)
+ITEMS = st.dictionaries(NAMES, VALUES, min_size=1, max_size=8)
+
+
+def line_of(item: dict[str, Value]) -> bytes:
+    return orjson.dumps({"Item": item}) + b"\n"
+
+
+@given(ITEMS)
+@example({"a": {"S": "x},"}, "b": {"S": 'y":{"'}})
+@example({"a": {"S": '},"b":{"S":"z'}})
+@example({"b": {"M": {}}, "a": {"L": [{"S": "1"}, {"S": "2"}]}})
+@example({"a1": {"N": "1"}, "a": {"N": "2"}})
+def test_a_line_has_the_content_of_its_item(item: dict[str, Value]) -> None:
+    assert content_of_line(line_of(item)) == content(item)
+
+
+@given(ITEMS, st.randoms())
+def test_order_spacing_and_escapes_do_not_matter(item: dict[str, Value], random: Any) -> None:
+    names = list(item)
+    random.shuffle(names)
+    answer = json.dumps({name: item[name] for name in names}, indent=1, ensure_ascii=True)
+    assert content(json.loads(answer)) == content_of_line(line_of(item))
+
+
+@given(ITEMS, ITEMS)
+def test_different_items_have_different_content(
+    one: dict[str, Value], other: dict[str, Value]
+) -> None:
+    same = content_of_line(line_of(one)) == content_of_line(line_of(other))
+    assert same == (one == other)
+    assert (digest(content(one)) == digest(content(other))) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("25.50", "25.5"),
+        ("25.0", "25"),
+        ("1E+2", "100"),
+        ("1e-7", "0.0000001"),
+        ("-0", "0"),
+        ("-0.00", "0"),
+        ("007", "7"),
+        (".5", "0.5"),
+        ("12345678901234567890123456789012345678", "12345678901234567890123456789012345678"),
+        ("no number", "no number"),
+    ],
+)
+def test_numbers_are_compared_by_value(written: str, plain: str) -> None:
+    assert plain_number(written) == plain
+    usual = is_usual(orjson.dumps({"a": {"N": written}}))
+    assert usual == (written == plain and plain != "no number")
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=10))
+def test_a_plain_number_is_the_same_number_and_needs_no_more_work(number: Decimal) -> None:
+    plain = plain_number(str(number))
+    assert Decimal(plain) == number
+    assert plain_number(plain) == plain
+    assert is_usual(orjson.dumps({"a": {"N": plain}}))
+
+
+@given(TEXTS)
+def test_a_text_is_never_taken_for_a_number_or_a_set(text: str) -> None:
+    assert is_usual(orjson.dumps({"a": {"S": text}}))
+
+
+def test_sets_are_compared_without_their_order() -> None:
+    one = {"a": {"SS": ["x", "y"]}, "b": {"NS": ["1.0", "2"]}, "c": {"L": [{"N": "1"}]}}
+    other = {"c": {"L": [{"N": "1.0"}]}, "b": {"NS": ["2", "1"]}, "a": {"SS": ["y", "x"]}}
+    assert not is_usual(orjson.dumps(one))
+    assert content(normal_item(one)) == content(normal_item(other))
+
+
+def test_a_list_keeps_its_order() -> None:
+    one, other = {"a": {"L": [{"S": "x"}, {"S": "y"}]}}, {"a": {"L": [{"S": "y"}, {"S": "x"}]}}
+    assert content(normal_item(one)) != content(normal_item(other))
+
+
+def test_differing_attributes_are_named_without_equal_numbers() -> None:
+    left = {"a": {"N": "1.50"}, "b": {"S": "x"}, "c": {"S": "only here"}}
+    right = {"a": {"N": "1.5"}, "b": {"S": "y"}, "d": {"BOOL": True}}
+    assert differing_attributes(left, right) == ["b", "c", "d"]

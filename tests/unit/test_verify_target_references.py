@@ -1,0 +1,45 @@
+"""Every sale's parties must be among the parties that were scanned, in whatever order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from validate.target_references import party_is_there, references_of_sale, resolve
+
+
+def named(sale: str, **parties: str) -> list[tuple[bytes, bytes]]:
+    item: dict[str, Any] = {name: {"S": party} for name, party in parties.items()}
+    return references_of_sale(orjson.dumps(sale), item)
+
+
+@given(
+    st.sets(st.integers(0, 9)),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20),
+    st.randoms(),
+)
+def test_exactly_the_references_to_absent_parties_are_unresolved(
+    there: set[int], sales: list[tuple[int, int]], random: Any
+) -> None:
+    entries = [party_is_there(orjson.dumps(f"BUYER#{n}")) for n in there]
+    entries += [party_is_there(orjson.dumps(f"PRODUCER#{n}")) for n in there]
+    expected = []
+    for number, (buyer, producer) in enumerate(sales):
+        entries += named(f"SALE#{number}", buyerId=str(buyer), producerId=str(producer))
+        for prefix, party in (("BUYER#", buyer), ("PRODUCER#", producer)):
+            if party not in there:
+                expected.append((f"SALE#{number}", f"{prefix}{party}"))
+    random.shuffle(entries)
+    result = resolve([entries])
+    assert result.checked == 2 * len(sales)
+    assert sorted((u.sale, u.party) for u in result.unresolved.entries) == sorted(expected)
+    assert result.passed == (not expected)
+
+
+def test_a_sale_without_a_buyer_is_unresolved() -> None:
+    result = resolve([[party_is_there(b'"PRODUCER#1"'), *named("SALE#1", producerId="1")]])
+    (found,) = result.unresolved.entries
+    assert (found.sale, found.party) == ("SALE#1", "")

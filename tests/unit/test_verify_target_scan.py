@@ -1,0 +1,127 @@
+"""A scan reads every page of every segment once, and repeats what fails for the moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from utils.dynamodb import DynamoDB
+from utils.error_handler import BackOff, TargetError, Throttled
+from utils.retry import RetryPolicy
+from validate.target_scan import TargetReader
+
+
+@dataclass(frozen=True)
+class Page:
+    """The numbers on a page, and where the next one starts."""
+
+    numbers: list[int]
+    last_key: Mapping[str, Any] | None
+
+
+def read(body: bytes) -> Page:
+    answer = orjson.loads(body)
+    return Page(answer["Items"], answer.get("LastEvaluatedKey"))
+
+
+class FaultyWire:
+    """Segments of five pages with one number each; `fault` may raise instead of answering."""
+
+    def __init__(self, fault: Callable[[int], bytes | None] = lambda _: None) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self._fault = fault
+        self._lock = threading.Lock()
+
+    def call(self, _operation: str, body: bytes) -> bytes:
+        request = orjson.loads(body)
+        with self._lock:
+            self.requests.append(request)
+            count = len(self.requests)
+        instead = self._fault(count)
+        if instead is not None:
+            return instead
+        page = request.get("ExclusiveStartKey", {"PK": {"N": "0"}})
+        number = int(page["PK"]["N"])
+        answer: dict[str, Any] = {"Items": [request["Segment"] * 100 + number]}
+        if number < 4:
+            answer["LastEvaluatedKey"] = {"PK": {"N": str(number + 1)}}
+        return orjson.dumps(answer)
+
+    def gave_up(self, last: BackOff, attempts: int) -> TargetError:
+        return TargetError(f"{attempts} tries, {last}", remedy="wait")
+
+
+def reader(wire: FaultyWire, slept: list[float] | None = None) -> TargetReader:
+    naps = [] if slept is None else slept
+    retry = RetryPolicy(3, 1.0, sleep=naps.append, uniform=lambda _, bound: bound)
+    return TargetReader(cast(DynamoDB, wire), retry)
+
+
+def scanned(wire: FaultyWire, slept: list[float] | None = None) -> list[int]:
+    pages = reader(wire, slept).scan("Sales", read, workers=3)
+    return sorted(number for page in pages for number in page.numbers)
+
+
+EVERYTHING = [segment * 100 + number for segment in range(3) for number in range(5)]
+
+
+def test_every_page_of_every_segment_is_read_once_and_consistently() -> None:
+    wire = FaultyWire()
+    assert scanned(wire) == EVERYTHING
+    assert len(wire.requests) == len(EVERYTHING)
+    assert all(request["ConsistentRead"] for request in wire.requests)
+    assert {request["TotalSegments"] for request in wire.requests} == {3}
+
+
+def test_throttling_and_lost_connections_are_waited_out() -> None:
+    def fault(count: int) -> bytes | None:
+        if count % 3 == 0:
+            raise Throttled("ThrottlingException") if count % 2 else BackOff("Timeout")
+        return None
+
+    slept: list[float] = []
+    assert scanned(FaultyWire(fault), slept) == EVERYTHING
+    assert slept
+    assert set(slept) <= {1.0, 2.0, 4.0}
+
+
+def test_an_answer_that_is_no_json_is_asked_for_again() -> None:
+    assert scanned(FaultyWire(lambda n: b"<html>" if n == 4 else None)) == EVERYTHING
+
+
+def test_a_target_that_does_not_recover_ends_the_scan() -> None:
+    def fault(count: int) -> bytes | None:
+        if count > 5:
+            raise Throttled("ThrottlingException")
+        return None
+
+    slept: list[float] = []
+    with pytest.raises(TargetError, match="4 tries, ThrottlingException"):
+        scanned(FaultyWire(fault), slept)
+    assert max(slept) == 4.0
+
+
+def test_what_cannot_be_mended_is_not_tried_again() -> None:
+    def fault(count: int) -> bytes | None:
+        if count == 4:
+            raise TargetError("denied", remedy="grant it")
+        return None
+
+    slept: list[float] = []
+    with pytest.raises(TargetError, match="denied"):
+        scanned(FaultyWire(fault), slept)
+    assert slept == []
+
+
+def test_nothing_is_read_far_ahead_of_a_slow_reader() -> None:
+    wire = FaultyWire()
+    pages = reader(wire).scan("Sales", read, workers=3)
+    for _ in range(4):
+        next(pages)
+    pages.close()  # type: ignore[attr-defined] # it is a generator
+    assert len(wire.requests) <= 4 + 3

@@ -1,0 +1,147 @@
+"""The demonstration: two servers, a made-up S9, and whether the tool found what was planted.
+
+How the migration runs between the two is the runbook's business; this is what is around it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from utils.config import (
+    ENTITY_NAMES,
+    Config,
+    DataConfig,
+    MigrationConfig,
+    Secret,
+    SourceConfig,
+    TargetConfig,
+)
+from utils.embedded.aws import EmbeddedAws
+from utils.embedded.postgresql import EmbeddedPostgres
+from utils.embedded.s9_data import SampleReport, SampleSize, generate
+from utils.embedded.s9_schema import create_tables
+from utils.error_handler import ExitCode
+from utils.quarantine import read_quarantine
+from utils.run import Run
+from utils.screen import table
+
+
+@dataclass
+class Demo:
+    """One demonstration in `directory`, which is emptied first."""
+
+    directory: Path
+    buyers: int
+    producers: int
+    sales: int
+    seed: int
+    _sample: list[SampleReport] = field(default_factory=list)
+
+    @contextmanager
+    def servers(self, say: Callable[[str], object]) -> Iterator[Config]:
+        """Both servers with a filled S9, for as long as the context lasts; yields the
+        configuration of a migration between them."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            EmbeddedPostgres(Path(scratch) / "postgresql") as s9,
+            EmbeddedAws() as aws,
+        ):
+            say(f"S9 is a PostgreSQL at {s9.host}:{s9.port}, AWS is at {aws.endpoint_url}")
+            self._fill(s9)
+            say(
+                f"S9 has {self.buyers:,} buyers, {self.producers:,} producers and "
+                f"{self.sales:,} sales with {self.sample.lines:,} lines; "
+                f"{len(self.sample.planted)} rows are dirty on purpose\n"
+            )
+            yield self._config(s9, aws)
+
+    @property
+    def sample(self) -> SampleReport:
+        """What S9 was filled with."""
+        return self._sample[0]
+
+    def _fill(self, s9: EmbeddedPostgres) -> None:
+        connection = s9.connect()
+        try:
+            create_tables(connection)
+            size = SampleSize(self.buyers, self.producers, self.sales)
+            self._sample = [generate(connection, size, self.seed)]
+        finally:
+            connection.close()
+
+    def _config(self, s9: EmbeddedPostgres, aws: EmbeddedAws) -> Config:
+        return Config(
+            source=SourceConfig(
+                host=s9.host,
+                port=s9.port,
+                database=s9.database,
+                username=s9.reader,
+                password=Secret(s9.reader_password),
+                ssl=False,
+            ),
+            target=TargetConfig(use_local_stack=True, endpoint=aws.endpoint_url),
+            migration=MigrationConfig(continue_on_error=True),
+            data=DataConfig(str(self.directory)),
+        )
+
+    def verdict(self, run: Run, code: ExitCode, say: Callable[[str], object]) -> ExitCode:
+        """Compare the tool's findings with what was planted; DONE when they agree.
+
+        Records in quarantine are what the demonstration is to show, so their exit code is not
+        a failure here.
+        """
+        if code not in (ExitCode.DONE, ExitCode.QUARANTINED):
+            return code
+        quarantined = {
+            entity: {r.legacy_id for r in read_quarantine(run.workspace.quarantine(entity))}
+            for entity in ENTITY_NAMES
+        }
+        planted = {entity: self.sample.quarantined(entity) for entity in ENTITY_NAMES}
+        unseen = self._without_a_warning(run)
+        say("\n" + self._comparison(planted, quarantined, unseen))
+        if quarantined != planted or any(unseen.values()):
+            say("The tool did not find exactly what was planted: this is a defect of the tool.")
+            return ExitCode.FAILED
+        say("The tool found exactly what was planted.")
+        return ExitCode.DONE
+
+    def _without_a_warning(self, run: Run) -> dict[str, set[str]]:
+        """The planted rows of each entity that should have been warned of, and were not."""
+        report = orjson.loads(run.workspace.report("validation").read_bytes())
+        warned = {(finding["entity"], finding["legacyId"]) for finding in report["findings"]}
+        return {
+            entity: {
+                key for key in self.sample.keys(entity, "warning") if (entity, key) not in warned
+            }
+            for entity in ENTITY_NAMES
+        }
+
+    def _comparison(
+        self,
+        planted: dict[str, set[str]],
+        quarantined: dict[str, set[str]],
+        unseen: dict[str, set[str]],
+    ) -> str:
+        header = ["", "to refuse", "refused", "to warn of", "warned of"]
+        rows = []
+        for entity in ENTITY_NAMES:
+            suspicious = self.sample.keys(entity, "warning")
+            warned = len(suspicious) - len(unseen[entity])
+            rows.append(
+                [
+                    f"Planted in {entity}",
+                    len(planted[entity]),
+                    len(quarantined[entity]),
+                    len(suspicious),
+                    warned,
+                ]
+            )
+        return table(header, rows)
