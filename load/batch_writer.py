@@ -21,6 +21,7 @@ from utils.retry import RetryPolicy
 
 BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
 _UNIT_BYTES = 1024
+_PUT, _DELETE = b"PutRequest", b"DeleteRequest"
 
 
 @dataclass(frozen=True)
@@ -101,29 +102,36 @@ class BatchWriter:
         self._rest = rest
         self._sleep = sleep
         self._table = table
-        self._head = b'{"RequestItems":{"%b":[{"PutRequest":' % table.encode()
-        self._tail = b'}]},"ReturnConsumedCapacity":"TOTAL"}'
 
     def write(self, lines: Sequence[bytes]) -> Outcome:
-        """Write a batch. Raises TargetError when DynamoDB cannot be used, or not in time."""
+        """Put a batch of transformed lines into the table.
+
+        Raises TargetError when DynamoDB cannot be used, or does not take the batch in time.
+        """
         outcome = Outcome()
-        self._write([line.rstrip(b"\n") for line in lines], outcome)
+        self._write([line.rstrip(b"\n") for line in lines], _PUT, outcome)
         if self._rest:
             self._sleep(self._rest)
         return outcome
 
-    def _write(self, lines: list[bytes], outcome: Outcome) -> None:
+    def delete(self, lines: Sequence[bytes]) -> Outcome:
+        """Delete the items that a batch of transformed lines describes."""
+        outcome = Outcome()
+        self._write([_key_request(line) for line in lines], _DELETE, outcome)
+        return outcome
+
+    def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
         attempt = 0
         while lines:
             try:
-                left = self._send(lines, outcome)
+                left = self._send(lines, verb, outcome)
             except BackOff as problem:
                 attempt += 1
                 if self._retry.exhausted(attempt):
                     raise self._wire.gave_up(problem, attempt) from problem
                 outcome.retries[problem.reason] += 1
             except RequestRefused as refusal:
-                self._split(lines, refusal, outcome)
+                self._split(lines, verb, refusal, outcome)
                 return
             else:
                 if not left:
@@ -137,13 +145,13 @@ class BatchWriter:
                 lines = left
             self._retry.wait(attempt)
 
-    def _send(self, lines: list[bytes], outcome: Outcome) -> list[bytes]:
+    def _send(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> list[bytes]:
         """Send one request; returns the lines that DynamoDB did not process."""
         expected = float(sum(-(-len(line) // _UNIT_BYTES) for line in lines) * self._copies)
         self._throttle.acquire(expected)
         consumed = expected
         try:
-            body = self._head + b'},{"PutRequest":'.join(lines) + self._tail
+            body = self._body(lines, verb)
             answer = orjson.loads(self._wire.call("BatchWriteItem", body))
             consumed = sum(c["CapacityUnits"] for c in answer.get("ConsumedCapacity", ()))
         finally:
@@ -154,27 +162,43 @@ class BatchWriter:
         outcome.items += len(lines) - len(left)
         return left
 
-    def _split(self, lines: list[bytes], refusal: RequestRefused, outcome: Outcome) -> None:
+    def _body(self, lines: list[bytes], verb: bytes) -> bytes:
+        opening = b'{"%b":' % verb
+        return b"".join(
+            (
+                b'{"RequestItems":{"%b":[' % self._table.encode(),
+                opening,
+                (b"}," + opening).join(lines),
+                b'}]},"ReturnConsumedCapacity":"TOTAL"}',
+            )
+        )
+
+    def _split(
+        self, lines: list[bytes], verb: bytes, refusal: RequestRefused, outcome: Outcome
+    ) -> None:
         """Halve a batch that was refused as a whole until the items at fault stand alone."""
         if len(lines) == 1:
             outcome.refused.append(RefusedItem(lines[0], refusal.message))
             return
         middle = len(lines) // 2
-        self._write(lines[:middle], outcome)
-        self._write(lines[middle:], outcome)
+        self._write(lines[:middle], verb, outcome)
+        self._write(lines[middle:], verb, outcome)
 
 
-def _unprocessed(
-    lines: list[bytes], entries: Sequence[dict[str, dict[str, object]]]
-) -> list[bytes]:
+def _unprocessed(lines: list[bytes], entries: Sequence[dict[str, Any]]) -> list[bytes]:
     """The lines that DynamoDB lists as unprocessed, as the bytes that they were sent as."""
     if not entries:
         return []
-    wanted = {_key(entry["PutRequest"]) for entry in entries}
+    wanted = {_key(request) for entry in entries for request in entry.values()}
     return [line for line in lines if _key(orjson.loads(line)) in wanted]
 
 
-def _key(put: dict[str, Any]) -> tuple[str, str]:
-    """The key of a PutRequest, which is also what a transformed line holds."""
-    item = put["Item"]
+def _key(request: dict[str, Any]) -> tuple[str, str]:
+    """The key that a PutRequest (which is also what a line holds) or a DeleteRequest is about."""
+    item = request.get("Item") or request["Key"]
     return item["PK"]["S"], item["SK"]["S"]
+
+
+def _key_request(line: bytes) -> bytes:
+    item = orjson.loads(line)["Item"]
+    return orjson.dumps({"Key": {"PK": item["PK"], "SK": item["SK"]}})

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import orjson
 
 from load.batch_writer import BatchWriter, Outcome, RefusedItem, batches
 from load.load_report import EntityLoad
+from load.refusals import Reason, Refusals, Withdrawn, dependents, withdraw
 from load.throttle import Throttle
 from utils.artifacts import read_rows
 from utils.checkpoint import Checkpoint, Tracker
@@ -43,7 +44,7 @@ def load(run: Run, spec: TableSpec) -> PhaseEntry:
     """Load one entity's transformed file; returns the phase's entry in the manifest.
 
     Raises ArtifactError when the file is not what validation has passed, TargetError when
-    DynamoDB cannot be used or refuses an item.
+    DynamoDB cannot be used, or refuses an item and `continueOnError` is not set.
     """
     entity = spec.entity
     source = run.workspace.transformed(entity)
@@ -51,7 +52,7 @@ def load(run: Run, spec: TableSpec) -> PhaseEntry:
     _require_validated(run, entity)
     inputs = run.sha_of(source)
     saved = run.begin(PHASE, entity, inputs)
-    progress = LoadProgress.of(saved)
+    progress = LoadProgress.of(saved, Refusals(dependents(run, entity)))
     started = time.monotonic()
     with run.progress.task(PHASE, entity, transformed.items) as task:
         task.advance(progress.total.items)
@@ -63,7 +64,11 @@ def load(run: Run, spec: TableSpec) -> PhaseEntry:
             unit="items",
             done=progress.total.items,
         )
-        _send_all(run, source, _writer(run, spec), progress, tracker, task)
+        writer = _writer(run, spec)
+        _send_all(run, source, writer, progress, tracker, task)
+    kept_out = Withdrawn()
+    if progress.refusals.reasons:
+        kept_out = withdraw(run, entity, progress.refusals, writer)
     done = EntityLoad.of(progress.total, progress.seconds + time.monotonic() - started)
     return run.finish(
         PHASE,
@@ -71,11 +76,11 @@ def load(run: Run, spec: TableSpec) -> PhaseEntry:
         inputs=inputs,
         settings=settings(run, entity),
         result={
-            "records": transformed.records,
-            "items": progress.total.items,
-            "refused": 0,
-            "refusedRecords": 0,
             **done.as_json(),
+            "records": transformed.records - kept_out.records,
+            "items": transformed.items - kept_out.items,
+            "refused": kept_out.items,
+            "refusedRecords": kept_out.records,
         },
     )
 
@@ -88,22 +93,28 @@ class LoadProgress:
     offset: int
     total: Outcome
     seconds: float
+    refusals: Refusals
 
     @classmethod
-    def of(cls, saved: Checkpoint | None) -> LoadProgress:
+    def of(cls, saved: Checkpoint | None, refusals: Refusals) -> LoadProgress:
         if saved is None:
-            return cls(0, Outcome(), 0.0)
+            return cls(0, Outcome(), 0.0, refusals)
+        for key, reason in saved.state["refused"].items():
+            refusals.reasons[key] = Reason(**reason)
         return cls(
             saved.state["offset"],
             Outcome.of_json(saved.state["outcome"]),
             saved.state["milliseconds"] / 1000,
+            refusals,
         )
 
-    def acknowledge(self, sent: Sent) -> None:
-        """The batch that starts at `offset` is in the table."""
+    def acknowledge(self, sent: Sent, *, go_on: bool) -> None:
+        """The batch that starts at `offset` is in the table, but for what DynamoDB refuses."""
         outcome = sent.outcome.result()
-        if outcome.refused:
+        if outcome.refused and not go_on:
             raise _refused(outcome.refused[0])
+        for item in outcome.refused:
+            self.refusals.add(item)
         self.offset += sent.size
         self.total.add(outcome)
 
@@ -114,6 +125,7 @@ class LoadProgress:
             "offset": self.offset,
             "outcome": self.total.as_json(),
             "milliseconds": round(seconds * 1000),
+            "refused": {key: asdict(reason) for key, reason in self.refusals.reasons.items()},
         }
 
 
@@ -169,35 +181,43 @@ def _send_all(
     acknowledged in order is saved first.
     """
     workers = run.config.migration.workers
+    go_on = run.config.migration.continue_on_error
     started = time.monotonic()
     waiting: deque[Sent] = deque()
 
     def acknowledge() -> None:
         before = progress.total.items
-        progress.acknowledge(waiting.popleft())
+        progress.acknowledge(waiting.popleft(), go_on=go_on)
         task.advance(progress.total.items - before)
         tracker.reached(progress.total.items, lambda: progress.state(started))
 
     with ThreadPoolExecutor(workers, thread_name_prefix="load") as pool:
         try:
             for batch in batches(_lines(source, progress.offset), run.config.migration.batch_size):
-                waiting.append(Sent(sum(map(len, batch)), pool.submit(writer.write, batch)))
+                waiting.append(
+                    Sent(
+                        sum(map(len, batch)),
+                        pool.submit(writer.write, progress.refusals.without(batch)),
+                    )
+                )
                 if len(waiting) >= workers * _AHEAD:
                     acknowledge()
             while waiting:
                 acknowledge()
         except BaseException:
-            _settle(pool, waiting, progress)
+            _settle(pool, waiting, progress, go_on=go_on)
             tracker.save(progress.total.items, lambda: progress.state(started))
             raise
 
 
-def _settle(pool: ThreadPoolExecutor, waiting: deque[Sent], progress: LoadProgress) -> None:
+def _settle(
+    pool: ThreadPoolExecutor, waiting: deque[Sent], progress: LoadProgress, *, go_on: bool
+) -> None:
     """Let what is in flight end, and acknowledge what arrived without a gap."""
     pool.shutdown(wait=True, cancel_futures=True)
     while waiting and not waiting[0].outcome.cancelled():
         try:
-            progress.acknowledge(waiting.popleft())
+            progress.acknowledge(waiting.popleft(), go_on=go_on)
         except Exception:  # the gap: it is sent again by the run that resumes
             return
 

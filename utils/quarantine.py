@@ -7,7 +7,8 @@ where `record` is the extracted row as it was, and `findings` every reason there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import orjson
 
 from utils.findings import Finding
+
+_KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,18 @@ def read_quarantine(path: Path, phases: Sequence[str] = ()) -> Iterator[Refusal]
             refusal = parse_refusal(orjson.loads(line))
             if not phases or refusal.phase in phases:
                 yield refusal
+
+
+def source_rows(extracted: Path, legacy_ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """The extracted rows with these keys, as (legacy id, JSON text), in the file's order."""
+    wanted = {legacy_id.encode(): legacy_id for legacy_id in legacy_ids}
+    with extracted.open("rb") as handle:
+        for line in handle:
+            # A column that holds such text itself is told apart by parsing the few candidates.
+            if any(match in wanted for match in _KEY.findall(line)):
+                legacy_id = str(orjson.loads(line)["first_id"])
+                if legacy_id.encode() in wanted:
+                    yield legacy_id, line.rstrip(b"\n")
 
 
 def parse_refusal(entry: dict[str, Any]) -> Refusal:
