@@ -11,24 +11,24 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from utils.error_handler import ExitCode, MigrationError
+from utils.error_handler import ExitCode, MigrationError, SourceError, TargetError
 
 if TYPE_CHECKING:
-    from utils.embedded.demo import Demo
-
     from utils.config import Config
+    from utils.embedded.demo import Demo
     from utils.lifecycle import Screen
     from utils.run import Run
 
 ENTITIES = ("buyers", "producers", "sales")
 PHASES = ("extract", "transform", "validate", "load", "verify")
+NEEDS = {"sales": ("buyers", "producers")}
 DEFAULT_CONFIG = "config.json"
 
 
@@ -42,9 +42,12 @@ class Runbook:
     """The five phases in their order, and what each outcome means for the next.
 
     In a run that resumes, what is complete for the same inputs and settings is not done again.
+    With `migration.continueOnError`, an entity that fails as a whole is set aside with those that
+    need it, and the others go on.
     """
 
     run: Run
+    failed: dict[str, str] = field(default_factory=dict)
 
     def resume(self) -> ExitCode:
         """Find where the run stopped and why, say so, and go on."""
@@ -59,9 +62,9 @@ class Runbook:
         if (stopped := self.prepare()) is not None:
             return stopped
         self.load(ENTITIES)
-        if not self.run.config.migration.validate_after_load:
-            return self.quarantined()
-        return self.verify(ENTITIES)
+        if self.run.config.migration.validate_after_load:
+            return self.verify(ENTITIES)
+        return self.outcome()
 
     def rehearsal(self) -> ExitCode:
         """Everything but the writes."""
@@ -69,14 +72,14 @@ class Runbook:
         if missing:
             self.say(f"Would create the tables {', '.join(missing)}")
         stopped = self.prepare()
-        return self.quarantined() if stopped is None else stopped
+        return self.outcome() if stopped is None else stopped
 
     def prepare(self) -> ExitCode | None:
         """From S9 to files that may be loaded; an exit code when they may not."""
         self.extract(ENTITIES)
         self.transform(ENTITIES)
         code = self.validate(ENTITIES)
-        return None if code in (ExitCode.DONE, ExitCode.QUARANTINED) else code
+        return code if code is ExitCode.VALIDATION_FAILED else None
 
     def phase(self, name: str, entities: Sequence[str]) -> ExitCode:
         """One phase by hand."""
@@ -107,32 +110,34 @@ class Runbook:
             if not self.skips("extract", name, engine.settings(self.run, name), [])
         ]
         self.set_migration_timestamp()
-        engine.extract(self.run, DECLARED, due, by_hand=tuple(entities) != ENTITIES)
-        return ExitCode.DONE
+        by_hand = tuple(entities) != ENTITIES
+        engine.extract(self.run, DECLARED, due, self.set_aside, by_hand=by_hand)
+        return self.outcome()
 
     def transform(self, entities: Sequence[str]) -> ExitCode:
         """Turn the extracted rows into items; what cannot be converted goes to quarantine."""
         from transform import engine
 
         files = self.run.workspace
-        for name in entities:
+        for name in self.going_on(entities):
             if not self.skips(
                 "transform", name, engine.settings(self.run), [files.extracted(name)]
             ):
                 entry = engine.transform(self.run, name)
                 self.say(f"Transformed {entry.result['records']} {name}")
-        return self.quarantined()
+        return self.outcome()
 
     def validate(self, entities: Sequence[str]) -> ExitCode:
         """The gate: nothing is loaded that has not passed here."""
         from validate.validate_data import validate
 
-        outcome = validate(self.run, entities)
+        checked = self.going_on(entities)
+        outcome = validate(self.run, checked)
         self.say(
-            f"Validated {', '.join(entities)}: {outcome.error_count} errors, "
+            f"Validated {', '.join(checked)}: {outcome.error_count} errors, "
             f"{outcome.warning_count} warnings"
         )
-        return self.quarantined() if outcome.passed else ExitCode.VALIDATION_FAILED
+        return self.outcome() if outcome.passed else ExitCode.VALIDATION_FAILED
 
     def load(self, entities: Sequence[str]) -> ExitCode:
         """Write the items, parties before sales."""
@@ -143,23 +148,26 @@ class Runbook:
 
         prepare_tables(self.run.config.target, list(TABLES.values()), create=True)
         files = self.run.workspace
-        for name in entities:
-            if not self.skips(
-                "load", name, engine.settings(self.run, name), [files.transformed(name)]
-            ):
+        for name in self.going_on(entities):
+            if self.skips("load", name, engine.settings(self.run, name), [files.transformed(name)]):
+                continue
+            try:
                 entry = engine.load(self.run, TABLES[name])
+            except (SourceError, TargetError) as error:
+                self.set_aside("load", name, error)
+            else:
                 self.say(f"Loaded {entry.result['items']} items of {name}")
-                write_load_report(self.run)
-        return self.quarantined()
+            write_load_report(self.run)
+        return self.outcome()
 
     def verify(self, entities: Sequence[str]) -> ExitCode:
         """Prove it: compare the target with every station before it."""
         from load.entities import TABLES
         from validate.verify_target import verify
 
-        result = verify(self.run, TABLES, entities)
+        result = verify(self.run, TABLES, self.going_on(entities), sleep=self.run.stop.sleep)
         self.say("Verified: " + ("everything arrived" if result.passed else "differences found"))
-        return self.quarantined() if result.passed else ExitCode.VERIFICATION_FAILED
+        return self.outcome() if result.passed else ExitCode.VERIFICATION_FAILED
 
     def skips(self, phase: str, entity: str, settings: str, inputs: Sequence[Path]) -> bool:
         """Whether a resumed run has nothing left to do here."""
@@ -170,6 +178,32 @@ class Runbook:
             self.say(f"{phase.capitalize()} of {entity} is complete, going on")
         return skipped
 
+    def set_aside(self, phase: str, entity: str, error: MigrationError) -> None:
+        """An entity failed as a whole: stop, or go on with those that do not need it."""
+        if not self.run.config.migration.continue_on_error:
+            raise error
+        from utils.logger import get_logger
+
+        self.run.fail(phase, entity, error.message)
+        self.failed[entity] = error.message
+        get_logger().error("%s of %s failed: %s", phase.capitalize(), entity, error.message)
+        get_logger().error("What to do: %s", error.remedy)
+        for other in ENTITIES:
+            if entity in NEEDS.get(other, ()) and other not in self.failed:
+                self.failed[other] = f"needs {entity}"
+                get_logger().error("%s are left out: they need %s", other.capitalize(), entity)
+
+    def going_on(self, entities: Sequence[str]) -> list[str]:
+        """The entities that have not failed. Raises MigrationError when there are none left."""
+        left = [name for name in entities if name not in self.failed]
+        if not left:
+            raise MigrationError(
+                "no entity is left to go on with: "
+                + "; ".join(f"{name}: {why}" for name, why in self.failed.items()),
+                remedy=f"mend the causes, then {self.run.command('--resume')}",
+            )
+        return left
+
     def set_migration_timestamp(self) -> None:
         """The time of records without their own: set once, kept for every later run."""
         manifest = self.run.manifest
@@ -178,8 +212,10 @@ class Runbook:
         manifest.migration_timestamp = chosen or manifest.migration_timestamp or now
         self.run.save()
 
-    def quarantined(self) -> ExitCode:
-        """DONE, or QUARANTINED when the run has refused records."""
+    def outcome(self) -> ExitCode:
+        """How it stands: FAILED with an entity set aside, QUARANTINED with records, or DONE."""
+        if self.failed:
+            return ExitCode.FAILED
         refused = sum(
             entry.records
             for name, entry in self.run.manifest.artifacts.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from extract.postgresql import PostgresSource, RowStream
 from extract.selection import Plan, plan
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
-from utils.error_handler import BackOff, SourceError, SourceUnavailable
+from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
 from utils.retry import RetryPolicy
@@ -23,6 +23,7 @@ from utils.run import Run, settings_digest
 _FLUSH_RECORDS = 100
 
 Row = tuple[bytes, bytes]
+SetAside = Callable[[str, str, MigrationError], None]
 
 
 def settings(run: Run, entity: str) -> str:
@@ -36,21 +37,28 @@ def settings(run: Run, entity: str) -> str:
 
 
 def extract(
-    run: Run, declared: Mapping[str, Entity], due: Sequence[str], *, by_hand: bool = False
+    run: Run,
+    declared: Mapping[str, Entity],
+    due: Sequence[str],
+    set_aside: SetAside,
+    *,
+    by_hand: bool = False,
 ) -> None:
     """Read entities from S9 into their artifacts, all from one snapshot.
 
     `declared` has every entity, `due` names those to read; `by_hand` when the operator named
     them. A lost connection is opened again and the reading goes on, as far as the snapshots are
-    provably the same. Raises SourceError when S9 cannot be read, or when what was read is not
-    what S9 itself counted in the same snapshot.
+    provably the same. What S9 refuses of one entity is handed to `set_aside`.
+
+    Raises SourceError when S9 cannot be read, or when what was read is not what S9 itself
+    counted in the same snapshot.
     """
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     attempt = 0
     while due:
         try:
             with PostgresSource(run.config.source) as source:
-                due = _read_all(run, source, declared, due, by_hand=by_hand)
+                due = _read_all(run, source, declared, due, set_aside, by_hand=by_hand)
         except (BackOff, SourceUnavailable) as lost:
             attempt += 1
             if isinstance(lost, SourceUnavailable) and attempt == 1:
@@ -71,13 +79,18 @@ def _read_all(
     source: PostgresSource,
     declared: Mapping[str, Entity],
     due: Sequence[str],
+    set_aside: SetAside,
     *,
     by_hand: bool,
 ) -> Sequence[str]:
     """Read every entity that is due from an open source; returns what is left: nothing."""
     tables = tables_of(list(declared.values()), run.config.extraction)
     for name in establish(run, source, due, tables, by_hand=by_hand):
-        entry = extract_entity(run, source, declared[name])
+        try:
+            entry = extract_entity(run, source, declared[name])
+        except SourceError as error:
+            set_aside(PHASE, name, error)
+            continue
         get_logger().info("Extracted %d %s", entry.result["source"]["records"], name)
     return ()
 

@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any
 
 import psycopg2
-from psycopg2 import errorcodes
-from psycopg2.extensions import connection, libpq_version, quote_ident
+from psycopg2 import errorcodes, extensions
+from psycopg2.extensions import libpq_version, quote_ident
 
 from extract.selection import JoinedCopy, Selection, SourceColumn
 from utils.config import SourceConfig
@@ -59,7 +59,7 @@ class PostgresSource:
     def __init__(self, config: SourceConfig) -> None:
         self._config = config
         self._main = _connect(config)
-        self._others: list[connection] = []
+        self._others: list[extensions.connection] = []
         with _source_errors(config):
             self._main.set_session(isolation_level="REPEATABLE READ", readonly=True)
             self.snapshot = self._take_snapshot()
@@ -78,19 +78,35 @@ class PostgresSource:
                 opened.close()
 
     def _take_snapshot(self) -> Snapshot:
-        row = self._one(
+        query = (
             "SELECT pg_export_snapshot(), "
             "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
             "current_setting('server_version'), txid_current_snapshot()::text"
         )
-        return Snapshot(*row)
+        with self._main.cursor() as opened:  # a snapshot cannot be exported inside a savepoint
+            opened.execute(query)
+            return Snapshot(*(opened.fetchone() or ()))
 
     def _one(self, query: str) -> tuple[Any, ...]:
-        with _source_errors(self._config), self._main.cursor() as cursor:
+        with self._statement() as cursor:
             cursor.execute(query)
             row: tuple[Any, ...] | None = cursor.fetchone()
             assert row is not None
             return row
+
+    @contextmanager
+    def _statement(self) -> Iterator[extensions.cursor]:
+        """A cursor for one statement that may fail without ending the transaction, and with it
+        the snapshot."""
+        with _source_errors(self._config), self._main.cursor() as opened:
+            opened.execute("SAVEPOINT statement")
+            try:
+                yield opened
+            except psycopg2.Error:
+                with suppress(psycopg2.Error):
+                    opened.execute("ROLLBACK TO SAVEPOINT statement")
+                raise
+            opened.execute("RELEASE SAVEPOINT statement")
 
     def quote(self, identifier: str) -> str:
         """An identifier in double quotes, safe in SQL."""
@@ -98,7 +114,7 @@ class PostgresSource:
 
     def columns(self, query: str) -> list[SourceColumn]:
         """The columns that a SELECT returns, with what PostgreSQL says of their types."""
-        with _source_errors(self._config), self._main.cursor() as cursor:
+        with self._statement() as cursor:
             cursor.execute(f"SELECT * FROM ({query}) AS q LIMIT 0")
             return [
                 SourceColumn(
@@ -146,7 +162,6 @@ class PostgresSource:
                     f"AS q), (SELECT count(*) FROM {name})"
                 )
             except SourceError:
-                self._main.rollback()
                 return False
             if found or count != before:
                 return False
@@ -156,7 +171,7 @@ class PostgresSource:
         """The rows of a selection whose key is greater than `after`, in order."""
         return RowStream(self._connection_in_snapshot(), self._sql(selection, after), self._config)
 
-    def _connection_in_snapshot(self) -> connection:
+    def _connection_in_snapshot(self) -> extensions.connection:
         opened = _connect(self._config)
         self._others.append(opened)
         with _source_errors(self._config), opened.cursor() as cursor:
@@ -212,7 +227,7 @@ class RowStream:
     Rows that arrived before a failure are all handed out; then the failure is raised.
     """
 
-    def __init__(self, opened: connection, query: str, config: SourceConfig) -> None:
+    def __init__(self, opened: extensions.connection, query: str, config: SourceConfig) -> None:
         self._connection = opened
         self._query = query
         self._config = config
@@ -250,10 +265,10 @@ class RowStream:
         self._connection.close()
 
 
-def _connect(config: SourceConfig) -> connection:
+def _connect(config: SourceConfig) -> extensions.connection:
     _probe(config)
     try:
-        opened: connection = psycopg2.connect(
+        opened: extensions.connection = psycopg2.connect(
             **_ssl(config),
             host=config.host,
             port=config.port,

@@ -137,6 +137,12 @@ class Run:
         self.checkpoint.clear()
         return entry
 
+    def fail(self, phase: str, entity: str, reason: str) -> None:
+        """Record that a phase could not do an entity at all; its checkpoint stays."""
+        entry = PhaseEntry(FAILED, utc_now(), result={"reason": reason})
+        self.manifest.record(phase, entity, entry)
+        self.save()
+
     def is_complete(
         self, phase: str, entity: str, *, inputs: Mapping[str, str], settings: str
     ) -> bool:
