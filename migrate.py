@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -81,6 +81,37 @@ class Runbook:
         code = self.validate(ENTITIES)
         return code if code is ExitCode.VALIDATION_FAILED else None
 
+    def retry_quarantine(self) -> ExitCode:
+        """Put the quarantined records through the phases again, as S9 and the mapping are now."""
+        from extract import again
+        from extract.entities import ENTITIES as DECLARED
+        from transform import engine
+        from utils.quarantine import quarantined_keys
+
+        files, manifest = self.run.workspace, self.run.manifest
+        held = {name: quarantined_keys(files.quarantine(name)) for name in ENTITIES}
+        if not any(held.values()):
+            self.say("There is nothing in quarantine")
+            return self.outcome()
+        rules = engine.settings(self.run)
+        in_the_table = {
+            name
+            for name in ENTITIES
+            if (mapped := manifest.phase("transform", name))
+            and mapped.settings == rules
+            and (loaded := manifest.phase("load", name))
+            and loaded.status == "complete"
+        }
+        again.extract_again(
+            self.run, DECLARED, {name: set(map(int, keys)) for name, keys in held.items()}
+        )
+        self.run.resuming = True  # what is not touched by these records stays as it is
+        self.transform(ENTITIES)
+        if self.validate(ENTITIES) is ExitCode.VALIDATION_FAILED:
+            return ExitCode.VALIDATION_FAILED
+        self.load(ENTITIES, {name: held[name] for name in in_the_table})
+        return self.verify(ENTITIES)
+
     def phase(self, name: str, entities: Sequence[str]) -> ExitCode:
         """One phase by hand."""
         steps: dict[str, Callable[[Sequence[str]], ExitCode]] = {
@@ -139,8 +170,11 @@ class Runbook:
         )
         return self.outcome() if outcome.passed else ExitCode.VALIDATION_FAILED
 
-    def load(self, entities: Sequence[str]) -> ExitCode:
-        """Write the items, parties before sales."""
+    def load(
+        self, entities: Sequence[str], only: Mapping[str, Collection[str]] | None = None
+    ) -> ExitCode:
+        """Write the items, parties before sales; `only` names records where the rest is known to
+        be in the table."""
         from load import engine
         from load.entities import TABLES
         from load.load_report import write_load_report
@@ -152,7 +186,7 @@ class Runbook:
             if self.skips("load", name, engine.settings(self.run, name), [files.transformed(name)]):
                 continue
             try:
-                entry = engine.load(self.run, TABLES[name])
+                entry = engine.load(self.run, TABLES[name], (only or {}).get(name))
             except (SourceError, TargetError) as error:
                 self.set_aside("load", name, error)
             else:
@@ -272,12 +306,20 @@ def cli(
     color = sys.stderr.isatty() and not no_color and "NO_COLOR" not in os.environ
     named = "" if str(config_path) == DEFAULT_CONFIG else f" --config {config_path}"
     screen = Screen(verbose, quiet, color, f"python migrate.py {{}}{named}")
-    context.obj = screen
+    context.obj = Caller(screen, config_path)
     if context.invoked_subcommand:
         return
     chosen = Choice(**choice)
     chosen.check()
     at_the_edge(lambda: run_command(config_path, screen, chosen))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What every command gets from the options before it."""
+
+    screen: Screen
+    config_path: Path
 
 
 @dataclass(frozen=True)
@@ -320,14 +362,10 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
 
 def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
     """Load the configuration, open the run, follow the runbook."""
-    from dotenv import load_dotenv
-
-    from utils.config_file import load_config
     from utils.lifecycle import Start, open_run
     from utils.summary import after_phase, after_rehearsal
 
-    load_dotenv(Path.cwd() / ".env")
-    config = load_config(config_path, os.environ)
+    config = load_settings(config_path)
     if chosen.phase:
         with open_run(config, screen, Start.BY_HAND) as run:
             entities = [chosen.entity] if chosen.entity else list(ENTITIES)
@@ -342,6 +380,16 @@ def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
             return conclude(run, Runbook(run).resume())
     with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
         return conclude(run, Runbook(run).full())
+
+
+def load_settings(config_path: Path) -> Config:
+    """The configuration, with .env of the current directory in the environment."""
+    from dotenv import load_dotenv
+
+    from utils.config_file import load_config
+
+    load_dotenv(Path.cwd() / ".env")
+    return load_config(config_path, os.environ)
 
 
 def conclude(
@@ -363,6 +411,21 @@ def rehearsal_config(config: Config) -> Config:
     return replace(config, data=replace(config.data, directory=str(scratch)))
 
 
+@cli.command("retry-quarantine")
+@click.pass_obj
+def retry_quarantine(caller: Caller) -> None:
+    """Try the records in quarantine again, after their cause was mended in S9 or the settings."""
+    at_the_edge(lambda: run_retry(caller))
+
+
+def run_retry(caller: Caller) -> ExitCode:
+    """Open the migration that ended with records in quarantine, and try these again."""
+    from utils.lifecycle import Start, open_run
+
+    with open_run(load_settings(caller.config_path), caller.screen, Start.AGAIN) as run:
+        return conclude(run, Runbook(run).retry_quarantine())
+
+
 @cli.command()
 @click.option("--buyers", default=1250, show_default=True, help="Enabled buyers to make up.")
 @click.option("--producers", default=430, show_default=True, help="Enabled producers.")
@@ -377,12 +440,12 @@ def rehearsal_config(config: Config) -> Config:
 )
 @click.pass_obj
 def demo(
-    screen: Screen, buyers: int, producers: int, sales: int, seed: int, directory: Path
+    caller: Caller, buyers: int, producers: int, sales: int, seed: int, directory: Path
 ) -> None:
     """Show a full migration, from a PostgreSQL to an AWS that are started for it."""
     from utils.embedded.demo import Demo
 
-    at_the_edge(lambda: run_demo(Demo(directory, buyers, producers, sales, seed), screen))
+    at_the_edge(lambda: run_demo(Demo(directory, buyers, producers, sales, seed), caller.screen))
 
 
 def run_demo(scene: Demo, screen: Screen) -> ExitCode:

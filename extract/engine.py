@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from extract.continuity import PHASE, establish, tables_of
 from extract.declaration import Entity
-from extract.postgresql import PostgresSource, RowStream
+from extract.postgresql import PostgresSource
 from extract.selection import Plan, plan
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
@@ -23,6 +24,7 @@ from utils.run import Run, settings_digest
 _FLUSH_RECORDS = 100
 
 Row = tuple[bytes, bytes]
+Records = Iterator[tuple[bytes, int, bytes]]
 SetAside = Callable[[str, str, MigrationError], None]
 
 
@@ -139,32 +141,26 @@ def _write(
     """Stream the records into the artifact, from the checkpoint on if there is one."""
     path = run.workspace.extracted(planned.entity)
     place = _Place.of(saved, path)
-    streams = [source.stream(planned.records, place.key)]
-    if planned.children:
-        streams.append(source.stream(planned.children, place.key))
-    try:
-        with (
-            ArtifactWriter(path, place.output) as writer,
-            run.progress.task(PHASE, planned.entity, counted["records"]) as task,
-        ):
-            task.advance(writer.records)
-            tracker = run.track(
-                PHASE,
-                planned.entity,
-                {},
-                total=counted["records"],
-                unit="records",
-                done=writer.records,
-            )
-            for pack in _packed(_records(planned, streams)):
+    with (
+        ArtifactWriter(path, place.output) as writer,
+        run.progress.task(PHASE, planned.entity, counted["records"]) as task,
+    ):
+        task.advance(writer.records)
+        tracker = run.track(
+            PHASE,
+            planned.entity,
+            {},
+            total=counted["records"],
+            unit="records",
+            done=writer.records,
+        )
+        with records_of(source, planned, place.key) as records:
+            for pack in _packed(records):
                 writer.write(pack.data, records=pack.records, items=pack.items)
                 task.advance(pack.records)
                 tracker.reached(writer.records, partial(_state, pack.key, writer))
-            _compare(planned.entity, counted, writer)
-            run.publish(path, writer.commit())
-    finally:
-        for stream in streams:
-            stream.close()
+        _compare(planned.entity, counted, writer)
+        run.publish(path, writer.commit())
 
 
 @dataclass(frozen=True)
@@ -189,16 +185,25 @@ def _state(key: bytes, writer: ArtifactWriter) -> dict[str, Any]:
     return asdict(_Place(int(key), writer.sync()))
 
 
-def _records(planned: Plan, streams: list[RowStream]) -> Iterator[tuple[bytes, int, bytes]]:
-    """The records as (key, items, line)."""
-    if planned.children is None:
-        return ((key, 1, row + b"\n") for key, row in streams[0])
-    return merge(streams[0], streams[1], planned.children_name)
+@contextmanager
+def records_of(
+    source: PostgresSource, planned: Plan, after: int | None = None
+) -> Iterator[Records]:
+    """Stream the planned records whose key is greater than `after`, as (key, items, line)."""
+    streams = [source.stream(planned.records, after)]
+    if planned.children:
+        streams.append(source.stream(planned.children, after))
+    try:
+        if planned.children is None:
+            yield ((key, 1, row + b"\n") for key, row in streams[0])
+        else:
+            yield merge(streams[0], streams[1], planned.children_name)
+    finally:
+        for stream in streams:
+            stream.close()
 
 
-def merge(
-    parents: Iterable[Row], children: Iterable[Row], name: str
-) -> Iterator[tuple[bytes, int, bytes]]:
+def merge(parents: Iterable[Row], children: Iterable[Row], name: str) -> Records:
     """Put each child into its parent under `name`, by splicing JSON texts.
 
     Both come as (key, JSON object) pairs in the order of the parents' keys; yields
@@ -225,7 +230,7 @@ class _Pack:
     data: bytes
 
 
-def _packed(records: Iterable[tuple[bytes, int, bytes]]) -> Iterator[_Pack]:
+def _packed(records: Records) -> Iterator[_Pack]:
     lines: list[bytes] = []
     items = 0
     key = b""

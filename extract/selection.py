@@ -6,7 +6,7 @@ Nothing here depends on the kind of database but the identifier quotes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -79,17 +79,23 @@ class Catalog(Protocol):
         """An identifier, quoted."""
 
 
-def plan(entity: Entity, policy: str, settings: EntityExtraction, source: Catalog) -> Plan:
+def plan(
+    entity: Entity,
+    policy: str,
+    settings: EntityExtraction,
+    source: Catalog,
+    only: Collection[int] | None = None,
+) -> Plan:
     """Look at the columns that are really there and decide what to read.
 
-    `policy` is `extraction.disabledParties`. Raises SourceError for a missing table or a missing
-    column without which no record could be migrated.
+    `policy` is `extraction.disabledParties`; `only` narrows the records to these keys. Raises
+    SourceError for a missing table or a missing column without which no record could be migrated.
     """
     base = settings.query or _filled(entity.queries[policy], entity, source)
     records, mapping = _selection(base, entity.table, source)
     records = replace(
         records,
-        query=_narrowed(base, settings, records.key, source),
+        query=_narrowed(base, settings, records.key, source, only),
         copies=tuple(_joined(copy, mapping, source) for copy in entity.copies),
     )
     seen = {entity.table.name: mapping}
@@ -157,14 +163,23 @@ def _filled(template: str, entity: Entity, source: Catalog) -> str:
     return _PLACEHOLDER.sub(name_of, template)
 
 
-def _narrowed(base: str, settings: EntityExtraction, key: str, source: Catalog) -> str:
-    """The base query with the configured condition and limit on top."""
+def _narrowed(
+    base: str,
+    settings: EntityExtraction,
+    key: str,
+    source: Catalog,
+    only: Collection[int] | None,
+) -> str:
+    """The base query with the configured condition and limit on top, and of that `only`."""
     query = base
     if settings.where:
         query = f"SELECT * FROM ({query}) AS q WHERE ({settings.where})"
     if settings.limit:
         ordered = f"SELECT * FROM ({query}) AS q ORDER BY {source.quote(key)}"
         query = f"{ordered} LIMIT {settings.limit}"
+    if only is not None:
+        keys = ", ".join(str(int(number)) for number in sorted(only)) or "NULL"
+        query = f"SELECT * FROM ({query}) AS q WHERE {source.quote(key)} IN ({keys})"
     return query
 
 

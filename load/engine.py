@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +18,15 @@ import orjson
 
 from load.batch_writer import BatchWriter, Outcome, RefusedItem, batches
 from load.load_report import EntityLoad
-from load.refusals import Reason, Refusals, Withdrawn, dependents, withdraw
+from load.refusals import (
+    Reason,
+    Refusals,
+    Withdrawn,
+    dependents,
+    keys_of,
+    record_key,
+    withdraw,
+)
 from load.throttle import Throttle
 from utils.artifacts import read_rows
 from utils.checkpoint import Checkpoint, Tracker
@@ -40,11 +48,12 @@ def settings(run: Run, entity: str) -> str:
     return settings_digest(target.region, target.endpoint_url, target.table(entity))
 
 
-def load(run: Run, spec: TableSpec) -> PhaseEntry:
+def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> PhaseEntry:
     """Load one entity's transformed file; returns the phase's entry in the manifest.
 
-    Raises ArtifactError when the file is not what validation has passed, TargetError when
-    DynamoDB cannot be used, or refuses an item and `continueOnError` is not set.
+    `only` narrows what is sent to the records with these legacy ids: the others are known to be
+    in the table. Raises ArtifactError when the file is not what validation has passed, and
+    TargetError when DynamoDB cannot be used, or refuses an item and `continueOnError` is not set.
     """
     entity = spec.entity
     source = run.workspace.transformed(entity)
@@ -65,7 +74,8 @@ def load(run: Run, spec: TableSpec) -> PhaseEntry:
             done=progress.total.items,
         )
         writer = _writer(run, spec)
-        _send_all(run, source, writer, progress, tracker, task)
+        chosen = None if only is None else keys_of(run, entity, only)
+        _send_all(run, source, writer, progress, tracker, task, chosen)
     kept_out = Withdrawn()
     if progress.refusals.reasons:
         kept_out = withdraw(run, entity, progress.refusals, writer)
@@ -174,8 +184,10 @@ def _send_all(
     progress: LoadProgress,
     tracker: Tracker,
     task: Task,
+    chosen: Collection[str] | None,
 ) -> None:
-    """Send everything from `progress.offset` on, and acknowledge it in order.
+    """Send everything from `progress.offset` on, and acknowledge it in order; of the records
+    only those with a `chosen` partition key, if there is a choice.
 
     Whatever ends it early, a stop or an error: what is in flight is waited for, and what has been
     acknowledged in order is saved first.
@@ -194,12 +206,10 @@ def _send_all(
     with ThreadPoolExecutor(workers, thread_name_prefix="load") as pool:
         try:
             for batch in batches(_lines(source, progress.offset), run.config.migration.batch_size):
-                waiting.append(
-                    Sent(
-                        sum(map(len, batch)),
-                        pool.submit(writer.write, progress.refusals.without(batch)),
-                    )
-                )
+                lines = progress.refusals.without(batch)
+                if chosen is not None:
+                    lines = [line for line in lines if record_key(line) in chosen]
+                waiting.append(Sent(sum(map(len, batch)), pool.submit(writer.write, lines)))
                 if len(waiting) >= workers * _AHEAD:
                     acknowledge()
             while waiting:

@@ -8,7 +8,7 @@ need it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from load.batch_writer import BatchWriter, RefusedItem, batches
@@ -31,6 +31,17 @@ def record_key(line: bytes) -> str:
     """The partition key of a transformed line: all items of a record have the same."""
     found = _KEY.search(line)
     return found[1].decode() if found else ""
+
+
+def keys_of(run: Run, entity: str, legacy_ids: Collection[str]) -> frozenset[str]:
+    """The partition keys of the transformed records with these legacy ids."""
+    wanted = {legacy_id.encode() for legacy_id in legacy_ids}
+    return frozenset(
+        record_key(line)
+        for chunk in read_rows(run.workspace.transformed(entity))
+        for line in filter(starts_record, chunk.lines)
+        if not wanted.isdisjoint(_LEGACY_ID.findall(line))
+    )
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,9 @@ class DynamoDB:
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),  # type: ignore[arg-type] # the stub is narrow
             max_pool_connections=connections,
             # Without it the body waits for the acknowledgement of the headers: 40 ms a request.
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            socket_options=[
+                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[list-item]
+            ],
         )
 
     def _credentials(self) -> Credentials:

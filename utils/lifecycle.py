@@ -69,6 +69,7 @@ class Start(enum.Enum):
     RESTART = "a new run, whatever there is"
     RESUME = "go on with the unfinished run"
     BY_HAND = "one phase, with what there is"
+    AGAIN = "over a run that has ended: its quarantine is tried again"
 
 
 def begin(run: Run, start: Start) -> None:
@@ -78,6 +79,12 @@ def begin(run: Run, start: Start) -> None:
     """
     old = run.manifest
     unfinished = old.begun and old.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
+    if start is Start.AGAIN and (unfinished or not old.begun):
+        raise ConfigurationError(
+            where_it_stopped(run) if old.begun else f"no run has ended in {run.workspace.root}",
+            remedy="bring it to its end first: "
+            + run.command("--resume" if old.begun else "--full"),
+        )
     if start is Start.ANEW and unfinished:
         raise ConfigurationError(
             where_it_stopped(run),

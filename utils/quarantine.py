@@ -64,6 +64,11 @@ def read_quarantine(path: Path, phases: Sequence[str] = ()) -> Iterator[Refusal]
                 yield refusal
 
 
+def quarantined_keys(path: Path) -> frozenset[str]:
+    """The legacy ids of the records in a quarantine file."""
+    return frozenset(refusal.legacy_id for refusal in read_quarantine(path))
+
+
 def source_rows(extracted: Path, legacy_ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """The extracted rows with these keys, as (legacy id, JSON text), in the file's order."""
     wanted = {legacy_id.encode(): legacy_id for legacy_id in legacy_ids}

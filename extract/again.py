@@ -1,0 +1,123 @@
+"""Reading single records again, after their cause of refusal has been mended in S9.
+
+The rows are replaced in the extracted file; records that have left S9 meanwhile leave the file
+and the count of the source with it. They are of a later moment than the rest, and the manifest
+says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from extract.continuity import PHASE
+from extract.declaration import Entity
+from extract.engine import records_of, settings
+from extract.postgresql import PostgresSource
+from extract.selection import plan
+from utils.artifacts import ArtifactWriter, read_rows
+from utils.error_handler import ArtifactError, BackOff, SourceError
+from utils.logger import get_logger
+from utils.run import Run
+
+_FIRST_ID = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
+
+
+def extract_again(
+    run: Run, declared: Mapping[str, Entity], keys: Mapping[str, Collection[int]]
+) -> None:
+    """Read records again, by entity and key, into the extracted files that have them.
+
+    Raises ArtifactError when an extracted file is not what the extract wrote, SourceError when S9
+    cannot be read.
+    """
+    try:
+        with PostgresSource(run.config.source) as source:
+            for name, wanted in keys.items():
+                if wanted:
+                    _replace(run, source, declared[name], frozenset(wanted))
+            _state_the_moment(run, source, sum(map(len, keys.values())))
+    except BackOff as lost:
+        raise SourceError(
+            f"the connection to S9 was lost: {lost.detail}",
+            remedy=f"when S9 answers again: {run.command('retry-quarantine')}",
+        ) from lost
+
+
+@dataclass(frozen=True)
+class _Fresh:
+    """A record as it is now."""
+
+    items: int
+    line: bytes
+
+
+def _replace(run: Run, source: PostgresSource, entity: Entity, wanted: frozenset[int]) -> None:
+    path = run.workspace.extracted(entity.name)
+    run.artifact(path, written_by=PHASE)
+    earlier = run.manifest.phase(PHASE, entity.name)
+    if earlier is None:
+        raise ArtifactError(
+            f"the extract of {entity.name} is not complete",
+            remedy=f"complete the run first: {run.command('--resume')}",
+        )
+    extraction = run.config.extraction
+    planned = plan(entity, extraction.disabled_parties, extraction.of(entity.name), source, wanted)
+    with records_of(source, planned) as records:
+        fresh = {int(key): _Fresh(items, line) for key, items, line in records}
+    with ArtifactWriter(path) as writer:
+        for key, line in _lines(run, entity.name):
+            if key not in wanted:
+                writer.write(line, records=1, items=_items(line, entity))
+            elif key in fresh:
+                writer.write(fresh[key].line, records=1, items=fresh[key].items)
+        run.publish(path, writer.commit())
+    counted = {"records": writer.records, "items": writer.items}
+    _tell(entity.name, len(wanted), len(fresh))
+    run.finish(
+        PHASE,
+        entity.name,
+        inputs={},
+        settings=settings(run, entity.name),
+        result={**earlier.result, "source": counted},
+    )
+
+
+def _lines(run: Run, entity: str) -> Iterator[tuple[int, bytes]]:
+    for chunk in read_rows(run.workspace.extracted(entity)):
+        for line in chunk.lines:
+            yield _key(line), line
+
+
+def _key(line: bytes) -> int:
+    """The key of an extracted row: cheap to find where it comes first, as it does in S9."""
+    found = _FIRST_ID.match(line, 1)
+    return int(found[1] if found else orjson.loads(line)["first_id"])
+
+
+def _items(line: bytes, entity: Entity) -> int:
+    if entity.children is None:
+        return 1
+    row: dict[str, Any] = orjson.loads(line)
+    return 1 + len(row[entity.children.name])
+
+
+def _state_the_moment(run: Run, source: PostgresSource, count: int) -> None:
+    earlier = run.manifest.snapshot.get("statement", "")
+    run.manifest.snapshot = {
+        **run.manifest.snapshot,
+        "consistent": False,
+        "statement": f"{earlier}; {count} records of the quarantine were read again at "
+        f"{source.snapshot.taken_at}",
+    }
+    run.save()
+
+
+def _tell(entity: str, wanted: int, found: int) -> None:
+    get_logger().info("Read %d quarantined %s again", found, entity)
+    if found < wanted:
+        get_logger().warning("%d of the %s have left S9 meanwhile", wanted - found, entity)
