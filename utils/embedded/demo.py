@@ -22,10 +22,12 @@ from utils.config import (
     Secret,
     SourceConfig,
     TargetConfig,
+    TransformationConfig,
 )
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.embedded.s9_data import SampleReport, SampleSize, generate
+from utils.embedded.s9_pools import USER_MAPPING
 from utils.embedded.s9_schema import create_tables
 from utils.error_handler import ExitCode
 from utils.quarantine import read_quarantine
@@ -89,6 +91,7 @@ class Demo:
             ),
             target=TargetConfig(use_local_stack=True, endpoint=aws.endpoint_url),
             migration=MigrationConfig(continue_on_error=True),
+            transformation=TransformationConfig(user_mapping=USER_MAPPING),
             data=DataConfig(str(self.directory)),
         )
 
@@ -116,12 +119,12 @@ class Demo:
     def _without_a_warning(self, run: Run) -> dict[str, set[str]]:
         """The planted rows of each entity that should have been warned of, and were not."""
         report = orjson.loads(run.workspace.report("validation").read_bytes())
-        warned = {(finding["entity"], finding["legacyId"]) for finding in report["findings"]}
-        return {
-            entity: {
-                key for key in self.sample.keys(entity, "warning") if (entity, key) not in warned
-            }
+        warned = {
+            entity: {f["legacyId"] for f in report["findings"] if f["entity"] == entity}
             for entity in ENTITY_NAMES
+        }
+        return {
+            entity: self.sample.without_warning(entity, warned[entity]) for entity in ENTITY_NAMES
         }
 
     def _comparison(

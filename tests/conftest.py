@@ -1,0 +1,121 @@
+"""The servers and databases that tests share. A server is started when the first test asks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import boto3
+import psycopg2.extensions
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from utils.embedded.aws import EmbeddedAws
+from utils.embedded.postgresql import EmbeddedPostgres
+from utils.embedded.s9_data import SampleReport, SampleSize, generate
+from utils.embedded.s9_schema import create_tables
+
+REGION = "eu-west-1"
+SAMPLE_SIZE = SampleSize(buyers=60, producers=25, sales=300)
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class S9Database:
+    """A database of the shared server with S9's tables. `connection` is the owner's."""
+
+    server: EmbeddedPostgres
+    name: str
+    connection: psycopg2.extensions.connection
+
+    def execute(self, statement: str, *values: object) -> None:
+        """Run a statement as the owner, and commit."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        """The rows of a query, as the owner."""
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return cursor.fetchall()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A database filled with a small sample, and what is in it. Shared: only for reading."""
+
+    s9: S9Database
+    report: SampleReport
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """Names of target tables that no other test uses."""
+
+    sales: str
+    buyers: str
+    producers: str
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    with EmbeddedAws(tmp_path_factory.mktemp("aws") / "aws.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dynamodb(aws: EmbeddedAws) -> DynamoDBClient:
+    """A client of the embedded DynamoDB in REGION."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=aws.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+@pytest.fixture
+def s9(postgres: EmbeddedPostgres) -> Iterator[S9Database]:
+    """A database of the test's own with S9's tables, empty."""
+    name = f"s9_{next(_numbers)}"
+    postgres.create_database(name)
+    connection = postgres.connect(name)
+    try:
+        create_tables(connection)
+        yield S9Database(postgres, name, connection)
+    finally:
+        connection.close()
+        if postgres.running:
+            postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def sample(postgres: EmbeddedPostgres) -> Iterator[Sample]:
+    postgres.create_database("sample")
+    connection = postgres.connect("sample")
+    try:
+        create_tables(connection)
+        report = generate(connection, SAMPLE_SIZE)
+        yield Sample(S9Database(postgres, "sample", connection), report)
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def tables(dynamodb: DynamoDBClient) -> Iterator[TableNames]:
+    """Table names of the test's own; the tables that it created are deleted afterwards."""
+    prefix = f"t{next(_numbers)}-"
+    names = TableNames(f"{prefix}Sales", f"{prefix}Buyers", f"{prefix}Producers")
+    yield names
+    for name in (names.sales, names.buyers, names.producers):
+        with suppress(dynamodb.exceptions.ResourceNotFoundException):
+            dynamodb.delete_table(TableName=name)

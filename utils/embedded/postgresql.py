@@ -1,0 +1,269 @@
+"""A PostgreSQL to migrate from: version 18 from a wheel, on a free local port.
+
+The data are disposable: nothing is synced to disk, and everything is deleted at the end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection, cursor
+
+from utils.embedded.ports import LOOPBACK, free_port, is_free
+from utils.embedded.postgres_files import Installation, give, install, make_home, server_account
+from utils.embedded.process import ServerProcess, log_tail
+from utils.error_handler import SourceError
+
+START_SECONDS = 30.0
+_POLL_SECONDS = 0.01
+_ATTEMPTS = 5
+_MAINTENANCE = "postgres"
+_SETTINGS = (
+    "unix_socket_directories=",
+    "fsync=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_connections=60",
+    "shared_buffers=32MB",
+    "autovacuum=off",
+    "jit=off",
+    "log_checkpoints=off",
+    "timezone=UTC",
+    "log_timezone=UTC",
+)
+
+
+class EmbeddedPostgres:
+    """The server. Use it as a context manager, or call `start` and `close`.
+
+    Its log is `directory`/postgresql.log. It listens on TCP only, at 127.0.0.1, and asks
+    everybody for a password (SCRAM-SHA-256). `owner` may do anything; `reader` is what S9 gives
+    to a migration: it can only select, and its transactions are read-only. Both passwords are
+    random. It has no TLS.
+    """
+
+    def __init__(self, directory: Path, *, database: str = "s9") -> None:
+        self.directory = directory
+        self.host = LOOPBACK
+        self.port = 0
+        self.database = database
+        self.owner = "s9_owner"
+        self.owner_password = secrets.token_urlsafe(18)
+        self.reader = "s9_reader"
+        self.reader_password = secrets.token_urlsafe(18)
+        self.log = directory / "postgresql.log"
+        self._home: Path | None = None
+        self._installation: Installation | None = None
+        self._server: ServerProcess | None = None
+        self._pid = os.getpid()
+
+    @property
+    def running(self) -> bool:
+        """Whether the server has been started and has not ended."""
+        return self._server is not None and self._server.running
+
+    def __enter__(self) -> EmbeddedPostgres:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start and wait until it answers; a second call does nothing.
+
+        The first start creates the accounts and `database`; after a `stop`, it goes on with the
+        same data on the same port. Raises ConfigurationError when the wheel is not installed,
+        SourceError when the server does not start, StorageError when it has no place for its
+        files.
+        """
+        if self.running:
+            return
+        if self._home is not None:
+            self._run()
+            return
+        self.directory.mkdir(parents=True, exist_ok=True)
+        account = server_account()
+        self._home = make_home(self.directory, account)
+        atexit.register(self.close)
+        try:
+            self._installation = install(self._home, account)
+            self._initialize(self._installation, self._home)
+            self._run()
+            self._create_accounts()
+            self.create_database(self.database)
+        except BaseException:
+            self.close()
+            raise
+
+    def stop(self, immediate: bool = False) -> None:
+        """Stop, and keep the data for another `start`.
+
+        Open connections are ended; `immediate` is the harsh way, as in a crash: whoever is
+        connected sees the connection break off, and the next start recovers.
+        """
+        if self._server is not None:
+            self._server.stop(signal.SIGQUIT if immediate else signal.SIGINT)
+
+    def restart(self, immediate: bool = False) -> None:
+        """Stop and start on the same port, with the same data."""
+        self.stop(immediate)
+        self.start()
+
+    def close(self) -> None:
+        """Stop, and delete the data; the log stays."""
+        if os.getpid() != self._pid:
+            return  # forked off the process that the server belongs to
+        atexit.unregister(self.close)
+        if self._server is not None:
+            self._server.stop(signal.SIGQUIT)  # nothing to be kept: the fastest way
+            self._server = None
+        if self._home is not None:
+            shutil.rmtree(self._home, ignore_errors=True)
+            self._home = None
+
+    def connect(self, database: str | None = None) -> connection:
+        """Connect as the owner to `database` (default: the first one)."""
+        return self._connect(database or self.database, self.owner, self.owner_password)
+
+    def connect_reader(self, database: str | None = None) -> connection:
+        """Connect as the read-only account to `database` (default: the first one)."""
+        return self._connect(database or self.database, self.reader, self.reader_password)
+
+    def create_database(self, name: str) -> None:
+        """Create an empty database; the reader may select from all that the owner makes there."""
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        with self._maintenance() as session:
+            session.execute(statement)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database if it is there, ending its connections."""
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        with self._maintenance() as session:
+            session.execute(statement.format(sql.Identifier(name)))
+
+    @property
+    def _data(self) -> str:
+        return f"{self._home}/data"
+
+    def _initialize(self, installation: Installation, home: Path) -> None:
+        password = home / "password"
+        password.write_text(self.owner_password, encoding="ascii")
+        password.chmod(0o600)
+        give(password, installation.account)
+        command = [
+            *(installation.program("initdb"), "-D", self._data, "-U", self.owner),
+            *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C"),
+            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *("--no-sync", "--no-instructions", "--no-data-checksums"),
+        ]
+        initdb = ServerProcess(
+            command,
+            log=self.log,
+            account=installation.account,
+            directory=Path("/"),
+            scratch=home,
+        )
+        code = initdb.wait(START_SECONDS)
+        password.unlink()
+        if code != 0:
+            raise self._failure(f"initdb ended with exit code {code}")
+
+    def _run(self) -> None:
+        assert self._installation is not None
+        for _ in range(_ATTEMPTS):
+            first = not self.port
+            self.port = self.port or free_port()
+            settings = (f"listen_addresses={self.host}", f"port={self.port}", *_SETTINGS)
+            options = [part for setting in settings for part in ("-c", setting)]
+            self._server = ServerProcess(
+                [self._installation.program("postgres"), "-D", self._data, *options],
+                log=self.log,
+                stop_signal=signal.SIGINT,
+                account=self._installation.account,
+                directory=Path("/"),
+                scratch=self._home,
+            )
+            if self._answers():
+                return
+            self._server.stop(signal.SIGQUIT)
+            if not first or is_free(self.port):
+                break
+            self.port = 0  # somebody else took it in the meantime
+        raise self._failure(f"it does not answer on {self.host}:{self.port}")
+
+    def _answers(self) -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while self.running and time.monotonic() < deadline:
+            if self._ready():
+                with suppress(psycopg2.OperationalError):
+                    self._connect(_MAINTENANCE, self.owner, self.owner_password).close()
+                    return self.running
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def _ready(self) -> bool:
+        # The last line of this file is what pg_ctl waits for. Asking the port instead would ask
+        # whoever else may have it.
+        with suppress(FileNotFoundError):
+            return Path(self._data, "postmaster.pid").read_text().rstrip().endswith("\nready")
+        return False
+
+    def _create_accounts(self) -> None:
+        reader = sql.Identifier(self.reader)
+        create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(reader)
+        restrict = sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(reader)
+        with self._maintenance() as session:
+            session.execute(create, (self.reader_password,))
+            session.execute(restrict)
+        # In the template: every database that is created later has these from the start.
+        with self._maintenance("template1") as session:
+            for privilege in ("SELECT ON TABLES", "USAGE ON SCHEMAS"):
+                grant = sql.SQL(f"ALTER DEFAULT PRIVILEGES GRANT {privilege} TO {{}}")
+                session.execute(grant.format(reader))
+
+    @contextmanager
+    def _maintenance(self, database: str = _MAINTENANCE) -> Iterator[cursor]:
+        owner = self._connect(database, self.owner, self.owner_password)
+        try:
+            owner.autocommit = True
+            with owner.cursor() as session:
+                yield session
+        finally:
+            owner.close()
+
+    def _connect(self, database: str, user: str, password: str) -> connection:
+        return psycopg2.connect(
+            host=self.host,
+            port=self.port,
+            dbname=database,
+            user=user,
+            password=password,
+            connect_timeout=10,
+            sslmode="disable",
+            gssencmode="disable",
+        )
+
+    def _failure(self, what: str) -> SourceError:
+        return SourceError(
+            f"the embedded PostgreSQL did not start: {what}. The end of its log:\n"
+            f"{log_tail(self.log)}",
+            remedy=f"read {self.log}; most often memory, disk space or shared memory is short",
+        )

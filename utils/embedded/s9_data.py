@@ -1,0 +1,169 @@
+"""Fills S9's tables with sample data: Italian trade that never was, with known dirty rows.
+
+The same size and seed give the same rows (with the same version of Faker).
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from itertools import islice
+
+import psycopg2.extensions
+
+from utils.embedded.s9_dirt import Expectation, Planted, Row
+from utils.embedded.s9_dirty_parties import DIRTY_BUYERS, DIRTY_PRODUCERS
+from utils.embedded.s9_dirty_sales import DIRTY_SALES
+from utils.embedded.s9_parties import make_parties
+from utils.embedded.s9_pools import draw_pools
+from utils.embedded.s9_sales import SaleMaker, make_plan
+from utils.embedded.s9_schema import MSG, MSG_ANAG, MSG_LINE, TABLES, Names, Table
+
+DEFAULT_SEED = 20_260_130
+_ROWS_A_COPY = 2_000
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """How many rows a migration finds: buyers and producers that are enabled, sales that are
+    enabled. A few disabled ones come on top of each.
+
+    Every kind of dirty row is present from `s9_dirty.MINIMUM` upwards; smaller samples leave
+    kinds out. The least is one of each.
+    """
+
+    buyers: int = 1_250
+    producers: int = 430
+    sales: int = 8_542
+
+
+@dataclass(frozen=True)
+class SampleReport:
+    """What was written: enabled rows by entity as asked for in `size`, `lines` of the enabled
+    sales, disabled rows, and every dirty row."""
+
+    size: SampleSize
+    seed: int
+    lines: int
+    disabled_buyers: int
+    disabled_producers: int
+    disabled_sales: int
+    planted: tuple[Planted, ...]
+
+    def keys(self, entity: str, *expectations: Expectation) -> set[str]:
+        """Legacy ids of the entity's dirty rows with one of these expectations."""
+        return {
+            planted.legacy_id
+            for planted in self.planted
+            if planted.entity == entity and planted.expectation in expectations
+        }
+
+    def quarantined(self, entity: str) -> set[str]:
+        """Legacy ids of the records that are expected in quarantine."""
+        return self.keys(entity, "refused", "dependent")
+
+    def without_warning(self, entity: str, warned: Set[str]) -> set[str]:
+        """Legacy ids of the entity's rows that should have been warned of and are not among
+        `warned`; of a pair, it is enough that one is."""
+        return {
+            planted.legacy_id
+            for planted in self.planted
+            if planted.entity == entity
+            and planted.expectation == "warning"
+            and not {planted.legacy_id, planted.partner} & warned
+        }
+
+    def unplanted(self, entity: str, named: Set[str]) -> set[str]:
+        """Those of `named`, legacy ids with a finding, that should have none: rows that are
+        neither dirty (with another expectation than "clean") nor the pair of one that is."""
+        expected = {
+            key
+            for planted in self.planted
+            if planted.entity == entity and planted.expectation != "clean"
+            for key in (planted.legacy_id, planted.partner)
+        }
+        return set(named) - expected
+
+
+def generate(
+    connection: psycopg2.extensions.connection,
+    size: SampleSize | None = None,
+    seed: int = DEFAULT_SEED,
+    names: Names = "english",
+) -> SampleReport:
+    """Fill the (empty) tables that `s9_schema.create_tables` made, commit, and tell what is in.
+
+    `names` is what the tables were made with. Raises ValueError when `size` has no buyer or no
+    producer, ConfigurationError when Faker is not installed.
+    """
+    size = size or SampleSize()
+    if min(size.buyers, size.producers) < 1 or size.sales < 0:
+        raise ValueError("a sample needs at least one buyer and one producer")
+    rng = random.Random(seed)
+    pools = draw_pools(seed)
+    disabled = {
+        "buyers": max(1, size.buyers // 250),
+        "producers": max(1, size.producers // 200),
+        "sales": max(1, size.sales // 700),
+    }
+    parties = make_parties(
+        pools,
+        rng,
+        {"buyers": size.buyers, "producers": size.producers},
+        {"buyers": disabled["buyers"], "producers": disabled["producers"]},
+        {"buyers": DIRTY_BUYERS, "producers": DIRTY_PRODUCERS},
+    )
+    kinds = [
+        kind
+        for kind in DIRTY_SALES
+        if kind.needs_refused is None or parties.refused[kind.needs_refused]
+    ]
+    plan = make_plan(rng, kinds, size.sales, disabled["sales"])
+    maker = SaleMaker(pools, rng, parties, plan, size.sales + disabled["sales"])
+    _copy(connection, MSG_ANAG, names, parties.rows)
+    sales = iter(maker)
+    while chunk := list(islice(sales, _ROWS_A_COPY)):
+        _copy(connection, MSG, names, (sale.row for sale in chunk))
+        _copy(connection, MSG_LINE, names, (line.row for sale in chunk for line in sale.lines))
+    _analyze(connection)
+    return SampleReport(
+        size=size,
+        seed=seed,
+        lines=maker.lines,
+        disabled_buyers=disabled["buyers"],
+        disabled_producers=disabled["producers"],
+        disabled_sales=disabled["sales"],
+        planted=(*parties.planted, *maker.planted),
+    )
+
+
+def _analyze(connection: psycopg2.extensions.connection) -> None:
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"ANALYZE {table.name}")
+    connection.commit()
+
+
+def _copy(
+    connection: psycopg2.extensions.connection, table: Table, names: Names, rows: Iterable[Row]
+) -> None:
+    columns = [column.name for column in table.columns]
+    text = "".join(_copy_line(row, columns) for row in rows)
+    named = ", ".join(column.named(names) for column in table.columns)
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY {table.name} ({named}) FROM STDIN", io.StringIO(text))
+
+
+def _copy_line(row: Row, columns: Sequence[str]) -> str:
+    return "\t".join([_copy_value(row[column]) for column in columns]) + "\n"
+
+
+def _copy_value(value: object) -> str:
+    if value is None:
+        return "\\N"
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    return str(value)
