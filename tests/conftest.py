@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -119,3 +120,18 @@ def tables(dynamodb: DynamoDBClient) -> Iterator[TableNames]:
     for name in (names.sales, names.buyers, names.producers):
         with suppress(dynamodb.exceptions.ResourceNotFoundException):
             dynamodb.delete_table(TableName=name)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With FORBID_SKIPS, as in CI, a skipped test is a failure: it was to be made possible.
+
+    Only what needs data from outside the project may be skipped there.
+    """
+    if not os.environ.get("FORBID_SKIPS"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    forbidden = [report.nodeid for report in skipped if "northwind" not in str(report.longrepr)]
+    if forbidden:
+        reporter.write_line(f"skipped, and must not be: {', '.join(forbidden)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
