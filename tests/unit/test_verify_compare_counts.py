@@ -134,7 +134,7 @@ def test_without_a_load_the_remedy_is_to_load(migration: Migration) -> None:
     run = migration.write()
     run.manifest.forget("load", "sales")
     problems = ledger(run).problems
-    assert "the load is not complete: python migrate.py --phase load" in problems
+    assert "the load is not complete: python migrate.py --phase load --entity sales" in problems
 
 
 def test_a_quarantine_that_was_edited_is_refused(migration: Migration) -> None:

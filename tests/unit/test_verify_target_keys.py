@@ -146,6 +146,8 @@ def test_records_that_the_load_refused_may_be_absent_and_only_those() -> None:
     there = compared(records, flat(records), refused=["1"]).keys
     assert there.passed
     assert there.refused == 0
+    other = [{**records[0][0], "total": {"N": "1"}}, *flat(records)[1:]]
+    assert compared(records, other, refused=["1"]).keys.different.count == 1
 
 
 def test_a_page_says_what_is_ours_and_where_the_next_one_starts() -> None:

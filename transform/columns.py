@@ -1,0 +1,51 @@
+"""Columns whose values are calculated with before they become attributes."""
+
+from __future__ import annotations
+
+from transform.attributes import Row
+from transform.memo import remembered
+from transform.money import Number, number, whole_number
+from transform.rejections import Rejections, Unconvertible
+
+remembered_number = remembered(number)
+_ZERO = Number(0, 0, {"N": "0"})
+
+
+def legacy_key(row: Row, column: str, rejections: Rejections) -> int | None:
+    """Return the key in `column`; None when it is missing or no whole number (then it is noted).
+
+    Keys become texts in the target, so any bigint will do.
+    """
+    try:
+        key = whole_number(row.get(column))
+    except Unconvertible as problem:
+        rejections.add_value(column, problem)
+        return None
+    if key is None:
+        rejections.add_missing(column)
+    return key
+
+
+def optional_number(row: Row, column: str, rejections: Rejections) -> Number | None:
+    """Return the number in `column`; None if there is none or it is refused (then it is noted)."""
+    value = row.get(column)
+    if value is None:
+        return None
+    try:
+        return remembered_number(value)
+    except Unconvertible as problem:
+        rejections.add_value(column, problem)
+    except TypeError:
+        rejections.add(column, "invalid-number", f"{column} holds more than one value")
+    return None
+
+
+def required_number(row: Row, column: str, rejections: Rejections) -> Number:
+    """Return the number in `column`; 0 when it is missing or refused (then it is noted)."""
+    before = len(rejections)
+    found = optional_number(row, column, rejections)
+    if found is not None:
+        return found
+    if len(rejections) == before:
+        rejections.add_missing(column)
+    return _ZERO

@@ -1,0 +1,32 @@
+"""What a transform may depend on besides the row: the configured rules, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformRules:
+    """The settings under `transformation`, with `source.timezone`.
+
+    `migration_timestamp` is `YYYY-MM-DDTHH:mm:ss.sssZ`; it stands in for timestamps that S9 lacks.
+    `user_mapping` leads from an S9 user to the target's, `status_mapping` from further status words
+    of S9 to a target status. `timezone` is an IANA name. The value is picklable and hashable, so it
+    crosses to worker processes and keys the caches of what is derived from it; the mappings must
+    not be changed afterwards.
+    """
+
+    generate_ids: bool
+    preserve_timestamps: bool
+    default_currency: str
+    default_language: str
+    migration_user: str
+    migration_timestamp: str
+    user_mapping: Mapping[str, str]
+    status_mapping: Mapping[str, str]
+    timezone: str
+
+    def __hash__(self) -> int:
+        """Mappings have no hash; one string is enough, since equality compares everything."""
+        return hash(self.migration_timestamp)

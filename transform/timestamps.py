@@ -1,0 +1,136 @@
+"""Dates and timestamps of S9.
+
+S9 writes local time without a zone. It becomes UTC in milliseconds: further digits are cut, never
+rounded, so that no event moves past midnight or past a later one. The hour that the end of summer
+time repeats is taken as its first occurrence; an hour that its start skips takes the offset from
+before the change (both are `fold=0` of PEP 495).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from transform.memo import Memo
+from transform.rejections import Unconvertible
+from transform.text import quoted
+
+_LOCAL = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
+).fullmatch
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]00:00:00(?:\.0{1,9})?)?").fullmatch
+
+_HOUR_LENGTH = len("2019-03-04T10")
+_SECOND_LENGTH = len("2019-03-04T10:11:12")
+_MILLIS_LENGTH = len(".123")
+_LONGEST_FRACTION = len(".123456789")
+_SECONDS = frozenset(f":{m:02}:{s:02}" for m in range(60) for s in range(60))
+
+# The business hours of twenty years, in a few megabytes.
+_REMEMBERED_HOURS = 65_536
+
+
+class LocalClock:
+    """Reads the wall clock of one time zone. Zone rules are asked once for every hour."""
+
+    def __init__(self, timezone: str) -> None:
+        """`timezone` is an IANA name; raises zoneinfo.ZoneInfoNotFoundError for any other."""
+        self._zone = ZoneInfo(timezone)
+        self._utc_hours = Memo(self._find_utc_hour, limit=_REMEMBERED_HOURS)
+
+    def to_utc(self, value: object) -> str | None:
+        """Return `YYYY-MM-DDTHH:mm:ss.sssZ` of a local timestamp; None when NULL or blank.
+
+        `value` is `YYYY-MM-DDTHH:MM:SS[.ffffff]`, with a blank for the T just as well. Raises
+        Unconvertible (`invalid-timestamp`) for all else: infinity, years before Christ, days that
+        no calendar has, and times that are outside the years 1 to 9999 in UTC.
+        """
+        if not isinstance(value, str):
+            if value is None:
+                return None
+            raise _not_a_timestamp(value)
+        seconds = value[_HOUR_LENGTH:_SECOND_LENGTH]
+        fraction = value[_SECOND_LENGTH:]
+        # Slices and look-ups, since every line of every sale comes here: a pattern is slower.
+        if seconds not in _SECONDS or (
+            fraction
+            and not (
+                fraction[0] == "."
+                and fraction[1:].isdigit()
+                and fraction.isascii()
+                and len(fraction) <= _LONGEST_FRACTION
+            )
+        ):
+            return self._to_utc_unusual(value)
+        hour = value[:_HOUR_LENGTH]
+        utc_hour = self._utc_hours[hour]
+        utc = utc_hour + seconds if utc_hour else self._exact_utc(hour + seconds)
+        return utc + (fraction + "00")[:_MILLIS_LENGTH] + "Z" if fraction else utc + ".000Z"
+
+    def _to_utc_unusual(self, value: object) -> str | None:
+        if isinstance(value, str):
+            stripped = value.strip()
+            if not stripped:
+                return None
+            if stripped != value:
+                return self.to_utc(stripped)
+        raise _not_a_timestamp(value)
+
+    def _find_utc_hour(self, hour: object) -> str:
+        """Return the UTC hour that a whole local hour falls into, or "" when it does not.
+
+        It does not where the offset has minutes, changes within the hour, or leads out of the
+        years that a calendar has; and where there is no such hour.
+        """
+        try:
+            first = self._exact_utc(f"{hour}:00:00")
+            last = self._exact_utc(f"{hour}:59:59")
+        except Unconvertible:
+            return ""
+        utc_hour = first[:_HOUR_LENGTH]
+        return utc_hour if (first, last) == (f"{utc_hour}:00:00", f"{utc_hour}:59:59") else ""
+
+    def _exact_utc(self, text: str) -> str:
+        if not _LOCAL(text):
+            raise _not_a_timestamp(text)
+        try:
+            local = dt.datetime.fromisoformat(text)
+            utc = local.replace(tzinfo=self._zone).astimezone(dt.timezone.utc)
+        except (ValueError, OverflowError):
+            raise _not_a_timestamp(text) from None
+        return utc.replace(tzinfo=None).isoformat()
+
+
+def date(value: object) -> dict[str, Any] | None:
+    """Return the String attribute of a calendar day, or None when it is NULL or blank.
+
+    `value` is `YYYY-MM-DD`, or a timestamp at midnight. Raises Unconvertible (`invalid-date`) for
+    all else: a time of day would be lost, and a day that no calendar has was never meant.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _not_a_date(value)
+    stripped = value.strip()
+    if not stripped:
+        return None
+    match = _DATE(stripped)
+    if match is None:
+        raise _not_a_date(value)
+    try:
+        day = dt.date(*map(int, match.groups()))
+    except ValueError:
+        raise _not_a_date(value) from None
+    return {"S": day.isoformat()}
+
+
+def _not_a_timestamp(value: object) -> Unconvertible:
+    return Unconvertible(
+        "invalid-timestamp", f"{quoted(value)} is not a local time between the years 1 and 9999"
+    )
+
+
+def _not_a_date(value: object) -> Unconvertible:
+    return Unconvertible("invalid-date", f"{quoted(value)} is not a day of the form YYYY-MM-DD")

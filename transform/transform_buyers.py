@@ -1,0 +1,34 @@
+"""Buyers: a party of kind 2 or 3 becomes one item of the buyers table."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from transform.attributes import Attribute, Item, Row
+from transform.choices import currency, sector, vat_exemption
+from transform.parties import PartyTransform
+from transform.rules import TransformRules
+from transform.text import text
+
+_OWN = (
+    Attribute("industrialGroup", "industrial_group", text),
+    Attribute("sector", "sector", sector),
+    Attribute("vatExempt", "vat_exempt", vat_exemption),
+    Attribute("currency", "currency", currency),
+    Attribute("defaultPaymentMethod", "payment_method", text),
+    Attribute("defaultPaymentTerms", "payment_terms", text),
+)
+
+
+def buyer_to_items(row: Row, rules: TransformRules) -> list[Item]:
+    """Return the one item of a buyer.
+
+    `row` is a row of `msg_anag` under its canonical column names. Raises RejectedRecord with every
+    column that cannot be converted.
+    """
+    return [_transform(rules).item(row)]
+
+
+@lru_cache(maxsize=4)
+def _transform(rules: TransformRules) -> PartyTransform:
+    return PartyTransform("buyer", _OWN, rules)

@@ -1,0 +1,39 @@
+"""Producers: a party of kind 1 becomes one item of the producers table."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from transform.attributes import Attribute, Item, Row
+from transform.choices import quantity_class
+from transform.money import decimal
+from transform.parties import PartyTransform
+from transform.rules import TransformRules
+from transform.text import text
+
+_OWN = (
+    Attribute("revenuePercentage", "revenue_percentage", decimal),
+    Attribute("qualityAssurance", "quality_assurance", text),
+    Attribute("productionArea", "production_area", text),
+    Attribute("markets", "markets", text),
+    Attribute("materials", "materials", text),
+    Attribute("products", "products", text),
+    Attribute("standardProducts", "standard_products", text),
+    Attribute("diameterRange", "diameter_range", text),
+    Attribute("maxLength", "max_length", text),
+    Attribute("quantity", "quantity", quantity_class),
+)
+
+
+def producer_to_items(row: Row, rules: TransformRules) -> list[Item]:
+    """Return the one item of a producer.
+
+    `row` is a row of `msg_anag` under its canonical column names. Raises RejectedRecord with every
+    column that cannot be converted.
+    """
+    return [_transform(rules).item(row)]
+
+
+@lru_cache(maxsize=4)
+def _transform(rules: TransformRules) -> PartyTransform:
+    return PartyTransform("producer", _OWN, rules)

@@ -1,0 +1,369 @@
+"""The API's access patterns, asked of the target as the API asks, judged by the transformed file.
+
+A pattern that scans the whole table ("list buyers", "all sales", "delta sync") is replayed on one
+page of it: an unfiltered Scan of a few items says which items the page covers, and the same Scan
+with the API's filter must pick those among them that the file says. The other items of the table
+have been compared with the file whole, so a filter has nothing else to go by.
+
+A partition of an index can hold most of the table (a status), so a group is compared as far as
+its first sales by date. Items of others are passed over wherever they are.
+
+Indexes follow their table after a moment: what does not come out right is asked again for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from typing import Any
+
+import orjson
+
+from utils.dynamodb import RequestRefused
+from utils.retry import RetryPolicy
+from utils.tables import Index, TableSpec
+from validate.item_content import Item, differing_attributes
+from validate.pattern_samples import GROUP, Earliest, Key, Latest, Sample, Samples, text_of
+from validate.target_scan import TargetReader
+from validate.verification_report import PatternResult
+
+SLICE_ITEMS = 100
+_LISTED = "attribute_not_exists(deletedAt) AND SK = :metadata"
+_METADATA = {":metadata": {"S": "METADATA"}}
+
+Check = Callable[[], list[str]]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern with the checks that replay it; a check returns its failures as sentences."""
+
+    name: str
+    request: str
+    sampled: int
+    checks: list[Check]
+
+
+class Patience:
+    """How long indexes are waited for: one budget for all patterns, since they follow the same
+    writes."""
+
+    def __init__(self, retry: RetryPolicy) -> None:
+        self._retry = retry
+        self._waits = 0
+
+    def wait(self) -> bool:
+        """Wait a while; False when the budget is used up."""
+        self._waits += 1
+        if self._retry.exhausted(self._waits):
+            return False
+        self._retry.wait(self._waits)
+        return True
+
+
+def read_slice(reader: TargetReader, table: str) -> list[Key]:
+    """The keys of the first items of a table, in its own order."""
+    return _keys(reader.ask("Scan", {"TableName": table, "Limit": SLICE_ITEMS}))
+
+
+def replay(
+    reader: TargetReader, table: str, spec: TableSpec, samples: Samples, patience: Patience
+) -> tuple[PatternResult, ...]:
+    """Replay every access pattern of an entity; raises TargetError when the target is out of
+    reach. A request that DynamoDB refuses is a failure of its pattern."""
+    asked = _Asked(reader, table, samples)
+    patterns = (
+        _sale_patterns(asked, spec) if spec.entity == "sales" else _party_patterns(asked, spec)
+    )
+    return tuple(_replay(spec.entity, pattern, patience) for pattern in patterns)
+
+
+def _replay(entity: str, pattern: Pattern, patience: Patience) -> PatternResult:
+    failing = [(check, problems) for check in pattern.checks if (problems := _run(check))]
+    while failing and patience.wait():
+        failing = [(check, problems) for check, _ in failing if (problems := _run(check))]
+    failures = tuple(problem for _, problems in failing for problem in problems)
+    return PatternResult(entity, pattern.name, pattern.request, pattern.sampled, failures)
+
+
+def _run(check: Check) -> list[str]:
+    try:
+        return check()
+    except RequestRefused as refusal:
+        return [refusal.message]
+
+
+def _party_patterns(asked: _Asked, spec: TableSpec) -> list[Pattern]:
+    one = spec.entity.removesuffix("s")
+    slice_items = asked.samples.slice.values()
+    some = next((item for item in slice_items if text_of(item, "SK") == "METADATA"), {})
+    name = text_of(some, "companyName")
+    part = name[len(name) // 3 :][:6]
+    listed = Filter(f"list {spec.entity}", _LISTED, _METADATA, _is_listed)
+    filters = [
+        listed,
+        listed.by_value("status", text_of(some, "status")),
+        listed.by_value("country", text_of(some, "country")),
+        listed.narrowed(
+            "with a part of the name",
+            "contains(companyName, :part)",
+            {":part": {"S": part}},
+            lambda item: part in text_of(item, "companyName"),
+        ),
+    ]
+    if not name:
+        filters = filters[:1]
+    return [asked.one(one), *map(asked.filtered, [*filters, _delta(slice_items)])]
+
+
+def _sale_patterns(asked: _Asked, spec: TableSpec) -> list[Pattern]:
+    by_status, by_buyer, by_producer, by_date = spec.indexes
+    samples = asked.samples
+    every = Filter("all sales", "SK = :metadata", _METADATA, _is_metadata)
+    return [
+        asked.one("sale"),
+        asked.groups("sales by status", by_status, "STATUS#", samples.statuses.kept),
+        asked.groups("sales of a buyer", by_buyer, "BUYER#", samples.buyers.kept),
+        asked.groups("sales of a producer", by_producer, "PRODUCER#", samples.producers.kept),
+        asked.filtered(every),
+        asked.next_numbers(by_date),
+        asked.lines(),
+        asked.filtered(_delta(samples.slice.values())),
+    ]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A Scan's filter, and the same condition on an item of the file."""
+
+    name: str
+    expression: str
+    values: Mapping[str, Any]
+    matches: Callable[[Item], bool]
+    names: Mapping[str, str] | None = None
+
+    def narrowed(
+        self,
+        how: str,
+        condition: str,
+        values: Mapping[str, Any],
+        matches: Callable[[Item], bool],
+        names: Mapping[str, str] | None = None,
+    ) -> Filter:
+        """This filter with one more condition."""
+        return Filter(
+            f"{self.name} {how}",
+            f"{self.expression} AND {condition}",
+            {**self.values, **values},
+            lambda item: self.matches(item) and matches(item),
+            names,
+        )
+
+    def by_value(self, attribute: str, value: str) -> Filter:
+        """This filter with an attribute's value on top."""
+        return self.narrowed(
+            f"by {attribute}",
+            "#attribute = :value",
+            {":value": {"S": value}},
+            lambda item: text_of(item, attribute) == value,
+            {"#attribute": attribute},
+        )
+
+    def request(self, table: str) -> dict[str, Any]:
+        """The Scan of a table's first items."""
+        names = {"ExpressionAttributeNames": self.names} if self.names else {}
+        return {
+            "TableName": table,
+            "Limit": SLICE_ITEMS,
+            "FilterExpression": self.expression,
+            "ExpressionAttributeValues": self.values,
+            **names,
+        }
+
+
+def _is_metadata(item: Item) -> bool:
+    return text_of(item, "SK") == "METADATA"
+
+
+def _is_listed(item: Item) -> bool:
+    return _is_metadata(item) and "deletedAt" not in item
+
+
+def _delta(items: Iterable[Item]) -> Filter:
+    """What has changed since the middle one of the given items changed."""
+    times = sorted(text_of(item, "updatedAt") for item in items)
+    since = times[len(times) // 2] if times else ""
+    return Filter(
+        "delta sync",
+        "updatedAt > :since",
+        {":since": {"S": since}},
+        lambda item: text_of(item, "updatedAt") > since,
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The requests to one table, and what the samples say of the answers."""
+
+    reader: TargetReader
+    table: str
+    samples: Samples
+
+    def one(self, name: str) -> Pattern:
+        samples = self.samples.records.kept
+        checks: list[Check] = [partial(self._one, pk, each) for pk, each in samples.items()]
+        return Pattern(f"one {name}", "GetItem", len(checks), checks)
+
+    def _one(self, pk: str, sample: Sample) -> list[str]:
+        key = {"PK": {"S": pk}, "SK": {"S": "METADATA"}}
+        answer = self.reader.ask("GetItem", {"TableName": self.table, "Key": key})
+        if "Item" not in answer:
+            return [f"{pk} is not there"]
+        names = differing_attributes(sample.item, answer["Item"])
+        return [f"{pk} differs in {', '.join(names)}"] if names else []
+
+    def filtered(self, wanted: Filter) -> Pattern:
+        request = f"Scan, {wanted.expression}"
+        sampled = len(self.samples.slice)
+        return Pattern(wanted.name, request, sampled, [partial(self._filtered, wanted)])
+
+    def _filtered(self, wanted: Filter) -> list[str]:
+        covered = read_slice(self.reader, self.table)
+        listed = set(_keys(self.reader.ask("Scan", wanted.request(self.table))))
+        ours = {key: self.samples.slice[key] for key in covered if key in self.samples.slice}
+        problems = []
+        for (pk, sk), item in ours.items():
+            if wanted.matches(item) != ((pk, sk) in listed):
+                how = "is left out" if wanted.matches(item) else "should not be listed"
+                problems.append(f"{pk.decode()} / {sk.decode()} {how}")
+        return problems
+
+    def groups(
+        self, name: str, index: Index, prefix: str, groups: Mapping[str, Earliest]
+    ) -> Pattern:
+        checks: list[Check] = [
+            partial(self._group, index, prefix + key, group) for key, group in groups.items()
+        ]
+        request = f"Query {index.name}, {index.partition_key} = {prefix}…"
+        return Pattern(name, request, len(checks), checks)
+
+    def _group(self, index: Index, partition: str, group: Earliest) -> list[str]:
+        found: list[tuple[str, str]] = []
+        for answer in self.reader.pages("Query", self._partition(index, partition, GROUP + 1)):
+            for item in _migrated(answer):
+                found.append((text_of(item, index.sort_key), _name(item)))
+            if len(found) > GROUP:
+                break
+        problems = []
+        dates = [date for date, _ in found]
+        if dates != sorted(dates):
+            problems.append(f"{partition} is not in the order of {index.sort_key}")
+        expected, got = set(group.first), set(found)
+        if not group.is_whole:
+            # Sales of the last date may be beyond the samples, or beyond what was read.
+            last = group.first[-1][0]
+            expected = {sale for sale in expected if sale[0] < last}
+            got = {sale for sale in got if sale[0] < last}
+            if len(found) < GROUP:
+                problems.append(f"{partition} has {len(found)} of {group.total:,} sales")
+        for what, sales in (("lacks", expected - got), ("also has", got - expected)):
+            if sales:
+                problems.append(f"{partition} {what} {len(sales)} sales, first {min(sales)[1]}")
+        return problems
+
+    def _partition(self, index: Index, partition: str, limit: int) -> dict[str, Any]:
+        return {
+            "TableName": self.table,
+            "IndexName": index.name,
+            "KeyConditionExpression": f"{index.partition_key} = :partition",
+            "ExpressionAttributeValues": {":partition": {"S": partition}},
+            "Limit": limit,
+        }
+
+    def next_numbers(self, index: Index) -> Pattern:
+        years = self.samples.years.kept
+        checks: list[Check] = [partial(self._number, index, *year) for year in years.items()]
+        request = f"Query {index.name}, {index.partition_key} = SALE, a year, descending, limit 1"
+        return Pattern("next sale number", request, len(checks), checks)
+
+    def _number(self, index: Index, year: str, latest: Latest) -> list[str]:
+        request = {
+            **self._partition(index, "SALE", 1),
+            "KeyConditionExpression": f"{index.partition_key} = :partition AND "
+            f"{index.sort_key} BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":partition": {"S": "SALE"},
+                ":first": {"S": f"{year}-01-01"},
+                ":last": {"S": f"{year}-12-31"},
+            },
+            "ScanIndexForward": False,
+        }
+        first = self.reader.ask("Query", request)
+        answers: Iterable[dict[str, Any]] = [first]
+        if first.get("Items") and not _migrated(first):
+            # The application has gone on numbering: ours come after its sales.
+            answers = self.reader.pages("Query", {**request, "Limit": GROUP})
+        sale = next((item for answer in answers for item in _migrated(answer)), None)
+        if sale is None:
+            return [f"{year}: no sale is found"]
+        number = sale.get("saleNumber", {}).get("N")
+        known = latest.numbers.get(_name(sale))
+        if text_of(sale, index.sort_key) != latest.date:
+            return [f"{year}: the latest sale is of {latest.date}, {_name(sale)} is found"]
+        if known is None and not latest.more:
+            return [f"{year}: {_name(sale)} is found, which is none of the latest sales"]
+        if known is not None and _decimal(number) != _decimal(known):
+            return [f"{year}: the number of {_name(sale)} is not {known}"]
+        return []
+
+    def lines(self) -> Pattern:
+        samples = self.samples.records.kept
+        checks: list[Check] = [partial(self._lines, pk, each) for pk, each in samples.items()]
+        request = 'Query PK, begins_with(SK, "LINE#"), sorted by lineNumber'
+        return Pattern("lines of a sale", request, len(checks), checks)
+
+    def _lines(self, pk: str, sample: Sample) -> list[str]:
+        request = {
+            "TableName": self.table,
+            "KeyConditionExpression": "PK = :sale AND begins_with(SK, :line)",
+            "ExpressionAttributeValues": {":sale": {"S": pk}, ":line": {"S": "LINE#"}},
+        }
+        answers = self.reader.pages("Query", request)
+        found = [item for answer in answers for item in _migrated(answer)]
+        if _numbered(found) != _numbered(sample.lines):
+            return [f"{pk} has other lines, or in another order, than the {len(sample.lines)} due"]
+        return []
+
+
+def _migrated(answer: Mapping[str, Any]) -> list[Item]:
+    return [item for item in answer.get("Items", ()) if "legacyId" in item]
+
+
+def _name(item: Item) -> str:
+    """The PK of a record; with the SK for an item that is none."""
+    sk = text_of(item, "SK")
+    return text_of(item, "PK") + ("" if sk == "METADATA" else f" / {sk}")
+
+
+def _numbered(lines: Iterable[Item]) -> list[tuple[Decimal, str]]:
+    """The lines as the API sorts them."""
+    return sorted(
+        (_decimal(line.get("lineNumber", {}).get("N")), text_of(line, "SK")) for line in lines
+    )
+
+
+def _decimal(text: Any) -> Decimal:
+    """A number's value; -1 for what is none, which no number in question can be."""
+    try:
+        return Decimal(text)
+    except (InvalidOperation, TypeError):
+        return Decimal(-1)
+
+
+def _keys(answer: Mapping[str, Any]) -> list[Key]:
+    return [
+        (orjson.dumps(text_of(item, "PK")), orjson.dumps(text_of(item, "SK")))
+        for item in answer.get("Items", ())
+    ]

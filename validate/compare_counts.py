@@ -1,0 +1,123 @@
+"""The ledger: every record is accounted for on every station from S9 to the target.
+
+source = extracted = transformed + quarantined; transformed = loaded + refused; loaded = what a
+scan of the target finds. Each equation must hold for records and for items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from utils.quarantine import read_quarantine
+from utils.run import Run
+from validate.verification_report import Count, Ledger
+
+_AT_LOAD = "load"
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """What is in quarantine: refused before the load, and by the load; of the latter the legacy
+    ids, which are as few as there are refusals."""
+
+    before_load: Count
+    at_load: Count
+    at_load_ids: frozenset[str]
+
+
+def count_refusals(run: Run, entity: str) -> Refusals:
+    """Count an entity's quarantine; raises ArtifactError when it is not what was written."""
+    path = run.workspace.quarantine(entity)
+    if path.exists() or run.workspace.name_of(path) in run.manifest.artifacts:
+        run.artifact(path, written_by="transform")
+    records, items = {True: 0, False: 0}, {True: 0, False: 0}
+    ids = set()
+    for refusal in read_quarantine(path):
+        at_load = refusal.phase == _AT_LOAD
+        records[at_load] += 1
+        items[at_load] += refusal.items
+        if at_load:
+            ids.add(refusal.legacy_id)
+    return Refusals(
+        Count(records[False], items[False]), Count(records[True], items[True]), frozenset(ids)
+    )
+
+
+def close_ledger(
+    run: Run, entity: str, *, transformed: Count, refusals: Refusals, target: Count
+) -> Ledger:
+    """The ledger of an entity.
+
+    `transformed` is what was counted in the file, `target` what the scan found of the
+    migration's; the other stations are in the manifest.
+    """
+    source = _count(_result(run, "extract", entity).get("source"))
+    extracted = _artifact_count(run, f"extracted/{entity}.json")
+    load = _result(run, _AT_LOAD, entity)
+    loaded = _count(load)
+    refused = _count({"records": load.get("refusedRecords"), "items": load.get("refused")})
+    quarantined = refusals.before_load
+    stated = _artifact_count(run, f"transformed/{entity}.json")
+    equations = [
+        _equation("S9 has", source, "the extract has", extracted),
+        _equation(
+            "the extract has", extracted, "transformed + quarantined is", transformed + quarantined
+        ),
+        _equation("the manifest says of the transformed file", stated, "it has", transformed),
+        _equation(
+            "the transformed file has",
+            transformed,
+            "loaded + refused is",
+            loaded + refused if loaded and refused else None,
+        ),
+        _equation("the load refused", refused, "its quarantine has", refusals.at_load),
+        _equation("the load wrote", loaded, "the target has", target),
+        _same_file(run, entity),
+    ]
+    return Ledger(
+        source=source,
+        extracted=extracted,
+        quarantined=quarantined,
+        transformed=transformed,
+        loaded=loaded,
+        refused=refused,
+        target=target,
+        problems=tuple(sentence for sentence in equations if sentence),
+    )
+
+
+def _equation(left_name: str, left: Count | None, right_name: str, right: Count | None) -> str:
+    """The sentence that says that two sides are not equal; empty if they are."""
+    if left == right and left is not None:
+        return ""
+    return f"{left_name} {left or 'no figures'}, {right_name} {right or 'no figures'}"
+
+
+def _same_file(run: Run, entity: str) -> str:
+    """The sentence that says that the load read another file; empty if it did not."""
+    name = f"transformed/{entity}.json"
+    entry = run.manifest.phase(_AT_LOAD, entity)
+    if entry is None:
+        return f"the load is not complete: {run.command(f'--phase load --entity {entity}')}"
+    if entry.inputs.get(name, run.manifest.sha_of(name)) != run.manifest.sha_of(name):
+        return f"the load read another {name} than the one there is: load it again"
+    return ""
+
+
+def _result(run: Run, phase: str, entity: str) -> Mapping[str, Any]:
+    entry = run.manifest.phase(phase, entity)
+    return entry.result if entry else {}
+
+
+def _artifact_count(run: Run, name: str) -> Count | None:
+    entry = run.manifest.artifacts.get(name)
+    return Count(entry.records, entry.items) if entry else None
+
+
+def _count(figures: Any) -> Count | None:
+    if not isinstance(figures, Mapping):
+        return None
+    records, items = figures.get("records"), figures.get("items")
+    return Count(records, items) if isinstance(records, int) and isinstance(items, int) else None

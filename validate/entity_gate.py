@@ -1,0 +1,135 @@
+"""The way of one entity through the gate: each record by itself, then records among each other."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from operator import itemgetter
+from pathlib import Path
+
+from utils.artifacts import read_records
+from utils.config import PARTY_ENTITIES
+from utils.findings import Finding
+from utils.interrupt import Interrupted
+from utils.quarantine import read_quarantine
+from utils.run import Run
+from utils.spill import Buckets
+from validate.duplicates import SharedValues
+from validate.finding_spool import FindingSpool
+from validate.record_checks import ChunkFindings, Facts, Policy, check_chunk
+from validate.references import MigratedParties
+from validate.removal import PHASE, remove_refused
+from validate.rules import Note, as_finding
+from validate.validation_report import ValidationReport
+
+
+class EntityGate:
+    """Checks the transformed file of one entity, reports, and refuses what must be refused.
+
+    `parties` are those that passed before; a party entity adds its own when it is done.
+    """
+
+    def __init__(
+        self, run: Run, entity: str, parties: MigratedParties, report: ValidationReport
+    ) -> None:
+        self._run = run
+        self._entity = entity
+        self._parties = parties
+        self._report = report
+        self._count = report.of(entity)
+        self._rules = run.config.validation
+        self._policy = Policy(self._rules.strict_mode, self._rules.business_rules)
+
+    def check(self) -> int:
+        """Check every record; returns how many were moved to quarantine.
+
+        Raises ArtifactError when the transformed file is not what the manifest says, and
+        Interrupted, with everything as it was, when a stop is asked for.
+        """
+        path = self._run.workspace.transformed(self._entity)
+        artifact = self._run.artifact(path, written_by="transform")
+        self._count.records, self._count.items = artifact.records, artifact.items
+        self._report_quarantine()
+        with ExitStack() as opened:
+            errors = opened.enter_context(FindingSpool(self._run.workspace.scratch))
+            shared = None
+            if self._rules.check_duplicates:
+                buckets = opened.enter_context(Buckets(self._run.workspace.scratch))
+                shared = SharedValues(buckets)
+            self._check_records(path, errors, shared)
+            if shared is not None:
+                self._compare_records(errors, shared)
+            return self._refuse(errors)
+
+    def _report_quarantine(self) -> None:
+        """Records that were refused before count as well: the operator gets the whole truth."""
+        path = self._run.workspace.quarantine(self._entity)
+        if self._run.workspace.name_of(path) not in self._run.manifest.artifacts:
+            return
+        self._run.artifact(path, written_by="transform")
+        for refusal in read_quarantine(path):
+            self._count.quarantined[refusal.phase] += 1
+            self._count.records_with_errors += 1
+            for finding in refusal.findings:
+                self._report.add(finding, quarantined=True)
+
+    def _check_records(self, path: Path, errors: FindingSpool, shared: SharedValues | None) -> None:
+        first = 0
+        with self._run.progress.task(PHASE, self._entity, self._count.records) as task:
+            for chunk in read_records(path):
+                outcome = check_chunk(chunk.lines, self._entity, self._policy)
+                if self._rules.validate_references:
+                    self._check_references(outcome)
+                refused = self._take(first, outcome, errors)
+                if shared is not None:
+                    shared.add(first, outcome.facts)
+                if self._entity in PARTY_ENTITIES:
+                    self._parties.add(self._entity, outcome.facts)
+                first += len(outcome.facts)
+                task.advance(len(outcome.facts), errors=refused)
+                if self._run.stop.requested:
+                    raise Interrupted
+
+    def _check_references(self, outcome: ChunkFindings) -> None:
+        for number, facts in enumerate(outcome.facts):
+            if facts.references:
+                for note in self._parties.dangling(facts):
+                    outcome.findings.append((number, self._finding(facts.legacy_id, note)))
+                    outcome.facts[number] = Facts(facts.legacy_id, facts.items)
+
+    def _take(self, first: int, outcome: ChunkFindings, errors: FindingSpool) -> int:
+        """Report the findings of a chunk; returns how many of its records have errors."""
+        refused = set()
+        found = []
+        for number, finding in sorted(outcome.findings, key=itemgetter(0)):
+            self._report.add(finding)
+            if finding.severity == "error":
+                refused.add(number)
+                found.append((first + number, finding))
+        errors.append(found)
+        return len(refused)
+
+    def _compare_records(self, errors: FindingSpool, shared: SharedValues) -> None:
+        for duplicates in shared.duplicates():
+            found = [
+                (place, self._finding(legacy_id, note)) for place, legacy_id, note in duplicates
+            ]
+            for _, finding in found:
+                self._report.add(finding)
+            refusing = [(place, finding) for place, finding in found if finding.severity == "error"]
+            if refusing:
+                errors.add_run(refusing)
+
+    def _refuse(self, errors: FindingSpool) -> int:
+        """Draw the consequences: sales lose the parties that are refused, and if the run goes on
+        with errors, the refused records leave the file."""
+        self._parties.remove(self._entity, (place for place, _ in errors))
+        count = sum(1 for _ in errors)
+        self._count.records_with_errors += count
+        if not count or not self._run.config.migration.continue_on_error:
+            return 0
+        moved = remove_refused(self._run, self._entity, errors)
+        self._count.quarantined[PHASE] += moved
+        return moved
+
+    def _finding(self, legacy_id: str, note: Note) -> Finding:
+        return as_finding(self._entity, legacy_id, note, strict=self._policy.strict)

@@ -1,0 +1,94 @@
+"""The content of an item, in one form whoever wrote it down.
+
+DynamoDB gives back the same item with its attributes in another order, a number in another
+notation (25.5 for 25.50, 1E-7 for 0.0000001) and the members of a set shuffled. The canonical
+form is JSON with sorted names, plain numbers and sorted sets; equal items have equal bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+Item = Mapping[str, Any]
+
+DIGEST_HEX = 32
+# What needs more than sorting: a number that is not in plain notation, or any set. A quotation
+# mark inside a text is escaped, so this cannot match one that only looks like it.
+_UNUSUAL = re.compile(
+    rb'"N":\s*"(?!(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9])")|"[NSB]S":'
+)
+
+
+def is_usual(text: bytes) -> bool:
+    """Whether every number in DynamoDB JSON is in plain notation already, and no set is there."""
+    return _UNUSUAL.search(text) is None
+
+
+def normal_item(item: Item) -> dict[str, Any]:
+    """An item with plain numbers and sorted sets."""
+    return {name: _normal(value) for name, value in item.items()}
+
+
+def content(item: Item) -> bytes:
+    """The canonical form of an item whose numbers and sets are as `normal_item` makes them."""
+    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+
+
+def content_of_line(line: bytes) -> bytes:
+    """The canonical form of a transformed line (`is_usual` must hold), mostly without parsing.
+
+    Attributes of a flat item are separated by `},"`. Such bytes inside a text, or a nested
+    value, change the number of parts or of `":{"`, and the line is then parsed after all.
+    """
+    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
+        attributes = line[10:-4].split(b'},"')
+        if line.count(b'":{"', 10) == len(attributes):
+            attributes.sort()
+            return b'{"' + b'},"'.join(attributes) + b"}}"
+    return content(orjson.loads(line)["Item"])
+
+
+def digest(text: bytes) -> bytes:
+    """The digest of a canonical form: 32 hexadecimal digits."""
+    return blake2b(text, digest_size=DIGEST_HEX // 2).hexdigest().encode()
+
+
+def differing_attributes(left: Item, right: Item) -> list[str]:
+    """The names of the attributes in which two items differ, sorted."""
+    a, b = normal_item(left), normal_item(right)
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+def _normal(value: dict[str, Any]) -> dict[str, Any]:
+    return {kind: _normal_content(kind, inner) for kind, inner in value.items()}
+
+
+def _normal_content(kind: str, inner: Any) -> Any:
+    if kind == "N":
+        return plain_number(inner)
+    if kind == "NS":
+        return sorted(map(plain_number, inner))
+    if kind in ("SS", "BS"):
+        return sorted(inner)
+    if kind == "L":
+        return [_normal(member) for member in inner]
+    if kind == "M":
+        return normal_item(inner)
+    return inner
+
+
+def plain_number(text: str) -> str:
+    """A number in plain notation: no exponent, no superfluous zero, no minus before zero."""
+    try:
+        plain = format(Decimal(text), "f")
+    except InvalidOperation:
+        return text
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return "0" if plain == "-0" else plain

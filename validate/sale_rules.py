@@ -1,0 +1,147 @@
+"""What is doubtful about a sale: its date, its codes, and amounts that do not add up.
+
+The amounts are S9's legal figures: what differs is reported and never changed. All of it is
+counted in exact decimals; `EXACT` has to be the thread's decimal context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Context, Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from utils.masking import mask
+from validate.iso_codes import countries, currencies
+from validate.rules import Note
+from validate.tax_codes import is_iban
+
+Item = dict[str, Any]
+
+EXACT = Context(prec=160)
+"""Wide enough for the product of four numbers of DynamoDB's 38 digits."""
+
+FIRST_DAY, LAST_DAY = "1990-01-01", "2100-12-31"
+_DATES = (
+    *("saleDate", "deliveryDate", "poDate", "paymentDate", "registrationDate"),
+    *("dnDate", "dnDate2", "dnDate3"),
+)
+_ZERO = Decimal(0)
+_CENT = Decimal("0.01")
+_HALF_A_CENT = Decimal("0.005")
+_PER_CENT = Decimal("0.01")
+
+
+_number = lru_cache(maxsize=8192)(Decimal)
+"""Quantities, prices and rates come back line after line."""
+
+
+class Amounts(NamedTuple):
+    """Net, tax and total: of a sale, or summed over its lines."""
+
+    net: Decimal
+    tax: Decimal
+    total: Decimal
+
+
+def sale_notes(sale: Item, lines: Sequence[Item]) -> list[Note]:
+    """What is doubtful about a sale and its lines, all of which conform to their schemas."""
+    notes: list[Note] = []
+    nets, taxes, totals = [], [], []
+    for position, line in enumerate(lines, start=1):
+        net, tax, total, problem = line_amounts(line)
+        nets.append(net)
+        taxes.append(tax)
+        totals.append(total)
+        if problem:
+            notes.append(Note(f"lines[{position}]", "line-amounts", problem))
+        if has_no_description(line):
+            text = "S9 has no description of the product"
+            notes.append(Note(f"lines[{position}].productDescription", "no-description", text))
+    summed = Amounts(sum(nets, _ZERO), sum(taxes, _ZERO), sum(totals, _ZERO))
+    notes += _code_notes(sale)
+    notes += _date_notes(sale)
+    notes += _amount_notes(sale, summed, len(lines))
+    return notes
+
+
+def line_amounts(line: Item) -> tuple[Decimal, Decimal, Decimal, str]:
+    """Net, tax and total of a line, and what does not follow from the rest of it ("" if all does).
+
+    Each amount must be within a cent of what the Sale Module computes: discount = q·p·d/100,
+    net = q·p − discount, tax = net·rate/100, total = net + tax. A cent is what two roundings make.
+    """
+    net, tax = Decimal(line["netAmount"]["N"]), Decimal(line["taxAmount"]["N"])
+    total, off = Decimal(line["totalAmount"]["N"]), _number(line["discountAmount"]["N"])
+    percent, rate = _number(line["discount"]["N"]), _number(line["taxRate"]["N"])
+    gross = _number(line["quantity"]["N"]) * _number(line["unitPrice"]["N"])
+    problem = ""
+    if not -_CENT <= gross * percent * _PER_CENT - off <= _CENT:
+        problem = f"discountAmount {off} is not {percent} % of {gross:f}"
+    elif not -_CENT <= gross - off - net <= _CENT:
+        problem = f"netAmount {net} is not {gross:f} less {off}"
+    elif not -_CENT <= net * rate * _PER_CENT - tax <= _CENT:
+        problem = f"taxAmount {tax} is not {rate} % of {net}"
+    elif not -_CENT <= net + tax - total <= _CENT:
+        problem = f"totalAmount {total} is not {net} and {tax}"
+    return net, tax, total, problem
+
+
+def has_no_description(line: Item) -> bool:
+    """Whether a line is described by a dash or by its own product code only."""
+    description = line["productDescription"]["S"]
+    return description == "-" or (
+        "productCode" in line and bool(line["productCode"]["S"] == description)
+    )
+
+
+def _code_notes(item: Item) -> Iterator[Note]:
+    for name in ("buyerCountry", "producerCountry"):
+        if (country := item[name]["S"]) not in countries():
+            yield Note(name, "country", f'{name} holds "{country}", which is not in ISO 3166')
+    if (currency := item["currency"]["S"]) not in currencies():
+        yield Note("currency", "currency", f'currency holds "{currency}", not one of ISO 4217')
+    if "coBankIban" in item and not is_iban(number := item["coBankIban"]["S"]):
+        yield Note("coBankIban", "iban", f"coBankIban holds {mask(number)}, no valid IBAN")
+
+
+def _date_notes(sale: Item) -> Iterator[Note]:
+    for name in _DATES:
+        if name in sale and not FIRST_DAY <= (day := sale[name]["S"]) <= LAST_DAY:
+            yield Note(name, "implausible-date", f"{name} is {day}")
+    day = sale["saleDate"]["S"]
+    if "year" in sale and int(year := sale["year"]["N"]) != int(day[:4]):
+        yield Note("year", "sale-year", f"year is {year}, saleDate is {day}")
+
+
+def _amount_notes(sale: Item, summed: Amounts, lines: int) -> Iterator[Note]:
+    """The sale's amounts against each other and against the sums of its lines."""
+    found = Amounts(*(Decimal(sale[name]["N"]) for name in ("subtotal", "taxAmount", "total")))
+    # Each line was rounded for itself, so the sums may be off by a cent for each of them.
+    if abs(found.net + found.tax - found.total) > _CENT * max(1, lines):
+        text = (
+            f"total {found.total} is not subtotal {found.net} and tax {found.tax}: revenue stamp?"
+        )
+        yield Note("total", "sale-total", text)
+    if not lines:
+        yield Note("linesCount", "no-lines", "the sale has no lines")
+    elif sale["status"]["S"] == "draft":
+        yield from _draft_notes(found, summed)
+    else:
+        # The total has been judged against these two.
+        tolerance = max(_CENT, _HALF_A_CENT * lines)
+        if abs(found.net - summed.net) > tolerance:
+            text = f"subtotal is {found.net}, the lines make {summed.net}"
+            yield Note("subtotal", "sale-sums", text)
+        if abs(found.tax - summed.tax) > tolerance:
+            text = f"taxAmount is {found.tax}, the lines make {summed.tax}"
+            yield Note("taxAmount", "sale-sums", text)
+
+
+def _draft_notes(found: Amounts, summed: Amounts) -> Iterator[Note]:
+    """The amounts of a draft against what confirming it in the Sale Module would store."""
+    names = ("subtotal", "taxAmount", "total")
+    for name, has, makes in zip(names, found, summed, strict=True):
+        if abs(has - makes) > _HALF_A_CENT:
+            text = f"{name} is {has}, confirming the draft makes it {makes}"
+            yield Note(name, "draft-sums", text)

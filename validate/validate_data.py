@@ -1,0 +1,116 @@
+"""The gate before the load: every record is asked for its schema, DynamoDB's limits, agreement
+within itself, the parties that it needs, duplicates, and the business rules.
+
+Parties come before sales, because a refused party refuses the sales that need it. Without
+`migration.continueOnError` nothing is changed, whatever is found; with it refused records move to
+quarantine, and what remains may be loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.artifacts import utc_now
+from utils.config import ENTITY_NAMES, PARTY_ENTITIES
+from utils.logger import get_logger
+from utils.manifest import PhaseEntry
+from utils.run import COMPLETE, FAILED, Run, settings_digest
+from validate.entity_gate import EntityGate
+from validate.references import MigratedParties
+from validate.removal import PHASE, settle
+from validate.validation_report import EntityCount, ValidationReport
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """The gate's verdict. `passed`: what the transformed files now hold may be loaded.
+
+    The counts are of findings, those of records in quarantine among them; `quarantined` counts the
+    records that this validation has moved there.
+    """
+
+    passed: bool
+    error_count: int
+    warning_count: int
+    quarantined: int
+    report: Path
+
+
+def settings(run: Run) -> str:
+    """The digest of every setting that shapes the verdict."""
+    return settings_digest(run.config.validation, run.config.migration.continue_on_error)
+
+
+def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResult:
+    """Check the transformed files of `entities` and write data/reports/validation_report.json.
+
+    A sale's parties are looked up among the transformed parties, also those of entities that are
+    not asked for. Raises ArtifactError when a file is not what the transform wrote.
+    """
+    asked = [name for name in ENTITY_NAMES if name in entities]
+    for name in ENTITY_NAMES:
+        settle(run, name)
+    _forget(run, asked)
+    parties = MigratedParties()
+    quarantined = 0
+    with ValidationReport(run.workspace) as report:
+        for entity in asked:
+            if entity == "sales" and run.config.validation.validate_references:
+                _read_parties(run, parties, [name for name in PARTY_ENTITIES if name not in asked])
+            moved = EntityGate(run, entity, parties, report).check()
+            if moved and entity in PARTY_ENTITIES:
+                _forget(run, ["sales"])  # what was said of them leaned on these parties
+            _record(run, entity, report.of(entity), moved)
+            quarantined += moved
+        passed = run.config.migration.continue_on_error or not report.error_count
+        path = report.write(run.manifest.run_id, run.config, passed=passed)
+        result = ValidationResult(
+            passed, report.error_count, report.warning_count, quarantined, path
+        )
+    _tell(result)
+    return result
+
+
+def _forget(run: Run, entities: Sequence[str]) -> None:
+    """No old verdict may outlive a validation that is interrupted."""
+    for entity in entities:
+        run.manifest.forget(PHASE, entity)
+    run.save()
+
+
+def _read_parties(run: Run, parties: MigratedParties, entities: Sequence[str]) -> None:
+    for entity in entities:
+        path = run.workspace.transformed(entity)
+        run.artifact(path, written_by="transform")
+        parties.read(entity, path)
+
+
+def _record(run: Run, entity: str, count: EntityCount, moved: int) -> None:
+    """Record the verdict on an entity.
+
+    Not with `run.finish`: that would clear a checkpoint which a load has left for its resume. Only
+    a verdict that lets the entity pass names the file, because the load asks for just that.
+    """
+    failed = count.errors and not run.config.migration.continue_on_error
+    entry = PhaseEntry(
+        status=FAILED if failed else COMPLETE,
+        at=utc_now(),
+        inputs={} if failed else run.sha_of(run.workspace.transformed(entity)),
+        settings=settings(run),
+        result={"errors": count.errors, "warnings": count.warnings, "quarantined": moved},
+    )
+    run.manifest.record(PHASE, entity, entry)
+    run.save()
+
+
+def _tell(result: ValidationResult) -> None:
+    if result.quarantined:
+        get_logger().warning(
+            "%d records with errors were moved to quarantine; the reasons are there and in %s",
+            result.quarantined,
+            result.report,
+        )
+    elif not result.passed:
+        get_logger().error("%d errors were found; see %s", result.error_count, result.report)

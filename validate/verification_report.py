@@ -1,0 +1,387 @@
+"""What verification finds, as values, and data/reports/verification_report.json.
+
+Texts hold keys, attribute names, dates and counts, never a personal value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from utils.workspace import make_directory, write_atomically
+
+LISTED = 1_000  # entries that a list of the report holds at most; its count is always whole
+
+
+@dataclass(frozen=True)
+class ItemKey:
+    """The key of an item; texts, or whatever DynamoDB JSON stands in their place."""
+
+    pk: Any
+    sk: Any
+
+    @classmethod
+    def of(cls, pk: bytes, sk: bytes) -> ItemKey:
+        """The key whose two parts are given as JSON texts."""
+        return cls(orjson.loads(pk), orjson.loads(sk))
+
+    def __str__(self) -> str:
+        return f"{self.pk} / {self.sk}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"PK": self.pk, "SK": self.sk}
+
+
+@dataclass(frozen=True)
+class DifferentItem:
+    """An item that is in the table with another content; `attributes` are those that differ."""
+
+    key: ItemKey
+    attributes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.key} ({', '.join(self.attributes) or 'it has changed meanwhile'})"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.key.as_json(), "attributes": list(self.attributes)}
+
+
+@dataclass(frozen=True)
+class WrongLines:
+    """A sale that says `lines_count` while the table has `found` lines of it; None: the lines
+    are there and the sale is not."""
+
+    sale: Any
+    lines_count: str | None
+    found: int
+
+    def __str__(self) -> str:
+        if self.lines_count is None:
+            return f"{self.sale} is not there and has {self.found} lines"
+        return f"{self.sale} has linesCount {self.lines_count or 'absent'}, and {self.found} lines"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"PK": self.sale, "linesCount": self.lines_count, "found": self.found}
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A sale that names a party which is not in the party's table; "" names none."""
+
+    sale: Any
+    party: Any
+
+    def __str__(self) -> str:
+        return f"{self.sale} → {self.party}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"sale": self.sale, "party": self.party}
+
+
+Entry = TypeVar("Entry", ItemKey, DifferentItem, WrongLines, Unresolved)
+
+
+@dataclass
+class Listing(Generic[Entry]):
+    """So many of something, and the first of them."""
+
+    count: int = 0
+    entries: list[Entry] = field(default_factory=list)
+    limit: int = LISTED
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry, and keep it while there is room."""
+        self.count += 1
+        if len(self.entries) < self.limit:
+            self.entries.append(entry)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "list": [entry.as_json() for entry in self.entries],
+            "truncated": self.count > len(self.entries),
+        }
+
+    def sentence(self, what: str) -> list[str]:
+        """One sentence, none for an empty listing: `what` with the count and the first entry."""
+        return [f"{self.count:,} {what}, the first: {self.entries[0]}"] if self.count else []
+
+
+@dataclass
+class KeyDifferences:
+    """The items of one table against the transformed file.
+
+    `extra` items carry a legacyId and are not in the file; `foreign` ones carry none, were
+    written by somebody else, and are no difference. `refused` are the items of records that the
+    load refused: in the file, rightly not in the table.
+    """
+
+    missing: Listing[ItemKey] = field(default_factory=Listing)
+    extra: Listing[ItemKey] = field(default_factory=Listing)
+    different: Listing[DifferentItem] = field(default_factory=Listing)
+    foreign: int = 0
+    refused: int = 0
+
+    @property
+    def passed(self) -> bool:
+        return not (self.missing.count or self.extra.count or self.different.count)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "missing": self.missing.as_json(),
+            "extra": self.extra.as_json(),
+            "different": self.different.as_json(),
+            "foreign": self.foreign,
+            "refused": self.refused,
+        }
+
+    def sentences(self, table: str) -> list[str]:
+        return [
+            *self.missing.sentence(f"items are missing from {table}"),
+            *self.extra.sentence(f"items of a migration are in {table} and not in the file"),
+            *self.different.sentence(f"items of {table} differ from the file"),
+        ]
+
+
+@dataclass
+class LineDifferences:
+    """Sales whose lines are not as many as they say, and lines without their sale."""
+
+    checked: int = 0
+    different: Listing[WrongLines] = field(default_factory=Listing)
+
+    @property
+    def passed(self) -> bool:
+        return not self.different.count
+
+    def as_json(self) -> dict[str, Any]:
+        return {"checked": self.checked, **self.different.as_json()}
+
+    def sentences(self) -> list[str]:
+        return self.different.sentence("sales do not have the lines that they say")
+
+
+@dataclass
+class References:
+    """The references from sales to parties: how many were looked up, and which lead nowhere."""
+
+    checked: int = 0
+    unresolved: Listing[Unresolved] = field(default_factory=Listing)
+
+    @property
+    def passed(self) -> bool:
+        return not self.unresolved.count
+
+    def as_json(self) -> dict[str, Any]:
+        return {"checked": self.checked, "unresolved": self.unresolved.as_json()}
+
+    def sentences(self) -> list[str]:
+        return self.unresolved.sentence("references of sales lead to no party")
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """An index as DynamoDB describes it, judged against what the API needs."""
+
+    exists: bool
+    active: bool
+    key_schema: bool
+    projects_all: bool
+
+    @property
+    def passed(self) -> bool:
+        return self.exists and self.active and self.key_schema and self.projects_all
+
+    def as_json(self) -> dict[str, bool]:
+        return {
+            "passed": self.passed,
+            "exists": self.exists,
+            "active": self.active,
+            "keySchema": self.key_schema,
+            "projectsAll": self.projects_all,
+        }
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as DynamoDB describes it: is its key right, are its indexes, and what is not."""
+
+    table: str
+    key_schema: bool
+    indexes: Mapping[str, IndexState]
+    problems: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "passed": self.passed,
+            "keySchema": self.key_schema,
+            "indexes": {name: state.as_json() for name, state in self.indexes.items()},
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True)
+class PatternResult:
+    """An access pattern replayed: the DynamoDB call, how many samples, and which failed."""
+
+    entity: str
+    name: str
+    request: str
+    sampled: int
+    failures: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "entity": self.entity,
+            "name": self.name,
+            "request": self.request,
+            "sampled": self.sampled,
+            "passed": not self.failures,
+            "failures": list(self.failures),
+        }
+
+    def sentences(self) -> list[str]:
+        if not self.failures:
+            return []
+        return [f"{self.name}: {len(self.failures)} failed, the first: {self.failures[0]}"]
+
+
+@dataclass(frozen=True)
+class Count:
+    """Records, and the items that they are or become."""
+
+    records: int
+    items: int
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.records + other.records, self.items + other.items)
+
+    def __str__(self) -> str:
+        return f"{self.records:,} records and {self.items:,} items"
+
+    def as_json(self) -> dict[str, int]:
+        return {"records": self.records, "items": self.items}
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One entity on every station; None where a station left no figures.
+
+    `problems` has a sentence for each equation that does not close.
+    """
+
+    source: Count | None
+    extracted: Count | None
+    quarantined: Count
+    transformed: Count
+    loaded: Count | None
+    refused: Count | None
+    target: Count
+    problems: tuple[str, ...] = ()
+
+    @property
+    def closes(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        stations = {
+            "source": self.source,
+            "extracted": self.extracted,
+            "quarantined": self.quarantined,
+            "transformed": self.transformed,
+            "loaded": self.loaded,
+            "refused": self.refused,
+            "target": self.target,
+        }
+        return {
+            **{name: count and count.as_json() for name, count in stations.items()},
+            "closes": self.closes,
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True)
+class EntityResult:
+    """Everything that was found about one entity."""
+
+    entity: str
+    ledger: Ledger
+    keys: KeyDifferences
+    table: TableState
+    patterns: tuple[PatternResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each thing that is wrong."""
+        found = [
+            *self.ledger.problems,
+            *self.keys.sentences(self.table.table),
+            *self.table.problems,
+            *(sentence for pattern in self.patterns for sentence in pattern.sentences()),
+        ]
+        return [f"{self.entity}: {sentence}" for sentence in found]
+
+
+@dataclass(frozen=True)
+class VerificationResult:
+    """The outcome of the verify phase. `lines` and `references` belong to the sales; they are
+    None when the sales were not verified. `report` is the file it was written to."""
+
+    run_id: str
+    at: str
+    entities: Mapping[str, EntityResult]
+    lines: LineDifferences | None
+    references: References | None
+    report: Path
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    @property
+    def sales_passed(self) -> bool:
+        """Whether the lines and references of sales are right (or were not looked at)."""
+        return all(check.passed for check in (self.lines, self.references) if check is not None)
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each thing that is wrong, for the screen; none when it passed."""
+        return [
+            *(problem for result in self.entities.values() for problem in result.problems),
+            *(f"sales: {s}" for s in (self.lines.sentences() if self.lines else ())),
+            *(f"sales: {s}" for s in (self.references.sentences() if self.references else ())),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        results = self.entities.items()
+        return {
+            "passed": self.passed,
+            "runId": self.run_id,
+            "at": self.at,
+            "problems": self.problems,
+            "counts": {name: result.ledger.as_json() for name, result in results},
+            "keys": {name: result.keys.as_json() for name, result in results},
+            "references": self.references.as_json() if self.references else None,
+            "lines": self.lines.as_json() if self.lines else None,
+            "indexes": {name: result.table.as_json() for name, result in results},
+            "accessPatterns": [p.as_json() for _, result in results for p in result.patterns],
+        }
+
+    def write(self) -> None:
+        """Write the report to its file."""
+        make_directory(self.report.parent)
+        text = orjson.dumps(self.as_json(), option=orjson.OPT_INDENT_2)
+        write_atomically(self.report, text + b"\n")
