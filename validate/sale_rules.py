@@ -28,12 +28,18 @@ _DATES = (
 )
 _ZERO = Decimal(0)
 _CENT = Decimal("0.01")
+_LESS = -_CENT
 _HALF_A_CENT = Decimal("0.005")
 _PER_CENT = Decimal("0.01")
 
 
-_number = lru_cache(maxsize=8192)(Decimal)
-"""Quantities, prices and rates come back line after line."""
+# Quantities and percentages come back line after line.
+_number = lru_cache(maxsize=4096)(Decimal)
+
+
+@lru_cache(maxsize=4096)
+def _share(percent: str) -> Decimal:
+    return Decimal(percent) * _PER_CENT
 
 
 class Amounts(NamedTuple):
@@ -72,17 +78,16 @@ def line_amounts(line: Item) -> tuple[Decimal, Decimal, Decimal, str]:
     net = q·p − discount, tax = net·rate/100, total = net + tax. A cent is what two roundings make.
     """
     net, tax = Decimal(line["netAmount"]["N"]), Decimal(line["taxAmount"]["N"])
-    total, off = Decimal(line["totalAmount"]["N"]), _number(line["discountAmount"]["N"])
-    percent, rate = _number(line["discount"]["N"]), _number(line["taxRate"]["N"])
-    gross = _number(line["quantity"]["N"]) * _number(line["unitPrice"]["N"])
+    total, off = Decimal(line["totalAmount"]["N"]), Decimal(line["discountAmount"]["N"])
+    gross = _number(line["quantity"]["N"]) * Decimal(line["unitPrice"]["N"])
     problem = ""
-    if not -_CENT <= gross * percent * _PER_CENT - off <= _CENT:
-        problem = f"discountAmount {off} is not {percent} % of {gross:f}"
-    elif not -_CENT <= gross - off - net <= _CENT:
+    if not _LESS <= gross * _share(line["discount"]["N"]) - off <= _CENT:
+        problem = f"discountAmount {off} is not {line['discount']['N']} % of {gross:f}"
+    elif not _LESS <= gross - off - net <= _CENT:
         problem = f"netAmount {net} is not {gross:f} less {off}"
-    elif not -_CENT <= net * rate * _PER_CENT - tax <= _CENT:
-        problem = f"taxAmount {tax} is not {rate} % of {net}"
-    elif not -_CENT <= net + tax - total <= _CENT:
+    elif not _LESS <= net * _share(line["taxRate"]["N"]) - tax <= _CENT:
+        problem = f"taxAmount {tax} is not {line['taxRate']['N']} % of {net}"
+    elif not _LESS <= net + tax - total <= _CENT:
         problem = f"totalAmount {total} is not {net} and {tax}"
     return net, tax, total, problem
 

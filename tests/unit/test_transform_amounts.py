@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from transform.amounts import NO_FIGURES, Figures, js_round, line_amounts, rounded_sum
 from transform.money import Number, number
+from transform.rejections import Unconvertible
 
 WIDE = Context(prec=300)
 NO_DISCOUNT = "0"
@@ -181,9 +182,40 @@ def test_no_step_starts_from_a_rounded_one() -> None:
     ]
 
 
-def test_beyond_what_doubles_can_count_the_exact_cents_stand() -> None:
-    net = "12345678901234567.89"
+# Found by search: no exact halves, but so near to one that the doubles land on its other side.
+@pytest.mark.parametrize(
+    ("terms", "discount_amount"),
+    [
+        (("1", "803290918.668548", "90.1293", "22"), None),
+        (("1", "716775265.738675", "41.7169", "22"), None),
+        (("1", "95298.192809", "99.9999", "966658567"), None),
+        (("1", "78128.186745", "99.9994", "778401449"), None),
+        (("1", "82.894145", "0", "22.5"), "82424005912.4411"),
+        (("1", "27.052467", "0", "22.5"), "73431583510.9341"),
+    ],
+)
+def test_what_only_the_doubles_take_for_a_half_is_rounded_as_they_do(
+    terms: tuple[str, ...], discount_amount: str | None
+) -> None:
+    q, p, d, r = map(float, terms)
+    off = q * p * d / 100 if discount_amount is None else float(discount_amount)
+    net = q * p - off
+    tax = net * r / 100
+    figures = NO_FIGURES if discount_amount is None else Figures(num(discount_amount))
+    quantity, price, discount, rate = terms
+    stored = computed(quantity, price, discount, rate, figures)
+    assert stored[1:] == [api_cents(x) for x in (net, tax, net + tax)]
+
+
+@pytest.mark.parametrize("net", ["119468565294311.03", "468569231679002.55", "-119468565294311.03"])
+def test_beyond_what_doubles_can_count_the_exact_cents_stand(net: str) -> None:
     assert computed("1", net, "0", "0")[1] == Decimal(net)
+
+
+def test_an_amount_of_more_digits_than_dynamodb_keeps_is_refused() -> None:
+    with pytest.raises(Unconvertible) as refused:
+        computed("1.11", "1" + "0" * 35 + "1", "0", "0")
+    assert refused.value.rule == "too-many-digits"
 
 
 @pytest.mark.parametrize(

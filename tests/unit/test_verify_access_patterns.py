@@ -1,18 +1,23 @@
-"""An index that lags behind its table gets some time, once for all patterns together."""
+"""An index that lags gets some time, once for all patterns; one that is wrong is found out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import orjson
 import pytest
 
 from load.load_buyers import TABLE
-from tests.transformed_artifacts import party
+from load.load_sales import TABLE as SALES
+from tests.transformed_artifacts import Item, party, sale
 from utils.dynamodb import RequestRefused
 from utils.retry import RetryPolicy
+from validate import pattern_samples
 from validate.access_patterns import Patience, replay
-from validate.pattern_samples import Sample, Samples
+from validate.pattern_samples import GROUP, Sample, Samples
+from validate.target_keys import read_file_lines
 from validate.target_scan import TargetReader
 from validate.verification_report import PatternResult
 
@@ -72,3 +77,83 @@ def test_a_refused_request_is_a_failure_of_its_pattern() -> None:
     results = replayed(RefusingReader(), [])
     failures = {result.name: result.failures for result in results if result.failures}
     assert failures == {"one buyer": ("the key does not match the schema",)}
+
+
+@dataclass
+class IndexReader:
+    """A target where one index answers with these sales, whatever it is asked for."""
+
+    index: str
+    sales: Sequence[Item]
+
+    def ask(self, _operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        return {"Items": list(self.sales) if request.get("IndexName") == self.index else []}
+
+    def pages(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield self.ask(operation, request)
+
+
+def sold(numbers: Sequence[int], date: str = "") -> list[Item]:
+    """Sales of one year's numbering and one buyer, without lines, in the order of their dates."""
+    items = [sale(number, lines=0)[0] for number in numbers]
+    for number, item in zip(numbers, items, strict=True):
+        day = {"S": date or f"2024-{number // 28 + 1:02}-{number % 28 + 1:02}"}
+        numbering = {"GSI4PK": {"S": "SALE"}, "GSI4SK": day}
+        item.update(saleDate=day, GSI1SK=day, GSI2SK=day, GSI3SK=day, **numbering)
+    return items
+
+
+def failures_of(name: str, index: str, due: Sequence[Item], found: Sequence[Item]) -> list[str]:
+    """How a pattern fails when the file has the sales `due` and the index answers `found`."""
+    samples = Samples(frozenset())
+    lines = [orjson.dumps({"Item": item}) + b"\n" for item in due]
+    samples.add(read_file_lines(lines, sales=True), sales=True)
+    reader = cast(TargetReader, IndexReader(index, found))
+    results = replay(reader, "Sales", SALES, samples, Patience(RetryPolicy(0, 1.0)))
+    return [problem for result in results if result.name == name for problem in result.failures]
+
+
+OF_A_BUYER = ("sales of a buyer", "GSI2-QueryByProducer")
+NEXT_NUMBER = ("next sale number", "GSI4-QueryByDate")
+
+
+def test_an_index_in_another_order_is_wrong() -> None:
+    sales = sold([1, 2, 3])
+    assert failures_of(*OF_A_BUYER, sales, sales) == []
+    (failure,) = failures_of(*OF_A_BUYER, sales, sales[::-1])
+    assert "is not in the order of GSI2SK" in failure
+
+
+def test_a_large_group_that_ends_early_is_wrong() -> None:
+    sales = sold(range(1, GROUP + 51))
+    assert failures_of(*OF_A_BUYER, sales, sales[: GROUP + 1]) == []
+    problems = failures_of(*OF_A_BUYER, sales, sales[:4])
+    assert any("has 4 of 150 sales" in problem for problem in problems)
+
+
+def test_a_large_group_may_break_off_within_a_day() -> None:
+    sales = sold(range(1, GROUP + 51), date="2024-06-01")
+    assert failures_of(*OF_A_BUYER, sales, sales[49:]) == []
+
+
+def test_any_sale_of_the_last_day_gives_the_next_number() -> None:
+    sales = [*sold([1]), *sold([2, 3], date="2024-12-01")]
+    for found in sales[1:]:
+        assert failures_of(*NEXT_NUMBER, sales, [found]) == []
+    (failure,) = failures_of(*NEXT_NUMBER, sales, sales[:1])
+    assert "the latest sale is of 2024-12-01" in failure
+
+
+def test_a_strange_sale_of_the_last_day_does_not_give_the_next_number() -> None:
+    sales = sold([1, 2], date="2024-12-01")
+    (failure,) = failures_of(*NEXT_NUMBER, sales[:1], sales[1:])
+    assert "which is none of the latest sales" in failure
+
+
+def test_more_sales_on_the_last_day_than_are_told_apart_are_known_by_their_date(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pattern_samples, "_TIES", 1)
+    sales = [*sold([3]), *sold([1, 2], date="2024-12-01")]
+    assert failures_of(*NEXT_NUMBER, sales, sales[2:]) == []
+    assert len(failures_of(*NEXT_NUMBER, sales, sales[:1])) == 1
