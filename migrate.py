@@ -160,9 +160,15 @@ class Runbook:
 
     def validate(self, entities: Sequence[str]) -> ExitCode:
         """The gate: nothing is loaded that has not passed here."""
-        from validate.validate_data import validate
+        from validate.validate_data import settings, validate
 
         checked = self.going_on(entities)
+        files = self.run.workspace
+        if all(
+            self.skips("validate", name, settings(self.run), [files.transformed(name)])
+            for name in checked
+        ):
+            return self.outcome()
         outcome = validate(self.run, checked)
         self.say(
             f"Validated {', '.join(checked)}: {outcome.error_count} errors, "

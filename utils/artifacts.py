@@ -177,7 +177,7 @@ def sha256_of(path: Path) -> str:
 
 def starts_record(line: bytes) -> bool:
     """Whether a transformed line opens a record (a METADATA item, not a sale's line)."""
-    return _RECORD_MARK in line[:_RECORD_MARK_WITHIN]
+    return line.find(_RECORD_MARK, 0, _RECORD_MARK_WITHIN) >= 0
 
 
 def read_rows(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Iterator[Chunk]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 
@@ -18,6 +19,18 @@ class Finding:
     rule: str
     severity: Severity
     message: str
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any]) -> Finding:
+        """What `as_json` gave."""
+        return cls(
+            stored["entity"],
+            stored["legacyId"],
+            stored["field"],
+            stored["rule"],
+            stored["severity"],
+            stored["message"],
+        )
 
     def as_json(self) -> dict[str, str]:
         """The shape of a finding in every report."""

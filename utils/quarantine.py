@@ -83,10 +83,7 @@ def source_rows(extracted: Path, legacy_ids: Iterable[str]) -> Iterator[tuple[st
 
 def parse_refusal(entry: dict[str, Any]) -> Refusal:
     """The refusal that a quarantine line (already parsed) describes."""
-    findings = tuple(
-        Finding(f["entity"], f["legacyId"], f["field"], f["rule"], f["severity"], f["message"])
-        for f in entry["findings"]
-    )
+    findings = tuple(map(Finding.of_json, entry["findings"]))
     return Refusal(
         entity=entry["entity"],
         legacy_id=entry["legacyId"],

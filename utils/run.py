@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import orjson
 
 from utils.artifacts import ArtifactEntry, check_artifact, utc_now
 from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
-from utils.config import Config
+from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
 from utils.error_handler import ArtifactError
 from utils.interrupt import StopFlag
 from utils.manifest import Manifest, PhaseEntry
@@ -63,19 +63,23 @@ class Run:
     def begin(self, phase: str, entity: str, inputs: Mapping[str, str]) -> Checkpoint | None:
         """A phase is about to run for an entity: its old outcome no longer holds.
 
-        Returns the checkpoint to go on from, None to start anew. Raises ArtifactError when there
-        is one that must not be used.
+        Returns the checkpoint to go on from, None to start anew (also when it was made for files
+        that have been written again since). Raises ArtifactError when there is one that must not
+        be used. The checkpoint of a place further on stays: the run will come to it.
         """
         self.manifest.forget(phase, entity)
         self.save()
-        saved = self.checkpoint.load() if self.resuming else None
-        if saved is not None and (saved.phase, saved.entity) == (phase, entity):
-            self._check(saved, inputs)
-            return saved
+        saved = self.checkpoint.load()
+        if saved is None or _is_further(saved, phase, entity):
+            return None
+        if self.resuming and (saved.phase, saved.entity) == (phase, entity):
+            self._check(saved)
+            if saved.inputs == dict(inputs):
+                return saved
         self.checkpoint.clear()
         return None
 
-    def _check(self, saved: Checkpoint, inputs: Mapping[str, str]) -> None:
+    def _check(self, saved: Checkpoint) -> None:
         now = configuration_digests(self.config)
         changed = [name for name, digest in now.items() if saved.configuration.get(name) != digest]
         anew = "python migrate.py --full --restart"
@@ -85,10 +89,10 @@ class Run:
                 f"{', '.join(changed)} changed",
                 remedy=f"put the configuration back and run --resume, or start anew: {anew}",
             )
-        if saved.inputs != dict(inputs) or saved.run_id != self.manifest.run_id:
+        if saved.run_id != self.manifest.run_id:
             raise ArtifactError(
-                f"the checkpoint in {saved.phase}, {saved.entity} belongs to other files or to "
-                f"another run ({saved.run_id})",
+                f"the checkpoint in {saved.phase}, {saved.entity} belongs to another run "
+                f"({saved.run_id})",
                 remedy=f"start anew: {anew}",
             )
 
@@ -118,7 +122,11 @@ class Run:
                 state=state,
             )
 
-        return Tracker(self.checkpoint, self.config.checkpoint, self.stop, place, done=done)
+        saved = self.checkpoint.load()
+        settings = self.config.checkpoint
+        if saved is not None and _is_further(saved, phase, entity):
+            settings = replace(settings, enabled=False)
+        return Tracker(self.checkpoint, settings, self.stop, place, done=done)
 
     def finish(
         self,
@@ -134,8 +142,14 @@ class Run:
         entry = PhaseEntry(status, utc_now(), dict(inputs), settings, dict(result))
         self.manifest.record(phase, entity, entry)
         self.save()
-        self.checkpoint.clear()
+        self.leave(phase, entity)
         return entry
+
+    def leave(self, phase: str, entity: str) -> None:
+        """A place is done with: its checkpoint goes, one of a place further on stays."""
+        saved = self.checkpoint.load()
+        if saved is not None and not _is_further(saved, phase, entity):
+            self.checkpoint.clear()
 
     def fail(self, phase: str, entity: str, reason: str) -> None:
         """Record that a phase could not do an entity at all; its checkpoint stays."""
@@ -157,6 +171,15 @@ class Run:
 
     def save(self) -> None:
         self.manifest.save(self.workspace.manifest)
+
+
+def _is_further(saved: Checkpoint, phase: str, entity: str) -> bool:
+    """Whether a checkpoint is of a place that a run reaches after this phase and entity."""
+
+    def order(phase: str, entity: str) -> tuple[int, int]:
+        return PHASE_NAMES.index(phase), ENTITY_NAMES.index(entity)
+
+    return order(saved.phase, saved.entity) > order(phase, entity)
 
 
 def configuration_digests(config: Config) -> dict[str, str]:

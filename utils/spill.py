@@ -16,6 +16,9 @@ from zlib import crc32
 
 from utils.workspace import make_directory, open_private, storage_errors
 
+# A hundred files are open at once, in a process that may hold 300 MB.
+_BUFFER = 1 << 16
+
 
 class Buckets:
     """Key and value pairs on disk. Keys and values are bytes without line breaks or tabs."""
@@ -25,7 +28,8 @@ class Buckets:
         with storage_errors(scratch):
             self._directory = Path(tempfile.mkdtemp(dir=scratch))
         self._files: list[IO[bytes]] = [
-            open_private(self._directory / f"{number:03}", "wb") for number in range(count)
+            open_private(self._directory / f"{number:03}", "wb", buffering=_BUFFER)
+            for number in range(count)
         ]
         self._count = count
 

@@ -46,6 +46,10 @@ class Workspace:
         """Where phases spill what does not fit in memory; emptied by whoever used it."""
         return self.root / ".scratch"
 
+    def journal(self, entity: str) -> Path:
+        """What a validation under way has found so far."""
+        return self.root / f".journal-{entity}"
+
     @property
     def dry_run(self) -> Path:
         """The root of the rehearsal's own workspace."""
@@ -88,10 +92,11 @@ def make_directory(path: Path) -> None:
         path.chmod(0o700)
 
 
-def open_private(path: Path, mode: str) -> IO[bytes]:
+def open_private(path: Path, mode: str, *, buffering: int = 1 << 20) -> IO[bytes]:
     """Open a binary file that only its owner can read (0600 whatever the umask).
 
-    `mode` is "wb" (new or emptied), "ab" (append) or "r+b" (go on in a file that exists).
+    `mode` is "wb" (new or emptied), "ab" (append) or "r+b" (go on in a file that exists);
+    `buffering` is in bytes.
     """
     flags = {
         "wb": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
@@ -101,7 +106,7 @@ def open_private(path: Path, mode: str) -> IO[bytes]:
     with storage_errors(path):
         descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
         os.fchmod(descriptor, 0o600)
-        return os.fdopen(descriptor, mode, buffering=1 << 20)
+        return os.fdopen(descriptor, mode, buffering=buffering)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from operator import itemgetter
 from pathlib import Path
@@ -9,12 +10,12 @@ from pathlib import Path
 from utils.artifacts import read_records
 from utils.config import PARTY_ENTITIES
 from utils.findings import Finding
-from utils.interrupt import Interrupted
 from utils.quarantine import read_quarantine
 from utils.run import Run
 from utils.spill import Buckets
 from validate.duplicates import SharedValues
 from validate.finding_spool import FindingSpool
+from validate.journal import Journal
 from validate.record_checks import ChunkFindings, Facts, Policy, check_chunk
 from validate.references import MigratedParties
 from validate.removal import PHASE, remove_refused
@@ -73,10 +74,22 @@ class EntityGate:
                 self._report.add(finding, quarantined=True)
 
     def _check_records(self, path: Path, errors: FindingSpool, shared: SharedValues | None) -> None:
+        inputs = self._run.sha_of(path)
+        saved = self._run.begin(PHASE, self._entity, inputs)
         first = 0
-        with self._run.progress.task(PHASE, self._entity, self._count.records) as task:
-            for chunk in read_records(path):
-                outcome = check_chunk(chunk.lines, self._entity, self._policy)
+        with (
+            self._run.progress.task(PHASE, self._entity, self._count.records) as task,
+            Journal(self._run.workspace.journal(self._entity), saved) as journal,
+        ):
+            tracker = self._run.track(
+                PHASE,
+                self._entity,
+                inputs,
+                total=self._count.records,
+                unit="records",
+                done=journal.records,
+            )
+            for outcome in self._outcomes(path, journal):
                 if self._rules.validate_references:
                     self._check_references(outcome)
                 refused = self._take(first, outcome, errors)
@@ -86,8 +99,17 @@ class EntityGate:
                     self._parties.add(self._entity, outcome.facts)
                 first += len(outcome.facts)
                 task.advance(len(outcome.facts), errors=refused)
-                if self._run.stop.requested:
-                    raise Interrupted
+                if first == journal.records:
+                    tracker.reached(first, journal.state)
+            journal.remove()
+
+    def _outcomes(self, path: Path, journal: Journal) -> Iterator[ChunkFindings]:
+        """What each chunk gives: from the journal of the run that is resumed, then by checking."""
+        yield from journal.replay()
+        for chunk in read_records(path, start=journal.offset):
+            outcome = check_chunk(chunk.lines, self._entity, self._policy)
+            journal.add(outcome, chunk.end)
+            yield outcome
 
     def _check_references(self, outcome: ChunkFindings) -> None:
         for number, facts in enumerate(outcome.facts):

@@ -87,14 +87,4 @@ def _line(entry: Entry) -> bytes:
 def _entries(handle: IO[bytes]) -> Iterator[Entry]:
     for line in handle:
         place, found = orjson.loads(line)
-        yield (
-            place,
-            Finding(
-                found["entity"],
-                found["legacyId"],
-                found["field"],
-                found["rule"],
-                found["severity"],
-                found["message"],
-            ),
-        )
+        yield place, Finding.of_json(found)

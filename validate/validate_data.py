@@ -88,11 +88,8 @@ def _read_parties(run: Run, parties: MigratedParties, entities: Sequence[str]) -
 
 
 def _record(run: Run, entity: str, count: EntityCount, moved: int) -> None:
-    """Record the verdict on an entity.
-
-    Not with `run.finish`: that would clear a checkpoint which a load has left for its resume. Only
-    a verdict that lets the entity pass names the file, because the load asks for just that.
-    """
+    """Record the verdict on an entity. Only one that lets the entity pass names the file, because
+    the load asks for just that."""
     failed = count.errors and not run.config.migration.continue_on_error
     entry = PhaseEntry(
         status=FAILED if failed else COMPLETE,
@@ -103,6 +100,7 @@ def _record(run: Run, entity: str, count: EntityCount, moved: int) -> None:
     )
     run.manifest.record(PHASE, entity, entry)
     run.save()
+    run.leave(PHASE, entity)
 
 
 def _tell(result: ValidationResult) -> None:

@@ -189,10 +189,7 @@ def _scan_parties(bench: _Bench, entity: str) -> None:
 
 
 def _record(run: Run, done: VerificationResult) -> None:
-    """Put the outcome into the manifest: what has been proven, and when.
-
-    Not by `run.finish`: a checkpoint that a phase before this one has left must stay.
-    """
+    """Put the outcome into the manifest: what has been proven, and when."""
     target = run.config.target
     for entity, result in done.entities.items():
         passed = result.passed and (entity != SALES or done.sales_passed)
