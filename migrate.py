@@ -186,6 +186,8 @@ class Runbook:
         from load.load_report import write_load_report
         from load.tables import prepare_tables
 
+        for name in self.going_on(entities):
+            engine.require_validated(self.run, name)
         prepare_tables(self.run.config.target, list(TABLES.values()), create=True)
         files = self.run.workspace
         for name in self.going_on(entities):

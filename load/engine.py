@@ -58,7 +58,7 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
     entity = spec.entity
     source = run.workspace.transformed(entity)
     transformed = run.artifact(source, written_by="transform")
-    _require_validated(run, entity)
+    require_validated(run, entity)
     inputs = run.sha_of(source)
     saved = run.begin(PHASE, entity, inputs)
     progress = LoadProgress.of(saved, Refusals(dependents(run, entity)))
@@ -155,7 +155,8 @@ def _refused(item: RefusedItem) -> TargetError:
     )
 
 
-def _require_validated(run: Run, entity: str) -> None:
+def require_validated(run: Run, entity: str) -> None:
+    """Raise ArtifactError unless an entity's transformed file has passed validation as it is."""
     entry = run.manifest.phase("validate", entity)
     name = run.workspace.name_of(run.workspace.transformed(entity))
     if entry is None or entry.inputs.get(name) != run.manifest.sha_of(name):

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from load.batch_writer import Outcome
-from utils.artifacts import utc_now
 from utils.run import Run
 from utils.workspace import write_atomically
 
@@ -44,8 +43,7 @@ def write_load_report(run: Run) -> None:
     """Write the report from what the manifest knows of every loaded entity."""
     entries = run.manifest.phases.get("load", {})
     document = {
-        "runId": run.manifest.run_id,
-        "at": utc_now(),
+        **run.report_head(),
         "entities": {name: {"at": e.at, **e.result} for name, e in entries.items()},
     }
     path = run.workspace.report("load")

@@ -11,12 +11,17 @@ from dataclasses import dataclass
 import boto3
 import psycopg2.extensions
 import pytest
+from hypothesis import settings
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.embedded.s9_data import SampleReport, SampleSize, generate
 from utils.embedded.s9_schema import create_tables
+
+# A slow moment of the machine is not a failure of the property.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 REGION = "eu-west-1"
 SAMPLE_SIZE = SampleSize(buyers=60, producers=25, sales=300)

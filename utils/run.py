@@ -169,6 +169,16 @@ class Run:
             and entry.settings == settings
         )
 
+    def report_head(self) -> dict[str, Any]:
+        """What every report opens with: which run, when, and whether S9 was read as of one
+        moment."""
+        snapshot = self.manifest.snapshot
+        return {
+            "runId": self.manifest.run_id,
+            "at": utc_now(),
+            "snapshot": {name: snapshot.get(name) for name in ("consistent", "statement")},
+        }
+
     def save(self) -> None:
         self.manifest.save(self.workspace.manifest)
 

@@ -65,7 +65,7 @@ def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResu
             _record(run, entity, report.of(entity), moved)
             quarantined += moved
         passed = run.config.migration.continue_on_error or not report.error_count
-        path = report.write(run.manifest.run_id, run.config, passed=passed)
+        path = report.write(run, passed=passed)
         result = ValidationResult(
             passed, report.error_count, report.warning_count, quarantined, path
         )

@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from utils.artifacts import utc_now
 from utils.config import Config
 from utils.findings import Finding
+from utils.run import Run
 from utils.workspace import (
     PARTIAL_SUFFIX,
     Workspace,
@@ -109,25 +109,23 @@ class ValidationReport:
     def warning_count(self) -> int:
         return sum(count.warnings for count in self.entities.values())
 
-    def write(self, run_id: str, config: Config, *, passed: bool) -> Path:
+    def write(self, run: Run, *, passed: bool) -> Path:
         """Publish both files; returns the path of the report."""
         with storage_errors(self._all):
             self._stream.close()
             publish(self._partial, self._all)
         path = self._workspace.report("validation")
-        document = self._document(run_id, config, passed)
+        document = {**run.report_head(), **self._document(run.config, passed)}
         write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
         return path
 
-    def _document(self, run_id: str, config: Config, passed: bool) -> dict[str, Any]:
+    def _document(self, config: Config, passed: bool) -> dict[str, Any]:
         rules: Counter[str] = Counter()
         truncated: Counter[str] = Counter()
         for (_, rule), count in self._rules.items():
             rules[rule] += count
             truncated[rule] += max(0, count - LISTED_PER_RULE)
         return {
-            "runId": run_id,
-            "at": utc_now(),
             "passed": passed,
             "strictMode": config.validation.strict_mode,
             "continueOnError": config.migration.continue_on_error,

@@ -338,10 +338,9 @@ class EntityResult:
 @dataclass(frozen=True)
 class VerificationResult:
     """The outcome of the verify phase. `lines` and `references` belong to the sales; they are
-    None when the sales were not verified. `report` is the file it was written to."""
+    None when the sales were not verified. `head` opens the report, `report` is its file."""
 
-    run_id: str
-    at: str
+    head: Mapping[str, Any]
     entities: Mapping[str, EntityResult]
     lines: LineDifferences | None
     references: References | None
@@ -369,8 +368,7 @@ class VerificationResult:
         results = self.entities.items()
         return {
             "passed": self.passed,
-            "runId": self.run_id,
-            "at": self.at,
+            **self.head,
             "problems": self.problems,
             "counts": {name: result.ledger.as_json() for name, result in results},
             "keys": {name: result.keys.as_json() for name, result in results},

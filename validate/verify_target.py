@@ -104,8 +104,7 @@ def verify(
                     _scan_parties(bench, party)
         resolved = resolve(references) if SALES in chosen else None
     done = VerificationResult(
-        run.manifest.run_id,
-        utc_now(),
+        run.report_head(),
         results,
         lines,
         resolved,
@@ -195,7 +194,7 @@ def _record(run: Run, done: VerificationResult) -> None:
         passed = result.passed and (entity != SALES or done.sales_passed)
         entry = PhaseEntry(
             COMPLETE if passed else FAILED,
-            done.at,
+            utc_now(),
             run.sha_of(run.workspace.transformed(entity)),
             settings_digest(target.region, target.endpoint_url, target.table(entity)),
             {"passed": passed, **result.ledger.target.as_json()},
