@@ -43,7 +43,9 @@ def sale_status(value: object, words: Mapping[str, str]) -> tuple[str, bool]:
     try:
         return words[word], word == PROFORMA
     except KeyError:
-        said = f"status {quoted(value)} is not known" if word else f"status is empty ({quoted(value)})"
+        problem = "not known" if word else "empty"
         raise Unconvertible(
-            "unknown-status", f"{said}: mend it in S9, or add it to transformation.statusMapping"
+            "unknown-status",
+            f"status {quoted(value)} is {problem}: mend it in S9, or add it to "
+            "transformation.statusMapping",
         ) from None
