@@ -43,10 +43,11 @@ def _closing(run: Run, last_line: str) -> str:
 
 def _last_line(run: Run, code: ExitCode) -> str:
     again = run.command("--full")
+    retry = run.command("retry-quarantine")
     lines = {
         ExitCode.DONE: "Done: every record arrived.",
         ExitCode.QUARANTINED: "Done: every record arrived but those in "
-        f"{run.workspace.root / 'quarantine'}; mend them in S9, then run again: {again}",
+        f"{run.workspace.root / 'quarantine'}; mend them in S9, then: {retry}",
         ExitCode.VALIDATION_FAILED: "Stopped before anything was written: validation found "
         f"errors (see validation_report.json). Mend them in S9 and run again: {again}; or set "
         "migration.continueOnError, which puts these records into quarantine",
@@ -58,7 +59,16 @@ def _last_line(run: Run, code: ExitCode) -> str:
 
 def summary(run: Run) -> str:
     """One row an entity: the stations of the ledger."""
-    header = ["", "in S9", "extracted", "transformed", "quarantined", "loaded items", "in target"]
+    header = [
+        "",
+        "in S9",
+        "extracted",
+        "quarantined",
+        "transformed",
+        "warnings",
+        "loaded items",
+        "in target",
+    ]
     return table(header, [[name.capitalize(), *stations(run, name)] for name in ENTITY_NAMES])
 
 
@@ -77,8 +87,9 @@ def stations(run: Run, entity: str) -> list[int | None]:
     return [
         result("extract").get("source", {}).get("records"),
         records("extracted"),
-        records("transformed"),
         records("quarantine"),
+        records("transformed"),
+        result("validate").get("warnings"),
         result("load").get("items"),
         result("verify").get("items"),
     ]
