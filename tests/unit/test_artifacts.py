@@ -1,0 +1,130 @@
+"""Artifacts: complete under their final name, exactly what the manifest says, resumable."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.artifacts import (
+    ArtifactWriter,
+    check_artifact,
+    read_records,
+    read_rows,
+    sha256_of,
+    starts_record,
+)
+from utils.error_handler import ArtifactError
+from utils.workspace import PARTIAL_SUFFIX
+
+
+def header(number: int) -> bytes:
+    return b'{"Item":{"PK":{"S":"SALE#%d"},"SK":{"S":"METADATA"}}}\n' % number
+
+
+def line(number: int, position: int) -> bytes:
+    return b'{"Item":{"PK":{"S":"SALE#%d"},"SK":{"S":"LINE#%d"}}}\n' % (number, position)
+
+
+def test_a_file_has_its_final_name_only_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "sales.json"
+    with ArtifactWriter(path) as writer:
+        writer.write(b"{}\n", records=1, items=1)
+        writer.sync()
+        assert not path.exists()
+        entry = writer.commit()
+    assert path.read_bytes() == b"{}\n"
+    assert entry.sha256 == sha256_of(path)
+    assert (entry.records, entry.items, entry.bytes) == (1, 1, 3)
+
+
+def test_an_interrupted_writer_leaves_a_partial_file_and_no_final_one(tmp_path: Path) -> None:
+    path = tmp_path / "sales.json"
+    with pytest.raises(RuntimeError), ArtifactWriter(path) as writer:
+        writer.write(b"{}\n", records=1, items=1)
+        raise RuntimeError
+    assert not path.exists()
+    assert (tmp_path / f"sales.json{PARTIAL_SUFFIX}").exists()
+
+
+def test_only_the_owner_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "sales.json"
+    with ArtifactWriter(path) as writer:
+        writer.commit()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_resumed_writer_goes_on_where_the_checkpoint_was(tmp_path: Path) -> None:
+    path = tmp_path / "sales.json"
+    with ArtifactWriter(path) as writer:
+        writer.write(b"1\n", records=1, items=2)
+        place = writer.sync()
+        writer.write(b"lost with the power\n", records=5, items=5)
+    with ArtifactWriter(path, place) as writer:
+        writer.write(b"2\n", records=1, items=1)
+        entry = writer.commit()
+    assert path.read_bytes() == b"1\n2\n"
+    assert (entry.records, entry.items, entry.sha256) == (2, 3, sha256_of(path))
+
+
+def test_a_partial_file_that_was_edited_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "sales.json"
+    with ArtifactWriter(path) as writer:
+        writer.write(b"1\n", records=1, items=1)
+        place = writer.sync()
+    (tmp_path / f"sales.json{PARTIAL_SUFFIX}").write_bytes(b"7\n")
+    with pytest.raises(ArtifactError, match="cut or edited"):
+        ArtifactWriter(path, place)
+
+
+@pytest.mark.parametrize("change", [b"", b"{}", b"{}\n{}\n", b"[]\n"])
+def test_a_file_that_is_not_what_the_manifest_says_is_refused(
+    tmp_path: Path, change: bytes
+) -> None:
+    path = tmp_path / "sales.json"
+    with ArtifactWriter(path) as writer:
+        writer.write(b"{}\n", records=1, items=1)
+        entry = writer.commit()
+    assert check_artifact(path, entry, phase="transform") == entry
+    path.write_bytes(change)
+    with pytest.raises(ArtifactError) as caught:
+        check_artifact(path, entry, phase="transform")
+    assert "--phase transform --entity sales" in caught.value.remedy
+
+
+def test_a_record_starts_with_metadata_and_not_with_a_line_or_a_text_that_says_so() -> None:
+    assert starts_record(header(1))
+    assert not starts_record(line(1, 1))
+    assert not starts_record(
+        b'{"Item":{"PK":{"S":"SALE#1"},"SK":{"S":"LINE#1"},'
+        rb'"notes":{"S":"\"SK\":{\"S\":\"METADATA\"}"}}}'
+    )
+
+
+@given(st.lists(st.integers(min_value=0, max_value=6), max_size=40), st.integers(1, 400))
+def test_chunks_hold_everything_in_order_and_split_no_record(
+    line_counts: list[int], target: int
+) -> None:
+    import tempfile
+
+    lines = [
+        text
+        for number, count in enumerate(line_counts)
+        for text in (header(number), *(line(number, position) for position in range(count)))
+    ]
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "sales.json"
+        path.write_bytes(b"".join(lines))
+        chunks = list(read_records(path, target=target))
+        assert [text for chunk in chunks for text in chunk.lines] == lines
+        assert all(starts_record(chunk.lines[0]) for chunk in chunks)
+        if chunks:
+            assert chunks[-1].end == path.stat().st_size
+        for chunk in chunks:  # every end is a place to go on from
+            rest = [text for later in read_records(path, start=chunk.end) for text in later.lines]
+            assert lines[len(lines) - len(rest) :] == rest
+        rows = [text for chunk in read_rows(path, target=target) for text in chunk.lines]
+        assert rows == lines

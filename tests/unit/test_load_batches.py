@@ -1,0 +1,117 @@
+"""Batches: what one request may hold, and what becomes of what is not processed or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from load.batch_writer import BATCH_BYTES, BatchWriter, batches
+from load.throttle import Throttle
+from utils.dynamodb import RequestRefused
+from utils.error_handler import BackOff, TargetError, Throttled
+from utils.retry import LONGEST_DELAY, RetryPolicy
+
+
+def item(number: int) -> bytes:
+    return orjson.dumps({"Item": {"PK": {"S": f"BUYER#{number}"}, "SK": {"S": "METADATA"}}}) + b"\n"
+
+
+class Wire:
+    """Answers requests as `answer` says; keeps them."""
+
+    def __init__(self, answer: Callable[[list[str]], dict[str, Any]]) -> None:
+        self._answer = answer
+        self.requests: list[list[str]] = []
+
+    def call(self, operation: str, body: bytes) -> bytes:
+        assert operation == "BatchWriteItem"
+        puts = orjson.loads(body)["RequestItems"]["T"]
+        keys = [put["PutRequest"]["Item"]["PK"]["S"] for put in puts]
+        self.requests.append(keys)
+        return orjson.dumps({"ConsumedCapacity": [{"CapacityUnits": 2.0}], **self._answer(keys)})
+
+    def gave_up(self, last: BackOff, attempts: int) -> TargetError:
+        return TargetError(f"{last} after {attempts}", remedy="wait")
+
+
+def writer(wire: Wire, waits: list[float] | None = None, retries: int = 3) -> BatchWriter:
+    slept = [] if waits is None else waits
+    policy = RetryPolicy(retries, 0.1, sleep=slept.append, uniform=lambda _low, high: high)
+    return BatchWriter(wire, "T", policy, Throttle(None), indexes=0)  # type: ignore[arg-type]
+
+
+def unprocessed(keys: list[str]) -> dict[str, Any]:
+    puts = [{"PutRequest": {"Item": {"PK": {"S": key}, "SK": {"S": "METADATA"}}}} for key in keys]
+    return {"UnprocessedItems": {"T": puts}}
+
+
+def test_a_batch_has_at_most_its_size_and_what_a_request_may_hold() -> None:
+    assert [len(batch) for batch in batches([b"x"] * 60, 25)] == [25, 25, 10]
+    large = b"x" * (BATCH_BYTES // 3 + 1)
+    assert [len(batch) for batch in batches([large] * 5, 25)] == [2, 2, 1]
+    assert list(batches([], 25)) == []
+
+
+def test_only_unprocessed_items_are_sent_again_after_a_growing_delay() -> None:
+    waits: list[float] = []
+    wire = Wire(lambda keys: unprocessed(keys[1:]) if len(keys) > 1 else {})
+    outcome = writer(wire, waits).write([item(1), item(2), item(3)])
+    assert wire.requests == [
+        ["BUYER#1", "BUYER#2", "BUYER#3"],
+        ["BUYER#2", "BUYER#3"],
+        ["BUYER#3"],
+    ]
+    assert (outcome.items, outcome.batches, outcome.units) == (3, 3, 6.0)
+    assert dict(outcome.retries) == {"UnprocessedItems": 2}
+    assert waits == [0.1, 0.1]  # something was accepted each time: patience starts anew
+
+
+def test_a_table_that_accepts_nothing_is_given_up_after_the_retries() -> None:
+    waits: list[float] = []
+    wire = Wire(unprocessed)
+    with pytest.raises(TargetError, match="UnprocessedItems"):
+        writer(wire, waits).write([item(1)])
+    assert waits == [0.1, 0.2, 0.4]
+    assert len(wire.requests) == 4
+
+
+def test_throttling_is_retried_and_counted_by_its_name() -> None:
+    answers = iter([Throttled("ThrottlingException"), None])
+
+    def answer(keys: list[str]) -> dict[str, Any]:
+        if problem := next(answers):
+            raise problem
+        return {}
+
+    outcome = writer(Wire(answer)).write([item(1)])
+    assert (outcome.items, dict(outcome.retries)) == (1, {"ThrottlingException": 1})
+
+
+def test_what_is_not_listed_is_never_retried() -> None:
+    def deny(keys: list[str]) -> dict[str, Any]:
+        raise TargetError("denied", remedy="grant")
+
+    wire = Wire(deny)
+    with pytest.raises(TargetError, match="denied"):
+        writer(wire).write([item(1)])
+    assert len(wire.requests) == 1
+
+
+def test_a_refused_batch_is_split_until_the_item_at_fault_stands_alone() -> None:
+    def refuse(keys: list[str]) -> dict[str, Any]:
+        if "BUYER#7" in keys:
+            raise RequestRefused("no", remedy="mend")
+        return {}
+
+    outcome = writer(Wire(refuse)).write([item(number) for number in range(25)])
+    assert outcome.items == 24
+    assert [refused.line for refused in outcome.refused] == [item(7).rstrip(b"\n")]
+
+
+def test_delays_double_up_to_a_bound_and_stay_when_they_are_not_to_grow() -> None:
+    growing = RetryPolicy(10, 0.1)
+    assert [growing.bound(n) for n in (1, 2, 3, 20)] == [0.1, 0.2, 0.4, LONGEST_DELAY]
+    assert RetryPolicy(10, 0.1, exponential=False).bound(9) == 0.1

@@ -1,0 +1,105 @@
+"""What the operator sees and what stays behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from utils.config import LoggingConfig
+from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
+from utils.masking import mask
+from utils.progress import Progress
+from utils.screen import table
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_shows_phase_entity_share_counts_rate_and_errors() -> None:
+    stream = Terminal()
+    with Progress(stream=stream).task("extract", "buyers", 1250) as task:
+        task.advance(1250, errors=2)
+    shown = stream.getvalue().split("\r")[-1]
+    assert re.search(r"\[Extract\] Buyers: █+ 100% \(1250/1250\) 00:00, [\d,]+/s, 2 errors", shown)
+
+
+def test_without_a_terminal_there_are_plain_lines() -> None:
+    stream = io.StringIO()
+    with Progress(stream=stream).task("load", "sales", 4) as task:
+        task.advance(3, errors=1)
+    assert re.fullmatch(
+        r"\[Load\] Sales: 75% \(3/4\) \d+\.\d s, [\d,]+/s, 1 error\n", stream.getvalue()
+    )
+
+
+def test_quiet_progress_says_nothing() -> None:
+    stream = Terminal()
+    with Progress(quiet=True, stream=stream).task("load", "sales", 4) as task:
+        task.advance(4)
+    assert stream.getvalue() == ""
+
+
+def test_the_screen_gets_lines_and_the_files_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, errors = tmp_path / "migration.log", tmp_path / "migration_errors.log"
+    set_up_screen(LoggingConfig(), verbose=False, quiet=False, color=False)
+    set_up_files(LoggingConfig(), log, errors, "7f3a")
+    get_logger().debug("not told")
+    get_logger().info("Extracted %d %s", 1250, "buyers")
+    get_logger().error("lost", extra={"context": {"remedy": "find it"}})
+    get_logger().error("only written", extra={"files_only": True})
+    close_logs()
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - INFO - Extracted 1250 buyers", lines[0])
+    assert [line.partition(" - ")[2] for line in lines[1:]] == ["ERROR - lost"]
+    written = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry["message"] for entry in written] == [
+        "Extracted 1250 buyers",
+        "lost",
+        "only written",
+    ]
+    assert {entry["runId"] for entry in written} == {"7f3a"}
+    failed = [json.loads(line) for line in errors.read_text().splitlines()]
+    assert [entry["message"] for entry in failed] == ["lost", "only written"]
+    assert failed[0]["remedy"] == "find it"
+
+
+def test_verbose_and_quiet_win_over_the_configured_level(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_up_screen(LoggingConfig(level="INFO"), verbose=True, quiet=False, color=False)
+    get_logger().debug("a detail")
+    set_up_screen(LoggingConfig(level="INFO"), verbose=False, quiet=True, color=False)
+    get_logger().warning("a warning")
+    get_logger().error("an error")
+    close_logs()
+    shown = capsys.readouterr().err
+    assert "a detail" in shown
+    assert "a warning" not in shown
+    assert "an error" in shown
+
+
+def test_a_mask_hides_the_value_and_lets_it_be_recognised() -> None:
+    assert mask(" Rossi S.p.A. ") == mask("Rossi S.p.A.")
+    assert mask("ROSSI S.P.A.")[3:] == mask("Rossi S.p.A.")[3:]
+    assert mask("01234567890") != mask("01234567891")
+    assert "234567" not in mask("01234567890")
+
+
+def test_a_table_lines_its_figures_up() -> None:
+    assert table(["", "n"], [["a", 1], ["bb", 1234], ["c", None]]).splitlines() == [
+        "        n",
+        "---------",
+        "a       1",
+        "bb  1,234",
+        "c       -",
+    ]
