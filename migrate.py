@@ -8,7 +8,6 @@ own package, and phases meet only in the files under data/.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -208,7 +207,12 @@ class Runbook:
         from validate.verify_target import verify
 
         result = verify(self.run, TABLES, self.going_on(entities), sleep=self.run.stop.sleep)
-        self.say("Verified: " + ("everything arrived" if result.passed else "differences found"))
+        arrived = (
+            f"everything of {', '.join(result.entities)} arrived"
+            if self.failed
+            else "everything arrived"
+        )
+        self.say("Verified: " + (arrived if result.passed else "differences found"))
         return self.outcome() if result.passed else ExitCode.VERIFICATION_FAILED
 
     def skips(self, phase: str, entity: str, settings: str, inputs: Sequence[Path]) -> bool:
@@ -381,7 +385,7 @@ def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
             click.echo(after_phase(run, code, chosen.phase))
             return code
     if chosen.dry_run or config.migration.dry_run:
-        with open_run(rehearsal_config(config), screen, Start.RESTART) as run:
+        with open_run(rehearsal_config(config), screen, Start.REHEARSAL) as run:
             return conclude(run, Runbook(run).rehearsal(), after_rehearsal)
     if chosen.resume:
         with open_run(config, screen, Start.RESUME) as run:
@@ -415,7 +419,6 @@ def conclude(
 def rehearsal_config(config: Config) -> Config:
     """The same configuration with a scratch directory, emptied, for its files."""
     scratch = Path(config.data.directory) / "dry-run"
-    shutil.rmtree(scratch, ignore_errors=True)
     return replace(config, data=replace(config.data, directory=str(scratch)))
 
 

@@ -16,6 +16,7 @@ from extract.selection import Plan, plan
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
+from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
 from utils.retry import RetryPolicy
@@ -59,9 +60,13 @@ def extract(
     attempt = 0
     while due:
         try:
-            with PostgresSource(run.config.source) as source:
+            with PostgresSource(run.config.source) as source, run.stop.calling(source.cancel):
                 due = _read_all(run, source, declared, due, set_aside, by_hand=by_hand)
-        except (BackOff, SourceUnavailable) as lost:
+        except (BackOff, SourceError) as lost:
+            if run.stop.requested:
+                raise Interrupted from lost  # the stop has ended the query
+            if not isinstance(lost, (BackOff, SourceUnavailable)):
+                raise
             attempt += 1
             if isinstance(lost, SourceUnavailable) and attempt == 1:
                 raise  # it was not lost: it has never been there
@@ -91,6 +96,8 @@ def _read_all(
         try:
             entry = extract_entity(run, source, declared[name])
         except SourceError as error:
+            if run.stop.requested:
+                raise
             set_aside(PHASE, name, error)
             continue
         get_logger().info("Extracted %d %s", entry.result["source"]["records"], name)

@@ -24,6 +24,7 @@ from psycopg2.extensions import libpq_version, quote_ident
 from extract.selection import JoinedCopy, Selection, SourceColumn
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
+from utils.logger import get_logger
 
 _INTEGERS = {20, 21, 23}
 _DECIMALS = {700, 701, 790, 1700}
@@ -76,6 +77,12 @@ class PostgresSource:
         for opened in (*self._others, self._main):
             with suppress(psycopg2.Error):
                 opened.close()
+
+    def cancel(self) -> None:
+        """End the queries that are at work; safe to be called by any thread."""
+        for opened in (self._main, *self._others):
+            with suppress(psycopg2.Error):
+                opened.cancel()
 
     def _take_snapshot(self) -> Snapshot:
         query = (
@@ -149,7 +156,7 @@ class PostgresSource:
         # xmin has the low 32 bits of the transaction's number and wraps around; a row is newer
         # when it is at most half the circle ahead. 1 and 2 are not transactions.
         newer = (
-            f"mod(xmin::text::bigint - {int(xmax)} + 4294967296 * 4294967296, 4294967296) "
+            f"mod(xmin::text::bigint - {int(xmax) % (1 << 32)} + 4294967296, 4294967296) "
             "< 2147483648 AND xmin::text::bigint > 2"
         )
         listed = ",".join(str(int(number) % (1 << 32)) for number in running.split(",") if number)
@@ -169,7 +176,9 @@ class PostgresSource:
 
     def stream(self, selection: Selection, after: int | None = None) -> RowStream:
         """The rows of a selection whose key is greater than `after`, in order."""
-        return RowStream(self._connection_in_snapshot(), self._sql(selection, after), self._config)
+        query = self._sql(selection, after)
+        get_logger().debug("Asking S9: %s", query)
+        return RowStream(self._connection_in_snapshot(), query, self._config)
 
     def _connection_in_snapshot(self) -> extensions.connection:
         opened = _connect(self._config)

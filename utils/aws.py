@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
@@ -48,6 +49,7 @@ def open_session(target: TargetConfig) -> boto3.Session:
         return boto3.Session(profile_name=target.profile, region_name=target.region)
 
 
+@cache
 def open_dynamodb(target: TargetConfig) -> DynamoDBClient:
     """A DynamoDB client for the calls that are not hot (tables, single items, queries)."""
     with target_errors(target):

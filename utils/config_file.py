@@ -18,11 +18,22 @@ from zoneinfo import available_timezones
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from utils.config import Config, Secret, json_name, json_schema, section_type
+from utils.config import (
+    Config,
+    Secret,
+    TargetConfig,
+    defaults,
+    json_name,
+    json_schema,
+    section_type,
+)
 from utils.error_handler import ConfigurationError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _SECRETS = {"source.password"}
+_TABLE_DEFAULTS = {
+    name: default for name, default in defaults(TargetConfig).items() if name.endswith("Table")
+}
 _FORMATS = FormatChecker(formats=())
 
 
@@ -39,8 +50,10 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     document = _parse(path)
     reader = _Reader(environ)
     resolved = reader.resolve(document, "")
-    mistakes = reader.missing + [
-        reader.explain(error) for error in _errors(resolved) if reader.concerns(error)
+    mistakes = [
+        *reader.missing,
+        *(reader.explain(error) for error in _errors(resolved) if reader.concerns(error)),
+        *_shared_tables(resolved.get("target", {})),
     ]
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
@@ -93,6 +106,18 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _errors(document: dict[str, Any]) -> list[ValidationError]:
     validator = Draft202012Validator(json_schema(), format_checker=_FORMATS)
     return sorted(validator.iter_errors(document), key=lambda error: list(map(str, error.path)))
+
+
+def _shared_tables(target: Any) -> Iterator[str]:
+    """The items of two entities in one table could not be told apart by what verifies them."""
+    if isinstance(target, dict):
+        users: dict[str, list[str]] = {}
+        for setting, default in _TABLE_DEFAULTS.items():
+            users.setdefault(str(target.get(setting, default)), []).append(setting)
+        for table, settings in users.items():
+            if len(settings) > 1:
+                listed = " and ".join(f"target.{setting}" for setting in settings)
+                yield f"{listed}: both are {table}; each entity needs a table of its own"
 
 
 class _Reader:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
-from types import FrameType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from utils.error_handler import ExitCode
 
@@ -23,6 +25,8 @@ class StopFlag:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._calls: list[Callable[[], None]] = []
+        self._wires: tuple[socket.socket, socket.socket] | None = None
 
     @property
     def requested(self) -> bool:
@@ -36,17 +40,41 @@ class StopFlag:
         if self._event.wait(seconds):
             raise Interrupted
 
-    def install(self) -> None:
-        """Make SIGINT and SIGTERM request a stop; a second one ends the process at once."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
+    @contextmanager
+    def calling(self, call: Callable[[], None]) -> Iterator[None]:
+        """Call `call`, in a thread of its own, as soon as a stop is asked for."""
+        self._calls.append(call)
+        try:
+            yield
+        finally:
+            self._calls.remove(call)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def install(self) -> None:
+        """Make SIGINT and SIGTERM request a stop; a second one ends the process at once.
+
+        Handlers written in Python run when the main thread is back in Python, which a query may
+        keep it from for hours. So the numbers of signals go through a socket to a thread.
+        """
+        ours, theirs = self._wires = socket.socketpair()
+        theirs.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: None)
+        threading.Thread(target=self._listen, args=(ours,), name="signals", daemon=True).start()
+
+    def _listen(self, wire: socket.socket) -> None:
+        while numbers := wire.recv(64):
+            for number in numbers:
+                if number in (signal.SIGINT, signal.SIGTERM):
+                    self._on_signal()
+
+    def _on_signal(self) -> None:
         if self.requested:
             os._exit(ExitCode.INTERRUPTED)
         self._event.set()
-        # os.write: the handler may run in the middle of another write to the same stream.
         os.write(
             sys.stderr.fileno(),
             b"\nStopping: finishing what is in flight (again to leave at once)\n",
         )
+        for call in list(self._calls):
+            call()

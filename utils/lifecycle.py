@@ -46,6 +46,8 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
         config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
     )
     with run_lock(files.lock):
+        if start is Start.REHEARSAL:
+            files.empty()
         manifest = Manifest.load(files.manifest) or Manifest.new()
         bind(manifest, config, files.root)
         run = Run(
@@ -67,6 +69,7 @@ class Start(enum.Enum):
 
     ANEW = "a new run; refused over an unfinished one"
     RESTART = "a new run, whatever there is"
+    REHEARSAL = "a new run in a directory that is emptied first"
     RESUME = "go on with the unfinished run"
     BY_HAND = "one phase, with what there is"
     AGAIN = "over a run that has ended: its quarantine is tried again"
@@ -91,12 +94,12 @@ def begin(run: Run, start: Start) -> None:
             remedy=f"go on with it: {run.command('--resume')}\n"
             f"or start anew, which drops what it has done: {run.command('--full --restart')}",
         )
-    if start is Start.RESUME and not old.begun:
+    if start is Start.RESUME and not run.workspace.manifest.exists():
         raise ConfigurationError(
             f"there is nothing to resume in {run.workspace.root}: no run has got as far",
             remedy=f"start one: {run.command('--full')}",
         )
-    if start in (Start.ANEW, Start.RESTART):
+    if start in (Start.ANEW, Start.RESTART, Start.REHEARSAL):
         run.manifest = replace(
             Manifest.new(),
             migration_timestamp=old.migration_timestamp,

@@ -30,8 +30,9 @@ def run_lock(path: Path) -> Iterator[None]:
                 f"another run is at work in {path.parent} ({holder})",
                 remedy="wait until it has ended, or stop it; then run again",
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}, since {utc_now()}\n".encode(), 0)
+        with storage_errors(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()}, since {utc_now()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -43,7 +44,8 @@ class Buckets:
         trace: TracebackType | None,
     ) -> None:
         for handle in self._files:
-            handle.close()
+            with suppress(OSError):  # a full disk has been told by whoever wrote
+                handle.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def add(self, entries: Iterable[tuple[bytes, bytes]]) -> None:

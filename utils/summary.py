@@ -29,7 +29,8 @@ def after_rehearsal(run: Run, code: ExitCode) -> str:
 
 def after_phase(run: Run, code: ExitCode, phase: str) -> str:
     """The same for a phase by hand."""
-    if code in (ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED) or phase == "verify":
+    stopped = (ExitCode.FAILED, ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED)
+    if code in stopped or phase == "verify":
         return _closing(run, _last_line(run, code))
     after = PHASE_NAMES[PHASE_NAMES.index(phase) + 1]
     return _closing(
@@ -46,6 +47,8 @@ def _last_line(run: Run, code: ExitCode) -> str:
     retry = run.command("retry-quarantine")
     lines = {
         ExitCode.DONE: "Done: every record arrived.",
+        ExitCode.FAILED: f"Not everything was migrated (see {run.workspace.error_log}); mend the "
+        f"cause, then go on: {run.command('--resume')}",
         ExitCode.QUARANTINED: "Done: every record arrived but those in "
         f"{run.workspace.root / 'quarantine'}; mend them in S9, then: {retry}",
         ExitCode.VALIDATION_FAILED: "Stopped before anything was written: validation found "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,6 +80,16 @@ class Workspace:
         """The name of a file in the manifest: its path relative to the root, with slashes."""
         return path.relative_to(self.root).as_posix()
 
+    def empty(self) -> None:
+        """Delete everything but the lock, which whoever calls this holds."""
+        with storage_errors(self.root):
+            for path in self.root.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif path != self.lock:
+                    path.unlink()
+        self.prepare()
+
     def prepare(self) -> None:
         """Create the directories; raise StorageError when that is not possible."""
         for name in ("", "extracted", "transformed", "quarantine", "reports"):
@@ -86,9 +97,13 @@ class Workspace:
 
 
 def make_directory(path: Path) -> None:
-    """Create `path` and its parents; the directory itself is 0700 whatever the umask."""
+    """Create `path` and its parents; what is made, and the directory itself, is 0700 whatever the
+    umask."""
     with storage_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+        for directory in reversed((path, *path.parents)):
+            if not directory.exists():
+                directory.mkdir(exist_ok=True)
+                directory.chmod(0o700)
         path.chmod(0o700)
 
 

@@ -11,7 +11,7 @@ import heapq
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +44,8 @@ class FindingSpool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._first.close()
+        with suppress(OSError):  # a full disk has been told by whoever wrote
+            self._first.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def append(self, entries: Iterable[Entry]) -> None:

@@ -7,6 +7,7 @@ opens; the counts are always whole, and `validation_findings.jsonl` beside it ha
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +78,8 @@ class ValidationReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.close()
+        with suppress(OSError):  # a full disk has been told by whoever wrote
+            self._stream.close()
         self._partial.unlink(missing_ok=True)
 
     def of(self, entity: str) -> EntityCount:
