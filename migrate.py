@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from utils.error_handler import ExitCode, MigrationError, SourceError, TargetError
+from utils.error_handler import (
+    ConfigurationError,
+    ExitCode,
+    MigrationError,
+    SourceError,
+    TargetError,
+)
 
 if TYPE_CHECKING:
     from utils.config import Config
@@ -190,7 +196,9 @@ class Runbook:
         prepare_tables(self.run.config.target, list(TABLES.values()), create=True)
         files = self.run.workspace
         for name in self.going_on(entities):
-            if self.skips("load", name, engine.settings(self.run, name), [files.transformed(name)]):
+            if name in self.failed or self.skips(
+                "load", name, engine.settings(self.run, name), [files.transformed(name)]
+            ):
                 continue
             try:
                 entry = engine.load(self.run, TABLES[name], (only or {}).get(name))
@@ -400,7 +408,12 @@ def load_settings(config_path: Path) -> Config:
 
     from utils.config_file import load_config
 
-    load_dotenv(Path.cwd() / ".env")
+    try:
+        load_dotenv(Path.cwd() / ".env")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            ".env cannot be read: it is not UTF-8 text", remedy="save it as UTF-8"
+        ) from error
     return load_config(config_path, os.environ)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import (
     BotoCoreError,
@@ -45,7 +47,11 @@ def open_session(target: TargetConfig) -> boto3.Session:
     """A session with the credentials that `target` asks for; LocalStack takes any."""
     with target_errors(target):
         if target.use_local_stack:
-            return boto3.Session("localstack", "localstack", region_name=target.region)
+            # A profile of the environment belongs to a real account, and may not even exist.
+            core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+            return boto3.Session(
+                "localstack", "localstack", region_name=target.region, botocore_session=core
+            )
         return boto3.Session(profile_name=target.profile, region_name=target.region)
 
 
@@ -72,9 +78,10 @@ def target_errors(target: TargetConfig) -> Iterator[None]:
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise TargetError("no AWS credentials were found", remedy=_CREDENTIALS_REMEDY) from error
     except ProfileNotFound as error:
+        setting = "target.profile" if target.profile else "AWS_PROFILE in the environment"
         raise TargetError(
-            f"the AWS profile {target.profile} does not exist",
-            remedy="correct target.profile or create it with `aws configure --profile …`",
+            f"the AWS profile {target.profile or os.environ.get('AWS_PROFILE')} does not exist",
+            remedy=f"correct {setting}, or create it with `aws configure --profile …`",
         ) from error
     except ClientError as error:
         problem = error.response.get("Error", {})

@@ -22,6 +22,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
 from utils.aws import (
     CONNECT_TIMEOUT,
@@ -61,6 +62,7 @@ class DynamoDB:
         self._http = URLLib3Session(
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),  # type: ignore[arg-type] # the stub is narrow
             max_pool_connections=connections,
+            proxies=get_environ_proxies(self._url),
             # Without it the body waits for the acknowledgement of the headers: 40 ms a request.
             socket_options=[
                 (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[list-item]
