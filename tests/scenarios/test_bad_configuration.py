@@ -1,0 +1,94 @@
+"""A configuration or a command line that is wrong: said at once, before anything is connected."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import S9Database
+from tests.scenarios.operator import Operator, small_trade
+
+
+def test_without_a_configuration_file_the_next_step_is_named(operator: Operator) -> None:
+    outcome = operator.run("--full", configured=False)
+    outcome.failed(2, "no configuration file config.json", "config.json.example", "--config")
+    assert not operator.data.exists()
+
+
+@pytest.mark.parametrize("text", ['{"source": {"host": "db",}}', "// mine\n{}", "[]"])
+def test_broken_json_is_located(operator: Operator, text: str) -> None:
+    (operator.directory / "broken.json").write_text(text)
+    operator.run("--full", "--config", "broken.json").failed(2, "broken.json")
+    assert not operator.data.exists()
+
+
+def test_all_mistakes_are_told_at_once_and_no_value_of_a_variable(operator: Operator) -> None:
+    operator.configure(
+        source={"port": "${S9_PORT}", "hostname": "db", "timezone": "Europe/Roma"},
+        migration={"batchSize": 26},
+        target={"region": "${S9_REGION}"},
+    )
+    operator.environment["S9_PORT"] = "my-secret-port"
+    outcome = operator.run("--full").failed(
+        2,
+        "5 mistakes",
+        "source.port",
+        'source.hostname: there is no such setting; did you mean "host"?',
+        "source.timezone",
+        "migration.batchSize: 26 must be at most 25",
+        "the environment variable S9_REGION is not set",
+    )
+    assert "my-secret-port" not in outcome.output
+    assert not operator.data.exists()
+
+
+def test_two_entities_cannot_have_one_table(operator: Operator) -> None:
+    operator.configure(target={"buyersTable": operator.config["target"]["salesTable"]})
+    operator.run("--full").failed(2, "target.buyersTable", "target.salesTable")
+    assert not operator.data.exists()
+
+
+def test_a_dot_env_that_is_no_text_is_told(operator: Operator) -> None:
+    (operator.directory / ".env").write_bytes("S9_PASSWORD=però\n".encode("latin-1"))
+    operator.run("--full").failed(2, ".env", "UTF-8")
+
+
+def test_variables_are_read_from_dot_env(alone: Operator, s9: S9Database) -> None:
+    small_trade(s9)
+    password = alone.environment.pop("S9_PASSWORD")
+    (alone.directory / ".env").write_text(f"S9_PASSWORD={password}\n")
+    alone.run("--phase", "extract").ended(0)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "--phase all",
+        "--full --phase load",
+        "--full --entity sales",
+        "--dry-run --resume",
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(operator: Operator, arguments: str) -> None:
+    outcome = operator.run(*arguments.split()).ended(2)
+    assert "Usage: " in outcome.stderr
+    assert "Error: " in outcome.stderr
+    assert not operator.data.exists()
+
+
+def test_full_and_resume_together_are_refused_or_mean_resume(operator: Operator) -> None:
+    """Both at once must not start anew silently."""
+    operator.run("--full", "--resume").ended(2)
+
+
+def test_a_data_directory_belongs_to_one_source_and_one_target(after_a_run: Operator) -> None:
+    files = after_a_run.files()
+    for section, change in (
+        ("source", {"database": "other"}),
+        ("target", {"region": "eu-south-1"}),
+    ):
+        before = dict(after_a_run.config[section])
+        after_a_run.configure(**{section: change})
+        after_a_run.run("--full").failed(2, f"another {section}", "data.directory")
+        after_a_run.config[section] = before
+    assert after_a_run.files() == files
