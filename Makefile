@@ -1,16 +1,17 @@
-# demo, test, lint: each sets itself up in .venv, from a fresh clone with Python 3.10 or newer.
+# demo, test, lint, bench: each sets itself up in .venv, with nothing but Python 3.10 or newer.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PYTHON_FILES := migrate.py extract transform load validate utils tests
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint bench format clean
 
 help:
 	@echo "make demo    a full migration between two servers started for it"
 	@echo "make test    every test, against real embedded servers"
 	@echo "make lint    ruff and mypy --strict"
+	@echo "make bench   every phase, beside what it is compared with (some minutes)"
 	@echo "make format  lay the code out as ruff does"
 	@echo "make clean   remove the virtual environment and caches (not data/)"
 
@@ -24,6 +25,9 @@ lint: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml $(PYTHON_FILES)
 	$(BIN)/ruff format --config .ci/ruff.toml --check $(PYTHON_FILES)
 	$(BIN)/mypy --config-file .ci/mypy.ini
+
+bench: $(STAMPS)/dev
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 format: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml --fix $(PYTHON_FILES)

@@ -91,7 +91,7 @@ def plan(
     `policy` is `extraction.disabledParties`; `only` narrows the records to these keys. Raises
     SourceError for a missing table or a missing column without which no record could be migrated.
     """
-    base = settings.query or _filled(entity.queries[policy], entity, source)
+    base = _configured(settings) or _filled(entity.queries[policy], entity, source)
     records, mapping = _selection(base, entity.table, source)
     records = replace(
         records,
@@ -109,6 +109,13 @@ def plan(
         children_name=entity.children.name if entity.children else "",
         columns=seen,
     )
+
+
+def _configured(settings: EntityExtraction) -> str:
+    """The configured query, so that it can stand in brackets: without a closing semicolon, and on
+    lines of its own, since it may end in a comment."""
+    query = (settings.query or "").strip().rstrip(";")
+    return f"{query}\n" if query else ""
 
 
 def _selection(query: str, table: Table, source: Catalog) -> tuple[Selection, ColumnMapping]:

@@ -68,7 +68,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigurationError(
             f"there is no configuration file {path}",

@@ -141,6 +141,10 @@ def test_a_file_that_is_not_one_json_object_is_refused(tmp_path: Path, text: str
     assert "JSON" in mistakes(tmp_path, text)
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, "\ufeff{}"), {}) == Config()
+
+
 def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
     assert '"source" stands twice' in mistakes(tmp_path, '{"source": {}, "source": {}}')
 

@@ -104,3 +104,12 @@ def test_lines_are_spliced_into_their_sale_in_order() -> None:
         (b"2", 1, b'{"a":2,"lines":[]}\n'),
         (b"10", 2, b'{"a":3,"lines":[{"l":3}]}\n'),
     ]
+
+
+def test_a_configured_query_may_end_in_a_semicolon_or_a_comment() -> None:
+    catalog = Catalog(**ENGLISH)
+    for ending in (";", " ; ", " -- all of them"):
+        settings = EntityExtraction(query=f"SELECT * FROM msg_anag{ending}", limit=3)
+        query = plan(ENTITIES["buyers"], "exclude", settings, catalog).records.query
+        assert ";" not in query
+        assert query.index("\n") < query.index("AS q")
