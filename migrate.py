@@ -12,18 +12,13 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from utils.error_handler import (
-    ConfigurationError,
-    ExitCode,
-    MigrationError,
-    SourceError,
-    TargetError,
-)
+from utils.error_handler import ConfigurationError, ExitCode, MigrationError, TargetError
 
 if TYPE_CHECKING:
     from utils.config import Config
@@ -52,13 +47,18 @@ class Runbook:
     """
 
     run: Run
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, MigrationError] = field(default_factory=dict)
 
     def resume(self) -> ExitCode:
         """Find where the run stopped and why, say so, and go on."""
-        from utils.lifecycle import where_it_stopped
+        from utils.lifecycle import take_up, where_it_stopped
 
-        self.say(where_it_stopped(self.run))
+        manifest = self.run.manifest
+        if manifest.outcome in (ExitCode.DONE, ExitCode.QUARANTINED) and self.is_complete():
+            self.say(f"Run {manifest.run_id} is complete: there is nothing to resume")
+            return ExitCode(manifest.outcome)
+        self.say(f"Going on: {where_it_stopped(self.run)}")
+        take_up(self.run)
         return self.full()
 
     def full(self) -> ExitCode:
@@ -110,7 +110,9 @@ class Runbook:
         again.extract_again(
             self.run, DECLARED, {name: set(map(int, keys)) for name, keys in held.items()}
         )
-        self.run.resuming = True  # what is not touched by these records stays as it is
+        self.run.resuming = True  # entities without a record in quarantine stay as they are
+        for name, phase in product(filter(held.get, held), PHASES[1:]):
+            manifest.forget(phase, name)
         self.transform(ENTITIES)
         if self.validate(ENTITIES) is ExitCode.VALIDATION_FAILED:
             return ExitCode.VALIDATION_FAILED
@@ -140,39 +142,29 @@ class Runbook:
         from extract import engine
         from extract.entities import ENTITIES as DECLARED
 
-        due = [
-            name
-            for name in entities
-            if not self.skips("extract", name, engine.settings(self.run, name), [])
-        ]
+        due = [name for name in entities if not self.skips("extract", name)]
         self.set_migration_timestamp()
         by_hand = tuple(entities) != ENTITIES
         engine.extract(self.run, DECLARED, due, self.set_aside, by_hand=by_hand)
+        self.going_on(entities)
         return self.outcome()
 
     def transform(self, entities: Sequence[str]) -> ExitCode:
         """Turn the extracted rows into items; what cannot be converted goes to quarantine."""
         from transform import engine
 
-        files = self.run.workspace
         for name in self.going_on(entities):
-            if not self.skips(
-                "transform", name, engine.settings(self.run), [files.extracted(name)]
-            ):
+            if not self.skips("transform", name):
                 entry = engine.transform(self.run, name)
                 self.say(f"Transformed {entry.result['records']} {name}")
         return self.outcome()
 
     def validate(self, entities: Sequence[str]) -> ExitCode:
         """The gate: nothing is loaded that has not passed here."""
-        from validate.validate_data import settings, validate
+        from validate.validate_data import validate
 
         checked = self.going_on(entities)
-        files = self.run.workspace
-        if all(
-            self.skips("validate", name, settings(self.run), [files.transformed(name)])
-            for name in checked
-        ):
+        if all(self.skips("validate", name) for name in checked):
             return self.outcome()
         outcome = validate(self.run, checked)
         self.say(
@@ -193,20 +185,19 @@ class Runbook:
 
         for name in self.going_on(entities):
             engine.require_validated(self.run, name)
-        prepare_tables(self.run.config.target, list(TABLES.values()), create=True)
-        files = self.run.workspace
-        for name in self.going_on(entities):
-            if name in self.failed or self.skips(
-                "load", name, engine.settings(self.run, name), [files.transformed(name)]
-            ):
+        tables, sleep = list(TABLES.values()), self.run.stop.sleep
+        prepare_tables(self.run.config.target, tables, create=True, sleep=sleep)
+        for name in entities:
+            if name in self.failed or self.skips("load", name):
                 continue
             try:
                 entry = engine.load(self.run, TABLES[name], (only or {}).get(name))
-            except (SourceError, TargetError) as error:
+            except TargetError as error:
                 self.set_aside("load", name, error)
             else:
                 self.say(f"Loaded {entry.result['items']} items of {name}")
             write_load_report(self.run)
+        write_load_report(self.run)
         return self.outcome()
 
     def verify(self, entities: Sequence[str]) -> ExitCode:
@@ -223,14 +214,32 @@ class Runbook:
         self.say("Verified: " + (arrived if result.passed else "differences found"))
         return self.outcome() if result.passed else ExitCode.VERIFICATION_FAILED
 
-    def skips(self, phase: str, entity: str, settings: str, inputs: Sequence[Path]) -> bool:
+    def skips(self, phase: str, entity: str) -> bool:
         """Whether a resumed run has nothing left to do here."""
-        skipped = self.run.resuming and self.run.is_complete(
-            phase, entity, inputs=self.run.sha_of(*inputs), settings=settings
-        )
+        skipped = self.run.resuming and self.is_done(phase, entity)
         if skipped:
             self.say(f"{phase.capitalize()} of {entity} is complete, going on")
         return skipped
+
+    def is_done(self, phase: str, entity: str) -> bool:
+        """Whether a phase has done an entity, with the inputs and settings that there are now."""
+        from extract import engine as extracting
+        from load import engine as loading
+        from transform import engine as transforming
+        from validate import validate_data as validating
+
+        run, files = self.run, self.run.workspace
+        settings, inputs = {
+            "extract": (extracting.settings(run, entity), {}),
+            "transform": (transforming.settings(run), run.sha_of(files.extracted(entity))),
+            "validate": (validating.settings(run), run.sha_of(files.transformed(entity))),
+            "load": (loading.settings(run, entity), run.sha_of(files.transformed(entity))),
+        }[phase]
+        return run.is_complete(phase, entity, inputs=inputs, settings=settings)
+
+    def is_complete(self) -> bool:
+        """Whether everything is done, up to the load (what follows it changes nothing)."""
+        return all(self.is_done(phase, name) for phase, name in product(PHASES[:4], ENTITIES))
 
     def set_aside(self, phase: str, entity: str, error: MigrationError) -> None:
         """An entity failed as a whole: stop, or go on with those that do not need it."""
@@ -239,23 +248,20 @@ class Runbook:
         from utils.logger import get_logger
 
         self.run.fail(phase, entity, error.message)
-        self.failed[entity] = error.message
+        self.failed[entity] = error
         get_logger().error("%s of %s failed: %s", phase.capitalize(), entity, error.message)
         get_logger().error("What to do: %s", error.remedy)
         for other in ENTITIES:
             if entity in NEEDS.get(other, ()) and other not in self.failed:
-                self.failed[other] = f"needs {entity}"
+                self.failed[other] = MigrationError(f"they need {entity}", remedy=error.remedy)
                 get_logger().error("%s are left out: they need %s", other.capitalize(), entity)
 
     def going_on(self, entities: Sequence[str]) -> list[str]:
-        """The entities that have not failed. Raises MigrationError when there are none left."""
+        """The entities that have not failed. When there are none left, raises what was the first
+        to go wrong."""
         left = [name for name in entities if name not in self.failed]
         if not left:
-            raise MigrationError(
-                "no entity is left to go on with: "
-                + "; ".join(f"{name}: {why}" for name, why in self.failed.items()),
-                remedy=f"mend the causes, then {self.run.command('--resume')}",
-            )
+            raise next(iter(self.failed.values()))
         return left
 
     def set_migration_timestamp(self) -> None:
@@ -264,7 +270,10 @@ class Runbook:
         chosen = self.run.config.transformation.migration_timestamp
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         manifest.migration_timestamp = chosen or manifest.migration_timestamp or now
-        self.run.save()
+
+    def what_failed(self) -> str:
+        """The entities that were set aside, with the reasons; "" when there are none."""
+        return "; ".join(f"{name}: {error.message}" for name, error in self.failed.items())
 
     def outcome(self) -> ExitCode:
         """How it stands: FAILED with an entity set aside, QUARANTINED with records, or DONE."""
@@ -382,24 +391,26 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
 
 def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
     """Load the configuration, open the run, follow the runbook."""
-    from utils.lifecycle import Start, open_run
+    from utils.lifecycle import Start, end_by_hand, open_run
     from utils.summary import after_phase, after_rehearsal
 
     config = load_settings(config_path)
     if chosen.phase:
         with open_run(config, screen, Start.BY_HAND) as run:
             entities = [chosen.entity] if chosen.entity else list(ENTITIES)
-            code = Runbook(run).phase(chosen.phase, entities)
+            book = Runbook(run)
+            code = book.phase(chosen.phase, entities)
+            end_by_hand(run, chosen.phase, code, book.what_failed())
             click.echo(after_phase(run, code, chosen.phase))
             return code
     if chosen.dry_run or config.migration.dry_run:
         with open_run(rehearsal_config(config), screen, Start.REHEARSAL) as run:
-            return conclude(run, Runbook(run).rehearsal(), after_rehearsal)
+            return conclude(run, Runbook.rehearsal, after_rehearsal)
     if chosen.resume:
         with open_run(config, screen, Start.RESUME) as run:
-            return conclude(run, Runbook(run).resume())
+            return conclude(run, Runbook.resume)
     with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
-        return conclude(run, Runbook(run).full())
+        return conclude(run, Runbook.full)
 
 
 def load_settings(config_path: Path) -> Config:
@@ -418,13 +429,17 @@ def load_settings(config_path: Path) -> Config:
 
 
 def conclude(
-    run: Run, code: ExitCode, words: Callable[[Run, ExitCode], str] | None = None
+    run: Run,
+    follow: Callable[[Runbook], ExitCode],
+    words: Callable[[Run, ExitCode], str] | None = None,
 ) -> ExitCode:
-    """Record how a whole run ended, and say it."""
+    """Follow the runbook to its end, record how it ended, and say it."""
     from utils.lifecycle import end
     from utils.summary import after_run
 
-    end(run, code)
+    book = Runbook(run)
+    code = follow(book)
+    end(run, code, book.what_failed())
     click.echo((words or after_run)(run, code))
     return code
 
@@ -447,7 +462,7 @@ def run_retry(caller: Caller) -> ExitCode:
     from utils.lifecycle import Start, open_run
 
     with open_run(load_settings(caller.config_path), caller.screen, Start.AGAIN) as run:
-        return conclude(run, Runbook(run).retry_quarantine())
+        return conclude(run, Runbook.retry_quarantine)
 
 
 @cli.command()
@@ -477,7 +492,7 @@ def run_demo(scene: Demo, screen: Screen) -> ExitCode:
     from utils.lifecycle import Start, open_run
 
     with scene.servers(click.echo) as config, open_run(config, screen, Start.RESTART) as run:
-        code = conclude(run, Runbook(run).full())
+        code = conclude(run, Runbook.full)
         return scene.verdict(run, code, click.echo)
 
 

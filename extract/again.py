@@ -14,15 +14,16 @@ from typing import Any
 
 import orjson
 
-from extract.continuity import PHASE
+from extract.continuity import PHASE, doubt_of
 from extract.declaration import Entity
 from extract.engine import records_of, settings
 from extract.postgresql import PostgresSource
 from extract.selection import plan
-from utils.artifacts import ArtifactWriter, read_rows
+from utils.artifacts import ArtifactWriter, read_rows, utc_now
 from utils.error_handler import ArtifactError, BackOff, SourceError
 from utils.logger import get_logger
-from utils.run import Run
+from utils.manifest import PhaseEntry
+from utils.run import COMPLETE, Run
 
 _FIRST_ID = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
@@ -36,15 +37,17 @@ def extract_again(
     cannot be read.
     """
     try:
-        with PostgresSource(run.config.source) as source:
+        with PostgresSource(run.config.source, run.stop) as source:
+            if doubt := doubt_of(run, source, list(declared.values())):
+                _state_the_moment(run, source, sum(map(len, keys.values())), doubt)
             for name, wanted in keys.items():
                 if wanted:
                     _replace(run, source, declared[name], frozenset(wanted))
-            _state_the_moment(run, source, sum(map(len, keys.values())))
     except BackOff as lost:
         raise SourceError(
             f"the connection to S9 was lost: {lost.detail}",
-            remedy=f"when S9 answers again: {run.command('retry-quarantine')}",
+            remedy=f"when S9 answers again: {run.command('--resume')}, then "
+            f"{run.command('retry-quarantine')}",
         ) from lost
 
 
@@ -75,16 +78,12 @@ def _replace(run: Run, source: PostgresSource, entity: Entity, wanted: frozenset
                 writer.write(line, records=1, items=_items(line, entity))
             elif key in fresh:
                 writer.write(fresh[key].line, records=1, items=fresh[key].items)
-        run.publish(path, writer.commit())
-    counted = {"records": writer.records, "items": writer.items}
+        counted = {"records": writer.records, "items": writer.items}
+        result = {**earlier.result, "source": counted}
+        entry = PhaseEntry(COMPLETE, utc_now(), {}, settings(run, entity.name), result)
+        run.manifest.record(PHASE, entity.name, entry)
+        run.replace(path, writer)
     _tell(entity.name, len(wanted), len(fresh))
-    run.finish(
-        PHASE,
-        entity.name,
-        inputs={},
-        settings=settings(run, entity.name),
-        result={**earlier.result, "source": counted},
-    )
 
 
 def _lines(run: Run, entity: str) -> Iterator[tuple[int, bytes]]:
@@ -106,13 +105,13 @@ def _items(line: bytes, entity: Entity) -> int:
     return 1 + len(row[entity.children.name])
 
 
-def _state_the_moment(run: Run, source: PostgresSource, count: int) -> None:
+def _state_the_moment(run: Run, source: PostgresSource, count: int, doubt: str) -> None:
     earlier = run.manifest.snapshot.get("statement", "")
     run.manifest.snapshot = {
         **run.manifest.snapshot,
         "consistent": False,
         "statement": f"{earlier}; {count} records of the quarantine were read again at "
-        f"{source.snapshot.taken_at}",
+        f"{source.snapshot.taken_at}; {doubt}",
     }
     run.save()
 

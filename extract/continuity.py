@@ -1,16 +1,16 @@
 """One snapshot for all entities, or the proof that two snapshots are the same.
 
 A killed extract has lost its snapshot, and so has an extract that is repeated for one entity. A
-new snapshot serves as the old one if S9's tables are provably unchanged between the two. If they
-are not, a run starts its whole extract anew; only when the operator asked for single entities by
-hand does it go on, and then the manifest and every report state that the entities are not of one
-moment.
+new snapshot serves as the old one if everything that was read in the old one is provably
+unchanged in the new one. If it is not, a run starts its whole extract anew; only when the
+operator asked for single entities by hand does it go on, and then the manifest and every report
+state that the entities are not of one moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from extract.declaration import Entity
@@ -20,46 +20,48 @@ from utils.logger import get_logger
 from utils.run import COMPLETE, Run
 
 PHASE = "extract"
+_ONE_MOMENT = "all entities are read from one snapshot"
 
 
 @dataclass(frozen=True)
 class Continuity:
-    """How the entities' snapshots hang together, as the manifest keeps it."""
+    """How the entities' snapshots hang together, as the manifest keeps it.
+
+    `rows` counts the rows of S9's tables in the snapshot (of those that could be read), which
+    together with `transactions` and `history` is what a later snapshot is compared with.
+    """
 
     taken_at: str
     server: str
+    history: str
     transactions: str
-    rows: dict[str, int] | None
+    rows: Mapping[str, int]
     consistent: bool
     statement: str
 
     def as_json(self) -> dict[str, Any]:
-        return {
-            "takenAt": self.taken_at,
-            "server": self.server,
-            "transactions": self.transactions,
-            "rows": self.rows,
-            "consistent": self.consistent,
-            "statement": self.statement,
-        }
+        values = asdict(self)
+        return {"takenAt": values.pop("taken_at"), **values}
 
 
-def tables_of(entities: Sequence[Entity], extraction: ExtractionConfig) -> list[str] | None:
-    """Every table that the extract reads; None when configured queries may read others."""
-    if any(extraction.of(entity.name).query for entity in entities):
+def tables_of(entity: Entity, extraction: ExtractionConfig) -> frozenset[str] | None:
+    """Every table that is read for an entity; None when configured SQL may read others."""
+    chosen = extraction.of(entity.name)
+    if chosen.query or chosen.where:
         return None
-    names = dict.fromkeys(entity.table.name for entity in entities)
-    names.update(
-        dict.fromkeys(entity.children.table.name for entity in entities if entity.children)
-    )
-    return list(names)
+    query = entity.queries[extraction.disabled_parties]
+    tables = [entity.table, *(copy.table for copy in entity.copies)]
+    tables += [table for table in entity.mentions if f"{{{table.name}." in query]
+    if entity.children:
+        tables.append(entity.children.table)
+    return frozenset(table.name for table in tables)
 
 
 def establish(
     run: Run,
     source: PostgresSource,
+    declared: Mapping[str, Entity],
     due: Sequence[str],
-    tables: Sequence[str] | None,
     *,
     by_hand: bool,
 ) -> Sequence[str]:
@@ -67,31 +69,30 @@ def establish(
 
     `by_hand`: the operator named the entities, so nothing more than these is read again.
     """
+    extraction = run.config.extraction
+    tables = _all(tables_of(entity, extraction) for entity in declared.values())
+    rows = source.rows_of(sorted(tables))
     kept = _kept(run, due)
-    earlier = run.manifest.snapshot
     if not kept:
-        _record(run, _fresh(source, tables, "all entities are read from one snapshot"))
+        _record(run, source, rows, _ONE_MOMENT)
         return due
-    if earlier.get("consistent") and earlier.get("rows") is not None:
-        if source.unchanged_since(earlier["transactions"], earlier["rows"]):
-            run.manifest.snapshot = {
-                **earlier,
-                "statement": "read from more than one snapshot; S9's tables are proved unchanged "
-                f"between {earlier['takenAt']} and {source.snapshot.taken_at}",
-            }
-            run.save()
-            return due
-        why = f"S9 has changed since {earlier['takenAt']}"
-    else:
-        why = "whether S9 has changed since the earlier extract cannot be proved"
+    doubt = doubt_of(run, source, [declared[name] for name in kept])
+    if not doubt:
+        earlier = run.manifest.snapshot["takenAt"]
+        statement = (
+            f"read from more than one snapshot; what {', '.join(kept)} were read from is proved "
+            f"unchanged between {earlier} and {source.snapshot.taken_at}"
+        )
+        _record(run, source, rows, statement)
+        return due
     if by_hand:
-        _go_on_inconsistently(run, source, due, kept, why)
+        _go_on_by_hand(run, source, rows, due, kept, doubt)
         return due
-    get_logger().warning("%s: extracting all entities anew, from one snapshot", why)
+    get_logger().warning("%s: extracting all entities anew, from one snapshot", doubt)
     for name in ENTITY_NAMES:
         run.manifest.forget(PHASE, name)
     run.checkpoint.clear()
-    _record(run, _fresh(source, tables, "all entities are read from one snapshot"))
+    _record(run, source, rows, f"{_ONE_MOMENT} (anew: {doubt})")
     return ENTITY_NAMES
 
 
@@ -108,30 +109,70 @@ def _kept(run: Run, due: Sequence[str]) -> list[str]:
     return kept
 
 
-def _fresh(source: PostgresSource, tables: Sequence[str] | None, statement: str) -> Continuity:
-    snapshot = source.snapshot
-    return Continuity(
-        taken_at=snapshot.taken_at,
-        server=snapshot.server,
-        transactions=snapshot.transactions,
-        rows=None if tables is None else source.rows_of(tables),
-        consistent=True,
-        statement=statement,
+def _all(parts: Iterable[frozenset[str] | None]) -> frozenset[str]:
+    return frozenset().union(*(part or () for part in parts))
+
+
+def doubt_of(run: Run, source: PostgresSource, entities: Sequence[Entity]) -> str:
+    """Why what these entities are read from may not be what it was in the earlier snapshot; ""
+    when it is."""
+    earlier = run.manifest.snapshot
+    known = earlier.get("rows") or {}
+    read = [tables_of(entity, run.config.extraction) for entity in entities]
+    tables = _all(read)
+    provable = (
+        earlier.get("consistent")
+        and earlier.get("history") == source.snapshot.history
+        and None not in read
+        and tables <= known.keys()
     )
+    if not provable:
+        return "whether S9 has changed since the earlier extract cannot be proved"
+    if source.unchanged_since(earlier["transactions"], {name: known[name] for name in tables}):
+        return ""
+    return f"S9 has changed since {earlier['takenAt']} (or cannot be proved not to have)"
 
 
-def _go_on_inconsistently(
-    run: Run, source: PostgresSource, due: Sequence[str], kept: Sequence[str], why: str
+def _go_on_by_hand(
+    run: Run,
+    source: PostgresSource,
+    rows: Mapping[str, int],
+    due: Sequence[str],
+    kept: Sequence[str],
+    doubt: str,
 ) -> None:
+    """Each entity is of one moment by itself, at least: none goes on from its checkpoint."""
+    saved = run.checkpoint.load()
+    if saved is not None and saved.phase == PHASE:
+        run.checkpoint.clear()
+    earlier = [name for name in kept if name not in due]
+    if not earlier:
+        _record(run, source, rows, _ONE_MOMENT)
+        return
     statement = (
-        f"{', '.join(due)} were read at {source.snapshot.taken_at} and {', '.join(kept)} earlier; "
-        f"{why}: the entities are not of one moment"
+        f"{', '.join(due)} were read at {source.snapshot.taken_at} and {', '.join(earlier)} "
+        f"earlier; {doubt}: the entities are not of one moment"
     )
     get_logger().warning("%s (python migrate.py --phase extract reads all anew)", statement)
-    fresh = _fresh(source, None, statement)
-    _record(run, Continuity(**{**fresh.__dict__, "consistent": False}))
+    _record(run, source, {}, statement, consistent=False)
 
 
-def _record(run: Run, continuity: Continuity) -> None:
-    run.manifest.snapshot = continuity.as_json()
+def _record(
+    run: Run,
+    source: PostgresSource,
+    rows: Mapping[str, int],
+    statement: str,
+    *,
+    consistent: bool = True,
+) -> None:
+    taken = source.snapshot
+    run.manifest.snapshot = Continuity(
+        taken_at=taken.taken_at,
+        server=taken.server,
+        history=taken.history,
+        transactions=taken.transactions,
+        rows=rows,
+        consistent=consistent,
+        statement=statement,
+    ).as_json()
     run.save()

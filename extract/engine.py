@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from extract.continuity import PHASE, establish, tables_of
+from extract.continuity import PHASE, establish
 from extract.declaration import Entity
 from extract.postgresql import PostgresSource
 from extract.selection import Plan, plan
@@ -57,19 +57,20 @@ def extract(
     counted in the same snapshot.
     """
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
-    attempt = 0
+    attempt, was_open, before = 0, False, _progress(run)
     while due:
         try:
-            with PostgresSource(run.config.source) as source, run.stop.calling(source.cancel):
-                due = _read_all(run, source, declared, due, set_aside, by_hand=by_hand)
-        except (BackOff, SourceError) as lost:
-            if run.stop.requested:
-                raise Interrupted from lost  # the stop has ended the query
-            if not isinstance(lost, (BackOff, SourceUnavailable)):
-                raise
-            attempt += 1
-            if isinstance(lost, SourceUnavailable) and attempt == 1:
+            with PostgresSource(run.config.source, run.stop) as source:
+                was_open = True
+                due = establish(run, source, declared, due, by_hand=by_hand)
+                _read_all(run, source, declared, due, set_aside)
+                return
+        except (BackOff, SourceUnavailable) as lost:
+            if isinstance(lost, SourceUnavailable) and not was_open:
                 raise  # it was not lost: it has never been there
+            now = _progress(run)
+            attempt = 1 if now > before else attempt + 1
+            before = now
             if retry.exhausted(attempt):
                 raise SourceError(
                     f"the connection to S9 was lost and could not be opened again: {lost}",
@@ -81,27 +82,30 @@ def extract(
             due = [name for name in due if run.manifest.phase(PHASE, name) is None]
 
 
+def _progress(run: Run) -> tuple[int, int]:
+    """How far the extract is, to be compared: entities that are read, and records of the next."""
+    saved = run.checkpoint.load()
+    done = saved.done if saved is not None and saved.phase == PHASE else 0
+    return len(run.manifest.phases.get(PHASE, {})), done
+
+
 def _read_all(
     run: Run,
     source: PostgresSource,
     declared: Mapping[str, Entity],
     due: Sequence[str],
     set_aside: SetAside,
-    *,
-    by_hand: bool,
-) -> Sequence[str]:
-    """Read every entity that is due from an open source; returns what is left: nothing."""
-    tables = tables_of(list(declared.values()), run.config.extraction)
-    for name in establish(run, source, due, tables, by_hand=by_hand):
+) -> None:
+    """Read every entity that is due from an open source."""
+    for name in due:
         try:
             entry = extract_entity(run, source, declared[name])
+        except SourceUnavailable:
+            raise  # this is about S9, not about the entity
         except SourceError as error:
-            if run.stop.requested:
-                raise
             set_aside(PHASE, name, error)
             continue
         get_logger().info("Extracted %d %s", entry.result["source"]["records"], name)
-    return ()
 
 
 def extract_entity(run: Run, source: PostgresSource, entity: Entity) -> PhaseEntry:
@@ -161,11 +165,18 @@ def _write(
             unit="records",
             done=writer.records,
         )
+        state = None
         with records_of(source, planned, place.key) as records:
-            for pack in _packed(records):
-                writer.write(pack.data, records=pack.records, items=pack.items)
-                task.advance(pack.records)
-                tracker.reached(writer.records, partial(_state, pack.key, writer))
+            try:
+                for pack in _packed(records):
+                    writer.write(pack.data, records=pack.records, items=pack.items)
+                    task.advance(pack.records)
+                    state = partial(_state, pack.key, writer)
+                    tracker.reached(writer.records, state)
+            except (BackOff, Interrupted):  # S9 has fallen silent: what it has told is kept
+                if state is not None:
+                    tracker.save(writer.records, state)
+                raise
         _compare(planned.entity, counted, writer)
         run.publish(path, writer.commit())
 

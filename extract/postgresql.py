@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -24,6 +24,7 @@ from psycopg2.extensions import libpq_version, quote_ident
 from extract.selection import JoinedCopy, Selection, SourceColumn
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
+from utils.interrupt import Interrupted, StopFlag
 from utils.logger import get_logger
 
 _INTEGERS = {20, 21, 23}
@@ -33,6 +34,8 @@ _LOST = {
     errorcodes.ADMIN_SHUTDOWN,
     errorcodes.CRASH_SHUTDOWN,
     errorcodes.CANNOT_CONNECT_NOW,
+    errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+    errorcodes.SERIALIZATION_FAILURE,  # a standby that had to give up the snapshot
 }
 # Without a code of the server these say that the connection broke (libpq speaks, not the server).
 _LOST_TYPES = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError)
@@ -40,33 +43,52 @@ _SEPARATOR = b"\x02"
 _COPY = "COPY ({query}) TO STDOUT (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
 _PIPE_BUFFER = 1 << 18
 _SYSTEM_CERTIFICATES_SINCE = 160000  # libpq 16 knows sslrootcert=system
+# The snapshot lives in a connection that idles while another one streams, for as long as it takes.
+_NO_TIMEOUTS = (
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
+    "('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
+_TRANSACTIONS = 1 << 32  # how many numbers there are in a row's xmin before they start again
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """The source's read view: its name, when by the source's clock it was taken (UTC), the
-    server's version, and which transactions it sees (`xmin:xmax:xip,…`, functions-info-snapshot
-    in PostgreSQL's manual)."""
+    server's version, which transactions it sees (`xmin:xmax:xip,…`, functions-info-snapshot in
+    PostgreSQL's manual), and in whose count of transactions (the cluster and its timeline)."""
 
     name: str
     taken_at: str
     server: str
     transactions: str
+    history: str
 
 
 class PostgresSource:
-    """A connection to S9 whose every query sees the same snapshot."""
+    """A connection to S9 whose every query sees the same snapshot.
 
-    def __init__(self, config: SourceConfig) -> None:
+    While it is used as a context manager, a stop that is asked for ends the query that is running,
+    and Interrupted is raised.
+    """
+
+    def __init__(self, config: SourceConfig, stop: StopFlag | None = None) -> None:
         self._config = config
+        self._stop = stop or StopFlag()
         self._main = _connect(config)
         self._others: list[extensions.connection] = []
-        with _source_errors(config):
+        self._opened = ExitStack()
+        with _source_errors(config, self._stop):
             self._main.set_session(isolation_level="REPEATABLE READ", readonly=True)
             self.snapshot = self._take_snapshot()
 
     def __enter__(self) -> PostgresSource:
+        self._opened.enter_context(self._stop.cancelling(self._cancel))
         return self
+
+    def _cancel(self) -> None:
+        for opened in (self._main, *self._others):
+            with suppress(psycopg2.Error):
+                opened.cancel()
 
     def __exit__(
         self,
@@ -74,15 +96,10 @@ class PostgresSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._opened.close()
         for opened in (*self._others, self._main):
             with suppress(psycopg2.Error):
                 opened.close()
-
-    def cancel(self) -> None:
-        """End the queries that are at work; safe to be called by any thread."""
-        for opened in (self._main, *self._others):
-            with suppress(psycopg2.Error):
-                opened.cancel()
 
     def _take_snapshot(self) -> Snapshot:
         query = (
@@ -92,7 +109,20 @@ class PostgresSource:
         )
         with self._main.cursor() as opened:  # a snapshot cannot be exported inside a savepoint
             opened.execute(query)
-            return Snapshot(*(opened.fetchone() or ()))
+            name, taken_at, server, transactions = opened.fetchone() or ()
+        return Snapshot(name, taken_at, server, transactions, self._history())
+
+    def _history(self) -> str:
+        """Whose transaction numbers these are: "" where the server does not tell everybody."""
+        try:
+            return "/".join(
+                self._one(
+                    "SELECT system_identifier::text, timeline_id::text "
+                    "FROM pg_control_system(), pg_control_checkpoint()"
+                )
+            )
+        except SourceError:
+            return ""
 
     def _one(self, query: str) -> tuple[Any, ...]:
         with self._statement() as cursor:
@@ -105,7 +135,7 @@ class PostgresSource:
     def _statement(self) -> Iterator[extensions.cursor]:
         """A cursor for one statement that may fail without ending the transaction, and with it
         the snapshot."""
-        with _source_errors(self._config), self._main.cursor() as opened:
+        with _source_errors(self._config, self._stop), self._main.cursor() as opened:
             opened.execute("SAVEPOINT statement")
             try:
                 yield opened
@@ -141,27 +171,31 @@ class PostgresSource:
         )
         return int(rows), int(keys)
 
-    def rows_of(self, tables: Sequence[str]) -> dict[str, int]:
-        """How many rows whole tables have: with the snapshot, the witness of their state."""
-        return {name: self._one(f"SELECT count(*) FROM {name}")[0] for name in tables}
+    def rows_of(self, tables: Iterable[str]) -> dict[str, int]:
+        """How many rows whole tables have: with the snapshot, the witness of their state. Tables
+        that cannot be read are left out."""
+        counted = {}
+        for name in tables:
+            with suppress(SourceError):
+                counted[name] = int(self._one(f"SELECT count(*) FROM {name}")[0])
+        return counted
 
     def unchanged_since(self, transactions: str, rows: Mapping[str, int]) -> bool:
         """Whether tables are provably what they were in an earlier snapshot.
 
         `transactions` and `rows` are that snapshot's. No row was inserted or updated if none was
-        written by a transaction that the snapshot did not see (system column xmin), and then none
-        was deleted if there are as many as before. A view has no xmin: nothing is provable then.
+        written (system column xmin) by a transaction as young as the oldest that was running at
+        the snapshot: every younger one, and every subtransaction of a running one, has a higher
+        number. Then none was deleted either if there are as many as before. A view has no xmin:
+        nothing is provable then.
         """
-        _, xmax, running = transactions.split(":")
-        # xmin has the low 32 bits of the transaction's number and wraps around; a row is newer
-        # when it is at most half the circle ahead. 1 and 2 are not transactions.
+        oldest = int(transactions.partition(":")[0]) % _TRANSACTIONS
+        # xmin has the low 32 bits of the transaction's number; a row is newer when it is at most
+        # half the circle ahead. 1 and 2 are not transactions.
         newer = (
-            f"mod(xmin::text::bigint - {int(xmax) % (1 << 32)} + 4294967296, 4294967296) "
-            "< 2147483648 AND xmin::text::bigint > 2"
+            f"mod(xmin::text::bigint - {oldest} + {_TRANSACTIONS}, {_TRANSACTIONS}) "
+            f"< {_TRANSACTIONS // 2} AND xmin::text::bigint > 2"
         )
-        listed = ",".join(str(int(number) % (1 << 32)) for number in running.split(",") if number)
-        if listed:
-            newer = f"({newer}) OR xmin::text::bigint IN ({listed})"
         for name, before in rows.items():
             try:
                 found, count = self._one(
@@ -178,14 +212,17 @@ class PostgresSource:
         """The rows of a selection whose key is greater than `after`, in order."""
         query = self._sql(selection, after)
         get_logger().debug("Asking S9: %s", query)
-        return RowStream(self._connection_in_snapshot(), query, self._config)
+        return RowStream(self._connection_in_snapshot(), query, self._config, self._stop)
 
     def _connection_in_snapshot(self) -> extensions.connection:
         opened = _connect(self._config)
         self._others.append(opened)
-        with _source_errors(self._config), opened.cursor() as cursor:
+        with _source_errors(self._config, self._stop), opened.cursor() as cursor:
             opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            cursor.execute("SET TRANSACTION SNAPSHOT %s", (self.snapshot.name,))
+            try:
+                cursor.execute("SET TRANSACTION SNAPSHOT %s", (self.snapshot.name,))
+            except psycopg2.DatabaseError as error:  # it ended with the connection that took it
+                raise BackOff("SnapshotLost", _one_line(error)) from error
         return opened
 
     def _sql(self, selection: Selection, after: int | None) -> str:
@@ -236,10 +273,13 @@ class RowStream:
     Rows that arrived before a failure are all handed out; then the failure is raised.
     """
 
-    def __init__(self, opened: extensions.connection, query: str, config: SourceConfig) -> None:
+    def __init__(
+        self, opened: extensions.connection, query: str, config: SourceConfig, stop: StopFlag
+    ) -> None:
         self._connection = opened
         self._query = query
         self._config = config
+        self._stop = stop
         self._failure: BaseException | None = None
         reader, writer = os.pipe()
         self._reader = os.fdopen(reader, "rb", buffering=_PIPE_BUFFER)
@@ -262,7 +302,7 @@ class RowStream:
             yield key, row[:-1]
         self._thread.join()
         if self._failure is not None:
-            with _source_errors(self._config):
+            with _source_errors(self._config, self._stop):
                 raise self._failure
 
     def close(self) -> None:
@@ -288,11 +328,13 @@ def _connect(config: SourceConfig) -> extensions.connection:
             application_name="s9-migrate",
             client_encoding="UTF8",
             keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=6,
         )
         with opened.cursor() as cursor:
             cursor.execute("SELECT set_config('search_path', %s, false)", (_path(config),))
             cursor.execute("SELECT set_config('TimeZone', %s, false)", (config.timezone,))
-            cursor.execute("SET statement_timeout = 0")
+            cursor.execute(_NO_TIMEOUTS)
         opened.commit()
     except psycopg2.Error as error:
         raise SourceUnavailable(
@@ -334,12 +376,14 @@ def _probe(config: SourceConfig) -> None:
 
 
 @contextmanager
-def _source_errors(config: SourceConfig) -> Iterator[None]:
-    """Turn what the server refuses into a SourceError with a remedy, and a lost connection into
-    a BackOff."""
+def _source_errors(config: SourceConfig, stop: StopFlag) -> Iterator[None]:
+    """Turn what the server refuses into a SourceError with a remedy, a lost connection into a
+    BackOff, and whatever ends a query after a stop was asked for into Interrupted."""
     try:
         yield
     except psycopg2.Error as error:
+        if stop.requested:
+            raise Interrupted from error
         if error.pgcode in _LOST or (error.pgcode is None and type(error) in _LOST_TYPES):
             raise BackOff("SourceConnectionLost", _one_line(error)) from error
         raise _refused(config, error) from error

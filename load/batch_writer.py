@@ -6,7 +6,6 @@ parsing them.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from typing import Any
 import orjson
 
 from load.throttle import Throttle
-from utils.dynamodb import DynamoDB, RequestRefused
-from utils.error_handler import BackOff
+from utils.dynamodb import DynamoDB, RequestRefused, parse_answer
+from utils.error_handler import BackOff, TargetError, Throttled
 from utils.retry import RetryPolicy
 
 BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
@@ -92,15 +91,13 @@ class BatchWriter:
         throttle: Throttle,
         *,
         indexes: int,
-        rest: float = 0.0,
-        sleep: Callable[[float], None] = time.sleep,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._wire = wire
         self._retry = retry
         self._throttle = throttle
         self._copies = 1 + indexes
         self._rest = rest
-        self._sleep = sleep
         self._table = table
 
     def write(self, lines: Sequence[bytes]) -> Outcome:
@@ -110,14 +107,22 @@ class BatchWriter:
         """
         outcome = Outcome()
         self._write([line.rstrip(b"\n") for line in lines], _PUT, outcome)
-        if self._rest:
-            self._sleep(self._rest)
+        self._rest()
         return outcome
 
     def delete(self, lines: Sequence[bytes]) -> Outcome:
-        """Delete the items that a batch of transformed lines describes."""
+        """Delete the items that a batch of transformed lines describes.
+
+        Raises TargetError as `write` does, and when DynamoDB refuses to delete one of them.
+        """
         outcome = Outcome()
         self._write([_key_request(line) for line in lines], _DELETE, outcome)
+        if outcome.refused:
+            left = outcome.refused[0]
+            raise TargetError(
+                f"an item cannot be taken out of {self._table} again: {left.reason}",
+                remedy="see the reason; after mending it, run again with --resume",
+            )
         return outcome
 
     def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
@@ -130,6 +135,8 @@ class BatchWriter:
                 if self._retry.exhausted(attempt):
                     raise self._wire.gave_up(problem, attempt) from problem
                 outcome.retries[problem.reason] += 1
+                if isinstance(problem, Throttled):
+                    self._throttle.slow_down(str(problem))
             except RequestRefused as refusal:
                 self._split(lines, verb, refusal, outcome)
                 return
@@ -142,6 +149,7 @@ class BatchWriter:
                     stuck = BackOff("UnprocessedItems", f"{len(left)} items")
                     raise self._wire.gave_up(stuck, attempt) from None
                 outcome.retries["UnprocessedItems"] += 1
+                self._throttle.slow_down(f"UnprocessedItems: {len(left)} items of {self._table}")
                 lines = left
             self._retry.wait(attempt)
 
@@ -152,8 +160,11 @@ class BatchWriter:
         consumed = expected
         try:
             body = self._body(lines, verb)
-            answer = orjson.loads(self._wire.call("BatchWriteItem", body))
+            answer = parse_answer(self._wire.call("BatchWriteItem", body))
             consumed = sum(c["CapacityUnits"] for c in answer.get("ConsumedCapacity", ()))
+        except Throttled:
+            consumed = 0.0
+            raise
         finally:
             self._throttle.settle(expected, consumed)
         left = _unprocessed(lines, answer.get("UnprocessedItems", {}).get(self._table, ()))

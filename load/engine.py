@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,14 +119,11 @@ class LoadProgress:
             refusals,
         )
 
-    def acknowledge(self, sent: Sent, *, go_on: bool) -> None:
-        """The batch that starts at `offset` is in the table, but for what DynamoDB refuses."""
-        outcome = sent.outcome.result()
-        if outcome.refused and not go_on:
-            raise _refused(outcome.refused[0])
+    def acknowledge(self, size: int, outcome: Outcome) -> None:
+        """The batch of `size` bytes at `offset` is in the table, but for what DynamoDB refuses."""
         for item in outcome.refused:
             self.refusals.add(item)
-        self.offset += sent.size
+        self.offset += size
         self.total.add(outcome)
 
     def state(self, started: float) -> dict[str, Any]:
@@ -147,11 +145,14 @@ class Sent:
     outcome: Future[Outcome]
 
 
-def _refused(item: RefusedItem) -> TargetError:
-    key = orjson.loads(item.line)["Item"]
+def _refused(run: Run, refused: RefusedItem) -> TargetError:
+    item = orjson.loads(refused.line)["Item"]
     return TargetError(
-        f"DynamoDB refuses the item {key['PK']['S']} {key['SK']['S']}: {item.reason}",
-        remedy="mend its record in S9, then run again: python migrate.py --full",
+        f"DynamoDB refuses the item {item['PK']['S']} {item['SK']['S']} (in S9 "
+        f"{item['legacyId']['S']}): {refused.reason}",
+        remedy="set migration.continueOnError, which puts the record into quarantine, and go on: "
+        f"{run.command('--resume')}; or mend it in S9 and start anew: "
+        f"{run.command('--full --restart')}",
     )
 
 
@@ -174,7 +175,7 @@ def _writer(run: Run, spec: TableSpec) -> BatchWriter:
         RetryPolicy.of(migration, run.stop.sleep),
         Throttle(migration.max_write_units, sleep=run.stop.sleep),
         indexes=len(spec.indexes),
-        rest=migration.batch_delay / 1000,
+        rest=partial(run.stop.rest, migration.batch_delay / 1000),
     )
 
 
@@ -194,15 +195,17 @@ def _send_all(
     acknowledged in order is saved first.
     """
     workers = run.config.migration.workers
-    go_on = run.config.migration.continue_on_error
     started = time.monotonic()
     waiting: deque[Sent] = deque()
 
     def acknowledge() -> None:
-        before = progress.total.items
-        progress.acknowledge(waiting.popleft(), go_on=go_on)
-        task.advance(progress.total.items - before)
-        tracker.reached(progress.total.items, lambda: progress.state(started))
+        sent = waiting[0]  # if it has failed, it stays: what follows it must not be acknowledged
+        outcome = sent.outcome.result()
+        if outcome.refused and not run.config.migration.continue_on_error:
+            raise _refused(run, outcome.refused[0])
+        progress.acknowledge(sent.size, outcome)
+        waiting.popleft()
+        task.advance(outcome.items)
 
     with ThreadPoolExecutor(workers, thread_name_prefix="load") as pool:
         try:
@@ -213,22 +216,24 @@ def _send_all(
                 waiting.append(Sent(sum(map(len, batch)), pool.submit(writer.write, lines)))
                 if len(waiting) >= workers * _AHEAD:
                     acknowledge()
+                    tracker.reached(progress.total.items, lambda: progress.state(started))
             while waiting:
                 acknowledge()
+                tracker.reached(progress.total.items, lambda: progress.state(started))
         except BaseException:
-            _settle(pool, waiting, progress, go_on=go_on)
+            _settle(pool, waiting, acknowledge)
             tracker.save(progress.total.items, lambda: progress.state(started))
             raise
 
 
 def _settle(
-    pool: ThreadPoolExecutor, waiting: deque[Sent], progress: LoadProgress, *, go_on: bool
+    pool: ThreadPoolExecutor, waiting: Sequence[Sent], acknowledge: Callable[[], None]
 ) -> None:
     """Let what is in flight end, and acknowledge what arrived without a gap."""
     pool.shutdown(wait=True, cancel_futures=True)
     while waiting and not waiting[0].outcome.cancelled():
         try:
-            progress.acknowledge(waiting.popleft(), go_on=go_on)
+            acknowledge()
         except Exception:  # the gap: it is sent again by the run that resumes
             return
 

@@ -128,15 +128,18 @@ class ArtifactWriter:
             os.fsync(self._handle.fileno())
         return PartialState(self.records, self.items, self._bytes, self._sha.hexdigest())
 
+    def entry(self) -> ArtifactEntry:
+        """Make everything durable; returns the manifest entry that the file is going to have."""
+        state = self.sync()
+        return ArtifactEntry(state.records, state.items, state.bytes, state.sha256, utc_now())
+
     def commit(self) -> ArtifactEntry:
         """Publish the file under its final name; returns its manifest entry."""
-        self.sync()
+        entry = self.entry()
         with storage_errors(self._path):
             self._handle.close()
             publish(self._partial, self._path)
-        return ArtifactEntry(
-            self.records, self.items, self._bytes, self._sha.hexdigest(), utc_now()
-        )
+        return entry
 
 
 def check_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) -> ArtifactEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING
 import boto3
 import botocore.session
 from botocore.config import Config as BotoConfig
+from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from utils.config import TargetConfig
@@ -32,13 +37,15 @@ _CREDENTIALS_REMEDY = (
     "give AWS credentials (environment, `aws configure`, target.profile or the machine's role) "
     "or set target.useLocalStack"
 )
+_RENEWAL_REMEDY = "renew them (`aws sso login`, a new session token), then run again with --resume"
+EXPIRED_CODES = frozenset({"ExpiredTokenException", "ExpiredToken"})
+# What botocore raises when it is time to renew credentials and it cannot.
+UNRENEWED = (CredentialRetrievalError, SSOError, TokenRetrievalError)
 _CREDENTIAL_CODES = {
     "UnrecognizedClientException",
     "InvalidSignatureException",
     "IncompleteSignature",
     "InvalidClientTokenId",
-    "ExpiredTokenException",
-    "ExpiredToken",
     "MissingAuthenticationTokenException",
 }
 
@@ -70,6 +77,33 @@ def open_dynamodb(target: TargetConfig) -> DynamoDBClient:
         )
 
 
+class Keys:
+    """The credentials of a target, looked for again when they have expired; safe to share."""
+
+    def __init__(self, target: TargetConfig) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._found = self._find()
+
+    def _find(self) -> Credentials:
+        with target_errors(self._target):
+            found = open_session(self._target).get_credentials()
+        if found is None:
+            raise refused("MissingAuthenticationTokenException", "", self._target)
+        return found
+
+    def current(self) -> ReadOnlyCredentials:
+        """Key, secret and token that belong together; botocore renews those that it can."""
+        return self._found.get_frozen_credentials()
+
+    def look_again(self, expired: ReadOnlyCredentials) -> None:
+        """Look where credentials come from for newer ones than `expired`."""
+        with self._lock:
+            if self.current() == expired:
+                open_dynamodb.cache_clear()
+                self._found = self._find()
+
+
 @contextmanager
 def target_errors(target: TargetConfig) -> Iterator[None]:
     """Turn what boto raises into a TargetError with a remedy."""
@@ -88,6 +122,10 @@ def target_errors(target: TargetConfig) -> Iterator[None]:
         raise refused(problem.get("Code", ""), problem.get("Message", ""), target) from error
     except EndpointConnectionError as error:
         raise unreachable(target) from error
+    except UNRENEWED as error:
+        raise TargetError(
+            f"the AWS credentials cannot be renewed: {error}", remedy=_RENEWAL_REMEDY
+        ) from error
     except BotoCoreError as error:
         raise TargetError(
             f"the target cannot be used: {type(error).__name__}: {error}",
@@ -98,6 +136,10 @@ def target_errors(target: TargetConfig) -> Iterator[None]:
 def refused(code: str, message: str, target: TargetConfig) -> TargetError:
     """The error for a request that the service answered with error `code`."""
     where = target.endpoint_url or f"DynamoDB in {target.region}"
+    if code in EXPIRED_CODES:
+        return TargetError(
+            f"the AWS credentials for {where} have expired ({code})", remedy=_RENEWAL_REMEDY
+        )
     if code in _CREDENTIAL_CODES:
         return TargetError(
             f"{where} does not accept the AWS credentials ({code})", remedy=_CREDENTIALS_REMEDY

@@ -59,7 +59,8 @@ class CheckpointFile:
         """Replace the checkpoint, durably. Raises StorageError: the run must stop then."""
         body = orjson.dumps(asdict(checkpoint))
         digest = hashlib.sha256(body).hexdigest().encode()
-        write_atomically(self._path, b'{"sha256":"%b","checkpoint":%b}\n' % (digest, body))
+        # No line break at the end: whatever is cut off, what is left is no JSON.
+        write_atomically(self._path, b'{"sha256":"%b","checkpoint":%b}' % (digest, body))
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when there is none.
@@ -122,13 +123,15 @@ class Tracker:
         Raises Interrupted, after saving, when a stop has been asked for.
         """
         stopping = self._stop.requested
-        if self._config.enabled and (stopping or self._due(done)):
+        if stopping or self._due(done):
             self.save(done, state)
         if stopping:
             raise Interrupted
 
     def save(self, done: int, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Save the place now."""
+        """Save the place now (if places are saved at all)."""
+        if not self._config.enabled:
+            return
         start = self._clock()
         self._file.save(self._place(done, state()))
         end = self._clock()

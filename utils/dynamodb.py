@@ -8,16 +8,17 @@ of JSON with the operation in X-Amz-Target ("DynamoDB low-level API", DynamoDB d
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
+from typing import Any
 from zlib import crc32
 
 import orjson
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import (
-    ConnectionClosedError,
+    ConnectionError,
     ConnectTimeoutError,
-    EndpointConnectionError,
     HTTPClientError,
     ReadTimeoutError,
 )
@@ -26,9 +27,11 @@ from botocore.utils import get_environ_proxies
 
 from utils.aws import (
     CONNECT_TIMEOUT,
+    EXPIRED_CODES,
     READ_TIMEOUT,
+    UNRENEWED,
+    Keys,
     open_dynamodb,
-    open_session,
     refused,
     target_errors,
     unreachable,
@@ -51,6 +54,10 @@ class RequestRefused(TargetError):
     """DynamoDB refused a request for what is in it (ValidationException)."""
 
 
+class Expired(BackOff):
+    """The credentials have expired; the next call looks for new ones."""
+
+
 class DynamoDB:
     """Signed raw calls to one endpoint, safe to share between threads."""
 
@@ -58,7 +65,7 @@ class DynamoDB:
         self._target = target
         client = open_dynamodb(target)
         self._url = client.meta.endpoint_url.rstrip("/") + "/"
-        self._signer = SigV4Auth(self._credentials(), "dynamodb", target.region)
+        self._keys = Keys(target)
         self._http = URLLib3Session(
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),  # type: ignore[arg-type] # the stub is narrow
             max_pool_connections=connections,
@@ -69,18 +76,12 @@ class DynamoDB:
             ],
         )
 
-    def _credentials(self) -> Credentials:
-        with target_errors(self._target):
-            found = open_session(self._target).get_credentials()
-        if found is None:
-            raise refused("MissingAuthenticationTokenException", "", self._target)
-        return found
-
     def call(self, operation: str, body: bytes) -> bytes:
         """POST one request and return the answer's body.
 
-        Raises BackOff (Throttled for throttling) for what passes, RequestRefused for a
-        ValidationException, and TargetError for everything that a retry cannot mend.
+        Raises BackOff (Throttled for throttling, Expired for credentials) for what passes,
+        RequestRefused for a ValidationException, and TargetError for everything that a retry
+        cannot mend.
         """
         request = AWSRequest(
             "POST",
@@ -92,28 +93,37 @@ class DynamoDB:
                 "Accept-Encoding": "identity",
             },
         )
-        with target_errors(self._target):
-            self._signer.add_auth(request)
+        keys = self._sign(request)
         try:
             response = self._http.send(request.prepare())
         except (ReadTimeoutError, ConnectTimeoutError) as error:
             raise BackOff("Timeout", type(error).__name__) from error
-        except (EndpointConnectionError, ConnectionClosedError) as error:
-            raise BackOff("ConnectionLost", type(error).__name__) from error
-        except HTTPClientError as error:
+        except (ConnectionError, HTTPClientError) as error:
             raise BackOff("ConnectionLost", type(error).__name__) from error
         content: bytes = response.content
         if response.status_code != 200:
-            raise self._error(response.status_code, content)
-        expected = response.headers.get("x-amz-crc32")
-        if expected is not None and int(expected) != crc32(content):
-            raise BackOff("CorruptAnswer", "the answer's CRC-32 does not match")
+            problem = self._error(response.status_code, content)
+            if isinstance(problem, Expired):
+                self._keys.look_again(keys)
+            raise problem
+        _check(response.headers, content)
         return content
 
+    def _sign(self, request: AWSRequest) -> ReadOnlyCredentials:
+        try:
+            keys = self._keys.current()
+        except UNRENEWED as error:
+            raise Expired(type(error).__name__, str(error)) from error
+        with target_errors(self._target):
+            SigV4Auth(keys, "dynamodb", self._target.region).add_auth(request)
+        return keys
+
     def _error(self, status: int, content: bytes) -> Exception:
-        code, message = _problem(content)
+        code, message, reasons = _problem(content)
         if code in THROTTLING_CODES:
-            return Throttled(code, message)
+            return Throttled(code, reasons or message)
+        if code in EXPIRED_CODES:
+            return Expired(code, message)
         if status >= 500 or code in _PASSING_CODES:
             return BackOff(code or f"HTTP {status}", message)
         error = refused(code or f"HTTP {status}", message, self._target)
@@ -123,6 +133,8 @@ class DynamoDB:
 
     def gave_up(self, last: BackOff, attempts: int) -> TargetError:
         """The error when a call has failed `attempts` times in ways that should pass."""
+        if isinstance(last, Expired):
+            return refused("ExpiredTokenException", last.detail, self._target)
         if last.reason == "ConnectionLost":
             return unreachable(self._target)
         return TargetError(
@@ -131,11 +143,49 @@ class DynamoDB:
         )
 
 
-def _problem(content: bytes) -> tuple[str, str]:
-    """The error code and message of an answer; empty where it is not DynamoDB's JSON."""
+def parse_answer(content: bytes) -> dict[str, Any]:
+    """An answer's body as JSON. Raises BackOff when it is none."""
+    try:
+        answer: dict[str, Any] = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise BackOff("CorruptAnswer", "the answer is not JSON") from error
+    return answer
+
+
+def _check(headers: Mapping[str, str], content: bytes) -> None:
+    """Raise BackOff unless an answer is what was sent."""
+    length, digest = headers.get("Content-Length"), headers.get("x-amz-crc32")
+    if length is not None and int(length) != len(content):
+        raise BackOff("CorruptAnswer", "the answer was cut short")
+    if digest is not None and int(digest) != crc32(content):
+        raise BackOff("CorruptAnswer", "the answer's CRC-32 does not match")
+
+
+def _problem(content: bytes) -> tuple[str, str, str]:
+    """The error code, the message and the throttling reasons of an answer; empty where it is
+    not DynamoDB's JSON."""
     try:
         answer = orjson.loads(content)
         code = str(answer.get("__type", "")).rpartition("#")[2]
-        return code, str(answer.get("message") or answer.get("Message") or "")
+        message = str(answer.get("message") or answer.get("Message") or "")
+        return code, message, _throttling_reasons(answer)
     except (orjson.JSONDecodeError, AttributeError):
-        return "", ""
+        return "", "", ""
+
+
+def _throttling_reasons(answer: Mapping[str, Any]) -> str:
+    """What is throttled and why, as "IndexWriteKeyRangeThroughputExceeded on Sales/index/GSI1".
+
+    The list's name is written in two ways (API reference, ThrottlingReason, and the exceptions
+    that have it); ResourceArn comes beside the message.
+    """
+    listed = answer.get("ThrottlingReasons") or answer.get("throttlingReasons") or []
+    parts = [f"{entry.get('reason')} on {_resource(entry.get('resource'))}" for entry in listed]
+    if not parts and answer.get("ResourceArn"):
+        parts = [_resource(answer["ResourceArn"])]
+    return "; ".join(dict.fromkeys(parts))
+
+
+def _resource(arn: object) -> str:
+    """The table or index that a resource name is of, without region and account."""
+    return str(arn).rpartition(":table/")[2]

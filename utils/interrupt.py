@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from utils.error_handler import ExitCode
+
+_LOOK_EVERY = 0.1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
@@ -25,8 +28,6 @@ class StopFlag:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._calls: list[Callable[[], None]] = []
-        self._wires: tuple[socket.socket, socket.socket] | None = None
 
     @property
     def requested(self) -> bool:
@@ -40,41 +41,60 @@ class StopFlag:
         if self._event.wait(seconds):
             raise Interrupted
 
+    def rest(self, seconds: float) -> None:
+        """Sleep, at most until a stop is asked for."""
+        self._event.wait(seconds)
+
     @contextmanager
-    def calling(self, call: Callable[[], None]) -> Iterator[None]:
-        """Call `call`, in a thread of its own, as soon as a stop is asked for."""
-        self._calls.append(call)
+    def cancelling(self, cancel: Callable[[], None]) -> Iterator[None]:
+        """While this lasts, end by `cancel` what keeps the run waiting once a stop is asked for.
+
+        `cancel` is called from another thread, again and again until the context is left: a call
+        between two waits would end neither.
+        """
+        left = threading.Event()
+
+        def watch() -> None:
+            while not left.wait(_LOOK_EVERY):
+                if self.requested:
+                    cancel()
+
+        threading.Thread(target=watch, name="stop", daemon=True).start()
         try:
             yield
         finally:
-            self._calls.remove(call)
+            left.set()  # not waited for: `cancel` may be at a server that does not answer
 
     def install(self) -> None:
         """Make SIGINT and SIGTERM request a stop; a second one ends the process at once.
 
-        Handlers written in Python run when the main thread is back in Python, which a query may
-        keep it from for hours. So the numbers of signals go through a socket to a thread.
+        A thread acts on them, because Python runs a handler only between two steps of the main
+        thread, which a library may hold up (a query that waits for a lock).
         """
-        ours, theirs = self._wires = socket.socketpair()
-        theirs.setblocking(False)
-        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda _number, _frame: None)
-        threading.Thread(target=self._listen, args=(ours,), name="signals", daemon=True).start()
+        # Never closed: the interpreter writes to it for as long as the process lives.
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in _SIGNALS:
+            signal.signal(number, _leave_it_to_the_thread)
+        threading.Thread(target=self._listen, args=(reader,), name="signals", daemon=True).start()
 
-    def _listen(self, wire: socket.socket) -> None:
-        while numbers := wire.recv(64):
-            for number in numbers:
-                if number in (signal.SIGINT, signal.SIGTERM):
+    def _listen(self, reader: int) -> None:
+        while received := os.read(reader, 16):
+            for number in received:
+                if number in _SIGNALS:
                     self._on_signal()
 
     def _on_signal(self) -> None:
         if self.requested:
             os._exit(ExitCode.INTERRUPTED)
         self._event.set()
+        # os.write: the screen's own stream may be in the middle of another write.
         os.write(
             sys.stderr.fileno(),
             b"\nStopping: finishing what is in flight (again to leave at once)\n",
         )
-        for call in list(self._calls):
-            call()
+
+
+def _leave_it_to_the_thread(_number: int, _frame: FrameType | None) -> None:
+    """The handler of the interpreter; with none, the signal would end the process."""

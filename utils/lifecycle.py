@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from utils import logger
-from utils.config import PHASE_NAMES, Config
+from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
 from utils.error_handler import ConfigurationError, ExitCode, MigrationError, RunInterrupted
 from utils.interrupt import Interrupted
 from utils.lock import run_lock
 from utils.manifest import Manifest
 from utils.progress import Progress
-from utils.run import Run
+from utils.run import COMPLETE, Run
 from utils.workspace import Workspace
 
 
@@ -80,6 +80,7 @@ def begin(run: Run, start: Start) -> None:
 
     A new run forgets what earlier ones completed, and keeps the migration's timestamp.
     """
+    run.settle()
     old = run.manifest
     unfinished = old.begun and old.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
     if start is Start.AGAIN and (unfinished or not old.begun):
@@ -107,22 +108,37 @@ def begin(run: Run, start: Start) -> None:
             target=old.target,
         )
         run.checkpoint.clear()
+    if start is Start.RESUME:
+        run.check_checkpoint()
     run.resuming = start is Start.RESUME
-    if start is not Start.BY_HAND:
-        run.manifest.outcome = None
-    run.save()
+    if start not in (Start.RESUME, Start.BY_HAND):
+        take_up(run)
+
+
+def take_up(run: Run) -> None:
+    """The run is at work from now on: how it ended before no longer holds.
+
+    Not saved yet: until S9 has answered, what was known of an earlier run stays known.
+    """
+    run.manifest.outcome = None
+    run.manifest.stopped = ""
 
 
 def where_it_stopped(run: Run) -> str:
     """One line: which run stopped where, and why."""
     manifest = run.manifest
-    why = manifest.stopped or "it was killed, or the machine went down"
+    why = manifest.stopped or "it was killed, or the machine went down, or the disk was full"
+    if manifest.outcome in (ExitCode.DONE, ExitCode.QUARANTINED):
+        why = "it had come to its end, but settings or files have changed since"
     saved = run.checkpoint.load()
     if saved is not None:
         place = f"{saved.phase}, {saved.entity}, {saved.done:,} of {saved.total:,} {saved.unit}"
     else:
         done = [
-            f"{phase} of {name}" for phase in PHASE_NAMES for name in manifest.phases.get(phase, {})
+            f"{phase} of {name}"
+            for phase in PHASE_NAMES
+            for name, entry in manifest.phases.get(phase, {}).items()
+            if entry.status == COMPLETE
         ]
         place = f"progress after {done[-1]}" if done else "its first phase"
     return f"run {manifest.run_id} stopped in {place}: {why}"
@@ -157,19 +173,40 @@ def _log(message: str, context: dict[str, str]) -> None:
     logger.get_logger().error("%s", message, extra={"files_only": True, "context": context})
 
 
-def end(run: Run, code: ExitCode) -> None:
-    """Record that a run has come to its end."""
+_ENDS = {
+    ExitCode.VALIDATION_FAILED: "validation found errors",
+    ExitCode.VERIFICATION_FAILED: "the target differs from what was sent",
+}
+
+
+def end(run: Run, code: ExitCode, why: str = "") -> None:
+    """Record that a run has come to its end; `why` when that is not the end of the migration."""
     run.manifest.outcome = code
-    run.manifest.stopped = ""
+    run.manifest.stopped = why or _ENDS.get(code, "")
     run.save()
 
 
+def end_by_hand(run: Run, phase: str, code: ExitCode, why: str = "") -> None:
+    """Record that a phase by hand is over, which is the run's end when it is the last proof."""
+    verified = run.manifest.phases.get("verify", {})
+    if phase == "verify" and all(
+        name in verified and verified[name].status == COMPLETE for name in ENTITY_NAMES
+    ):
+        end(run, code, why)
+    elif run.manifest.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED):
+        run.manifest.outcome = None
+        run.manifest.stopped = why or f"phase {phase} was run by hand, and others are to follow"
+        run.save()
+
+
 def stop_with(run: Run, code: ExitCode, reason: str) -> None:
-    """Put why a run stopped into the manifest, if the disk still takes it."""
+    """Put why a run stopped into the manifest, if the disk still takes it, and unless it has not
+    begun and an earlier one is known there."""
     run.manifest.outcome = code
     run.manifest.stopped = reason
-    with suppress(MigrationError):
-        run.save()
+    if run.manifest.begun or not run.workspace.manifest.exists():
+        with suppress(MigrationError):
+            run.save()
 
 
 def bind(manifest: Manifest, config: Config, root: Path) -> None:

@@ -40,7 +40,8 @@ class Manifest:
     """The manifest of one data directory, kept in step with the file by `save`.
 
     `outcome` is the exit code with which the run ended, None while it is at work or when it was
-    killed; `stopped` is why it ended before its end.
+    killed; `stopped` is why it ended before its end. `coming` are the new entries of files that
+    are about to be replaced.
     """
 
     run_id: str
@@ -53,6 +54,7 @@ class Manifest:
     stopped: str = ""
     phases: dict[str, dict[str, PhaseEntry]] = field(default_factory=dict)
     artifacts: dict[str, ArtifactEntry] = field(default_factory=dict)
+    coming: dict[str, ArtifactEntry] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:
@@ -60,8 +62,8 @@ class Manifest:
 
     @property
     def begun(self) -> bool:
-        """Whether any phase has done anything."""
-        return any(self.phases.values())
+        """Whether any phase has done anything, be it in the middle of its first entity."""
+        return bool(self.snapshot) or any(self.phases.values())
 
     def phase(self, phase: str, entity: str) -> PhaseEntry | None:
         """The recorded outcome of a phase for an entity, or None."""
@@ -98,9 +100,10 @@ class Manifest:
                     f"{path} has version {version}, this tool understands {VERSION}",
                     remedy="use the version of the tool that wrote it, or an empty data.directory",
                 )
-            document["artifacts"] = {
-                name: ArtifactEntry(**entry) for name, entry in document["artifacts"].items()
-            }
+            for part in ("artifacts", "coming"):
+                document[part] = {
+                    name: ArtifactEntry(**entry) for name, entry in document[part].items()
+                }
             document["phases"] = {
                 phase: {name: PhaseEntry(**entry) for name, entry in entities.items()}
                 for phase, entities in document["phases"].items()

@@ -10,14 +10,14 @@ from typing import Any
 
 import orjson
 
-from utils.artifacts import ArtifactEntry, check_artifact, utc_now
+from utils.artifacts import ArtifactEntry, ArtifactWriter, check_artifact, sha256_of, utc_now
 from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
 from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
 from utils.error_handler import ArtifactError
 from utils.interrupt import StopFlag
 from utils.manifest import Manifest, PhaseEntry
 from utils.progress import Progress
-from utils.workspace import Workspace
+from utils.workspace import PARTIAL_SUFFIX, Workspace, publish, storage_errors
 
 COMPLETE = "complete"
 FAILED = "failed"
@@ -55,6 +55,27 @@ class Run:
         """Put a file's entry into the manifest (call `save` to make it durable)."""
         self.manifest.artifacts[self.workspace.name_of(path)] = entry
 
+    def replace(self, path: Path, writer: ArtifactWriter) -> None:
+        """Publish a new version of a file that the manifest knows, together with whatever else
+        has been recorded since the last `save`: both or neither, also when killed in between."""
+        self.manifest.coming = {self.workspace.name_of(path): writer.entry()}
+        self.save()
+        self.settle()
+
+    def settle(self) -> None:
+        """Finish a replacement, be it one that was cut short."""
+        if not self.manifest.coming:
+            return
+        for name, entry in self.manifest.coming.items():
+            path = self.workspace.root / name
+            partial = path.with_name(path.name + PARTIAL_SUFFIX)
+            if partial.exists() and sha256_of(partial) == entry.sha256:
+                with storage_errors(path):
+                    publish(partial, path)
+            self.manifest.artifacts[name] = entry
+        self.manifest.coming = {}
+        self.save()
+
     def sha_of(self, *paths: Path) -> dict[str, str]:
         """The SHA-256 of files by manifest name, as a phase entry's `inputs`."""
         names = [self.workspace.name_of(path) for path in paths]
@@ -64,30 +85,34 @@ class Run:
         """A phase is about to run for an entity: its old outcome no longer holds.
 
         Returns the checkpoint to go on from, None to start anew (also when it was made for files
-        that have been written again since). Raises ArtifactError when there is one that must not
-        be used. The checkpoint of a place further on stays: the run will come to it.
+        that have been written again since). The checkpoint of a place further on stays: the run
+        will come to it.
         """
         self.manifest.forget(phase, entity)
         self.save()
         saved = self.checkpoint.load()
         if saved is None or _is_further(saved, phase, entity):
             return None
-        if self.resuming and (saved.phase, saved.entity) == (phase, entity):
-            self._check(saved)
-            if saved.inputs == dict(inputs):
-                return saved
+        here = (saved.phase, saved.entity) == (phase, entity)
+        if self.resuming and here and saved.inputs == dict(inputs):
+            return saved
         self.checkpoint.clear()
         return None
 
-    def _check(self, saved: Checkpoint) -> None:
+    def check_checkpoint(self) -> None:
+        """Raise ArtifactError when there is a checkpoint that must not be used."""
+        saved = self.checkpoint.load()
+        if saved is None:
+            return
         now = configuration_digests(self.config)
         changed = [name for name, digest in now.items() if saved.configuration.get(name) != digest]
-        anew = "python migrate.py --full --restart"
+        anew = self.command("--full --restart")
         if changed:
             raise ArtifactError(
                 f"the unfinished run {saved.run_id} was made with another configuration: "
                 f"{', '.join(changed)} changed",
-                remedy=f"put the configuration back and run --resume, or start anew: {anew}",
+                remedy=f"put the configuration back and run {self.command('--resume')}; "
+                f"or start anew: {anew}",
             )
         if saved.run_id != self.manifest.run_id:
             raise ArtifactError(

@@ -17,7 +17,7 @@ def after_run(run: Run, code: ExitCode) -> str:
 
 def after_rehearsal(run: Run, code: ExitCode) -> str:
     """The same for a dry run."""
-    if code is ExitCode.VALIDATION_FAILED:
+    if code in (ExitCode.FAILED, ExitCode.VALIDATION_FAILED):
         return _closing(run, _last_line(run, code))
     held = ", without the records in quarantine" if code is ExitCode.QUARANTINED else ""
     return _closing(
@@ -46,9 +46,9 @@ def _last_line(run: Run, code: ExitCode) -> str:
     again = run.command("--full")
     retry = run.command("retry-quarantine")
     lines = {
+        ExitCode.FAILED: f"Not everything was migrated: {run.manifest.stopped}. Mend the cause, "
+        f"then go on: {run.command('--resume')}",
         ExitCode.DONE: "Done: every record arrived.",
-        ExitCode.FAILED: f"Not everything was migrated (see {run.workspace.error_log}); mend the "
-        f"cause, then go on: {run.command('--resume')}",
         ExitCode.QUARANTINED: "Done: every record arrived but those in "
         f"{run.workspace.root / 'quarantine'}; mend them in S9, then: {retry}",
         ExitCode.VALIDATION_FAILED: "Stopped before anything was written: validation found "
