@@ -54,12 +54,32 @@ def open_session(target: TargetConfig) -> boto3.Session:
     """A session with the credentials that `target` asks for; LocalStack takes any."""
     with target_errors(target):
         if target.use_local_stack:
-            # A profile of the environment belongs to a real account, and may not even exist.
-            core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
             return boto3.Session(
-                "localstack", "localstack", region_name=target.region, botocore_session=core
+                "localstack",
+                "localstack",
+                region_name=target.region,
+                botocore_session=_core(target),
             )
-        return boto3.Session(profile_name=target.profile, region_name=target.region)
+        return boto3.Session(region_name=target.region, botocore_session=_core(target))
+
+
+def trusted_certificates(target: TargetConfig) -> str | bool:
+    """The file of certificate authorities that AWS_CA_BUNDLE or the profile names, else True: the
+    usual ones."""
+    with target_errors(target):
+        bundle: str | None = _core(target).get_config_variable("ca_bundle")
+    return bundle or True
+
+
+def _core(target: TargetConfig) -> botocore.session.Session:
+    """botocore's own session with the target's profile.
+
+    For LocalStack there is none: a profile of the environment belongs to a real account, and may
+    not even exist.
+    """
+    if target.use_local_stack:
+        return botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    return botocore.session.Session(profile=target.profile)
 
 
 @cache

@@ -34,6 +34,7 @@ from utils.aws import (
     open_dynamodb,
     refused,
     target_errors,
+    trusted_certificates,
     unreachable,
 )
 from utils.config import TargetConfig
@@ -67,6 +68,7 @@ class DynamoDB:
         self._url = client.meta.endpoint_url.rstrip("/") + "/"
         self._keys = Keys(target)
         self._http = URLLib3Session(
+            verify=trusted_certificates(target),  # type: ignore[arg-type] # the stub is narrow
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),  # type: ignore[arg-type] # the stub is narrow
             max_pool_connections=connections,
             proxies=get_environ_proxies(self._url),
