@@ -1,0 +1,67 @@
+"""`python -m tests.bench`: run the bench, print its tables, keep its figures."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench.measure import run_here, run_job
+from tests.bench.plan import Plan
+from tests.bench.report import Results, machine
+from tests.bench.scene import scene
+from tests.bench.source import Size
+
+RESULTS = Path("data/bench/results.jsonl")
+
+
+def main() -> None:
+    """Measure and tell."""
+    options = _options()
+    started = time.monotonic()
+    busy = os.getloadavg()[0]
+    plan = Plan(
+        options.rounds,
+        options.limit,
+        profiles=not options.no_profiles,
+        run=run_here if options.one_process else run_job,
+    )
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        _say(f"filling S9 with {options.sales:,} sales")
+        with scene(Path(directory), Size(options.sales), Size(options.sales // 4)) as stage:
+            measured = list(plan.measure(stage, _say))
+    results = Results(measured, options.sales)
+    results.write(options.results, busy)
+    title = (
+        f"{options.sales:,} sales, {options.rounds} rounds, load average {busy:.1f} before: "
+        f"{machine()}"
+    )
+    parts = (title, results.table(), results.sizes(), results.target_table(), results.profiles())
+    print("\n\n".join(part for part in parts if part))  # noqa: T201
+    _say(f"{time.monotonic() - started:.0f} s; every figure is in {options.results}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--sales", type=int, default=20_000, help="sales in S9 (three lines each)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    parser.add_argument(
+        "--limit", type=int, default=5_000, help="items for batch_writer, which is slow"
+    )
+    parser.add_argument("--no-profiles", action="store_true", help="leave the profiles out")
+    parser.add_argument(
+        "--one-process", action="store_true", help="measure here: quicker, memory means nothing"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file for every figure")
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

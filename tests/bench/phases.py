@@ -1,0 +1,108 @@
+"""The tool's own work, measured: each phase over all three entities, and the whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+import migrate
+from extract.entities import ENTITIES as DECLARED
+from load.entities import TABLES
+from tests.bench.measure import Figures, Job, Watch
+from tests.bench.profiles import Profile, sampling
+from tests.bench.scene import configured, quiet_run
+from utils.config import ENTITY_NAMES
+from utils.error_handler import MigrationError
+from utils.run import Run
+
+_TIMESTAMP = "2026-01-01T00:00:00.000Z"
+
+
+def _measured(job: Job, work: Callable[[Run], object], stage: str) -> Figures:
+    """Time `work` on a run; items are those of the artifacts of `stage`."""
+    watch, profile = Watch(), Profile()
+    with quiet_run(configured(job.config)) as run:
+        with watch.running(), sampling(profile, wanted=job.profile):
+            work(run)
+        artifacts = run.manifest.artifacts
+        items = sum(artifacts[f"{stage}/{name}.json"].items for name in ENTITY_NAMES)
+    return replace(watch.figures(items), profile=profile.shares())
+
+
+def extract(job: Job) -> Figures:
+    """From S9 to data/extracted. Items are rows: of parties, sales and lines."""
+    from extract import engine
+
+    def work(run: Run) -> None:
+        run.manifest.migration_timestamp = _TIMESTAMP
+        engine.extract(run, DECLARED, ENTITY_NAMES, _stop, by_hand=True)
+
+    return _measured(job, work, "extracted")
+
+
+def transform(job: Job) -> Figures:
+    """From data/extracted to data/transformed."""
+    from transform import engine
+
+    return _measured(
+        job, lambda run: [engine.transform(run, name) for name in ENTITY_NAMES], "transformed"
+    )
+
+
+def validate(job: Job) -> Figures:
+    """The gate over data/transformed. Raises RuntimeError when it does not pass."""
+    from validate.validate_data import validate as gate
+
+    def work(run: Run) -> None:
+        outcome = gate(run)
+        if not outcome.passed:
+            raise RuntimeError(f"{outcome.error_count} errors in clean data")
+
+    return _measured(job, work, "transformed")
+
+
+def load(job: Job) -> Figures:
+    """From data/transformed into the sink; the clients' own start-up included."""
+    from load import engine
+    from load.tables import prepare_tables
+
+    prepare_tables(configured(job.config).target, list(TABLES.values()), create=True)
+    return _measured(
+        job, lambda run: [engine.load(run, TABLES[name]) for name in ENTITY_NAMES], "transformed"
+    )
+
+
+def verify(job: Job) -> Figures:
+    """Scan the sink and check everything. Raises RuntimeError for a difference."""
+    from validate.verify_target import verify as prove
+
+    def work(run: Run) -> None:
+        result = prove(run, TABLES, ENTITY_NAMES)
+        if not result.passed:
+            raise RuntimeError(f"the target differs: {result.problems[:3]}")
+
+    return _measured(job, work, "transformed")
+
+
+def whole(job: Job) -> Figures:
+    """`migrate.py --full`, all five phases, the imports of each phase included."""
+    watch = Watch()
+    arguments = ["--full", "--restart", "--quiet", "--config", job.config]
+    code: object = None
+    with watch.running():
+        try:
+            migrate.cli.main(arguments, prog_name="migrate.py")
+        except SystemExit as ended:
+            code = ended.code
+    if code != 0:
+        raise RuntimeError(f"migrate.py --full ended with {code}")
+    with quiet_run(configured(job.config)) as run:
+        artifacts = run.manifest.artifacts
+        items = sum(artifacts[f"transformed/{name}.json"].items for name in ENTITY_NAMES)
+    return watch.figures(items)
+
+
+def _stop(phase: str, entity: str, error: MigrationError) -> None:
+    print(f"{phase} of {entity} failed", file=sys.stderr)  # noqa: T201
+    raise error

@@ -1,0 +1,93 @@
+"""What every measurement works on: S9 in a PostgreSQL, the sink, and a data directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.bench.sink import Sink
+from tests.bench.source import Size, fill
+from utils.config import ENTITY_NAMES, Config
+from utils.config_file import load_config
+from utils.embedded.postgresql import EmbeddedPostgres
+from utils.lifecycle import Screen, Start, open_run
+from utils.run import Run
+
+PASSWORD = "S9_PASSWORD"
+PART = "part"  # the database that holds the smaller S9
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The servers, up and filled, and where files go."""
+
+    s9: EmbeddedPostgres
+    sink: Sink
+    directory: Path
+
+    def configuration(self, name: str, *, database: str = "") -> str:
+        """Write the configuration of a migration with a data directory of its own; its path."""
+        path = self.directory / f"{name}.json"
+        document: dict[str, Any] = {
+            "source": {
+                "host": self.s9.host,
+                "port": self.s9.port,
+                "database": database or self.s9.database,
+                "username": self.s9.reader,
+                "password": f"${{{PASSWORD}}}",
+                "ssl": False,
+            },
+            "target": {"useLocalStack": True, "endpoint": self.sink.endpoint},
+            "data": {"directory": str(self.directory / name)},
+        }
+        path.write_bytes(orjson.dumps(document))
+        return str(path)
+
+
+@contextmanager
+def scene(directory: Path, size: Size, part: Size) -> Iterator[Scene]:
+    """Start both servers and fill S9, and a smaller one of the same mixture in PART; files go
+    below `directory`."""
+    with EmbeddedPostgres(directory / "postgresql") as s9, Sink() as sink:
+        s9.create_database(PART)
+        for database, chosen in ((s9.database, size), (PART, part)):
+            connection = s9.connect(database)
+            try:
+                fill(connection, chosen)
+            finally:
+                connection.close()
+        before = os.environ.get(PASSWORD)
+        os.environ[PASSWORD] = s9.reader_password  # for the processes that measure
+        try:
+            yield Scene(s9, sink, directory)
+        finally:
+            if before is None:
+                del os.environ[PASSWORD]
+            else:
+                os.environ[PASSWORD] = before
+
+
+def configured(path: str) -> Config:
+    """The configuration at `path`."""
+    return load_config(Path(path), os.environ)
+
+
+@contextmanager
+def quiet_run(config: Config) -> Iterator[Run]:
+    """A run that does single phases and says nothing."""
+    with open_run(config, Screen(quiet=True), Start.BY_HAND) as run:
+        yield run
+
+
+def lines_of(run_config: Config, stage: str) -> list[bytes]:
+    """Every line of every entity's file of a stage ("extracted", "transformed")."""
+    root = Path(run_config.data.directory) / stage
+    return [
+        line for name in ENTITY_NAMES for line in (root / f"{name}.json").read_bytes().splitlines()
+    ]

@@ -1,0 +1,155 @@
+"""A DynamoDB that answers at once, in a process of its own: what is measured is the tool.
+
+It takes a BatchWriteItem without looking at the items, knows no throttling, checks no signature,
+and keeps what is written to tables that somebody created (all else it swallows).
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from zlib import crc32
+
+import orjson
+
+from tests.bench.measure import ROOT
+from tests.bench.sink_store import Refused, Store
+from utils.embedded.ports import LOOPBACK, free_port
+from utils.embedded.process import ServerProcess
+
+START_SECONDS = 20.0
+_RECEIVE = 1 << 18
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_TARGET = re.compile(rb"x-amz-target: *\w+\.(\w+)", re.IGNORECASE)
+_HEAD = (
+    b"HTTP/1.1 %d %b\r\nContent-Type: application/x-amz-json-1.0\r\n"
+    b"x-amz-crc32: %d\r\nContent-Length: %d\r\n\r\n"
+)
+
+
+class Sink:
+    """The server, for as long as the context lasts."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    @property
+    def endpoint(self) -> str:
+        """What `target.endpoint` of a configuration takes."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def __enter__(self) -> Sink:
+        self._process = ServerProcess(
+            [sys.executable, "-m", "tests.bench.sink", str(self.port)], directory=ROOT
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if time.monotonic() > deadline or not self._process.running:
+                self._process.stop()
+                raise TimeoutError("the sink did not start")
+            time.sleep(0.02)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.stop()
+
+    def _answers(self) -> bool:
+        try:
+            self.ask("Count")
+        except OSError:
+            return False
+        return True
+
+    def clear(self) -> None:
+        """Forget the items; the tables stay."""
+        self.ask("Clear")
+
+    def prepare(self) -> None:
+        """Build the indexes now, so that the first Query does not wait for them."""
+        self.ask("Prepare")
+
+    def count(self) -> dict[str, int]:
+        """How many items each table holds."""
+        counts: dict[str, int] = orjson.loads(self.ask("Count"))
+        return counts
+
+    def ask(self, operation: str) -> bytes:
+        """One request of the sink's own, which DynamoDB does not have; returns the answer."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=600)
+        try:
+            connection.request("POST", "/", b"{}", {"X-Amz-Target": f"Sink.{operation}"})
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+class Requests:
+    """Cuts what arrives on one connection into requests."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The (operation, body) of every request that is complete with `data`."""
+        buffer = self._buffer
+        buffer += data
+        while (end := buffer.find(b"\r\n\r\n")) >= 0:
+            head = bytes(buffer[:end])
+            length, target = _LENGTH.search(head), _TARGET.search(head)
+            last = end + 4 + (int(length[1]) if length else 0)
+            if len(buffer) < last:
+                return
+            body = bytes(buffer[end + 4 : last])
+            del buffer[:last]
+            yield (target[1] if target else b""), body
+
+
+def serve(port: int) -> None:
+    """Answer until the process is ended."""
+    store = Store()
+    with socket.create_server((LOOPBACK, port)) as listener, selectors.DefaultSelector() as waiting:
+        waiting.register(listener, selectors.EVENT_READ, None)
+        while True:
+            for key, _ in waiting.select():
+                if key.data is None:
+                    connection, _ = listener.accept()
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    waiting.register(connection, selectors.EVENT_READ, Requests())
+                elif not _answer(store, key.fileobj, key.data):
+                    waiting.unregister(key.fileobj)
+                    key.fileobj.close()  # type: ignore[union-attr] # sockets only
+
+
+def _answer(store: Store, connection: object, requests: Requests) -> bool:
+    """Answer what has arrived on a connection; False when its other end has gone."""
+    assert isinstance(connection, socket.socket)
+    try:
+        data = connection.recv(_RECEIVE)
+        for operation, body in requests.feed(data):
+            connection.sendall(_response(store, operation.decode(), body))
+    except OSError:
+        return False
+    return bool(data)
+
+
+def _response(store: Store, operation: str, body: bytes) -> bytes:
+    try:
+        status, phrase, content = 200, b"OK", store.answer(operation, body)
+    except Refused as refusal:
+        status, phrase, content = 400, b"Bad Request", refusal.body
+    return _HEAD % (status, phrase, crc32(content), len(content)) + content
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,219 @@
+"""What the sink holds, and its answers: as much of DynamoDB as the tool asks of it.
+
+Items are kept as the bytes they came as; a key that is written twice is there twice. Indexes are
+made from the keys that open every item, when somebody asks for one.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from tests.bench.expressions import condition, key_range
+
+PAGE_BYTES = 1 << 20
+_VERSION = "com.amazonaws.dynamodb.v20120810"
+_BATCH = re.compile(rb'\{"RequestItems": ?\{"([^"]+)": ?\[')
+_OPENING, _CLOSING = b'{"PutRequest":{"Item":', b"}}"
+_BETWEEN = _CLOSING + b"," + _OPENING
+_TEXT = rb'"((?:[^"\\]|\\.)*)"'
+_KEYS = re.compile(rb'\{"PK":\{"S":' + _TEXT + rb'\},"SK":\{"S":' + _TEXT + rb"\}")
+_INDEX_KEY = re.compile(rb',"(GSI\d[PS]K)":\{"S":' + _TEXT + rb"\}")
+
+Indexed = dict[tuple[bytes, bytes], list[tuple[bytes, int]]]
+
+
+class Refused(Exception):
+    """A request that cannot be answered; `body` is DynamoDB's way to say so."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.body = orjson.dumps({"__type": f"{_VERSION}#{kind}", "message": message})
+
+
+class Table:
+    """The items of one table, in the order in which they came."""
+
+    def __init__(self, definition: dict[str, Any]) -> None:
+        self.definition = definition
+        self.items: list[bytes] = []
+        self._indexed: Indexed | None = None
+
+    def clear(self) -> None:
+        """Forget the items."""
+        self.items = []
+        self._indexed = None
+
+    def put(self, items: Sequence[bytes]) -> None:
+        """Keep items."""
+        self.items += items
+        self._indexed = None
+
+    def page(self, start: int, end: int, limit: int) -> tuple[list[bytes], int]:
+        """The items from `start` on that one answer holds, and where the next one starts."""
+        size, place = 0, start
+        last = min(end, start + limit)
+        while place < last and size < PAGE_BYTES:
+            size += len(self.items[place])
+            place += 1
+        return self.items[start:place], place
+
+    def under(self, attribute: str, value: str) -> list[tuple[bytes, int]]:
+        """The sort keys and places of the items whose `attribute` (PK, GSI1PK, …) is `value`."""
+        return self.indexed().get((attribute.encode(), _escaped(value)), [])
+
+    def indexed(self) -> Indexed:
+        """Sort keys and places by partition key, sorted; made when it is first asked for."""
+        if self._indexed is None:
+            self._indexed = _index(self.items)
+        return self._indexed
+
+
+def _index(items: Sequence[bytes]) -> Indexed:
+    found: Indexed = {}
+    for place, item in enumerate(items):
+        keys = _KEYS.match(item)
+        if keys is None:
+            raise Refused("InternalFailure", "an item does not open with PK and SK")
+        found.setdefault((b"PK", keys[1]), []).append((keys[2], place))
+        partition = keys[1]
+        end = keys.end()
+        while key := _INDEX_KEY.match(item, end):
+            if key[1].endswith(b"PK"):
+                partition = key[2]
+            else:
+                index = key[1].replace(b"SK", b"PK")
+                found.setdefault((index, partition), []).append((key[2], place))
+            end = key.end()
+    for entries in found.values():
+        entries.sort()
+    return found
+
+
+def _escaped(text: str) -> bytes:
+    return orjson.dumps(text)[1:-1]
+
+
+class Store:
+    """All tables, and the answer to each request."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, Table] = {}
+        self._operations: dict[str, Callable[[dict[str, Any]], bytes]] = {
+            "CreateTable": self._create,
+            "DescribeTable": self._describe,
+            "Scan": self._scan,
+            "Query": self._query,
+            "GetItem": self._get,
+            "Clear": self._clear,
+            "Count": self._count,
+            "Prepare": self._prepare,
+        }
+
+    def answer(self, operation: str, body: bytes) -> bytes:
+        """The answer to a request. Raises Refused."""
+        if operation == "BatchWriteItem":
+            return self._write(body)
+        known = self._operations.get(operation)
+        if known is None:
+            raise Refused("UnknownOperationException", operation)
+        return known(orjson.loads(body))
+
+    def _write(self, body: bytes) -> bytes:
+        opening = _BATCH.match(body)
+        if opening is None:
+            raise Refused("ValidationException", "not a batch for one table")
+        name = opening[1].decode()
+        table = self._tables.get(name)
+        if table is None:
+            return _written(name, body.count(b'"PutRequest"'))
+        start = opening.end()
+        if body.startswith(_OPENING, start):
+            end = body.rindex(b"]}") - len(_CLOSING)
+            items = body[start + len(_OPENING) : end].split(_BETWEEN)
+        else:
+            requests = orjson.loads(body)["RequestItems"][name]
+            items = [orjson.dumps(request["PutRequest"]["Item"]) for request in requests]
+        table.put(items)
+        return _written(name, len(items))
+
+    def _table(self, request: dict[str, Any]) -> Table:
+        name = request["TableName"]
+        if name not in self._tables:
+            raise Refused("ResourceNotFoundException", f"no table {name}")
+        return self._tables[name]
+
+    def _create(self, request: dict[str, Any]) -> bytes:
+        indexes = [
+            {**index, "IndexStatus": "ACTIVE"}
+            for index in request.get("GlobalSecondaryIndexes", ())
+        ]
+        definition = {**request, "TableStatus": "ACTIVE", "GlobalSecondaryIndexes": indexes}
+        self._tables[request["TableName"]] = Table(definition)
+        return orjson.dumps({"TableDescription": definition})
+
+    def _describe(self, request: dict[str, Any]) -> bytes:
+        return orjson.dumps({"Table": self._table(request).definition})
+
+    def _scan(self, request: dict[str, Any]) -> bytes:
+        table = self._table(request)
+        segment, total = request.get("Segment", 0), request.get("TotalSegments", 1)
+        start, end = (len(table.items) * part // total for part in (segment, segment + 1))
+        if "ExclusiveStartKey" in request:
+            start = int(request["ExclusiveStartKey"]["PK"]["S"])
+        items, place = table.page(start, end, request.get("Limit", end - start))
+        if "FilterExpression" in request:
+            holds = condition(request["FilterExpression"], request)
+            items = [item for item in items if holds(orjson.loads(item))]
+        # To whoever scans, the place where a page ends means nothing.
+        last = b',"LastEvaluatedKey":{"PK":{"S":"%d"},"SK":{"S":"-"}}' % place
+        return _found(items, last if place < end else b"")
+
+    def _query(self, request: dict[str, Any]) -> bytes:
+        table = self._table(request)
+        wanted = key_range(request["KeyConditionExpression"], request)
+        entries = table.under(wanted.attribute, wanted.partition)
+        first = bisect_left(entries, (_escaped(wanted.first), -1))
+        after = bisect_right(entries, (_escaped(wanted.last), len(table.items)))
+        entries = entries[first:after]
+        if not request.get("ScanIndexForward", True):
+            entries.reverse()
+        items = [table.items[place] for _, place in entries[: request.get("Limit")]]
+        return _found(items, b"")
+
+    def _get(self, request: dict[str, Any]) -> bytes:
+        table, key = self._table(request), request["Key"]
+        sort_key = _escaped(key["SK"]["S"])
+        for found, place in table.under("PK", key["PK"]["S"]):
+            if found == sort_key:
+                return b'{"Item":%b}' % table.items[place]
+        return b"{}"
+
+    def _clear(self, _: dict[str, Any]) -> bytes:
+        for table in self._tables.values():
+            table.clear()
+        return b"{}"
+
+    def _count(self, _: dict[str, Any]) -> bytes:
+        return orjson.dumps({name: len(table.items) for name, table in self._tables.items()})
+
+    def _prepare(self, _: dict[str, Any]) -> bytes:
+        for table in self._tables.values():
+            table.indexed()
+        return b"{}"
+
+
+@lru_cache(maxsize=256)
+def _written(name: str, items: int) -> bytes:
+    consumed = [{"TableName": name, "CapacityUnits": float(items)}]
+    return orjson.dumps({"UnprocessedItems": {}, "ConsumedCapacity": consumed})
+
+
+def _found(items: Sequence[bytes], last: bytes) -> bytes:
+    count = len(items)
+    return b'{"Count":%d,"ScannedCount":%d,"Items":[%b]%b}' % (count, count, b",".join(items), last)

@@ -1,0 +1,168 @@
+"""The bench runs, and what it says of a few hundred records is complete and adds up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.bench.expressions import condition, key_range
+from tests.bench.measure import ROOT, Job, run_job
+from tests.bench.plan import COMPARISONS, PHASES, SMALL, WHOLE
+from tests.bench.report import Target
+from tests.bench.sink import Requests
+from tests.bench.sink_store import Refused, Store
+
+SALES, PARTIES = 200, 16 + 6
+ITEMS = SALES + 3 * SALES + PARTIES
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]]]:
+    """What a bench of 200 sales prints, and the figures that it keeps."""
+    results = tmp_path_factory.mktemp("bench") / "results.jsonl"
+    command = [sys.executable, "-m", "tests.bench", "--one-process", "--rounds", "1"]
+    command += ["--sales", str(SALES), "--limit", "100", "--results", str(results)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, [orjson.loads(line) for line in results.read_bytes().splitlines()]
+
+
+def test_everything_is_measured_beside_what_it_is_compared_with(
+    bench: tuple[str, list[dict[str, Any]]],
+) -> None:
+    names = {figures["name"] for figures in bench[1]}
+    assert names == {
+        *PHASES,
+        WHOLE,
+        *(f"{phase} {SMALL}" for phase in PHASES),
+        *(f"{phase} profile" for phase in PHASES),
+        *(name for pair in COMPARISONS for name in (pair.name, pair.other)),
+    }
+    assert all(each["figures"]["seconds"] > 0 for each in bench[1])
+    assert all(each["machine"] and each["sales"] == SALES for each in bench[1])
+
+
+def test_every_phase_has_dealt_with_every_item(
+    bench: tuple[str, list[dict[str, Any]]],
+) -> None:
+    items = {each["name"]: each["figures"]["items"] for each in bench[1]}
+    whole = (*PHASES, WHOLE, "copy", "json_of_transform", "json_of_validate", "sink_alone")
+    assert {items[name] for name in whole} == {ITEMS}
+    assert items["scan_alone"] == items["json_of_pages"] == 4 * SALES
+    assert items["batch_writer"] == 100
+
+
+def test_the_tables_name_every_phase_and_target(
+    bench: tuple[str, list[dict[str, Any]]],
+) -> None:
+    printed = bench[0]
+    for phase in (*PHASES, WHOLE):
+        assert f"| {phase} | " in printed
+    verdicts = ("| not yet |", "| in some rounds |", "| yes |")
+    assert sum(map(printed.count, verdicts)) == 9
+    for phase in PHASES:
+        assert f"**{phase} profile**" in printed
+
+
+def test_a_measurement_in_a_process_of_its_own_brings_its_figures_back() -> None:
+    figures = run_job("bare_python", Job(""))
+    assert figures.items == 1
+    assert 0 < figures.seconds < 60
+    assert figures.peak_mb > 1
+
+
+def test_a_measurement_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"absent\.json"):
+        run_job("transform", Job(str(tmp_path / "absent.json")))
+
+
+def test_a_target_is_met_only_when_every_round_meets_it() -> None:
+    assert Target("rate", [15.0, 17.0], 15).verdict == "yes"
+    assert Target("rate", [14.0, 17.0], 15).verdict == "in some rounds"
+    assert Target("rate", [9.0, 11.0], 15).verdict == "not yet"
+    assert Target("peak", [215.0, 301.0], 300, at_most=True).verdict == "in some rounds"
+
+
+# The sink ---------------------------------------------------------------------------------------
+
+
+def answer(store: Store, operation: str, **request: Any) -> Any:
+    return orjson.loads(store.answer(operation, orjson.dumps(request)))
+
+
+def item(number: int, **more: str) -> dict[str, Any]:
+    keys = {"PK": f"SALE#{number}", "SK": "METADATA", "GSI1PK": "STATUS#paid", "GSI1SK": "2020"}
+    return {name: {"S": text} for name, text in {**keys, **more}.items()}
+
+
+def filled(count: int) -> Store:
+    """A store with one table, written to in one batch."""
+    store = Store()
+    answer(store, "CreateTable", TableName="T")
+    puts = [{"PutRequest": {"Item": item(number, name='"è"}},{')}} for number in range(count)]
+    written = answer(store, "BatchWriteItem", RequestItems={"T": puts})
+    assert written["UnprocessedItems"] == {}
+    return store
+
+
+def test_a_scan_of_the_sink_gives_back_every_item_once_over_all_segments() -> None:
+    store = filled(25)
+    found: list[dict[str, Any]] = []
+    for segment in range(3):
+        start: dict[str, Any] = {}
+        while True:
+            page = answer(
+                store, "Scan", TableName="T", Segment=segment, TotalSegments=3, Limit=4, **start
+            )
+            found += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                break
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+    assert found == [item(number, name='"è"}},{') for number in range(25)]
+
+
+def test_the_sink_finds_by_key_and_by_index() -> None:
+    store = filled(12)
+    key = item(7)
+    assert answer(store, "GetItem", TableName="T", Key={"PK": key["PK"], "SK": key["SK"]})["Item"]
+    by_status = answer(
+        store,
+        "Query",
+        TableName="T",
+        KeyConditionExpression="GSI1PK = :partition",
+        ExpressionAttributeValues={":partition": {"S": "STATUS#paid"}},
+        Limit=5,
+    )
+    assert by_status["Count"] == 5
+    answer(store, "Clear")
+    assert answer(store, "Count") == {"T": 0}
+
+
+def test_the_sink_swallows_what_goes_to_a_table_that_nobody_created() -> None:
+    store = Store()
+    puts = [{"PutRequest": {"Item": item(1)}}]
+    written = answer(store, "BatchWriteItem", RequestItems={"Nowhere": puts})
+    assert written["ConsumedCapacity"] == [{"TableName": "Nowhere", "CapacityUnits": 1.0}]
+    with pytest.raises(Refused):
+        answer(store, "Scan", TableName="Nowhere")
+
+
+def test_requests_are_cut_out_of_the_stream_wherever_it_is_broken() -> None:
+    stream = b"POST / HTTP/1.1\r\nX-Amz-Target: D.Scan\r\nContent-Length: 3\r\n\r\n{1}" * 3
+    requests = Requests()
+    found: list[tuple[bytes, bytes]] = []
+    for start in range(0, len(stream), 7):
+        found += requests.feed(stream[start : start + 7])
+    assert found == [(b"Scan", b"{1}")] * 3
+
+
+def test_an_expression_that_the_sink_does_not_know_is_an_error() -> None:
+    with pytest.raises(ValueError, match="size"):
+        condition("size(PK) > :one", {})
+    with pytest.raises(ValueError, match="<"):
+        key_range("PK < :key", {})
