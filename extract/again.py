@@ -82,7 +82,7 @@ def _replace(run: Run, source: PostgresSource, entity: Entity, wanted: frozenset
         result = {**earlier.result, "source": counted}
         entry = PhaseEntry(COMPLETE, utc_now(), {}, settings(run, entity.name), result)
         run.manifest.record(PHASE, entity.name, entry)
-        run.replace(path, writer)
+        run.replace((path, writer))
     _tell(entity.name, len(wanted), len(fresh))
 
 

@@ -123,7 +123,7 @@ def withdraw(run: Run, entity: str, refusals: Refusals, writer: BatchWriter) -> 
     with ArtifactWriter(path) as quarantine:
         for refusal in _refusals(run, entity, refusals, counted):
             quarantine.write(refusal.as_line(), records=1, items=refusal.items)
-        run.replace(path, quarantine)
+        run.replace((path, quarantine))
     return Withdrawn(len(counted), len(lines))
 
 

@@ -55,10 +55,12 @@ class Run:
         """Put a file's entry into the manifest (call `save` to make it durable)."""
         self.manifest.artifacts[self.workspace.name_of(path)] = entry
 
-    def replace(self, path: Path, writer: ArtifactWriter) -> None:
-        """Publish a new version of a file that the manifest knows, together with whatever else
-        has been recorded since the last `save`: both or neither, also when killed in between."""
-        self.manifest.coming = {self.workspace.name_of(path): writer.entry()}
+    def replace(self, *files: tuple[Path, ArtifactWriter]) -> None:
+        """Publish new versions of files that the manifest knows, together with whatever else has
+        been recorded since the last `save`: all or nothing, also when killed in between."""
+        self.manifest.coming = {
+            self.workspace.name_of(path): writer.entry() for path, writer in files
+        }
         self.save()
         self.settle()
 

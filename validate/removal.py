@@ -1,38 +1,30 @@
 """Taking refused records out of a transformed file and into quarantine, both or neither.
 
-The new file and the new quarantine are written beside the old ones and synced; then the manifest
-notes what is about to happen, and only then both are renamed. Killed at any point, the next
-validation finishes the exchange or finds everything as it was.
+Both new files are written beside the old ones and replace them together: killed at any point, the
+next run finishes the exchange or finds everything as it was.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
 
 from utils.artifacts import (
     CHUNK_BYTES,
-    ArtifactEntry,
     ArtifactWriter,
     read_records,
     read_rows,
-    sha256_of,
-    utc_now,
 )
 from utils.error_handler import ArtifactError
 from utils.findings import Finding
-from utils.manifest import PhaseEntry
 from utils.quarantine import Refusal
 from utils.run import Run
-from utils.workspace import PARTIAL_SUFFIX, publish
 from validate.record_checks import split_records
 
 PHASE = "validate"
-_EXCHANGING = "exchanging"
 _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 Refused = Iterable[tuple[int, list[Finding]]]
@@ -61,38 +53,8 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> int:
             )
             quarantine.write(refusal.as_line(), records=1, items=len(record))
             place, findings = next(waiting, (-1, []))
-        _exchange(run, entity, kept, quarantine)
+        run.replace((kept_path, kept), (refused_path, quarantine))
         return quarantine.records - before
-
-
-def settle(run: Run, entity: str) -> None:
-    """Finish an exchange that was cut short after the manifest had noted it."""
-    entry = run.manifest.phase(PHASE, entity)
-    if entry is None or entry.status != _EXCHANGING:
-        return
-    for name, noted in entry.result.items():
-        path = run.workspace.root / name
-        partial = path.with_name(path.name + PARTIAL_SUFFIX)
-        if partial.exists() and sha256_of(partial) == noted["sha256"]:
-            publish(partial, path)
-        if path.exists() and sha256_of(path) == noted["sha256"]:
-            run.publish(path, ArtifactEntry(**noted))
-    run.manifest.forget(PHASE, entity)
-    run.save()
-
-
-def _exchange(run: Run, entity: str, kept: ArtifactWriter, quarantine: ArtifactWriter) -> None:
-    writers = dict(zip(_paths(run, entity), (kept, quarantine), strict=True))
-    noted = {}
-    for path, writer in writers.items():
-        state = writer.sync()
-        entry = ArtifactEntry(state.records, state.items, state.bytes, state.sha256, utc_now())
-        noted[run.workspace.name_of(path)] = asdict(entry)
-    run.manifest.record(PHASE, entity, PhaseEntry(_EXCHANGING, utc_now(), result=noted))
-    run.save()
-    for path, writer in writers.items():
-        run.publish(path, writer.commit())
-    run.save()
 
 
 def _paths(run: Run, entity: str) -> tuple[Path, Path]:

@@ -19,7 +19,7 @@ from utils.manifest import PhaseEntry
 from utils.run import COMPLETE, FAILED, Run, settings_digest
 from validate.entity_gate import EntityGate
 from validate.references import MigratedParties
-from validate.removal import PHASE, settle
+from validate.removal import PHASE
 from validate.validation_report import EntityCount, ValidationReport
 
 
@@ -50,8 +50,7 @@ def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResu
     not asked for. Raises ArtifactError when a file is not what the transform wrote.
     """
     asked = [name for name in ENTITY_NAMES if name in entities]
-    for name in ENTITY_NAMES:
-        settle(run, name)
+    run.settle()
     _forget(run, asked)
     parties = MigratedParties()
     quarantined = 0
