@@ -15,7 +15,7 @@ from zlib import crc32
 import orjson
 
 from validate.item_content import Item
-from validate.target_keys import FileChunk
+from validate.target_keys import FileChunk, may_be_absent
 
 SAMPLES = 20
 GROUP = 100  # sales of one status, buyer or producer that are compared
@@ -125,7 +125,10 @@ class Samples:
         """Look at whole records of the file."""
         current: Sample | None = None
         columns = zip(chunk.lines, chunk.entries, chunk.sort_keys, chunk.records, strict=True)
-        for line, (pk, _), sk, record in columns:
+        for line, entry, sk, record in columns:
+            pk = entry[0]
+            if may_be_absent(entry):
+                continue
             if (pk, sk) in self._slice_keys:
                 self.slice[(pk, sk)] = record or orjson.loads(line)["Item"]
             if record is not None:

@@ -155,6 +155,11 @@ def read_file_lines(
     return chunk
 
 
+def may_be_absent(entry: Entry) -> bool:
+    """Whether a line's entry is of a record that the load refused."""
+    return entry[1][1] in _REFUSED_BYTES
+
+
 def _keys_of_line(line: bytes) -> tuple[bytes, bytes]:
     match = _HEAD.match(line)
     if match is not None:

@@ -1,0 +1,1 @@
+"""Faults on purpose: processes that die, targets that misbehave."""

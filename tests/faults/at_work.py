@@ -1,0 +1,114 @@
+"""migrate.py with a saboteur inside: run as `python at_work.py '{…}' --full …`.
+
+The first argument says what goes wrong:
+
+    set    settings of modules that no operator can change, by their full names
+    rows   how many bytes are read of a file at once, so that small files have many chunks
+    pace   seconds of rest after every step of a phase, so that there is time for what happens
+    kill   {"after": n} kills the process (SIGKILL) at the n-th event from its start;
+           {"phase", "entity", "after": n} at the n-th event in a phase and entity
+    note   a file that gets the name of every event, one a line
+
+An event is something after which the world is different for the run that resumes: a file synced,
+renamed, removed, a step of a phase, a request sent or answered.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Saboteur:
+    """Counts events, and kills the process when it is time."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._kill = plan.get("kill", {})
+        self._note = plan.get("note")
+        self._pace = plan.get("pace", 0.0)
+        self._left = self._kill.get("after", 0)
+        self._place = ("", "")
+
+    def enters(self, phase: str, entity: str) -> None:
+        self._place = (phase, entity)
+        self.happens("begin")
+
+    def steps(self) -> None:
+        self.happens("step")
+        time.sleep(self._pace)
+
+    def happens(self, name: str) -> None:
+        """Take note of an event; it may be the last one."""
+        if self._note:
+            with Path(self._note).open("a", encoding="utf-8") as notes:
+                notes.write(f"{' '.join(self._place)} {name}\n")
+        anywhere = "phase" not in self._kill
+        here = (self._kill.get("phase"), self._kill.get("entity")) == self._place
+        if not self._left or not (anywhere or here):
+            return
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watched(function: Callable[..., Any], name: str, saboteur: Saboteur) -> Callable[..., Any]:
+    """`function`, with an event before and after it."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        saboteur.happens(f"before {name}")
+        result = function(*arguments, **options)
+        saboteur.happens(f"after {name}")
+        return result
+
+    return call
+
+
+def prepare(plan: dict[str, Any]) -> None:
+    """Change what the plan says, and put the saboteur in its places."""
+    from utils import artifacts, checkpoint, dynamodb, progress, workspace
+
+    for name, value in plan.get("set", {}).items():
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
+        setattr(importlib.import_module(module), attribute, value)
+    for reader in (artifacts.read_rows, artifacts.read_records):
+        assert reader.__kwdefaults__ is not None
+        reader.__kwdefaults__["target"] = plan.get("rows", artifacts.CHUNK_BYTES)
+    saboteur = Saboteur(plan)
+    begin, reached = progress.Progress.task, checkpoint.Tracker.reached
+
+    def task(self: Any, phase: str, entity: str, total: int) -> Any:
+        saboteur.enters(phase, entity)
+        return begin(self, phase, entity, total)
+
+    def step(self: Any, *arguments: Any) -> None:
+        reached(self, *arguments)
+        saboteur.steps()
+
+    progress.Progress.task = task  # type: ignore[method-assign]
+    checkpoint.Tracker.reached = step  # type: ignore[method-assign]
+    os.fsync = watched(os.fsync, "fsync", saboteur)
+    os.replace = watched(os.replace, "rename", saboteur)
+    for name in ("replace", "unlink"):
+        setattr(Path, name, watched(getattr(Path, name), name, saboteur))
+    dynamodb.DynamoDB.call = watched(  # type: ignore[method-assign]
+        dynamodb.DynamoDB.call, "request", saboteur
+    )
+    assert workspace.os.fsync is os.fsync
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    prepare(json.loads(sys.argv.pop(1)))
+    from migrate import cli
+
+    cli(prog_name="python migrate.py")

@@ -1,0 +1,111 @@
+"""An operator whose tool is sabotaged: what happens to it, and what must be left in the end."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import TableNames
+from tests.scenarios.operator import ENTITIES, Operator, Outcome, scan_all
+
+AT_WORK = Path(__file__).with_name("at_work.py")
+PHASES = ("extract", "transform", "validate", "load", "verify")
+# Small files have many places in which a run can be killed, and each is remembered.
+MANY_STEPS: dict[str, Any] = {
+    "rows": 10_000,
+    "set": {"extract.engine._FLUSH_RECORDS": 10, "utils.checkpoint._REST_PER_COST": 0.0},
+}
+
+
+@dataclass
+class SabotagedOperator(Operator):
+    """An operator like any other; `plan` is what goes wrong (see at_work.py)."""
+
+    plan: dict[str, Any] = field(default_factory=lambda: dict(MANY_STEPS))
+
+    @classmethod
+    def like(cls, operator: Operator, **plan: Any) -> SabotagedOperator:
+        """The same desk, with a saboteur under it."""
+        kept = {part.name: getattr(operator, part.name) for part in fields(Operator)}
+        return cls(**kept, plan={**MANY_STEPS, **plan})
+
+    def command(self, *arguments: str) -> list[str]:
+        plan = orjson.dumps(self.plan).decode()
+        return [sys.executable, str(AT_WORK), plan, *arguments]
+
+    def killed(self, *arguments: str, **kill: Any) -> Outcome:
+        """Type a command that is killed on the way, as `kill` says."""
+        before, self.plan = self.plan, {**self.plan, "kill": kill}
+        outcome = self.run(*arguments)
+        self.plan = before
+        assert outcome.code == -signal.SIGKILL, f"not killed {kill}: {outcome}"
+        return outcome
+
+    def go_on(self) -> Outcome:
+        """Resume, or begin once more where nothing was begun."""
+        return self.run("--resume" if (self.data / "manifest.json").exists() else "--full")
+
+
+def events(operator: SabotagedOperator, *arguments: str) -> list[str]:
+    """What happens in an undisturbed run, in order: "phase entity what"."""
+    notes = operator.directory / "events"
+    operator.plan = {**operator.plan, "note": str(notes)}
+    operator.run(*arguments)
+    operator.plan = {name: value for name, value in operator.plan.items() if name != "note"}
+    return notes.read_text(encoding="utf-8").splitlines()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a migration leaves: its files byte for byte, its tables item by item."""
+
+    files: dict[str, bytes]
+    items: dict[str, dict[tuple[str, str], dict[str, Any]]]
+
+    @classmethod
+    def of(cls, operator: Operator, dynamodb: DynamoDBClient, tables: TableNames) -> Result:
+        """What is there now; a run that says it verified it has left no half file."""
+        assert operator.report("verification")["passed"]
+        assert_nothing_is_left_over(operator)
+        return cls(operator.files(), scan_all(dynamodb, tables))
+
+
+def start_over(operator: Operator, dynamodb: DynamoDBClient, tables: TableNames) -> None:
+    """Begin with no files and an empty target once more."""
+    shutil.rmtree(operator.data)
+    for name in (tables.buyers, tables.producers, tables.sales):
+        with suppress(dynamodb.exceptions.ResourceNotFoundException):
+            dynamodb.delete_table(TableName=name)
+
+
+def assert_nothing_is_left_over(operator: Operator) -> None:
+    """No half file, no checkpoint, no scratch."""
+    names = {path.relative_to(operator.data).as_posix() for path in operator.data.rglob("*")}
+    left = [name for name in names if name.endswith((".partial", ".tmp")) or "/." in f"/{name}"]
+    assert sorted(left) == [".lock"]
+
+
+def seeded_kills(chance: random.Random, happened: list[str], count: int) -> list[dict[str, Any]]:
+    """`count` kills in the order of a run in which these events happened: at least one in each
+    phase and entity, each at a random event, and early enough to leave some for the next."""
+    places = [(phase, entity) for phase in PHASES for entity in ENTITIES]
+    chosen = places + chance.choices(places, k=count - len(places))
+    there = Counter(tuple(event.split()[:2]) for event in happened)
+    return [
+        {
+            "phase": phase,
+            "entity": entity,
+            "after": chance.randint(1, there[phase, entity] // (1 + chosen.count((phase, entity)))),
+        }
+        for phase, entity in sorted(chosen, key=places.index)
+    ]

@@ -1,0 +1,46 @@
+"""Killed with SIGKILL, again and again, and resumed to what an undisturbed run gives."""
+
+from __future__ import annotations
+
+import random
+
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import S9Database, TableNames
+from tests.faults.sabotage import Result, SabotagedOperator, events, seeded_kills, start_over
+from tests.scenarios.conftest import DONE_TABLES
+from tests.scenarios.operator import Operator, small_trade
+
+SEED = 20260130
+KILLS = 27
+EVENTS = 6
+
+
+def test_killed_in_every_phase_and_entity_and_resumed_to_the_same_bytes(
+    operator: Operator, finished: Operator, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    operator.configure(migration={"batchSize": 10, "workers": 2}, checkpoint={"interval": 10})
+    tool = SabotagedOperator.like(operator)
+    happened = events(tool, "--full")
+    start_over(tool, dynamodb, tables)
+    command = "--full"
+    for kill in seeded_kills(random.Random(SEED), happened, KILLS):
+        tool.killed(command, **kill)
+        command = "--resume"
+    tool.run("--resume").ended(5)
+    assert Result.of(tool, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)
+
+
+def test_killed_beside_a_sync_or_a_rename_and_resumed_to_the_same_bytes(
+    alone: Operator, s9: S9Database, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    small_trade(s9)
+    tool = SabotagedOperator.like(alone.configure(checkpoint={"interval": 1}))
+    happened = events(tool, "--full")
+    expected = Result.of(tool, dynamodb, tables)
+    moments = [n for n, event in enumerate(happened, 1) if not event.endswith(("step", "begin"))]
+    for moment in random.Random(SEED).sample(moments, EVENTS):
+        start_over(tool, dynamodb, tables)
+        tool.killed("--full", after=moment)
+        tool.go_on().ended(0)
+        assert Result.of(tool, dynamodb, tables) == expected, happened[moment - 1]
