@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PYTHON_FILES := migrate.py extract transform load validate utils tests
 
-.PHONY: help demo test lint bench format clean
+.PHONY: help demo test torture lint bench format clean
 
 help:
 	@echo "make demo    a full migration between two servers started for it"
 	@echo "make test    every test, against real embedded servers"
+	@echo "make torture kills at every event and at random moments (long; TORTURE_SEED=n repeats one)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make bench   every phase, beside what it is compared with (some minutes)"
 	@echo "make format  lay the code out as ruff does"
@@ -20,6 +21,9 @@ demo: $(STAMPS)/demo
 
 test: $(STAMPS)/dev
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. $(PYTEST_ARGS)
+
+torture: $(STAMPS)/dev
+	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 -s tests/torture/torture_kills.py $(PYTEST_ARGS)
 
 lint: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml $(PYTHON_FILES)
