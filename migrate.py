@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -386,6 +387,14 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     except KeyboardInterrupt:
         click.echo("\nInterrupted before anything was begun.", err=True)
         code = ExitCode.INTERRUPTED
+    except Exception as error:  # inside a run, recording_why_it_stops has turned it into the above
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        click.echo(
+            f"\nError: an unexpected {type(error).__name__} at {Path(place.filename).name}:"
+            f"{place.lineno}\nWhat to do: this is a defect of the tool: please report this line",
+            err=True,
+        )
+        code = ExitCode.FAILED
     sys.exit(code)
 
 

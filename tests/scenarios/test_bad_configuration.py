@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.conftest import S9Database
-from tests.scenarios.operator import Operator, small_trade
+from tests.scenarios.operator import SCRIPT, Operator, small_trade
 
 
 def test_without_a_configuration_file_the_next_step_is_named(operator: Operator) -> None:
@@ -92,3 +95,24 @@ def test_a_data_directory_belongs_to_one_source_and_one_target(after_a_run: Oper
         after_a_run.run("--full").failed(2, f"another {section}", "data.directory")
         after_a_run.config[section] = before
     assert after_a_run.files() == files
+
+
+def test_what_nobody_has_foreseen_is_one_line_too(operator: Operator) -> None:
+    program = (
+        "import sys, utils.config_file as f, migrate\n"
+        "f.load_config = lambda *_: 1 / 0\n"
+        "sys.argv = ['migrate.py', '--full']\n"
+        "migrate.cli()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=operator.directory,
+        env={**operator.environment, "PYTHONPATH": str(SCRIPT.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Error: an unexpected ZeroDivisionError" in done.stderr
+    assert "What to do: " in done.stderr
+    assert "Traceback" not in done.stderr
