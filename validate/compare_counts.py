@@ -67,6 +67,12 @@ def close_ledger(
         ),
         _equation("the manifest says of the transformed file", stated, "it has", transformed),
         _equation(
+            "the manifest says of the quarantine",
+            _artifact_count(run, f"quarantine/{entity}.json") or Count(0, 0),
+            "it has",
+            quarantined + refusals.at_load,
+        ),
+        _equation(
             "the transformed file has",
             transformed,
             "loaded + refused is",

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM: the first finishes what is in flight, the second leaves at once."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from pathlib import Path
+
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import S9Database, TableNames
+from tests.faults.proxy import FaultyProxy, Plan, hang
+from tests.faults.sabotage import PHASES, Result, SabotagedOperator
+from tests.faults.trade import many_sales
+from tests.scenarios.conftest import DONE_TABLES
+from tests.scenarios.operator import Operator, scan
+from utils.embedded.aws import EmbeddedAws
+
+
+def enters(notes: Path, phase: str) -> bool:
+    """Whether the run is at work in a phase, past its beginning."""
+    return notes.exists() and notes.read_text().count(f"\n{phase} sales ") > 3
+
+
+def test_stopped_in_every_phase_it_says_where_and_goes_on_to_the_same_result(
+    operator: Operator, finished: Operator, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    operator.configure(migration={"batchSize": 5, "workers": 2}, checkpoint={"interval": 10})
+    notes = operator.directory / "events"
+    tool = SabotagedOperator.like(operator, pace=0.02, note=str(notes))
+    command = "--full"
+    for number, phase in enumerate(PHASES):
+        notes.unlink(missing_ok=True)
+        with tool.start(command) as running:
+            running.wait_for(lambda phase=phase: enters(notes, phase))  # type: ignore[misc]
+            running.process.send_signal((signal.SIGINT, signal.SIGTERM)[number % 2])
+            outcome = running.end(20)
+        outcome.failed(130, "interrupted by the operator", "--resume")
+        assert "Stopping: finishing what is in flight" in outcome.stderr
+        where = re.search(r"Error: run \w{8} stopped in (.*)", outcome.stderr)
+        assert where, outcome.stderr
+        unit = {"extract": "records", "transform": "records", "validate": "records"}
+        if phase == "verify":
+            assert where[1].startswith("progress after load of sales:")
+        else:
+            counted = rf"{phase}, sales, [1-9][0-9,]* of [0-9,]+ {unit.get(phase, 'items')}: "
+            assert re.match(counted, where[1]), where[1]
+        command = "--resume"
+    tool.plan = {}
+    resumed = tool.run("--resume").ended(5)
+    assert "interrupted by the operator" in resumed.stderr
+    assert Result.of(tool, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_the_run_can_be_resumed(
+    alone: Operator, s9: S9Database, aws: EmbeddedAws, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    many_sales(s9, 100)
+    with FaultyProxy(aws, Plan({hang: 1.0})) as proxy:
+        alone.configure(target={"endpoint": proxy.url})
+        with alone.start("--full") as running:
+            running.wait_for(lambda: proxy.requests["BatchWriteItem"])
+            running.interrupt()
+            time.sleep(0.5)
+            assert running.process.poll() is None, "it has not waited for what is in flight"
+            running.interrupt()
+            outcome = running.end(2)
+        assert outcome.code == 130
+        assert "again to leave at once" in outcome.stderr
+        proxy.plan = Plan()
+        alone.run("--resume").ended(0)
+    assert len(scan(dynamodb, tables.sales)) == 300
