@@ -10,7 +10,7 @@ PYTHON_FILES := migrate.py extract transform load validate utils tests
 help:
 	@echo "make demo    a full migration between two servers started for it"
 	@echo "make test    every test, against real embedded servers"
-	@echo "make torture kills at every event and at random moments (long; TORTURE_SEED=n repeats one)"
+	@echo "make torture faults of every kind, seeded (an hour; TORTURE_SEED=n repeats one)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make bench   every phase, beside what it is compared with (some minutes)"
 	@echo "make format  lay the code out as ruff does"
@@ -23,7 +23,8 @@ test: $(STAMPS)/dev
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. $(PYTEST_ARGS)
 
 torture: $(STAMPS)/dev
-	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 -s tests/torture/torture_kills.py $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 tests/torture/torture_*.py \
+		$(PYTEST_ARGS)
 
 lint: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml $(PYTHON_FILES)

@@ -24,7 +24,7 @@ import orjson
 from utils.embedded.aws import EmbeddedAws
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
-HANG_SECONDS = 3.0
+HANG_SECONDS = 4.0
 _SERVICE = "com.amazonaws.dynamodb.v20120810#"
 
 
@@ -175,6 +175,20 @@ def table_of(request: Request) -> str:
     return found[1].decode()
 
 
+def refusing(item: Mapping[str, Mapping[str, str]]) -> Callable[[Request], Answer | None]:
+    """For Plan.always: refuses every batch that would put this item, as DynamoDB refuses a whole
+    batch for one of its items."""
+    key = f'{{"PK":{{"S":"{item["PK"]["S"]}"}},"SK":{{"S":"{item["SK"]["S"]}"}}'
+    sought = f'"PutRequest":{{"Item":{key}'.encode()
+
+    def decide(request: Request) -> Answer | None:
+        if request.operation == "BatchWriteItem" and sought in request.body:
+            return error("ValidationException", "One or more parameter values were invalid")
+        return None
+
+    return decide
+
+
 @dataclass
 class Plan:
     """What goes wrong. `rates` are the chances of each fault for a request, `always` decides by
@@ -280,7 +294,8 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             operation = self.headers["X-Amz-Target"].rpartition(".")[2]
             signer = re.search(r"Credential=([^/]+)/", self.headers["Authorization"] or "")
-            request = Request(operation, body, signer[1] if signer else "", self.headers)
+            key_id = signer[1] if signer else ""
+            request = Request(operation, body, key_id, dict(self.headers.items()))
             answer = proxy.answer(request)
             if answer is None:
                 self.close_connection = True

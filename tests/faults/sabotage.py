@@ -16,6 +16,7 @@ import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import TableNames
+from tests.faults.proxy import FaultyProxy
 from tests.scenarios.operator import ENTITIES, Operator, Outcome, scan_all
 
 AT_WORK = Path(__file__).with_name("at_work.py")
@@ -56,6 +57,23 @@ class SabotagedOperator(Operator):
         return self.run("--resume" if (self.data / "manifest.json").exists() else "--full")
 
 
+def through(proxy: FaultyProxy, operator: Operator) -> SabotagedOperator:
+    """An operator with a proxy before the target, who waits for answers for two seconds only."""
+    patient = {"maxRetries": 100, "retryDelay": 5, "batchSize": 5}
+    operator.configure(target={"endpoint": proxy.url}, migration=patient)
+    # The faults do not come of sending too fast: no need to get slower and slower.
+    settings = {"utils.dynamodb.READ_TIMEOUT": 2, "load.throttle._LEAST": 1e6}
+    return SabotagedOperator.like(operator, set={**MANY_STEPS["set"], **settings})
+
+
+def retries(operator: Operator) -> Counter[str]:
+    """The retries by reason that the load report has, of all entities."""
+    added: Counter[str] = Counter()
+    for entity in operator.report("load")["entities"].values():
+        added.update(entity["retries"])
+    return added
+
+
 def events(operator: SabotagedOperator, *arguments: str) -> list[str]:
     """What happens in an undisturbed run, in order: "phase entity what"."""
     notes = operator.directory / "events"
@@ -78,6 +96,13 @@ class Result:
         assert operator.report("verification")["passed"]
         assert_nothing_is_left_over(operator)
         return cls(operator.files(), scan_all(dynamodb, tables))
+
+
+def moments(happened: list[str]) -> list[int]:
+    """The events (from 1) that leave something else than the one before: what precedes a rename,
+    a removal or a request is what followed the event before it."""
+    kinds = ("step", "begin", "fsync", "after rename", "after unlink", "after request")
+    return [n for n, event in enumerate(happened, 1) if event.endswith(kinds)]
 
 
 def start_over(operator: Operator, dynamodb: DynamoDBClient, tables: TableNames) -> None:

@@ -116,7 +116,7 @@ def test_of_two_that_resume_at_once_one_does(
     alone: Operator, s9: S9Database, dynamodb: DynamoDBClient, tables: TableNames
 ) -> None:
     many_sales(s9, 100)
-    tool = SabotagedOperator.like(alone, pace=0.05)
+    tool = SabotagedOperator.like(alone, pace=0.02)
     tool.killed("--full", phase="transform", entity="sales", after=1)
     with tool.start("--resume") as one, tool.start("--resume") as other:
         outcomes = sorted((one.end(), other.end()), key=lambda outcome: outcome.code)

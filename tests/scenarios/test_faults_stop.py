@@ -28,7 +28,7 @@ def test_stopped_in_every_phase_it_says_where_and_goes_on_to_the_same_result(
 ) -> None:
     operator.configure(migration={"batchSize": 5, "workers": 2}, checkpoint={"interval": 10})
     notes = operator.directory / "events"
-    tool = SabotagedOperator.like(operator, pace=0.02, note=str(notes))
+    tool = SabotagedOperator.like(operator, pace=0.005, note=str(notes))
     command = "--full"
     for number, phase in enumerate(PHASES):
         notes.unlink(missing_ok=True)

@@ -13,7 +13,14 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.faults.sabotage import Result, SabotagedOperator, events, seeded_kills, start_over
+from tests.faults.sabotage import (
+    Result,
+    SabotagedOperator,
+    events,
+    moments,
+    seeded_kills,
+    start_over,
+)
 from tests.scenarios.conftest import DONE_TABLES
 from tests.scenarios.operator import Operator, insert, line, small_trade
 
@@ -40,7 +47,7 @@ def test_killed_at_every_event(
     expected = Result.of(tool, dynamodb, tables)
     code = tool.outcomes[-1].code
     chance = random.Random(seed)
-    for moment, event in enumerate(happened, 1):
+    for moment in moments(happened):
         start_over(tool, dynamodb, tables)
         tool.killed("--full", after=moment)
         if chance.random() < 0.3:  # once more, on the way on; it may be over before
@@ -48,7 +55,7 @@ def test_killed_at_every_event(
             tool.go_on()
             tool.plan = before
         tool.go_on().ended(code)
-        assert Result.of(tool, dynamodb, tables) == expected, f"event {moment}: {event}"
+        assert Result.of(tool, dynamodb, tables) == expected, happened[moment - 1]
 
 
 def test_killed_a_hundred_times_in_one_migration(
@@ -95,3 +102,33 @@ def test_killed_from_outside_at_any_moment(
         command = "--resume" if (operator.data / "manifest.json").exists() else "--full"
     assert kills < 100
     assert Result.of(operator, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)
+
+
+def test_killed_at_moments_of_a_retry_of_the_quarantine(
+    alone: Operator,
+    s9: S9Database,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+    seed: int,
+) -> None:
+    """The retry is not brought to its end by `--resume`, but the run is; then it is tried again."""
+    trade_with_a_refused_record(s9)
+    tool = SabotagedOperator.like(alone.configure(checkpoint={"interval": 1}))
+
+    def migrate_and_mend() -> None:
+        s9.execute("UPDATE msg_anag SET country = 'XQ' WHERE first_id = 2")
+        tool.run("--full").ended(5)
+        s9.execute("UPDATE msg_anag SET country = 'DE' WHERE first_id = 2")
+
+    migrate_and_mend()
+    happened = events(tool, "retry-quarantine")
+    tool.outcomes[-1].ended(0)
+    expected = Result.of(tool, dynamodb, tables)
+    for moment in random.Random(seed).sample(moments(happened), 12):
+        start_over(tool, dynamodb, tables)
+        migrate_and_mend()
+        tool.killed("retry-quarantine", after=moment)
+        if tool.run("--resume").code != 0:
+            tool.outcomes[-1].ended(5)
+            tool.run("retry-quarantine").ended(0)
+        assert Result.of(tool, dynamodb, tables) == expected, happened[moment - 1]

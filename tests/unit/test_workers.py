@@ -1,0 +1,108 @@
+"""Processes that share the work: order, errors, and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from utils.error_handler import ArtifactError, MigrationError
+from utils.workers import Workers
+
+
+def slower_first(number: int) -> tuple[int, int]:
+    time.sleep(0.02 if number % 3 == 0 else 0)
+    return number * number, os.getpid()
+
+
+def doubled(data: bytes) -> bytes:
+    return data + data
+
+
+def refuses_seven(number: int) -> int:
+    if number == 7:
+        raise ArtifactError("seven is not there", remedy="look for it")
+    return number
+
+
+def dies_of_seven(number: int) -> int:
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def note_and_wait(directory: str) -> None:
+    (Path(directory) / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    with Workers(2) as pool:
+        yield pool
+
+
+def test_results_come_in_the_order_of_the_work_from_several_processes(workers: Workers) -> None:
+    results = list(workers.in_order(slower_first, range(40)))
+    assert [square for square, _ in results] == [number * number for number in range(40)]
+    assert len({process for _, process in results} - {os.getpid()}) == 2
+
+
+def test_large_pieces_and_large_results_do_not_block_each_other(workers: Workers) -> None:
+    pieces = [bytes([number]) * 3_000_000 for number in range(12)]
+    assert list(workers.in_order(doubled, pieces)) == [piece + piece for piece in pieces]
+
+
+def test_the_processes_serve_one_function_after_another(workers: Workers) -> None:
+    first = {process for _, process in workers.in_order(slower_first, range(10))}
+    assert list(workers.in_order(refuses_seven, range(6))) == list(range(6))
+    assert {process for _, process in workers.in_order(slower_first, range(10))} <= first
+
+
+def test_little_work_is_done_here(workers: Workers) -> None:
+    assert {process for _, process in workers.in_order(slower_first, range(3))} == {os.getpid()}
+
+
+def test_an_error_is_raised_at_its_turn_as_it_was(workers: Workers) -> None:
+    seen = []
+    with pytest.raises(ArtifactError, match="seven is not there") as raised:
+        for number in workers.in_order(refuses_seven, range(20)):
+            seen.append(number)
+    assert seen == list(range(7))
+    assert raised.value.remedy == "look for it"
+    assert list(workers.in_order(refuses_seven, range(5))) == list(range(5))
+
+
+def test_a_killed_process_is_an_error_with_a_remedy(workers: Workers) -> None:
+    with pytest.raises(MigrationError, match=r"has ended \(code -9\)") as raised:
+        list(workers.in_order(dies_of_seven, range(20)))
+    assert "--resume" in raised.value.remedy
+
+
+def test_work_that_is_not_waited_for_ends_with_the_loop(workers: Workers, tmp_path: Path) -> None:
+    results = workers.in_order(slower_first, range(100))
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert list(workers.in_order(refuses_seven, range(5))) == list(range(5))
+
+
+def test_the_processes_end_when_the_one_that_asks_is_killed(tmp_path: Path) -> None:
+    asking = os.fork()
+    if asking == 0:
+        with Workers(2) as pool:
+            list(pool.in_order(note_and_wait, [str(tmp_path)] * 8))
+        os._exit(0)
+    deadline = time.monotonic() + 20
+    while len(noted := list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(noted) == 2
+    os.kill(asking, signal.SIGKILL)
+    os.waitpid(asking, 0)
+    for path in noted:
+        while Path(f"/proc/{path.name}").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not Path(f"/proc/{path.name}").exists()
