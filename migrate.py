@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from utils.error_handler import ConfigurationError, ExitCode, MigrationError, TargetError
+from utils.command_line import (
+    DEFAULT_CONFIG,
+    Caller,
+    CommandGroup,
+    at_the_edge,
+    load_settings,
+)
+from utils.error_handler import ExitCode, MigrationError, TargetError
 
 if TYPE_CHECKING:
     from utils.config import Config
@@ -30,7 +36,8 @@ if TYPE_CHECKING:
 ENTITIES = ("buyers", "producers", "sales")
 PHASES = ("extract", "transform", "validate", "load", "verify")
 NEEDS = {"sales": ("buyers", "producers")}
-DEFAULT_CONFIG = "config.json"
+# Secondary commands that live beside what they do: module, name in it, help in a line.
+ELSEWHERE: dict[str, tuple[str, str, str]] = {}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -219,6 +226,7 @@ class Runbook:
         """Whether a resumed run has nothing left to do here."""
         skipped = self.run.resuming and self.is_done(phase, entity)
         if skipped:
+            self.run.leave(phase, entity)
             self.say(f"{phase.capitalize()} of {entity} is complete, going on")
         return skipped
 
@@ -298,7 +306,12 @@ class Runbook:
 # ---------------------------------------------------------------------------------------------
 
 
-@click.group(invoke_without_command=True, context_settings={"max_content_width": 100})
+@click.group(
+    cls=CommandGroup,
+    elsewhere=ELSEWHERE,
+    invoke_without_command=True,
+    context_settings={"max_content_width": 100},
+)
 @click.option("--full", is_flag=True, help="Run all five phases.")
 @click.option("--phase", type=click.Choice(PHASES), help="Run one phase by hand.")
 @click.option("--entity", type=click.Choice(ENTITIES), help="With --phase: one entity only.")
@@ -345,14 +358,6 @@ def cli(
 
 
 @dataclass(frozen=True)
-class Caller:
-    """What every command gets from the options before it."""
-
-    screen: Screen
-    config_path: Path
-
-
-@dataclass(frozen=True)
 class Choice:
     """What the options ask for."""
 
@@ -377,27 +382,6 @@ class Choice:
             raise click.UsageError("--restart goes with --full, and not with --resume")
 
 
-def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
-    """Run a command; whatever happens ends in one message, a remedy and an exit code."""
-    try:
-        code = work()
-    except MigrationError as error:
-        click.echo(f"\nError: {error.message}\nWhat to do: {error.remedy}", err=True)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo("\nInterrupted before anything was begun.", err=True)
-        code = ExitCode.INTERRUPTED
-    except Exception as error:  # inside a run, recording_why_it_stops has turned it into the above
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"\nError: an unexpected {type(error).__name__} at {Path(place.filename).name}:"
-            f"{place.lineno}\nWhat to do: this is a defect of the tool: please report this line",
-            err=True,
-        )
-        code = ExitCode.FAILED
-    sys.exit(code)
-
-
 def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
     """Load the configuration, open the run, follow the runbook."""
     from utils.lifecycle import Start, end_by_hand, open_run
@@ -420,21 +404,6 @@ def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
             return conclude(run, Runbook.resume)
     with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
         return conclude(run, Runbook.full)
-
-
-def load_settings(config_path: Path) -> Config:
-    """The configuration, with .env of the current directory in the environment."""
-    from dotenv import load_dotenv
-
-    from utils.config_file import load_config
-
-    try:
-        load_dotenv(Path.cwd() / ".env")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            ".env cannot be read: it is not UTF-8 text", remedy="save it as UTF-8"
-        ) from error
-    return load_config(config_path, os.environ)
 
 
 def conclude(
@@ -470,7 +439,7 @@ def run_retry(caller: Caller) -> ExitCode:
     """Open the migration that ended with records in quarantine, and try these again."""
     from utils.lifecycle import Start, open_run
 
-    with open_run(load_settings(caller.config_path), caller.screen, Start.AGAIN) as run:
+    with open_run(caller.settings(), caller.screen, Start.AGAIN) as run:
         return conclude(run, Runbook.retry_quarantine)
 
 

@@ -186,6 +186,13 @@ class MigrationConfig:
     )
     dry_run: bool = setting(False, "as `--dry-run`: nothing is written to the target", **_FLAG)
     workers: int = setting(4, "batches in flight at once", type="integer", minimum=1, maximum=64)
+    processes: int | None = setting(
+        None,
+        "processes that share the work; default: as many as the machine has cores",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=64,
+    )
     max_write_units: int | None = setting(
         None,
         "write units a second that the load may consume; default: no limit of its own",

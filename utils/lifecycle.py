@@ -57,7 +57,7 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
         logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
         run.stop.install()
         try:
-            with recording_why_it_stops(run):
+            with run.workers, recording_why_it_stops(run):
                 yield run
         finally:
             shutil.rmtree(files.scratch, ignore_errors=True)

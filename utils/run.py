@@ -17,6 +17,7 @@ from utils.error_handler import ArtifactError
 from utils.interrupt import StopFlag
 from utils.manifest import Manifest, PhaseEntry
 from utils.progress import Progress
+from utils.workers import Workers, available_cores
 from utils.workspace import PARTIAL_SUFFIX, Workspace, publish, storage_errors
 
 COMPLETE = "complete"
@@ -37,6 +38,10 @@ class Run:
     stop: StopFlag = field(default_factory=StopFlag)
     resuming: bool = False
     invocation: str = "python migrate.py {}"
+    workers: Workers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workers = Workers(self.config.migration.processes or available_cores())
 
     def command(self, options: str) -> str:
         """The command line that an operator types for `options`."""

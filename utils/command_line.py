@@ -1,0 +1,104 @@
+"""The command line's common ground: what every command gets, and how every command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from utils.error_handler import ConfigurationError, ExitCode, MigrationError
+
+if TYPE_CHECKING:
+    from utils.config import Config
+    from utils.lifecycle import Screen
+
+DEFAULT_CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What every command gets from the options before it."""
+
+    screen: Screen
+    config_path: Path
+
+    def settings(self) -> Config:
+        """The configuration that the options name, with .env of the current directory in the
+        environment. Raises ConfigurationError with every mistake in it."""
+        return load_settings(self.config_path)
+
+
+class CommandGroup(click.Group):
+    """A group whose secondary commands live beside what they do, and are imported when asked for.
+
+    `elsewhere` maps a command's name to (module, attribute, one line of help).
+    """
+
+    def __init__(self, *args: Any, elsewhere: dict[str, tuple[str, str, str]], **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._elsewhere = elsewhere
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._elsewhere})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._elsewhere:
+            return super().get_command(ctx, cmd_name)
+        module, attribute, _ = self._elsewhere[cmd_name]
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List every command with its help, without importing those that live elsewhere."""
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self._elsewhere:
+                rows.append((name, self._elsewhere[name][2]))
+            elif (command := super().get_command(ctx, name)) and not command.hidden:
+                rows.append((name, command.get_short_help_str(limit=formatter.width)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def load_settings(config_path: Path) -> Config:
+    """The configuration, with .env of the current directory in the environment."""
+    from dotenv import load_dotenv
+
+    from utils.config_file import load_config
+
+    try:
+        load_dotenv(Path.cwd() / ".env")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            ".env cannot be read: it is not UTF-8 text", remedy="save it as UTF-8"
+        ) from error
+    return load_config(config_path, os.environ)
+
+
+def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
+    """Run a command; whatever happens ends in one message, a remedy and an exit code."""
+    try:
+        code = work()
+    except MigrationError as error:
+        click.echo(f"\nError: {error.message}\nWhat to do: {error.remedy}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted before anything was begun.", err=True)
+        code = ExitCode.INTERRUPTED
+    except Exception as error:  # inside a run, recording_why_it_stops has turned it into the above
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        click.echo(
+            f"\nError: an unexpected {type(error).__name__} at {Path(place.filename).name}:"
+            f"{place.lineno}\nWhat to do: this is a defect of the tool: please report this line",
+            err=True,
+        )
+        code = ExitCode.FAILED
+    sys.exit(code)

@@ -1,0 +1,204 @@
+"""Processes that do pure work on pieces of a file, so that all of the machine's cores are used.
+
+What comes back is in the order of the pieces, whatever process did which: what a phase writes is
+the same for any number of them. Little work is done by the process that asks, because a new one
+costs a quarter of a second.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any, TypeVar
+
+from utils.error_handler import MigrationError
+
+_IN_HAND = 2  # pieces that a process has: the one it works on and the next
+_WORTH_IT = 4  # pieces below which no process is started
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    in_hand: int = 0
+
+
+@dataclass
+class Workers:
+    """A context manager around up to `count` processes, started when there is work for them.
+
+    The processes ignore Ctrl-C, which is this process's to act on, and end when it ends, however
+    that comes about.
+    """
+
+    count: int
+    _started: list[_Worker] = field(default_factory=list)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes, whatever they are doing."""
+        for worker in self._started:
+            worker.connection.close()
+            worker.process.kill()
+            worker.process.join()
+        self._started = []
+
+    def in_order(
+        self, function: Callable[[Piece], Result], pieces: Iterable[Piece]
+    ) -> Iterator[Result]:
+        """Yield `function(piece)` of every piece, in their order.
+
+        `function` is pickled once for each process and lives there until the last piece is done;
+        a few pieces at a time are taken from `pieces`. What `function` raises is raised here at
+        the piece's turn. Raises MigrationError when a process is killed.
+        """
+        rest = iter(pieces)
+        first = list(islice(rest, _WORTH_IT))
+        if self.count < 2 or len(first) < _WORTH_IT:
+            yield from map(function, chain(first, rest))
+            return
+        finished = False
+        try:
+            self._start()
+            for worker in self._started:
+                _send(worker, ("function", function))
+            yield from self._spread(chain(first, rest))
+            finished = True
+        finally:
+            if not finished:  # pieces are still in the processes' hands
+                self.close()
+
+    def _spread(self, pieces: Iterator[Any]) -> Iterator[Any]:
+        results: dict[int, tuple[bool, Any]] = {}
+        sent = done = 0
+        for piece in pieces:
+            worker = min(self._started, key=lambda each: each.in_hand)
+            _send(worker, (sent, piece))
+            worker.in_hand += 1
+            sent += 1
+            while done in results:
+                yield _opened(results.pop(done))
+                done += 1
+            if sent - done >= self.count * _IN_HAND:
+                self._receive(results)
+        while done < sent:
+            if done not in results:
+                self._receive(results)
+            else:
+                yield _opened(results.pop(done))
+                done += 1
+
+    def _receive(self, results: dict[int, tuple[bool, Any]]) -> None:
+        """Wait for what at least one process has done."""
+        busy = {worker.connection: worker for worker in self._started if worker.in_hand}
+        for ready in wait(list(busy)):
+            worker = busy[ready]  # type: ignore[index]
+            try:
+                number, good, value = pickle.loads(worker.connection.recv_bytes())
+            except (EOFError, OSError) as error:
+                raise _killed(worker) from error
+            worker.in_hand -= 1
+            results[number] = good, value
+
+    def _start(self) -> None:
+        spawn = get_context("spawn")  # no inherited lock, connection or thread
+        # A process that is being born must not die of a Ctrl-C: it inherits the blocked signals.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            while len(self._started) < self.count:
+                here, there = spawn.Pipe()
+                process = spawn.Process(target=_serve, args=(there,), daemon=True)
+                process.start()
+                there.close()
+                self._started.append(_Worker(process, here))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _send(worker: _Worker, message: object) -> None:
+    try:
+        worker.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise _killed(worker) from error
+
+
+def _killed(worker: _Worker) -> MigrationError:
+    worker.process.join(1)
+    return MigrationError(
+        f"one of the processes that share the work has ended (code {worker.process.exitcode})",
+        remedy="if the machine ran out of memory, free some or set migration.processes to 1; "
+        "then go on with --resume",
+    )
+
+
+def _opened(result: tuple[bool, Any]) -> Any:
+    good, value = result
+    if good:
+        return value
+    kind, args, state = value
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    raise error
+
+
+def _serve(connection: Connection) -> None:
+    """The life of a process: apply the function to the pieces as they come."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+    tasks: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
+    # Reading goes on while a result is being sent, or both sides would wait for each other; and
+    # it notices at once when the process that asks is gone.
+    threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
+    function: Callable[[Any], Any] | None = None
+    while True:
+        number, content = tasks.get()
+        if number == "function":
+            function = content
+            continue
+        assert function is not None
+        try:
+            answer = (number, True, function(content))
+        except Exception as error:
+            answer = (number, False, (type(error), error.args, error.__dict__))
+        with suppress(BrokenPipeError):
+            connection.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+
+
+def _listen(connection: Connection, tasks: queue.SimpleQueue[tuple[Any, Any]]) -> None:
+    try:
+        while True:
+            tasks.put(pickle.loads(connection.recv_bytes()))
+    except BaseException:
+        os._exit(0)
