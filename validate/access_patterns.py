@@ -22,9 +22,9 @@ from typing import Any
 import orjson
 
 from utils.dynamodb import RequestRefused
+from utils.item_content import Item, differing_attributes
 from utils.retry import RetryPolicy
 from utils.tables import Index, TableSpec
-from validate.item_content import Item, differing_attributes
 from validate.pattern_samples import GROUP, Earliest, Key, Latest, Sample, Samples, text_of
 from validate.target_scan import TargetReader
 from validate.verification_report import PatternResult

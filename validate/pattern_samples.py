@@ -14,7 +14,7 @@ from zlib import crc32
 
 import orjson
 
-from validate.item_content import Item
+from utils.item_content import Item
 from validate.target_keys import FileChunk, may_be_absent
 
 SAMPLES = 20

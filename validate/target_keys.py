@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from utils.artifacts import read_rows, starts_record
-from validate.item_content import (
+from utils.item_content import (
     DIGEST_HEX,
     Item,
     content,

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from utils.dynamodb import DynamoDB
-from utils.error_handler import BackOff
+from utils.requests import ask
 from utils.retry import RetryPolicy
 
 # DynamoDB ends a page after 1 MB, which is fewer items than this; the limit bounds the memory
@@ -49,15 +49,7 @@ class TargetReader:
         return answer
 
     def _ask(self, operation: str, body: bytes, parse: Callable[[bytes], Answer]) -> Answer:
-        attempt = 0
-        while True:
-            try:
-                return _parsed(self._wire.call(operation, body), parse)
-            except BackOff as problem:
-                attempt += 1
-                if self._retry.exhausted(attempt):
-                    raise self._wire.gave_up(problem, attempt) from problem
-            self._retry.wait(attempt)
+        return ask(self._wire, self._retry, operation, body, parse)
 
     def pages(self, operation: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The answers to a Query or Scan, page after page, as far as the caller reads."""
@@ -112,10 +104,3 @@ class TargetReader:
                         yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _parsed(body: bytes, parse: Callable[[bytes], Answer]) -> Answer:
-    try:
-        return parse(body)
-    except orjson.JSONDecodeError as error:
-        raise BackOff("CorruptAnswer", "the answer is not JSON") from error
