@@ -226,7 +226,9 @@ class PostgresSource:
         return opened
 
     def _sql(self, selection: Selection, after: int | None) -> str:
-        """The query behind a stream: the key, and the row as JSON under canonical names."""
+        """The query behind a stream: the key, and the row as JSON under canonical names. Rows are
+        put in order first and rendered last: a sort of finished JSON texts would go by the disk.
+        """
         key = f"q.{self.quote(selection.key)}"
         fields = [
             f"{self._value('q', field.column)} AS {self.quote(field.name)}"
@@ -236,27 +238,26 @@ class PostgresSource:
         for copy in selection.copies:
             alias = self.quote(f"copy of {copy.name}")
             fields.append(f"{alias}.row AS {self.quote(copy.name)}")
-            joins += (
-                f" LEFT JOIN ({self._copy_query(copy)}) AS {alias}"
-                f" ON {alias}.key = q.{self.quote(copy.reference)}"
-            )
+            joins += f" LEFT JOIN LATERAL ({self._copy_query(copy)}) AS {alias} ON true"
         order = "".join(f", q.{self.quote(name)} NULLS LAST" for name in selection.order)
         where = "" if after is None else f" WHERE {key} > {int(after)}"
+        written = next(f.name for f in selection.fields if f.column.name == selection.key)
         return (
-            f"SELECT {key}, row_to_json((SELECT t FROM (SELECT {', '.join(fields)}) AS t)) "
-            f"FROM ({selection.query}) AS q{joins}{where} ORDER BY {key}{order}"
+            f"SELECT t.{self.quote(written)}, row_to_json(t) FROM ("
+            f"SELECT {', '.join(fields)} FROM ({selection.query}) AS q{joins}{where} "
+            f"ORDER BY {key}{order}) AS t"
         )
 
     def _copy_query(self, copy: JoinedCopy) -> str:
-        """The rows to copy from, each rendered once: OFFSET 0 keeps the planner from inlining
-        the rendering into the join, where it would be done again for every record."""
+        """The row to copy from, looked up for each record, which keeps the records in their
+        order; PostgreSQL remembers (Memoize) what it has rendered for other records."""
         fields = ", ".join(
             f"{self._value('p', field.column)} AS {self.quote(field.name)}" for field in copy.fields
         )
+        key, reference = f"p.{self.quote(copy.key)}", f"q.{self.quote(copy.reference)}"
         return (
-            f"SELECT p.{self.quote(copy.key)} AS key, "
-            f"row_to_json((SELECT c FROM (SELECT {fields}) AS c)) AS row "
-            f"FROM {copy.table} AS p OFFSET 0"
+            f"SELECT row_to_json((SELECT c FROM (SELECT {fields}) AS c)) AS row "
+            f"FROM {copy.table} AS p WHERE {key} = {reference}"
         )
 
     def _value(self, alias: str, column: SourceColumn) -> str:
