@@ -170,7 +170,7 @@ def require_validated(run: Run, entity: str) -> None:
 def _writer(run: Run, spec: TableSpec) -> BatchWriter:
     migration = run.config.migration
     return BatchWriter(
-        DynamoDB(run.config.target, connections=migration.workers),
+        DynamoDB(run.config.target),
         run.config.target.table(spec.entity),
         RetryPolicy.of(migration, run.stop.sleep),
         Throttle(migration.max_write_units, sleep=run.stop.sleep),

@@ -7,23 +7,15 @@ of JSON with the operation in X-Amz-Target ("DynamoDB low-level API", DynamoDB d
 
 from __future__ import annotations
 
-import socket
+import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
 import orjson
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import (
-    ConnectionError,
-    ConnectTimeoutError,
-    HTTPClientError,
-    ReadTimeoutError,
-)
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
 
 from utils.aws import (
     CONNECT_TIMEOUT,
@@ -39,6 +31,7 @@ from utils.aws import (
 )
 from utils.config import TargetConfig
 from utils.error_handler import BackOff, TargetError, Throttled
+from utils.http_wire import HttpWire, Server
 
 _VERSION = "DynamoDB_20120810"
 THROTTLING_CODES = frozenset(
@@ -59,24 +52,78 @@ class Expired(BackOff):
     """The credentials have expired; the next call looks for new ones."""
 
 
+@dataclass
+class _Request:
+    """As much of botocore's AWSRequest as its signer looks at."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+    method: str = "POST"
+    params: None = None
+    context: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def moment(self) -> tuple[str, str]:
+        """Two requests with the same moment differ in their bodies only."""
+        return self.context["timestamp"], self.headers["X-Amz-Target"]
+
+
+class Signer(SigV4Auth):
+    """botocore's signer for requests that differ in their bodies only, but for the operation.
+
+    What it makes of everything else is the same for a whole second, and the key that it derives
+    for a whole day: both are kept. Safe to share between threads.
+    """
+
+    def __init__(self, keys: ReadOnlyCredentials, region: str) -> None:
+        super().__init__(keys, "dynamodb", region)
+        self._signed: tuple[object, Any] = (None, None)
+        self._canonical: tuple[object, str] = (None, "")
+        self._key: tuple[object, bytes] = (None, b"")
+
+    def headers_to_sign(self, request: Any) -> Any:
+        moment, found = self._signed
+        if moment != request.moment:
+            found = super().headers_to_sign(request)
+            self._signed = request.moment, found
+        return found
+
+    def canonical_request(self, request: Any) -> str:
+        moment, text = self._canonical
+        digest: str = self.payload(request)
+        if moment != request.moment:
+            text = super().canonical_request(request).removesuffix(digest)
+            self._canonical = request.moment, text
+        return text + digest
+
+    def signature(self, string_to_sign: str, request: Any) -> str:
+        scope = self.credential_scope(request)
+        known, key = self._key
+        if known != scope:
+            key = f"AWS4{self.credentials.secret_key}".encode()
+            for part in scope.split("/"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._key = scope, key
+        return hmac.digest(key, string_to_sign.encode(), "sha256").hex()
+
+
 class DynamoDB:
     """Signed raw calls to one endpoint, safe to share between threads."""
 
-    def __init__(self, target: TargetConfig, *, connections: int = 4) -> None:
+    def __init__(self, target: TargetConfig) -> None:
         self._target = target
-        client = open_dynamodb(target)
-        self._url = client.meta.endpoint_url.rstrip("/") + "/"
+        self._url = open_dynamodb(target).meta.endpoint_url.rstrip("/") + "/"
         self._keys = Keys(target)
-        self._http = URLLib3Session(
-            verify=trusted_certificates(target),  # type: ignore[arg-type] # the stub is narrow
-            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),  # type: ignore[arg-type] # the stub is narrow
-            max_pool_connections=connections,
-            proxies=get_environ_proxies(self._url),
-            # Without it the body waits for the acknowledgement of the headers: 40 ms a request.
-            socket_options=[
-                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[list-item]
-            ],
+        self._signer: Signer | None = None
+        server = Server(
+            self._url,
+            certificates=trusted_certificates(target),
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
         )
+        self._host = server.host
+        self._http = HttpWire(server)
 
     def call(self, operation: str, body: bytes) -> bytes:
         """POST one request and return the answer's body.
@@ -85,40 +132,35 @@ class DynamoDB:
         RequestRefused for a ValidationException, and TargetError for everything that a retry
         cannot mend.
         """
-        request = AWSRequest(
-            "POST",
-            self._url,
-            data=body,
-            headers={
-                "Content-Type": "application/x-amz-json-1.0",
-                "X-Amz-Target": f"{_VERSION}.{operation}",
-                "Accept-Encoding": "identity",
-            },
-        )
-        keys = self._sign(request)
-        try:
-            response = self._http.send(request.prepare())
-        except (ReadTimeoutError, ConnectTimeoutError) as error:
-            raise BackOff("Timeout", type(error).__name__) from error
-        except (ConnectionError, HTTPClientError) as error:
-            raise BackOff("ConnectionLost", type(error).__name__) from error
-        content: bytes = response.content
-        if response.status_code != 200:
-            problem = self._error(response.status_code, content)
+        keys, headers = self._sign(operation, body)
+        reply = self._http.post(headers, body)
+        if reply.status != 200:
+            problem = self._error(reply.status, reply.content)
             if isinstance(problem, Expired):
                 self._keys.look_again(keys)
             raise problem
-        _check(response.headers, content)
-        return content
+        _check(reply.headers, reply.content)
+        return reply.content
 
-    def _sign(self, request: AWSRequest) -> ReadOnlyCredentials:
+    def _sign(self, operation: str, body: bytes) -> tuple[ReadOnlyCredentials, bytes]:
+        """The credentials that were used, and the header lines."""
         try:
             keys = self._keys.current()
         except UNRENEWED as error:
             raise Expired(type(error).__name__, str(error)) from error
+        signer = self._signer
+        if signer is None or signer.credentials != keys:
+            self._signer = signer = Signer(keys, self._target.region)
+        headers = {
+            "Host": self._host,
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": f"{_VERSION}.{operation}",
+            "Accept-Encoding": "identity",
+        }
         with target_errors(self._target):
-            SigV4Auth(keys, "dynamodb", self._target.region).add_auth(request)
-        return keys
+            signer.add_auth(_Request(self._url, headers, body))  # type: ignore[arg-type] # it needs no more
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        return keys, lines.encode("latin-1")
 
     def _error(self, status: int, content: bytes) -> Exception:
         code, message, reasons = _problem(content)
@@ -154,12 +196,10 @@ def parse_answer(content: bytes) -> dict[str, Any]:
     return answer
 
 
-def _check(headers: Mapping[str, str], content: bytes) -> None:
+def _check(headers: Mapping[bytes, bytes], content: bytes) -> None:
     """Raise BackOff unless an answer is what was sent."""
-    length, digest = headers.get("Content-Length"), headers.get("x-amz-crc32")
-    if length is not None and int(length) != len(content):
-        raise BackOff("CorruptAnswer", "the answer was cut short")
-    if digest is not None and int(digest) != crc32(content):
+    digest = headers.get(b"x-amz-crc32")
+    if digest is not None and digest != b"%d" % crc32(content):
         raise BackOff("CorruptAnswer", "the answer's CRC-32 does not match")
 
 

@@ -88,7 +88,7 @@ def verify(
     states = {entity: describe_table(client, target, tables[entity]) for entity in chosen}
     sleep = sleep or run.stop.sleep
     retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
-    reader = TargetReader(DynamoDB(target, connections=run.config.migration.workers), retry)
+    reader = TargetReader(DynamoDB(target), retry)
     patience = Patience(RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
     results: dict[str, EntityResult] = {}
     lines = None

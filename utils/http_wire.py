@@ -1,0 +1,288 @@
+"""HTTP/1.1 as far as the hot calls need it: POST, answered, over connections that are kept.
+
+A connection is opened by urllib3 as botocore would have it opened (certificates, proxies of the
+environment). What then goes over it is written and read here, because a general HTTP library costs
+ten times the CPU time of the socket. Answers with a Content-Length, which is how DynamoDB answers,
+are read here; any other framing (RFC 9112, section 6.3) is left to http.client.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from typing import Any, cast
+
+from botocore.httpsession import ProxyConfiguration, create_urllib3_context, get_cert_path
+from botocore.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.util import Url, parse_url, wait_for_read
+
+from utils.error_handler import BackOff
+
+_RECEIVE = 1 << 16
+_RECEIVE_MOST = 1 << 20
+_HEAD_AT_MOST = 1 << 16
+_HEAD_END = b"\r\n\r\n"
+# Without it the body would wait for the acknowledgement of the headers: 40 ms a request.
+_NO_DELAY = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, complete: the status, the headers by their names in lower case, the body."""
+
+    status: int
+    headers: Mapping[bytes, bytes]
+    content: bytes
+
+
+class Server:
+    """Where requests go and how it is reached: `url` has no path; `certificates` is the file of
+    authorities to trust, True for the usual ones. Times in seconds."""
+
+    def __init__(
+        self, url: str, *, certificates: str | bool, connect_timeout: float, read_timeout: float
+    ) -> None:
+        self._url = parse_url(url)
+        self._connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        proxies = ProxyConfiguration(get_environ_proxies(url))
+        found = proxies.proxy_url_for(url)
+        self._proxy = parse_url(found) if found else None
+        self._proxy_headers: dict[str, str] = proxies.proxy_headers_for(found) if found else {}
+        self._context = _trusting(certificates) if self._encrypted or self._proxy else None
+
+    @property
+    def _encrypted(self) -> bool:
+        return self._url.scheme == "https"
+
+    @property
+    def host(self) -> str:
+        """The Host header's value, which is part of what is signed: without a default port."""
+        usual = {"http": 80, "https": 443}[self._url.scheme or "http"]
+        return str(self._url.host if self._url.port in (None, usual) else self._url.netloc)
+
+    def opening(self) -> bytes:
+        """The lines with which each request begins. A proxy in front of a server without TLS has
+        to be told where a request goes, and who asks (RFC 9112, section 3.2.2)."""
+        if self._encrypted or self._proxy is None:
+            return b"POST / HTTP/1.1\r\n"
+        lines = [f"POST {self._url.scheme}://{self._url.netloc}/ HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in self._proxy_headers.items()]
+        return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+
+    def connect(self) -> socket.socket:
+        """A new connection to the server. Raises OSError and urllib3's HTTPError."""
+        nearest = self._proxy or self._url
+        encrypted = self._encrypted or nearest.scheme == "https"
+        connection = self._over_tls() if encrypted else HTTPConnection(**self._way(nearest))
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            raise
+        opened = cast(socket.socket, connection.sock)
+        opened.settimeout(self.read_timeout)
+        return opened
+
+    def _over_tls(self) -> HTTPSConnection:
+        tunnel = self._proxy if self._encrypted else None
+        connection = HTTPSConnection(
+            **self._way(self._proxy or self._url),
+            cert_reqs="CERT_REQUIRED",
+            ssl_context=self._context,
+            proxy=tunnel,
+            proxy_config=ProxyConfig(self._context, False, None, None) if tunnel else None,
+        )
+        if tunnel:
+            connection.set_tunnel(
+                self._url.host or "",
+                self._url.port or 443,
+                headers=self._proxy_headers,
+                scheme=tunnel.scheme or "http",
+            )
+        return connection
+
+    def _way(self, to: Url) -> dict[str, Any]:
+        usual = 443 if to.scheme == "https" else 80
+        return {
+            "host": (to.host or "").strip("[]"),
+            "port": to.port or usual,
+            "timeout": self._connect_timeout,
+            "socket_options": _NO_DELAY,
+        }
+
+
+def _trusting(certificates: str | bool) -> ssl.SSLContext:
+    context: ssl.SSLContext = create_urllib3_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = True
+    context.load_verify_locations(get_cert_path(certificates))  # type: ignore[arg-type] # the stub is narrow
+    return context
+
+
+class HttpWire:
+    """Requests to one server, one at a time on each connection; safe to share between threads.
+
+    There are as many connections as there are requests at once; each is kept for the next.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._opening = server.opening()
+        self._idle: deque[socket.socket] = deque()
+        weakref.finalize(self, _close_all, self._idle)
+
+    def post(self, headers: bytes, body: bytes) -> Reply:
+        """Send one request; `headers` are whole lines. Raises BackOff when there is no answer, or
+        only a part of one: the server may have dealt with the request all the same."""
+        request = b"%b%bContent-Length: %d\r\n\r\n%b" % (self._opening, headers, len(body), body)
+        with _network_errors():
+            connection = self._send(request)
+            try:
+                reply, keep = _receive(connection)
+            except BaseException:
+                connection.close()
+                raise
+        if keep:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return reply
+
+    def _send(self, request: bytes) -> socket.socket:
+        """Send over a kept connection where there is one that the server has not closed."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                break
+            if not wait_for_read(connection, 0.0):  # nothing is due: it would be the end
+                try:
+                    connection.sendall(request)
+                except TimeoutError:
+                    connection.close()
+                    raise
+                except OSError:
+                    pass  # closed just now: the server cannot have got the whole request
+                else:
+                    return connection
+            connection.close()
+        connection = self._server.connect()
+        try:
+            connection.sendall(request)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _close_all(connections: deque[socket.socket]) -> None:
+    while connections:
+        connections.pop().close()
+
+
+@contextmanager
+def _network_errors() -> Iterator[None]:
+    """Turn what sockets, TLS and urllib3 raise into BackOff."""
+    try:
+        yield
+    except NewConnectionError as error:  # to urllib3 a kind of timeout
+        raise BackOff("ConnectionLost", type(error).__name__) from error
+    except (TimeoutError, ConnectTimeoutError) as error:
+        raise BackOff("Timeout", type(error).__name__) from error
+    except (OSError, HTTPError) as error:
+        raise BackOff("ConnectionLost", type(error).__name__) from error
+
+
+def _receive(connection: socket.socket) -> tuple[Reply, bool]:
+    """Read one answer; the second value is whether the connection can be used again."""
+    received = connection.recv(_RECEIVE)
+    while (end := received.find(_HEAD_END)) < 0:
+        more = connection.recv(_RECEIVE)
+        if not more:
+            raise ConnectionError("closed before an answer")
+        received += more
+        if len(received) > _HEAD_AT_MOST:
+            raise BackOff("CorruptAnswer", "the answer is no HTTP")
+    status, headers = _head(received[:end])
+    length = headers.get(b"content-length", b"")
+    if not length.isdigit() or b"transfer-encoding" in headers or status < 200:
+        return _receive_otherwise(connection, received)
+    content = received[end + len(_HEAD_END) :]
+    missing = int(length) - len(content)
+    if missing:
+        content = _rest(connection, content, missing)
+    keep = received.startswith(b"HTTP/1.1") and headers.get(b"connection") in (None, b"keep-alive")
+    return Reply(status, headers, content), keep
+
+
+def _head(head: bytes) -> tuple[int, dict[bytes, bytes]]:
+    """The status and the headers of an answer."""
+    first, *lines = head.lower().split(b"\r\n")
+    version, _, status = first.partition(b" ")
+    if not version.startswith(b"http/1.") or not status[:3].isdigit():
+        raise BackOff("CorruptAnswer", "the answer is no HTTP")
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        headers[name] = value.strip()
+    return int(status[:3]), headers
+
+
+def _rest(connection: socket.socket, content: bytes, missing: int) -> bytes:
+    parts = [content]
+    while missing > 0:
+        part = connection.recv(min(missing, _RECEIVE_MOST))
+        if not part:
+            break
+        parts.append(part)
+        missing -= len(part)
+    if missing:
+        raise BackOff("CorruptAnswer", "the answer was cut short")
+    return b"".join(parts)
+
+
+class _Replayed(io.RawIOBase):
+    """What has been received, and then what is still to come."""
+
+    def __init__(self, received: bytes, connection: socket.socket) -> None:
+        self._received = received
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._received:
+            return self._connection.recv_into(buffer)
+        part = self._received[: len(buffer)]
+        self._received = self._received[len(part) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def makefile(self, *_: object) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+
+def _receive_otherwise(connection: socket.socket, received: bytes) -> tuple[Reply, bool]:
+    """Read an answer that does not say its length: chunked, or up to the connection's end."""
+    response = HTTPResponse(_Replayed(received, connection), method="POST")  # type: ignore[arg-type] # it needs no more of a socket than makefile
+    try:
+        response.begin()
+        content = response.read()
+    except HTTPException as error:
+        raise BackOff("CorruptAnswer", type(error).__name__) from error
+    headers = {
+        name.lower().encode("latin-1"): value.encode("latin-1")
+        for name, value in response.getheaders()
+    }
+    return Reply(response.status, headers, content), False
