@@ -6,7 +6,7 @@ PutRequest byte for byte. Refused records go to quarantine whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from transform.rules import TransformRules
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items
-from utils.artifacts import ArtifactWriter, PartialState, read_rows
+from utils.artifacts import ArtifactWriter, Chunk, PartialState, read_rows
 from utils.checkpoint import Checkpoint
 from utils.findings import Finding
 from utils.logger import get_logger
@@ -48,11 +48,13 @@ class Transformed:
     records: int
     items: int
     refusals: tuple[Refusal, ...]
+    end: int
 
 
-def transform_lines(entity: str, lines: Sequence[bytes], rules: TransformRules) -> Transformed:
+def transform_chunk(chunk: Chunk, entity: str, rules: TransformRules) -> Transformed:
     """Transform extracted lines; pure, so that chunks can be worked on anywhere."""
     to_items = TRANSFORMS[entity]
+    lines = chunk.lines
     output: list[bytes] = []
     refusals: list[Refusal] = []
     for line in lines:
@@ -68,6 +70,7 @@ def transform_lines(entity: str, lines: Sequence[bytes], rules: TransformRules) 
         records=len(lines) - len(refusals),
         items=len(output),
         refusals=tuple(refusals),
+        end=chunk.end,
     )
 
 
@@ -124,16 +127,16 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         tracker = run.track(
             PHASE, entity, inputs, total=extracted.records, unit="records", done=done
         )
-        rules = rules_of(run)
-        for chunk in read_rows(source, start=place.offset):
-            became = transform_lines(entity, chunk.lines, rules)
+        work = partial(transform_chunk, entity=entity, rules=rules_of(run))
+        for became in run.workers.in_order(work, read_rows(source, start=place.offset)):
             output.write(became.data, records=became.records, items=became.items)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)
-            task.advance(len(chunk.lines), errors=len(became.refusals))
+            errors = len(became.refusals)
+            task.advance(became.records + errors, errors=errors)
             tracker.reached(
                 output.records + quarantine.records,
-                partial(_state, chunk.end, output, quarantine),
+                partial(_state, became.end, output, quarantine),
             )
         run.publish(refused, quarantine.commit())
         run.publish(target, output.commit())

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -56,10 +57,18 @@ class PartialState:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Whole records read from an artifact: its lines, and the byte offset after the last."""
+    """Whole records read from an artifact: their bytes, and the offset after the last one.
 
-    lines: list[bytes]
+    It stays one text until somebody asks for its lines, so that it travels to a worker cheaply.
+    """
+
+    data: bytes
     end: int
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines, each with its line break."""
+        return BytesIO(self.data).readlines()
 
 
 def utc_now() -> str:
@@ -188,23 +197,33 @@ def read_rows(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Itera
     with path.open("rb") as handle:
         handle.seek(start)
         end = start
-        while lines := handle.readlines(target):
-            end += sum(map(len, lines))
-            yield Chunk(lines, end)
+        while data := handle.read(target):
+            data += handle.readline()
+            end += len(data)
+            yield Chunk(data, end)
 
 
 def read_records(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Iterator[Chunk]:
     """Chunks of a transformed file that never split a record (a sale and its lines)."""
-    pending: list[bytes] = []
+    pending = b""
     end = start
     for chunk in read_rows(path, start=start, target=target):
-        lines = pending + chunk.lines
-        cut = len(lines) - 1
-        while cut > 0 and not starts_record(lines[cut]):
-            cut -= 1
-        pending, lines = lines[cut:], lines[:cut]
-        if lines:
-            end += sum(map(len, lines))
-            yield Chunk(lines, end)
+        data = pending + chunk.data
+        cut = _last_record(data)
+        pending, data = data[cut:], data[:cut]
+        if data:
+            end += len(data)
+            yield Chunk(data, end)
     if pending:
-        yield Chunk(pending, end + sum(map(len, pending)))
+        yield Chunk(pending, end + len(pending))
+
+
+def _last_record(data: bytes) -> int:
+    """Where the last record of some lines begins; 0 when none begins after the first line."""
+    mark = data.rfind(_RECORD_MARK)
+    while mark >= 0:
+        line = data.rfind(b"\n", 0, mark) + 1
+        if starts_record(data[line : line + _RECORD_MARK_WITHIN]):
+            return line
+        mark = data.rfind(_RECORD_MARK, 0, mark)
+    return 0

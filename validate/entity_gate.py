@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
-from utils.artifacts import read_records
+from utils.artifacts import Chunk, read_records
 from utils.config import PARTY_ENTITIES
 from utils.findings import Finding
 from utils.quarantine import read_quarantine
@@ -106,9 +107,10 @@ class EntityGate:
     def _outcomes(self, path: Path, journal: Journal) -> Iterator[ChunkFindings]:
         """What each chunk gives: from the journal of the run that is resumed, then by checking."""
         yield from journal.replay()
-        for chunk in read_records(path, start=journal.offset):
-            outcome = check_chunk(chunk.lines, self._entity, self._policy)
-            journal.add(outcome, chunk.end)
+        work = partial(_check, entity=self._entity, policy=self._policy)
+        chunks = read_records(path, start=journal.offset)
+        for outcome, end in self._run.workers.in_order(work, chunks):
+            journal.add(outcome, end)
             yield outcome
 
     def _check_references(self, outcome: ChunkFindings) -> None:
@@ -155,3 +157,8 @@ class EntityGate:
 
     def _finding(self, legacy_id: str, note: Note) -> Finding:
         return as_finding(self._entity, legacy_id, note, strict=self._policy.strict)
+
+
+def _check(chunk: Chunk, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:
+    """What a chunk gives, and where it ends; done in any process."""
+    return check_chunk(chunk.lines, entity, policy), chunk.end

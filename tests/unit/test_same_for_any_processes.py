@@ -1,0 +1,113 @@
+"""Transform and validate write the same bytes, however many processes share the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, sale_row
+from transform import engine
+from utils import artifacts
+from utils.artifacts import ArtifactWriter
+from utils.config import Config, MigrationConfig
+from utils.manifest import Manifest
+from utils.progress import Progress
+from utils.run import Run
+from utils.workspace import Workspace
+from validate.validate_data import validate
+
+SALES, PARTIES = 60, 12
+SMALL_CHUNK = 4_000
+
+
+def _sale(number: int) -> dict[str, Any]:
+    """A sale that is clean, doubtful, refused by the transform or refused by the gate."""
+    lines = [
+        line_row(
+            number * 10 + place,
+            line_number=place,
+            product_description=("Vite è", None, "NUL\0 e \t", 'dado "M8"')[place % 4],
+            quantity=("1.500", "0", None)[number % 3],
+            discount_amount=("0.00", "7.77")[number % 2],
+        )
+        for place in range(1, 1 + number % 5)
+    ]
+    return sale_row(
+        first_id=number,
+        sale_number=number % 50,
+        buyer_id=1 + number % (PARTIES + 1),  # one of them is no party
+        producer_id=1 + number % PARTIES,
+        status="???" if number % 17 == 0 else "confermato",
+        iva_percentage="120" if number % 19 == 0 else "22.00",
+        notes="x" * 1_200 if number % 23 == 0 else None,
+        buyer=party_copy(country="ITA"),
+        lines=lines,
+    )
+
+
+ROWS = {
+    "buyers": [buyer_row(first_id=n, code=f"C{n // 2}") for n in range(1, PARTIES + 1)],
+    "producers": [producer_row(first_id=n, pec="?") for n in range(1, PARTIES + 1)],
+    "sales": [_sale(n) for n in range(1, SALES + 1)],
+}
+
+
+@contextmanager
+def extracted(root: Path, processes: int) -> Iterator[Run]:
+    """A run that has extracted ROWS, and goes on with errors."""
+    workspace = Workspace(root)
+    workspace.prepare()
+    manifest = Manifest.new()
+    manifest.migration_timestamp = "2026-01-01T00:00:00.000Z"
+    migration = MigrationConfig(processes=processes, continue_on_error=True)
+    run = Run(Config(migration=migration), workspace, manifest, Progress(quiet=True))
+    for entity, rows in ROWS.items():
+        path = workspace.extracted(entity)
+        with ArtifactWriter(path) as writer:
+            for row in rows:
+                items = 1 + len(row.get("lines", ()))
+                writer.write(orjson.dumps(row) + b"\n", records=1, items=items)
+            run.publish(path, writer.commit())
+    with run.workers:
+        yield run
+
+
+def _outcome(root: Path, processes: int) -> dict[str, bytes]:
+    """The bytes of everything that the two phases write, without clocks and run ids."""
+    with extracted(root, processes) as run:
+        for entity in ROWS:
+            engine.transform(run, entity)
+        first = {entity: run.workspace.transformed(entity).read_bytes() for entity in ROWS}
+        validate(run)
+        files = run.workspace
+        found = {
+            **first,
+            **{f"kept {name}": files.transformed(name).read_bytes() for name in ROWS},
+            **{f"refused {name}": files.quarantine(name).read_bytes() for name in ROWS},
+            "findings": (files.reports / "validation_findings.jsonl").read_bytes(),
+        }
+        report = orjson.loads(files.report("validation").read_bytes())
+    found["report"] = orjson.dumps({**report, "runId": "", "at": ""})
+    return found
+
+
+def test_every_byte_is_the_same_for_one_process_and_for_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = _outcome(tmp_path / "alone", 1)
+    for reader in (artifacts.read_rows, artifacts.read_records):
+        monkeypatch.setitem(reader.__kwdefaults__, "target", SMALL_CHUNK)
+    together = _outcome(tmp_path / "together", 3)
+    assert {name: len(data) for name, data in together.items()} == {
+        name: len(data) for name, data in alone.items()
+    }
+    assert together == alone
+    assert alone["sales"].count(b"\n") > len(ROWS["sales"])
+    assert alone["refused sales"].count(b'"phase":"transform"') >= SALES // 17
+    assert alone["refused sales"].count(b'"phase":"validate"') > 3
+    assert b"duplicate-code" in alone["findings"]
