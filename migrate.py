@@ -187,6 +187,7 @@ class Runbook:
         """Write the items, parties before sales; `only` names records where the rest is known to
         be in the table."""
         from load import engine
+        from load.backup_run import back_up_before_load
         from load.entities import TABLES
         from load.load_report import write_load_report
         from load.tables import prepare_tables
@@ -195,6 +196,8 @@ class Runbook:
             engine.require_validated(self.run, name)
         tables, sleep = list(TABLES.values()), self.run.stop.sleep
         prepare_tables(self.run.config.target, tables, create=True, sleep=sleep)
+        due = [name for name in self.going_on(entities) if not self.is_loaded(name)]
+        back_up_before_load(self.run, due)
         for name in entities:
             if name in self.failed or self.skips("load", name):
                 continue
@@ -229,6 +232,10 @@ class Runbook:
             self.run.leave(phase, entity)
             self.say(f"{phase.capitalize()} of {entity} is complete, going on")
         return skipped
+
+    def is_loaded(self, entity: str) -> bool:
+        """Whether a resumed run has nothing left to load of an entity."""
+        return self.run.resuming and self.is_done("load", entity)
 
     def is_done(self, phase: str, entity: str) -> bool:
         """Whether a phase has done an entity, with the inputs and settings that there are now."""

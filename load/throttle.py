@@ -31,7 +31,8 @@ class Throttle:
     for as long as DynamoDB throttles.
 
     A sender asks before it sends with what it expects, and settles afterwards with what DynamoDB
-    says it consumed; the difference is carried over to the next. `say` tells the operator.
+    says it consumed; the difference is carried over to the next. `say` tells the operator `what`
+    is done at which rate.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Throttle:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         say: Callable[[str], object] | None = None,
+        what: str = "sending {} write units",
     ) -> None:
         self._ceiling = None if units_per_second is None else float(units_per_second)
         self._rate = self._ceiling
         self._clock = clock
         self._sleep = sleep
         self._say = say or get_logger().warning
+        self._what = what
         self._lock = threading.Lock()
         self._available = 0.0
         self._updated = self._started = clock()
@@ -86,7 +89,8 @@ class Throttle:
             if tells:
                 self._told_at = now
         if tells:
-            self._say(f"DynamoDB throttles ({reason}): sending {rate:,.0f} write units a second")
+            doing = self._what.format(f"{rate:,.0f}")
+            self._say(f"DynamoDB throttles ({reason}): {doing} a second")
 
     def _cut(self, now: float) -> None:
         seconds = min(_MEASURED_SECONDS, max(now - self._started, _BURST_SECONDS))
@@ -122,7 +126,7 @@ class Throttle:
             self._rate = self._ceiling
             self._available = 0.0
             self._throttled_at = None
-            self._say("DynamoDB throttles no longer: sending as before")
+            self._say(f"DynamoDB throttles no longer: {self._what.partition(' ')[0]} as before")
 
     def _forget_old(self) -> None:
         oldest = self._clock() - _MEASURED_SECONDS

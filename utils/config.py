@@ -47,6 +47,11 @@ def _optional_text(**schema: Any) -> dict[str, Any]:
 _TEXT = {"type": "string", "minLength": 1}
 _FLAG = {"type": "boolean"}
 _TABLE = {"type": "string", "pattern": r"^[A-Za-z0-9_.-]{3,255}$"}
+_UNITS = {"type": ["integer", "null"], "minimum": 1}
+_AGE_KEY = {"type": "string", "pattern": r"^(age1[0-9a-z]+|ssh-(ed25519|rsa) \S+.*)$"}
+_AGE_KEYS = {
+    "anyOf": [{"type": "null"}, _AGE_KEY, {"type": "array", "items": _AGE_KEY, "minItems": 1}]
+}
 _WORDS = {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}
 _TIMESTAMP = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
 
@@ -176,6 +181,9 @@ class MigrationConfig:
     continue_on_error: bool = setting(
         False, "put refused records into quarantine and go on, instead of stopping", **_FLAG
     )
+    backup_before_load: bool = setting(
+        True, "back up every target table before anything is written to it", **_FLAG
+    )
     validate_after_load: bool = setting(True, "run the verify phase after the load", **_FLAG)
     batch_delay: int = setting(
         0,
@@ -302,6 +310,40 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True)
+class BackupConfig:
+    """What is kept of the target tables, and how."""
+
+    enabled: bool = setting(
+        True, "`false`: no backup before a load, only by `migrate.py backup`", **_FLAG
+    )
+    directory: str | None = setting(
+        None,
+        "where backups go; default: `backups` in `data.directory`",
+        **_optional_text(minLength=1),
+    )
+    compress: bool = setting(True, "gzip", **_FLAG)
+    recipient: str | tuple[str, ...] | None = setting(
+        None, "age public key (`age1…`), or a list: backups are encrypted for them", **_AGE_KEYS
+    )
+    identity: str | None = setting(
+        None,
+        "file with the age secret key that opens encrypted backups, as `--identity`",
+        **_optional_text(minLength=1),
+    )
+    point_in_time_recovery: str = setting(
+        "ignore",
+        "`require` it on every table, `enable` it where it is off, or `ignore`",
+        enum=["require", "enable", "ignore"],
+    )
+    native: bool = setting(
+        False, "also take an on-demand backup in AWS, and wait until it is AVAILABLE", **_FLAG
+    )
+    max_read_units: int | None = setting(
+        None, "read units a second that a backup may consume; default: no limit", **_UNITS
+    )
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Where artifacts and reports go."""
 
@@ -320,7 +362,13 @@ class Config:
     validation: ValidationConfig = section(ValidationConfig)
     logging: LoggingConfig = section(LoggingConfig)
     checkpoint: CheckpointConfig = section(CheckpointConfig)
+    backup: BackupConfig = section(BackupConfig)
     data: DataConfig = section(DataConfig)
+
+    @property
+    def backups(self) -> str:
+        """The directory of the backups."""
+        return self.backup.directory or f"{self.data.directory}/backups"
 
 
 def json_name(python_name: str) -> str:

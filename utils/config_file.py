@@ -260,5 +260,7 @@ def _arguments(kind: type, document: Mapping[str, Any]) -> Iterator[tuple[str, A
             yield declared.name, _build(inner, value)
         elif isinstance(declared.default, Secret):
             yield declared.name, Secret(value)
+        elif isinstance(value, list):
+            yield declared.name, tuple(value)
         else:
             yield declared.name, value

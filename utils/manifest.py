@@ -41,7 +41,8 @@ class Manifest:
 
     `outcome` is the exit code with which the run ended, None while it is at work or when it was
     killed; `stopped` is why it ended before its end. `coming` are the new entries of files that
-    are about to be replaced.
+    are about to be replaced. `backups` lists, for each target table, what was backed up before the
+    loads of this run: the first entry is from before the run's first write (load/backup_run.py).
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class Manifest:
     phases: dict[str, dict[str, PhaseEntry]] = field(default_factory=dict)
     artifacts: dict[str, ArtifactEntry] = field(default_factory=dict)
     coming: dict[str, ArtifactEntry] = field(default_factory=dict)
+    backups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:

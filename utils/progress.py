@@ -20,7 +20,7 @@ class Task:
     """One phase working through one entity; `total` is in records or items."""
 
     def __init__(self, phase: str, entity: str, total: int, *, stream: TextIO, bars: bool) -> None:
-        self._title = f"[{phase.capitalize()}] {entity.capitalize()}"
+        self._title = f"[{phase.capitalize()}] {entity[:1].upper()}{entity[1:]}"
         self._total = total
         self._stream = stream
         self._done = 0

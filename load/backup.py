@@ -1,0 +1,315 @@
+"""The engine that backs up one table: a parallel Scan, part by part, that goes on where it was.
+
+The folder has .partial at the end of its name until the backup is complete. In it, progress.json
+has for each segment of the scan where the next part begins, and every part that is done: a part
+is read back before it counts, and what comes after it is read again by whoever goes on.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from load.backup_folder import (
+    KEYS,
+    BackupEntry,
+    BackupFolder,
+    Part,
+    write_description,
+)
+from load.backup_keys import Digests, merge
+from load.backup_part import Packing, PartBuilder
+from load.table_description import TableFacts, describe_for_backup
+from load.throttle import Throttle
+from utils.artifacts import sha256_of, utc_now
+from utils.config import Config
+from utils.dynamodb import DynamoDB
+from utils.encryption import recipients
+from utils.error_handler import BackOff, MigrationError, Throttled
+from utils.interrupt import Interrupted
+from utils.item_content import is_usual, normal_item
+from utils.progress import Task
+from utils.requests import ask
+from utils.retry import RetryPolicy
+from utils.session import AtWork
+from utils.workspace import (
+    PARTIAL_SUFFIX,
+    make_directory,
+    publish,
+    storage_errors,
+    write_atomically,
+)
+
+PROGRESS = "progress.json"
+# DynamoDB ends a page after 1 MB, which is fewer items; it bounds the memory for others.
+_PAGE_ITEMS = 2_500
+
+
+@dataclass
+class Segment:
+    """A segment of the scan: `next_key` is where its next part begins, None for the start."""
+
+    number: int
+    next_key: dict[str, Any] | None = None
+    done: bool = False
+    parts: int = 0
+
+
+@dataclass
+class ScanProgress:
+    """progress.json. With other `options` or another `table_id` what is there is of no use."""
+
+    table_id: str
+    options: dict[str, Any]
+    salt: str
+    started_at: str
+    segments: list[Segment]
+    parts: list[Part] = field(default_factory=list)
+    continued: int = 0
+
+    @property
+    def items(self) -> int:
+        return sum(part.items for part in self.parts)
+
+    def save(self, folder: Path) -> None:
+        write_atomically(folder / PROGRESS, orjson.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, folder: Path) -> ScanProgress | None:
+        """The progress in a folder; None when there is none that can be used."""
+        try:
+            saved = orjson.loads((folder / PROGRESS).read_bytes())
+            segments = [Segment(**each) for each in saved.pop("segments")]
+            parts = [Part(**each) for each in saved.pop("parts")]
+            return cls(**saved, segments=segments, parts=parts)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+
+def new_name(config: Config, table: str, now: Callable[[], float] = time.time) -> str:
+    """The name of a backup of `table` that begins now: TABLE-YYYYMMDD-HHMMSS, not yet taken."""
+    directory, moment = Path(config.backups), now()
+    while True:
+        name = f"{table}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(moment))}"
+        if not any((directory / (name + end)).exists() for end in ("", PARTIAL_SUFFIX)):
+            return name
+        moment += 1
+
+
+def unfinished(config: Config, table: str) -> str | None:
+    """The name of the latest backup of `table` that was cut short."""
+    found = [
+        path.name.removesuffix(PARTIAL_SUFFIX)
+        for path in Path(config.backups).glob(f"*{PARTIAL_SUFFIX}")
+        if path.name.removesuffix(PARTIAL_SUFFIX).rpartition("-")[0].rpartition("-")[0] == table
+    ]
+    return max(found, default=None)
+
+
+def back_up(work: AtWork, table: str, name: str) -> BackupFolder:
+    """Back up a table under `name`, or go on with the backup of that name that was cut short.
+
+    Returns the complete backup, every byte of which has been read back. Raises Interrupted when
+    a stop is asked for, TargetError when the table cannot be read, StorageError when the backup
+    cannot be written; calling it again goes on.
+    """
+    done = Path(work.config.backups) / name
+    if done.exists():
+        return BackupFolder.open(done)
+    make_directory(done.parent)
+    folder = done.with_name(name + PARTIAL_SUFFIX)
+    make_directory(folder)
+    return _TableBackup(work, table, folder).run(done)
+
+
+class _TableBackup:
+    """One backup of one table."""
+
+    def __init__(self, work: AtWork, table: str, folder: Path) -> None:
+        config = work.config
+        self._work = work
+        self._table = table
+        self._folder = folder
+        self._wire = DynamoDB(config.target)
+        self._retry = RetryPolicy.of(config.migration, work.stop.sleep)
+        self._throttle = Throttle(
+            config.backup.max_read_units,
+            sleep=work.stop.sleep,
+            what="reading {} read units",
+        )
+        public = config.backup.recipient
+        self._recipients = (public,) if isinstance(public, str) else public or ()
+        self._packing = Packing.of(
+            compress=config.backup.compress,
+            recipients=recipients(public, "backup.recipient"),
+        )
+        self._lock = threading.Lock()
+        self._halt = threading.Event()
+
+    def run(self, done: Path) -> BackupFolder:
+        """Scan what is left to scan, and complete the backup."""
+        facts = describe_for_backup(self._wire, self._retry, self._table)
+        self._progress = self._take_up(facts)
+        self._digests = Digests(facts.key_names, bytes.fromhex(self._progress.salt))
+        with self._work.progress.task("backup", self._table, facts.about) as task:
+            task.advance(self._progress.items)
+            self._scan(task)
+        return self._complete(done, facts)
+
+    def _take_up(self, facts: TableFacts) -> ScanProgress:
+        """What was done already, if it is of the same table and stored in the same way."""
+        backup, workers = self._work.config.backup, self._work.config.migration.workers
+        options = {"compress": backup.compress, "recipients": list(self._recipients)}
+        saved = ScanProgress.load(self._folder)
+        if saved and (saved.table_id, saved.options) == (facts.table_id, options):
+            return replace(saved, continued=saved.continued + 1)
+        with storage_errors(self._folder):
+            shutil.rmtree(self._folder)
+        make_directory(self._folder)
+        segments = [Segment(number) for number in range(workers)]
+        return ScanProgress(facts.table_id, options, secrets.token_hex(16), utc_now(), segments)
+
+    def _scan(self, task: Task) -> None:
+        """Read all segments at once. What ends one ends all, each after saving its part."""
+        open_segments = [each for each in self._progress.segments if not each.done]
+        if not open_segments:
+            return
+        with ThreadPoolExecutor(len(open_segments), thread_name_prefix="backup") as pool:
+            futures = [pool.submit(self._guarded, each, task) for each in open_segments]
+        errors = [error for future in futures if (error := future.exception())]
+        real = [error for error in errors if not isinstance(error, Interrupted)]
+        if errors:
+            raise (real or errors)[0]
+
+    def _guarded(self, segment: Segment, task: Task) -> None:
+        try:
+            self._read_segment(segment, task)
+        except BaseException:
+            self._halt.set()
+            raise
+
+    def _read_segment(self, segment: Segment, task: Task) -> None:
+        next_key = segment.next_key
+        while not segment.done:
+            builder = PartBuilder(self._packing, self._digests)
+            end = False
+            try:
+                while not (end or builder.full):
+                    if self._halt.is_set() or self._work.stop.requested:
+                        raise Interrupted
+                    page = self._page(segment.number, next_key)
+                    items: list[dict[str, Any]] = page["Items"]
+                    builder.add(items, page["normal"])
+                    next_key = page.get("LastEvaluatedKey")
+                    end = not next_key
+                    task.advance(len(items))
+            except (Interrupted, MigrationError):
+                if builder.items:
+                    self._close(segment, builder, next_key, end=False)
+                raise
+            self._close(segment, builder, next_key, end=end)
+
+    def _page(self, segment: int, start: Mapping[str, Any] | None) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "Limit": _PAGE_ITEMS,
+            "Segment": segment,
+            "TotalSegments": len(self._progress.segments),
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        if start:
+            request["ExclusiveStartKey"] = start
+        self._throttle.acquire(0.0)
+        page = ask(
+            self._wire, self._retry, "Scan", orjson.dumps(request), _parse, tell=self._slow_down
+        )
+        units = page.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+        self._throttle.settle(0.0, float(units))
+        return page
+
+    def _slow_down(self, problem: BackOff) -> None:
+        if isinstance(problem, Throttled):
+            self._throttle.slow_down(str(problem))
+
+    def _close(
+        self, segment: Segment, builder: PartBuilder, next_key: dict[str, Any] | None, *, end: bool
+    ) -> None:
+        """Write a part, and then that it is there."""
+        part = None
+        if builder.items:
+            name = f"items-{segment.number:02}-{segment.parts:04}{self._packing.ending}"
+            path = self._folder / name
+            part = builder.write(path, _keys_of(path))
+        with self._lock:
+            if part:
+                self._progress.parts.append(part)
+                segment.parts += 1
+            segment.next_key, segment.done = next_key, end
+            self._progress.save(self._folder)
+
+    def _complete(self, done: Path, facts: TableFacts) -> BackupFolder:
+        """Put the key index together, look at every stored byte once more, and publish."""
+        progress, folder = self._progress, self._folder
+        progress.parts.sort(key=lambda part: part.file)
+        pieces = [_keys_of(folder / part.file) for part in progress.parts]
+        merge(pieces, folder / KEYS, folder / "sorting")
+        target = self._work.config.target
+        now = utc_now()
+        entry = BackupEntry(
+            name=done.name,
+            table=self._table,
+            endpoint=target.endpoint_url or "AWS",
+            region=target.region,
+            started_at=progress.started_at,
+            completed_at=now,
+            verified_at=now,
+            continued=progress.continued,
+            items=progress.items,
+            bytes=sum(part.bytes for part in progress.parts),
+            stored_bytes=sum(part.stored_bytes for part in progress.parts),
+            compressed=self._packing.compress,
+            recipients=tuple(self._recipients),
+            salt=progress.salt,
+            keys_sha256=sha256_of(folder / KEYS),
+            table_description=facts.description,
+            time_to_live=facts.time_to_live,
+            tags=facts.tags,
+            parts=tuple(progress.parts),
+        )
+        _leave_only(folder, {KEYS, *(part.file for part in progress.parts)})
+        BackupFolder(folder, entry).check()
+        write_description(folder, entry)
+        with storage_errors(folder):
+            publish(folder, done)
+        return BackupFolder.open(done)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """A page of a Scan, with its items in canonical form as `normal`."""
+    page: dict[str, Any] = orjson.loads(body)
+    items = page.setdefault("Items", [])
+    page["normal"] = items if is_usual(body) else [normal_item(item) for item in items]
+    return page
+
+
+def _leave_only(folder: Path, names: set[str]) -> None:
+    """Remove what a backup needs only while it is made, and what a kill has left."""
+    with storage_errors(folder):
+        for path in folder.iterdir():
+            if path.name not in names:
+                path.unlink()
+
+
+def _keys_of(part: Path) -> Path:
+    """The file of a part's records of the key index, while there is no index yet."""
+    return part.with_name("keys-" + part.name.partition("-")[2].partition(".")[0])

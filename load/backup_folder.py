@@ -1,0 +1,226 @@
+"""A backup on disk: what is in the folder, how it is read, how it is known to be whole.
+
+    data/backups/TABLE-YYYYMMDD-HHMMSS/         (UTC)
+        backup.json                   the description; a folder without it is no backup
+        items-00-0000.json.gz[.age]   {"Item":{…}} a line, DynamoDB JSON: DynamoDB's own format
+        …                             of export and import; segment and number of the part
+        keys.bin                      the key index (load/backup_keys.py)
+        SHA256SUMS                    of the stored files, for `sha256sum -c`
+
+Parts are small enough to be held in memory as they are stored (8 MB). Each is a whole gzip file,
+and encrypted a whole age file: `age -d -i KEY items-….json.gz.age | gunzip` shows it. A backup
+under way is in a folder of the same name with .partial at its end (load/backup.py).
+
+backup.json is {"sha256": of the rest, "backup": {…}}, the rest being the fields of BackupEntry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from load.backup_keys import Digests, KeyIndex
+from load.table_description import key_names
+from utils.artifacts import sha256_of
+from utils.encryption import Identity, decrypt, needs_identity
+from utils.error_handler import ArtifactError
+from utils.workspace import PARTIAL_SUFFIX, write_atomically
+
+VERSION = 1
+DESCRIPTION = "backup.json"
+KEYS = "keys.bin"
+SUMS = "SHA256SUMS"
+_GZIP = 31  # zlib's window bits for gzip
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of items: `bytes` and `sha256` of its lines, `stored_…` of the file as it is."""
+
+    file: str
+    items: int
+    bytes: int
+    sha256: str
+    stored_bytes: int
+    stored_sha256: str
+
+
+@dataclass(frozen=True)
+class BackupEntry:
+    """What backup.json says. `table_description` is DescribeTable's answer, `time_to_live` and
+    `tags` are null where the credentials may not ask; `continued` counts how often the backup
+    was taken up again. Every part has been read back when `verified_at` is set."""
+
+    name: str
+    table: str
+    endpoint: str
+    region: str
+    started_at: str
+    completed_at: str
+    verified_at: str
+    continued: int
+    items: int
+    bytes: int
+    stored_bytes: int
+    compressed: bool
+    recipients: tuple[str, ...]
+    salt: str
+    keys_sha256: str
+    table_description: dict[str, Any]
+    time_to_live: dict[str, Any] | None
+    tags: list[dict[str, str]] | None
+    parts: tuple[Part, ...] = field(repr=False)
+    version: int = VERSION
+
+    @property
+    def encrypted(self) -> bool:
+        return bool(self.recipients)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The attributes of the table's key, partition key first."""
+        return key_names(self.table_description)
+
+
+class BackupFolder:
+    """A complete backup. `open` checks the description, reading checks every part."""
+
+    def __init__(self, path: Path, entry: BackupEntry) -> None:
+        self.path = path
+        self.entry = entry
+
+    @classmethod
+    def open(cls, path: Path) -> BackupFolder:
+        """The backup in a folder. Raises ArtifactError when it is none, or not a whole one."""
+        description = path / DESCRIPTION
+        if not path.is_dir():
+            raise _broken(path, "there is no such backup", "python migrate.py backups lists them")
+        if path.name.endswith(PARTIAL_SUFFIX) or not description.exists():
+            raise _broken(path, "this backup was never completed", _ANOTHER)
+        try:
+            document = orjson.loads(description.read_bytes())
+            body = document["backup"]
+            if hashlib.sha256(orjson.dumps(body)).hexdigest() != document["sha256"]:
+                raise ValueError("digest")
+            if body["version"] != VERSION:
+                raise _broken(
+                    description,
+                    f"this is version {body['version']}, this tool understands {VERSION}",
+                    "use the version of the tool that wrote it",
+                )
+            parts = tuple(Part(**part) for part in body["parts"])
+            listed = tuple(body["recipients"])
+            return cls(path, BackupEntry(**{**body, "parts": parts, "recipients": listed}))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _broken(description, "it is damaged (cut short or edited)", _ANOTHER) from error
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the description, which holds that of every file: it stands for the whole."""
+        return sha256_of(self.path / DESCRIPTION)
+
+    @property
+    def digests(self) -> Digests:
+        return Digests(self.entry.key_names, bytes.fromhex(self.entry.salt))
+
+    def items(self, identities: tuple[Identity, ...] = ()) -> Iterator[bytes]:
+        """The lines `{"Item":{…}}\\n` of all parts, always in the same order; no line of a part
+        that is not as it was stored. Raises ArtifactError then, and when `identities` do not
+        open it."""
+        if self.entry.encrypted and not identities:
+            raise needs_identity(f"the backup {self.path.name}")
+        for part in self.entry.parts:
+            yield from read_part(self.path / part.file, part, self._stored(part), identities)
+
+    def keys(self) -> KeyIndex:
+        """The key index, to be used as a context manager."""
+        return KeyIndex(self.path / KEYS, self.digests)
+
+    def check_presence(self) -> None:
+        """Raise ArtifactError unless every file is there in its full length."""
+        for part in self.entry.parts:
+            file = self.path / part.file
+            if not file.exists():
+                raise _broken(file, "the file is missing", _ANOTHER)
+            if file.stat().st_size != part.stored_bytes:
+                raise _broken(file, "it was cut or edited after it was written", _ANOTHER)
+        if not (self.path / KEYS).exists():
+            raise _broken(self.path / KEYS, "the file is missing", _ANOTHER)
+
+    def check(self) -> None:
+        """Raise ArtifactError unless every stored byte is as it was written; needs no key."""
+        self.check_presence()
+        for part in self.entry.parts:
+            self._stored(part)
+        if sha256_of(self.path / KEYS) != self.entry.keys_sha256:
+            raise _broken(self.path / KEYS, "it was cut or edited after it was written", _ANOTHER)
+
+    def _stored(self, part: Part) -> bytes:
+        file = self.path / part.file
+        try:
+            stored = file.read_bytes()
+        except FileNotFoundError as error:
+            raise _broken(file, "the file is missing", _ANOTHER) from error
+        if hashlib.sha256(stored).hexdigest() != part.stored_sha256:
+            raise _broken(file, "it was cut or edited after it was written", _ANOTHER)
+        return stored
+
+
+_ANOTHER = "use another backup: python migrate.py backups lists them"
+
+
+def _broken(path: Path, what: str, remedy: str) -> ArtifactError:
+    return ArtifactError(f"{path}: {what}", remedy=remedy)
+
+
+def read_part(
+    path: Path, part: Part, stored: bytes, identities: tuple[Identity, ...]
+) -> Iterator[bytes]:
+    """The lines of a part that is stored as `stored`; raises ArtifactError when they are not
+    those that were written, at the latest after the last."""
+    names = path.name.split(".")
+    if names[-1] == "age":
+        stored = decrypt(stored, identities, path)
+    digest, items, length, rest = hashlib.sha256(), 0, 0, b""
+    for block in _unpacked(path, stored, packed="gz" in names):
+        digest.update(block)
+        length += len(block)
+        *lines, rest = (rest + block).split(b"\n")
+        items += len(lines)
+        for line in lines:
+            yield line + b"\n"
+    if rest or (items, length, digest.hexdigest()) != (part.items, part.bytes, part.sha256):
+        raise _broken(path, "what is in it is not what was written", _ANOTHER)
+
+
+def _unpacked(path: Path, stored: bytes, *, packed: bool) -> Iterable[bytes]:
+    if not packed:
+        yield stored
+        return
+    unzip = zlib.decompressobj(_GZIP)
+    try:
+        while stored and not unzip.eof:
+            yield unzip.decompress(stored, _CHUNK)
+            stored = unzip.unconsumed_tail
+    except zlib.error as error:
+        raise _broken(path, "it is no gzip file", _ANOTHER) from error
+    if not unzip.eof:
+        raise _broken(path, "it was cut short", _ANOTHER)
+
+
+def write_description(folder: Path, entry: BackupEntry) -> None:
+    """Write backup.json and SHA256SUMS into a folder whose other files are complete."""
+    body = orjson.loads(orjson.dumps(asdict(entry)))
+    sums = [(part.stored_sha256, part.file) for part in entry.parts]
+    sums.append((entry.keys_sha256, KEYS))
+    write_atomically(folder / SUMS, "".join(f"{sha}  {name}\n" for sha, name in sums).encode())
+    digest = hashlib.sha256(orjson.dumps(body)).hexdigest()
+    document = orjson.dumps({"sha256": digest, "backup": body}, option=orjson.OPT_INDENT_2)
+    write_atomically(folder / DESCRIPTION, document + b"\n")

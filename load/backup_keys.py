@@ -1,0 +1,169 @@
+"""The key index of a backup: which items there were, without a word of what is in them.
+
+`keys.bin` is a sorted sequence of records of 57 bytes, one an item:
+
+    16  BLAKE2b of the key's attribute values, as a JSON list in the order of the key schema
+    16  BLAKE2b of the item's canonical form (utils/item_content.py)
+    24  `updatedAt` as it stands in the item, padded with blanks
+     1  "m" when the item carries `legacyId` (a migration wrote it), else "-"
+
+Both digests are keyed with the backup's salt. So the file answers "was it there, and was it the
+same?" also for an encrypted backup that nobody here can open, and tells nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import isqrt
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from utils.item_content import content
+from utils.workspace import make_directory, open_private, storage_errors
+
+Item = Mapping[str, Any]
+
+DIGEST = 16
+_MOMENT = 24
+RECORD = 2 * DIGEST + _MOMENT + 1
+_BUCKETS = 256
+_FEW = 64  # records that are read at once
+_BLOCK = 4096 * RECORD
+
+
+@dataclass(frozen=True)
+class KeyEntry:
+    """What the index knows of one item; `updated_at` is "" where the item has none."""
+
+    digest: bytes
+    updated_at: str
+    migrated: bool
+
+
+@dataclass(frozen=True)
+class Digests:
+    """How keys and contents are digested in one backup."""
+
+    key_names: tuple[str, ...]
+    salt: bytes
+
+    def key(self, item: Item) -> bytes:
+        """The digest of an item's key; only the attributes of the key need be there."""
+        text = orjson.dumps([item[name] for name in self.key_names])
+        return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
+
+    def content(self, item: Item) -> bytes:
+        """The digest of an item with plain numbers and sorted sets (`normal_item`)."""
+        return blake2b(content(item), digest_size=DIGEST, key=self.salt).digest()
+
+    def record(self, item: Item) -> bytes:
+        """The record of such an item."""
+        moment = str(item.get("updatedAt", {}).get("S", "")).encode()[:_MOMENT].ljust(_MOMENT)
+        mark = b"m" if "legacyId" in item else b"-"
+        return self.key(item) + self.content(item) + moment + mark
+
+
+class KeyIndex:
+    """Looks keys up in a `keys.bin`, a few reads each, in constant memory. A context manager."""
+
+    def __init__(self, path: Path, digests: Digests) -> None:
+        self._digests = digests
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._count = os.fstat(self._file).st_size // RECORD
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __enter__(self) -> KeyIndex:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+
+    def find(self, item: Item) -> KeyEntry | None:
+        """What was there under the key of `item`, None when nothing was."""
+        wanted = self._digests.key(item)
+        low, high = self._window(wanted)
+        while high - low > _FEW:
+            middle = (low + high) // 2
+            if self._read(middle, 1)[:DIGEST] <= wanted:
+                low = middle
+            else:
+                high = middle
+        block = self._read(low, high - low)
+        for at in range(0, len(block), RECORD):
+            if block[at : at + DIGEST] == wanted:
+                return _entry(block[at : at + RECORD])
+        return None
+
+    def is_same(self, entry: KeyEntry, item: Item) -> bool:
+        """Whether an item (plain numbers, sorted sets) has the content that was there."""
+        return self._digests.content(item) == entry.digest
+
+    def _window(self, wanted: bytes) -> tuple[int, int]:
+        """Where a key must be, if it is there: digests are spread evenly, so nearly where its
+        value says."""
+        guess = int.from_bytes(wanted[:8], "big") * self._count >> 64
+        reach = 3 * isqrt(self._count) + _FEW
+        low, high = max(0, guess - reach), min(self._count, guess + reach)
+        if low and self._read(low, 1)[:DIGEST] > wanted:
+            low = 0
+        if high < self._count and self._read(high, 1)[:DIGEST] <= wanted:
+            high = self._count
+        return low, high
+
+    def _read(self, first: int, count: int) -> bytes:
+        return os.pread(self._file, count * RECORD, first * RECORD)
+
+
+def _entry(record: bytes) -> KeyEntry:
+    moment = record[2 * DIGEST : -1].rstrip().decode()
+    return KeyEntry(record[DIGEST : 2 * DIGEST], moment, record[-1:] == b"m")
+
+
+def merge(parts: Sequence[Path], path: Path, scratch: Path) -> None:
+    """Write the records of `parts` to `path`, sorted; `scratch` is a directory for the while."""
+    make_directory(scratch)
+    names = [scratch / f"{number:03}" for number in range(_BUCKETS)]
+    with storage_errors(scratch):
+        buckets = [open_private(name, "wb", buffering=1 << 14) for name in names]
+        try:
+            for block in _blocks(parts):
+                spread: dict[int, list[bytes]] = {}
+                for at in range(0, len(block), RECORD):
+                    spread.setdefault(block[at], []).append(block[at : at + RECORD])
+                for number, records in spread.items():
+                    buckets[number].write(b"".join(records))
+        finally:
+            for bucket in buckets:
+                bucket.close()
+        with open_private(path, "wb") as out:
+            for name in names:
+                content = name.read_bytes()
+                out.write(
+                    b"".join(
+                        sorted(content[at : at + RECORD] for at in range(0, len(content), RECORD))
+                    )
+                )
+                name.unlink()
+            out.flush()
+            os.fsync(out.fileno())
+        scratch.rmdir()
+
+
+def _blocks(parts: Iterable[Path]) -> Iterator[bytes]:
+    for part in parts:
+        with part.open("rb") as handle:
+            while block := handle.read(_BLOCK):
+                yield block

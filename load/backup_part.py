@@ -1,0 +1,129 @@
+"""One part of a backup: gathered in memory, compressed and encrypted, written, read back.
+
+A part is under its final name only after what is on disk has been read, decrypted, unpacked,
+counted and hashed. To be able to, an encrypted backup is encrypted also for a key that this
+process has made for itself; it is in no file, and is gone when the process ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from load.backup_folder import Part, read_part
+from load.backup_keys import Digests
+from utils.encryption import SUFFIX, Identity, Recipient, encrypt, new_identity
+from utils.error_handler import StorageError
+from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+
+_FULL = 8 << 20  # bytes of a part as it is stored
+_FULL_PLAIN = 64 << 20
+_LEVEL = 1
+_GZIP = 31
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How parts are stored: compressed or not, and for whom. `witness` reads them back."""
+
+    compress: bool
+    recipients: tuple[Recipient, ...]
+    witness: tuple[Identity, ...]
+
+    @classmethod
+    def of(cls, *, compress: bool, recipients: tuple[Recipient, ...]) -> Packing:
+        if not recipients:
+            return cls(compress, (), ())
+        identity, public = new_identity()
+        return cls(compress, (*recipients, public), (identity,))
+
+    @property
+    def ending(self) -> str:
+        """What file names end in."""
+        return ".json" + ".gz" * self.compress + SUFFIX * bool(self.recipients)
+
+
+class PartBuilder:
+    """Gathers the items of one part."""
+
+    def __init__(self, packing: Packing, digests: Digests) -> None:
+        self._packing = packing
+        self._digests = digests
+        self._zip = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if packing.compress else None
+        self._stored: list[bytes] = []
+        self._stored_bytes = 0
+        self._sha = hashlib.sha256()
+        self._bytes = 0
+        self._keys: list[bytes] = []
+
+    @property
+    def items(self) -> int:
+        return len(self._keys)
+
+    @property
+    def full(self) -> bool:
+        return self._stored_bytes >= _FULL or self._bytes >= _FULL_PLAIN
+
+    def add(self, items: Sequence[dict[str, Any]], normal: Sequence[dict[str, Any]]) -> None:
+        """Add items as DynamoDB gave them; `normal` are the same in their canonical form."""
+        lines = b"".join(b'{"Item":%b}\n' % orjson.dumps(item) for item in items)
+        self._keys += map(self._digests.record, normal)
+        self._sha.update(lines)
+        self._bytes += len(lines)
+        self._store(self._zip.compress(lines) if self._zip else lines)
+
+    def _store(self, data: bytes) -> None:
+        self._stored.append(data)
+        self._stored_bytes += len(data)
+
+    def write(self, path: Path, keys: Path) -> Part:
+        """Write the part to `path` and its records of the key index to `keys`, durably.
+
+        Raises StorageError when it cannot be written or is not read back as it was.
+        """
+        if self._zip:
+            self._store(self._zip.flush())
+        stored = b"".join(self._stored)
+        if self._packing.recipients:
+            stored = encrypt(stored, self._packing.recipients)
+        part = Part(
+            path.name,
+            self.items,
+            self._bytes,
+            self._sha.hexdigest(),
+            len(stored),
+            hashlib.sha256(stored).hexdigest(),
+        )
+        write_synced(keys, b"".join(self._keys))
+        partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        write_synced(partial, stored)
+        self._read_back(partial, path, part)
+        with storage_errors(path):
+            publish(partial, path)
+        return part
+
+    def _read_back(self, partial: Path, path: Path, part: Part) -> None:
+        with storage_errors(partial):
+            stored = partial.read_bytes()
+        if hashlib.sha256(stored).hexdigest() != part.stored_sha256:
+            raise StorageError(
+                f"{partial} is not read back as it was written",
+                remedy="the disk is not to be trusted: point backup.directory at another",
+            )
+        for _ in read_part(path, part, stored, self._packing.witness):
+            pass
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a private file and make it durable."""
+    with storage_errors(path), open_private(path, "wb") as handle:
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())

@@ -1,0 +1,327 @@
+"""Backups of real tables: complete, read back, continued after a kill, refused when damaged."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import orjson
+import pyrage
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from load import backup
+from load.backup import back_up, new_name, unfinished
+from load.backup_folder import BackupFolder
+from tests.conftest import REGION
+from tests.moto_server import MotoAws
+from utils.config import BackupConfig, Config, DataConfig, MigrationConfig, TargetConfig
+from utils.embedded.aws import EmbeddedAws
+from utils.encryption import Identity
+from utils.error_handler import ArtifactError, ConfigurationError
+from utils.interrupt import Interrupted
+from utils.progress import Progress
+from utils.session import Session
+from utils.workspace import Workspace
+
+MOMENT = 1_770_000_000.0
+CLIENTS = {"test": "test"}
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoAws]:
+    with MotoAws(tmp_path_factory.mktemp("moto") / "moto.log") as server:
+        yield server
+
+
+@pytest.fixture(params=["ministack", "moto"])
+def judge(request: pytest.FixtureRequest, aws: EmbeddedAws) -> EmbeddedAws:
+    """Each of the two DynamoDBs."""
+    if request.param == "ministack":
+        return aws
+    server: MotoAws = request.getfixturevalue("moto")
+    return server
+
+
+Begin = Callable[..., Session]
+
+
+@pytest.fixture
+def begin(tmp_path: Path, aws: EmbeddedAws) -> Begin:
+    """Opens a session at the desk of this test, on the embedded AWS if nothing else is said."""
+
+    def opened(endpoint: str = aws.endpoint_url, workers: int = 3, **settings: Any) -> Session:
+        config = Config(
+            target=TargetConfig(region=REGION, use_local_stack=True, endpoint=endpoint),
+            migration=MigrationConfig(workers=workers, max_retries=2, retry_delay=1),
+            backup=BackupConfig(**settings),
+            data=DataConfig(str(tmp_path / "data")),
+        )
+        files = Workspace(Path(config.data.directory))
+        files.prepare()
+        return Session(config, files, Progress(quiet=True))
+
+    return opened
+
+
+def client_of(server: EmbeddedAws) -> DynamoDBClient:
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=server.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def fill(client: DynamoDBClient, table: str, count: int) -> list[dict[str, Any]]:
+    """Create a table with `count` items of every type; returns them."""
+    client.create_table(
+        TableName=table,
+        KeySchema=[
+            {"AttributeName": "PK", "KeyType": "HASH"},
+            {"AttributeName": "SK", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "PK", "AttributeType": "S"},
+            {"AttributeName": "SK", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        Tags=[{"Key": "owner", "Value": "sales"}],
+    )
+    items = [item(number) for number in range(count)]
+    for start in range(0, count, 25):
+        requests = [{"PutRequest": {"Item": each}} for each in items[start : start + 25]]
+        client.batch_write_item(RequestItems={table: requests})
+    return items
+
+
+def item(number: int) -> dict[str, Any]:
+    return {
+        "PK": {"S": f"SALE#{number}"},
+        "SK": {"S": "METADATA"},
+        "name": {"S": 'Café "Übermaß"\nand 🎻'},
+        "amount": {"N": f"-{number}.25"},
+        "flags": {"BOOL": number % 2 == 0},
+        "nothing": {"NULL": True},
+        "bytes": {"B": b"\x00\xff"},
+        "words": {"SS": ["a", "b"]},
+        "nested": {"M": {"list": {"L": [{"N": "1"}, {"S": ""}]}}},
+        "updatedAt": {"S": "2026-01-30T08:00:00.000Z"},
+        **({"legacyId": {"S": str(number)}} if number % 3 == 0 else {}),
+    }
+
+
+@pytest.fixture
+def table(judge: EmbeddedAws, tables: Any) -> Iterator[str]:
+    yield tables.sales
+    client = client_of(judge)
+    if tables.sales in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=tables.sales)
+
+
+def keys_in(folder: BackupFolder, *identities: Identity) -> list[str]:
+    lines = [orjson.loads(line)["Item"] for line in folder.items(identities)]
+    return sorted(each["PK"]["S"] for each in lines)
+
+
+def test_a_backup_holds_every_item_and_says_what_the_table_was(
+    judge: EmbeddedAws, table: str, begin: Begin
+) -> None:
+    fill(client_of(judge), table, 120)
+    work = begin(judge.endpoint_url)
+    folder = back_up(work, table, new_name(work.config, table, lambda: MOMENT))
+
+    assert folder.path.name == f"{table}-20260202-024000"
+    assert folder.entry.items == 120
+    assert keys_in(folder) == sorted(f"SALE#{number}" for number in range(120))
+    found = {orjson.loads(line)["Item"]["PK"]["S"]: line for line in folder.items()}
+    expected = item(7)
+    expected["bytes"] = {"B": "AP8="}
+    line = orjson.loads(found["SALE#7"])["Item"]
+    line["words"]["SS"].sort()
+    assert line == expected
+    assert folder.entry.table_description["KeySchema"][0]["AttributeName"] == "PK"
+    assert folder.entry.tags == [{"Key": "owner", "Value": "sales"}]
+    assert folder.entry.time_to_live is not None
+    folder.check()
+
+
+def test_files_are_what_other_tools_read_and_nobody_else_may(
+    aws: EmbeddedAws, dynamodb: DynamoDBClient, tables: Any, begin: Begin
+) -> None:
+    fill(dynamodb, tables.sales, 30)
+    work = begin()
+    folder = back_up(work, tables.sales, new_name(work.config, tables.sales))
+    plain = b"".join(
+        gzip.decompress((folder.path / part.file).read_bytes()) for part in folder.entry.parts
+    )
+    assert plain == b"".join(folder.items())
+    for line in (folder.path / "SHA256SUMS").read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        assert hashlib.sha256((folder.path / name).read_bytes()).hexdigest() == digest
+    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.path.iterdir()} == {0o600}
+    assert {path.name for path in folder.path.iterdir()} == {
+        "backup.json",
+        "keys.bin",
+        "SHA256SUMS",
+        *(part.file for part in folder.entry.parts),
+    }
+
+
+def test_an_empty_table_has_a_backup_without_items(
+    dynamodb: DynamoDBClient, tables: Any, begin: Begin
+) -> None:
+    fill(dynamodb, tables.sales, 0)
+    folder = back_up(begin(), tables.sales, "empty-20260101-000000")
+    assert (folder.entry.items, list(folder.items())) == (0, [])
+    with folder.keys() as keys:
+        assert keys.find(item(1)) is None
+
+
+def test_the_key_index_knows_every_item_and_its_content(
+    dynamodb: DynamoDBClient, tables: Any, begin: Begin
+) -> None:
+    fill(dynamodb, tables.sales, 200)
+    folder = back_up(begin(), tables.sales, "keys-20260101-000000")
+    with folder.keys() as keys:
+        assert len(keys) == 200
+        for line in folder.items():
+            there = orjson.loads(line)["Item"]
+            there["words"]["SS"].sort()
+            entry = keys.find({"PK": there["PK"], "SK": there["SK"]})
+            assert entry is not None
+            assert keys.is_same(entry, there)
+            assert entry.updated_at == "2026-01-30T08:00:00.000Z"
+            assert entry.migrated is ("legacyId" in there)
+            assert not keys.is_same(entry, {**there, "amount": {"N": "1"}})
+        assert keys.find(item(200)) is None
+
+
+def test_a_backup_that_is_stopped_goes_on_and_reads_nothing_twice(
+    dynamodb: DynamoDBClient, tables: Any, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(dynamodb, tables.sales, 300)
+    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    work = begin()
+    name = new_name(work.config, tables.sales)
+    pages = []
+    original = backup._parse
+
+    def counted(body: bytes) -> Any:
+        pages.append(len(orjson.loads(body)["Items"]))
+        if len(pages) == 9:
+            work.stop.request()
+        return original(body)
+
+    monkeypatch.setattr(backup, "_parse", counted)
+    with pytest.raises(Interrupted):
+        back_up(work, tables.sales, name)
+    assert unfinished(work.config, tables.sales) == name
+    with pytest.raises(ArtifactError, match="never completed"):
+        BackupFolder.open(Path(work.config.backups) / f"{name}.partial")
+
+    folder = back_up(begin(), tables.sales, name)
+    assert folder.entry.continued == 1
+    assert keys_in(folder) == sorted(f"SALE#{number}" for number in range(300))
+    assert sum(pages) == 300
+    assert unfinished(work.config, tables.sales) is None
+
+
+def test_a_table_that_was_made_anew_is_backed_up_from_the_start(
+    dynamodb: DynamoDBClient, tables: Any, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(dynamodb, tables.sales, 60)
+    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    work = begin()
+    original = backup._parse
+
+    def stopping(body: bytes) -> Any:
+        work.stop.request()
+        return original(body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "_parse", stopping)
+        with pytest.raises(Interrupted):
+            back_up(work, tables.sales, "anew-20260101-000000")
+    dynamodb.delete_table(TableName=tables.sales)
+    fill(dynamodb, tables.sales, 5)
+    folder = back_up(begin(), tables.sales, "anew-20260101-000000")
+    assert (folder.entry.items, folder.entry.continued) == (5, 0)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_an_encrypted_backup_opens_for_each_recipient_and_for_nobody_else(
+    dynamodb: DynamoDBClient, tables: Any, begin: Begin, compress: bool
+) -> None:
+    fill(dynamodb, tables.sales, 40)
+    mine, yours, other = (pyrage.x25519.Identity.generate() for _ in range(3))
+    public = (str(mine.to_public()), str(yours.to_public()))
+    folder = back_up(
+        begin(recipient=public, compress=compress), tables.sales, "sealed-20260101-000000"
+    )
+    assert keys_in(folder, mine) == keys_in(folder, yours)
+    assert len(keys_in(folder, mine)) == 40
+    with pytest.raises(ConfigurationError, match="is encrypted"):
+        next(folder.items())
+    with pytest.raises(ArtifactError, match="someone else"):
+        next(folder.items((other,)))
+    for path in folder.path.iterdir():
+        assert b"SALE#" not in path.read_bytes()
+        assert "Café".encode() not in path.read_bytes()
+    folder.check()
+
+
+@pytest.mark.parametrize("damage", ["cut", "edited", "missing", "description", "index"])
+def test_a_damaged_backup_is_refused_and_named(
+    dynamodb: DynamoDBClient, tables: Any, begin: Begin, damage: str
+) -> None:
+    fill(dynamodb, tables.sales, 40)
+    folder = back_up(begin(), tables.sales, "broken-20260101-000000")
+    part = folder.path / folder.entry.parts[0].file
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    if damage == "cut":
+        part.write_bytes(part.read_bytes()[:-1])
+    elif damage == "edited":
+        part.write_bytes(bytes(content))
+    elif damage == "missing":
+        part.unlink()
+    elif damage == "index":
+        (folder.path / "keys.bin").write_bytes(b"")
+    else:
+        description = folder.path / "backup.json"
+        description.write_bytes(description.read_bytes().replace(b'"items": 40', b'"items": 41'))
+    with pytest.raises(ArtifactError, match=r"broken-2026"):
+        BackupFolder.open(folder.path).check()
+
+
+def test_other_settings_begin_an_unfinished_backup_anew(
+    dynamodb: DynamoDBClient, tables: Any, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a part in clear would stay in a backup that is to be encrypted."""
+    fill(dynamodb, tables.sales, 60)
+    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    work = begin()
+    original = backup._parse
+
+    def stopping(body: bytes) -> Any:
+        work.stop.request()
+        return original(body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "_parse", stopping)
+        with pytest.raises(Interrupted):
+            back_up(work, tables.sales, "secret-20260101-000000")
+    key = pyrage.x25519.Identity.generate()
+    folder = back_up(begin(recipient=str(key.to_public())), tables.sales, "secret-20260101-000000")
+    assert len(keys_in(folder, key)) == 60
+    assert all(part.file.endswith(".age") for part in folder.entry.parts)
+    assert replace(folder.entry, parts=()).continued == 0

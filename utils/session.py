@@ -1,0 +1,74 @@
+"""Work on a data directory that is no run of the migration: a backup on demand, a restore."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from utils import logger
+from utils.config import Config
+from utils.error_handler import RunInterrupted
+from utils.interrupt import Interrupted, StopFlag
+from utils.lifecycle import Screen
+from utils.lock import run_lock
+from utils.progress import Progress
+from utils.workspace import Workspace
+
+
+class AtWork(Protocol):
+    """What work on a data directory needs, be it in a run or in a session."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def workspace(self) -> Workspace: ...
+    @property
+    def progress(self) -> Progress: ...
+    @property
+    def stop(self) -> StopFlag: ...
+    def command(self, options: str) -> str:
+        """The command line that an operator types for `options`."""
+
+
+@dataclass
+class Session:
+    """A secondary command at work."""
+
+    config: Config
+    workspace: Workspace
+    progress: Progress
+    stop: StopFlag = field(default_factory=StopFlag)
+    invocation: str = "python migrate.py {}"
+
+    def command(self, options: str) -> str:
+        return self.invocation.format(options)
+
+
+@contextmanager
+def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session]:
+    """Lock the data directory and open its logs; `again` are the options to type after a stop.
+
+    Raises MigrationError when a run is at work there.
+    """
+    files = Workspace(Path(config.data.directory))
+    files.prepare()
+    logger.set_up_screen(
+        config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
+    )
+    with run_lock(files.lock):
+        session = Session(config, files, Progress(quiet=screen.quiet), invocation=screen.invocation)
+        logger.set_up_files(config.logging, files.log, files.error_log, "")
+        session.stop.install()
+        try:
+            yield session
+        except (Interrupted, KeyboardInterrupt) as error:
+            raise RunInterrupted(
+                "interrupted by the operator", remedy=f"go on with: {session.command(again)}"
+            ) from error
+        finally:
+            shutil.rmtree(files.scratch, ignore_errors=True)
+            logger.close_logs()
