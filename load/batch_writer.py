@@ -17,6 +17,7 @@ from load.throttle import Throttle
 from utils.dynamodb import DynamoDB, RequestRefused, parse_answer
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.retry import RetryPolicy
+from utils.tables import PARTITION_KEY, SORT_KEY
 
 BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
 _UNIT_BYTES = 1024
@@ -92,6 +93,7 @@ class BatchWriter:
         *,
         indexes: int,
         rest: Callable[[], None] = lambda: None,
+        keys: tuple[str, ...] = (PARTITION_KEY, SORT_KEY),
     ) -> None:
         self._wire = wire
         self._retry = retry
@@ -99,6 +101,7 @@ class BatchWriter:
         self._copies = 1 + indexes
         self._rest = rest
         self._table = table
+        self._keys = keys
 
     def write(self, lines: Sequence[bytes]) -> Outcome:
         """Put a batch of transformed lines into the table.
@@ -116,7 +119,7 @@ class BatchWriter:
         Raises TargetError as `write` does, and when DynamoDB refuses to delete one of them.
         """
         outcome = Outcome()
-        self._write([_key_request(line) for line in lines], _DELETE, outcome)
+        self._write([self._key_request(line) for line in lines], _DELETE, outcome)
         if outcome.refused:
             left = outcome.refused[0]
             raise TargetError(
@@ -167,7 +170,7 @@ class BatchWriter:
             raise
         finally:
             self._throttle.settle(expected, consumed)
-        left = _unprocessed(lines, answer.get("UnprocessedItems", {}).get(self._table, ()))
+        left = self._unprocessed(lines, answer.get("UnprocessedItems", {}).get(self._table, ()))
         outcome.batches += 1
         outcome.units += consumed
         outcome.items += len(lines) - len(left)
@@ -195,21 +198,18 @@ class BatchWriter:
         self._write(lines[:middle], verb, outcome)
         self._write(lines[middle:], verb, outcome)
 
+    def _unprocessed(self, lines: list[bytes], entries: Sequence[dict[str, Any]]) -> list[bytes]:
+        """The lines that DynamoDB lists as unprocessed, as the bytes that they were sent as."""
+        if not entries:
+            return []
+        wanted = {self._key(request) for entry in entries for request in entry.values()}
+        return [line for line in lines if self._key(orjson.loads(line)) in wanted]
 
-def _unprocessed(lines: list[bytes], entries: Sequence[dict[str, Any]]) -> list[bytes]:
-    """The lines that DynamoDB lists as unprocessed, as the bytes that they were sent as."""
-    if not entries:
-        return []
-    wanted = {_key(request) for entry in entries for request in entry.values()}
-    return [line for line in lines if _key(orjson.loads(line)) in wanted]
+    def _key(self, request: dict[str, Any]) -> bytes:
+        """The key that a PutRequest (which is also what a line holds) or DeleteRequest is about."""
+        item = request.get("Item") or request["Key"]
+        return orjson.dumps([item[name] for name in self._keys])
 
-
-def _key(request: dict[str, Any]) -> tuple[str, str]:
-    """The key that a PutRequest (which is also what a line holds) or a DeleteRequest is about."""
-    item = request.get("Item") or request["Key"]
-    return item["PK"]["S"], item["SK"]["S"]
-
-
-def _key_request(line: bytes) -> bytes:
-    item = orjson.loads(line)["Item"]
-    return orjson.dumps({"Key": {"PK": item["PK"], "SK": item["SK"]}})
+    def _key_request(self, line: bytes) -> bytes:
+        item = orjson.loads(line)["Item"]
+        return orjson.dumps({"Key": {name: item[name] for name in self._keys}})

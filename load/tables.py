@@ -33,7 +33,7 @@ def prepare_tables(
     in that case.
     """
     client = open_dynamodb(target)
-    found = {spec.entity: _describe(client, target, spec) for spec in specs}
+    found = {spec.entity: describe(client, target, target.table(spec.entity)) for spec in specs}
     missing = [spec for spec in specs if found[spec.entity] is None]
     problems = [
         problem
@@ -53,16 +53,15 @@ def prepare_tables(
         for spec in missing:
             _create(client, target, spec)
         for spec in specs:
-            _wait_until_active(client, target, spec, sleep)
+            wait_until_active(client, target, target.table(spec.entity), sleep)
     return [target.table(spec.entity) for spec in missing]
 
 
-def _describe(
-    client: DynamoDBClient, target: TargetConfig, spec: TableSpec
-) -> Mapping[str, Any] | None:
+def describe(client: DynamoDBClient, target: TargetConfig, name: str) -> Mapping[str, Any] | None:
+    """DescribeTable's answer, None when there is no such table."""
     with target_errors(target):
         try:
-            return client.describe_table(TableName=target.table(spec.entity))["Table"]
+            return client.describe_table(TableName=name)["Table"]
         except client.exceptions.ResourceNotFoundException:
             return None
 
@@ -133,15 +132,12 @@ def _create(client: DynamoDBClient, target: TargetConfig, spec: TableSpec) -> No
             return  # somebody created it meanwhile
 
 
-def _wait_until_active(
-    client: DynamoDBClient,
-    target: TargetConfig,
-    spec: TableSpec,
-    sleep: Callable[[float], None],
+def wait_until_active(
+    client: DynamoDBClient, target: TargetConfig, name: str, sleep: Callable[[float], None]
 ) -> None:
-    name = target.table(spec.entity)
+    """Wait until a table and its indexes can be used. Raises TargetError when they never can."""
     for _ in range(int(_ACTIVE_WITHIN / _POLL_SECONDS)):
-        table = _describe(client, target, spec)
+        table = describe(client, target, name)
         indexes = table.get("GlobalSecondaryIndexes", []) if table else []
         states = [table["TableStatus"] if table else "", *(i["IndexStatus"] for i in indexes)]
         if set(states) <= {"ACTIVE", "UPDATING"}:

@@ -24,9 +24,9 @@ import orjson
 from utils.dynamodb import RequestRefused
 from utils.item_content import Item, differing_attributes
 from utils.retry import RetryPolicy
+from utils.table_reader import TableReader
 from utils.tables import Index, TableSpec
 from validate.pattern_samples import GROUP, Earliest, Key, Latest, Sample, Samples, text_of
-from validate.target_scan import TargetReader
 from validate.verification_report import PatternResult
 
 SLICE_ITEMS = 100
@@ -63,13 +63,13 @@ class Patience:
         return True
 
 
-def read_slice(reader: TargetReader, table: str) -> list[Key]:
+def read_slice(reader: TableReader, table: str) -> list[Key]:
     """The keys of the first items of a table, in its own order."""
     return _keys(reader.ask("Scan", {"TableName": table, "Limit": SLICE_ITEMS}))
 
 
 def replay(
-    reader: TargetReader, table: str, spec: TableSpec, samples: Samples, patience: Patience
+    reader: TableReader, table: str, spec: TableSpec, samples: Samples, patience: Patience
 ) -> tuple[PatternResult, ...]:
     """Replay every access pattern of an entity; raises TargetError when the target is out of
     reach. A request that DynamoDB refuses is a failure of its pattern."""
@@ -207,7 +207,7 @@ def _delta(items: Iterable[Item]) -> Filter:
 class _Asked:
     """The requests to one table, and what the samples say of the answers."""
 
-    reader: TargetReader
+    reader: TableReader
     table: str
     samples: Samples
 

@@ -27,8 +27,8 @@ from utils.item_content import (
     is_usual,
     normal_item,
 )
+from utils.table_reader import TableReader
 from validate.target_references import party_is_there, references_of_sale
-from validate.target_scan import TargetReader
 from validate.verification_report import (
     Count,
     DifferentItem,
@@ -264,7 +264,7 @@ def _same_content(mine: bytes, other: bytes) -> bool:
 
 
 def name_differences(
-    keys: KeyDifferences, reader: TargetReader, table: str, transformed: Path
+    keys: KeyDifferences, reader: TableReader, table: str, transformed: Path
 ) -> None:
     """Say of each listed item that differs in which attributes; reads both sides again."""
     listed = {(entry.key.pk, entry.key.sk): n for n, entry in enumerate(keys.different.entries)}
@@ -280,7 +280,7 @@ def name_differences(
                 keys.different.entries[place] = DifferentItem(ItemKey(pk, sk), tuple(names))
 
 
-def _read_item(reader: TargetReader, table: str, item: Item) -> Item:
+def _read_item(reader: TableReader, table: str, item: Item) -> Item:
     key = {"PK": item["PK"], "SK": item["SK"]}
     answer = reader.ask("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
     found: Item = answer.get("Item", {})

@@ -21,6 +21,7 @@ from utils.progress import Task
 from utils.retry import RetryPolicy
 from utils.run import COMPLETE, FAILED, Run, settings_digest
 from utils.spill import Buckets
+from utils.table_reader import TableReader
 from utils.tables import TableSpec
 from validate.access_patterns import Patience, read_slice, replay
 from validate.compare_counts import close_ledger, count_refusals
@@ -33,7 +34,6 @@ from validate.target_keys import (
     read_table_page,
 )
 from validate.target_references import resolve
-from validate.target_scan import TargetReader
 from validate.verification_report import Count, EntityResult, TableState, VerificationResult
 
 PHASE = "verify"
@@ -48,7 +48,7 @@ class _Bench:
     """What every step of one verification works with."""
 
     run: Run
-    reader: TargetReader
+    reader: TableReader
     patience: Patience
     references: Buckets
 
@@ -88,7 +88,7 @@ def verify(
     states = {entity: describe_table(client, target, tables[entity]) for entity in chosen}
     sleep = sleep or run.stop.sleep
     retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
-    reader = TargetReader(DynamoDB(target), retry)
+    reader = TableReader(DynamoDB(target), retry)
     patience = Patience(RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
     results: dict[str, EntityResult] = {}
     lines = None

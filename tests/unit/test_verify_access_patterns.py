@@ -14,11 +14,11 @@ from load.load_sales import TABLE as SALES
 from tests.transformed_artifacts import Item, party, sale
 from utils.dynamodb import RequestRefused
 from utils.retry import RetryPolicy
+from utils.table_reader import TableReader
 from validate import pattern_samples
 from validate.access_patterns import Patience, replay
 from validate.pattern_samples import GROUP, Sample, Samples
 from validate.target_keys import read_file_lines
-from validate.target_scan import TargetReader
 from validate.verification_report import PatternResult
 
 
@@ -53,7 +53,7 @@ def replayed(reader: object, slept: list[float], retries: int = 5) -> tuple[Patt
     patience = Patience(
         RetryPolicy(retries, 0.5, sleep=slept.append, uniform=lambda _, bound: bound)
     )
-    return replay(cast(TargetReader, reader), "Buyers", TABLE, samples, patience)
+    return replay(cast(TableReader, reader), "Buyers", TABLE, samples, patience)
 
 
 @pytest.mark.parametrize(("late", "slept"), [(0, []), (1, [0.5]), (3, [0.5, 1.0, 2.0])])
@@ -108,7 +108,7 @@ def failures_of(name: str, index: str, due: Sequence[Item], found: Sequence[Item
     samples = Samples(frozenset())
     lines = [orjson.dumps({"Item": item}) + b"\n" for item in due]
     samples.add(read_file_lines(lines, sales=True), sales=True)
-    reader = cast(TargetReader, IndexReader(index, found))
+    reader = cast(TableReader, IndexReader(index, found))
     results = replay(reader, "Sales", SALES, samples, Patience(RetryPolicy(0, 1.0)))
     return [problem for result in results if result.name == name for problem in result.failures]
 

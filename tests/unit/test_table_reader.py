@@ -13,7 +13,7 @@ import pytest
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.retry import RetryPolicy
-from validate.target_scan import TargetReader
+from utils.table_reader import TableReader
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class FaultyWire:
         return TargetError(f"{attempts} tries, {last}", remedy="wait")
 
 
-def reader(wire: FaultyWire, slept: list[float] | None = None) -> TargetReader:
+def reader(wire: FaultyWire, slept: list[float] | None = None) -> TableReader:
     naps = [] if slept is None else slept
     retry = RetryPolicy(3, 1.0, sleep=naps.append, uniform=lambda _, bound: bound)
-    return TargetReader(cast(DynamoDB, wire), retry)
+    return TableReader(cast(DynamoDB, wire), retry)
 
 
 def scanned(wire: FaultyWire, slept: list[float] | None = None) -> list[int]:

@@ -32,7 +32,7 @@ Answer = TypeVar("Answer")
 Page = TypeVar("Page", bound=ScanPage)
 
 
-class TargetReader:
+class TableReader:
     """Reads tables through the raw wire; safe to share between threads."""
 
     def __init__(self, wire: DynamoDB, retry: RetryPolicy) -> None:
@@ -89,7 +89,7 @@ class TargetReader:
             body = orjson.dumps({**request, "Segment": segment, **start})
             return self._ask("Scan", body, work)
 
-        with ThreadPoolExecutor(workers, thread_name_prefix="verify") as pool:
+        with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
             waiting: dict[Future[Page], int] = {
                 pool.submit(read, segment, None): segment for segment in range(workers)
             }
