@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from transform.rejections import Unconvertible
+from utils.masking import veil
 
 _LAST_WHITE_SPACE = 0x3000
 _ZERO_WIDTH = "\u180e\u200b\u200c\u200d\u2060\ufeff"
@@ -48,8 +49,11 @@ def text(value: object) -> dict[str, Any] | None:
 
 
 def quoted(value: object) -> str:
-    """Return a short quotation of a value that is not personal, for the reason of a rejection."""
-    shown = repr(value)
+    """Return a short quotation of a value that is not personal, for the reason of a rejection.
+
+    What looks personal all the same (S9's columns hold all sorts of things) is masked.
+    """
+    shown = veil(repr(value))
     return shown if len(shown) <= 42 else f"{shown[:40]}…"
 
 

@@ -27,6 +27,7 @@ from botocore.exceptions import (
 
 from utils.config import TargetConfig
 from utils.error_handler import TargetError
+from utils.masking import conceal
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -114,7 +115,10 @@ class Keys:
 
     def current(self) -> ReadOnlyCredentials:
         """Key, secret and token that belong together; botocore renews those that it can."""
-        return self._found.get_frozen_credentials()
+        keys = self._found.get_frozen_credentials()
+        for secret in (keys.secret_key, keys.token):
+            conceal(secret or "")
+        return keys
 
     def look_again(self, expired: ReadOnlyCredentials) -> None:
         """Look where credentials come from for newer ones than `expired`."""

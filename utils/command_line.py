@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from utils.error_handler import ConfigurationError, ExitCode, MigrationError
+from utils.error_handler import ConfigurationError, ExitCode, MigrationError, traceback_of
+from utils.masking import conceal_environment
 
 if TYPE_CHECKING:
     from utils.config import Config
@@ -80,11 +82,24 @@ def load_settings(config_path: Path) -> Config:
         raise ConfigurationError(
             ".env cannot be read: it is not UTF-8 text", remedy="save it as UTF-8"
         ) from error
+    conceal_environment(os.environ)
     return load_config(config_path, os.environ)
+
+
+def guard_uncaught() -> None:
+    """What nobody catches, in this thread or another, is printed without what it may quote."""
+
+    def print_scrubbed(error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, SystemExit):
+            click.echo(traceback_of(error), err=True)
+
+    sys.excepthook = lambda _kind, error, _trace: print_scrubbed(error)
+    threading.excepthook = lambda happened: print_scrubbed(happened.exc_value)
 
 
 def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     """Run a command; whatever happens ends in one message, a remedy and an exit code."""
+    guard_uncaught()
     try:
         code = work()
     except MigrationError as error:

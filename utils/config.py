@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
+from utils.masking import conceal
+
 PARTY_ENTITIES = ("buyers", "producers")
 ENTITY_NAMES = (*PARTY_ENTITIES, "sales")
 PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
@@ -19,7 +21,12 @@ LOCALSTACK_ENDPOINT = "http://localhost:4566"
 
 
 class Secret(str):
-    """A text that never shows itself: its repr, also inside other objects' repr, is ***."""
+    """A text that never shows itself: its repr, also inside other objects' repr, is ***, and it is
+    taken out of every message from the moment when it is known."""
+
+    def __new__(cls, text: str) -> Secret:
+        conceal(text)
+        return super().__new__(cls, text)
 
     def __repr__(self) -> str:
         return "***"
@@ -62,7 +69,12 @@ class SourceConfig:
 
     type: str = setting("postgresql", "kind of database", enum=["postgresql"])
     layout: str = setting("s9", "table layout of this S9 installation", enum=["s9"])
-    host: str = setting("localhost", "host name, or the directory of a Unix socket", **_TEXT)
+    host: str = setting(
+        "localhost",
+        "host name, or the directory of a Unix socket",
+        type="string",
+        pattern=r"^(/.*|[^\s/@]+)$",
+    )
     port: int = setting(5432, "TCP port", type="integer", minimum=1, maximum=65535)
     database: str = setting("s9", "database name", **_TEXT)
     username: str = setting("s9_reader", "account; one that can only read is best", **_TEXT)
@@ -114,7 +126,7 @@ class TargetConfig:
     endpoint: str | None = setting(
         None,
         "URL of a DynamoDB-compatible service instead of AWS",
-        **_optional_text(pattern=r"^https?://[^/\s]+/?$"),
+        **_optional_text(pattern=r"^https?://[^/\s@]+/?$"),
     )
     use_local_stack: bool = setting(
         False,
@@ -297,6 +309,12 @@ class LoggingConfig:
     )
     console: bool = setting(True, "tell it on the screen", **_FLAG)
     file: bool = setting(True, "write migration.log and migration_errors.log", **_FLAG)
+    mask_personal_data: bool = setting(
+        True,
+        "names, codes, e-mails, phones, addresses and IBANs are masked in logs and reports; "
+        "`false` shows them",
+        **_FLAG,
+    )
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from utils.config import (
 from utils.error_handler import ConfigurationError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-_SECRETS = {"source.password"}
 _TABLE_DEFAULTS = {
     name: default for name, default in defaults(TargetConfig).items() if name.endswith("Table")
 }
@@ -183,9 +182,19 @@ class _Reader:
     def _shown(self, path: str, value: Any) -> str:
         if path in self._origins:
             return f"the value of {self._origins[path]}"
-        if path in _SECRETS:
+        if _is_secret(path):
             return "the value"
         return json.dumps(value, ensure_ascii=False)
+
+
+def _is_secret(path: str, kind: type = Config) -> bool:
+    """Whether the setting at a path (or what it belongs to) is declared as a Secret."""
+    head, _, rest = path.partition(".")
+    for declared in fields(kind):
+        if json_name(declared.name) == head:
+            inner = section_type(kind, declared.name)
+            return _is_secret(rest, inner) if inner else isinstance(declared.default, Secret)
+    return False
 
 
 def _kinds_at(path: str) -> set[str]:

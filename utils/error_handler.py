@@ -7,6 +7,9 @@ carries a remedy: the sentence that says what to type or change next.
 from __future__ import annotations
 
 import enum
+import traceback
+
+from utils.masking import mask, scrub
 
 
 class ExitCode(enum.IntEnum):
@@ -22,14 +25,17 @@ class ExitCode(enum.IntEnum):
 
 
 class MigrationError(Exception):
-    """The run stops. `message` says what happened and to what, `remedy` what to do next."""
+    """The run stops. `message` says what happened and to what, `remedy` what to do next.
+
+    Both are freed of secrets and personal data, because they may quote what others have worded.
+    """
 
     exit_code: ExitCode = ExitCode.FAILED
 
     def __init__(self, message: str, *, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = scrub(message)
+        self.remedy = scrub(remedy)
+        super().__init__(self.message)
 
 
 class ConfigurationError(MigrationError):
@@ -71,6 +77,7 @@ class BackOff(Exception):
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
+        detail = scrub(detail)
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
@@ -96,3 +103,40 @@ class Rejection(Exception):
     def __reduce__(self) -> tuple[type[Rejection], tuple[str, str, str]]:
         """Rejections cross process boundaries whole."""
         return (type(self), (self.field, self.rule, self.reason))
+
+
+# The texts of these are the tool's own, or name types, attributes, modules and files.
+_SPEAKABLE = (
+    MigrationError,
+    BackOff,
+    TypeError,
+    AttributeError,
+    NameError,
+    ImportError,
+    MemoryError,
+    RecursionError,
+    NotImplementedError,
+    OSError,
+)
+
+
+def told(error: BaseException) -> str:
+    """The type of an exception with its text; of one that may quote a record, the text masked."""
+    text = scrub(str(error)) if isinstance(error, _SPEAKABLE) else mask(scrub(str(error)))
+    return f"{type(error).__name__}: {text}" if str(error) else type(error).__name__
+
+
+def traceback_of(error: BaseException) -> str:
+    """A traceback for the log files: every place, as Python prints it, and `told` of each
+    exception of the chain."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        places = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+        parts.append(f"Traceback (most recent call last):\n{places}{told(error)}")
+        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if before is None:
+            break
+        error = before
+    return "\n\nwhich came of\n\n".join(parts)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import enum
 import shutil
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils import logger
+from utils import logger, masking
 from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
-from utils.error_handler import ConfigurationError, ExitCode, MigrationError, RunInterrupted
+from utils.error_handler import (
+    ConfigurationError,
+    ExitCode,
+    MigrationError,
+    RunInterrupted,
+    traceback_of,
+)
 from utils.interrupt import Interrupted
 from utils.lock import run_lock
 from utils.manifest import Manifest
 from utils.progress import Progress
 from utils.run import COMPLETE, Run
-from utils.workspace import Workspace
+from utils.workspace import Workspace, storage_errors, write_atomically
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
     with run_lock(files.lock):
         if start is Start.REHEARSAL:
             files.empty()
+        masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest = Manifest.load(files.manifest) or Manifest.new()
         bind(manifest, config, files.root)
         run = Run(
@@ -62,6 +68,16 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
         finally:
             shutil.rmtree(files.scratch, ignore_errors=True)
             logger.close_logs()
+
+
+def mask_key(files: Workspace) -> bytes:
+    """The key of this data directory's masks, made when there is none yet."""
+    with storage_errors(files.mask_key):
+        key = files.mask_key.read_bytes() if files.mask_key.exists() else b""
+    if len(key) != masking.KEY_BYTES:
+        key = masking.new_key()
+        write_atomically(files.mask_key, key)
+    return key
 
 
 class Start(enum.Enum):
@@ -159,7 +175,7 @@ def recording_why_it_stops(run: Run) -> Iterator[None]:
         stop_with(run, error.exit_code, error.message.splitlines()[0])
         raise
     except Exception as error:
-        _log(f"unexpected {type(error).__name__}", {"traceback": traceback.format_exc()})
+        _log(f"unexpected {type(error).__name__}", {"traceback": traceback_of(error)})
         stop_with(run, ExitCode.FAILED, f"unexpected {type(error).__name__}")
         raise MigrationError(
             f"an unexpected error stopped the run: {type(error).__name__}",

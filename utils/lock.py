@@ -22,6 +22,8 @@ def run_lock(path: Path) -> Iterator[None]:
     with storage_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        with storage_errors(path):
+            os.fchmod(descriptor, 0o600)  # whatever the umask
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,7 +1,8 @@
 """Logging: lines for the operator, JSON lines for the record.
 
 The screen gets `2026-01-30 15:30:15 - INFO - Extracted 1250 buyers`; data/reports/migration.log
-the same as JSON, one object a line, and migration_errors.log what is an error.
+the same as JSON, one object a line, and migration_errors.log what is an error. Whatever is told,
+by the tool or by a library, is scrubbed first (utils/masking.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import orjson
 from tqdm import tqdm
 
 from utils.config import LoggingConfig
+from utils.error_handler import traceback_of
+from utils.masking import scrub
 from utils.workspace import open_private
 
 LOGGER_NAME = "migrate"
@@ -27,11 +30,24 @@ def get_logger() -> logging.Logger:
     return logging.getLogger(LOGGER_NAME)
 
 
+class _Scrubbed(logging.Filter):
+    """Lets every record pass, without secrets and personal data."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = scrub(record.getMessage()), None
+        if record.exc_info and record.exc_info[1] and not record.exc_text:
+            record.exc_text = traceback_of(record.exc_info[1])
+        context = getattr(record, "context", {})
+        record.context = {name: scrub(str(text)) for name, text in context.items()}
+        return True
+
+
 class _ScreenHandler(logging.Handler):
     """Writes above the progress bars instead of through them."""
 
     def __init__(self, *, color: bool) -> None:
         super().__init__()
+        self.addFilter(_Scrubbed())
         self._color = color
         self.setFormatter(logging.Formatter(_SCREEN_FORMAT, "%Y-%m-%d %H:%M:%S"))
 
@@ -70,6 +86,7 @@ class _FileHandler(logging.StreamHandler):  # type: ignore[type-arg]
     def __init__(self, path: Path, level: int, run_id: str) -> None:
         self._binary = open_private(path, "ab")
         super().__init__(stream=None)
+        self.addFilter(_Scrubbed())
         self.setLevel(level)
         self.setFormatter(_JsonFormatter(run_id))
 
@@ -102,15 +119,21 @@ def set_up_screen(config: LoggingConfig, *, verbose: bool, quiet: bool, color: b
     handler = _ScreenHandler(color=color)
     level = logging.getLevelName(config.level)
     handler.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else level)
-    logger.addHandler(handler)
+    _add(handler)
+
+
+def _add(handler: logging.Handler) -> None:
+    """Give a handler the tool's messages, and the warnings of libraries."""
+    get_logger().addHandler(handler)
+    logging.getLogger().addHandler(handler)
 
 
 def set_up_files(config: LoggingConfig, log: Path, error_log: Path, run_id: str) -> None:
     """Send messages also to the two log files."""
     if config.file:
         least = min(logging.INFO, logging.getLevelName(config.level))
-        get_logger().addHandler(_FileHandler(log, least, run_id))
-        get_logger().addHandler(_FileHandler(error_log, logging.ERROR, run_id))
+        _add(_FileHandler(log, least, run_id))
+        _add(_FileHandler(error_log, logging.ERROR, run_id))
 
 
 def close_logs() -> None:
@@ -118,4 +141,5 @@ def close_logs() -> None:
     logger = get_logger()
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
+        logging.getLogger().removeHandler(handler)
         handler.close()

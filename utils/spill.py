@@ -7,7 +7,6 @@ that all entries of one key are in one bucket. A bucket is small enough to be he
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ from types import TracebackType
 from typing import IO
 from zlib import crc32
 
-from utils.workspace import make_directory, open_private, storage_errors
+from utils.workspace import open_private, storage_errors, temporary_directory
 
 # A hundred files are open at once, in a process that may hold 300 MB.
 _BUFFER = 1 << 16
@@ -25,9 +24,7 @@ class Buckets:
     """Key and value pairs on disk. Keys and values are bytes without line breaks or tabs."""
 
     def __init__(self, scratch: Path, *, count: int = 128) -> None:
-        make_directory(scratch)
-        with storage_errors(scratch):
-            self._directory = Path(tempfile.mkdtemp(dir=scratch))
+        self._directory = temporary_directory(scratch)
         self._files: list[IO[bytes]] = [
             open_private(self._directory / f"{number:03}", "wb", buffering=_BUFFER)
             for number in range(count)

@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, TypeVar
 
+from utils import masking
 from utils.error_handler import MigrationError
 
 _IN_HAND = 2  # pieces that a process has: the one it works on and the next
@@ -137,7 +138,7 @@ class Workers:
         try:
             while len(self._started) < self.count:
                 here, there = spawn.Pipe()
-                process = spawn.Process(target=_serve, args=(there,), daemon=True)
+                process = spawn.Process(target=_serve, args=(there, masking.state()), daemon=True)
                 process.start()
                 there.close()
                 self._started.append(_Worker(process, here))
@@ -172,8 +173,9 @@ def _opened(result: tuple[bool, Any]) -> Any:
     raise error
 
 
-def _serve(connection: Connection) -> None:
+def _serve(connection: Connection, masks: masking.MaskState) -> None:
     """The life of a process: apply the function to the pieces as they come."""
+    masking.restore(masks)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))

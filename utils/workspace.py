@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class Workspace:
     @property
     def lock(self) -> Path:
         return self.root / ".lock"
+
+    @property
+    def mask_key(self) -> Path:
+        """What makes the masks of this directory's reports and logs its own."""
+        return self.root / ".mask-key"
 
     @property
     def reports(self) -> Path:
@@ -105,6 +111,15 @@ def make_directory(path: Path) -> None:
                 directory.mkdir(exist_ok=True)
                 directory.chmod(0o700)
         path.chmod(0o700)
+
+
+def temporary_directory(parent: Path) -> Path:
+    """A new directory below `parent` (which is made if need be); 0700 whatever the umask."""
+    make_directory(parent)
+    with storage_errors(parent):
+        made = Path(tempfile.mkdtemp(dir=parent))
+        made.chmod(0o700)
+        return made
 
 
 def open_private(path: Path, mode: str, *, buffering: int = 1 << 20) -> IO[bytes]:

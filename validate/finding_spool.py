@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import groupby
@@ -20,7 +19,7 @@ from typing import IO
 import orjson
 
 from utils.findings import Finding
-from utils.workspace import make_directory, open_private, storage_errors
+from utils.workspace import open_private, storage_errors, temporary_directory
 
 Entry = tuple[int, Finding]
 
@@ -29,9 +28,7 @@ class FindingSpool:
     """Runs of (place in the file, finding), each in ascending order of the place."""
 
     def __init__(self, scratch: Path) -> None:
-        make_directory(scratch)
-        with storage_errors(scratch):
-            self._directory = Path(tempfile.mkdtemp(dir=scratch))
+        self._directory = temporary_directory(scratch)
         self._runs = 1
         self._first = open_private(self._directory / "0", "wb")
 

@@ -21,6 +21,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from utils.masking import veil
 from validate.rules import Note
 
 Item = dict[str, Any]
@@ -187,4 +188,4 @@ def _quoted(value: object) -> str:
     text = str(value)
     if len(text) > _QUOTED_AT_MOST:
         return f"a text of {len(text)} characters"
-    return f'"{text}"'
+    return f'"{veil(text)}"'

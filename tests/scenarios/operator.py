@@ -7,6 +7,7 @@ nothing of the real one is left that could help it: no credentials, no home.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ SCRIPT = Path(__file__).parents[2] / "migrate.py"
 MOMENT = "2026-01-30T08:00:00.000Z"
 TIMEOUT = 120.0
 ENTITIES = ("buyers", "producers", "sales")
+_MASK = re.compile("(…~)[0-9a-f]{8}".encode())
 IMPATIENT = {"maxRetries": 1, "retryDelay": 1}
 
 
@@ -137,6 +139,7 @@ class Operator:
 
     def write_config(self) -> None:
         path = self.directory / "config.json"
+        path.touch(mode=0o600)
         path.write_bytes(orjson.dumps(self.config))
 
     def manifest(self) -> Any:
@@ -165,9 +168,10 @@ class Operator:
         return {line["legacyId"]: line for line in lines}
 
     def files(self) -> dict[str, bytes]:
-        """Every file under the data directory that holds records, by its relative path."""
+        """Every file under the data directory that holds records, by its relative path; without
+        the digests of masks, whose key each data directory has for itself."""
         return {
-            path.relative_to(self.data).as_posix(): path.read_bytes()
+            path.relative_to(self.data).as_posix(): _MASK.sub(b"\\1", path.read_bytes())
             for name in ("extracted", "transformed", "quarantine")
             for path in sorted((self.data / name).glob("*.json"))
         }

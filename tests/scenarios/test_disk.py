@@ -77,7 +77,7 @@ def test_a_data_directory_that_cannot_be_made_is_told(operator: Operator) -> Non
     operator.run("--full").failed(1, "data", "data.directory")
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o077])
+@pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
 def test_only_the_owner_can_read_what_is_written(
     alone: Operator, s9: S9Database, umask: int
 ) -> None:
@@ -87,7 +87,7 @@ def test_only_the_owner_can_read_what_is_written(
     small_trade(s9)
     alone.run("--dry-run", preexec=mask).ended(0)
     assert_private(alone.data)
-    alone.run("--phase", "extract", preexec=mask).ended(0)
+    alone.run("--full", preexec=mask).ended(0)
     assert_private(alone.data)
 
 

@@ -90,7 +90,7 @@ def test_verbose_and_quiet_win_over_the_configured_level(
 
 def test_a_mask_hides_the_value_and_lets_it_be_recognised() -> None:
     assert mask(" Rossi S.p.A. ") == mask("Rossi S.p.A.")
-    assert mask("ROSSI S.P.A.")[3:] == mask("Rossi S.p.A.")[3:]
+    assert mask("ROSSI S.P.A.").partition("~")[2] == mask("Rossi S.p.A.").partition("~")[2]
     assert mask("01234567890") != mask("01234567891")
     assert "234567" not in mask("01234567890")
 

@@ -50,6 +50,8 @@ class ServerProcess:
         supervisor = [sys.executable, "-I", "-S", str(_SUPERVISOR)]
         output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
+            if log:
+                os.fchmod(output, 0o600)  # whatever the umask
             self._process = subprocess.Popen(
                 [*supervisor, str(int(stop_signal)), identity, str(scratch or "-"), *command],
                 stdin=subprocess.PIPE,
