@@ -22,12 +22,13 @@ from tests.transformed_artifacts import (
     put_items,
     sale,
 )
+from utils import table_reader
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ArtifactError, TargetError
 from utils.interrupt import Interrupted
 from utils.run import Run
 from utils.tables import Index
-from validate import pattern_samples, target_scan
+from validate import pattern_samples
 from validate.verification_report import VerificationResult
 
 
@@ -210,7 +211,7 @@ def test_only_the_buyers_can_be_verified(migration: Migration, loaded: Run) -> N
 def test_many_pages_in_many_segments_are_one_table(
     migration: Migration, loaded: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target_scan, "PAGE_ITEMS", 3)
+    monkeypatch.setattr(table_reader, "PAGE_ITEMS", 3)
     result = migration.verify(loaded)
     assert result.problems == []
     assert result.entities["sales"].ledger.target.items == 30
