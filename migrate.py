@@ -97,7 +97,7 @@ class Runbook:
     def retry_quarantine(self) -> ExitCode:
         """Put the quarantined records through the phases again, as S9 and the mapping are now."""
         from extract import again
-        from extract.entities import ENTITIES as DECLARED
+        from extract.entities import entities_of
         from transform import engine
         from utils.quarantine import quarantined_keys
 
@@ -115,8 +115,9 @@ class Runbook:
             and (loaded := manifest.phase("load", name))
             and loaded.status == "complete"
         }
+        declared = entities_of(self.run.config.source.layout)
         again.extract_again(
-            self.run, DECLARED, {name: set(map(int, keys)) for name, keys in held.items()}
+            self.run, declared, {name: set(map(int, keys)) for name, keys in held.items()}
         )
         self.run.resuming = True  # entities without a record in quarantine stay as they are
         for name, phase in product(filter(held.get, held), PHASES[1:]):
@@ -148,12 +149,13 @@ class Runbook:
     def extract(self, entities: Sequence[str]) -> ExitCode:
         """Read the entities from S9, all from one snapshot."""
         from extract import engine
-        from extract.entities import ENTITIES as DECLARED
+        from extract.entities import entities_of
 
         due = [name for name in entities if not self.skips("extract", name)]
         self.set_migration_timestamp()
         by_hand = tuple(entities) != ENTITIES
-        engine.extract(self.run, DECLARED, due, self.set_aside, by_hand=by_hand)
+        declared = entities_of(self.run.config.source.layout)
+        engine.extract(self.run, declared, due, self.set_aside, by_hand=by_hand)
         self.going_on(entities)
         return self.outcome()
 

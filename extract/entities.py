@@ -1,10 +1,19 @@
-"""The entities that are extracted, in the order of the migration: a sale needs its parties."""
+"""The entities that are extracted, in the order of the migration: a sale needs its parties.
+
+What they are read from is the layout's word: each layout is a module of extract/layouts that has
+its three entities as ENTITIES, and the name of the module is its name (docs/layouts.md).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
 
 from extract.declaration import Entity
-from extract.extract_buyers import BUYERS
-from extract.extract_producers import PRODUCERS
-from extract.extract_sales import SALES_WITH_LINES
 
-ENTITIES: dict[str, Entity] = {
-    entity.name: entity for entity in (BUYERS, PRODUCERS, SALES_WITH_LINES)
-}
+
+@cache
+def entities_of(layout: str) -> dict[str, Entity]:
+    """The entities of a layout by name; `layout` is one of utils.config.LAYOUTS."""
+    entities: tuple[Entity, ...] = import_module(f"extract.layouts.{layout}").ENTITIES
+    return {entity.name: entity for entity in entities}

@@ -6,20 +6,18 @@ PutRequest byte for byte. Refused records go to quarantine whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import orjson
 
+from transform.layout import layout_of, transform_of
 from transform.rejections import RejectedRecord
-from transform.rules import TransformRules
-from transform.transform_buyers import buyer_to_items
-from transform.transform_producers import producer_to_items
-from transform.transform_sales import sale_to_items
+from transform.rules import StandIn, TransformRules
 from utils.artifacts import ArtifactWriter, Chunk, PartialState, read_rows
 from utils.checkpoint import Checkpoint
+from utils.config import TransformationConfig
 from utils.findings import Finding
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
@@ -30,14 +28,6 @@ from utils.workspace import Workspace
 PHASE = "transform"
 
 Row = dict[str, Any]
-Item = dict[str, dict[str, Any]]
-Transform = Callable[[Row, TransformRules], list[Item]]
-
-TRANSFORMS: dict[str, Transform] = {
-    "buyers": buyer_to_items,
-    "producers": producer_to_items,
-    "sales": sale_to_items,
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,7 @@ class Transformed:
 
 def transform_chunk(chunk: Chunk, entity: str, rules: TransformRules) -> Transformed:
     """Transform extracted lines; pure, so that chunks can be worked on anywhere."""
-    to_items = TRANSFORMS[entity]
+    to_items = transform_of(entity, rules)
     lines = chunk.lines
     output: list[bytes] = []
     refusals: list[Refusal] = []
@@ -96,7 +86,22 @@ def rules_of(run: Run) -> TransformRules:
         user_mapping=chosen.user_mapping,
         status_mapping=chosen.status_mapping,
         timezone=run.config.source.timezone,
+        layout=run.config.source.layout,
+        id_scope=layout_of(run.config.source.layout).id_scope,
+        stand_ins=_stand_ins(chosen),
+        fractions_above_one=chosen.fractions_above_one,
     )
+
+
+def _stand_ins(chosen: TransformationConfig) -> dict[str, StandIn]:
+    if chosen.missing_party != "placeholder":
+        return {}
+    parties = {"buyer": chosen.placeholder_buyer, "producer": chosen.placeholder_producer}
+    return {
+        kind: StandIn(party.id, party.name, party.country)
+        for kind, party in parties.items()
+        if party.id is not None
+    }
 
 
 def settings(run: Run) -> str:

@@ -1,8 +1,9 @@
 """The ids of the target, made from the keys of S9: the same row has the same id in every run.
 
 An id is the version 5 UUID (RFC 9562) of a name such as `buyer:12` in the migration's own
-namespace. With `transformation.generateIds: false` it is readable instead: `BUYER12`. Each id is
-made here and nowhere else, so that keys, attributes and references cannot drift apart.
+namespace. Layouts other than s9 put a scope of their own before the name, since their key 12 is
+another record. With `transformation.generateIds: false` it is readable instead: `BUYER12`. Each id
+is made here and nowhere else, so that keys, attributes and references cannot drift apart.
 """
 
 from __future__ import annotations
@@ -23,22 +24,24 @@ _CACHED_PARTIES = 65_536
 
 
 @lru_cache(maxsize=_CACHED_PARTIES)
-def party_id(kind: Literal["buyer", "producer"], legacy_id: int, generate: bool) -> str:
+def party_id(
+    kind: Literal["buyer", "producer"], legacy_id: int, generate: bool, scope: str = ""
+) -> str:
     """Return the id of the party whose `msg_anag.first_id` is `legacy_id`.
 
     Cached, because every sale asks for two parties and parties come back sale after sale.
     """
-    return uuid_of(f"{kind}:{legacy_id}") if generate else f"{kind.upper()}{legacy_id}"
+    return uuid_of(f"{scope}{kind}:{legacy_id}") if generate else f"{kind.upper()}{legacy_id}"
 
 
-def sale_id(legacy_id: int, generate: bool) -> str:
+def sale_id(legacy_id: int, generate: bool, scope: str = "") -> str:
     """Return the id of the sale whose `msg.first_id` is `legacy_id`."""
-    return uuid_of(f"sale:{legacy_id}") if generate else f"SALE{legacy_id}"
+    return uuid_of(f"{scope}sale:{legacy_id}") if generate else f"SALE{legacy_id}"
 
 
-def line_id(legacy_id: int, generate: bool) -> str:
+def line_id(legacy_id: int, generate: bool, scope: str = "") -> str:
     """Return the id of the line whose `msg_line.id` is `legacy_id`."""
-    return uuid_of(f"line:{legacy_id}") if generate else f"LINE{legacy_id}"
+    return uuid_of(f"{scope}line:{legacy_id}") if generate else f"LINE{legacy_id}"
 
 
 def uuid_of(name: str) -> str:

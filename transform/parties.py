@@ -42,6 +42,7 @@ class PartyTransform:
         self._prefix = kind.upper()
         self._id_attribute = f"{kind}Id"
         self._generate_ids = rules.generate_ids
+        self._id_scope = rules.id_scope
         self._attributes = (*_common_attributes(rules), *own)
         self._audit = Audit(rules)
 
@@ -56,7 +57,7 @@ class PartyTransform:
         return item
 
     def _head(self, row: Row, first_id: int, rejections: Rejections) -> Item:
-        identifier = party_id(self._kind, first_id, self._generate_ids)
+        identifier = party_id(self._kind, first_id, self._generate_ids, self._id_scope)
         name = single(row, _COMPANY_NAME, rejections)
         land = single(row, _COUNTRY, rejections)
         status = _status(row, rejections)

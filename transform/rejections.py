@@ -7,6 +7,8 @@ a record's mistakes in one run, not one mistake a run.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from utils.error_handler import Rejection
 
 
@@ -70,6 +72,11 @@ class Rejections:
     def add_missing(self, column: str) -> None:
         """Note that `column`, which the target cannot do without, is NULL, blank or absent."""
         self.add(column, "required", f"{column} is missing, and the Sale Module needs it")
+
+    def add_others(self, found: Iterable[Rejection]) -> None:
+        """Note what else was found, on columns that nothing is known of so far."""
+        known = {rejection.field for rejection in self._found}
+        self._found += [rejection for rejection in found if rejection.field not in known]
 
     def raise_if_any(self) -> None:
         """Raise RejectedRecord when anything has been noted."""

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """The party that stands in where a sale names none: its key in S9, its name and country."""
+
+    key: int
+    name: str
+    country: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +21,9 @@ class TransformRules:
 
     `migration_timestamp` is `YYYY-MM-DDTHH:mm:ss.sssZ`; it stands in for timestamps that S9 lacks.
     `user_mapping` leads from an S9 user to the target's, `status_mapping` from further status words
-    of S9 to a target status. `timezone` is an IANA name. The value is picklable and hashable, so it
+    of S9 to a target status. `timezone` is an IANA name, `layout` one of utils.config.LAYOUTS and
+    `id_scope` what stands before every name that an id is made of there. `stand_ins` has the party
+    for each kind (buyer, producer) that may be missing. The value is picklable and hashable, so it
     crosses to worker processes and keys the caches of what is derived from it; the mappings must
     not be changed afterwards.
     """
@@ -26,6 +37,10 @@ class TransformRules:
     user_mapping: Mapping[str, str]
     status_mapping: Mapping[str, str]
     timezone: str
+    layout: str = "s9"
+    id_scope: str = ""
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
+    fractions_above_one: str = "quarantine"
 
     def __hash__(self) -> int:
         """Mappings have no hash; one string is enough, since equality compares everything."""

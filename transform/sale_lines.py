@@ -43,6 +43,7 @@ class LineTransform:
 
     def __init__(self, rules: TransformRules) -> None:
         self._generate_ids = rules.generate_ids
+        self._id_scope = rules.id_scope
         self._audit = Audit(rules)
 
     def items(
@@ -74,7 +75,7 @@ class LineTransform:
         rejections: Rejections,
     ) -> Item:
         key = legacy_key(row, "id", rejections) or 0
-        identifier = line_id(key, self._generate_ids)
+        identifier = line_id(key, self._generate_ids, self._id_scope)
         quantity, price, discount, off, net, rate, tax, total = _priced(row, sale_rate, rejections)
         created_at, updated_at, created_by, updated_by = self._audit.of(row, rejections)
         # One literal, since a dictionary that grows attribute by attribute is moved several times.

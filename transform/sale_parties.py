@@ -24,9 +24,10 @@ _country = remembered(country)
 class SaleParty:
     """The buyer or the producer of sales. `row[kind]` is the joined party, None if unknown."""
 
-    def __init__(self, kind: PartyKind, generate_ids: bool) -> None:
+    def __init__(self, kind: PartyKind, generate_ids: bool, id_scope: str = "") -> None:
         self._kind: PartyKind = kind
         self._generate_ids = generate_ids
+        self._id_scope = id_scope
         self._key_column = f"{kind}_id"
         self._name_column = f"{kind}_name"
         self._name_attribute = f"{kind}Name"
@@ -42,13 +43,20 @@ class SaleParty:
 
     def reference(self, row: Row, rejections: Rejections) -> str:
         """Return the party's id; "" when S9 names none (then it is noted)."""
+        if row.get(self._key_column) in (None, ""):
+            reason = (
+                f"the sale has no {self._kind}: give it one in S9, or name one that stands in "
+                f"(transformation.missingParty, placeholder{self._kind.capitalize()})"
+            )
+            rejections.add(self._key_column, "missing-party", reason)
+            return ""
         key = legacy_key(row, self._key_column, rejections)
         if key is None:
             return ""
         if not isinstance(row.get(self._kind), dict):
-            reason = f"{self._kind} {key} is not in msg_anag"
+            reason = f"{self._kind} {key} does not exist in S9"
             rejections.add(self._key_column, "unknown-party", reason)
-        return party_id(self._kind, key, self._generate_ids)
+        return party_id(self._kind, key, self._generate_ids, self._id_scope)
 
     def copy(self, item: Item, row: Row, rejections: Rejections) -> None:
         """Put the party's name and its copied columns into the sale's `item`."""

@@ -64,9 +64,10 @@ class SaleTransform:
 
     def __init__(self, rules: TransformRules) -> None:
         self._generate_ids = rules.generate_ids
+        self._id_scope = rules.id_scope
         self._status_words = sale_status_words(rules.status_mapping)
-        self._buyer = SaleParty("buyer", rules.generate_ids)
-        self._producer = SaleParty("producer", rules.generate_ids)
+        self._buyer = SaleParty("buyer", rules.generate_ids, rules.id_scope)
+        self._producer = SaleParty("producer", rules.generate_ids, rules.id_scope)
         self._lines = LineTransform(rules)
         self._attributes = _attributes(rules)
         self._audit = Audit(rules)
@@ -75,7 +76,7 @@ class SaleTransform:
         """Return a sale's items. Raises RejectedRecord."""
         rejections = Rejections()
         first_id = legacy_key(row, "first_id", rejections) or 0
-        identifier = sale_id(first_id, self._generate_ids)
+        identifier = sale_id(first_id, self._generate_ids, self._id_scope)
         rate = optional_number(row, "iva_percentage", rejections) or _STANDARD_RATE
         header = self._head(row, identifier, first_id, rejections)
         lines = self._lines.items(_line_rows(row, rejections), identifier, rate, rejections)

@@ -17,6 +17,7 @@ PARTY_ENTITIES = ("buyers", "producers")
 ENTITY_NAMES = (*PARTY_ENTITIES, "sales")
 PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+LAYOUTS = ("s9", "i2_speedex")
 LOCALSTACK_ENDPOINT = "http://localhost:4566"
 
 
@@ -68,6 +69,7 @@ class SourceConfig:
     """Where S9 is."""
 
     type: str = setting("postgresql", "kind of database", enum=["postgresql"])
+<<<<<<< HEAD
     layout: str = setting("s9", "table layout of this S9 installation", enum=["s9"])
     host: str = setting(
         "localhost",
@@ -75,6 +77,10 @@ class SourceConfig:
         type="string",
         pattern=r"^(/.*|[^\s/@]+)$",
     )
+=======
+    layout: str = setting("s9", "table layout of this S9 installation", enum=list(LAYOUTS))
+    host: str = setting("localhost", "host name, or the directory of a Unix socket", **_TEXT)
+>>>>>>> 8884656 (wip)
     port: int = setting(5432, "TCP port", type="integer", minimum=1, maximum=65535)
     database: str = setting("s9", "database name", **_TEXT)
     username: str = setting("s9_reader", "account; one that can only read is best", **_TEXT)
@@ -256,6 +262,21 @@ class ExtractionConfig:
 
 
 @dataclass(frozen=True)
+class PlaceholderParty:
+    """The party that stands in where a sale names none."""
+
+    id: int | None = setting(
+        None,
+        "its key in S9: it is a party of S9 that is migrated like every other",
+        type=["integer", "null"],
+    )
+    name: str = setting("Unknown", "its name on the sales that name none", **_TEXT, maxLength=200)
+    country: str = setting(
+        "IT", "its country, ISO alpha-2 or alpha-3", type="string", pattern="^[A-Z]{2,3}$"
+    )
+
+
+@dataclass(frozen=True)
 class TransformationConfig:
     """How rows become items."""
 
@@ -285,6 +306,19 @@ class TransformationConfig:
         "further words of S9 for a sale's status → draft, confirmed, invoiced, paid, cancelled",
         type="object",
         additionalProperties={"enum": ["draft", "confirmed", "invoiced", "paid", "cancelled"]},
+    )
+    missing_party: str = setting(
+        "quarantine",
+        "a sale without buyer or producer goes to `quarantine`, or gets the `placeholder` party",
+        enum=["quarantine", "placeholder"],
+    )
+    placeholder_buyer: PlaceholderParty = section(PlaceholderParty)
+    placeholder_producer: PlaceholderParty = section(PlaceholderParty)
+    fractions_above_one: str = setting(
+        "quarantine",
+        "a line whose fraction (discount, VAT) is above 1 goes to `quarantine`, or the value is "
+        "taken as `percent`, with a warning",
+        enum=["quarantine", "percent"],
     )
 
 

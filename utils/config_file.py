@@ -53,6 +53,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         *reader.missing,
         *(reader.explain(error) for error in _errors(resolved) if reader.concerns(error)),
         *_shared_tables(resolved.get("target", {})),
+        *_nobody_stands_in(resolved.get("transformation", {})),
     ]
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
@@ -117,6 +118,16 @@ def _shared_tables(target: Any) -> Iterator[str]:
             if len(settings) > 1:
                 listed = " and ".join(f"target.{setting}" for setting in settings)
                 yield f"{listed}: both are {table}; each entity needs a table of its own"
+
+
+def _nobody_stands_in(transformation: Any) -> Iterator[str]:
+    if isinstance(transformation, dict) and transformation.get("missingParty") == "placeholder":
+        parties = [transformation.get(f"placeholder{kind}") for kind in ("Buyer", "Producer")]
+        if not any(isinstance(party, dict) and party.get("id") is not None for party in parties):
+            yield (
+                "transformation.missingParty: nobody stands in: give placeholderBuyer.id or "
+                "placeholderProducer.id, the key of a party of S9"
+            )
 
 
 class _Reader:

@@ -17,6 +17,7 @@ from utils.artifacts import starts_record
 from utils.findings import Finding
 from validate import consistency, party_rules, sale_rules
 from validate.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
+from validate.layout_rules import doubt_notes
 from validate.rules import Note, as_finding
 from validate.schema_check import decider, explain, record_decider
 from validate.tax_codes import vat_key
@@ -102,6 +103,7 @@ def _check_party(kind: str) -> Callable[[Sequence[bytes], list[Note], bool], Fac
             return Facts(_legacy_id(item), len(record))
         notes += _limit_notes(record, [item])
         notes += consistency.party_notes(item, kind)
+        notes += doubt_notes([item])
         if business:
             notes += party_rules.business_notes(item)
             notes += _text_notes(record, [item])
@@ -124,6 +126,7 @@ def _check_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> F
     notes += _limit_notes(record, items)
     if not consistency.sale_agrees(sale, lines):
         notes += consistency.sale_notes(sale, lines)
+    notes += doubt_notes(items)
     if business:
         notes += sale_rules.sale_notes(sale, lines)
         notes += _text_notes(record, items)

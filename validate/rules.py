@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from utils.findings import Finding, Severity
 
-Group = Literal["schema", "limits", "consistency", "references", "duplicates", "business"]
+Group = Literal["schema", "limits", "consistency", "references", "duplicates", "layout", "business"]
 
 
 class Note(NamedTuple):
@@ -73,6 +73,15 @@ RULES: dict[str, Rule] = {
         duplicate_code="another record of the entity has the same code",
         duplicate_vat_number="another record of the entity has the same VAT number",
         duplicate_sale_number="another sale of the year has the same number",
+    ),
+    **_warnings(
+        "layout",
+        broken_xml="a text of S9 that should be XML is not, or is not safe to read",
+        placeholder_party="a sale names no buyer or no producer: the configured one stands in",
+        suspicious_fraction="a fraction above 1 was taken as percent",
+        taxed_exemption="a line has the code of a VAT exemption, and a VAT rate",
+        text_cut="a text is longer than the Sale Module takes: the rest is in legacy only",
+        doubtful_value="a value was converted in a way that its layout calls doubtful",
     ),
     **_errors("business", country="a country is not in ISO 3166"),
     **_warnings(

@@ -29,7 +29,7 @@ KINDS = ("buyer", "producer", "sale", "sale_line")
 
 _DIRECTORY = Path(__file__).with_name("schemas")
 _FILES = (*KINDS, "values")
-_TYPE_NAMES = {"S": "a String (S)", "N": "a Number (N)", "BOOL": "a flag (BOOL)"}
+_TYPE_NAMES = {"S": "a String (S)", "N": "a Number (N)", "BOOL": "a flag (BOOL)", "M": "a map (M)"}
 _QUOTED_AT_MOST = 40
 # Values of these forms are no personal data, so a message may quote what stands in their place.
 _QUOTABLE = frozenset({"pattern", "format", "enum", "const"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from extract.engine import extract
-from extract.entities import ENTITIES
+from extract.entities import entities_of
 from extract.postgresql import PostgresSource
 from utils.config import CheckpointConfig, Config, MigrationConfig, Secret, SourceConfig
 from utils.embedded.postgresql import EmbeddedPostgres
@@ -21,6 +21,7 @@ from utils.run import Run
 from utils.workspace import Workspace
 
 TABLES = ("msg_anag", "msg", "msg_line")
+ENTITIES = entities_of("s9")
 ALL = tuple(ENTITIES)
 ONE_SALE_NOTED = "UPDATE msg SET notes = 'x' WHERE first_id = (SELECT min(first_id) FROM msg)"
 

@@ -6,11 +6,13 @@ import pytest
 
 from extract.declaration import Column, recognise
 from extract.engine import merge
-from extract.entities import ENTITIES
+from extract.entities import entities_of
 from extract.s9_tables import LINES, PARTIES, SALES
 from extract.selection import SourceColumn, plan
 from utils.config import EntityExtraction
 from utils.error_handler import SourceError
+
+ENTITIES = entities_of("s9")
 
 
 class Catalog:

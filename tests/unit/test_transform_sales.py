@@ -323,8 +323,8 @@ def test_attributes_that_s9_knows_nothing_of_are_never_written(name: str) -> Non
         ("sale_date", None, "required"),
         ("sale_date", "2024-03-05T10:00:00", "invalid-date"),
         ("sale_date", "infinity", "invalid-date"),
-        ("buyer_id", None, "required"),
-        ("producer_id", None, "required"),
+        ("buyer_id", None, "missing-party"),
+        ("producer_id", None, "missing-party"),
         ("status", None, "unknown-status"),
         ("status", "in attesa", "unknown-status"),
         ("doc_type", "ddt", "unknown-document-type"),
@@ -353,11 +353,11 @@ def test_a_sale_of_an_unknown_party_is_refused_and_names_it() -> None:
         sale_to_items(sale_row(buyer=None, buyer_id=123), rules())
     (rejection,) = rejected.value.rejections
     assert (rejection.field, rejection.rule) == ("buyer_id", "unknown-party")
-    assert rejection.reason == "buyer 123 is not in msg_anag"
+    assert rejection.reason == "buyer 123 does not exist in S9"
 
 
 def test_a_sale_without_a_buyer_lacks_only_that() -> None:
-    assert refusals(sale_row(buyer=None, buyer_id=None)) == [("buyer_id", "required")]
+    assert refusals(sale_row(buyer=None, buyer_id=None)) == [("buyer_id", "missing-party")]
 
 
 def test_a_sale_whose_party_has_no_name_anywhere_is_refused() -> None:

@@ -1,0 +1,181 @@
+"""What a layout is to the transforms, and the engine that applies it.
+
+The transforms know the columns of layout s9 under their canonical names. Another layout says, for
+each entity, what makes its rows such rows: conversions of single columns, one pure function for
+what depends on several, attributes that only its columns feed. Columns that have no place in the
+target are carried in `legacy`. Each layout is a module of transform/layouts that has a LAYOUT; the
+name of the module is its name (docs/layouts.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from importlib import import_module
+from typing import NamedTuple
+
+from transform.attributes import Attribute, Item, Row, fill
+from transform.legacy import legacy_of
+from transform.notes import Notes
+from transform.places import PLACES
+from transform.rejections import RejectedRecord, Rejections, Unconvertible
+from transform.rules import TransformRules
+from transform.stand_ins import stand_in
+from transform.transform_buyers import buyer_to_items
+from transform.transform_producers import producer_to_items
+from transform.transform_sales import sale_to_items
+
+Transform = Callable[[Row, TransformRules], list[Item]]
+
+TRANSFORMS: dict[str, Transform] = {
+    "buyers": buyer_to_items,
+    "producers": producer_to_items,
+    "sales": sale_to_items,
+}
+
+
+Adapt = Callable[[Row, Notes, TransformRules], None]
+Complete = Callable[[Item, Row], None]
+
+
+def as_it_is(_row: Row, _notes: Notes, _rules: TransformRules) -> None:
+    """Nothing in the row depends on more than one column."""
+
+
+def complete_already(_item: Item, _row: Row) -> None:
+    """Nothing in the item depends on columns that the transform does not know."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How the rows of one entity (or of lines) become rows that the transforms know.
+
+    `values` converts single columns; a converter returns the canonical value, or raises
+    Unconvertible. Then `adapt` may change the row (a copy) further. `further` are attributes of
+    the target that layout s9 has no columns for. `complete` may change the item, given the
+    adapted row, where a value follows from what the transform has computed.
+    """
+
+    values: Mapping[str, Callable[[object], object]] = field(default_factory=dict)
+    adapt: Adapt = as_it_is
+    further: tuple[Attribute, ...] = ()
+    complete: Complete = complete_already
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One layout's word on what its rows mean.
+
+    `id_scope` stands before every name that an id is made of, so that key 12 of this layout is
+    another record than key 12 of the next; it must never change. With `carries`, columns without
+    a place in the target are carried in `legacy`.
+    """
+
+    id_scope: str
+    carries: bool = True
+    buyers: Adapter = Adapter()
+    producers: Adapter = Adapter()
+    sales: Adapter = Adapter()
+    lines: Adapter = Adapter()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the rows are what the transforms know already."""
+        nothing = Adapter()
+        adapters = (self.buyers, self.producers, self.sales, self.lines)
+        return not self.carries and all(adapter == nothing for adapter in adapters)
+
+    def adapter(self, entity: str) -> Adapter:
+        """The adapter of buyers, producers, sales or lines."""
+        adapter: Adapter = getattr(self, entity)
+        return adapter
+
+    def places(self, entity: str) -> dict[str, str]:
+        """The attributes that the canonical columns of an entity (or of lines) become."""
+        further = {each.column: each.name for each in self.adapter(entity).further}
+        return {**PLACES[entity], **further}
+
+
+@cache
+def layout_of(name: str) -> Layout:
+    """The layout of this name, one of utils.config.LAYOUTS."""
+    layout: Layout = import_module(f"transform.layouts.{name}").LAYOUT
+    return layout
+
+
+@lru_cache(maxsize=16)
+def transform_of(entity: str, rules: TransformRules) -> Transform:
+    """The function that turns extracted rows of an entity into items, by the rules' layout."""
+    layout, transform = layout_of(rules.layout), TRANSFORMS[entity]
+    if layout.is_plain and not rules.stand_ins:
+        return transform
+    return _Adapted(layout, entity).items
+
+
+class _Part(NamedTuple):
+    """A row of a record (the record's own or a line's), adapted."""
+
+    row: Row
+    notes: Notes
+
+
+class _Adapted:
+    """The transform of one entity, with a layout's adapter before and after it."""
+
+    def __init__(self, layout: Layout, entity: str) -> None:
+        self._entity = entity
+        self._transform = TRANSFORMS[entity]
+        self._adapters = {name: layout.adapter(name) for name in (entity, "lines")}
+        self._known = {name: layout.places(name) for name in self._adapters}
+        self._carries = layout.carries
+
+    def items(self, row: Row, rules: TransformRules) -> list[Item]:
+        """Return a record's items. Raises RejectedRecord with all that is wrong with it."""
+        rejections = Rejections()
+        parts = self._parts(row, rejections, rules)
+        try:
+            items = self._transform(parts[0].row, rules)
+        except RejectedRecord as refused:
+            rejections.add_others(refused.rejections)
+            rejections.raise_if_any()
+            raise
+        self._finish(items[0], self._entity, parts[0], rejections)
+        for item, part in zip(items[1:], parts[1:], strict=True):
+            self._finish(item, "lines", part, rejections)
+        rejections.raise_if_any()
+        return items
+
+    def _parts(self, row: Row, rejections: Rejections, rules: TransformRules) -> list[_Part]:
+        """The record's own row, adapted, and those of its lines, which it also holds."""
+        head = self._part(self._entity, row, rejections, rules)
+        stand_in(self._entity, head.row, head.notes, rules)
+        parts = [head]
+        lines = row.get("lines")
+        if isinstance(lines, list) and all(isinstance(line, dict) for line in lines):
+            for position, line in enumerate(lines, start=1):
+                rejections.at_line(position, line.get("id"))
+                parts.append(self._part("lines", line, rejections, rules))
+            rejections.at_record()
+            head.row["lines"] = [part.row for part in parts[1:]]
+        return parts
+
+    def _part(self, entity: str, row: Row, rejections: Rejections, rules: TransformRules) -> _Part:
+        adapter, adapted, notes = self._adapters[entity], dict(row), Notes(rejections)
+        for column, convert in adapter.values.items():
+            if (value := row.get(column)) is not None:
+                try:
+                    adapted[column] = convert(value)
+                except Unconvertible as problem:
+                    rejections.add_value(column, problem)
+                    adapted[column] = None
+        adapter.adapt(adapted, notes, rules)
+        return _Part(adapted, notes)
+
+    def _finish(self, item: Item, entity: str, part: _Part, rejections: Rejections) -> None:
+        adapter = self._adapters[entity]
+        fill(item, part.row, adapter.further, rejections)
+        adapter.complete(item, part.row)
+        row = part.row if self._carries else {}
+        if legacy := legacy_of(row, self._known[entity], part.notes, rejections):
+            item["legacy"] = legacy
