@@ -69,18 +69,13 @@ class SourceConfig:
     """Where S9 is."""
 
     type: str = setting("postgresql", "kind of database", enum=["postgresql"])
-<<<<<<< HEAD
-    layout: str = setting("s9", "table layout of this S9 installation", enum=["s9"])
+    layout: str = setting("s9", "table layout of this S9 installation", enum=list(LAYOUTS))
     host: str = setting(
         "localhost",
         "host name, or the directory of a Unix socket",
         type="string",
         pattern=r"^(/.*|[^\s/@]+)$",
     )
-=======
-    layout: str = setting("s9", "table layout of this S9 installation", enum=list(LAYOUTS))
-    host: str = setting("localhost", "host name, or the directory of a Unix socket", **_TEXT)
->>>>>>> 8884656 (wip)
     port: int = setting(5432, "TCP port", type="integer", minimum=1, maximum=65535)
     database: str = setting("s9", "database name", **_TEXT)
     username: str = setting("s9_reader", "account; one that can only read is best", **_TEXT)

@@ -55,3 +55,11 @@ def test_without_generated_ids_they_are_readable() -> None:
     assert party_id("producer", 12, False) == "PRODUCER12"
     assert sale_id(12, False) == "SALE12"
     assert line_id(34, False) == "LINE34"
+
+
+def test_another_layout_has_other_ids_for_the_same_keys() -> None:
+    assert party_id("buyer", 12, True, "i2_speedex:") != party_id("buyer", 12, True)
+    # Written down from a first run, as above.
+    assert party_id("buyer", 12, True, "i2_speedex:") == "dcf4bd9f-7486-5928-ac8d-c7a95cb5461f"
+    assert sale_id(12, True, "i2_speedex:") == "bd5d8098-496e-5005-bec8-9813872cb6cc"
+    assert line_id(34, True, "i2_speedex:") == "6f8b5bf9-add0-555b-ba34-a368da6bb261"

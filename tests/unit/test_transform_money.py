@@ -16,7 +16,8 @@ from transform.rejections import Unconvertible
 
 CANONICAL = re.compile(r"0|-?(0\.[0-9]*[1-9]|[1-9][0-9]*(\.[0-9]*[1-9])?)")
 
-numerics = st.decimals(allow_nan=False, allow_infinity=False, places=6)
+# 32 digits and 6 decimals are the 38 digits that DynamoDB keeps.
+numerics = st.decimals(min_value=-(10**31), max_value=10**31, places=6)
 
 
 def stored(value: object) -> str:

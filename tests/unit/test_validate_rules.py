@@ -48,6 +48,17 @@ def drop(number: int, *names: str) -> Change:
     return lambda items: [items[number].pop(name) for name in names]
 
 
+def put_doubt(column: str, sentence: str) -> Callable[[Item], Any]:
+    """Say in an item that the conversion of a column is in doubt."""
+    doubts = {"doubts": {"M": {column: {"S": sentence}}}}
+    return lambda item: item.update(legacy={"M": doubts})
+
+
+def doubted(number: int, column: str, sentence: str) -> Change:
+    """The same in an item of the sale."""
+    return lambda items: put_doubt(column, sentence)(items[number])
+
+
 def nested(levels: int) -> Item:
     value: Item = {"S": "inside"}
     for _ in range(levels):
@@ -62,6 +73,24 @@ def ids(line: Item) -> dict[str, str]:
 IBAN = "IT60X0542811101000000123456"
 
 BROKEN: list[tuple[str, Record]] = [
+    ("broken-xml", buyer_with(put_doubt("ship", "broken-xml: no element found"))),
+    (
+        "suspicious-fraction",
+        sale(doubted(2, "vat", "suspicious-fraction: 22")),
+    ),
+    (
+        "placeholder-party",
+        sale(doubted(0, "buyer_id", "placeholder-party: 9")),
+    ),
+    ("taxed-exemption", sale(doubted(1, "vat_off", "taxed-exemption: N4"))),
+    ("text-cut", buyer_with(put_doubt("banks", "text-cut: long"))),
+    ("doubtful-value", buyer_with(put_doubt("colour", "faded: a rule of another layout"))),
+    ("doubtful-value", buyer_with(put_doubt("colour", "email: not a rule for doubts"))),
+    ("attribute-type", buyer_with(lambda item: item.update(legacy={"S": "x"}))),
+    ("attribute-value", buyer_with(lambda item: item.update(legacy={"M": {"x": {"N": "1.5"}}}))),
+    ("attribute-value", buyer_with(lambda item: item.update(legacy={"M": {"x": {"L": []}}}))),
+    ("attribute-value", buyer_with(lambda item: item.update(legacy={"M": {}}))),
+    ("attribute-length", buyer_with(lambda item: item.update(legacy={"M": {"x": {"S": ""}}}))),
     ("not-an-item", sale(lambda items: items.append({}))),
     ("not-an-item", ("buyers", [party("buyer", 1), {**party("buyer", 1), "SK": {"S": "LINE#"}}])),
     ("attribute-missing", buyer(city=None)),
@@ -216,6 +245,8 @@ SOUND: list[tuple[str, Record]] = [
     ("implausible-date", sale(saleDate={"S": "1990-01-01"}, year={"N": "1990"})),
     ("implausible-date", sale(put(0, paymentDate={"S": "2100-12-31"}))),
     ("sale-year", sale(drop(0, "year"))),
+    ("doubtful-value", sale(put(0, legacy={"M": {"stamp": {"N": "1"}, "vat_on": {"N": "0"}}}))),
+    ("doubtful-value", sale(put(2, legacy={"M": {"test": {"BOOL": True}, "lfz": {"S": "a: b"}}}))),
     ("no-lines", sale(lines=1)),
     ("no-description", sale(put(1, productDescription={"S": "TE-5739"}))),
     ("garbled-text", buyer(companyName="CAFFÈ» À LA CRÈME “SÃO PAULO”")),
