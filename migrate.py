@@ -396,7 +396,7 @@ def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
     from utils.lifecycle import Start, end_by_hand, open_run
     from utils.summary import after_phase, after_rehearsal
 
-    config = load_settings(config_path)
+    config = load_settings(config_path, quiet=screen.quiet)
     if chosen.phase:
         with open_run(config, screen, Start.BY_HAND) as run:
             entities = [chosen.entity] if chosen.entity else list(ENTITIES)

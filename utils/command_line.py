@@ -34,7 +34,7 @@ class Caller:
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the
         environment. Raises ConfigurationError with every mistake in it."""
-        return load_settings(self.config_path)
+        return load_settings(self.config_path, quiet=self.screen.quiet)
 
 
 class CommandGroup(click.Group):
@@ -70,20 +70,27 @@ class CommandGroup(click.Group):
             formatter.write_dl(rows)
 
 
-def load_settings(config_path: Path) -> Config:
-    """The configuration, with .env of the current directory in the environment."""
+def load_settings(config_path: Path, *, quiet: bool = False) -> Config:
+    """The configuration, with .env of the current directory in the environment; unless `quiet`,
+    warns of what is unwise about the two files."""
     from dotenv import load_dotenv
 
-    from utils.config_file import load_config
+    from utils.config_file import load_config, parse
+    from utils.config_safety import concerns
 
+    environment_file = Path.cwd() / ".env"
     try:
-        load_dotenv(Path.cwd() / ".env")
+        load_dotenv(environment_file)
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             ".env cannot be read: it is not UTF-8 text", remedy="save it as UTF-8"
         ) from error
     conceal_environment(os.environ)
-    return load_config(config_path, os.environ)
+    config = load_config(config_path, os.environ)
+    if not quiet:
+        for concern in concerns(config_path, parse(config_path), environment_file):
+            click.echo(f"Warning: {concern}", err=True)
+    return config
 
 
 def guard_uncaught() -> None:

@@ -46,7 +46,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
 
     Raises ConfigurationError that lists every mistake, each with its path in the file.
     """
-    document = _parse(path)
+    document = parse(path)
     reader = _Reader(environ)
     resolved = reader.resolve(document, "")
     mistakes = [
@@ -66,7 +66,8 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> dict[str, Any]:
+    """The JSON object in a configuration file, as it is written. Raises ConfigurationError."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from utils import logger
+from utils import logger, masking
 from utils.config import Config
 from utils.error_handler import RunInterrupted
 from utils.interrupt import Interrupted, StopFlag
-from utils.lifecycle import Screen
+from utils.lifecycle import Screen, mask_key
 from utils.lock import run_lock
 from utils.progress import Progress
 from utils.workspace import Workspace
@@ -60,6 +60,7 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
         config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
     )
     with run_lock(files.lock):
+        masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         session = Session(config, files, Progress(quiet=screen.quiet), invocation=screen.invocation)
         logger.set_up_files(config.logging, files.log, files.error_log, "")
         session.stop.install()

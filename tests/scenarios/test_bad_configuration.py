@@ -116,3 +116,29 @@ def test_what_nobody_has_foreseen_is_one_line_too(operator: Operator) -> None:
     assert "Error: an unexpected ZeroDivisionError" in done.stderr
     assert "What to do: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_files_that_others_can_read_and_a_password_in_clear_are_warned_of(
+    alone: Operator, s9: S9Database
+) -> None:
+    small_trade(s9)
+    password = alone.environment.pop("S9_PASSWORD")
+    (alone.directory / ".env").write_text(f"S9_PASSWORD={password}\n")
+    (alone.directory / ".env").chmod(0o644)
+    alone.write_config()
+    (alone.directory / "config.json").chmod(0o640)
+    alone.configure(source={"password": f"${{S9_PASSWORD:-{password}}}"})
+
+    outcome = alone.run("--phase", "extract").ended(0)
+
+    assert "Warning: config.json can be read by others (mode 640): chmod 600" in outcome.stderr
+    assert "Warning: .env can be read by others (mode 644)" in outcome.stderr
+    assert "Warning: config.json holds source.password in clear" in outcome.stderr
+    alone.assert_keeps_its_secrets(outcome)
+    assert "Warning" not in alone.run("--phase", "extract", "--quiet").ended(0).stderr
+
+
+def test_private_files_without_secrets_are_not_warned_of(alone: Operator, s9: S9Database) -> None:
+    small_trade(s9)
+    (alone.directory / ".env").touch(mode=0o600)
+    assert "Warning" not in alone.run("--phase", "extract").ended(0).output
