@@ -17,8 +17,8 @@ import orjson
 from extract.continuity import PHASE, doubt_of
 from extract.declaration import Entity
 from extract.engine import records_of, settings
-from extract.postgresql import PostgresSource
 from extract.selection import plan
+from extract.source import Source, open_source
 from utils.artifacts import ArtifactWriter, read_rows, utc_now
 from utils.error_handler import ArtifactError, BackOff, SourceError
 from utils.logger import get_logger
@@ -37,7 +37,7 @@ def extract_again(
     cannot be read.
     """
     try:
-        with PostgresSource(run.config.source, run.stop) as source:
+        with open_source(run.config.source, run.stop, run.workspace.scratch) as source:
             if doubt := doubt_of(run, source, list(declared.values())):
                 _state_the_moment(run, source, sum(map(len, keys.values())), doubt)
             for name, wanted in keys.items():
@@ -59,7 +59,7 @@ class _Fresh:
     line: bytes
 
 
-def _replace(run: Run, source: PostgresSource, entity: Entity, wanted: frozenset[int]) -> None:
+def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -> None:
     path = run.workspace.extracted(entity.name)
     run.artifact(path, written_by=PHASE)
     earlier = run.manifest.phase(PHASE, entity.name)
@@ -105,7 +105,7 @@ def _items(line: bytes, entity: Entity) -> int:
     return 1 + len(row[entity.children.name])
 
 
-def _state_the_moment(run: Run, source: PostgresSource, count: int, doubt: str) -> None:
+def _state_the_moment(run: Run, source: Source, count: int, doubt: str) -> None:
     earlier = run.manifest.snapshot.get("statement", "")
     run.manifest.snapshot = {
         **run.manifest.snapshot,

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from extract.declaration import Entity
-from extract.postgresql import PostgresSource
+from extract.source import Source
 from utils.config import ENTITY_NAMES, ExtractionConfig
 from utils.logger import get_logger
 from utils.run import COMPLETE, Run
@@ -25,7 +25,8 @@ _ONE_MOMENT = "all entities are read from one snapshot"
 
 @dataclass(frozen=True)
 class Continuity:
-    """How the entities' snapshots hang together, as the manifest keeps it.
+    """How the entities' snapshots hang together, as the manifest keeps it; `guarantee` is what
+    the database promises of each.
 
     `rows` counts the rows of S9's tables in the snapshot (of those that could be read), which
     together with `transactions` and `history` is what a later snapshot is compared with.
@@ -38,6 +39,7 @@ class Continuity:
     rows: Mapping[str, int]
     consistent: bool
     statement: str
+    guarantee: str
 
     def as_json(self) -> dict[str, Any]:
         values = asdict(self)
@@ -59,7 +61,7 @@ def tables_of(entity: Entity, extraction: ExtractionConfig) -> frozenset[str] | 
 
 def establish(
     run: Run,
-    source: PostgresSource,
+    source: Source,
     declared: Mapping[str, Entity],
     due: Sequence[str],
     *,
@@ -70,8 +72,22 @@ def establish(
     `by_hand`: the operator named the entities, so nothing more than these is read again.
     """
     extraction = run.config.extraction
-    tables = _all(tables_of(entity, extraction) for entity in declared.values())
-    rows = source.rows_of(sorted(tables))
+    read = [tables_of(entity, extraction) for entity in declared.values()]
+    rows = source.rows_of(sorted(_all(read)))
+    due = _relate(run, source, declared, due, rows, by_hand=by_hand)
+    _state_exceptions(run, source.exceptions(None if None in read else _all(read)))
+    return due
+
+
+def _relate(
+    run: Run,
+    source: Source,
+    declared: Mapping[str, Entity],
+    due: Sequence[str],
+    rows: Mapping[str, int],
+    *,
+    by_hand: bool,
+) -> Sequence[str]:
     kept = _kept(run, due)
     if not kept:
         _record(run, source, rows, _ONE_MOMENT)
@@ -96,6 +112,20 @@ def establish(
     return ENTITY_NAMES
 
 
+def _state_exceptions(run: Run, exceptions: str) -> None:
+    """Tables without snapshots are of no moment that could be named."""
+    if not exceptions:
+        return
+    statement = f"{run.manifest.snapshot['statement']}; but {exceptions}"
+    get_logger().warning("The extract is not of one moment: %s", exceptions)
+    run.manifest.snapshot = {
+        **run.manifest.snapshot,
+        "consistent": False,
+        "statement": statement,
+    }
+    run.save()
+
+
 def _kept(run: Run, due: Sequence[str]) -> list[str]:
     """Entities whose earlier extract is to be used, whole or up to its checkpoint."""
     kept = []
@@ -113,7 +143,7 @@ def _all(parts: Iterable[frozenset[str] | None]) -> frozenset[str]:
     return frozenset().union(*(part or () for part in parts))
 
 
-def doubt_of(run: Run, source: PostgresSource, entities: Sequence[Entity]) -> str:
+def doubt_of(run: Run, source: Source, entities: Sequence[Entity]) -> str:
     """Why what these entities are read from may not be what it was in the earlier snapshot; ""
     when it is."""
     earlier = run.manifest.snapshot
@@ -135,7 +165,7 @@ def doubt_of(run: Run, source: PostgresSource, entities: Sequence[Entity]) -> st
 
 def _go_on_by_hand(
     run: Run,
-    source: PostgresSource,
+    source: Source,
     rows: Mapping[str, int],
     due: Sequence[str],
     kept: Sequence[str],
@@ -159,7 +189,7 @@ def _go_on_by_hand(
 
 def _record(
     run: Run,
-    source: PostgresSource,
+    source: Source,
     rows: Mapping[str, int],
     statement: str,
     *,
@@ -174,5 +204,6 @@ def _record(
         rows=rows,
         consistent=consistent,
         statement=statement,
+        guarantee=taken.guarantee,
     ).as_json()
     run.save()

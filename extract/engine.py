@@ -11,8 +11,8 @@ from typing import Any
 
 from extract.continuity import PHASE, establish
 from extract.declaration import Entity
-from extract.postgresql import PostgresSource
 from extract.selection import Plan, plan
+from extract.source import Row, Source, open_source
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
@@ -24,7 +24,6 @@ from utils.run import Run, settings_digest
 
 _FLUSH_RECORDS = 100
 
-Row = tuple[bytes, bytes]
 Records = Iterator[tuple[bytes, int, bytes]]
 SetAside = Callable[[str, str, MigrationError], None]
 
@@ -60,7 +59,7 @@ def extract(
     attempt, was_open, before = 0, False, _progress(run)
     while due:
         try:
-            with PostgresSource(run.config.source, run.stop) as source:
+            with open_source(run.config.source, run.stop, run.workspace.scratch) as source:
                 was_open = True
                 due = establish(run, source, declared, due, by_hand=by_hand)
                 _read_all(run, source, declared, due, set_aside)
@@ -91,7 +90,7 @@ def _progress(run: Run) -> tuple[int, int]:
 
 def _read_all(
     run: Run,
-    source: PostgresSource,
+    source: Source,
     declared: Mapping[str, Entity],
     due: Sequence[str],
     set_aside: SetAside,
@@ -108,7 +107,7 @@ def _read_all(
         get_logger().info("Extracted %d %s", entry.result["source"]["records"], name)
 
 
-def extract_entity(run: Run, source: PostgresSource, entity: Entity) -> PhaseEntry:
+def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     """Read one entity: its selected records in key order, whole, into its artifact."""
     extraction = run.config.extraction
     saved = run.begin(PHASE, entity.name, {})
@@ -129,7 +128,7 @@ def extract_entity(run: Run, source: PostgresSource, entity: Entity) -> PhaseEnt
     )
 
 
-def _count(source: PostgresSource, planned: Plan) -> dict[str, int]:
+def _count(source: Source, planned: Plan) -> dict[str, int]:
     """What S9 itself counts in the snapshot: the first station of the ledger."""
     records, keys = source.count(planned.records)
     if records != keys:
@@ -144,7 +143,7 @@ def _count(source: PostgresSource, planned: Plan) -> dict[str, int]:
 
 def _write(
     run: Run,
-    source: PostgresSource,
+    source: Source,
     planned: Plan,
     counted: dict[str, int],
     saved: Checkpoint | None,
@@ -204,21 +203,13 @@ def _state(key: bytes, writer: ArtifactWriter) -> dict[str, Any]:
 
 
 @contextmanager
-def records_of(
-    source: PostgresSource, planned: Plan, after: int | None = None
-) -> Iterator[Records]:
+def records_of(source: Source, planned: Plan, after: int | None = None) -> Iterator[Records]:
     """Stream the planned records whose key is greater than `after`, as (key, items, line)."""
-    streams = [source.stream(planned.records, after)]
-    if planned.children:
-        streams.append(source.stream(planned.children, after))
-    try:
-        if planned.children is None:
-            yield ((key, 1, row + b"\n") for key, row in streams[0])
+    with source.rows(planned.records, planned.children, after) as (records, children):
+        if children is None:
+            yield ((key, 1, row + b"\n") for key, row in records)
         else:
-            yield merge(streams[0], streams[1], planned.children_name)
-    finally:
-        for stream in streams:
-            stream.close()
+            yield merge(records, children, planned.children_name)
 
 
 def merge(parents: Iterable[Row], children: Iterable[Row], name: str) -> Records:

@@ -13,7 +13,6 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +21,7 @@ from psycopg2 import errorcodes, extensions
 from psycopg2.extensions import libpq_version, quote_ident
 
 from extract.selection import JoinedCopy, Selection, SourceColumn
+from extract.source import Row, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.interrupt import Interrupted, StopFlag
@@ -48,20 +48,10 @@ _NO_TIMEOUTS = (
     "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
     "('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
+_GUARANTEE = (
+    "one REPEATABLE READ, READ ONLY transaction, whose snapshot is exported to every connection"
+)
 _TRANSACTIONS = 1 << 32  # how many numbers there are in a row's xmin before they start again
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The source's read view: its name, when by the source's clock it was taken (UTC), the
-    server's version, which transactions it sees (`xmin:xmax:xip,…`, functions-info-snapshot in
-    PostgreSQL's manual), and in whose count of transactions (the cluster and its timeline)."""
-
-    name: str
-    taken_at: str
-    server: str
-    transactions: str
-    history: str
 
 
 class PostgresSource:
@@ -110,7 +100,7 @@ class PostgresSource:
         with self._main.cursor() as opened:  # a snapshot cannot be exported inside a savepoint
             opened.execute(query)
             name, taken_at, server, transactions = opened.fetchone() or ()
-        return Snapshot(name, taken_at, server, transactions, self._history())
+        return Snapshot(name, taken_at, server, transactions, self._history(), _GUARANTEE)
 
     def _history(self) -> str:
         """Whose transaction numbers these are: "" where the server does not tell everybody."""
@@ -171,6 +161,19 @@ class PostgresSource:
         )
         return int(rows), int(keys)
 
+    def exceptions(self, _tables: Iterable[str] | None) -> str:
+        """Nothing: every table of PostgreSQL has snapshots."""
+        return ""
+
+    def writable(self, tables: Iterable[str]) -> list[str]:
+        """Those of the tables that the account may change."""
+        rights = "INSERT, UPDATE, DELETE, TRUNCATE"
+        return [
+            name
+            for name in tables
+            if self._one(f"SELECT has_table_privilege(to_regclass('{name}'), '{rights}')")[0]
+        ]
+
     def rows_of(self, tables: Iterable[str]) -> dict[str, int]:
         """How many rows whole tables have: with the snapshot, the witness of their state. Tables
         that cannot be read are left out."""
@@ -207,6 +210,18 @@ class PostgresSource:
             if found or count != before:
                 return False
         return True
+
+    @contextmanager
+    def rows(
+        self, records: Selection, children: Selection | None, after: int | None = None
+    ) -> Iterator[Rows]:
+        """The rows of the records, and of their children, each from a connection of its own."""
+        streams = [self.stream(each, after) for each in (records, children) if each is not None]
+        try:
+            yield iter(streams[0]), iter(streams[1]) if children is not None else None
+        finally:
+            for stream in streams:
+                stream.close()
 
     def stream(self, selection: Selection, after: int | None = None) -> RowStream:
         """The rows of a selection whose key is greater than `after`, in order."""
@@ -297,7 +312,7 @@ class RowStream:
         except BaseException as error:  # handed to the reader, which raises it
             self._failure = error
 
-    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+    def __iter__(self) -> Iterator[Row]:
         for line in self._reader:
             key, _, row = line.partition(_SEPARATOR)
             yield key, row[:-1]
@@ -321,7 +336,7 @@ def _connect(config: SourceConfig) -> extensions.connection:
         opened: extensions.connection = psycopg2.connect(
             **_ssl(config),
             host=config.host,
-            port=config.port,
+            port=config.tcp_port,
             dbname=config.database,
             user=config.username,
             password=str(config.password) or None,
@@ -339,7 +354,7 @@ def _connect(config: SourceConfig) -> extensions.connection:
         opened.commit()
     except psycopg2.Error as error:
         raise SourceUnavailable(
-            f"S9 at {config.host}:{config.port} does not let {config.username} in: "
+            f"S9 at {config.host}:{config.tcp_port} does not let {config.username} in: "
             f"{_one_line(error)}",
             remedy="check source.database, source.username, source.password and source.ssl",
         ) from error
@@ -367,11 +382,11 @@ def _probe(config: SourceConfig) -> None:
     if config.host.startswith("/"):
         return
     try:
-        address = (config.host, config.port)
+        address = (config.host, config.tcp_port)
         socket.create_connection(address, timeout=config.connection_timeout).close()
     except OSError as error:
         raise SourceUnavailable(
-            f"S9 at {config.host}:{config.port} cannot be reached: {error.strerror or error}",
+            f"S9 at {config.host}:{config.tcp_port} cannot be reached: {error.strerror or error}",
             remedy="check source.host, source.port, the network and that the server runs",
         ) from error
 

@@ -49,13 +49,15 @@ class JoinedCopy:
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows to stream in the order of `key` (a source column), then of `order`."""
+    """Rows to stream in the order of `key` (a source column), then of `order`; `table` is the
+    whole table that children are of."""
 
     query: str
     key: str
     order: tuple[str, ...]
     fields: tuple[Field, ...]
     copies: tuple[JoinedCopy, ...] = ()
+    table: str = ""
 
 
 @dataclass(frozen=True)
@@ -221,5 +223,6 @@ def _children(
         query=f"{everything} WHERE {source.quote(parent)} IN ({keys})",
         key=parent,
         order=tuple(_source_name(mapping, name) for name in declared.order),
+        table=declared.table.name,
     )
     return narrowed, mapping

@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
-import psycopg2.extensions
 import pytest
 from hypothesis import settings
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from utils.embedded.aws import EmbeddedAws
+from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.embedded.s9_data import SampleReport, SampleSize, generate
-from utils.embedded.s9_schema import create_tables
+from utils.embedded.s9_schema import AnyConnection, create_tables
 
 # A slow moment of the machine is not a failure of the property.
 settings.register_profile("unhurried", deadline=None)
@@ -32,20 +33,35 @@ _numbers = itertools.count(1)
 class S9Database:
     """A database of the shared server with S9's tables. `connection` is the owner's."""
 
-    server: EmbeddedPostgres
+    server: EmbeddedPostgres | EmbeddedMariaDB
     name: str
-    connection: psycopg2.extensions.connection
+    connection: AnyConnection
+
+    @property
+    def type(self) -> str:
+        """What `source.type` says of it."""
+        return "mysql" if isinstance(self.server, EmbeddedMariaDB) else "postgresql"
 
     def execute(self, statement: str, *values: object) -> None:
         """Run a statement as the owner, and commit."""
-        with self.connection, self.connection.cursor() as cursor:
+        with self._transaction() as cursor:
             cursor.execute(statement, values or None)
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         """The rows of a query, as the owner."""
-        with self.connection, self.connection.cursor() as cursor:
+        with self._transaction() as cursor:
             cursor.execute(query, values or None)
-            return cursor.fetchall()
+            return list(cursor.fetchall())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        try:
+            with self.connection.cursor() as cursor:
+                yield cursor
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.connection.commit()
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,14 @@ class TableNames:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMariaDB]:
+    if installed() is None:
+        pytest.skip("needs mariadbd: apt-get install mariadb-server")
+    with EmbeddedMariaDB(tmp_path_factory.mktemp("mariadb")) as server:
         yield server
 
 
@@ -104,6 +128,21 @@ def s9(postgres: EmbeddedPostgres) -> Iterator[S9Database]:
             postgres.drop_database(name)
 
 
+@pytest.fixture
+def s9_on_mysql(mariadb: EmbeddedMariaDB) -> Iterator[S9Database]:
+    """As `s9`, on MariaDB."""
+    name = f"s9_{next(_numbers)}"
+    mariadb.create_database(name)
+    connection = mariadb.connect(name)
+    try:
+        create_tables(connection)
+        yield S9Database(mariadb, name, connection)
+    finally:
+        connection.close()
+        if mariadb.running:
+            mariadb.drop_database(name)
+
+
 @pytest.fixture(scope="session")
 def sample(postgres: EmbeddedPostgres) -> Iterator[Sample]:
     postgres.create_database("sample")
@@ -112,6 +151,19 @@ def sample(postgres: EmbeddedPostgres) -> Iterator[Sample]:
         create_tables(connection)
         report = generate(connection, SAMPLE_SIZE)
         yield Sample(S9Database(postgres, "sample", connection), report)
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def sample_on_mysql(mariadb: EmbeddedMariaDB) -> Iterator[Sample]:
+    """The same sample as `sample`, on MariaDB."""
+    mariadb.create_database("sample")
+    connection = mariadb.connect("sample")
+    try:
+        create_tables(connection)
+        report = generate(connection, SAMPLE_SIZE)
+        yield Sample(S9Database(mariadb, "sample", connection), report)
     finally:
         connection.close()
 

@@ -68,15 +68,25 @@ _TIMESTAMP = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
 class SourceConfig:
     """Where S9 is."""
 
-    type: str = setting("postgresql", "kind of database", enum=["postgresql"])
+    type: str = setting(
+        "postgresql",
+        "kind of database; `mysql` is MySQL and MariaDB",
+        enum=["postgresql", "mysql"],
+    )
     layout: str = setting("s9", "table layout of this S9 installation", enum=list(LAYOUTS))
     host: str = setting(
         "localhost",
-        "host name, or the directory of a Unix socket",
+        "host name, or the directory of a Unix socket (mysql: its file)",
         type="string",
         pattern=r"^(/.*|[^\s/@]+)$",
     )
-    port: int = setting(5432, "TCP port", type="integer", minimum=1, maximum=65535)
+    port: int | None = setting(
+        None,
+        "TCP port; default: 5432, of mysql 3306",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=65535,
+    )
     database: str = setting("s9", "database name", **_TEXT)
     username: str = setting("s9_reader", "account; one that can only read is best", **_TEXT)
     password: Secret = setting(Secret(""), "its password: write `${S9_PASSWORD}`", type="string")
@@ -91,7 +101,7 @@ class SourceConfig:
         "file with the certificate authority's certificate; default: the system's",
         **_optional_text(minLength=1),
     )
-    schema: str = setting("public", "schema of S9's tables", **_TEXT)
+    schema: str = setting("public", "schema of S9's tables (not of mysql)", **_TEXT)
     connection_timeout: int = setting(
         10, "seconds to wait for a connection", type="integer", minimum=1, maximum=600
     )
@@ -99,13 +109,18 @@ class SourceConfig:
         "Europe/Rome", "time zone of S9's timestamps (IANA name)", **_TEXT, format="timezone"
     )
 
+    @property
+    def tcp_port(self) -> int:
+        """The port to connect to."""
+        return self.port or (3306 if self.type == "mysql" else 5432)
+
     def identity(self) -> dict[str, str | int]:
         """What tells one source from another; never credentials."""
         return {
             "type": self.type,
             "layout": self.layout,
             "host": self.host,
-            "port": self.port,
+            "port": self.tcp_port,
             "database": self.database,
             "schema": self.schema,
         }

@@ -22,6 +22,7 @@ def hire(directory: Path, s9: S9Database, aws: EmbeddedAws, tables: TableNames) 
         directory=directory,
         config={
             "source": {
+                "type": s9.type,
                 "host": s9.server.host,
                 "port": s9.server.port,
                 "database": s9.name,

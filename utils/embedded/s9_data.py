@@ -5,25 +5,22 @@ The same size and seed give the same rows (with the same version of Faker).
 
 from __future__ import annotations
 
-import io
 import random
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from itertools import islice
 
-import psycopg2.extensions
-
-from utils.embedded.s9_dirt import Expectation, Planted, Row
+from utils.embedded.s9_dirt import Expectation, Planted
 from utils.embedded.s9_dirty_parties import DIRTY_BUYERS, DIRTY_PRODUCERS
 from utils.embedded.s9_dirty_sales import DIRTY_SALES
 from utils.embedded.s9_parties import make_parties
 from utils.embedded.s9_pools import draw_pools
 from utils.embedded.s9_sales import SaleMaker, make_plan
-from utils.embedded.s9_schema import MSG, MSG_ANAG, MSG_LINE, TABLES, Names, Table
+from utils.embedded.s9_schema import MSG, MSG_ANAG, MSG_LINE, AnyConnection, Names
+from utils.embedded.s9_writer import writer_to
 
 DEFAULT_SEED = 20_260_130
 _ROWS_A_COPY = 2_000
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ class SampleReport:
 
 
 def generate(
-    connection: psycopg2.extensions.connection,
+    connection: AnyConnection,
     size: SampleSize | None = None,
     seed: int = DEFAULT_SEED,
     names: Names = "english",
@@ -99,6 +96,7 @@ def generate(
     `names` is what the tables were made with. Raises ValueError when `size` has no buyer or no
     producer, ConfigurationError when Faker is not installed.
     """
+    writer = writer_to(connection, names)
     size = size or SampleSize()
     if min(size.buyers, size.producers) < 1 or size.sales < 0:
         raise ValueError("a sample needs at least one buyer and one producer")
@@ -123,12 +121,12 @@ def generate(
     ]
     plan = make_plan(rng, kinds, size.sales, disabled["sales"])
     maker = SaleMaker(pools, rng, parties, plan, size.sales + disabled["sales"])
-    _copy(connection, MSG_ANAG, names, parties.rows)
+    writer.insert(MSG_ANAG, parties.rows)
     sales = iter(maker)
     while chunk := list(islice(sales, _ROWS_A_COPY)):
-        _copy(connection, MSG, names, (sale.row for sale in chunk))
-        _copy(connection, MSG_LINE, names, (line.row for sale in chunk for line in sale.lines))
-    _analyze(connection)
+        writer.insert(MSG, (sale.row for sale in chunk))
+        writer.insert(MSG_LINE, (line.row for sale in chunk for line in sale.lines))
+    writer.finish()
     return SampleReport(
         size=size,
         seed=seed,
@@ -138,32 +136,3 @@ def generate(
         disabled_sales=disabled["sales"],
         planted=(*parties.planted, *maker.planted),
     )
-
-
-def _analyze(connection: psycopg2.extensions.connection) -> None:
-    with connection.cursor() as cursor:
-        for table in TABLES:
-            cursor.execute(f"ANALYZE {table.name}")
-    connection.commit()
-
-
-def _copy(
-    connection: psycopg2.extensions.connection, table: Table, names: Names, rows: Iterable[Row]
-) -> None:
-    columns = [column.name for column in table.columns]
-    text = "".join(_copy_line(row, columns) for row in rows)
-    named = ", ".join(column.named(names) for column in table.columns)
-    with connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY {table.name} ({named}) FROM STDIN", io.StringIO(text))
-
-
-def _copy_line(row: Row, columns: Sequence[str]) -> str:
-    return "\t".join([_copy_value(row[column]) for column in columns]) + "\n"
-
-
-def _copy_value(value: object) -> str:
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_ESCAPES)
-    return str(value)

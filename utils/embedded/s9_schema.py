@@ -1,16 +1,25 @@
-"""S9's three tables on PostgreSQL (layout s9), declared once, under English or Italian names.
+"""S9's three tables (layout s9), declared once, under English or Italian names.
 
-Types and names are those of S9's documentation; where it gives no length for a text, 255.
+Types and names are those of S9's documentation, for PostgreSQL; where it gives no length for a
+text, 255. On MySQL every type has its counterpart.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import psycopg2.extensions
+from pymysql.connections import Connection
 
+AnyConnection: TypeAlias = "psycopg2.extensions.connection | Connection[Any]"
 Names = Literal["english", "italian"]
+Database = Literal["postgresql", "mysql"]
+_ON_MYSQL = {
+    "boolean": "tinyint(1)",
+    "timestamp without time zone": "datetime(6)",
+    "integer": "int",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,10 @@ class Column:
         """The name in an installation of this kind."""
         return self.name if names == "english" else self.italian
 
+    def typed(self, database: Database) -> str:
+        """The type on a database."""
+        return _ON_MYSQL.get(self.type, self.type) if database == "mysql" else self.type
+
 
 @dataclass(frozen=True)
 class Table:
@@ -34,14 +47,18 @@ class Table:
     columns: tuple[Column, ...]
     index: str = ""
 
-    def create_statement(self, names: Names) -> str:
+    def create_statements(self, names: Names, database: Database = "postgresql") -> list[str]:
         """The CREATE TABLE statement, and that of the index if there is one."""
-        columns = ",\n".join(f"    {column.named(names)} {column.type}" for column in self.columns)
+        columns = ",\n".join(
+            f"    {column.named(names)} {column.typed(database)}" for column in self.columns
+        )
         key = self.columns[0].named(names)
-        statement = f"CREATE TABLE {self.name} (\n{columns},\n    PRIMARY KEY ({key})\n)"
-        if not self.index:
-            return statement
-        return f"{statement};\nCREATE INDEX {self.name}_{self.index} ON {self.name} ({self.index})"
+        statements = [f"CREATE TABLE {self.name} (\n{columns},\n    PRIMARY KEY ({key})\n)"]
+        if self.index:
+            statements.append(
+                f"CREATE INDEX {self.name}_{self.index} ON {self.name} ({self.index})"
+            )
+        return statements
 
 
 def _columns(declaration: str) -> tuple[Column, ...]:
@@ -192,12 +209,14 @@ MSG_LINE = Table(
 TABLES = (MSG_ANAG, MSG, MSG_LINE)
 
 
-def create_tables(connection: psycopg2.extensions.connection, names: Names = "english") -> None:
+def create_tables(connection: AnyConnection, names: Names = "english") -> None:
     """Create S9's tables in the connection's database and commit.
 
     "italian" takes the first Italian name wherever S9's documentation lists one.
     """
+    database: Database = "mysql" if isinstance(connection, Connection) else "postgresql"
     with connection.cursor() as cursor:
         for table in TABLES:
-            cursor.execute(table.create_statement(names))
+            for statement in table.create_statements(names, database):
+                cursor.execute(statement)
     connection.commit()

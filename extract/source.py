@@ -1,0 +1,99 @@
+"""What the engine needs of a database, whichever it is; opening the one that is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from extract.selection import Catalog, Selection
+from utils.config import SourceConfig
+from utils.interrupt import StopFlag
+
+# A row's key and the row as a JSON object, as the artifact holds it (without a line break).
+Row = tuple[bytes, bytes]
+Rows = tuple[Iterator[Row], Iterator[Row] | None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The source's read view.
+
+    `taken_at` is when it was taken by the source's clock (UTC), `server` the server's version,
+    `guarantee` what the database promises of it. `transactions` says which transactions it sees,
+    in whose count (`history`); both are empty where the database does not tell.
+    """
+
+    name: str
+    taken_at: str
+    server: str
+    transactions: str
+    history: str
+    guarantee: str = ""
+
+
+class Source(Catalog, Protocol):
+    """A connection to S9 whose every query sees the same snapshot.
+
+    While it is used as a context manager, a stop that is asked for ends the query that is running,
+    and Interrupted is raised. Every method raises SourceError for what S9 refuses, BackOff when
+    the connection is lost.
+    """
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot that all queries see."""
+
+    def __enter__(self) -> Source:
+        """Watch for a stop from here on."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection; the snapshot ends."""
+
+    def count(self, selection: Selection) -> tuple[int, int]:
+        """How many rows a selection has, and how many different keys, by SQL."""
+
+    def exceptions(self, tables: Iterable[str] | None, /) -> str:
+        """What of these tables the snapshot does not cover, in words; "" when it covers all.
+
+        None: configured SQL may read any table.
+        """
+
+    def rows_of(self, tables: Iterable[str], /) -> dict[str, int]:
+        """How many rows whole tables have: with the snapshot, the witness of their state. Tables
+        that cannot be read are left out, and all where nothing could be proved with it."""
+
+    def unchanged_since(self, transactions: str, rows: Mapping[str, int], /) -> bool:
+        """Whether tables are provably what they were in an earlier snapshot, whose `transactions`
+        and `rows` are given."""
+
+    def writable(self, tables: Iterable[str]) -> list[str]:
+        """Those of the tables that the account may change."""
+
+    def rows(
+        self, records: Selection, children: Selection | None, after: int | None = None
+    ) -> AbstractContextManager[Rows]:
+        """The rows of the records whose key is greater than `after`, in order, and those of their
+        children in the order of their parents, to be read in step."""
+
+
+def open_source(config: SourceConfig, stop: StopFlag | None, scratch: Path) -> Source:
+    """Connect to S9 and take a snapshot; `scratch` is where rows may be kept in between.
+
+    Raises SourceUnavailable when there is no connection to be had.
+    """
+    if config.type == "mysql":  # each database's library is loaded only when it is asked for
+        from extract.mysql import MySqlSource
+
+        return MySqlSource(config, stop, scratch)
+    from extract.postgresql import PostgresSource
+
+    return PostgresSource(config, stop)

@@ -1,0 +1,41 @@
+"""The whole tool with S9 on MySQL: what arrives is what arrives from PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import Sample, TableNames
+from tests.scenarios.conftest import DONE_TABLES, hire
+from tests.scenarios.operator import ENTITIES, Operator, scan_all
+from utils.embedded.aws import EmbeddedAws
+
+
+@pytest.fixture
+def on_mysql(
+    tmp_path: Path, sample_on_mysql: Sample, aws: EmbeddedAws, tables: TableNames
+) -> Operator:
+    """An operator with the shared sample on MariaDB (for reading)."""
+    return hire(tmp_path, sample_on_mysql.s9, aws, tables)
+
+
+def test_the_same_data_give_the_same_items_as_on_postgresql(
+    on_mysql: Operator,
+    finished: Operator,
+    sample_on_mysql: Sample,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    on_mysql.run("--dry-run").ended(5)
+    assert on_mysql.rehearsal.transformed() == finished.transformed()
+    on_mysql.run("--full").ended(5)
+    assert on_mysql.transformed() == finished.transformed()
+    assert scan_all(dynamodb, tables) == scan_all(dynamodb, DONE_TABLES)
+    assert on_mysql.report("verification")["passed"]
+    for entity in ENTITIES:
+        assert set(on_mysql.quarantine(entity)) == sample_on_mysql.report.quarantined(entity)
+    snapshot = on_mysql.manifest()["snapshot"]
+    assert snapshot["consistent"]
+    assert "CONSISTENT SNAPSHOT" in snapshot["guarantee"]

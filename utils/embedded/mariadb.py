@@ -1,0 +1,268 @@
+"""A MariaDB to migrate from: the installed mariadbd, on a free local port, with files of its own.
+
+The data are disposable: nothing is synced to disk, and everything is deleted at the end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+
+from utils.embedded.ports import LOOPBACK, free_port, is_free
+from utils.embedded.process import ServerProcess, log_tail
+from utils.error_handler import ConfigurationError, SourceError
+
+START_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+_ATTEMPTS = 5
+_SERVER, _INSTALLER = "mariadbd", "mariadb-install-db"
+# Where distributions put what is not for everybody's PATH.
+_PLACES = os.pathsep.join(("/usr/sbin", "/usr/libexec", "/usr/local/sbin", "/usr/bin"))
+_SETTINGS = (
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-flush-method=nosync",
+    "--innodb-doublewrite=0",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-log-file-size=32M",
+    "--sync-binlog=0",
+    "--skip-log-bin",
+    "--skip-name-resolve",
+    "--performance-schema=OFF",
+    "--character-set-server=utf8mb4",
+    "--default-time-zone=+00:00",
+    "--max-connections=60",
+    "--max-allowed-packet=64M",
+)
+
+
+def installed() -> str | None:
+    """The path of mariadbd, None where it is not installed."""
+    return _program(_SERVER)
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path=_PLACES)
+
+
+class EmbeddedMariaDB:
+    """The server. Use it as a context manager, or call `start` and `close`.
+
+    Its log is `directory`/mariadb.log. It listens on TCP only, at 127.0.0.1, and asks everybody
+    for a password. `owner` may do anything; `reader` is what S9 gives to a migration: it can only
+    select. Both passwords are random. `options` are further options of mariadbd.
+    """
+
+    def __init__(
+        self, directory: Path, *, database: str = "s9", options: Sequence[str] = ()
+    ) -> None:
+        self.directory = directory
+        self.host = LOOPBACK
+        self.port = 0
+        self.database = database
+        self.owner = "s9_owner"
+        self.owner_password = secrets.token_urlsafe(18)
+        self.reader = "s9_reader"
+        self.reader_password = secrets.token_urlsafe(18)
+        self.log = directory / "mariadb.log"
+        self._options = tuple(options)
+        self._home: Path | None = None
+        self._server: ServerProcess | None = None
+        self._pid = os.getpid()
+
+    @property
+    def running(self) -> bool:
+        """Whether the server has been started and has not ended."""
+        return self._server is not None and self._server.running
+
+    def __enter__(self) -> EmbeddedMariaDB:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start and wait until it answers; a second call does nothing.
+
+        The first start creates the accounts and `database`; after a `stop`, it goes on with the
+        same data on the same port. Raises ConfigurationError when MariaDB is not installed,
+        SourceError when it does not start.
+        """
+        if self.running:
+            return
+        if self._home is not None:
+            self._run()
+            return
+        self._require()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._home = Path(tempfile.mkdtemp(prefix="mariadb-", dir=self.directory))
+        atexit.register(self.close)
+        try:
+            self._initialize(self._home)
+            self._run()
+            self.create_database(self.database)
+        except BaseException:
+            self.close()
+            raise
+
+    def stop(self, immediate: bool = False) -> None:
+        """Stop, and keep the data for another `start`.
+
+        Open connections are ended; `immediate` is the harsh way, as in a crash: whoever is
+        connected sees the connection break off, and the next start recovers.
+        """
+        if self._server is not None:
+            self._server.stop(signal.SIGKILL if immediate else signal.SIGTERM)
+
+    def restart(self, immediate: bool = False) -> None:
+        """Stop and start on the same port, with the same data."""
+        self.stop(immediate)
+        self.start()
+
+    def close(self) -> None:
+        """Stop, and delete the data; the log stays."""
+        if os.getpid() != self._pid:
+            return  # forked off the process that the server belongs to
+        atexit.unregister(self.close)
+        if self._server is not None:
+            self._server.stop(signal.SIGKILL)  # nothing to be kept: the fastest way
+            self._server = None
+        if self._home is not None:
+            shutil.rmtree(self._home, ignore_errors=True)
+            self._home = None
+
+    def connect(self, database: str | None = None) -> Connection[Any]:
+        """Connect as the owner to `database` (default: the first one)."""
+        return self._connect(database or self.database, self.owner, self.owner_password)
+
+    def connect_reader(self, database: str | None = None) -> Connection[Any]:
+        """Connect as the read-only account to `database` (default: the first one)."""
+        return self._connect(database or self.database, self.reader, self.reader_password)
+
+    def create_database(self, name: str) -> None:
+        """Create an empty database; the reader may select from all that is made there."""
+        self._maintain(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database if it is there."""
+        self._maintain(f"DROP DATABASE IF EXISTS `{name}`")
+
+    def _maintain(self, statement: str) -> None:
+        owner = self._connect(None, self.owner, self.owner_password)
+        try:
+            with owner.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            owner.close()
+
+    def _require(self) -> None:
+        if not (installed() and _program(_INSTALLER)):
+            raise ConfigurationError(
+                "MariaDB is not installed: there is no mariadbd to start",
+                remedy="install it (Debian, Ubuntu: apt-get install mariadb-server; Fedora: dnf "
+                "install mariadb-server; macOS: brew install mariadb), then run again",
+            )
+
+    def _initialize(self, home: Path) -> None:
+        command = [
+            *(str(_program(_INSTALLER)), "--no-defaults", f"--datadir={home / 'data'}"),
+            *("--skip-test-db", "--auth-root-authentication-method=normal", *_account()),
+        ]
+        installer = ServerProcess(command, log=self.log, directory=home, scratch=home)
+        code = installer.wait(START_SECONDS)
+        if code != 0:
+            raise self._failure(f"{_INSTALLER} ended with exit code {code}")
+
+    def _run(self) -> None:
+        for _ in range(_ATTEMPTS):
+            first = not self.port
+            self.port = self.port or free_port()
+            self._server = ServerProcess(
+                self._command(), log=self.log, directory=self._home, scratch=self._home
+            )
+            if self._answers():
+                return
+            self._server.stop(signal.SIGKILL)
+            if not first or is_free(self.port):
+                break
+            self.port = 0  # somebody else took it in the meantime
+        raise self._failure(f"it does not answer on {self.host}:{self.port}")
+
+    def _command(self) -> list[str]:
+        assert self._home is not None
+        accounts = self._home / "accounts.sql"  # run at every start: it changes nothing then
+        accounts.write_text(self._accounts(), encoding="utf-8")
+        accounts.chmod(0o600)
+        return [
+            *(str(installed()), "--no-defaults", f"--datadir={self._home / 'data'}", *_account()),
+            *(f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={accounts}"),
+            *(f"--socket={self._home / 's'}", f"--pid-file={self._home / 'pid'}"),
+            *_SETTINGS,
+            *self._options,
+        ]
+
+    def _accounts(self) -> str:
+        return (
+            "".join(
+                f"CREATE USER IF NOT EXISTS '{name}'@'%' IDENTIFIED BY '{password}';\n"
+                f"GRANT {rights} ON *.* TO '{name}'@'%'{more};\n"
+                for name, password, rights, more in (
+                    (self.owner, self.owner_password, "ALL PRIVILEGES", " WITH GRANT OPTION"),
+                    (self.reader, self.reader_password, "SELECT", ""),
+                )
+            )
+            + "DROP USER IF EXISTS ''@'localhost';\nDROP USER IF EXISTS 'root'@'localhost';\n"
+        )
+
+    def _answers(self) -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while self.running and time.monotonic() < deadline:
+            # Only this server has the account, whoever else may have the port.
+            with suppress(pymysql.Error):
+                self._connect(None, self.owner, self.owner_password).close()
+                return self.running
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def _connect(self, database: str | None, user: str, password: str) -> Connection[Any]:
+        return pymysql.connect(
+            host=self.host,
+            port=self.port,
+            user=user,
+            password=password,
+            database=database,
+            charset="utf8mb4",
+            connect_timeout=10,
+            ssl_disabled=True,
+        )
+
+    def _failure(self, what: str) -> SourceError:
+        return SourceError(
+            f"the embedded MariaDB did not start: {what}. The end of its log:\n"
+            f"{log_tail(self.log)}",
+            remedy=f"read {self.log}; most often memory or disk space is short",
+        )
+
+
+def _account() -> tuple[str, ...]:
+    """mariadbd wants to be told whom to run as when it is started by root."""
+    return (f"--user={pwd.getpwuid(0).pw_name}",) if os.geteuid() == 0 else ()
