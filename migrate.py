@@ -37,7 +37,11 @@ ENTITIES = ("buyers", "producers", "sales")
 PHASES = ("extract", "transform", "validate", "load", "verify")
 NEEDS = {"sales": ("buyers", "producers")}
 # Secondary commands that live beside what they do: module, name in it, help in a line.
-ELSEWHERE: dict[str, tuple[str, str, str]] = {}
+ELSEWHERE: dict[str, tuple[str, str, str]] = {
+    "backup": ("load.backup_command", "backup", "Back up the target's tables, as before a load."),
+    "backups": ("load.backup_command", "backups", "List the backups."),
+    "restore": ("load.restore_command", "restore_backup", "Put a backup back."),
+}
 
 
 # ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ from utils.workspace import (
 PROGRESS = "progress.json"
 # DynamoDB ends a page after 1 MB, which is fewer items; it bounds the memory for others.
 _PAGE_ITEMS = 2_500
+_YOUNG = timedelta(hours=24)
 
 
 @dataclass
@@ -166,11 +168,13 @@ class _TableBackup:
         return self._complete(done, facts)
 
     def _take_up(self, facts: TableFacts) -> ScanProgress:
-        """What was done already, if it is of the same table and stored in the same way."""
+        """What was done already, if it is of the same table, stored in the same way, and young
+        enough to make one piece with the rest."""
         backup, workers = self._work.config.backup, self._work.config.migration.workers
         options = {"compress": backup.compress, "recipients": list(self._recipients)}
         saved = ScanProgress.load(self._folder)
-        if saved and (saved.table_id, saved.options) == (facts.table_id, options):
+        fits = saved and (saved.table_id, saved.options) == (facts.table_id, options)
+        if saved and fits and saved.started_at >= _moment(-_YOUNG):
             return replace(saved, continued=saved.continued + 1)
         with storage_errors(self._folder):
             shutil.rmtree(self._folder)
@@ -300,6 +304,11 @@ def _parse(body: bytes) -> dict[str, Any]:
     items = page.setdefault("Items", [])
     page["normal"] = items if is_usual(body) else [normal_item(item) for item in items]
     return page
+
+
+def _moment(away: timedelta) -> str:
+    """The moment that is `away` from now, as `utc_now` writes it."""
+    return (datetime.now(timezone.utc) + away).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _leave_only(folder: Path, names: set[str]) -> None:

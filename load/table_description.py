@@ -67,3 +67,75 @@ def _if_allowed(
     except TargetError:  # denied, or unknown to this service: the backup is whole without
         return None
     return answer
+
+
+def misfits(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Why items of a table that was as `wanted` do not belong into the one that is as `found`.
+
+    Keys and the indexes that there were must be the same; an index more does no harm unless it
+    has another type for one of the same attributes.
+    """
+    types, other = _types(wanted), _types(found)
+    problems = []
+    if _keys(wanted, types) != _keys(found, other):
+        problems.append(f"its key is {_keys(found, other)}, not {_keys(wanted, types)}")
+    for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        present = {index["IndexName"]: index for index in found.get(kind) or []}
+        for index in wanted.get(kind) or []:
+            name = index["IndexName"]
+            if name not in present:
+                problems.append(f"it lacks the index {name}")
+            elif _keys(present[name], other) != _keys(index, types):
+                problems.append(
+                    f"its index {name} has the key {_keys(present[name], other)}, not "
+                    f"{_keys(index, types)}"
+                )
+    problems += [
+        f"attribute {name} is a key of type {other[name]}, not {kind}"
+        for name, kind in types.items()
+        if other.get(name, kind) != kind
+    ]
+    return problems
+
+
+def _types(description: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]
+    }
+
+
+def _keys(described: Mapping[str, Any], types: Mapping[str, str]) -> str:
+    names = key_names(described)
+    return ", ".join(f"{name} ({types.get(name, '?')})" for name in names)
+
+
+def creation_request(description: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The CreateTable request that makes a table `name` with the same keys, indexes, billing and
+    class as the one described."""
+    on_demand = description.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST"
+    request: dict[str, Any] = {
+        "TableName": name,
+        "KeySchema": description["KeySchema"],
+        "AttributeDefinitions": description["AttributeDefinitions"],
+        "BillingMode": "PAY_PER_REQUEST" if on_demand else "PROVISIONED",
+        **({} if on_demand else _throughput(description)),
+    }
+    if indexes := description.get("GlobalSecondaryIndexes"):
+        request["GlobalSecondaryIndexes"] = [
+            {**_index(index), **({} if on_demand else _throughput(index))} for index in indexes
+        ]
+    if indexes := description.get("LocalSecondaryIndexes"):
+        request["LocalSecondaryIndexes"] = list(map(_index, indexes))
+    if kind := description.get("TableClassSummary", {}).get("TableClass"):
+        request["TableClass"] = kind
+    return request
+
+
+def _index(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: described[name] for name in ("IndexName", "KeySchema", "Projection")}
+
+
+def _throughput(described: Mapping[str, Any]) -> dict[str, Any]:
+    units = described["ProvisionedThroughput"]
+    names = ("ReadCapacityUnits", "WriteCapacityUnits")
+    return {"ProvisionedThroughput": {name: units[name] for name in names}}

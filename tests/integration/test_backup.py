@@ -5,12 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import stat
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import orjson
 import pyrage
 import pytest
@@ -19,111 +17,14 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from load import backup
 from load.backup import back_up, new_name, unfinished
 from load.backup_folder import BackupFolder
-from tests.conftest import REGION
-from tests.moto_server import MotoAws
-from utils.config import BackupConfig, Config, DataConfig, MigrationConfig, TargetConfig
+from tests.conftest import TableNames
+from tests.integration.conftest import Begin, client_of, fill, item
 from utils.embedded.aws import EmbeddedAws
 from utils.encryption import Identity
 from utils.error_handler import ArtifactError, ConfigurationError
 from utils.interrupt import Interrupted
-from utils.progress import Progress
-from utils.session import Session
-from utils.workspace import Workspace
 
 MOMENT = 1_770_000_000.0
-CLIENTS = {"test": "test"}
-
-
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoAws]:
-    with MotoAws(tmp_path_factory.mktemp("moto") / "moto.log") as server:
-        yield server
-
-
-@pytest.fixture(params=["ministack", "moto"])
-def judge(request: pytest.FixtureRequest, aws: EmbeddedAws) -> EmbeddedAws:
-    """Each of the two DynamoDBs."""
-    if request.param == "ministack":
-        return aws
-    server: MotoAws = request.getfixturevalue("moto")
-    return server
-
-
-Begin = Callable[..., Session]
-
-
-@pytest.fixture
-def begin(tmp_path: Path, aws: EmbeddedAws) -> Begin:
-    """Opens a session at the desk of this test, on the embedded AWS if nothing else is said."""
-
-    def opened(endpoint: str = aws.endpoint_url, workers: int = 3, **settings: Any) -> Session:
-        config = Config(
-            target=TargetConfig(region=REGION, use_local_stack=True, endpoint=endpoint),
-            migration=MigrationConfig(workers=workers, max_retries=2, retry_delay=1),
-            backup=BackupConfig(**settings),
-            data=DataConfig(str(tmp_path / "data")),
-        )
-        files = Workspace(Path(config.data.directory))
-        files.prepare()
-        return Session(config, files, Progress(quiet=True))
-
-    return opened
-
-
-def client_of(server: EmbeddedAws) -> DynamoDBClient:
-    return boto3.client(
-        "dynamodb",
-        endpoint_url=server.endpoint_url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-
-
-def fill(client: DynamoDBClient, table: str, count: int) -> list[dict[str, Any]]:
-    """Create a table with `count` items of every type; returns them."""
-    client.create_table(
-        TableName=table,
-        KeySchema=[
-            {"AttributeName": "PK", "KeyType": "HASH"},
-            {"AttributeName": "SK", "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": "PK", "AttributeType": "S"},
-            {"AttributeName": "SK", "AttributeType": "S"},
-        ],
-        BillingMode="PAY_PER_REQUEST",
-        Tags=[{"Key": "owner", "Value": "sales"}],
-    )
-    items = [item(number) for number in range(count)]
-    for start in range(0, count, 25):
-        requests = [{"PutRequest": {"Item": each}} for each in items[start : start + 25]]
-        client.batch_write_item(RequestItems={table: requests})
-    return items
-
-
-def item(number: int) -> dict[str, Any]:
-    return {
-        "PK": {"S": f"SALE#{number}"},
-        "SK": {"S": "METADATA"},
-        "name": {"S": 'Café "Übermaß"\nand 🎻'},
-        "amount": {"N": f"-{number}.25"},
-        "flags": {"BOOL": number % 2 == 0},
-        "nothing": {"NULL": True},
-        "bytes": {"B": b"\x00\xff"},
-        "words": {"SS": ["a", "b"]},
-        "nested": {"M": {"list": {"L": [{"N": "1"}, {"S": ""}]}}},
-        "updatedAt": {"S": "2026-01-30T08:00:00.000Z"},
-        **({"legacyId": {"S": str(number)}} if number % 3 == 0 else {}),
-    }
-
-
-@pytest.fixture
-def table(judge: EmbeddedAws, tables: Any) -> Iterator[str]:
-    yield tables.sales
-    client = client_of(judge)
-    if tables.sales in client.list_tables()["TableNames"]:
-        client.delete_table(TableName=tables.sales)
 
 
 def keys_in(folder: BackupFolder, *identities: Identity) -> list[str]:
@@ -154,7 +55,7 @@ def test_a_backup_holds_every_item_and_says_what_the_table_was(
 
 
 def test_files_are_what_other_tools_read_and_nobody_else_may(
-    aws: EmbeddedAws, dynamodb: DynamoDBClient, tables: Any, begin: Begin
+    aws: EmbeddedAws, dynamodb: DynamoDBClient, tables: TableNames, begin: Begin
 ) -> None:
     fill(dynamodb, tables.sales, 30)
     work = begin()
@@ -177,7 +78,7 @@ def test_files_are_what_other_tools_read_and_nobody_else_may(
 
 
 def test_an_empty_table_has_a_backup_without_items(
-    dynamodb: DynamoDBClient, tables: Any, begin: Begin
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin
 ) -> None:
     fill(dynamodb, tables.sales, 0)
     folder = back_up(begin(), tables.sales, "empty-20260101-000000")
@@ -187,7 +88,7 @@ def test_an_empty_table_has_a_backup_without_items(
 
 
 def test_the_key_index_knows_every_item_and_its_content(
-    dynamodb: DynamoDBClient, tables: Any, begin: Begin
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin
 ) -> None:
     fill(dynamodb, tables.sales, 200)
     folder = back_up(begin(), tables.sales, "keys-20260101-000000")
@@ -206,7 +107,7 @@ def test_the_key_index_knows_every_item_and_its_content(
 
 
 def test_a_backup_that_is_stopped_goes_on_and_reads_nothing_twice(
-    dynamodb: DynamoDBClient, tables: Any, begin: Begin, monkeypatch: pytest.MonkeyPatch
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(dynamodb, tables.sales, 300)
     monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
@@ -236,7 +137,7 @@ def test_a_backup_that_is_stopped_goes_on_and_reads_nothing_twice(
 
 
 def test_a_table_that_was_made_anew_is_backed_up_from_the_start(
-    dynamodb: DynamoDBClient, tables: Any, begin: Begin, monkeypatch: pytest.MonkeyPatch
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(dynamodb, tables.sales, 60)
     monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
@@ -259,7 +160,7 @@ def test_a_table_that_was_made_anew_is_backed_up_from_the_start(
 
 @pytest.mark.parametrize("compress", [True, False])
 def test_an_encrypted_backup_opens_for_each_recipient_and_for_nobody_else(
-    dynamodb: DynamoDBClient, tables: Any, begin: Begin, compress: bool
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, compress: bool
 ) -> None:
     fill(dynamodb, tables.sales, 40)
     mine, yours, other = (pyrage.x25519.Identity.generate() for _ in range(3))
@@ -281,7 +182,7 @@ def test_an_encrypted_backup_opens_for_each_recipient_and_for_nobody_else(
 
 @pytest.mark.parametrize("damage", ["cut", "edited", "missing", "description", "index"])
 def test_a_damaged_backup_is_refused_and_named(
-    dynamodb: DynamoDBClient, tables: Any, begin: Begin, damage: str
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, damage: str
 ) -> None:
     fill(dynamodb, tables.sales, 40)
     folder = back_up(begin(), tables.sales, "broken-20260101-000000")
@@ -304,7 +205,7 @@ def test_a_damaged_backup_is_refused_and_named(
 
 
 def test_other_settings_begin_an_unfinished_backup_anew(
-    dynamodb: DynamoDBClient, tables: Any, begin: Begin, monkeypatch: pytest.MonkeyPatch
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a part in clear would stay in a backup that is to be encrypted."""
     fill(dynamodb, tables.sales, 60)

@@ -16,7 +16,10 @@ from tests.conftest import S9Database, Sample
 from tests.scenarios.operator import Operator, Outcome, small_trade
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - (DEBUG|INFO|WARNING|ERROR) - .+")
-PROGRESS = re.compile(r"\[(Extract|Transform|Validate|Load|Verify)\] (Buyers|Producers|Sales): .+")
+PROGRESS = re.compile(
+    r"\[(Extract|Transform|Validate|Load|Verify)\] (Buyers|Producers|Sales): .+|"
+    r"\[Backup\] Done-(Buyers|Producers|Sales): .+"
+)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def test_without_a_terminal_there_are_plain_lines(finished: Operator, sample: Sa
     assert "\x1b" not in outcome.output
     for line in outcome.stderr.splitlines():
         assert LINE.fullmatch(line) or PROGRESS.fullmatch(line), line
-    assert len(PROGRESS.findall(outcome.stderr)) == 15
+    assert len(PROGRESS.findall(outcome.stderr)) == 18
     assert "[Extract] Buyers: 100% (60/60)" in outcome.stderr
     assert " - INFO - Extracted 60 buyers" in outcome.stderr
     (sales,) = re.findall(r"^Sales .*$", outcome.stdout, re.MULTILINE)

@@ -1,0 +1,74 @@
+"""`migrate.py restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from load.backup_folder import BackupFolder
+from load.restore import Restored, restore
+from utils.command_line import Caller, at_the_edge
+from utils.config import Config
+from utils.encryption import identities
+from utils.error_handler import ExitCode
+from utils.session import open_session
+
+
+@click.command("restore")
+@click.argument("backup")
+@click.option("--into", metavar="TABLE", help="Another table than the one that was backed up.")
+@click.option(
+    "--identity",
+    type=click.Path(path_type=Path),
+    help="File with the age secret key that opens an encrypted backup.",
+)
+@click.option("--yes", is_flag=True, help="Change a table that is not empty.")
+@click.pass_obj
+def restore_backup(
+    caller: Caller, backup: str, into: str | None, identity: Path | None, yes: bool
+) -> None:
+    """Put a BACKUP back (its name, as `backups` lists it, or its folder).
+
+    The table is created if there is none, with the keys and indexes that it had. One that is not
+    empty is only changed with --yes; without, what would change is said. In the end the table
+    equals the backup, item for item.
+    """
+    at_the_edge(lambda: _restore(caller, backup, into, identity, agreed=yes))
+
+
+def _restore(
+    caller: Caller, backup: str, into: str | None, identity: Path | None, *, agreed: bool
+) -> ExitCode:
+    config = caller.settings()
+    again = f"restore {backup}" + (f" --into {into}" if into else "") + " --yes"
+    with open_session(config, caller.screen, again) as work:
+        folder = BackupFolder.open(_place(config, backup))
+        key_file = identity or (Path(config.backup.identity) if config.backup.identity else None)
+        keys = identities(key_file) if key_file and folder.entry.encrypted else ()
+        done = restore(work, folder, into or folder.entry.table, keys, agreed=agreed)
+    click.echo(_told(done, folder))
+    return ExitCode.DONE
+
+
+def _place(config: Config, backup: str) -> Path:
+    """The folder that a name or a path means."""
+    named = Path(config.backups) / backup
+    return named if named.is_dir() or not Path(backup).is_dir() else Path(backup)
+
+
+def _told(done: Restored, folder: BackupFolder) -> str:
+    lines = []
+    live = folder.entry.time_to_live or {}
+    if done.created and live.get("TimeToLiveStatus") == "ENABLED":
+        lines.append(
+            f"{folder.entry.table} had time to live on {live.get('AttributeName')}: turn it on in "
+            f"{done.table} when it goes into use"
+        )
+    if done.kept_as:
+        lines.append(f"What {done.table} held before is in {done.kept_as}")
+    lines.append(
+        f"Restored: {done.table} equals {folder.path.name}, {done.items:,} items "
+        f"({done.added:,} added, {done.replaced:,} replaced, {done.deleted:,} deleted)"
+    )
+    return "\n".join(lines)
