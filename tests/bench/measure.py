@@ -7,7 +7,6 @@ A job is a function of a Job that returns Figures. The parent runs it as
 from __future__ import annotations
 
 import gc
-import resource
 import subprocess
 import sys
 import time
@@ -19,9 +18,11 @@ from pathlib import Path
 
 import orjson
 
+from tests.bench import family
+from tests.bench.family import cpu_seconds, peak_mb
+
 ROOT = Path(__file__).parents[2]
 _JOBS_IN = tuple(f"tests.bench.{name}" for name in ("phases", "compare", "script", "start_up"))
-_PEAK = "VmHWM:"
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a measurement found: `items` in `seconds` of the clock and `cpu` of this process (all
-    its threads); `peak_mb` is the largest resident set that the process ever had."""
+    """What a measurement found: `items` in `seconds` of the clock and `cpu` of this process and of
+    those that share its work (all their threads); `peak_mb` is the largest resident set that one
+    of them ever had."""
 
     items: int
     seconds: float
@@ -52,7 +54,7 @@ class Figures:
 
     @property
     def rate_per_core(self) -> float:
-        """Items a second of this process's CPU time: other processes hardly disturb it."""
+        """Items a second of CPU time: other processes hardly disturb it."""
         return self.items / self.cpu
 
 
@@ -62,6 +64,7 @@ class Watch:
     def __init__(self) -> None:
         self._seconds = 0.0
         self._cpu = 0.0
+        self._peak_mb = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -69,16 +72,18 @@ class Watch:
         a comparison that holds its input would be slowed by it."""
         gc.collect()
         gc.freeze()
-        start, cpu = time.perf_counter(), time.process_time()
+        start, cpu = time.perf_counter(), cpu_seconds()
         try:
-            yield
+            with family.watched() as seen:
+                yield
         finally:
             self._seconds += time.perf_counter() - start
-            self._cpu += time.process_time() - cpu
+            self._cpu += cpu_seconds() - cpu
+            self._peak_mb = max(self._peak_mb, seen.peak_mb)
 
     def figures(self, items: int) -> Figures:
         """What has been measured, for so many items."""
-        return Figures(items, max(self._seconds, 1e-9), max(self._cpu, 1e-9))
+        return Figures(items, max(self._seconds, 1e-9), max(self._cpu, 1e-9), self._peak_mb)
 
 
 def run_job(name: str, job: Job) -> Figures:
@@ -96,18 +101,6 @@ def run_job(name: str, job: Job) -> Figures:
     return Figures(**found)
 
 
-def peak_mb() -> float:
-    """The largest resident set of this process so far, in MB, as the operating system counts.
-
-    Not `ru_maxrss` where /proc is: that one begins with the parent's size.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text(encoding="ascii").splitlines()
-        return int(next(line for line in lines if line.startswith(_PEAK)).split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def run_here(name: str, job: Job) -> Figures:
     """Run a job in this process: quicker, and its peak is that of everything before it."""
     run: Callable[[Job], Figures] = next(
@@ -115,7 +108,8 @@ def run_here(name: str, job: Job) -> Figures:
         for module in _JOBS_IN
         if (found := getattr(import_module(module), name, None)) is not None
     )
-    return replace(run(job), peak_mb=peak_mb())
+    figures = run(job)
+    return replace(figures, peak_mb=max(figures.peak_mb, peak_mb()))
 
 
 def main(name: str, text: str) -> None:
