@@ -31,7 +31,9 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         _say(f"filling S9 with {options.sales:,} sales")
-        with scene(Path(directory), Size(options.sales), Size(options.sales // 4)) as stage:
+        with scene(
+            Path(directory), Size(options.sales), Size(options.part or options.sales // 4)
+        ) as stage:
             measured = list(plan.measure(stage, _say))
     results = Results(measured, options.sales)
     results.write(options.results, busy)
@@ -47,6 +49,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--sales", type=int, default=20_000, help="sales in S9 (three lines each)")
+    parser.add_argument(
+        "--part", type=int, default=0, help="sales in the smaller S9 (default: a quarter)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     parser.add_argument(
         "--limit", type=int, default=5_000, help="items for batch_writer, which is slow"

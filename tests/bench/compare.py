@@ -158,7 +158,7 @@ def _pages(config: Config) -> Iterator[bytes]:
 
 
 def _items(config: Config, limit: int = 0) -> list[dict[str, Any]]:
-    """The items of the sales and their lines, then of the parties; the first `limit` of them."""
+    """Items of the sales and their lines, then of the parties; the first `limit` of them."""
     lines = lines_of(config, "transformed")[::-1]
     return [orjson.loads(line)["Item"] for line in (lines[:limit] if limit else lines)]
 

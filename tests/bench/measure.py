@@ -28,11 +28,13 @@ _JOBS_IN = tuple(f"tests.bench.{name}" for name in ("phases", "compare", "script
 @dataclass(frozen=True)
 class Job:
     """What a measurement works on: the configuration of a migration, and whether a profile is
-    wanted. `limit` bounds what is too slow to be done whole (items or sales)."""
+    wanted. `limit` bounds what is too slow to be done whole (items or sales); `processes` is how
+    many share the work, 0 for as many as are configured."""
 
     config: str
     limit: int = 0
     profile: bool = False
+    processes: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,23 @@ from load.entities import TABLES
 from tests.bench.measure import Figures, Job, Watch
 from tests.bench.profiles import Profile, sampling
 from tests.bench.scene import configured, quiet_run
-from utils.config import ENTITY_NAMES
+from utils.config import ENTITY_NAMES, Config
 from utils.error_handler import MigrationError
 from utils.run import Run
 
 _TIMESTAMP = "2026-01-01T00:00:00.000Z"
 
 
+def _settings(job: Job) -> Config:
+    config = configured(job.config)
+    processes = job.processes or config.migration.processes
+    return replace(config, migration=replace(config.migration, processes=processes))
+
+
 def _measured(job: Job, work: Callable[[Run], object], stage: str) -> Figures:
     """Time `work` on a run; items are those of the artifacts of `stage`."""
     watch, profile = Watch(), Profile()
-    with quiet_run(configured(job.config)) as run:
+    with quiet_run(_settings(job)) as run:
         with watch.running(), sampling(profile, wanted=job.profile):
             work(run)
         artifacts = run.manifest.artifacts
@@ -67,10 +73,15 @@ def load(job: Job) -> Figures:
     from load import engine
     from load.tables import prepare_tables
 
-    prepare_tables(configured(job.config).target, list(TABLES.values()), create=True)
+    prepare_tables(_settings(job).target, list(TABLES.values()), create=True)
     return _measured(
         job, lambda run: [engine.load(run, TABLES[name]) for name in ENTITY_NAMES], "transformed"
     )
+
+
+def load_by_one(job: Job) -> Figures:
+    """The same load by one process."""
+    return load(replace(job, processes=1))
 
 
 def verify(job: Job) -> Figures:
@@ -97,7 +108,7 @@ def whole(job: Job) -> Figures:
             code = ended.code
     if code != 0:
         raise RuntimeError(f"migrate.py --full ended with {code}")
-    with quiet_run(configured(job.config)) as run:
+    with quiet_run(_settings(job)) as run:
         artifacts = run.manifest.artifacts
         items = sum(artifacts[f"transformed/{name}.json"].items for name in ENTITY_NAMES)
     return watch.figures(items)

@@ -10,6 +10,7 @@ from tests.bench.scene import PART, Scene
 
 PHASES = ("extract", "transform", "validate", "load", "verify")
 SMALL = "small"  # the same phases over the smaller S9
+ALONE = "load_by_one"  # the load by one process
 WHOLE = "whole"
 
 
@@ -26,10 +27,10 @@ COMPARISONS = (
     Comparison("extract", "copy", "COPY of the same rows as JSON, to nowhere"),
     Comparison("transform", "json_of_transform", "parsing every record, writing every item"),
     Comparison("validate", "json_of_validate", "parsing every item"),
-    Comparison("load", "batch_writer", "boto3's batch_writer"),
-    Comparison("load", "signature", "SigV4 of every request alone"),
-    Comparison("load", "sha256", "SHA-256 of every request alone"),
     Comparison("load", "sink_alone", "the sink alone, by a raw socket"),
+    Comparison(ALONE, "batch_writer", "boto3's batch_writer"),
+    Comparison(ALONE, "signature", "SigV4 of every request alone"),
+    Comparison(ALONE, "sha256", "SHA-256 of every request alone"),
     Comparison("verify", "json_of_pages", "parsing every page"),
     Comparison("verify", "scan_alone", "the sink alone, by a raw socket"),
     Comparison("whole", "script", "a script with fetchall and batch_writer"),
@@ -66,7 +67,7 @@ class Plan:
         small = scene.configuration(SMALL, database=PART)
         for number in range(1, self.rounds + 1):
             say(f"round {number} of {self.rounds}")
-            for phase in PHASES:
+            for phase in (*PHASES[:-1], ALONE, *PHASES[-1:]):
                 yield self._one(scene, phase, number, run)
                 for other in _BESIDE[phase]:
                     yield self._one(scene, other, number, run)
@@ -90,10 +91,11 @@ class Plan:
         *,
         profile: bool = False,
     ) -> Measured:
-        if job in ("load", WHOLE):
+        if job in ("load", ALONE, WHOLE):
             scene.sink.clear()
         if job == "verify":
             scene.sink.prepare()
         limit = {"batch_writer": self.limit, "script": max(1, self.limit // 4)}.get(job, 0)
-        figures = self.run(job, Job(configuration, limit, profile))
+        # A profile is of one process: it cannot look into others.
+        figures = self.run(job, Job(configuration, limit, profile, processes=int(profile)))
         return Measured(name or job, number, figures)

@@ -14,7 +14,7 @@ from statistics import median
 import orjson
 
 from tests.bench.measure import Figures
-from tests.bench.plan import COMPARISONS, PHASES, SMALL, WHOLE, Measured
+from tests.bench.plan import ALONE, COMPARISONS, PHASES, SMALL, WHOLE, Measured
 
 _PACKAGES = ("boto3", "orjson", "psycopg2-binary", "jsonschema-rs")
 
@@ -139,7 +139,7 @@ class Results:
             for one, other in zip(self._rounds("transform"), self._rounds("validate"), strict=True)
         ]
         yield Target("transform and validate together, items/s a core", both, 25_000)
-        times = self._ratios("load", "batch_writer")
+        times = self._ratios(ALONE, "batch_writer")
         yield Target("load, one process: times batch_writer", times, 15)
         for name, rate in (("load", 40_000), ("verify", 40_000), (WHOLE, 16_667)):
             rates = [figures.rate for figures in self._rounds(name)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from utils.run import Run
 
 PASSWORD = "S9_PASSWORD"
 PART = "part"  # the database that holds the smaller S9
+LINES = 250_000  # as many as a comparison holds in memory
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ def quiet_run(config: Config) -> Iterator[Run]:
         yield run
 
 
-def lines_of(run_config: Config, stage: str) -> list[bytes]:
-    """Every line of every entity's file of a stage ("extracted", "transformed")."""
+def lines_of(run_config: Config, stage: str, limit: int = LINES) -> list[bytes]:
+    """The lines of the entities' files of a stage ("extracted", "transformed"), at most `limit`."""
     root = Path(run_config.data.directory) / stage
-    return [
-        line for name in ENTITY_NAMES for line in (root / f"{name}.json").read_bytes().splitlines()
-    ]
+    with ExitStack() as opened:
+        files = [opened.enter_context((root / f"{name}.json").open("rb")) for name in ENTITY_NAMES]
+        return [line.rstrip(b"\n") for line in islice(chain.from_iterable(files), limit)]
