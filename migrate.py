@@ -166,11 +166,13 @@ class Runbook:
     def transform(self, entities: Sequence[str]) -> ExitCode:
         """Turn the extracted rows into items; what cannot be converted goes to quarantine."""
         from transform import engine
+        from transform.mapping_report import write_mapping_report
 
         for name in self.going_on(entities):
             if not self.skips("transform", name):
                 entry = engine.transform(self.run, name)
                 self.say(f"Transformed {entry.result['records']} {name}")
+        write_mapping_report(self.run)
         return self.outcome()
 
     def validate(self, entities: Sequence[str]) -> ExitCode:

@@ -263,10 +263,20 @@ def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> No
 
 
 def _columns_report(planned: Plan) -> dict[str, Any]:
-    """For the reports: which columns of which table nobody maps, and which are absent."""
+    """For the reports: the columns of each table with the names that they are written under,
+    which of them the layout does not know, and which of those that it knows are absent. `rows`
+    says what the rows of the table are: the entity's, or the children that its records have."""
+    read = [(planned.entity, planned.records)]
+    if planned.children is not None:
+        read.append((planned.children_name, planned.children))
     return {
-        table: {"unmapped": list(mapping.unmapped), "missing": list(mapping.missing)}
-        for table, mapping in planned.columns.items()
+        table: {
+            "rows": rows,
+            "read": {field.column.name: field.name for field in selection.fields},
+            "unmapped": list(mapping.unmapped),
+            "missing": list(mapping.missing),
+        }
+        for (rows, selection), (table, mapping) in zip(read, planned.columns.items(), strict=True)
     }
 
 
@@ -274,7 +284,8 @@ def _tell_columns(planned: Plan) -> None:
     for table, mapping in planned.columns.items():
         if mapping.unmapped:
             get_logger().warning(
-                "%s has columns without a place in the target: %s (they stay in data/extracted)",
+                "%s has columns that are not known: %s (mapping_report.json says what becomes of "
+                "them)",
                 table,
                 ", ".join(mapping.unmapped),
             )

@@ -116,6 +116,7 @@ def transform_of(entity: str, rules: TransformRules) -> Transform:
 class _Part(NamedTuple):
     """A row of a record (the record's own or a line's), adapted."""
 
+    kind: str
     row: Row
     notes: Notes
 
@@ -140,11 +141,21 @@ class _Adapted:
             rejections.add_others(refused.rejections)
             rejections.raise_if_any()
             raise
-        self._finish(items[0], self._entity, parts[0], rejections)
-        for item, part in zip(items[1:], parts[1:], strict=True):
-            self._finish(item, "lines", part, rejections)
+        for position, (item, part) in enumerate(zip(items, parts, strict=True)):
+            if position:
+                rejections.at_line(position, part.row.get("id"))
+            self._put_the_rest(item, part, rejections)
         rejections.raise_if_any()
+        for item, part in zip(items, parts, strict=True):
+            self._adapters[part.kind].complete(item, part.row)
         return items
+
+    def _put_the_rest(self, item: Item, part: _Part, rejections: Rejections) -> None:
+        """Put in what the transform does not know of: further attributes, and `legacy`."""
+        fill(item, part.row, self._adapters[part.kind].further, rejections)
+        row = part.row if self._carries else {}
+        if legacy := legacy_of(row, self._known[part.kind], part.notes, rejections):
+            item["legacy"] = legacy
 
     def _parts(self, row: Row, rejections: Rejections, rules: TransformRules) -> list[_Part]:
         """The record's own row, adapted, and those of its lines, which it also holds."""
@@ -160,8 +171,8 @@ class _Adapted:
             head.row["lines"] = [part.row for part in parts[1:]]
         return parts
 
-    def _part(self, entity: str, row: Row, rejections: Rejections, rules: TransformRules) -> _Part:
-        adapter, adapted, notes = self._adapters[entity], dict(row), Notes(rejections)
+    def _part(self, kind: str, row: Row, rejections: Rejections, rules: TransformRules) -> _Part:
+        adapter, adapted, notes = self._adapters[kind], dict(row), Notes(rejections)
         for column, convert in adapter.values.items():
             if (value := row.get(column)) is not None:
                 try:
@@ -170,12 +181,4 @@ class _Adapted:
                     rejections.add_value(column, problem)
                     adapted[column] = None
         adapter.adapt(adapted, notes, rules)
-        return _Part(adapted, notes)
-
-    def _finish(self, item: Item, entity: str, part: _Part, rejections: Rejections) -> None:
-        adapter = self._adapters[entity]
-        fill(item, part.row, adapter.further, rejections)
-        adapter.complete(item, part.row)
-        row = part.row if self._carries else {}
-        if legacy := legacy_of(row, self._known[entity], part.notes, rejections):
-            item["legacy"] = legacy
+        return _Part(kind, adapted, notes)

@@ -53,7 +53,7 @@ PLACES: Mapping[str, Places] = {
         invoice_generated=invoiceGenerated number_t=numberT year=year {_STAMPS}
     """),
     "lines": _named(f"""
-        id=legacyId,lineId line_number=lineNumber product_code=productCode
+        id=legacyId,lineId msg_id=saleId line_number=lineNumber product_code=productCode
         product_description=productDescription quantity=quantity unit_price=unitPrice
         discount=discount discount_amount=discountAmount net_amount=netAmount tax_rate=taxRate
         tax_amount=taxAmount total_amount=totalAmount unit_of_measure=unitOfMeasure notes=notes

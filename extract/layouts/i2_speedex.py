@@ -70,7 +70,7 @@ _LINES = Table(
     "sale_lines",
     key="id",
     columns=(
-        *columns("id", "sale_id", "line_number pos", "unit_price price", required=True),
+        *columns("id", "msg_id sale_id", "line_number pos", "unit_price price", required=True),
         *columns(
             *("product_code code", "product_description description", "quantity qty"),
             *("discount", "tax_rate vat"),
@@ -113,6 +113,6 @@ ENTITIES = (
             Copy("buyer", "buyer_id", _BUYERS, (*_COPIED, "fiscal_code", "ue")),
             Copy("producer", "producer_id", _PRODUCERS, _COPIED),
         ),
-        children=Children("lines", _LINES, parent="sale_id", order=("line_number", "id")),
+        children=Children("lines", _LINES, parent="msg_id", order=("line_number", "id")),
     ),
 )

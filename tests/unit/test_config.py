@@ -171,3 +171,13 @@ def test_every_setting_says_what_it_is_for() -> None:
         return found
 
     assert all(leaf["description"] for leaf in leaves(json_schema()))
+
+
+def test_a_placeholder_needs_somebody_who_stands_in(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"missingParty": "placeholder"}
+    message = mistakes(tmp_path, {"transformation": asked})
+    assert "placeholderBuyer.id" in message
+    asked["placeholderProducer"] = {"id": 900}
+    config = load_config(written(tmp_path, {"transformation": asked}), {})
+    assert config.transformation.placeholder_producer.id == 900
+    assert config.transformation.placeholder_buyer.id is None

@@ -1,0 +1,53 @@
+"""data/reports/mapping_report.json: what becomes of every column that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from transform.layout import Layout, layout_of
+from transform.places import Places
+from utils.run import Run
+from utils.workspace import write_atomically
+
+
+def write_mapping_report(run: Run) -> None:
+    """Write the report from what the extract has recognised and what the layout makes of it."""
+    name = run.config.source.layout
+    layout = layout_of(name)
+    extracts = run.manifest.phases.get("extract", {})
+    document = {
+        **run.report_head(),
+        "layout": name,
+        "entities": {
+            entity: _tables(layout, entry.result["columns"])
+            for entity, entry in extracts.items()
+            if "columns" in entry.result
+        },
+    }
+    path = run.workspace.report("mapping")
+    write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _tables(layout: Layout, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        table: _columns(layout.places(columns["rows"]), layout.carries, columns)
+        for table, columns in tables.items()
+    }
+
+
+def _columns(places: Places, carries: bool, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Of one table: what each column becomes, and the lists that an operator looks for."""
+    becomes = {
+        column: places.get(name) or (f"legacy.{name}" if carries else None)
+        for column, name in found["read"].items()
+    }
+    without = [column for column, name in found["read"].items() if name not in places]
+    return {
+        "columns": becomes,
+        "legacy" if carries else "onlyInExtracted": without,
+        "unknown": found["unmapped"],
+        "missing": found["missing"],
+    }
