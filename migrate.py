@@ -23,7 +23,6 @@ from utils.command_line import (
     Caller,
     CommandGroup,
     at_the_edge,
-    load_settings,
 )
 from utils.error_handler import ExitCode, MigrationError, TargetError
 
@@ -69,6 +68,7 @@ class Runbook:
         if manifest.outcome in (ExitCode.DONE, ExitCode.QUARANTINED) and self.is_complete():
             self.say(f"Run {manifest.run_id} is complete: there is nothing to resume")
             return ExitCode(manifest.outcome)
+        self.open_files()
         self.say(f"Going on: {where_it_stopped(self.run)}")
         take_up(self.run)
         return self.full()
@@ -105,6 +105,7 @@ class Runbook:
         from transform import engine
         from utils.quarantine import quarantined_keys
 
+        self.open_files()
         files, manifest = self.run.workspace, self.run.manifest
         held = {name: quarantined_keys(files.quarantine(name)) for name in ENTITIES}
         if not any(held.values()):
@@ -134,6 +135,7 @@ class Runbook:
 
     def phase(self, name: str, entities: Sequence[str]) -> ExitCode:
         """One phase by hand."""
+        self.open_files()
         steps: dict[str, Callable[[Sequence[str]], ExitCode]] = {
             "extract": self.extract,
             "transform": self.transform,
@@ -142,6 +144,12 @@ class Runbook:
             "verify": self.verify,
         }
         return steps[name](entities)
+
+    def open_files(self) -> None:
+        """Open what the end of an earlier run has encrypted (`data.recipient`)."""
+        from utils.sealing import unseal
+
+        unseal(self.run)
 
     def check_target(self) -> list[str]:
         """Look at the target's tables before anything else; returns those to be created."""
@@ -341,6 +349,11 @@ class Runbook:
     type=click.Path(path_type=Path),
     help="Configuration file.",
 )
+@click.option(
+    "--identity",
+    type=click.Path(path_type=Path),
+    help="File with the age secret key that opens encrypted files.",
+)
 @click.option("--verbose", is_flag=True, help="Tell more.")
 @click.option("--quiet", is_flag=True, help="Tell errors and the outcome only.")
 @click.option("--no-color", is_flag=True, help="No colours on the screen.")
@@ -349,6 +362,7 @@ def cli(
     context: click.Context,
     /,
     config_path: Path,
+    identity: Path | None,
     verbose: bool,
     quiet: bool,
     no_color: bool,
@@ -364,12 +378,12 @@ def cli(
     color = sys.stderr.isatty() and not no_color and "NO_COLOR" not in os.environ
     named = "" if str(config_path) == DEFAULT_CONFIG else f" --config {config_path}"
     screen = Screen(verbose, quiet, color, f"python migrate.py {{}}{named}")
-    context.obj = Caller(screen, config_path)
+    context.obj = Caller(screen, config_path, identity)
     if context.invoked_subcommand:
         return
     chosen = Choice(**choice)
     chosen.check()
-    at_the_edge(lambda: run_command(config_path, screen, chosen))
+    at_the_edge(lambda: run_command(context.obj, chosen))
 
 
 @dataclass(frozen=True)
@@ -397,18 +411,20 @@ class Choice:
             raise click.UsageError("--restart goes with --full, and not with --resume")
 
 
-def run_command(config_path: Path, screen: Screen, chosen: Choice) -> ExitCode:
+def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     """Load the configuration, open the run, follow the runbook."""
     from utils.lifecycle import Start, end_by_hand, open_run
+    from utils.sealing import seal
     from utils.summary import after_phase, after_rehearsal
 
-    config = load_settings(config_path, quiet=screen.quiet)
+    config, screen = caller.settings(), caller.screen
     if chosen.phase:
         with open_run(config, screen, Start.BY_HAND) as run:
             entities = [chosen.entity] if chosen.entity else list(ENTITIES)
             book = Runbook(run)
             code = book.phase(chosen.phase, entities)
             end_by_hand(run, chosen.phase, code, book.what_failed())
+            seal(run)
             click.echo(after_phase(run, code, chosen.phase))
             return code
     if chosen.dry_run or config.migration.dry_run:
@@ -428,11 +444,13 @@ def conclude(
 ) -> ExitCode:
     """Follow the runbook to its end, record how it ended, and say it."""
     from utils.lifecycle import end
+    from utils.sealing import seal
     from utils.summary import after_run
 
     book = Runbook(run)
     code = follow(book)
     end(run, code, book.what_failed())
+    seal(run)
     click.echo((words or after_run)(run, code))
     return code
 

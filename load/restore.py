@@ -113,7 +113,8 @@ def _needs_consent(plan: Plan, folder: BackupFolder, table: str) -> Configuratio
 
 def _listed(verb: str, change: Change) -> str:
     more = ", …" if change.count > len(change.first) else ""
-    return f"{verb} {change.count:,} items: {', '.join(change.first)}{more}"
+    items = "1 item" if change.count == 1 else f"{change.count:,} items"
+    return f"{verb} {items}: {', '.join(change.first)}{more}"
 
 
 def _require_fit(folder: BackupFolder, table: str, existing: Mapping[str, Any]) -> None:

@@ -157,6 +157,11 @@ def check_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) -> Ar
     `phase` is the phase that writes the file: the remedy says to run it again.
     """
     again = f"run it again: python migrate.py --phase {phase} --entity {path.stem}"
+    if not path.exists() and path.with_name(f"{path.name}.age").exists():
+        raise ArtifactError(
+            f"{path} is encrypted (data.recipient)",
+            remedy="give the file with the secret key: --identity FILE",
+        )
     if entry is None or not path.exists():
         raise ArtifactError(
             f"{path} is not there (or not in the manifest): phase {phase} is not complete",

@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -30,11 +30,20 @@ class Caller:
 
     screen: Screen
     config_path: Path
+    identity: Path | None = None
 
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the
         environment. Raises ConfigurationError with every mistake in it."""
-        return load_settings(self.config_path, quiet=self.screen.quiet)
+        config = load_settings(self.config_path, quiet=self.screen.quiet)
+        if self.identity is None:
+            return config
+        key_file = str(self.identity)
+        return replace(
+            config,
+            backup=replace(config.backup, identity=key_file),
+            data=replace(config.data, identity=key_file),
+        )
 
 
 class CommandGroup(click.Group):
@@ -87,10 +96,20 @@ def load_settings(config_path: Path, *, quiet: bool = False) -> Config:
         ) from error
     conceal_environment(os.environ)
     config = load_config(config_path, os.environ)
+    if config.backup.recipient or config.data.recipient:
+        _check_keys(config)
     if not quiet:
         for concern in concerns(config_path, parse(config_path), environment_file):
             click.echo(f"Warning: {concern}", err=True)
     return config
+
+
+def _check_keys(config: Config) -> None:
+    """Raise ConfigurationError for a public key that is none: now, not when a run ends."""
+    from utils.encryption import recipients
+
+    recipients(config.backup.recipient, "backup.recipient")
+    recipients(config.data.recipient, "data.recipient")
 
 
 def guard_uncaught() -> None:

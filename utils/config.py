@@ -410,6 +410,16 @@ class DataConfig:
     """Where artifacts and reports go."""
 
     directory: str = setting("data", "directory of artifacts, checkpoints and reports", **_TEXT)
+    recipient: str | tuple[str, ...] | None = setting(
+        None,
+        "age public key, or a list: the files of records are encrypted for them when a run ends",
+        **_AGE_KEYS,
+    )
+    identity: str | None = setting(
+        None,
+        "file with the age secret key that opens them again, as `--identity`",
+        **_optional_text(minLength=1),
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ A recipient is a public key (`age1…`, or an SSH one), an identity file what op
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyrage
 
@@ -93,13 +93,22 @@ def encrypt_file(plain: Path, sealed: Path, keys: tuple[Recipient, ...]) -> None
         pyrage.encrypt_io(source, out, list(keys))
 
 
-def decrypt_file(sealed: Path, plain: Path, keys: tuple[Identity, ...]) -> None:
-    """Decrypt a file into another (0600), in constant memory."""
-    if not keys:
-        raise needs_identity(str(sealed))
-    with storage_errors(plain), sealed.open("rb") as source, open_private(plain, "wb") as out:
+class Sink(Protocol):
+    """Anything that bytes can be written to."""
+
+    def write(self, data: bytes, /) -> int: ...
+    def flush(self) -> None: ...
+
+
+def decrypt_file(sealed: Path, plain: Path | Sink, keys: tuple[Identity, ...]) -> None:
+    """Decrypt a file into another (0600) or a sink, in constant memory."""
+    if isinstance(plain, Path):
+        with storage_errors(plain), open_private(plain, "wb") as out:
+            decrypt_file(sealed, out, keys)
+        return
+    with storage_errors(sealed), sealed.open("rb") as source:
         try:
-            pyrage.decrypt_io(source, out, list(keys))
+            pyrage.decrypt_io(source, plain, list(keys))
         except pyrage.DecryptError as error:
             raise _cannot_open(sealed, error) from error
 

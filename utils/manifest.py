@@ -43,6 +43,7 @@ class Manifest:
     killed; `stopped` is why it ended before its end. `coming` are the new entries of files that
     are about to be replaced. `backups` lists, for each target table, what was backed up before the
     loads of this run: the first entry is from before the run's first write (load/backup_run.py).
+    `sealed` has the SHA-256 of the encrypted form of files that are in no other (utils/sealing.py).
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class Manifest:
     artifacts: dict[str, ArtifactEntry] = field(default_factory=dict)
     coming: dict[str, ArtifactEntry] = field(default_factory=dict)
     backups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    sealed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:

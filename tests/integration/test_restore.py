@@ -116,9 +116,9 @@ def test_over_what_is_there_it_says_what_would_change_and_waits_to_be_told(
         restore(work, folder, tables.sales, (), agreed=False)
     for words in (
         "has 60 items, of which 58 are as in",
-        "add 1 items: SALE#3 METADATA",
-        "replace 1 items: SALE#4 METADATA",
-        "delete 1 items: SALE#77 METADATA",
+        "add 1 item: SALE#3 METADATA",
+        "replace 1 item: SALE#4 METADATA",
+        "delete 1 item: SALE#77 METADATA",
     ):
         assert words in caught.value.message
     assert "--yes" in caught.value.remedy
