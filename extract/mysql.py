@@ -2,43 +2,44 @@
 
 MySQL cannot share a snapshot between connections, so everything is read through the one that has
 it, one query after another. Records and their children are wanted in step: the records are kept
-in a temporary file first, and the children are then asked for page by page along their keys.
+in a temporary file first, and then given out along with the children that arrive.
 """
 
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
-import orjson
 import pymysql
 from pymysql.connections import Connection
-from pymysql.cursors import SSCursor
 
 from extract.mysql_connection import connect
 from extract.mysql_errors import query_errors
-from extract.mysql_json import column_of, integer, json_fields, json_object
+from extract.mysql_json import column_of
+from extract.mysql_queries import Queries, quote
+from extract.mysql_rows import Arriving, Cells, Kept, columns_of
 from extract.mysql_zone import local_time
-from extract.selection import JoinedCopy, Selection, SourceColumn
+from extract.selection import Selection, SourceColumn
 from extract.source import Row, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import SourceError
 from utils.interrupt import StopFlag
 from utils.logger import get_logger
-from utils.workspace import make_directory, storage_errors
 
 _GUARANTEE = (
     "one REPEATABLE READ transaction WITH CONSISTENT SNAPSHOT, READ ONLY, through which everything "
     "is read; it covers InnoDB tables"
 )
 _TRANSACTIONAL = {"innodb", "rocksdb", "tokudb"}
-_PAGE = 1_000
+_PAGE = 1_000  # parents whose children are asked for at a time
+_FEW_AMONG = 10  # parents are few when the table has so many times as many children
+_FEW = 20_000  # parties that are held in memory: some ten megabytes
+_NO_MORE = 1 << 65  # more than every key
 _WRITING = re.compile(r"\b(?:ALL PRIVILEGES|INSERT|UPDATE|DELETE|DROP|ALTER|SUPER)\b")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<place>\S+) TO ", re.DOTALL)
 
@@ -52,6 +53,7 @@ class MySqlSource:
         self._stop = stop or StopFlag()
         self._scratch = scratch
         self._opened = ExitStack()
+        self._queries = Queries(self._local)
         self._connection = connect(config)
         with self._errors():
             [(self._number,)] = self._all("SELECT CONNECTION_ID()")
@@ -116,19 +118,17 @@ class MySqlSource:
 
     def quote(self, identifier: str) -> str:
         """An identifier in backticks, safe in SQL."""
-        escaped = identifier.replace("`", "``")
-        return f"`{escaped}`"
+        return quote(identifier)
 
     def columns(self, query: str) -> list[SourceColumn]:
         """The columns that a SELECT returns, with what the server says of their types."""
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM ({query}) AS q LIMIT 0")
-            # The public description lacks the flags and the character set.
-            return [column_of(field) for field in cursor._result.fields]
+        with self._errors():
+            fields = columns_of(self._connection, f"SELECT * FROM ({query}) AS q LIMIT 0")
+        return [column_of(field) for field in fields]
 
     def count(self, selection: Selection) -> tuple[int, int]:
         """How many rows a selection has, and how many different keys, by SQL."""
-        key = self.quote(selection.key)
+        key = quote(selection.key)
         with self._errors():
             [(rows, keys)] = self._all(
                 f"SELECT count(*), count(DISTINCT {key}) FROM ({selection.query}) AS q"
@@ -168,151 +168,99 @@ class MySqlSource:
             grants = [str(line) for (line,) in self._all("SHOW GRANTS")]
         found = [match for line in grants if (match := _GRANT.match(line))]
         places = {match["place"] for match in found if _WRITING.search(match["rights"].upper())}
-        database = self.quote(self._config.database)
+        database = quote(self._config.database)
         everywhere = places & {"*.*", f"{database}.*"}
-        return [name for name in tables if everywhere or f"{database}.{self.quote(name)}" in places]
+        return [name for name in tables if everywhere or f"{database}.{quote(name)}" in places]
 
     @contextmanager
     def rows(
         self, records: Selection, children: Selection | None, after: int | None = None
     ) -> Iterator[Rows]:
         """The rows of the records, and of their children in step."""
-        with ExitStack() as opened:
+        with closing(self._records(records, after)) as arriving:
             if children is None:
-                yield opened.enter_context(self._stream(self._sql(records, after))), None
+                yield arriving, None
                 return
-            kept = opened.enter_context(self._kept(self._sql(records, after)))
-            yield _read(kept), self._children(children, _read(kept), after)
+            with (
+                Kept.of(arriving, self._scratch) as kept,
+                closing(self._children(children, kept, after)) as following,
+            ):
+                yield kept.rows(), following
 
-    @contextmanager
-    def _stream(self, query: str) -> Iterator[Iterator[Row]]:
-        """The rows of a query as they come. Left in the middle, the connection is given up: the
-        protocol has no way to refuse the rest."""
-        get_logger().debug("Asking S9: %s", query)
-        with self._errors(), _as_bytes(self._connection):
-            cursor = self._connection.cursor(SSCursor)
-            cursor.execute(query)
-        rows = self._arriving(cursor)
-        try:
-            yield rows
-        finally:
-            if getattr(cursor, "_result").unbuffered_active:  # noqa: B009 (not in the stubs)
-                getattr(self._connection, "_force_close")()  # noqa: B009
-            rows.close()
-
-    def _arriving(self, cursor: SSCursor) -> Generator[Row]:
-        read = cursor.read_next
-        with self._errors():
-            while (found := read()) is not None:
-                key, row = found
-                if row is None:
-                    raise _unwritable(key.decode())
-                # In hexadecimal escapes MariaDB has capitals, PostgreSQL and orjson have not.
-                yield key, orjson.dumps(orjson.loads(row)) if b"\\u" in row else row
-
-    @contextmanager
-    def _kept(self, query: str) -> Iterator[IO[bytes]]:
-        """The rows of a query in a file without a name, which nothing can leave behind."""
-        make_directory(self._scratch)
-        with ExitStack() as opened:
-            with storage_errors(self._scratch):
-                kept = opened.enter_context(tempfile.TemporaryFile(dir=self._scratch))
-            with self._stream(query) as rows, storage_errors(self._scratch):
-                while lines := [b"%b\t%b\n" % row for row in islice(rows, _PAGE)]:
-                    kept.write(b"".join(lines))
-                kept.flush()
-            yield kept
-
-    def _children(
-        self, children: Selection, parents: Iterator[Row], after: int | None
-    ) -> Iterator[Row]:
-        """The children of the parents, a page of parents at a time; at once where no index leads
-        from a parent to its children."""
-        if not self._is_indexed(children.table, children.key):
-            with self._stream(self._sql(children, after)) as rows:
-                yield from rows
+    def _records(self, records: Selection, after: int | None) -> Generator[Row]:
+        if not self._are_few(records):
+            yield from self._stream(self._queries.after(records, after))
             return
-        while keys := [key.decode() for key, _ in islice(parents, _PAGE)]:
-            wanted = f"SELECT * FROM {children.table}"
-            with self._stream(self._sql(children, None, wanted, keys)) as rows:
-                yield from rows
+        copies = [
+            (b',"%b":' % copy.name.encode(), dict(self._stream(self._queries.copies(copy))))
+            for copy in records.copies
+        ]
+        query = self._queries.after(records, after, spliced=True)
+        for key, row, references in self._with_references(query):
+            parts = [row[:-1]]
+            for (name, found), reference in zip(copies, references, strict=True):
+                parts += (name, found.get(reference, b"null") if reference else b"null")
+            yield key, b"".join((*parts, b"}"))
 
-    def _is_indexed(self, table: str, column: str) -> bool:
+    def _are_few(self, records: Selection) -> bool:
+        """Whether what is to be copied is so little that it is held here, rendered once, instead
+        of being rendered again for every record that refers to it."""
+        by_name = {field.column.name: field.column for field in records.fields}
+        with self._errors():
+            return bool(records.copies) and all(
+                by_name[copy.reference].is_integer
+                and self.columns(f"SELECT {quote(copy.key)} FROM {copy.table}")[0].is_integer
+                and self._all(f"SELECT count(*) FROM {copy.table}")[0][0] <= _FEW
+                for copy in records.copies
+            )
+
+    def _children(self, children: Selection, kept: Kept, after: int | None) -> Generator[Row]:
+        """The children of the kept records: all of the table in one sorted stream, or a page of
+        parents at a time when they are few among many."""
+        if self._is_worth_paging(children, kept.count):
+            keys = kept.keys()
+            while page := list(islice(keys, _PAGE)):
+                yield from self._stream(self._queries.of_parents(children, page))
+            return
+        if not kept.count:
+            return
+        numbers = map(int, kept.keys())
+        parent = next(numbers)
+        for key, row in self._stream(self._queries.of_all_parents(children, after)):
+            number = int(key)
+            while parent < number:
+                parent = next(numbers, _NO_MORE)
+            if parent == number:
+                yield key, row
+
+    def _stream(self, query: str) -> Generator[Row]:
+        """The rows of a query as they come: key and JSON."""
+        with self._errors(), closing(self._ask(query)) as arriving:
+            yield from arriving.rows()
+
+    def _with_references(self, query: str) -> Generator[tuple[bytes, bytes, Cells]]:
+        """As `_stream`, with the cells after the row."""
+        with self._errors(), closing(self._ask(query)) as arriving:
+            yield from arriving.rows_and_more()
+
+    def _ask(self, query: str) -> Arriving:
+        get_logger().debug("Asking S9: %s", query)
+        return Arriving(self._connection, query)
+
+    def _is_worth_paging(self, children: Selection, parents: int) -> bool:
         query = (
-            "SELECT count(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = %s "
-            "AND TABLE_NAME = %s AND COLUMN_NAME = %s AND SEQ_IN_INDEX = 1"
+            "SELECT TABLE_ROWS FROM information_schema.TABLES JOIN information_schema.STATISTICS "
+            "USING (TABLE_SCHEMA, TABLE_NAME) WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s "
+            "AND COLUMN_NAME = %s AND SEQ_IN_INDEX = 1"
         )
         with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(query, (self._config.database, table, column))
-            [(found,)] = cursor.fetchall()
-        return bool(found)
-
-    def _sql(
-        self,
-        selection: Selection,
-        after: int | None,
-        query: str = "",
-        keys: Sequence[str] = (),
-    ) -> str:
-        """The query behind a stream: the key, and the row as JSON under canonical names."""
-        key = f"q.{self.quote(selection.key)}"
-        column = next(f.column for f in selection.fields if f.column.name == selection.key)
-        parts = json_fields(selection.fields, self.quote, "q", self._local)
-        joins = ""
-        for copy in selection.copies:
-            alias = self.quote(f"copy of {copy.name}")
-            parts.append((copy.name, self._copy(copy, alias)))
-            joins += (
-                f" LEFT JOIN {copy.table} AS {alias}"
-                f" ON {alias}.{self.quote(copy.key)} = q.{self.quote(copy.reference)}"
-            )
-        order = "".join(f", q.{self.quote(n)} IS NULL, q.{self.quote(n)}" for n in selection.order)
-        where = "" if after is None else f" WHERE {key} > {int(after)}"
-        where = f" WHERE {key} IN ({', '.join(keys)})" if keys else where
-        return (
-            f"SELECT {integer(key, column)}, {json_object(parts)} "
-            f"FROM ({query or selection.query}) AS q{joins}{where} ORDER BY {key}{order}"
-        )
-
-    def _copy(self, copy: JoinedCopy, alias: str) -> str:
-        parts = json_fields(copy.fields, self.quote, alias, self._local)
-        return f"IF({alias}.{self.quote(copy.key)} IS NULL, 'null', {json_object(parts)})"
+            cursor.execute(query, (self._config.database, children.table, children.key))
+            indexed = cursor.fetchall()
+        # The number of rows is the server's own estimate.
+        return any((rows or 0) > parents * _FEW_AMONG for (rows,) in indexed)
 
     def _local(self, reference: str) -> str:
         return reference if self._knows_zone else local_time(reference, self._config.timezone)
-
-
-@contextmanager
-def _as_bytes(connection: Connection[Any]) -> Iterator[None]:
-    """Queries that begin in here get the server's bytes, as they are."""
-    decoders = connection.decoders
-    connection.use_unicode, connection.decoders = False, {}
-    try:
-        yield
-    finally:
-        connection.use_unicode, connection.decoders = True, decoders
-
-
-def _read(kept: IO[bytes]) -> Iterator[Row]:
-    """The rows of a file from its beginning, whoever else reads it."""
-    place = 0
-    while True:
-        kept.seek(place)
-        lines = kept.readlines(1 << 20)
-        place = kept.tell()
-        if not lines:
-            return
-        for line in lines:
-            key, _, row = line.partition(b"\t")
-            yield key, row[:-1]
-
-
-def _unwritable(key: object) -> SourceError:
-    return SourceError(
-        f"S9 cannot write the row with the key {key} as text: it is longer than the server's "
-        "max_allowed_packet, or holds text that is not valid in its character set",
-        remedy="raise max_allowed_packet on the server, or correct the row; then run again",
-    )
 
 
 def _hang_up(connection: Connection[Any]) -> None:

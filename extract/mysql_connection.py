@@ -23,6 +23,7 @@ _PINNED = (
     "sql_mode = ''",
     "sql_select_limit = 18446744073709551615",
     "sql_big_selects = 1",
+    f"sort_buffer_size = {32 << 20}",  # lines are sorted in memory, not by files of the server
     f"net_write_timeout = {_A_YEAR}",  # the reader may be slow
     f"net_read_timeout = {_A_YEAR}",
     f"wait_timeout = {_A_YEAR}",

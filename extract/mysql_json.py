@@ -87,7 +87,9 @@ def json_fields(
 def json_value(reference: str, column: SourceColumn, to_local: Callable[[str], str]) -> str:
     """The SQL of one column's value as JSON text."""
     assert isinstance(column, MySqlColumn)
-    return f"IF({reference} IS NULL, 'null', {_present(reference, column, to_local)})"
+    present = _present(reference, column, to_local)
+    never_null = column.flags & FLAG.NOT_NULL
+    return present if never_null else f"IF({reference} IS NULL, 'null', {present})"
 
 
 def integer(reference: str, column: SourceColumn) -> str:
@@ -123,9 +125,12 @@ def _unquoted(reference: str, column: MySqlColumn, to_local: Callable[[str], str
 
 def _time(reference: str, column: MySqlColumn) -> str:
     """A moment in ISO form; of its fraction only what is not zero, as PostgreSQL writes it."""
-    if column.scale:
-        reference = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {reference}))"
-    return f"REPLACE({reference}, ' ', 'T')"
+    whole = f"LEFT({reference}, 19)" if column.scale else reference
+    iso = f"REPLACE({whole}, ' ', 'T')"
+    if not column.scale:
+        return iso
+    exact = f"REPLACE(TRIM(TRAILING '0' FROM {reference}), ' ', 'T')"
+    return f"IF(MICROSECOND({reference}) = 0, {iso}, {exact})"
 
 
 def _literal(text: str) -> str:

@@ -1,0 +1,75 @@
+"""The queries behind the streams, in the SQL that MySQL 8 and MariaDB have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from extract.mysql_json import integer, json_fields, json_object
+from extract.selection import JoinedCopy, Selection
+
+
+def quote(identifier: str) -> str:
+    """An identifier in backticks, safe in SQL."""
+    escaped = identifier.replace("`", "``")
+    return f"`{escaped}`"
+
+
+class Queries:
+    """Writes queries that return a key and a row as JSON text. `to_local` makes S9's local time of
+    a reference to a column with a time zone."""
+
+    def __init__(self, to_local: Callable[[str], str]) -> None:
+        self._to_local = to_local
+
+    def after(self, selection: Selection, key: int | None, *, spliced: bool = False) -> str:
+        """The rows of a selection whose key is greater than `key`, in order. With `spliced`, the
+        references of its copies are further columns, in the place of the copies."""
+        reference = f"q.{quote(selection.key)}"
+        where = f"{reference} IS NOT NULL" if key is None else f"{reference} > {int(key)}"
+        return self._ordered(selection, selection.query, where, spliced=spliced)
+
+    def of_parents(self, selection: Selection, keys: Sequence[bytes]) -> str:
+        """Those rows of a selection's table that belong to the parents with these keys."""
+        listed = b", ".join(keys).decode("ascii")
+        where = f"q.{quote(selection.key)} IN ({listed})"
+        return self._ordered(selection, f"SELECT * FROM {selection.table}", where)
+
+    def of_all_parents(self, selection: Selection, after: int | None) -> str:
+        """As `after`, of the whole table: also the rows of parents that were not selected."""
+        reference = f"q.{quote(selection.key)}"
+        where = f"{reference} IS NOT NULL" if after is None else f"{reference} > {int(after)}"
+        return self._ordered(selection, f"SELECT * FROM {selection.table}", where)
+
+    def copies(self, copy: JoinedCopy) -> str:
+        """Everything that could be copied, by its key."""
+        return (
+            f"SELECT q.{quote(copy.key)}, {self._row_of(copy, 'q')} FROM {copy.table} AS q "
+            f"WHERE q.{quote(copy.key)} IS NOT NULL"
+        )
+
+    def _ordered(
+        self, selection: Selection, query: str, where: str, *, spliced: bool = False
+    ) -> str:
+        columns = {field.column.name: field.column for field in selection.fields}
+        key = f"q.{quote(selection.key)}"
+        parts = json_fields(selection.fields, quote, "q", self._to_local)
+        joins, references = "", ""
+        for copy in selection.copies:
+            reference = f"q.{quote(copy.reference)}"
+            if spliced:
+                references += f", {integer(reference, columns[copy.reference])}"
+                continue
+            alias = quote(f"copy of {copy.name}")
+            absent = f"{alias}.{quote(copy.key)} IS NULL"
+            parts.append((copy.name, f"IF({absent}, 'null', {self._row_of(copy, alias)})"))
+            joins += (
+                f" LEFT JOIN {copy.table} AS {alias} ON {alias}.{quote(copy.key)} = {reference}"
+            )
+        order = "".join(f", q.{quote(name)} IS NULL, q.{quote(name)}" for name in selection.order)
+        return (
+            f"SELECT {integer(key, columns[selection.key])}, {json_object(parts)}{references} "
+            f"FROM ({query}) AS q{joins} WHERE {where} ORDER BY {key}{order}"
+        )
+
+    def _row_of(self, copy: JoinedCopy, alias: str) -> str:
+        return json_object(json_fields(copy.fields, quote, alias, self._to_local))
