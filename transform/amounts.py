@@ -62,17 +62,26 @@ def line_amounts(
     `discount` and `tax_rate` are percent. Raises Unconvertible (`too-many-digits`) when an amount
     needs more digits than DynamoDB keeps.
     """
+    if None not in figures:
+        return [figure.stored for figure in figures if figure]
     exact, cent, sure = _exact_amounts(quantity, unit_price, discount, tax_rate, figures)
+    off, net, tax, total = exact
+    # Of each amount the cents, and what is left of them, in halves of the unit. A rest of nothing
+    # is a half that was rounded up, a full one a half just missed.
     two_cents, margin = 2 * cent, cent // _MARGIN
     most = two_cents - margin
-    cents = []
-    for amount in exact:
-        rounded, rest = divmod(2 * amount + cent, two_cents)
-        cents.append(rounded)
-        # A rest of nothing is a half that was rounded up, a full one a half just missed.
-        if not margin < rest < most:
-            sure = False
-    if not sure:
+    off_cents, off_rest = divmod(2 * off + cent, two_cents)
+    net_cents, net_rest = divmod(2 * net + cent, two_cents)
+    tax_cents, tax_rest = divmod(2 * tax + cent, two_cents)
+    total_cents, total_rest = divmod(2 * total + cent, two_cents)
+    cents = [off_cents, net_cents, tax_cents, total_cents]
+    if not (
+        sure
+        and margin < off_rest < most
+        and margin < net_rest < most
+        and margin < tax_rest < most
+        and margin < total_rest < most
+    ):
         doubles = _api_amounts(quantity, unit_price, discount, tax_rate, figures)
         cents = [*map(_as_stored, cents, doubles)]
     if figures is NO_FIGURES:

@@ -1,7 +1,8 @@
 """The table that leads from source columns to target attributes, and the loop that follows it.
 
-An entity declares what becomes of each column; the loop is written once. Attribute values may be
-shared between items (constants, cached numbers and dates): nobody may change one in place.
+An entity declares what becomes of each column; the loop is written once (twice: where an item is
+written by the hundred thousand, transform/item_text.py follows the same table). Attribute values
+may be shared between items (constants, cached numbers and dates): nobody may change one in place.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Attribute(NamedTuple):
     """One attribute of an item and where it comes from.
 
     `default` stands in for a value that is not there; without one, an attribute that is `required`
-    refuses the record and any other is absent.
+    refuses the record and any other is absent. `repeats` says that its values come back from
+    record to record, so that what becomes of them is worth remembering.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Attribute(NamedTuple):
     convert: Converter
     default: AttributeValue | None = None
     required: bool = False
+    repeats: bool = False
 
 
 EMPTY: AttributeValue = {"S": ""}
@@ -57,21 +60,18 @@ def fill(
     `path` stands before the columns' names in rejections, when `row` is a part of the record.
     """
     get = row.get
-    for name, column, convert, default, required in attributes:
+    for name, column, convert, default, required, repeats in attributes:
         value = get(column)
         if value is not None:
+            if repeats and isinstance(value, (list, dict)):  # a JSON column
+                rejections.add(
+                    path + column, "invalid-value", f"{column} holds more than one value"
+                )
+                continue
             try:
                 converted = convert(value)
             except Unconvertible as problem:
                 rejections.add_value(path + column, problem)
-                continue
-            except TypeError:
-                # From a converter that remembers: lists and objects (a JSON column) have no hash.
-                if not isinstance(value, (list, dict)):
-                    raise
-                rejections.add(
-                    path + column, "invalid-value", f"{column} holds more than one value"
-                )
                 continue
             if converted is not None:
                 item[name] = converted

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from transform.attributes import AttributeValue, Item, Row
+from transform.attributes import Attribute, AttributeValue, Item, Row, fill
+from transform.item_text import Texts
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.text import clean
 from transform.timestamps import LocalClock
-
-_NAMES = ("createdAt", "updatedAt", "createdBy", "updatedBy")
-Stamp = tuple[AttributeValue, AttributeValue, AttributeValue, AttributeValue]
-"""createdAt, updatedAt, createdBy, updatedBy."""
 
 
 class Audit:
@@ -19,48 +16,54 @@ class Audit:
     def __init__(self, rules: TransformRules) -> None:
         self._to_utc = LocalClock(rules.timezone).to_utc
         self._preserve = rules.preserve_timestamps
-        self._migration_time: AttributeValue = {"S": rules.migration_timestamp}
+        self._migration_time = rules.migration_timestamp
         self._migration_user: AttributeValue = {"S": rules.migration_user}
         self._users: dict[str, AttributeValue] = {
             user: {"S": target} for user, target in rules.user_mapping.items()
         }
+        self._who = (
+            Attribute("createdBy", "created_by", self._user, default=self._migration_user),
+            Attribute("updatedBy", "updated_by", self._user, default=self._migration_user),
+        )
+        self._who_texts = Texts(self._who, remember=True)
 
-    def of(self, row: Row, rejections: Rejections) -> Stamp:
+    def attributes(self, row: Row, rejections: Rejections) -> Item:
         """Return createdAt, updatedAt, createdBy and updatedBy of the item made of `row`.
 
         Of two timestamps, the one that is there stands in for the one that is not: the creation is
         no later than a change, and a row never changed was last written when it was created. With
         neither, or with `preserveTimestamps: false`, both are the migration's own.
         """
-        get = row.get
+        created, updated = self._times(row, rejections)
+        item: Item = {"createdAt": {"S": created}, "updatedAt": {"S": updated}}
+        fill(item, row, self._who, rejections)
+        return item
+
+    def text(self, row: Row, rejections: Rejections) -> str:
+        """Return the same attributes as text: `,"createdAt":{"S":"..."},...`."""
+        created, updated = self._times(row, rejections)
+        creator, changer = self._who_texts.of(row, rejections)
+        return f',"createdAt":{{"S":"{created}"}},"updatedAt":{{"S":"{updated}"}}{creator}{changer}'
+
+    def _times(self, row: Row, rejections: Rejections) -> tuple[str, str]:
         created = updated = None
         if self._preserve:
-            created = self._time("created_at", get("created_at"), rejections)
-            updated = self._time("updated_at", get("updated_at"), rejections)
-        creator, changer = get("created_by"), get("updated_by")
-        user = self._migration_user
+            created_at, updated_at = row.get("created_at"), row.get("updated_at")
+            created = self._time("created_at", created_at, rejections)
+            if created and updated_at == created_at:  # never changed
+                return created, created
+            updated = self._time("updated_at", updated_at, rejections)
         return (
             created or updated or self._migration_time,
             updated or created or self._migration_time,
-            user if creator is None else self._user("created_by", creator, rejections),
-            user if changer is None else self._user("updated_by", changer, rejections),
         )
 
-    def attributes(self, row: Row, rejections: Rejections) -> Item:
-        """Return the four attributes by name. They are those of `of`."""
-        return dict(zip(_NAMES, self.of(row, rejections), strict=True))
-
-    def _time(self, column: str, value: object, rejections: Rejections) -> AttributeValue | None:
+    def _time(self, column: str, value: object, rejections: Rejections) -> str | None:
         try:
-            utc = self._to_utc(value)
+            return self._to_utc(value)
         except Unconvertible as problem:
             rejections.add_value(column, problem)
             return None
-        return {"S": utc} if utc else None
 
-    def _user(self, column: str, value: object, rejections: Rejections) -> AttributeValue:
-        try:
-            return self._users.get(clean(value), self._migration_user)
-        except Unconvertible as problem:
-            rejections.add_value(column, problem)
-            return self._migration_user
+    def _user(self, value: object) -> AttributeValue:
+        return self._users.get(clean(value), self._migration_user)

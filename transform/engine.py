@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from transform.layout import layout_of, transform_of
+from transform.layout import layout_of, texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
 from utils.artifacts import ArtifactWriter, Chunk, PartialState, read_rows
@@ -43,20 +43,20 @@ class Transformed:
 
 def transform_chunk(chunk: Chunk, entity: str, rules: TransformRules) -> Transformed:
     """Transform extracted lines; pure, so that chunks can be worked on anywhere."""
-    to_items = transform_of(entity, rules)
+    to_texts = texts_of(entity, rules)
     lines = chunk.lines
-    output: list[bytes] = []
+    output: list[str] = []
     refusals: list[Refusal] = []
     for line in lines:
         row = orjson.loads(line)
         try:
-            items = to_items(row, rules)
+            texts = to_texts(row, rules)
         except RejectedRecord as rejected:
             refusals.append(_refusal(entity, row, line, rejected))
         else:
-            output.extend(orjson.dumps({"Item": item}) for item in items)
+            output += texts
     return Transformed(
-        data=b"\n".join([*output, b""]),
+        data="\n".join([*output, ""]).encode(),
         records=len(lines) - len(refusals),
         items=len(output),
         refusals=tuple(refusals),

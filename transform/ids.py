@@ -16,7 +16,8 @@ from typing import Literal
 NAMESPACE = uuid.UUID("5a1e51d9-0c2b-5b0e-9f3a-7d1c4be2a609")
 """The namespace of every migrated id. It must never change: a new one doubles every table."""
 
-_NAMESPACE_BYTES = NAMESPACE.bytes
+# SHA-1 names here and protects nothing: hence also allowed where FIPS rules forbid it.
+_OF_NAMESPACE = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
 # RFC 9562: the two upper bits of this digit are the variant, binary 10.
 _VARIANT = {digit: f"{int(digit, 16) & 0b0011 | 0b1000:x}" for digit in "0123456789abcdef"}
 
@@ -46,8 +47,9 @@ def line_id(legacy_id: int, generate: bool, scope: str = "") -> str:
 
 def uuid_of(name: str) -> str:
     """Return `str(uuid.uuid5(NAMESPACE, name))`, several times faster."""
-    # SHA-1 names here and protects nothing: hence also allowed where FIPS rules forbid it.
-    digest = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    of_name = _OF_NAMESPACE.copy()
+    of_name.update(name.encode())
+    digest = of_name.hexdigest()
     return (
         f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}"
         f"-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"

@@ -15,6 +15,8 @@ from functools import cache, lru_cache
 from importlib import import_module
 from typing import NamedTuple
 
+import orjson
+
 from transform.attributes import Attribute, Item, Row, fill
 from transform.legacy import legacy_of
 from transform.notes import Notes
@@ -24,7 +26,7 @@ from transform.rules import TransformRules
 from transform.stand_ins import stand_in
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
-from transform.transform_sales import sale_to_items
+from transform.transform_sales import sale_to_items, sale_to_texts
 
 Transform = Callable[[Row, TransformRules], list[Item]]
 
@@ -111,6 +113,19 @@ def transform_of(entity: str, rules: TransformRules) -> Transform:
     if layout.is_plain and not rules.stand_ins:
         return transform
     return _Adapted(layout, entity).items
+
+
+@lru_cache(maxsize=16)
+def texts_of(entity: str, rules: TransformRules) -> Callable[[Row, TransformRules], list[str]]:
+    """The same function, but it gives lines of a transformed file (without their line breaks)."""
+    transform = transform_of(entity, rules)
+    if transform is sale_to_items:
+        return sale_to_texts
+
+    def texts(row: Row, rules: TransformRules) -> list[str]:
+        return [orjson.dumps({"Item": item}).decode() for item in transform(row, rules)]
+
+    return texts
 
 
 class _Part(NamedTuple):

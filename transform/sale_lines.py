@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from transform.amounts import NO_FIGURES, Figures, line_amounts
-from transform.attributes import EMPTY, Attribute, AttributeValue, Item, Row, fill
+from transform.attributes import Attribute, Row
 from transform.audit import Audit
 from transform.columns import legacy_key, optional_number, remembered_number, required_number
 from transform.ids import line_id
-from transform.memo import remembered
-from transform.money import MAX_INTEGER, Number, integer
+from transform.item_text import Texts
+from transform.money import MAX_INTEGER, Number, five_decimals, integer, number
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.text import text
 
+_NO_FIGURES = [None] * len(NO_FIGURES)
 _ONE = Number(1, 0, {"N": "1"})
 _NONE = Number(0, 0, {"N": "0"})
-_NOT_DESCRIBED: AttributeValue = {"S": "-"}
 
-_NUMBERS = (
-    "quantity",
-    "discount",
-    "tax_rate",
-    "discount_amount",
-    "net_amount",
-    "tax_amount",
-    "total_amount",
-)
+_FIGURES = ("discount_amount", "net_amount", "tax_amount", "total_amount")
+_PRICES = ("unit_price", *_FIGURES)
+_NUMBERS = ("quantity", "discount", "tax_rate", *_FIGURES)
 
-_phrase = remembered(text)
+_DESCRIPTION, _CODE = "productDescription", "productCode"
 _TEXTS = (
-    Attribute("productDescription", "product_description", _phrase),
-    Attribute("productCode", "product_code", _phrase),
-    Attribute("unitOfMeasure", "unit_of_measure", _phrase),
+    Attribute(_DESCRIPTION, "product_description", text, repeats=True),
+    Attribute(_CODE, "product_code", text, repeats=True),
+    Attribute("unitOfMeasure", "unit_of_measure", text, repeats=True),
     Attribute("notes", "notes", text),
 )
+_AFTER_CODE = len(f',"{_CODE}":')
+_NOT_DESCRIBED = '{"S":"-"}'
+
+
+class Priced(NamedTuple):
+    """The numbers of a line in canonical form (all empty when the line is refused)."""
+
+    quantity: str
+    unit_price: str
+    discount: str
+    discount_amount: str
+    net_amount: str
+    tax_rate: str
+    tax_amount: str
+    total_amount: str
+
+
+_REFUSED = Priced(*(("",) * 8))
 
 
 class LineTransform:
@@ -45,65 +58,56 @@ class LineTransform:
         self._generate_ids = rules.generate_ids
         self._id_scope = rules.id_scope
         self._audit = Audit(rules)
+        self._texts = Texts(_TEXTS)
 
     def items(
         self, rows: Sequence[Row], sale_id: str, sale_rate: Number, rejections: Rejections
-    ) -> list[Item]:
-        """Return the items of a sale's lines, in their order (line_number, then id).
+    ) -> tuple[list[str], list[Priced]]:
+        """Return a sale's lines in their order (line_number, then id): texts of items, numbers.
 
         `sale_rate` (percent) taxes the lines that have no rate of their own. What cannot be
         converted is noted under `lines[n].column`, n counting from 1.
         """
         numbers = line_numbers(rows, rejections)
-        partition: AttributeValue = {"S": f"SALE#{sale_id}"}
-        sale: AttributeValue = {"S": sale_id}
-        items = []
+        items, amounts = [], []
         for position, row in enumerate(rows, start=1):
             rejections.at_line(position, row.get("id"))
-            line_number: AttributeValue = {"N": str(numbers[position - 1])}
-            items.append(self._item(row, partition, sale, line_number, sale_rate, rejections))
+            key = legacy_key(row, "id", rejections) or 0
+            priced = _priced(row, sale_rate, rejections)
+            number = numbers[position - 1]
+            items.append(self._item(row, sale_id, key, number, priced, rejections))
+            amounts.append(priced)
         rejections.at_record()
-        return items
+        return items, amounts
 
     def _item(
         self,
         row: Row,
-        partition: AttributeValue,
-        sale: AttributeValue,
-        line_number: AttributeValue,
-        sale_rate: Number,
+        sale_id: str,
+        key: int,
+        line_number: int,
+        priced: Priced,
         rejections: Rejections,
-    ) -> Item:
-        key = legacy_key(row, "id", rejections) or 0
+    ) -> str:
         identifier = line_id(key, self._generate_ids, self._id_scope)
-        quantity, price, discount, off, net, rate, tax, total = _priced(row, sale_rate, rejections)
-        created_at, updated_at, created_by, updated_by = self._audit.of(row, rejections)
-        # One literal, since a dictionary that grows attribute by attribute is moved several times.
-        item: Item = {
-            "PK": partition,
-            "SK": {"S": f"LINE#{identifier}"},
-            "saleId": sale,
-            "lineId": {"S": identifier},
-            "legacyId": {"S": str(key)},
-            "lineNumber": line_number,
-            "productDescription": _NOT_DESCRIBED,
-            "quantity": quantity,
-            "unitPrice": price,
-            "discount": discount,
-            "discountAmount": off,
-            "netAmount": net,
-            "taxRate": rate,
-            "taxAmount": tax,
-            "totalAmount": total,
-            "createdAt": created_at,
-            "updatedAt": updated_at,
-            "createdBy": created_by,
-            "updatedBy": updated_by,
-        }
-        fill(item, row, _TEXTS, rejections)
-        if item["productDescription"] is _NOT_DESCRIBED and "productCode" in item:
-            item["productDescription"] = item["productCode"]
-        return item
+        quantity, price, discount, off, net, rate, tax, total = priced
+        stamps = self._audit.text(row, rejections)
+        description, code, unit, notes = self._texts.of(row, rejections)
+        if not description:
+            # A product is described by its code, if there is nothing else.
+            described = code[_AFTER_CODE:] if code else _NOT_DESCRIBED
+            description = f',"{_DESCRIPTION}":{described}'
+        # One text, since an item that grows attribute by attribute takes several times as long.
+        return (
+            f'{{"Item":{{"PK":{{"S":"SALE#{sale_id}"}},"SK":{{"S":"LINE#{identifier}"}},'
+            f'"saleId":{{"S":"{sale_id}"}},"lineId":{{"S":"{identifier}"}},'
+            f'"legacyId":{{"S":"{key}"}},"lineNumber":{{"N":"{line_number}"}}{description},'
+            f'"quantity":{{"N":"{quantity}"}},"unitPrice":{{"N":"{price}"}},'
+            f'"discount":{{"N":"{discount}"}},"discountAmount":{{"N":"{off}"}},'
+            f'"netAmount":{{"N":"{net}"}},"taxRate":{{"N":"{rate}"}},'
+            f'"taxAmount":{{"N":"{tax}"}},"totalAmount":{{"N":"{total}"}}'
+            f"{stamps}{code}{unit}{notes}}}}}"
+        )
 
 
 def line_numbers(rows: Sequence[Row], rejections: Rejections) -> list[int]:
@@ -138,37 +142,48 @@ def _line_number(row: Row, position: int, rejections: Rejections) -> int:
     return int(converted["N"]) if converted else 0
 
 
-def _priced(row: Row, sale_rate: Number, rejections: Rejections) -> Sequence[AttributeValue]:
-    """Return quantity, price, discount and its amount, net, tax rate, tax and total of a line.
+def _priced(row: Row, sale_rate: Number, rejections: Rejections) -> Priced:
+    """Return the numbers of a line.
 
     A NULL quantity is 1, a NULL discount is none. The price has no default.
     """
     get = row.get
     try:
         quantity = remembered_number(get("quantity")) or _ONE
-        price = remembered_number(get("unit_price"))
         discount = remembered_number(get("discount")) or _NONE
         rate = remembered_number(get("tax_rate")) or sale_rate
-        if price is None:
+        given = five_decimals([*map(get, _PRICES)]) if get("total_amount") is not None else None
+        if not given:
+            given = _computed(row, quantity, discount, rate)
+        if not given:
             return _unpriced(row, None, rejections)
-        off, net, tax, total = line_amounts(quantity, price, discount, rate, _figures(row))
     except (Unconvertible, TypeError) as problem:
         return _unpriced(row, problem, rejections)
-    return (
-        quantity.stored,
-        price.stored,
-        discount.stored,
+    price, off, net, tax, total = given
+    return Priced(
+        quantity.stored["N"],
+        price,
+        discount.stored["N"],
         off,
         net,
-        rate.stored,
+        rate.stored["N"],
         tax,
         total,
     )
 
 
+def _computed(row: Row, quantity: Number, discount: Number, rate: Number) -> Sequence[str] | None:
+    """Return price, discount amount, net, tax and total of a line; None without a price."""
+    price = number(row.get("unit_price"))
+    if price is None:
+        return None
+    amounts = line_amounts(quantity, price, discount, rate, _figures(row))
+    return [price.stored["N"], *[amount["N"] for amount in amounts]]
+
+
 def _unpriced(
     row: Row, problem: Unconvertible | TypeError | None, rejections: Rejections
-) -> Sequence[AttributeValue]:
+) -> Priced:
     """Note each column that keeps a line from being priced; return eight empty values."""
     before = len(rejections)
     for column in _NUMBERS:
@@ -179,18 +194,12 @@ def _unpriced(
         if not isinstance(problem, Unconvertible):
             raise problem
         rejections.add_value("total_amount", problem)
-    return (EMPTY,) * 8
+    return _REFUSED
 
 
 def _figures(row: Row) -> Figures:
     get = row.get
-    discount, net = get("discount_amount"), get("net_amount")
-    tax, total = get("tax_amount"), get("total_amount")
-    if discount is None and net is None and tax is None and total is None:
+    given = [get(column) for column in _FIGURES]
+    if given == _NO_FIGURES:
         return NO_FIGURES
-    return Figures(
-        remembered_number(discount),
-        remembered_number(net),
-        remembered_number(tax),
-        remembered_number(total),
-    )
+    return Figures(*map(number, given))

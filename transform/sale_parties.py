@@ -7,18 +7,28 @@ The name is the one that S9 printed on the document, else the party's.
 
 from __future__ import annotations
 
-from transform.attributes import EMPTY, Attribute, AttributeValue, Item, Row, fill
+from types import NoneType
+
+from transform.attributes import Attribute, Row
 from transform.columns import legacy_key
 from transform.countries import HOME, country
 from transform.ids import party_id
-from transform.memo import remembered
+from transform.item_text import Texts, written
+from transform.memo import Memo
 from transform.parties import PartyKind
 from transform.rejections import Rejections, Unconvertible
 from transform.text import text
 
-# A party comes back from sale to sale.
-_phrase = remembered(text)
-_country = remembered(country)
+_COPIED = {
+    "vat_number": "VatNumber",
+    "fiscal_code": "FiscalCode",
+    "address": "Address",
+    "city": "City",
+    "province": "Province",
+    "postal_code": "PostalCode",
+}
+_REMEMBERED_PARTIES = 32_768  # in fifty megabytes
+_NOBODY: tuple[Row | None, str] = (None, "")
 
 
 class SaleParty:
@@ -31,15 +41,15 @@ class SaleParty:
         self._key_column = f"{kind}_id"
         self._name_column = f"{kind}_name"
         self._name_attribute = f"{kind}Name"
-        self._copies = (
-            Attribute(f"{kind}VatNumber", "vat_number", _phrase),
-            Attribute(f"{kind}FiscalCode", "fiscal_code", _phrase),
-            Attribute(f"{kind}Address", "address", _phrase),
-            Attribute(f"{kind}City", "city", _phrase),
-            Attribute(f"{kind}Province", "province", _phrase),
-            Attribute(f"{kind}PostalCode", "postal_code", _phrase),
-            Attribute(f"{kind}Country", "country", _country, default={"S": HOME}),
+        # A party comes back from sale to sale.
+        self._names = Memo(self._named)
+        self._seen: dict[int, tuple[Row | None, str]] = {}
+        texts = (
+            Attribute(f"{kind}{name}", column, text, repeats=True)
+            for column, name in _COPIED.items()
         )
+        land = Attribute(f"{kind}Country", "country", country, default={"S": HOME}, repeats=True)
+        self._copies = Texts((*texts, land), path=f"{kind}.", remember=False)
 
     def reference(self, row: Row, rejections: Rejections) -> str:
         """Return the party's id; "" when S9 names none (then it is noted)."""
@@ -58,21 +68,44 @@ class SaleParty:
             rejections.add(self._key_column, "unknown-party", reason)
         return party_id(self._kind, key, self._generate_ids, self._id_scope)
 
-    def copy(self, item: Item, row: Row, rejections: Rejections) -> None:
-        """Put the party's name and its copied columns into the sale's `item`."""
+    def text(self, row: Row, rejections: Rejections) -> str:
+        """Return the party's name and its copied columns as text of the sale's item."""
         party = row.get(self._kind)
         if not isinstance(party, dict):
-            return  # noted by `reference`
-        item[self._name_attribute] = self._name(row, party, rejections)
-        fill(item, party, self._copies, rejections, path=f"{self._kind}.")
+            return ""  # noted by `reference`
+        return self._name(row, party, rejections) + self._copy(row, party, rejections)
 
-    def _name(self, row: Row, party: Row, rejections: Rejections) -> AttributeValue:
-        try:
-            name = text(row.get(self._name_column)) or text(party.get("name"))
-        except Unconvertible as problem:
-            rejections.add_value(self._name_column, problem)
-            return EMPTY
-        if name is None:
-            rejections.add_missing(self._name_column)
-            return EMPTY
-        return name
+    def _copy(self, row: Row, party: Row, rejections: Rejections) -> str:
+        """The copied columns; a party comes back from sale to sale, and is the same then."""
+        key = row.get(self._key_column)
+        if type(key) is not int:
+            return "".join(self._copies.of(party, rejections))
+        seen, copies = self._seen.get(key, _NOBODY)
+        if seen == party:
+            return copies
+        before = len(rejections)
+        copies = "".join(self._copies.of(party, rejections))
+        if len(rejections) > before:
+            return copies
+        # Only texts, because 1 and True are equal and not the same.
+        if all(isinstance(party.get(column), (str, NoneType)) for column in (*_COPIED, "country")):
+            if len(self._seen) >= _REMEMBERED_PARTIES:
+                self._seen.clear()
+            self._seen[key] = party, copies
+        return copies
+
+    def _name(self, row: Row, party: Row, rejections: Rejections) -> str:
+        for value in (row.get(self._name_column), party.get("name")):
+            try:
+                name = self._names[value] if type(value) is str else self._named(value)
+            except Unconvertible as problem:
+                rejections.add_value(self._name_column, problem)
+                return ""
+            if name:
+                return name
+        rejections.add_missing(self._name_column)
+        return ""
+
+    def _named(self, value: object) -> str:
+        name = text(value)
+        return written(self._name_attribute, name) if name else ""

@@ -22,23 +22,29 @@ _LOCAL = re.compile(
 ).fullmatch
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]00:00:00(?:\.0{1,9})?)?").fullmatch
 
+_DAY_LENGTH = len("2019-03-04")
 _HOUR_LENGTH = len("2019-03-04T10")
 _SECOND_LENGTH = len("2019-03-04T10:11:12")
 _MILLIS_LENGTH = len(".123")
 _LONGEST_FRACTION = len(".123456789")
 _SECONDS = frozenset(f":{m:02}:{s:02}" for m in range(60) for s in range(60))
 
+_HOURS = {f"{mark}{hour:02}": hour for mark in "T " for hour in range(24)}
+_HOUR = dt.timedelta(hours=1)
+_DAY = dt.timedelta(days=1)
+
 # The business hours of twenty years, in a few megabytes.
 _REMEMBERED_HOURS = 65_536
 
 
 class LocalClock:
-    """Reads the wall clock of one time zone. Zone rules are asked once for every hour."""
+    """Reads the wall clock of one time zone. Zone rules are asked once for every day."""
 
     def __init__(self, timezone: str) -> None:
         """`timezone` is an IANA name; raises zoneinfo.ZoneInfoNotFoundError for any other."""
         self._zone = ZoneInfo(timezone)
         self._utc_hours = Memo(self._find_utc_hour, limit=_REMEMBERED_HOURS)
+        self._offsets = Memo(self._find_offset)
 
     def to_utc(self, value: object) -> str | None:
         """Return `YYYY-MM-DDTHH:mm:ss.sssZ` of a local timestamp; None when NULL or blank.
@@ -78,19 +84,39 @@ class LocalClock:
                 return self.to_utc(stripped)
         raise _not_a_timestamp(value)
 
-    def _find_utc_hour(self, hour: object) -> str:
+    def _find_utc_hour(self, value: object) -> str:
         """Return the UTC hour that a whole local hour falls into, or "" when it does not.
 
-        It does not where the offset has minutes, changes within the hour, or leads out of the
-        years that a calendar has; and where there is no such hour.
+        It does not where the offset has minutes or changes within the day, or where there is no
+        such hour.
         """
-        try:
-            first = self._exact_utc(f"{hour}:00:00")
-            last = self._exact_utc(f"{hour}:59:59")
-        except Unconvertible:
+        hour = str(value)
+        local = _HOURS.get(hour[_DAY_LENGTH:])
+        offset = self._offsets[hour[:_DAY_LENGTH]]
+        if local is None or offset is None:
             return ""
-        utc_hour = first[:_HOUR_LENGTH]
-        return utc_hour if (first, last) == (f"{utc_hour}:00:00", f"{utc_hour}:59:59") else ""
+        days, utc = divmod(local - offset, 24)
+        day = dt.date.fromisoformat(hour[:_DAY_LENGTH])
+        try:
+            return f"{(day + days * _DAY).isoformat()}T{utc:02}" if days else f"{day}T{utc:02}"
+        except OverflowError:  # out of the years that a calendar has
+            return ""
+
+    def _find_offset(self, day: object) -> int | None:
+        """Return by how many hours local time is ahead of UTC: None unless it is the same number
+        of whole hours from the first second of a day to the last."""
+        try:
+            if not _LOCAL(f"{day}T00:00:00"):
+                return None
+            midnight = dt.datetime.fromisoformat(f"{day}T00:00:00")
+        except ValueError:
+            return None
+        moments = [midnight + hour * _HOUR for hour in range(24)]
+        moments.append(moments[-1].replace(minute=59, second=59))
+        offset, *others = set(map(self._zone.utcoffset, moments))
+        if others or offset is None or offset % _HOUR:
+            return None
+        return offset // _HOUR
 
     def _exact_utc(self, text: str) -> str:
         if not _LOCAL(text):

@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import attrgetter
+from typing import NamedTuple
+
+import orjson
 
 from transform.amounts import rounded_sum
-from transform.attributes import (
-    EMPTY,
-    METADATA,
-    Attribute,
-    AttributeValue,
-    Item,
-    Row,
-    fill,
-    single,
-)
+from transform.attributes import Attribute, Item, Row, single
 from transform.audit import Audit
 from transform.choices import currency, document_type
 from transform.columns import legacy_key, optional_number
 from transform.flags import flag
 from transform.ids import sale_id
-from transform.memo import remembered
+from transform.item_text import Texts, written
 from transform.money import Number, decimal, integer
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
-from transform.sale_lines import LineTransform
+from transform.sale_lines import LineTransform, Priced
 from transform.sale_parties import SaleParty
 from transform.statuses import CANCELLED, PROFORMA, sale_status, sale_status_words
 from transform.text import text
 from transform.timestamps import date
 
 _STANDARD_RATE = Number(22, 0, {"N": "22"})
-_NUMBERED: AttributeValue = {"S": "SALE"}
-
-# Columns whose values come back from sale to sale.
-_day = remembered(date)
-_phrase = remembered(text)
-_currency = remembered(currency)
-
-_SALE_DATE = (Attribute("saleDate", "sale_date", _day, required=True),)
-_DOCUMENT_TYPE = (Attribute("docType", "doc_type", remembered(document_type)),)
+_SALE_DATE = (Attribute("saleDate", "sale_date", date, required=True, repeats=True),)
+_DOCUMENT_TYPE = (Attribute("docType", "doc_type", document_type, repeats=True),)
 
 _AMOUNTS = (
     # attribute, column, what it is the sum of where S9 has none
-    ("subtotal", "subtotal", "netAmount"),
-    ("taxAmount", "tax_amount", "taxAmount"),
-    ("total", "total", "totalAmount"),
+    ("subtotal", "subtotal", attrgetter("net_amount")),
+    ("taxAmount", "tax_amount", attrgetter("tax_amount")),
+    ("total", "total", attrgetter("total_amount")),
 )
 
 
@@ -56,7 +44,12 @@ def sale_to_items(row: Row, rules: TransformRules) -> list[Item]:
     the joined parties `buyer` and `producer`. Raises RejectedRecord with every column that cannot
     be converted, those of lines as `lines[n].column`.
     """
-    return _transform(rules).items(row)
+    return [orjson.loads(text)["Item"] for text in sale_to_texts(row, rules)]
+
+
+def sale_to_texts(row: Row, rules: TransformRules) -> list[str]:
+    """Return the same items as lines of a transformed file, without their line breaks."""
+    return _transform(rules).texts(row)
 
 
 class SaleTransform:
@@ -69,58 +62,51 @@ class SaleTransform:
         self._buyer = SaleParty("buyer", rules.generate_ids, rules.id_scope)
         self._producer = SaleParty("producer", rules.generate_ids, rules.id_scope)
         self._lines = LineTransform(rules)
-        self._attributes = _attributes(rules)
+        self._texts = Texts(_attributes(rules))
         self._audit = Audit(rules)
 
-    def items(self, row: Row) -> list[Item]:
-        """Return a sale's items. Raises RejectedRecord."""
+    def texts(self, row: Row) -> list[str]:
+        """Return the texts of a sale's items. Raises RejectedRecord."""
         rejections = Rejections()
         first_id = legacy_key(row, "first_id", rejections) or 0
         identifier = sale_id(first_id, self._generate_ids, self._id_scope)
         rate = optional_number(row, "iva_percentage", rejections) or _STANDARD_RATE
-        header = self._head(row, identifier, first_id, rejections)
-        lines = self._lines.items(_line_rows(row, rejections), identifier, rate, rejections)
-        self._buyer.copy(header, row, rejections)
-        self._producer.copy(header, row, rejections)
-        _total(header, row, lines, rejections)
-        header["ivaPercentage"] = rate.stored
-        header["linesCount"] = {"N": str(len(lines))}
-        fill(header, row, self._attributes, rejections)
-        header.update(self._audit.attributes(row, rejections))
+        head = self._head(row, identifier, first_id, rejections)
+        lines, priced = self._lines.items(_line_rows(row, rejections), identifier, rate, rejections)
+        parties = self._buyer.text(row, rejections) + self._producer.text(row, rejections)
+        total = _total(row, priced, rejections)
+        number, register, number_t, year, *others = self._texts.of(row, rejections)
+        stamps = self._audit.text(row, rejections)
         rejections.raise_if_any()
+        header = (
+            f"{head.before_year}{year or head.year}{head.after_year}{parties}{total}"
+            f',"ivaPercentage":{{"N":"{rate.stored["N"]}"}},"linesCount":{{"N":"{len(lines)}"}}'
+            f"{number}{register}{number_t}{''.join(others)}{stamps}}}}}"
+        )
         return [header, *lines]
 
-    def _head(self, row: Row, identifier: str, first_id: int, rejections: Rejections) -> Item:
+    def _head(self, row: Row, identifier: str, first_id: int, rejections: Rejections) -> _Head:
         """Return the item up to its parties: keys, index keys, ids and what they are made of."""
         status, document = self._status(row, rejections)
-        day = single(row, _SALE_DATE, rejections)
+        day = single(row, _SALE_DATE, rejections)["S"]
         buyer = self._buyer.reference(row, rejections)
         producer = self._producer.reference(row, rejections)
-        item: Item = {
-            "PK": {"S": f"SALE#{identifier}"},
-            "SK": METADATA,
-            # The names of the indexes do not say what is in them; the API asks for it like this.
-            "GSI1PK": {"S": f"STATUS#{status}"},
-            "GSI1SK": day,
-            "GSI2PK": {"S": f"BUYER#{buyer}"},
-            "GSI2SK": day,
-            "GSI3PK": {"S": f"PRODUCER#{producer}"},
-            "GSI3SK": day,
-        }
         # The API takes the next sale number from the latest sale of this index.
-        if status != CANCELLED and document != PROFORMA:
-            item["GSI4PK"] = _NUMBERED
-            item["GSI4SK"] = day
-        item["saleId"] = {"S": identifier}
-        item["legacyId"] = {"S": str(first_id)}
-        item["saleDate"] = day
-        item["year"] = _year_of(day)
-        item["status"] = {"S": status}
-        if document:
-            item["docType"] = {"S": document}
-        item["buyerId"] = {"S": buyer}
-        item["producerId"] = {"S": producer}
-        return item
+        numbered = status != CANCELLED and document != PROFORMA
+        numbering = f'"GSI4PK":{{"S":"SALE"}},"GSI4SK":{{"S":"{day}"}},' if numbered else ""
+        kind = f',"docType":{{"S":"{document}"}}' if document else ""
+        return _Head(
+            # The names of the indexes do not say what is in them; the API asks for it like this.
+            before_year=f'{{"Item":{{"PK":{{"S":"SALE#{identifier}"}},"SK":{{"S":"METADATA"}},'
+            f'"GSI1PK":{{"S":"STATUS#{status}"}},"GSI1SK":{{"S":"{day}"}},'
+            f'"GSI2PK":{{"S":"BUYER#{buyer}"}},"GSI2SK":{{"S":"{day}"}},'
+            f'"GSI3PK":{{"S":"PRODUCER#{producer}"}},"GSI3SK":{{"S":"{day}"}},{numbering}'
+            f'"saleId":{{"S":"{identifier}"}},"legacyId":{{"S":"{first_id}"}},'
+            f'"saleDate":{{"S":"{day}"}}',
+            year=f',"year":{{"N":"{day[:4].lstrip("0")}"}}',
+            after_year=f',"status":{{"S":"{status}"}}{kind},"buyerId":{{"S":"{buyer}"}},'
+            f'"producerId":{{"S":"{producer}"}}',
+        )
 
     def _status(self, row: Row, rejections: Rejections) -> tuple[str, str]:
         """Return status and document type ("" without one); a status `proforma` names both."""
@@ -133,48 +119,54 @@ class SaleTransform:
         return status, PROFORMA if is_proforma else document
 
 
+class _Head(NamedTuple):
+    """The text of a sale up to its parties; `year` is that of its date."""
+
+    before_year: str
+    year: str
+    after_year: str
+
+
 def _attributes(rules: TransformRules) -> tuple[Attribute, ...]:
     return (
         Attribute("saleNumber", "sale_number", integer, required=True),
         Attribute("regNumber", "reg_number", text),
         Attribute("numberT", "number_t", integer),
-        # Without a value, the year of the sale's date stays.
+        # Without a value, it is the year of the sale's date.
         Attribute("year", "year", integer),
-        Attribute("currency", "currency", _currency, default={"S": rules.default_currency}),
+        Attribute(
+            "currency", "currency", currency, default={"S": rules.default_currency}, repeats=True
+        ),
         Attribute("invoiceGenerated", "invoice_generated", flag, default={"BOOL": False}),
         Attribute("invoiceNumber", "invoice_number", text),
-        Attribute("registrationDate", "registration_date", _day),
-        Attribute("vatOff", "vat_off", _phrase),
-        Attribute("paymentMethod", "payment_method", _phrase),
-        Attribute("paymentTerms", "payment_terms", _phrase),
-        Attribute("paymentDate", "payment_date", _day),
+        Attribute("registrationDate", "registration_date", date, repeats=True),
+        Attribute("vatOff", "vat_off", text, repeats=True),
+        Attribute("paymentMethod", "payment_method", text, repeats=True),
+        Attribute("paymentTerms", "payment_terms", text, repeats=True),
+        Attribute("paymentDate", "payment_date", date, repeats=True),
         Attribute("paymentNote", "payment_note", text),
-        Attribute("bank", "bank", _phrase),
-        Attribute("coBankDescription", "co_bank_description", _phrase),
-        Attribute("coBankIban", "co_bank_iban", _phrase),
-        Attribute("deliveryMethod", "delivery_method", _phrase),
-        Attribute("deliveryDate", "delivery_date", _day),
+        Attribute("bank", "bank", text, repeats=True),
+        Attribute("coBankDescription", "co_bank_description", text, repeats=True),
+        Attribute("coBankIban", "co_bank_iban", text, repeats=True),
+        Attribute("deliveryMethod", "delivery_method", text, repeats=True),
+        Attribute("deliveryDate", "delivery_date", date, repeats=True),
         Attribute("deliveryNote", "delivery_note", text),
-        Attribute("package", "package", _phrase),
+        Attribute("package", "package", text, repeats=True),
         Attribute("referenceNumber", "reference_number", text),
         Attribute("poNumber", "po_number", text),
-        Attribute("poDate", "po_date", _day),
+        Attribute("poDate", "po_date", date, repeats=True),
         Attribute("dnNumber", "dn_number", text),
-        Attribute("dnDate", "dn_date", _day),
+        Attribute("dnDate", "dn_date", date, repeats=True),
         Attribute("dnNumber2", "dn_number2", text),
-        Attribute("dnDate2", "dn_date2", _day),
+        Attribute("dnDate2", "dn_date2", date, repeats=True),
         Attribute("dnNumber3", "dn_number3", text),
-        Attribute("dnDate3", "dn_date3", _day),
+        Attribute("dnDate3", "dn_date3", date, repeats=True),
         Attribute("paCupNumber", "pa_cup_number", text),
         Attribute("paCigNumber", "pa_cig_number", text),
         Attribute("notes", "notes", text),
         Attribute("internalNotes", "internal_notes", text),
         Attribute("printedNote", "printed_note", text),
     )
-
-
-def _year_of(day: AttributeValue) -> AttributeValue:
-    return {"N": day["S"][:4].lstrip("0")}
 
 
 def _line_rows(row: Row, rejections: Rejections) -> list[Row]:
@@ -186,18 +178,21 @@ def _line_rows(row: Row, rejections: Rejections) -> list[Row]:
     return []
 
 
-def _total(item: Item, row: Row, lines: list[Item], rejections: Rejections) -> None:
-    """Put in subtotal, taxAmount and total: S9's own, else the rounded sums of the lines."""
+def _total(row: Row, lines: list[Priced], rejections: Rejections) -> str:
+    """The text of subtotal, taxAmount and total: S9's own, else the rounded sums of the lines."""
+    texts = []
     for name, column, summand in _AMOUNTS:
         value = row.get(column)
         try:
             given = decimal(value)
             if given is None and not rejections:
-                given = rounded_sum(line[summand] for line in lines)
+                given = rounded_sum({"N": summand(line)} for line in lines)
         except Unconvertible as problem:
             rejections.add_value(column, problem)
             continue
-        item[name] = given or EMPTY
+        if given:
+            texts.append(written(name, given))
+    return "".join(texts)
 
 
 @lru_cache(maxsize=4)

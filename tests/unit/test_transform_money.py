@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transform.money import MAX_INTEGER, decimal, integer, number, whole_number
+from transform.money import MAX_INTEGER, decimal, five_decimals, integer, number, whole_number
 from transform.rejections import Unconvertible
 
 CANONICAL = re.compile(r"0|-?(0\.[0-9]*[1-9]|[1-9][0-9]*(\.[0-9]*[1-9])?)")
@@ -72,6 +72,32 @@ def test_units_and_scale_are_the_number(value: Decimal) -> None:
     assert found is not None
     assert Fraction(found.units, 10**found.scale) == Fraction(value)
     assert found.stored == decimal(format(value, "f"))
+
+
+spellings = (
+    numerics.map(lambda value: format(value, "f"))
+    | numerics.map(lambda value: format(value, ".14f"))
+    | st.from_regex(r"-?[0-9]{1,24}(\.[0-9]{0,16})?", fullmatch=True)
+    | st.from_regex(r"[-+0-9.eE ]{0,8}", fullmatch=True)
+    | st.sampled_from(["-0", "-0.00", "0.0", "1.", "1 2", "NaN", ""])
+    | st.integers()
+    | st.floats()
+    | st.none()
+    | st.booleans()
+)
+
+
+@given(st.lists(spellings, min_size=5, max_size=5))
+def test_five_numbers_at_once_are_what_they_are_singly(values: list[Any]) -> None:
+    found = five_decimals(values)
+    if found is not None:
+        assert list(found) == [stored(value) for value in values]
+
+
+@given(st.lists(st.decimals("-1e19", "1e19", places=6), min_size=5, max_size=5))
+def test_five_numbers_as_databases_write_them_are_taken_at_once(values: list[Decimal]) -> None:
+    texts = [format(value + 0, "f") for value in values]
+    assert five_decimals(texts) is not None or "-0.000000" in texts
 
 
 @pytest.mark.parametrize("absent", [None, "", "   "])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.transform_rows import (
     MIGRATION_TIME,
@@ -21,7 +24,7 @@ from transform.ids import party_id, sale_id
 from transform.rejections import RejectedRecord
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
-from transform.transform_sales import sale_to_items
+from transform.transform_sales import sale_to_items, sale_to_texts
 
 SALE_5 = sale_id(5, True)
 BUYER_12 = party_id("buyer", 12, True)
@@ -299,6 +302,40 @@ def test_attributes_stand_in_one_order_whatever_the_row_holds() -> None:
 def test_the_same_row_gives_the_same_items() -> None:
     row = sale_row(lines=[line_row(1), line_row(2)], created_at="2024-10-27T02:30:00")
     assert sale_to_items(row, rules()) == sale_to_items(row, rules())
+
+
+free_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+
+
+@given(free_text, free_text, free_text)
+def test_an_item_is_written_as_orjson_writes_it(name: str, note: str, product: str) -> None:
+    row = sale_row(
+        notes=note,
+        buyer_name=f"x{name}",
+        printed_note='\\ " / \t \x7f \u2028 € 😀',
+        buyer=party_copy(city=name),
+        lines=[line_row(product_description=product, product_code=note, notes=name)],
+    )
+    for text in sale_to_texts(row, rules()):
+        assert text.encode() == orjson.dumps(orjson.loads(text))
+    assert sale_to_items(row, rules()) == [
+        orjson.loads(text)["Item"] for text in sale_to_texts(row, rules())
+    ]
+
+
+def test_a_party_that_is_wrong_is_wrong_in_every_sale_of_it() -> None:
+    for _ in range(2):
+        with pytest.raises(RejectedRecord) as caught:
+            sale_to_items(sale_row(buyer=party_copy(city="Forl\ud800")), rules())
+        assert [(each.field, each.rule) for each in caught.value.rejections] == [
+            ("buyer.city", "invalid-text")
+        ]
+
+
+def test_a_party_that_has_changed_is_copied_as_it_is_in_each_sale() -> None:
+    cities = ["Forlì", "Lecco", None, "Forlì"]
+    copies = [header_of(sale_row(buyer=party_copy(city=city))) for city in cities]
+    assert [copy.get("buyerCity", {}).get("S") for copy in copies] == cities
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -106,3 +107,13 @@ def test_the_processes_end_when_the_one_that_asks_is_killed(tmp_path: Path) -> N
         while Path(f"/proc/{path.name}").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not Path(f"/proc/{path.name}").exists()
+
+
+def collects_garbage(_: int) -> bool:
+    return gc.isenabled()
+
+
+def test_the_garbage_collector_keeps_out_of_the_work_and_comes_back(workers: Workers) -> None:
+    for few_or_many in (1, 20):
+        assert not any(workers.in_order(collects_garbage, range(few_or_many)))
+    assert gc.isenabled()
