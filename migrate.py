@@ -39,6 +39,7 @@ NEEDS = {"sales": ("buyers", "producers")}
 ELSEWHERE: dict[str, tuple[str, str, str]] = {
     "backup": ("load.backup_command", "backup", "Back up the target's tables, as before a load."),
     "backups": ("load.backup_command", "backups", "List the backups."),
+    "clean": ("utils.clean_command", "clean", "Delete a migration's data, and its run's backups."),
     "restore": ("load.restore_command", "restore_backup", "Put a backup back."),
 }
 
