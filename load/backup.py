@@ -37,7 +37,7 @@ from utils.dynamodb import DynamoDB
 from utils.encryption import recipients
 from utils.error_handler import BackOff, MigrationError, Throttled
 from utils.interrupt import Interrupted
-from utils.item_content import is_usual, normal_item
+from utils.item_content import is_usual
 from utils.progress import Task
 from utils.requests import ask
 from utils.retry import RetryPolicy
@@ -53,6 +53,7 @@ from utils.workspace import (
 PROGRESS = "progress.json"
 # DynamoDB ends a page after 1 MB, which is fewer items; it bounds the memory for others.
 _PAGE_ITEMS = 2_500
+_SEGMENTS = 8  # more do not read faster in one process, and each holds a page and a part
 _YOUNG = timedelta(hours=24)
 
 
@@ -179,7 +180,7 @@ class _TableBackup:
         with storage_errors(self._folder):
             shutil.rmtree(self._folder)
         make_directory(self._folder)
-        segments = [Segment(number) for number in range(workers)]
+        segments = [Segment(number) for number in range(min(workers, _SEGMENTS))]
         return ScanProgress(facts.table_id, options, secrets.token_hex(16), utc_now(), segments)
 
     def _scan(self, task: Task) -> None:
@@ -212,7 +213,7 @@ class _TableBackup:
                         raise Interrupted
                     page = self._page(segment.number, next_key)
                     items: list[dict[str, Any]] = page["Items"]
-                    builder.add(items, page["normal"])
+                    builder.add(items, usual=page["usual"])
                     next_key = page.get("LastEvaluatedKey")
                     end = not next_key
                     task.advance(len(items))
@@ -299,10 +300,10 @@ class _TableBackup:
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    """A page of a Scan, with its items in canonical form as `normal`."""
+    """A page of a Scan; `usual` says whether its items are in canonical form but for the order."""
     page: dict[str, Any] = orjson.loads(body)
-    items = page.setdefault("Items", [])
-    page["normal"] = items if is_usual(body) else [normal_item(item) for item in items]
+    page.setdefault("Items", [])
+    page["usual"] = is_usual(body)
     return page
 
 

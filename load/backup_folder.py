@@ -7,7 +7,7 @@
         keys.bin                      the key index (load/backup_keys.py)
         SHA256SUMS                    of the stored files, for `sha256sum -c`
 
-Parts are small enough to be held in memory as they are stored (8 MB). Each is a whole gzip file,
+Parts are small enough to be held in memory as they are stored (4 MB). Each is a whole gzip file,
 and encrypted a whole age file: `age -d -i KEY items-….json.gz.age | gunzip` shows it. A backup
 under way is in a folder of the same name with .partial at its end (load/backup.py).
 

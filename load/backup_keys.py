@@ -58,15 +58,15 @@ class Digests:
         text = orjson.dumps([item[name] for name in self.key_names])
         return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
 
-    def content(self, item: Item) -> bytes:
-        """The digest of an item with plain numbers and sorted sets (`normal_item`)."""
-        return blake2b(content(item), digest_size=DIGEST, key=self.salt).digest()
+    def content(self, text: bytes) -> bytes:
+        """The digest of an item in its canonical form (`content`, utils/item_content.py)."""
+        return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
 
-    def record(self, item: Item) -> bytes:
-        """The record of such an item."""
+    def record(self, item: Item, text: bytes) -> bytes:
+        """The record of an item whose canonical form is `text`."""
         moment = str(item.get("updatedAt", {}).get("S", "")).encode()[:_MOMENT].ljust(_MOMENT)
         mark = b"m" if "legacyId" in item else b"-"
-        return self.key(item) + self.content(item) + moment + mark
+        return self.key(item) + self.content(text) + moment + mark
 
 
 class KeyIndex:
@@ -109,7 +109,7 @@ class KeyIndex:
 
     def is_same(self, entry: KeyEntry, item: Item) -> bool:
         """Whether an item (plain numbers, sorted sets) has the content that was there."""
-        return self._digests.content(item) == entry.digest
+        return self._digests.content(content(item)) == entry.digest
 
     def _window(self, wanted: bytes) -> tuple[int, int]:
         """Where a key must be, if it is there: digests are spread evenly, so nearly where its

@@ -21,10 +21,13 @@ from load.backup_folder import Part, read_part
 from load.backup_keys import Digests
 from utils.encryption import SUFFIX, Identity, Recipient, encrypt, new_identity
 from utils.error_handler import StorageError
+from utils.item_content import content, content_of_line, normal_item
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
-_FULL = 8 << 20  # bytes of a part as it is stored
-_FULL_PLAIN = 64 << 20
+# Bytes of a part as it is stored, and before: a part of each segment is held in memory, and more
+# than once while it is encrypted and read back.
+_FULL = 4 << 20
+_FULL_PLAIN = 32 << 20
 _LEVEL = 1
 _GZIP = 31
 
@@ -71,13 +74,16 @@ class PartBuilder:
     def full(self) -> bool:
         return self._stored_bytes >= _FULL or self._bytes >= _FULL_PLAIN
 
-    def add(self, items: Sequence[dict[str, Any]], normal: Sequence[dict[str, Any]]) -> None:
-        """Add items as DynamoDB gave them; `normal` are the same in their canonical form."""
-        lines = b"".join(b'{"Item":%b}\n' % orjson.dumps(item) for item in items)
-        self._keys += map(self._digests.record, normal)
-        self._sha.update(lines)
-        self._bytes += len(lines)
-        self._store(self._zip.compress(lines) if self._zip else lines)
+    def add(self, items: Sequence[dict[str, Any]], *, usual: bool) -> None:
+        """Add items as DynamoDB gave them; `usual` as `is_usual` says of their text."""
+        lines = [b'{"Item":%b}\n' % orjson.dumps(item) for item in items]
+        for item, line in zip(items, lines, strict=True):
+            text = content_of_line(line) if usual else content(normal_item(item))
+            self._keys.append(self._digests.record(item, text))
+        data = b"".join(lines)
+        self._sha.update(data)
+        self._bytes += len(data)
+        self._store(self._zip.compress(data) if self._zip else data)
 
     def _store(self, data: bytes) -> None:
         self._stored.append(data)
