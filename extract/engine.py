@@ -11,6 +11,7 @@ from typing import Any
 
 from extract.continuity import PHASE, establish
 from extract.declaration import Entity
+from extract.rights import warn_of_rights
 from extract.selection import Plan, plan
 from extract.source import Row, Source, open_source
 from utils.artifacts import ArtifactWriter, PartialState
@@ -60,6 +61,8 @@ def extract(
     while due:
         try:
             with open_source(run.config.source, run.stop, run.workspace.scratch) as source:
+                if not was_open:
+                    warn_of_rights(source, run.config.source, declared.values())
                 was_open = True
                 due = establish(run, source, declared, due, by_hand=by_hand)
                 _read_all(run, source, declared, due, set_aside)

@@ -24,6 +24,7 @@ from extract.mysql_json import column_of
 from extract.mysql_queries import Queries, quote
 from extract.mysql_rows import Arriving, Cells, Kept, columns_of
 from extract.mysql_zone import local_time
+from extract.rights import require_read_only
 from extract.selection import Selection, SourceColumn
 from extract.source import Row, Rows, Snapshot
 from utils.config import SourceConfig
@@ -36,6 +37,10 @@ _GUARANTEE = (
     "is read; it covers InnoDB tables"
 )
 _TRANSACTIONAL = {"innodb", "rocksdb", "tokudb"}
+# One of the two exists on MySQL 8, the other on MariaDB, both on MySQL 5.7.
+_READ_ONLY = (
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_read_only', 'tx_read_only')"
+)
 _PAGE = 1_000  # parents whose children are asked for at a time
 _FEW_AMONG = 10  # parents are few when the table has so many times as many children
 _FEW = 20_000  # parties that are held in memory: some ten megabytes
@@ -100,7 +105,8 @@ class MySqlSource:
         return True
 
     def _take_snapshot(self) -> Snapshot:
-        self._all("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        self._all("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        require_read_only(dict(self._all(_READ_ONLY)))
         # Asked before the snapshot is taken: it sees everything that was there at that time.
         [(moment, server)] = self._all(
             "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%f'), VERSION()"

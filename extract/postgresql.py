@@ -20,6 +20,7 @@ import psycopg2
 from psycopg2 import errorcodes, extensions
 from psycopg2.extensions import libpq_version, quote_ident
 
+from extract.rights import require_read_only
 from extract.selection import JoinedCopy, Selection, SourceColumn
 from extract.source import Row, Rows, Snapshot
 from utils.config import SourceConfig
@@ -98,6 +99,7 @@ class PostgresSource:
             "current_setting('server_version'), txid_current_snapshot()::text"
         )
         with self._main.cursor() as opened:  # a snapshot cannot be exported inside a savepoint
+            _check_read_only(opened)
             opened.execute(query)
             name, taken_at, server, transactions = opened.fetchone() or ()
         return Snapshot(name, taken_at, server, transactions, self._history(), _GUARANTEE)
@@ -171,7 +173,12 @@ class PostgresSource:
         return [
             name
             for name in tables
-            if self._one(f"SELECT has_table_privilege(to_regclass('{name}'), '{rights}')")[0]
+            if any(
+                self._one(
+                    f"SELECT has_table_privilege(to_regclass('{name}'), '{rights}'), "
+                    f"has_any_column_privilege(to_regclass('{name}'), 'INSERT, UPDATE')"
+                )
+            )
         ]
 
     def rows_of(self, tables: Iterable[str]) -> dict[str, int]:
@@ -238,6 +245,7 @@ class PostgresSource:
                 cursor.execute("SET TRANSACTION SNAPSHOT %s", (self.snapshot.name,))
             except psycopg2.DatabaseError as error:  # it ended with the connection that took it
                 raise BackOff("SnapshotLost", _one_line(error)) from error
+            _check_read_only(cursor)
         return opened
 
     def _sql(self, selection: Selection, after: int | None) -> str:
@@ -359,6 +367,12 @@ def _connect(config: SourceConfig) -> extensions.connection:
             remedy="check source.database, source.username, source.password and source.ssl",
         ) from error
     return opened
+
+
+def _check_read_only(cursor: extensions.cursor) -> None:
+    name = "transaction_read_only"
+    cursor.execute(f"SHOW {name}")
+    require_read_only({name: (cursor.fetchone() or ("",))[0]})
 
 
 def _path(config: SourceConfig) -> str:

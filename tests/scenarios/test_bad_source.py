@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from extract.rights import require_read_only
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
+from utils.error_handler import SourceError
 
 
 def closed_port() -> int:
@@ -113,3 +115,37 @@ def test_what_was_extracted_before_survives_a_source_that_is_gone(after_a_run: O
     after_a_run.run("--full").failed(1, "cannot be reached")
     assert after_a_run.files() == files
     after_a_run.run("--phase", "verify").ended(5)  # what was known of them is still known
+
+
+def test_an_account_that_could_write_is_warned_of_and_can_not(
+    alone: Operator, s9: S9Database
+) -> None:
+    small_trade(s9)
+    assert "may change" not in alone.run("--phase", "extract").ended(0).stderr
+    s9.execute(f"GRANT UPDATE (name) ON msg_anag TO {s9.server.reader}")
+    s9.execute(f"GRANT DELETE ON msg TO {s9.server.reader}")
+    outcome = alone.run("--phase", "extract").ended(0)
+    assert "s9_reader may change msg, msg_anag. Nothing of S9 is changed" in outcome.stderr
+    alone.environment["S9_PASSWORD"] = s9.server.owner_password
+    alone.configure(source={"username": s9.server.owner})
+    outcome = alone.run("--phase", "extract").ended(0)
+    assert "may change msg, msg_anag, msg_line" in outcome.stderr
+
+
+def test_not_even_the_owners_session_can_write(alone: Operator, s9: S9Database) -> None:
+    small_trade(s9)
+    s9.execute(
+        "CREATE FUNCTION meddle() RETURNS boolean LANGUAGE sql AS "
+        "'UPDATE msg SET notes = notes RETURNING true'"
+    )
+    alone.environment["S9_PASSWORD"] = s9.server.owner_password
+    alone.configure(
+        source={"username": s9.server.owner}, extraction={"buyers": {"where": "meddle()"}}
+    )
+    assert "read-only transaction" in alone.run("--phase", "extract").ended(1).stderr
+
+
+@pytest.mark.parametrize("answers", [{}, {"transaction_read_only": "off"}, {"tx_read_only": "0"}])
+def test_the_server_must_say_itself_that_nothing_can_be_written(answers: dict[str, str]) -> None:
+    with pytest.raises(SourceError, match="read-only"):
+        require_read_only(answers)

@@ -39,3 +39,14 @@ def test_the_same_data_give_the_same_items_as_on_postgresql(
     snapshot = on_mysql.manifest()["snapshot"]
     assert snapshot["consistent"]
     assert "CONSISTENT SNAPSHOT" in snapshot["guarantee"]
+
+
+def test_an_account_that_could_write_is_warned_of(
+    on_mysql: Operator, sample_on_mysql: Sample
+) -> None:
+    assert "may change" not in on_mysql.run("--phase", "extract").ended(0).stderr
+    server = sample_on_mysql.s9.server
+    on_mysql.environment["S9_PASSWORD"] = server.owner_password
+    on_mysql.configure(source={"username": server.owner})
+    outcome = on_mysql.run("--phase", "extract").ended(0)
+    assert "may change msg, msg_anag, msg_line" in outcome.stderr
