@@ -9,7 +9,8 @@ name of the module is its name (docs/layouts.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import import_module
@@ -39,6 +40,7 @@ TRANSFORMS: dict[str, Transform] = {
 
 Adapt = Callable[[Row, Notes, TransformRules], None]
 Complete = Callable[[Item, Row], None]
+Values = Mapping[str, Callable[[object], object]]
 
 
 def as_it_is(_row: Row, _notes: Notes, _rules: TransformRules) -> None:
@@ -53,13 +55,14 @@ def complete_already(_item: Item, _row: Row) -> None:
 class Adapter:
     """How the rows of one entity (or of lines) become rows that the transforms know.
 
-    `values` converts single columns; a converter returns the canonical value, or raises
-    Unconvertible. Then `adapt` may change the row (a copy) further. `further` are attributes of
-    the target that layout s9 has no columns for. `complete` may change the item, given the
-    adapted row, where a value follows from what the transform has computed.
+    `values` converts single columns, also those of a party that a sale has copied; a converter
+    returns the canonical value, or raises Unconvertible. Then `adapt` may change the row (a copy)
+    further. `further` are attributes of the target that layout s9 has no columns for. `complete`
+    may change the item, given the adapted row, where a value follows from what the transform has
+    computed. What these two raise as Unconvertible refuses the record.
     """
 
-    values: Mapping[str, Callable[[object], object]] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
     adapt: Adapt = as_it_is
     further: tuple[Attribute, ...] = ()
     complete: Complete = complete_already
@@ -143,6 +146,7 @@ class _Adapted:
         self._entity = entity
         self._transform = TRANSFORMS[entity]
         self._adapters = {name: layout.adapter(name) for name in (entity, "lines")}
+        self._copies = {"buyer": layout.buyers, "producer": layout.producers}
         self._known = {name: layout.places(name) for name in self._adapters}
         self._carries = layout.carries
 
@@ -162,7 +166,9 @@ class _Adapted:
             self._put_the_rest(item, part, rejections)
         rejections.raise_if_any()
         for item, part in zip(items, parts, strict=True):
-            self._adapters[part.kind].complete(item, part.row)
+            with _refusing(rejections):
+                self._adapters[part.kind].complete(item, part.row)
+        rejections.raise_if_any()
         return items
 
     def _put_the_rest(self, item: Item, part: _Part, rejections: Rejections) -> None:
@@ -174,6 +180,7 @@ class _Adapted:
 
     def _parts(self, row: Row, rejections: Rejections, rules: TransformRules) -> list[_Part]:
         """The record's own row, adapted, and those of its lines, which it also holds."""
+        row = {**row, **self._parties(row, rejections)}
         head = self._part(self._entity, row, rejections, rules)
         stand_in(self._entity, head.row, head.notes, rules)
         parts = [head]
@@ -186,14 +193,39 @@ class _Adapted:
             head.row["lines"] = [part.row for part in parts[1:]]
         return parts
 
+    def _parties(self, row: Row, rejections: Rejections) -> Row:
+        """The copies of parties that a record carries, with their values converted."""
+        return {
+            kind: _converted(row[kind], adapter.values, rejections, f"{kind}.")
+            for kind, adapter in self._copies.items()
+            if isinstance(row.get(kind), dict)
+        }
+
     def _part(self, kind: str, row: Row, rejections: Rejections, rules: TransformRules) -> _Part:
-        adapter, adapted, notes = self._adapters[kind], dict(row), Notes(rejections)
-        for column, convert in adapter.values.items():
-            if (value := row.get(column)) is not None:
-                try:
-                    adapted[column] = convert(value)
-                except Unconvertible as problem:
-                    rejections.add_value(column, problem)
-                    adapted[column] = None
-        adapter.adapt(adapted, notes, rules)
+        adapter, notes = self._adapters[kind], Notes(rejections)
+        adapted = _converted(row, adapter.values, rejections)
+        with _refusing(rejections):
+            adapter.adapt(adapted, notes, rules)
         return _Part(kind, adapted, notes)
+
+
+def _converted(row: Row, values: Values, rejections: Rejections, path: str = "") -> Row:
+    """A copy of a row with its values converted; what is refused is noted, and None."""
+    converted = dict(row)
+    for column, convert in values.items():
+        if (value := row.get(column)) is not None:
+            try:
+                converted[column] = convert(value)
+            except Unconvertible as problem:
+                rejections.add_value(path + column, problem)
+                converted[column] = None
+    return converted
+
+
+@contextmanager
+def _refusing(rejections: Rejections) -> Iterator[None]:
+    """What a layout's function finds unconvertible, of whichever column, refuses the record."""
+    try:
+        yield
+    except Unconvertible as problem:
+        rejections.add_value("", problem)

@@ -312,6 +312,12 @@ def test_a_total_that_s9_leaves_open_is_that_of_the_lines_and_the_revenue_stamp(
     assert sale(line_row(), tax="0.00")["total"] == sale(line_row())["total"] == {"N": "244"}
 
 
+def test_a_total_with_a_stamp_that_no_number_can_hold_is_refused() -> None:
+    line = line_row(quantity=1, unit_price="1", tax_rate="0.0")
+    (rejection,) = refused(sale, line, tax="0." + "1" * 37 + "1")
+    assert rejection[1] == "too-many-digits"
+
+
 def test_figures_that_no_place_could_hold_are_carried_as_they_are() -> None:
     digits = f"-{'9' * 50}.99"
     assert legacy(sale(pay_load=digits))["pay_load"] == digits

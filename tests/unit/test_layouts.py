@@ -9,7 +9,7 @@ import pytest
 
 from extract.declaration import Table
 from extract.entities import entities_of
-from tests.transform_rows import buyer_row, line_row, producer_row, rules, sale_row
+from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, rules, sale_row
 from transform.attributes import Item, Row
 from transform.layout import Adapter, Layout, Notes, _Adapted, layout_of, transform_of
 from transform.places import PLACES
@@ -22,6 +22,7 @@ from utils.config import ENTITY_NAMES, LAYOUTS
 from utils.embedded.i2_schema import TABLES
 
 ROOT = Path(__file__).parents[2]
+OURS = ("s9", "i2_speedex")
 
 
 def tables_of(layout: str) -> dict[str, Table]:
@@ -162,9 +163,20 @@ def upper(value: object) -> object:
     return str(value).upper()
 
 
+def raising(row: Row, *_rest: object) -> None:
+    if row.get("colour") == "torn":
+        raise Unconvertible("torn", "nothing can be made of it")
+
+
+def completing(item: Item, row: Row) -> None:
+    if row.get("colour") == "late":
+        raise Unconvertible("late", "nothing can be made of it after all")
+
+
 OWN = Layout(
     id_scope="own:",
     buyers=Adapter(values={"name": upper}, adapt=doubtful),
+    producers=Adapter(adapt=raising, complete=completing),
     lines=Adapter(adapt=doubtful),
 )
 
@@ -229,6 +241,21 @@ def test_all_that_is_wrong_is_reported_once_whoever_has_found_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("rule", ["torn", "late"])
+def test_what_a_layouts_function_finds_unconvertible_refuses_the_record(rule: str) -> None:
+    assert refusals("producers", producer_row(colour=rule)) == [("", rule)]
+
+
+def test_the_copies_of_parties_are_converted_as_the_parties_are() -> None:
+    item = adapted("sales", sale_row())[0]
+    assert item["buyerName"] == {"S": "FERRAMENTA BIANCHI"}
+    assert item["producerName"] == {"S": "Viteria Ligure"}
+    assert refusals("sales", sale_row(buyer=party_copy(name="?"))) == [
+        ("buyer.name", "no-name"),
+        ("buyer_name", "required"),
+    ]
+
+
 def test_lines_are_adapted_each_for_itself() -> None:
     lines = [line_row(1, msg_id=None, colour="faded"), line_row(2, msg_id=None)]
     _, first, second = adapted("sales", sale_row(enabled=None, lines=lines))
@@ -254,7 +281,7 @@ def test_a_record_without_its_lines_is_refused_as_ever(lines: object) -> None:
     assert refusals("sales", sale_row(lines=lines)) == [("lines", "required")]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", OURS)
 @pytest.mark.parametrize("kind", ["buyer", "producer"])
 def test_a_party_of_the_configuration_stands_in_where_a_sale_names_none(
     layout: str, kind: str
@@ -273,7 +300,7 @@ def test_a_party_of_the_configuration_stands_in_where_a_sale_names_none(
     )
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", OURS)
 def test_nobody_stands_in_for_a_party_that_is_named_but_not_there(layout: str) -> None:
     chosen = rules(layout=layout, stand_ins={"buyer": StandIn(900, "Nobody", "CH")})
     row = sale_row(status="paid", buyer=None, buyer_id=4)
