@@ -155,9 +155,14 @@ class Runbook:
     def check_target(self) -> list[str]:
         """Look at the target's tables before anything else; returns those to be created."""
         from load.entities import TABLES
+        from load.recovery import check_recovery
         from load.tables import prepare_tables
 
-        return prepare_tables(self.run.config.target, list(TABLES.values()), create=False)
+        target = self.run.config.target
+        missing = prepare_tables(target, list(TABLES.values()), create=False)
+        there = dict.fromkeys(map(target.table, ENTITIES))
+        check_recovery(self.run.config, [name for name in there if name not in missing])
+        return missing
 
     def extract(self, entities: Sequence[str]) -> ExitCode:
         """Read the entities from S9, all from one snapshot."""

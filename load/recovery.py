@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,25 @@ def secure(config: Config, table: str, name: str, sleep: Callable[[float], None]
     return found
 
 
+def check_recovery(config: Config, tables: Sequence[str]) -> None:
+    """Raise TargetError now if point-in-time recovery is required and a table has none, and not
+    after the hours that come before a load."""
+    if config.backup.point_in_time_recovery != "require":
+        return
+    client = open_dynamodb(config.target)
+    with target_errors(config.target):
+        for table in tables:
+            if _recovery(client, table).get("PointInTimeRecoveryStatus") != _ENABLED:
+                raise _not_recoverable(table)
+
+
+def _not_recoverable(table: str) -> TargetError:
+    return TargetError(
+        f"table {table} has no point-in-time recovery, and backup.pointInTimeRecovery requires it",
+        remedy="turn it on in the AWS console, or set backup.pointInTimeRecovery to enable",
+    )
+
+
 def _point_in_time(
     client: DynamoDBClient, table: str, wish: str, sleep: Callable[[float], None]
 ) -> dict[str, Any]:
@@ -46,11 +65,7 @@ def _point_in_time(
     by_us = state.get("PointInTimeRecoveryStatus") != _ENABLED
     if by_us:
         if wish == "require":
-            raise TargetError(
-                f"table {table} has no point-in-time recovery, and backup.pointInTimeRecovery "
-                "requires it",
-                remedy="turn it on in the AWS console, or set backup.pointInTimeRecovery to enable",
-            )
+            raise _not_recoverable(table)
         get_logger().info("Enabling point-in-time recovery of %s", table)
         client.update_continuous_backups(
             TableName=table,

@@ -169,8 +169,8 @@ REASONS: dict[Fault, str] = {
 
 
 def table_of(request: Request) -> str:
-    """The table that a BatchWriteItem is about."""
-    found = re.match(rb'\{"RequestItems":\{"([^"]+)"', request.body)
+    """The table that a BatchWriteItem or a Scan is about."""
+    found = re.match(rb'\{"(?:RequestItems":\{|TableName":)"([^"]+)"', request.body)
     assert found, request.body[:100]
     return found[1].decode()
 

@@ -163,7 +163,11 @@ def test_backups_on_demand_into_another_table_for_their_owner_only(
 
 def test_what_aws_keeps_is_asked_for_and_recorded(trade: Operator, tables: TableNames) -> None:
     trade.configure(backup={"pointInTimeRecovery": "require"})
-    trade.run("--full").failed(1, "has no point-in-time recovery", "pointInTimeRecovery")
+    missing = "has no point-in-time recovery"
+    trade.run("--full").failed(1, missing, "pointInTimeRecovery")
+    # The tables are there by now: it is said before anything is read.
+    trade.run("--dry-run").failed(1, missing)
+    assert not (trade.data / "dry-run" / "extracted" / "buyers.json").exists()
     trade.configure(backup={"pointInTimeRecovery": "enable", "native": True})
     trade.run("--resume").ended(0)
     (entry,) = trade.manifest()["backups"][tables.sales]

@@ -101,6 +101,22 @@ def test_a_literal_password_of_the_wrong_type_is_not_printed(tmp_path: Path) -> 
     assert "20111" not in mistakes(tmp_path, {"source": {"password": 20111}})
 
 
+@pytest.mark.parametrize("recipient", ["AGE-SECRET-KEY-1PLANTED", ["AGE-SECRET-KEY-1PLANTED"]])
+def test_a_secret_key_in_the_place_of_a_public_one_is_not_printed(
+    tmp_path: Path, recipient: Any
+) -> None:
+    message = mistakes(tmp_path, {"backup": {"recipient": recipient}})
+    assert "does not fit: age public key" in message
+    assert "PLANTED" not in message
+
+
+@pytest.mark.parametrize("recipient", [None, "age1abc", ["age1abc", "ssh-ed25519 AAAA me"]])
+def test_recipients_are_none_one_or_several(tmp_path: Path, recipient: Any) -> None:
+    config = load_config(written(tmp_path, {"backup": {"recipient": recipient}}), {})
+    given = config.backup.recipient
+    assert given == (tuple(recipient) if isinstance(recipient, list) else recipient)
+
+
 def test_the_password_does_not_show_in_the_configuration(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, {"source": {"password": "${P}"}}), {"P": "hunter2"})
     assert isinstance(config.source.password, Secret)
