@@ -12,7 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from utils.spill import Buckets
-from validate.record_checks import Facts
+from validate.facts import Facts
 from validate.rules import Note
 
 _MESSAGES = {

@@ -55,10 +55,18 @@ def limit_notes(item: Mapping[str, Any], keys: Sequence[str]) -> list[Note]:
     notes = [*_key_notes(item, keys)]
     for name, value in item.items():
         notes += _value_notes(name, value, depth=1)
-    if not notes and (size := item_size(item)) > MAX_ITEM_BYTES:
+    if not notes and (size := _size_if_any(item)) > MAX_ITEM_BYTES:
         text = f"the item has {size:,} bytes, DynamoDB takes {MAX_ITEM_BYTES:,}"
         notes.append(Note("", "dynamodb-item-size", text))
     return notes
+
+
+def _size_if_any(item: Mapping[str, Any]) -> int:
+    """The size of an item; 0 for what is no DynamoDB JSON ({"S": 1}), which its schema refuses."""
+    try:
+        return item_size(item)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return 0
 
 
 def _value_size(value: AttributeValue) -> int:

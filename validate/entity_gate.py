@@ -15,9 +15,10 @@ from utils.quarantine import read_quarantine
 from utils.run import Run
 from utils.spill import Buckets
 from validate.duplicates import SharedValues
+from validate.facts import Facts
 from validate.finding_spool import FindingSpool
 from validate.journal import Journal
-from validate.record_checks import ChunkFindings, Facts, Policy, check_chunk
+from validate.record_checks import ChunkFindings, Policy, check_chunk
 from validate.references import MigratedParties
 from validate.removal import PHASE, remove_refused
 from validate.rules import Note, as_finding

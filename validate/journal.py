@@ -18,7 +18,8 @@ from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
 from utils.findings import Finding
 from utils.workspace import PARTIAL_SUFFIX
-from validate.record_checks import ChunkFindings, Facts
+from validate.facts import Facts
+from validate.record_checks import ChunkFindings
 
 
 @dataclass(frozen=True)

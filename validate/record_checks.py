@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -17,11 +17,13 @@ from utils.artifacts import starts_record
 from utils.findings import Finding
 from validate import consistency, party_rules, sale_rules
 from validate.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
+from validate.facts import Facts
 from validate.layout_rules import doubt_notes
 from validate.rules import Note, as_finding
 from validate.schema_check import decider, explain, record_decider
 from validate.tax_codes import vat_key
 from validate.text_rules import may_be_damaged, text_notes
+from validate.usual_sales import facts_if_clean
 
 Item = dict[str, Any]
 
@@ -36,21 +38,6 @@ class Policy:
 
     strict: bool = False
     business: bool = True
-
-
-class Facts(NamedTuple):
-    """What other records are compared with: one for each record, in order.
-
-    `key` is the record's PK, "" when it has errors and takes no part in comparisons;
-    `references` are the (attribute, id) of the parties it needs, `shared` the (rule, value) of
-    what it should share with no other record.
-    """
-
-    legacy_id: str
-    items: int
-    key: str = ""
-    references: tuple[tuple[str, str], ...] = ()
-    shared: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -118,6 +105,14 @@ def _check_party(kind: str) -> Callable[[Sequence[bytes], list[Note], bool], Fac
 
 
 def _check_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
+    return facts_if_clean(record) or judge_sale(record, notes, business)
+
+
+def judge_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
+    """Judge a sale (its METADATA line, then its LINE lines): facts, and all there is to note.
+
+    `business` asks for the business rules. The thread's decimal context has to be the exact one.
+    """
     items = _items(record)
     sale, lines = items[0], items[1:]
     if not record_decider()(items):

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from utils.artifacts import read_rows
-from validate.record_checks import Facts
+from validate.facts import Facts
 from validate.rules import Note
 
 _ENTITIES = {"buyerId": "buyers", "producerId": "producers"}

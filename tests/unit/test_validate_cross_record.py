@@ -12,8 +12,8 @@ from tests.unit.validate_samples import as_lines, identifier, party
 from utils.findings import Finding
 from utils.spill import Buckets
 from validate.duplicates import SharedValues
+from validate.facts import Facts
 from validate.finding_spool import FindingSpool
-from validate.record_checks import Facts
 from validate.references import MigratedParties, compact
 
 

@@ -19,7 +19,8 @@ from tests.unit.validate_samples import (
     texts,
 )
 from validate.dynamodb_limits import limit_notes
-from validate.record_checks import Facts, Policy, check_chunk, split_records
+from validate.facts import Facts
+from validate.record_checks import Policy, check_chunk, split_records
 from validate.schema_check import KINDS, decider, schema
 
 SAMPLES = {
@@ -186,3 +187,10 @@ def test_what_a_schema_takes_dynamodb_takes_but_for_the_size(kind: str) -> None:
     keys = ("PK", "SK", *(key for key in item if key.startswith("GSI")))
     assert decider(kind)(item)
     assert limit_notes(item, keys) == []
+
+
+def test_a_value_of_another_type_than_its_tag_is_a_finding_and_no_crash() -> None:
+    outcome = check_chunk(as_lines([party("buyer", 1) | {"city": {"S": 1}}]), "buyers", Policy())
+    assert [(found.field, found.rule) for _, found in outcome.findings] == [
+        ("city", "attribute-type")
+    ]
