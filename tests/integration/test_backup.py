@@ -14,14 +14,14 @@ import pyrage
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import backup
+from load import backup, backup_part
 from load.backup import back_up, new_name, unfinished
 from load.backup_folder import BackupFolder
 from tests.conftest import TableNames
 from tests.integration.conftest import Begin, client_of, fill, item
 from utils.embedded.aws import EmbeddedAws
 from utils.encryption import Identity
-from utils.error_handler import ArtifactError, ConfigurationError
+from utils.error_handler import ArtifactError, ConfigurationError, StorageError
 from utils.interrupt import Interrupted
 
 MOMENT = 1_770_000_000.0
@@ -226,3 +226,65 @@ def test_other_settings_begin_an_unfinished_backup_anew(
     assert len(keys_in(folder, key)) == 60
     assert all(part.file.endswith(".age") for part in folder.entry.parts)
     assert replace(folder.entry, parts=()).continued == 0
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_disk_that_gives_back_something_else_is_noticed(
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+    begin: Begin,
+    monkeypatch: pytest.MonkeyPatch,
+    encrypted: bool,
+) -> None:
+    fill(dynamodb, tables.sales, 20)
+    key = pyrage.x25519.Identity.generate()
+    original = backup_part.write_synced
+
+    def flipping(path: Path, data: bytes) -> None:
+        flipped = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:] if ".partial" in path.name else data
+        original(path, flipped)
+
+    monkeypatch.setattr(backup_part, "write_synced", flipping)
+    work = begin(recipient=str(key.to_public()) if encrypted else None)
+    with pytest.raises(StorageError, match="not read back as it was written"):
+        back_up(work, tables.sales, "disk-20260101-000000")
+    assert not (Path(work.config.backups) / "disk-20260101-000000").exists()
+
+
+def test_what_is_packed_wrongly_is_noticed_when_it_is_read_back(
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes are on disk as they were meant; but they are not what was to be kept."""
+    fill(dynamodb, tables.sales, 20)
+    key = pyrage.x25519.Identity.generate()
+    original = backup_part.encrypt
+    monkeypatch.setattr(
+        backup_part, "encrypt", lambda data, keys: original(data[:-12] + bytes(12), keys)
+    )
+    with pytest.raises(ArtifactError, match="disk-20260101-000000"):
+        back_up(begin(recipient=str(key.to_public())), tables.sales, "disk-20260101-000000")
+
+
+def test_an_old_unfinished_backup_is_not_gone_on_with(
+    dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of yesterday's table and half of today's are no table that there ever was."""
+    fill(dynamodb, tables.sales, 60)
+    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    work = begin()
+    original = backup._parse
+
+    def stopping(body: bytes) -> Any:
+        work.stop.request()
+        return original(body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup, "_parse", stopping)
+        with pytest.raises(Interrupted):
+            back_up(work, tables.sales, "old-20260101-000000")
+    saved = Path(work.config.backups) / "old-20260101-000000.partial" / "progress.json"
+    progress = orjson.loads(saved.read_bytes())
+    saved.write_bytes(orjson.dumps({**progress, "started_at": "2026-01-01T00:00:00Z"}))
+    folder = back_up(begin(), tables.sales, "old-20260101-000000")
+    assert (folder.entry.items, folder.entry.continued) == (60, 0)
+    assert folder.entry.started_at > "2026-01-02"
