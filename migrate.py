@@ -374,7 +374,7 @@ def cli(
     no_color: bool,
     **choice: Any,
 ) -> None:
-    """Migrate S9 (PostgreSQL) into the Sale Module's DynamoDB tables.
+    """Migrate S9 (PostgreSQL or MySQL) into the Sale Module's DynamoDB tables.
 
     Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 validation found errors;
     4 verification found differences; 5 done, with records in quarantine; 130 interrupted.
@@ -483,6 +483,13 @@ def run_retry(caller: Caller) -> ExitCode:
 
 
 @cli.command()
+@click.option(
+    "--source",
+    type=click.Choice(("postgresql", "mysql")),
+    default="postgresql",
+    show_default=True,
+    help="Kind of S9's database; mysql needs an installed MariaDB.",
+)
 @click.option("--buyers", default=1250, show_default=True, help="Enabled buyers to make up.")
 @click.option("--producers", default=430, show_default=True, help="Enabled producers.")
 @click.option("--sales", default=8542, show_default=True, help="Enabled sales.")
@@ -495,13 +502,11 @@ def run_retry(caller: Caller) -> ExitCode:
     help="Where artifacts and reports go; emptied first.",
 )
 @click.pass_obj
-def demo(
-    caller: Caller, buyers: int, producers: int, sales: int, seed: int, directory: Path
-) -> None:
-    """Show a full migration, from a PostgreSQL to an AWS that are started for it."""
+def demo(caller: Caller, /, **choice: Any) -> None:
+    """Show a full migration, from an S9 to an AWS that are started for it."""
     from utils.embedded.demo import Demo
 
-    at_the_edge(lambda: run_demo(Demo(directory, buyers, producers, sales, seed), caller.screen))
+    at_the_edge(lambda: run_demo(Demo(**choice), caller.screen))
 
 
 def run_demo(scene: Demo, screen: Screen) -> ExitCode:

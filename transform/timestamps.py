@@ -29,6 +29,8 @@ _MILLIS_LENGTH = len(".123")
 _LONGEST_FRACTION = len(".123456789")
 _SECONDS = frozenset(f":{m:02}:{s:02}" for m in range(60) for s in range(60))
 
+_ZERO_DAY = "0000-00-00"
+
 _HOURS = {f"{mark}{hour:02}": hour for mark in "T " for hour in range(24)}
 _HOUR = dt.timedelta(hours=1)
 _DAY = dt.timedelta(days=1)
@@ -47,7 +49,7 @@ class LocalClock:
         self._offsets = Memo(self._find_offset)
 
     def to_utc(self, value: object) -> str | None:
-        """Return `YYYY-MM-DDTHH:mm:ss.sssZ` of a local timestamp; None when NULL or blank.
+        """Return `YYYY-MM-DDTHH:mm:ss.sssZ` of a local timestamp; None when NULL, blank or zero.
 
         `value` is `YYYY-MM-DDTHH:MM:SS[.ffffff]`, with a blank for the T just as well. Raises
         Unconvertible (`invalid-timestamp`) for all else: infinity, years before Christ, days that
@@ -72,6 +74,8 @@ class LocalClock:
             return self._to_utc_unusual(value)
         hour = value[:_HOUR_LENGTH]
         utc_hour = self._utc_hours[hour]
+        if not utc_hour and _is_zero(value):
+            return None
         utc = utc_hour + seconds if utc_hour else self._exact_utc(hour + seconds)
         return utc + (fraction + "00")[:_MILLIS_LENGTH] + "Z" if fraction else utc + ".000Z"
 
@@ -130,7 +134,7 @@ class LocalClock:
 
 
 def date(value: object) -> dict[str, Any] | None:
-    """Return the String attribute of a calendar day, or None when it is NULL or blank.
+    """Return the String attribute of a calendar day, or None when it is NULL, blank or zero.
 
     `value` is `YYYY-MM-DD`, or a timestamp at midnight. Raises Unconvertible (`invalid-date`) for
     all else: a time of day would be lost, and a day that no calendar has was never meant.
@@ -145,11 +149,18 @@ def date(value: object) -> dict[str, Any] | None:
     match = _DATE(stripped)
     if match is None:
         raise _not_a_date(value)
+    if _is_zero(stripped):
+        return None
     try:
         day = dt.date(*map(int, match.groups()))
     except ValueError:
         raise _not_a_date(value) from None
     return {"S": day.isoformat()}
+
+
+def _is_zero(value: str) -> bool:
+    """Whether this is MySQL's zero date, which stands for none where a column may not be NULL."""
+    return value.startswith(_ZERO_DAY) and not value[_DAY_LENGTH:].strip("T :.0")
 
 
 def _not_a_timestamp(value: object) -> Unconvertible:

@@ -85,8 +85,11 @@ def test_the_form_is_always_the_same(local: dt.datetime) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", utc)
 
 
-@pytest.mark.parametrize("absent", [None, "", "  "])
-def test_null_and_blank_are_no_timestamp(absent: object) -> None:
+@pytest.mark.parametrize(
+    "absent",
+    [None, "", "  ", "0000-00-00 00:00:00", "0000-00-00T00:00:00", "0000-00-00T00:00:00.000000"],
+)
+def test_null_blank_and_mysqls_zero_are_no_timestamp(absent: object) -> None:
     assert ROME.to_utc(absent) is None
 
 
@@ -98,7 +101,9 @@ def test_null_and_blank_are_no_timestamp(absent: object) -> None:
         "0044-03-15T12:00:00 BC",
         "0001-01-01T00:00:00",  # still the year 0 in UTC
         "10000-01-01T00:00:00",
-        "0000-00-00 00:00:00",
+        "0000-00-00 10:00:00",
+        "2024-00-00T00:00:00",
+        "0000-00-00",
         "2023-02-29T10:00:00",
         "2023-02-28T24:00:00",
         "2023-02-28T10:60:00",
@@ -129,8 +134,8 @@ def test_every_calendar_day_is_carried(day: dt.date) -> None:
     assert date(f"{day.isoformat()} 00:00:00") == {"S": day.isoformat()}
 
 
-@pytest.mark.parametrize("absent", [None, "", " "])
-def test_null_and_blank_are_no_day(absent: object) -> None:
+@pytest.mark.parametrize("absent", [None, "", " ", "0000-00-00", "0000-00-00T00:00:00"])
+def test_null_blank_and_mysqls_zero_are_no_day(absent: object) -> None:
     assert date(absent) is None
 
 
@@ -138,7 +143,8 @@ def test_null_and_blank_are_no_day(absent: object) -> None:
     "value",
     [
         "2023-02-29",
-        "0000-00-00",
+        "0000-00-01",
+        "2024-02-00",
         "2023-1-5",
         "20230105",
         "05/01/2023",

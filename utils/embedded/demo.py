@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import orjson
 
@@ -25,6 +26,7 @@ from utils.config import (
     TransformationConfig,
 )
 from utils.embedded.aws import EmbeddedAws
+from utils.embedded.mariadb import EmbeddedMariaDB
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.embedded.s9_data import SampleReport, SampleSize, generate
 from utils.embedded.s9_pools import USER_MAPPING
@@ -33,6 +35,13 @@ from utils.error_handler import ExitCode
 from utils.quarantine import read_quarantine
 from utils.run import Run
 from utils.screen import table
+
+Database: TypeAlias = EmbeddedPostgres | EmbeddedMariaDB
+_DATABASES: dict[str, Callable[[Path], Database]] = {
+    "postgresql": EmbeddedPostgres,
+    "mysql": EmbeddedMariaDB,
+}
+_NAMES = {"postgresql": "PostgreSQL", "mysql": "MariaDB"}
 
 
 @dataclass
@@ -44,6 +53,7 @@ class Demo:
     producers: int
     sales: int
     seed: int
+    source: str = "postgresql"
     _sample: list[SampleReport] = field(default_factory=list)
 
     @contextmanager
@@ -53,10 +63,11 @@ class Demo:
         shutil.rmtree(self.directory, ignore_errors=True)
         with (
             tempfile.TemporaryDirectory() as scratch,
-            EmbeddedPostgres(Path(scratch) / "postgresql") as s9,
+            _DATABASES[self.source](Path(scratch) / self.source) as s9,
             EmbeddedAws() as aws,
         ):
-            say(f"S9 is a PostgreSQL at {s9.host}:{s9.port}, AWS is at {aws.endpoint_url}")
+            kind = _NAMES[self.source]
+            say(f"S9 is a {kind} at {s9.host}:{s9.port}, AWS is at {aws.endpoint_url}")
             self._fill(s9)
             say(
                 f"S9 has {self.buyers:,} buyers, {self.producers:,} producers and "
@@ -70,7 +81,7 @@ class Demo:
         """What S9 was filled with."""
         return self._sample[0]
 
-    def _fill(self, s9: EmbeddedPostgres) -> None:
+    def _fill(self, s9: Database) -> None:
         connection = s9.connect()
         try:
             create_tables(connection)
@@ -79,9 +90,10 @@ class Demo:
         finally:
             connection.close()
 
-    def _config(self, s9: EmbeddedPostgres, aws: EmbeddedAws) -> Config:
+    def _config(self, s9: Database, aws: EmbeddedAws) -> Config:
         return Config(
             source=SourceConfig(
+                type=self.source,
                 host=s9.host,
                 port=s9.port,
                 database=s9.database,
