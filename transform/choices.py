@@ -107,7 +107,9 @@ def currency(value: object) -> dict[str, Any] | None:
         return None
     if _CURRENCY.fullmatch(code):
         return {"S": code}
-    raise Unconvertible("invalid-currency", f"{quoted(code)} is not a three-letter code")
+    raise Unconvertible(
+        "invalid-currency", f"{quoted(code, words=True)} is not a three-letter code"
+    )
 
 
 def _words(synonyms: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Any]]:
@@ -129,7 +131,7 @@ def _choose(value: object, words: Mapping[str, dict[str, Any]], what: str) -> di
     chosen = words.get(word) or words.get(_normalised(word))
     if chosen is None:
         known = ", ".join(sorted({attribute["S"] for attribute in words.values()}))
-        raise Unconvertible(f"unknown-{what}", f"{quoted(word)} is none of {known}")
+        raise Unconvertible(f"unknown-{what}", f"{quoted(word, words=True)} is none of {known}")
     return chosen
 
 

@@ -48,7 +48,7 @@ def country(value: object) -> dict[str, Any]:
         return _attributes()[code]
     except KeyError:
         raise Unconvertible(
-            "unknown-country", f"{quoted(value)} is not an ISO 3166 country code"
+            "unknown-country", f"{quoted(value, words=True)} is not an ISO 3166 country code"
         ) from None
 
 

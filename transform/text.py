@@ -8,11 +8,13 @@ twice: repairing it would change data on a guess, so it is left to validation to
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from transform.rejections import Unconvertible
-from utils.masking import veil
+from utils.masking import mask, veil
 
+_WORD = re.compile(r"[^\W\d_]{4}")
 _LAST_WHITE_SPACE = 0x3000
 _ZERO_WIDTH = "\u180e\u200b\u200c\u200d\u2060\ufeff"
 _EDGES = "".join(filter(str.isspace, map(chr, range(_LAST_WHITE_SPACE + 1)))) + _ZERO_WIDTH
@@ -48,11 +50,14 @@ def text(value: object) -> dict[str, Any] | None:
     return {"S": cleaned} if cleaned else None
 
 
-def quoted(value: object) -> str:
+def quoted(value: object, *, words: bool = False) -> str:
     """Return a short quotation of a value that is not personal, for the reason of a rejection.
 
-    What looks personal all the same (S9's columns hold all sorts of things) is masked.
+    What looks personal all the same (S9's columns hold all sorts of things) is masked: any word
+    where no `words` are expected, and what has the form of an address, a code or a number.
     """
+    if not words and isinstance(value, str) and _WORD.search(value):
+        return mask(value)
     shown = veil(repr(value))
     return shown if len(shown) <= 42 else f"{shown[:40]}…"
 

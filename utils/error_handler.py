@@ -139,4 +139,4 @@ def traceback_of(error: BaseException) -> str:
         if before is None:
             break
         error = before
-    return "\n\nwhich came of\n\n".join(parts)
+    return scrub("\n\nwhich came of\n\n".join(parts))

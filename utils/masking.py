@@ -127,6 +127,7 @@ _QUOTED_VALUE = re.compile(
 _KEY_VALUE = re.compile(
     r"(?P<before>Key \([^)]*\)=\()(?P<value>.*?)(?=\) (?:already|is not|con)|\)?$)"
 )
+_BARE_VALUE = re.compile(r"(?P<before>(?:numeric|Supplied) value: )(?P<value>\S.*)")  # DynamoDB
 # In groups of four it is in capitals: "ab12cdef stopped" is the name of a run, and a word.
 _IBAN = (
     r"(?<![-\w])(?:[A-Z]{2}\d{2}[A-Z0-9]{11,30}"
@@ -167,5 +168,6 @@ def veil(text: str) -> str:
     text = _QUOTED_VALUE.sub(
         lambda found: found["before"] + found["quote"] + mask(found["value"]) + found["quote"], text
     )
-    text = _KEY_VALUE.sub(lambda found: found["before"] + mask(found["value"]), text)
+    for pattern in (_KEY_VALUE, _BARE_VALUE):
+        text = pattern.sub(lambda found: found["before"] + mask(found["value"]), text)
     return _PERSONAL.sub(lambda found: mask(found[0]), text)

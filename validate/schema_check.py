@@ -21,7 +21,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from utils.masking import veil
+from utils.masking import mask, veil
 from validate.rules import Note
 
 Item = dict[str, Any]
@@ -31,8 +31,10 @@ _DIRECTORY = Path(__file__).with_name("schemas")
 _FILES = (*KINDS, "values")
 _TYPE_NAMES = {"S": "a String (S)", "N": "a Number (N)", "BOOL": "a flag (BOOL)", "M": "a map (M)"}
 _QUOTED_AT_MOST = 40
-# Values of these forms are no personal data, so a message may quote what stands in their place.
+# Values of these forms are no personal data, but for one, so a message may quote what stands in
+# their place.
 _QUOTABLE = frozenset({"pattern", "format", "enum", "const"})
+_PERSONAL = frozenset({"sdi"})
 _FORMATS = FormatChecker(formats=())
 
 
@@ -172,7 +174,7 @@ def _value_note(name: str, error: ValidationError) -> Note:
     if error.validator == "maxLength":
         text = f"{name} has {len(value)} characters, the Sale Module takes {limit}"
         return Note(name, "attribute-length", text)
-    shown = f"; it holds {_quoted(value)}" if error.validator in _QUOTABLE else ""
+    shown = f"; it holds {_quoted(name, value)}" if error.validator in _QUOTABLE else ""
     return Note(name, "attribute-value", f"{name} must be {_described(error)}{shown}")
 
 
@@ -184,8 +186,10 @@ def _described(error: ValidationError) -> str:
     return described
 
 
-def _quoted(value: object) -> str:
+def _quoted(name: str, value: object) -> str:
     text = str(value)
+    if name in _PERSONAL:
+        return mask(text)
     if len(text) > _QUOTED_AT_MOST:
         return f"a text of {len(text)} characters"
     return f'"{veil(text)}"'

@@ -96,6 +96,7 @@ PERSONAL = [
     ("Duplicate entry 'O'Brien srl' for key 'name'", "Brien"),
     ("Truncated incorrect DOUBLE value: 'Bianchi'", "Bianchi"),
     ("could not convert literal: 'Verdi'", "Verdi"),
+    ("The parameter cannot be converted to a numeric value: Rossi Mario", "Rossi"),
     ("write to mario.rossi@posta.example.it, please", "rossi"),
     ("paid to IT60X0542811101000000123456.", "X0542811101"),
     ("paid to IT60 X054 2811 1010 0000 0123 456.", "2811"),
@@ -154,10 +155,10 @@ def test_a_traceback_has_every_place_and_no_value() -> None:
     assert "in convert" in text
     assert "ValueError: " in text
     assert "KeyError: " in text
-    for hidden in ("Rossi", "Via Roma", "hunter22"):
-        assert hidden not in text.replace('KeyError("Via Roma 3, hunter22")', "").replace(
-            'convert("Rossi Mario")', ""
-        )
+    assert "hunter22" not in text
+    told_only = [line for line in text.splitlines() if not line.startswith("    ")]  # no source
+    for hidden in ("Rossi", "Via Roma"):
+        assert not [line for line in told_only if hidden in line]
 
 
 def test_the_text_of_errors_that_quote_no_data_is_told() -> None:

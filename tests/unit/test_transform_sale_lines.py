@@ -222,10 +222,10 @@ def test_what_cannot_be_converted_refuses_the_sale(column: str, value: Any, rule
 
 def test_a_reason_names_the_line() -> None:
     with pytest.raises(RejectedRecord) as rejected:
-        lines_of(line_row(34, quantity="molti"))
+        lines_of(line_row(34, quantity="12 pz"))
     (rejection,) = rejected.value.rejections
     assert rejection.field == "lines[1].quantity"
-    assert rejection.reason == "line 34: 'molti' is not a decimal number"
+    assert rejection.reason == "line 34: '12 pz' is not a decimal number"
 
 
 def test_an_amount_too_long_for_dynamodb_refuses_the_sale() -> None:

@@ -51,7 +51,9 @@ def is_active(value: object) -> bool:
     word = clean(value).lower()
     if word not in _STATUSES:
         problem = "not known" if word else "empty"
-        raise Unconvertible("unknown-status", f"status {quoted(value)} is {problem}: mend it in S9")
+        raise Unconvertible(
+            "unknown-status", f"status {quoted(value, words=True)} is {problem}: mend it in S9"
+        )
     return _STATUSES[word]
 
 
