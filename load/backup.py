@@ -109,13 +109,20 @@ def new_name(config: Config, table: str, now: Callable[[], float] = time.time) -
 
 
 def unfinished(config: Config, table: str) -> str | None:
-    """The name of the latest backup of `table` that was cut short."""
+    """The name of the latest backup of `table` that was cut short and can be gone on with."""
     found = [
         path.name.removesuffix(PARTIAL_SUFFIX)
         for path in Path(config.backups).glob(f"*{PARTIAL_SUFFIX}")
         if path.name.removesuffix(PARTIAL_SUFFIX).rpartition("-")[0].rpartition("-")[0] == table
     ]
-    return max(found, default=None)
+    return max((name for name in found if not is_stale(config, name)), default=None)
+
+
+def is_stale(config: Config, name: str) -> bool:
+    """Whether what there is of a backup that was cut short is too old to make one piece with what
+    would be read now."""
+    saved = ScanProgress.load(Path(config.backups) / (name + PARTIAL_SUFFIX))
+    return saved is not None and saved.started_at < _moment(-_YOUNG)
 
 
 def back_up(work: AtWork, table: str, name: str) -> BackupFolder:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from load.backup import back_up, new_name
+from load.backup import back_up, is_stale, new_name
 from load.backup_folder import BackupFolder
 from load.recovery import secure
 from utils.artifacts import utc_now
@@ -77,6 +77,9 @@ def _back_up(run: Run, table: str, known: list[dict[str, Any]]) -> None:
     """Begin a backup, or go on with the one that was cut short; what is recorded is durable."""
     if not known or known[-1]["complete"]:
         known.append({"name": new_name(run.config, table), "complete": False})
+        run.save()
+    elif is_stale(run.config, known[-1]["name"]):
+        known[-1]["name"] = new_name(run.config, table)
         run.save()
     entry = known[-1]
     folder = back_up(run, table, entry["name"])

@@ -15,7 +15,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from load import backup, backup_part
-from load.backup import back_up, new_name, unfinished
+from load.backup import back_up, is_stale, new_name, unfinished
 from load.backup_folder import BackupFolder
 from tests.conftest import TableNames
 from tests.integration.conftest import Begin, client_of, fill, item
@@ -284,7 +284,13 @@ def test_an_old_unfinished_backup_is_not_gone_on_with(
             back_up(work, tables.sales, "old-20260101-000000")
     saved = Path(work.config.backups) / "old-20260101-000000.partial" / "progress.json"
     progress = orjson.loads(saved.read_bytes())
+    assert unfinished(work.config, tables.sales) is None  # the name is of another table
+    assert not is_stale(work.config, "old-20260101-000000")
     saved.write_bytes(orjson.dumps({**progress, "started_at": "2026-01-01T00:00:00Z"}))
+    assert is_stale(work.config, "old-20260101-000000")
+    renamed = saved.parent.rename(saved.parent.with_name(f"{tables.sales}-20260101-000000.partial"))
+    assert unfinished(work.config, tables.sales) is None
+    renamed.rename(saved.parent)
     folder = back_up(begin(), tables.sales, "old-20260101-000000")
     assert (folder.entry.items, folder.entry.continued) == (60, 0)
     assert folder.entry.started_at > "2026-01-02"
