@@ -300,6 +300,14 @@ def test_a_party_of_the_configuration_stands_in_where_a_sale_names_none(
     )
 
 
+def test_layout_s9_carries_nothing_but_its_doubts() -> None:
+    chosen = rules(stand_ins={"buyer": StandIn(900, "Nobody", "CH")})
+    row = sale_row(buyer=None, buyer_id=None, loyalty="gold", lines=[line_row(loyalty="gold")])
+    header, line = transform_of("sales", chosen)(row, chosen)
+    assert header["legacy"]["M"].keys() == {"doubts"}
+    assert "legacy" not in line
+
+
 @pytest.mark.parametrize("layout", OURS)
 def test_nobody_stands_in_for_a_party_that_is_named_but_not_there(layout: str) -> None:
     chosen = rules(layout=layout, stand_ins={"buyer": StandIn(900, "Nobody", "CH")})

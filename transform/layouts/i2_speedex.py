@@ -57,7 +57,6 @@ def _sale(row: Row, notes: Notes, _rules: TransformRules) -> None:
         if not isinstance(row.get(kind), dict):
             _nobody(row, f"{kind}_id")
     if isinstance(row.get("buyer"), dict):
-        row["buyer"] = dict(row["buyer"])
         _own_vat_number(row["buyer"])
     _number(row)
     _read_xml(row, notes, "attachs")

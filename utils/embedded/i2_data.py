@@ -192,6 +192,14 @@ _SALES: tuple[tuple[Expectation, str, Row, Row], ...] = (
     ),
     ("clean", "attachments", {"attachs": ATTACHMENTS, "invoice_attach": 1, "font_base": 10}, {}),
     ("clean", "large figures", {"pay_load": f"-{'9' * 50}.99"}, {}),
+    (
+        "clean",
+        "a proforma, numbered as another sale",
+        {"status": "proforma", "number": 5},
+        {},
+    ),
+    ("clean", "deleted, numbered as another sale", {"status": "deleted", "number": 5}, {}),
+    ("warning", "the same number twice in a year", {"number": 5}, {}),
     ("warning", "a revenue stamp", {"tax": "2.00", "total": "185.00", "stamp": 1}, {}),
     (
         "warning",
