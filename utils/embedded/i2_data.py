@@ -43,7 +43,7 @@ class Sample:
         }
 
 
-def buyer(number: int, **changes: object) -> Row:
+def buyer(number: int, /, **changes: object) -> Row:
     """A row of `buyers` that nobody finds fault with."""
     return {
         "id": number,
@@ -58,7 +58,7 @@ def buyer(number: int, **changes: object) -> Row:
     }
 
 
-def producer(number: int, **changes: object) -> Row:
+def producer(number: int, /, **changes: object) -> Row:
     """A row of `producers` that nobody finds fault with."""
     return {
         "id": number,
@@ -72,7 +72,7 @@ def producer(number: int, **changes: object) -> Row:
     }
 
 
-def sale(number: int, **changes: object) -> Row:
+def sale(number: int, /, **changes: object) -> Row:
     """A row of `sales` that nobody finds fault with, once it has its line (`line`)."""
     return {
         "id": number,
@@ -96,7 +96,7 @@ def sale(number: int, **changes: object) -> Row:
     }
 
 
-def line(number: int, sale_id: int, **changes: object) -> Row:
+def line(number: int, sale_id: int, /, **changes: object) -> Row:
     """A row of `sale_lines`: 20 at 10, a quarter off, 22 % of VAT."""
     return {
         "id": number,
