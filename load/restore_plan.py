@@ -155,8 +155,9 @@ def _add_table(
 ) -> None:
     retry = RetryPolicy.of(work.config.migration, work.stop.sleep)
     reader = TableReader(DynamoDB(work.config.target), retry)
+    segments = work.config.migration.workers
     pages = reader.scan(
-        table, partial(_read_page, names=names), workers=work.config.migration.workers
+        table, partial(_read_page, names=names), segments=range(segments), of=segments
     )
     for page in pages:
         if work.stop.requested:

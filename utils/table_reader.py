@@ -6,12 +6,14 @@ would report what is there as missing. Only an index cannot be read that way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import orjson
 
+from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.requests import ask
 from utils.retry import RetryPolicy
@@ -33,11 +35,34 @@ Page = TypeVar("Page", bound=ScanPage)
 
 
 class TableReader:
-    """Reads tables through the raw wire; safe to share between threads."""
+    """Reads tables through the raw wire; safe to share between threads.
 
-    def __init__(self, wire: DynamoDB, retry: RetryPolicy) -> None:
+    `pause` is called between the pages of a scan. Sent to another process, a reader opens a wire
+    of its own to `target`, and waits by the clock alone: to stop is the business of the process
+    that has asked.
+    """
+
+    def __init__(
+        self,
+        wire: DynamoDB,
+        retry: RetryPolicy,
+        *,
+        target: TargetConfig | None = None,
+        pause: Callable[[], object] = lambda: None,
+    ) -> None:
         self._wire = wire
         self._retry = retry
+        self._target = target
+        self._pause = pause
+
+    def __reduce__(self) -> tuple[Callable[..., TableReader], tuple[Any, ...]]:
+        retry = self._retry
+        return _reader_here, (
+            self._target,
+            retry.max_retries,
+            retry.base_delay,
+            retry.exponential,
+        )
 
     def ask(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """The parsed answer to one request.
@@ -66,20 +91,21 @@ class TableReader:
         table: str,
         work: Callable[[bytes], Page],
         *,
-        workers: int,
+        segments: Sequence[int],
+        of: int,
         attributes: tuple[str, ...] = (),
     ) -> Iterator[Page]:
-        """What `work` makes of every page of a table, in no particular order.
+        """What `work` makes of every page of some segments of a table, in no particular order.
 
-        `workers` segments are read at once, one page of each ahead of the caller: a slow caller
-        slows the reading. `work` gets the body of an answer and must be pure. `attributes`
+        These of all `of` segments are read at once, one page of each ahead of the caller: a slow
+        caller slows the reading. `work` gets the body of an answer and must be pure. `attributes`
         limits what is transferred to these (names that are no reserved words).
         """
         request: dict[str, Any] = {
             "TableName": table,
             "ConsistentRead": True,
             "Limit": PAGE_ITEMS,
-            "TotalSegments": workers,
+            "TotalSegments": of,
         }
         if attributes:
             request["ProjectionExpression"] = ", ".join(attributes)
@@ -89,9 +115,9 @@ class TableReader:
             body = orjson.dumps({**request, "Segment": segment, **start})
             return self._ask("Scan", body, work)
 
-        with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
+        with ThreadPoolExecutor(len(segments), thread_name_prefix="scan") as pool:
             waiting: dict[Future[Page], int] = {
-                pool.submit(read, segment, None): segment for segment in range(workers)
+                pool.submit(read, segment, None): segment for segment in segments
             }
             try:
                 while waiting:
@@ -99,8 +125,18 @@ class TableReader:
                     for future in done:
                         segment = waiting.pop(future)
                         page = future.result()
+                        self._pause()
                         if page.last_key:
                             waiting[pool.submit(read, segment, page.last_key)] = segment
                         yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+@cache
+def _reader_here(
+    target: TargetConfig, max_retries: int, base_delay: float, exponential: bool
+) -> TableReader:
+    """This process's own reader of a target, the same one whenever it is asked for."""
+    retry = RetryPolicy(max_retries, base_delay, exponential)
+    return TableReader(DynamoDB(target), retry, target=target)

@@ -27,6 +27,7 @@ from utils import masking
 from utils.error_handler import MigrationError
 
 _IN_HAND = 2  # pieces that a process has: the one it works on and the next
+_PAUSE_EVERY = 0.1  # seconds
 _WORTH_IT = 4  # pieces below which no process is started
 
 Piece = TypeVar("Piece")
@@ -76,13 +77,18 @@ class Workers:
         self._started = []
 
     def in_order(
-        self, function: Callable[[Piece], Result], pieces: Iterable[Piece]
+        self,
+        function: Callable[[Piece], Result],
+        pieces: Iterable[Piece],
+        *,
+        pause: Callable[[], object] | None = None,
     ) -> Iterator[Result]:
         """Yield `function(piece)` of every piece, in their order.
 
         `function` is pickled once for each process and lives there until the last piece is done;
         a few pieces at a time are taken from `pieces`. What `function` raises is raised here at
-        the piece's turn. Raises MigrationError when a process is killed.
+        the piece's turn. `pause` is called several times a second while processes are waited
+        for; what it raises ends the work. Raises MigrationError when a process is killed.
         """
         rest = iter(pieces)
         first = list(islice(rest, _WORTH_IT))
@@ -94,13 +100,13 @@ class Workers:
             self._start()
             for worker in self._started:
                 _send(worker, ("function", function))
-            yield from self._spread(chain(first, rest))
+            yield from self._spread(chain(first, rest), pause)
             finished = True
         finally:
             if not finished:  # pieces are still in the processes' hands
                 self.close()
 
-    def _spread(self, pieces: Iterator[Any]) -> Iterator[Any]:
+    def _spread(self, pieces: Iterator[Any], pause: Callable[[], object] | None) -> Iterator[Any]:
         results: dict[int, tuple[bool, Any]] = {}
         sent = done = 0
         for piece in pieces:
@@ -112,18 +118,23 @@ class Workers:
                 yield _opened(results.pop(done))
                 done += 1
             if sent - done >= self.count * _IN_HAND:
-                self._receive(results)
+                self._receive(results, pause)
         while done < sent:
             if done not in results:
-                self._receive(results)
+                self._receive(results, pause)
             else:
                 yield _opened(results.pop(done))
                 done += 1
 
-    def _receive(self, results: dict[int, tuple[bool, Any]]) -> None:
+    def _receive(
+        self, results: dict[int, tuple[bool, Any]], pause: Callable[[], object] | None
+    ) -> None:
         """Wait for what at least one process has done."""
         busy = {worker.connection: worker for worker in self._started if worker.in_hand}
-        for ready in wait(list(busy)):
+        while not (arrived := wait(list(busy), _PAUSE_EVERY if pause else None)):
+            if pause:
+                pause()
+        for ready in arrived:
             worker = busy[ready]  # type: ignore[index]
             try:
                 number, good, value = pickle.loads(worker.connection.recv_bytes())

@@ -1,7 +1,8 @@
 """Samples for the access patterns, taken in the one pass over a transformed file.
 
 They are chosen by a hash of the key: spread over the file, and the same ones in every run. What
-is kept does not grow with the file.
+is kept does not grow with the file. Parts of the file give samples of their own, which become
+those of the file when they are put together in the order of the parts.
 """
 
 from __future__ import annotations
@@ -9,34 +10,48 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from zlib import crc32
 
 import orjson
 
 from utils.item_content import Item
-from validate.target_keys import FileChunk, may_be_absent
+from utils.item_text import Attributes, is_there, start_of
+from utils.item_text import text_of as json_text_of
+from validate.record_entries import FileRecord
 
 SAMPLES = 20
 GROUP = 100  # sales of one status, buyer or producer that are compared
+_DATE, _NUMBER = start_of("saleDate"), start_of("saleNumber", "N")
+_STATUS, _BUYER, _PRODUCER = map(start_of, ("status", "buyerId", "producerId"))
 _TIES = 1_000  # sales of a year's last day that are told apart
 
 Key = tuple[bytes, bytes]  # PK and SK as JSON texts
-Kept = TypeVar("Kept")
+
+
+class Gathered(Protocol):
+    """What is gathered under a key."""
+
+    def extend(self, later: Any) -> None:
+        """Append what was gathered further on in the file."""
+
+
+Kept = TypeVar("Kept", bound=Gathered)
+Rank = tuple[int, str]
 
 
 class Spread(Generic[Kept]):
     """Of any number of keys the few whose hash is lowest, and what is gathered under each.
 
     What is under a key is complete: the bar only falls, so a key that is kept in the end has
-    been kept since it first came.
+    been kept since it first came, in every part of the file.
     """
 
     def __init__(self, new: Callable[[], Kept], size: int = SAMPLES) -> None:
         self._new = new
         self._size = size
-        self._ranks: dict[str, int] = {}
-        self._bar = 1 << 32
+        self._ranks: dict[str, Rank] = {}
+        self._bar: Rank = (1 << 32, "")
         self.kept: dict[str, Kept] = {}
 
     def under(self, key: str) -> Kept | None:
@@ -44,7 +59,7 @@ class Spread(Generic[Kept]):
         known = self.kept.get(key)
         if known is not None:
             return known
-        rank = crc32(key.encode("utf-8", "surrogatepass"))
+        rank = crc32(key.encode("utf-8", "surrogatepass")), key
         if rank >= self._bar:
             return None
         self._ranks[key] = rank
@@ -54,6 +69,13 @@ class Spread(Generic[Kept]):
             del self._ranks[worst], self.kept[worst]
             self._bar = max(self._ranks.values())
         return self.kept.get(key)
+
+    def extend(self, later: Spread[Kept]) -> None:
+        """Take what was gathered further on in the file."""
+        for key, gathered in later.kept.items():
+            mine = self.under(key)
+            if mine is not None:
+                mine.extend(gathered)
 
 
 @dataclass
@@ -76,6 +98,10 @@ class Earliest:
             insort(self.first, (date, pk))
             self.first.pop()
 
+    def extend(self, later: Earliest) -> None:
+        self.total += later.total
+        self.first = sorted(self.first + later.first)[:GROUP]
+
 
 @dataclass
 class Latest:
@@ -96,6 +122,12 @@ class Latest:
         else:
             self.more += 1
 
+    def extend(self, later: Latest) -> None:
+        for pk, number in later.numbers.items():
+            self.add(later.date, pk, number)
+        if later.date == self.date:
+            self.more += later.more
+
 
 @dataclass
 class Sample:
@@ -103,6 +135,10 @@ class Sample:
 
     item: dict[str, Any] = field(default_factory=dict)
     lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def extend(self, later: Sample) -> None:
+        self.item = later.item
+        self.lines += later.lines
 
 
 class Samples:
@@ -114,6 +150,7 @@ class Samples:
 
     def __init__(self, slice_keys: Set[Key]) -> None:
         self._slice_keys = slice_keys
+        self._slice_pks = frozenset(pk for pk, _ in slice_keys)
         self.slice: dict[Key, Item] = {}
         self.records: Spread[Sample] = Spread(Sample)
         self.statuses: Spread[Earliest] = Spread(Earliest)
@@ -121,43 +158,61 @@ class Samples:
         self.producers: Spread[Earliest] = Spread(Earliest)
         self.years: Spread[Latest] = Spread(Latest)
 
-    def add(self, chunk: FileChunk, *, sales: bool) -> None:
-        """Look at whole records of the file."""
-        current: Sample | None = None
-        columns = zip(chunk.lines, chunk.entries, chunk.sort_keys, chunk.records, strict=True)
-        for line, entry, sk, record in columns:
-            pk = entry[0]
-            if may_be_absent(entry):
-                continue
-            if (pk, sk) in self._slice_keys:
-                self.slice[(pk, sk)] = record or orjson.loads(line)["Item"]
-            if record is not None:
-                name = text_of(record, "PK")
-                current = self.records.under(name)
-                if current is not None:
-                    current.item = dict(record)
-                if sales:
-                    self._add_sale(name, record)
-            elif current is not None:
-                current.lines.append(orjson.loads(line)["Item"])
+    def add(self, record: FileRecord, *, sales: bool) -> None:
+        """Look at a record of the file."""
+        if record.refused:
+            return
+        if record.pk in self._slice_pks:
+            self._add_to_slice(record)
+        if not record.head:
+            return
+        pk = orjson.loads(record.pk)
+        if not isinstance(pk, str):
+            return
+        sample = self.records.under(pk)
+        if sample is not None:
+            items = [orjson.loads(line)["Item"] for line in record.lines]
+            sample.extend(Sample(items[0], items[1:]))
+        if sales:
+            self._add_sale(pk, record.head)
 
-    def _add_sale(self, pk: str, sale: Item) -> None:
-        date = text_of(sale, "saleDate")
-        for groups, attribute in (
-            (self.statuses, "status"),
-            (self.buyers, "buyerId"),
-            (self.producers, "producerId"),
+    def _add_to_slice(self, record: FileRecord) -> None:
+        for sk, line in zip(record.sort_keys, record.lines, strict=True):
+            if (record.pk, sk) in self._slice_keys:
+                self.slice[(record.pk, sk)] = orjson.loads(line)["Item"]
+
+    def _add_sale(self, pk: str, sale: Attributes) -> None:
+        date = _text(sale, _DATE)
+        for groups, start in (
+            (self.statuses, _STATUS),
+            (self.buyers, _BUYER),
+            (self.producers, _PRODUCER),
         ):
-            group = groups.under(text_of(sale, attribute))
+            group = groups.under(_text(sale, start))
             if group is not None:
                 group.add(date, pk)
-        if "GSI4PK" in sale:  # else it is outside its year's numbering
+        if is_there(sale, "GSI4PK"):  # else it is outside its year's numbering
             year = self.years.under(date[:4])
             if year is not None:
-                year.add(date, pk, sale.get("saleNumber", {}).get("N", ""))
+                year.add(date, pk, _text(sale, _NUMBER))
+
+    def extend(self, later: Samples) -> None:
+        """Take the samples of the part of the file that follows."""
+        self.slice.update(later.slice)
+        self.records.extend(later.records)
+        self.statuses.extend(later.statuses)
+        self.buyers.extend(later.buyers)
+        self.producers.extend(later.producers)
+        self.years.extend(later.years)
 
 
 def text_of(item: Item, attribute: str) -> str:
     """A String attribute, "" when it is absent or no String."""
     text: str = item.get(attribute, {}).get("S", "")
     return text
+
+
+def _text(attributes: Attributes, start: bytes) -> str:
+    text = json_text_of(attributes, start)
+    value: str = orjson.loads(text) if text else ""
+    return value

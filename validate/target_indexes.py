@@ -30,7 +30,7 @@ def judge_table(name: str, spec: TableSpec, table: Mapping[str, Any]) -> TableSt
     problems = [] if key_schema else [f"the key of {name} is not PK, SK (both String)"]
     for index in spec.indexes:
         problems += _problems(index, states[index.name], name)
-    return TableState(name, key_schema, states, tuple(problems))
+    return TableState(name, key_schema, states, tuple(problems), table.get("ItemCount", 0))
 
 
 def _judge(index: Index, found: Mapping[str, Any] | None, types: Mapping[str, str]) -> IndexState:

@@ -99,6 +99,11 @@ class Listing(Generic[Entry]):
         if len(self.entries) < self.limit:
             self.entries.append(entry)
 
+    def extend(self, later: Listing[Entry]) -> None:
+        """Append another listing."""
+        self.count += later.count
+        self.entries += later.entries[: max(0, self.limit - len(self.entries))]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "count": self.count,
@@ -130,6 +135,14 @@ class KeyDifferences:
     def passed(self) -> bool:
         return not (self.missing.count or self.extra.count or self.different.count)
 
+    def extend(self, later: KeyDifferences) -> None:
+        """Append what was found among other keys."""
+        self.missing.extend(later.missing)
+        self.extra.extend(later.extra)
+        self.different.extend(later.different)
+        self.foreign += later.foreign
+        self.refused += later.refused
+
     def as_json(self) -> dict[str, Any]:
         return {
             "missing": self.missing.as_json(),
@@ -158,6 +171,11 @@ class LineDifferences:
     def passed(self) -> bool:
         return not self.different.count
 
+    def extend(self, later: LineDifferences) -> None:
+        """Append what was found among other sales."""
+        self.checked += later.checked
+        self.different.extend(later.different)
+
     def as_json(self) -> dict[str, Any]:
         return {"checked": self.checked, **self.different.as_json()}
 
@@ -175,6 +193,11 @@ class References:
     @property
     def passed(self) -> bool:
         return not self.unresolved.count
+
+    def extend(self, later: References) -> None:
+        """Append what was found among other references."""
+        self.checked += later.checked
+        self.unresolved.extend(later.unresolved)
 
     def as_json(self) -> dict[str, Any]:
         return {"checked": self.checked, "unresolved": self.unresolved.as_json()}
@@ -208,12 +231,16 @@ class IndexState:
 
 @dataclass(frozen=True)
 class TableState:
-    """A table as DynamoDB describes it: is its key right, are its indexes, and what is not."""
+    """A table as DynamoDB describes it: is its key right, are its indexes, and what is not.
+
+    `items` is how many it had when DynamoDB last counted, which it does every six hours.
+    """
 
     table: str
     key_schema: bool
     indexes: Mapping[str, IndexState]
     problems: tuple[str, ...]
+    items: int = 0
 
     @property
     def passed(self) -> bool:

@@ -2,16 +2,19 @@
 
 It trusts nobody's word for what is in the tables: it scans them. Per entity the transformed file
 and the table are compared item by item, the ledger is closed from S9 to the table, indexes are
-looked at and the API's access patterns replayed; then lines and references.
+looked at and the API's access patterns replayed; then lines and references. Processes share the
+reading and the comparing; what they find does not depend on how many they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar, cast
 
-from utils.artifacts import read_records, utc_now
+from utils.artifacts import utc_now
 from utils.aws import open_dynamodb
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
@@ -20,49 +23,85 @@ from utils.manifest import PhaseEntry
 from utils.progress import Task
 from utils.retry import RetryPolicy
 from utils.run import COMPLETE, FAILED, Run, settings_digest
-from utils.spill import Buckets
+from utils.spill import Run as SpillRun
+from utils.spill import Scratch, ranges
 from utils.table_reader import TableReader
 from utils.tables import TableSpec
 from validate.access_patterns import Patience, read_slice, replay
 from validate.compare_counts import close_ledger, count_refusals
 from validate.pattern_samples import Samples
 from validate.target_indexes import describe_table
-from validate.target_keys import (
-    Comparison,
-    name_differences,
-    read_file_lines,
-    read_table_page,
+from validate.target_keys import Comparison, name_differences
+from validate.verification_report import (
+    Count,
+    EntityResult,
+    References,
+    TableState,
+    VerificationResult,
 )
-from validate.target_references import resolve
-from validate.verification_report import Count, EntityResult, TableState, VerificationResult
+from validate.verify_pieces import (
+    SEGMENT_ITEMS,
+    BucketPass,
+    FilePart,
+    FilePass,
+    ReferencePass,
+    TablePart,
+    TablePass,
+)
 
 PHASE = "verify"
 SALES = "sales"
 # How long the indexes may take to follow the last write: about 6 seconds on average.
 _INDEX_RETRIES, _INDEX_DELAY = 6, 0.2
-_REFERENCE_BUCKETS = 32  # references are fewer and smaller than items
+
+Piece = TypeVar("Piece")
+Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Bench:
     """What every step of one verification works with."""
 
     run: Run
-    reader: TableReader
+    retry: RetryPolicy
     patience: Patience
-    references: Buckets
+    scratch: Path
+    references: list[SpillRun] = field(default_factory=list)
+    reader: TableReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        target = self.run.config.target
+        self.reader = TableReader(
+            DynamoDB(target), self.retry, target=target, pause=self.pause_point
+        )
 
     def table(self, entity: str) -> str:
         return self.run.config.target.table(entity)
-
-    @property
-    def workers(self) -> int:
-        return self.run.config.migration.workers
 
     def pause_point(self) -> None:
         """Leave here when a stop has been asked for: a verification begins anew anyway."""
         if self.run.stop.requested:
             raise Interrupted
+
+    def shared(self, work: Callable[[Piece], Found], pieces: Iterable[Piece]) -> Iterator[Found]:
+        """What `work` finds in each piece, in their order, by all processes."""
+        in_order = self.run.workers.in_order(work, pieces, pause=self.pause_point)
+        with closing(cast("Generator[Found, None, None]", in_order)) as found:
+            for each in found:
+                self.pause_point()
+                yield each
+
+    def scan(self, entity: str, items: int, *, compared: bool) -> Iterator[TablePart]:
+        """A table of about `items` items, in parts."""
+        migration = self.run.config.migration
+        segments = max(migration.workers, -(-items // SEGMENT_ITEMS))
+        work = TablePass(
+            self.reader, self.table(entity), segments, self.scratch, entity == SALES, compared
+        )
+        at_once = migration.workers
+        if segments > at_once:
+            at_once = -(-at_once // self.run.workers.count)
+        return self.shared(work, work.pieces(at_once))
 
 
 def verify(
@@ -88,12 +127,11 @@ def verify(
     states = {entity: describe_table(client, target, tables[entity]) for entity in chosen}
     sleep = sleep or run.stop.sleep
     retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
-    reader = TableReader(DynamoDB(target), retry)
     patience = Patience(RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
     results: dict[str, EntityResult] = {}
     lines = None
-    with Buckets(run.workspace.scratch, count=_REFERENCE_BUCKETS) as references:
-        bench = _Bench(run, reader, patience, references)
+    with Scratch(run.workspace.scratch) as scratch:
+        bench = _Bench(run, retry, patience, scratch)
         for entity in chosen:
             result, comparison = _verify_entity(bench, tables[entity], states[entity])
             results[entity] = result
@@ -102,7 +140,7 @@ def verify(
             for party in PARTY_ENTITIES:
                 if party not in chosen:
                     _scan_parties(bench, party)
-        resolved = resolve(references) if SALES in chosen else None
+        resolved = _resolve(bench) if SALES in chosen else None
     done = VerificationResult(
         run.report_head(),
         results,
@@ -123,68 +161,73 @@ def _verify_entity(
     path = run.workspace.transformed(entity)
     entry = run.artifact(path, written_by="transform")
     refusals = count_refusals(run, entity)
-    samples = Samples(frozenset(read_slice(bench.reader, table)))
-    comparison = Comparison()
-    with (
-        Buckets(run.workspace.scratch) as buckets,
-        run.progress.task(PHASE, entity, entry.items) as task,
-    ):
-        transformed = _read_file(bench, entity, refusals.at_load_ids, buckets, samples)
-        found = _scan_table(bench, entity, buckets, task)
-        for bucket in buckets:
-            comparison.add_bucket(bucket, sales=entity == SALES)
+    with run.progress.task(PHASE, entity, entry.items) as task:
+        file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids)
+        items = max(entry.items, state.items)
+        in_table, found = _scan_table(bench, entity, items, task)
+        comparison = _compare(bench, BucketPass(file.runs, in_table, sales=entity == SALES))
     if state.key_schema:
         name_differences(comparison.keys, bench.reader, table, path)
-    ledger = close_ledger(run, entity, transformed=transformed, refusals=refusals, target=found)
-    patterns = replay(bench.reader, table, spec, samples, bench.patience)
+    ledger = close_ledger(run, entity, transformed=file.count, refusals=refusals, target=found)
+    patterns = replay(bench.reader, table, spec, file.samples, bench.patience)
     return EntityResult(entity, ledger, comparison.keys, state, patterns), comparison
 
 
-def _read_file(
-    bench: _Bench,
-    entity: str,
-    refused: frozenset[str],
-    buckets: Buckets,
-    samples: Samples,
-) -> Count:
-    """Put the transformed file into the buckets and take the samples; returns what it holds."""
-    total = Count(0, 0)
-    is_sales = entity == SALES
-    for chunk in read_records(bench.run.workspace.transformed(entity)):
-        part = read_file_lines(chunk.lines, sales=is_sales, refused=refused)
-        bench.pause_point()
-        buckets.add(part.entries)
-        samples.add(part, sales=is_sales)
-        total += part.count
-    return total
+def _read_file(bench: _Bench, entity: str, size: int, refused: frozenset[str]) -> FilePart:
+    """What the transformed file holds."""
+    slice_keys = frozenset(read_slice(bench.reader, bench.table(entity)))
+    path = bench.run.workspace.transformed(entity)
+    work = FilePass(path, bench.scratch, entity == SALES, refused, slice_keys)
+    runs: list[SpillRun] = []
+    count, samples = Count(0, 0), Samples(slice_keys)
+    for part in bench.shared(work, work.pieces(size)):
+        runs += part.runs
+        count += part.count
+        samples.extend(part.samples)
+    return FilePart(tuple(runs), count, samples)
 
 
-def _scan_table(bench: _Bench, entity: str, buckets: Buckets, task: Task) -> Count:
-    """Put the table into the buckets, its references into theirs; returns what is ours in it."""
-    total = Count(0, 0)
-    work = partial(read_table_page, sales=entity == SALES)
-    for page in bench.reader.scan(bench.table(entity), work, workers=bench.workers):
-        bench.pause_point()
-        buckets.add(page.entries)
-        bench.references.add(page.references)
-        total += page.found
-        task.advance(page.scanned)
-    return total
+def _scan_table(
+    bench: _Bench, entity: str, items: int, task: Task
+) -> tuple[tuple[SpillRun, ...], Count]:
+    """The entries of the table, and the count of what is ours in it; its references go to the
+    bench's."""
+    runs: list[SpillRun] = []
+    found = Count(0, 0)
+    for part in bench.scan(entity, items, compared=True):
+        runs += part.entries
+        bench.references += part.references
+        found += part.found
+        task.advance(part.scanned)
+    return tuple(runs), found
+
+
+def _compare(bench: _Bench, work: BucketPass) -> Comparison:
+    comparison = Comparison()
+    for found in bench.shared(work, ranges(work.in_file, work.in_table)):
+        comparison.add(found)
+    for path in {run.path for run in (*work.in_file, *work.in_table)}:
+        Path(path).unlink()
+    return comparison
 
 
 def _scan_parties(bench: _Bench, entity: str) -> None:
     """Learn which parties there are, for the references of sales; the rest of them is not
     verified."""
     known = bench.run.manifest.artifacts.get(f"transformed/{entity}.json")
-    work = partial(read_table_page, sales=False)
-    pages = bench.reader.scan(
-        bench.table(entity), work, workers=bench.workers, attributes=("PK", "SK")
-    )
-    with bench.run.progress.task(PHASE, entity, known.items if known else 0) as task:
-        for page in pages:
-            bench.pause_point()
-            bench.references.add(page.references)
-            task.advance(page.scanned)
+    items = known.items if known else 0
+    with bench.run.progress.task(PHASE, entity, items) as task:
+        for part in bench.scan(entity, items, compared=False):
+            bench.references += part.references
+            task.advance(part.scanned)
+
+
+def _resolve(bench: _Bench) -> References:
+    resolved = References()
+    work = ReferencePass(tuple(bench.references))
+    for found in bench.shared(work, ranges(work.runs)):
+        resolved.extend(found)
+    return resolved
 
 
 def _record(run: Run, done: VerificationResult) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from tests.transformed_artifacts import (
     put_items,
     sale,
 )
-from utils import table_reader
+from utils import spill, table_reader
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ArtifactError, TargetError
 from utils.interrupt import Interrupted
 from utils.run import Run
 from utils.tables import Index
-from validate import pattern_samples
+from utils.workers import Workers
+from validate import pattern_samples, verify_pieces, verify_target
 from validate.verification_report import VerificationResult
 
 
@@ -217,6 +219,56 @@ def test_many_pages_in_many_segments_are_one_table(
     assert result.entities["sales"].ledger.target.items == 30
     migration.delete("sales", line(migration, 5))
     assert migration.verify(loaded).entities["sales"].keys.missing.count == 1
+
+
+def test_the_report_is_the_same_for_any_number_of_processes(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_target, "SEGMENT_ITEMS", 5)
+    monkeypatch.setattr(verify_pieces, "_FILE_BYTES", 3_000)
+    monkeypatch.setattr(spill, "_TOGETHER_BYTES", 1)
+    migration.fill(parties=8, sales=40)
+    run = migration.write()
+    migration.load()
+    for number in (3, 11, 29):
+        migration.delete("sales", line(migration, number))
+        migration.delete("sales", head(migration, number + 1))
+        migration.put("sales", rename(head(migration, number + 3), status="changed"))
+        migration.put("sales", foreign(line(migration, number + 6), SK="LINE#theirs"))
+        migration.put("sales", rename(head(migration, number), PK=f"SALE#extra{number}"))
+        migration.delete("buyers", migration.records["buyers"][number % 8][0])
+    reports = []
+    for processes in (1, 2, 3):
+        with Workers(processes) as run.workers:
+            result = migration.verify(run)
+        report = orjson.loads(result.report.read_bytes())
+        del report["at"]
+        reports.append(orjson.dumps(report))
+        assert list(migration.workspace.scratch.iterdir()) == []
+    assert set(reports) == {reports[0]}
+    report = orjson.loads(reports[0])
+    found = report["keys"]["sales"]
+    assert found["missing"]["count"] == 6
+    assert found["different"]["count"] == found["extra"]["count"] == found["foreign"] == 3
+    assert all(entry["attributes"] for entry in found["different"]["list"])
+    assert report["lines"]["count"] >= 9
+    assert report["references"]["unresolved"]["count"] > 0
+
+
+def test_a_stop_ends_it_while_other_processes_wait_for_the_target(
+    migration: Migration, loaded: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_target, "SEGMENT_ITEMS", 1)
+
+    def stop_after_a_while(*_: object, **__: object) -> Any:
+        loaded.stop.request()
+        return wait([], 0.0)
+
+    with Workers(2) as loaded.workers:
+        monkeypatch.setattr("utils.workers.wait", stop_after_a_while)
+        with pytest.raises(Interrupted):
+            migration.verify(loaded, ["sales"])
+    assert list(migration.workspace.scratch.iterdir()) == []
 
 
 def test_groups_larger_than_the_sample_are_compared_as_far_as_it_goes(

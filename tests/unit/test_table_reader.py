@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError, Throttled
+from utils.interrupt import Interrupted
 from utils.retry import RetryPolicy
 from utils.table_reader import TableReader
 
@@ -63,7 +66,7 @@ def reader(wire: FaultyWire, slept: list[float] | None = None) -> TableReader:
 
 
 def scanned(wire: FaultyWire, slept: list[float] | None = None) -> list[int]:
-    pages = reader(wire, slept).scan("Sales", read, workers=3)
+    pages = reader(wire, slept).scan("Sales", read, segments=range(3), of=3)
     return sorted(number for page in pages for number in page.numbers)
 
 
@@ -120,8 +123,38 @@ def test_what_cannot_be_mended_is_not_tried_again() -> None:
 
 def test_nothing_is_read_far_ahead_of_a_slow_reader() -> None:
     wire = FaultyWire()
-    pages = reader(wire).scan("Sales", read, workers=3)
+    pages = reader(wire).scan("Sales", read, segments=range(3), of=3)
     for _ in range(4):
         next(pages)
     pages.close()  # type: ignore[attr-defined] # it is a generator
     assert len(wire.requests) <= 4 + 3
+
+
+def test_some_segments_of_all_are_read_by_whoever_asks_for_them() -> None:
+    wire = FaultyWire()
+    pages = reader(wire).scan("Sales", read, segments=(5, 2), of=9)
+    assert sorted(number for page in pages for number in page.numbers) == [
+        *range(200, 205),
+        *range(500, 505),
+    ]
+    assert {request["TotalSegments"] for request in wire.requests} == {9}
+
+
+def test_a_stop_between_two_pages_ends_the_scan() -> None:
+    def pause() -> None:
+        raise Interrupted
+
+    wire = FaultyWire()
+    stopped = TableReader(cast(DynamoDB, wire), RetryPolicy(3, 1.0), pause=pause)
+    with pytest.raises(Interrupted):
+        list(stopped.scan("Sales", read, segments=(0,), of=1))
+    assert len(wire.requests) == 1
+
+
+def test_a_reader_opens_its_own_wire_in_another_process() -> None:
+    target = TargetConfig(endpoint="http://127.0.0.1:9", use_local_stack=True)
+    retry = RetryPolicy(2, 0.5, exponential=False, sleep=lambda _: None)
+    sent = pickle.dumps(TableReader(DynamoDB(target), retry, target=target))
+    there = pickle.loads(sent)
+    assert there is pickle.loads(sent)
+    assert there._retry == RetryPolicy(2, 0.5, exponential=False)

@@ -18,7 +18,7 @@ from utils.table_reader import TableReader
 from validate import pattern_samples
 from validate.access_patterns import Patience, replay
 from validate.pattern_samples import GROUP, Sample, Samples
-from validate.target_keys import read_file_lines
+from validate.record_entries import read_file_lines
 from validate.verification_report import PatternResult
 
 
@@ -107,7 +107,8 @@ def failures_of(name: str, index: str, due: Sequence[Item], found: Sequence[Item
     """How a pattern fails when the file has the sales `due` and the index answers `found`."""
     samples = Samples(frozenset())
     lines = [orjson.dumps({"Item": item}) + b"\n" for item in due]
-    samples.add(read_file_lines(lines, sales=True), sales=True)
+    for record in read_file_lines(lines, sales=True):
+        samples.add(record, sales=True)
     reader = cast(TableReader, IndexReader(index, found))
     results = replay(reader, "Sales", SALES, samples, Patience(RetryPolicy(0, 1.0)))
     return [problem for result in results if result.name == name for problem in result.failures]

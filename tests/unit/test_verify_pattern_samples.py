@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set
+from itertools import pairwise
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transformed_artifacts import Item, sale
-from validate.pattern_samples import GROUP, SAMPLES, Earliest, Latest, Samples, Spread
-from validate.target_keys import FileChunk, read_file_lines
+from validate import pattern_samples
+from validate.pattern_samples import GROUP, SAMPLES, Earliest, Key, Latest, Samples, Spread
+from validate.record_entries import read_file_lines
 
 
-def chunk_of(*records: list[Item]) -> FileChunk:
+def samples_of(*records: list[Item], slice_keys: Set[Key] = frozenset()) -> Samples:
+    """The samples of one part of a file."""
     lines = [orjson.dumps({"Item": item}) + b"\n" for record in records for item in record]
-    return read_file_lines(lines, sales=True)
+    samples = Samples(slice_keys)
+    for record in read_file_lines(lines, sales=True):
+        samples.add(record, sales=True)
+    return samples
+
+
+def samples_as_values(samples: Samples) -> list[object]:
+    return [
+        samples.slice,
+        samples.records.kept,
+        samples.statuses.kept,
+        samples.buyers.kept,
+        samples.producers.kept,
+        samples.years.kept,
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 60).map(str), st.integers()), max_size=300))
@@ -65,7 +84,7 @@ def test_a_sampled_sale_has_exactly_its_own_lines() -> None:
     samples = Samples(frozenset())
     records = [sale(n, lines=n % 4) for n in range(1, 101)]
     for start in range(0, 100, 7):
-        samples.add(chunk_of(*records[start : start + 7]), sales=True)
+        samples.extend(samples_of(*records[start : start + 7]))
     expected = {record[0]["PK"]["S"]: record for record in records}
     assert len(samples.records.kept) == SAMPLES
     for pk, sample in samples.records.kept.items():
@@ -78,8 +97,7 @@ def test_the_items_of_the_slice_are_kept_lines_too() -> None:
         (orjson.dumps(item["PK"]["S"]), orjson.dumps(item["SK"]["S"]))
         for item in (first[0], second[1])
     }
-    samples = Samples(wanted)
-    samples.add(chunk_of(first, second), sales=True)
+    samples = samples_of(first, second, slice_keys=wanted)
     assert set(samples.slice) == wanted
     assert list(samples.slice.values()) == [first[0], second[1]]
 
@@ -87,8 +105,34 @@ def test_the_items_of_the_slice_are_kept_lines_too() -> None:
 def test_sales_outside_the_numbering_are_not_the_latest_of_their_year() -> None:
     numbered, cancelled = sale(1, lines=0), sale(7, lines=0)
     cancelled[0]["saleDate"] = {"S": numbered[0]["saleDate"]["S"][:4] + "-12-31"}
-    samples = Samples(frozenset())
-    samples.add(chunk_of(numbered, cancelled), sales=True)
+    samples = samples_of(numbered, cancelled)
     (latest,) = samples.years.kept.values()
     assert latest.date == numbered[0]["saleDate"]["S"]
     assert latest.numbers == {numbered[0]["PK"]["S"]: "1"}
+
+
+@given(st.lists(st.integers(1, 99), max_size=9))
+def test_the_samples_of_the_parts_are_those_of_the_whole(cuts: list[int]) -> None:
+    records = [sale(n, buyer=n % 30, producer=n % 4, lines=n % 3) for n in range(1, 100)]
+    whole, parts = samples_of(*records), Samples(frozenset())
+    for start, end in pairwise([0, *sorted(set(cuts)), 100]):
+        parts.extend(samples_of(*records[start:end]))
+    assert samples_as_values(parts) == samples_as_values(whole)
+
+
+@given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 60))
+def test_a_year_in_parts_counts_the_ties_that_it_does_not_keep(days: list[int], cut: int) -> None:
+    whole, first, second = Latest(), Latest(), Latest()
+    for number, day in enumerate(days):
+        for year in (whole, first if number < cut else second):
+            year.add(f"2024-12-0{day}", f"sale {number}", str(number))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pattern_samples, "_TIES", 5)
+        limited = [Latest(), Latest(), Latest()]
+        for number, day in enumerate(days):
+            for year in (limited[0], limited[1 if number < cut else 2]):
+                year.add(f"2024-12-0{day}", f"sale {number}", str(number))
+        limited[1].extend(limited[2])
+    first.extend(second)
+    assert first == whole
+    assert limited[1] == limited[0]

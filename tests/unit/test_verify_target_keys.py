@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import orjson
@@ -13,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transformed_artifacts import Item, party, sale
-from utils.spill import Buckets
-from validate.target_keys import Comparison, read_file_lines, read_table_page
+from utils.spill import BUCKETS, Spill
+from validate.record_entries import pk_of, read_file_lines, read_table_page
+from validate.target_keys import Comparison
+from validate.verify_pieces import BucketPass
 
 
 def lines_of(records: Iterable[Sequence[Item]]) -> list[bytes]:
@@ -35,10 +39,19 @@ def compared(
     refused: Iterable[str] = (),
 ) -> Comparison:
     comparison = Comparison()
-    chunk = read_file_lines(lines_of(records), sales=sales, refused=frozenset(refused))
-    page = read_table_page(page_of(items), sales=sales)
-    comparison.add_bucket([*chunk.entries, *page.entries], sales=sales)
+    comparison.add_bucket(
+        entries_of_file(records, sales=sales, refused=refused),
+        [entry for _, entry in read_table_page(page_of(items), sales=sales).entries],
+        sales=sales,
+    )
     return comparison
+
+
+def entries_of_file(
+    records: Iterable[Sequence[Item]], *, sales: bool = True, refused: Iterable[str] = ()
+) -> list[bytes]:
+    found = read_file_lines(lines_of(records), sales=sales, refused=frozenset(refused))
+    return [record.entry(sales=sales)[1] for record in found]
 
 
 def keys(entries: Iterable[Any]) -> set[tuple[str, str]]:
@@ -159,6 +172,9 @@ def test_a_page_says_what_is_ours_and_where_the_next_one_starts() -> None:
     )
     assert (page.found.records, page.found.items, page.scanned) == (1, 3, 4)
     assert page.last_key == last
+    assert all(
+        line == b"%b\t%b" % (key, pk_of(page.entries[0][1])) for key, line in page.references
+    )
     parties = {orjson.loads(party) for party, _ in page.references}
     assert parties == {record[0]["GSI2PK"]["S"], record[0]["GSI3PK"]["S"]}
     assert read_table_page(b'{"Items":[]}', sales=True).last_key is None
@@ -170,21 +186,71 @@ def test_lists_are_cut_and_say_so() -> None:
     assert (missing["count"], len(missing["list"]), missing["truncated"]) == (1_102, 1_000, True)
 
 
+@given(st.lists(st.integers(1, 30), max_size=30, unique=True), st.randoms())
+def test_in_which_order_and_in_how_many_pages_items_come_does_not_matter(
+    cuts: list[int], random: Random
+) -> None:
+    records = [sale(n, lines=n % 4) for n in range(1, 12)]
+    records[3][0]["linesCount"] = {"N": "7"}
+    items = flat(records)
+    del items[5], items[9]
+    random.shuffle(items)
+    entries = []
+    for start, end in pairwise([0, *sorted(cuts), len(items)]):
+        page = read_table_page(page_of(items[start:end]), sales=True)
+        entries += [entry for _, entry in page.entries]
+    in_pages = Comparison()
+    in_pages.add_bucket(entries_of_file(records), entries, sales=True)
+    assert in_pages == compared(records, items)
+    assert in_pages.keys.missing.count == 2
+    assert in_pages.lines.checked == len(records) - 2  # those two were sales
+    assert in_pages.lines.different.count == 3
+
+
+def test_an_item_that_a_scan_gives_twice_is_extra_once() -> None:
+    record = sale(1, lines=1)
+    found = compared([record], [*record, record[1]])
+    assert keys(found.keys.extra.entries) == {key_of(record[1])}
+    page = [entry for _, entry in read_table_page(page_of(record), sales=True).entries]
+    twice = Comparison()
+    twice.add_bucket(entries_of_file([record]), page * 2, sales=True)
+    assert twice.keys.extra.count == len(record)
+
+
+def test_a_line_of_the_application_on_another_page_counts_as_a_line() -> None:
+    record = sale(1, lines=1)
+    theirs = {name: v for name, v in record[1].items() if name != "legacyId"}
+    theirs["SK"] = {"S": "LINE#theirs"}
+    pages = [read_table_page(page_of(items), sales=True) for items in (record, [theirs])]
+    found = Comparison()
+    found.add_bucket(
+        entries_of_file([record]),
+        [entry for page in pages for _, entry in page.entries],
+        sales=True,
+    )
+    assert found.keys.passed
+    (wrong,) = found.lines.different.entries
+    assert (wrong.lines_count, wrong.found) == ("1", 2)
+
+
 def peak_memory(scratch: Path, sales: int) -> int:
     """Peak of what is allocated while the two sides of so many sales are compared."""
     comparison = Comparison()
-    with Buckets(scratch) as buckets:
-        for start in range(0, sales, 100):
-            records = [sale(start + n, lines=3) for n in range(100)]
-            buckets.add(read_file_lines(lines_of(records), sales=True).entries)
-        for start in range(0, sales, 100):
-            items = flat(sale(start + n, lines=3) for n in range(100))
-            buckets.add(read_table_page(page_of(items), sales=True).entries)
-        tracemalloc.start()
-        for bucket in buckets:
-            comparison.add_bucket(bucket, sales=True)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
+    in_file, in_table = Spill(scratch), Spill(scratch)
+    for start in range(0, sales, 100):
+        records = [sale(start + n, lines=3) for n in range(100)]
+        items = flat(records)[::-1]  # no record's items stand together as in the file
+        found = read_file_lines(lines_of(records), sales=True)
+        in_file.add(record.entry(sales=True) for record in found)
+        for first in range(3):
+            in_table.add(read_table_page(page_of(items[first::3]), sales=True).entries)
+    work = BucketPass(in_file.finish(), in_table.finish(), sales=True)
+    del in_file, in_table, records, items, found
+    tracemalloc.start()
+    for numbers in range(BUCKETS):
+        comparison.add(work(range(numbers, numbers + 1)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert comparison.keys.passed
     assert comparison.lines.checked == sales
     return peak
@@ -192,5 +258,5 @@ def peak_memory(scratch: Path, sales: int) -> int:
 
 def test_memory_holds_a_bucket_and_never_the_table(tmp_path: Path) -> None:
     entries = 2 * 4 * 2_000  # both sides of 2,000 sales with three lines
-    whole = entries * 250  # what an entry takes in memory, at the least
+    whole = entries * 100  # what a member of an entry takes in memory, at the least
     assert peak_memory(tmp_path, 2_000) < whole / 10

@@ -8,12 +8,18 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utils.item_text import attributes_of
 from validate.target_references import party_is_there, references_of_sale, resolve
 
 
 def named(sale: str, **parties: str) -> list[tuple[bytes, bytes]]:
     item: dict[str, Any] = {name: {"S": party} for name, party in parties.items()}
-    return references_of_sale(orjson.dumps(sale), item)
+    return references_of_sale(orjson.dumps(sale), attributes_of(item))
+
+
+def lines(entries: list[tuple[bytes, bytes]]) -> list[bytes]:
+    assert all(line.startswith(key + b"\t") for key, line in entries)
+    return [line for _, line in entries]
 
 
 @given(
@@ -33,13 +39,13 @@ def test_exactly_the_references_to_absent_parties_are_unresolved(
             if party not in there:
                 expected.append((f"SALE#{number}", f"{prefix}{party}"))
     random.shuffle(entries)
-    result = resolve([entries])
+    result = resolve([lines(entries)])
     assert result.checked == 2 * len(sales)
     assert sorted((u.sale, u.party) for u in result.unresolved.entries) == sorted(expected)
     assert result.passed == (not expected)
 
 
 def test_a_sale_without_a_buyer_is_unresolved() -> None:
-    result = resolve([[party_is_there(b'"PRODUCER#1"'), *named("SALE#1", producerId="1")]])
+    result = resolve([lines([party_is_there(b'"PRODUCER#1"'), *named("SALE#1", producerId="1")])])
     (found,) = result.unresolved.entries
     assert (found.sale, found.party) == ("SALE#1", "")

@@ -1,0 +1,155 @@
+"""An item's attributes are the same bytes, whoever wrote it down and however it is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from utils import item_text
+from utils.item_content import normal_item
+from utils.item_text import (
+    attributes_of,
+    attributes_of_line,
+    is_there,
+    key_of,
+    read_page,
+    start_of,
+    text_of,
+    text_of_item,
+)
+
+Item = dict[str, dict[str, Any]]
+
+# Texts with everything that could be taken for the end of an attribute or of an item.
+TRICKY = st.lists(
+    st.sampled_from(
+        [
+            *('},"', '":{"', '"', "}", ",", "\\", ":{", "{", "x", "è", "\n", "😀", '"N":"', " "),
+            *("},", "}},{", "}}]", "}}", ":", "]", "[", '"M":', '"N":"1.0"', '"Items":[{"'),
+        ]
+    ),
+    max_size=6,
+).map("".join)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | TRICKY
+NUMBERS = st.one_of(
+    st.integers(-(10**20), 10**20).map(str),
+    st.decimals(allow_nan=False, allow_infinity=False, places=4).map(str),
+    st.sampled_from(["25.50", "1E+2", "1e-7", "-0", "007", "0.10", "-0.5", ".5", "5."]),
+)
+FLAT = st.one_of(
+    TEXTS.map(lambda text: {"S": text}),
+    NUMBERS.map(lambda number: {"N": number}),
+    st.booleans().map(lambda flag: {"BOOL": flag}),
+    st.just({"NULL": True}),
+    st.sets(st.sampled_from("abc"), min_size=1).map(lambda members: {"SS": sorted(members)}),
+)
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True) | TEXTS.filter(bool)
+VALUES = st.recursive(
+    FLAT,
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda members: {"L": members})
+        | st.dictionaries(NAMES, inner, max_size=3).map(lambda members: {"M": members})
+    ),
+    max_leaves=4,
+)
+ITEMS = st.dictionaries(NAMES, FLAT, min_size=1, max_size=8) | st.dictionaries(
+    NAMES, VALUES, min_size=1, max_size=5
+)
+
+
+def line_of(item: Item) -> bytes:
+    return orjson.dumps({"Item": item}) + b"\n"
+
+
+def page_of(*items: Item, last_key: Item | None = None) -> bytes:
+    """An answer as DynamoDB spaces it: not at all."""
+    end = {"LastEvaluatedKey": last_key} if last_key else {}
+    return orjson.dumps({"Count": len(items), "Items": items, "ScannedCount": len(items), **end})
+
+
+@given(ITEMS)
+@example({"a": {"S": "x},"}, "b": {"S": 'y":{"'}})
+@example({"a": {"S": "x},"}, "b": {"S": ":{"}})
+@example({"b": {"S": "{"}, "a": {"S": "x},"}})
+@example({"a": {"S": '},"b":{"S":"z'}})
+@example({"b": {"M": {}}, "a": {"L": [{"S": "1"}, {"S": "2"}]}})
+@example({"a": {"M": {"b": {"S": "x"}, "c": {"S": "y},"}}}, "d": {"S": "z"}})
+@example({"a1": {"N": "1"}, "a": {"N": "2"}})
+@example({"},": {"S": "x"}, "a": {"S": "},"}})
+def test_a_line_has_the_attributes_of_its_item(item: Item) -> None:
+    assert attributes_of_line(line_of(item)) == attributes_of(item)
+
+
+@given(st.lists(ITEMS, max_size=4), st.none() | ITEMS)
+@example([{"a": {"S": "}},{"}}, {"a": {"S": "x"}}], None)
+@example([{"a": {"S": "x"}}], {"PK": {"S": '}}]},"Count":1'}})
+@example([{"a": {"S": "}}]"}}], {"PK": {"S": "}}]"}})
+def test_a_page_has_the_attributes_of_its_items(items: list[Item], last_key: Item | None) -> None:
+    found = read_page(page_of(*items, last_key=last_key))
+    assert list(found.items) == [attributes_of(item) for item in items]
+    assert found.last_key == (last_key or None)
+
+
+@given(ITEMS, st.randoms(), st.sampled_from([None, 1]), st.booleans())
+def test_order_spacing_and_escapes_do_not_matter(
+    item: Item, random: Any, indent: int | None, escaped: bool
+) -> None:
+    names = list(item)
+    random.shuffle(names)
+    shuffled = {name: item[name] for name in names}
+    answer = {"Items": [shuffled], "Count": 1, "ScannedCount": 1}
+    page = json.dumps(answer, indent=indent, ensure_ascii=escaped).encode()
+    assert list(read_page(page).items) == [attributes_of_line(line_of(item))]
+
+
+@given(ITEMS, ITEMS)
+def test_different_items_have_different_attributes(one: Item, other: Item) -> None:
+    same = normal_item(one) == normal_item(other)
+    left, right = attributes_of_line(line_of(one)), attributes_of_line(line_of(other))
+    assert (left == right) == same
+    assert (text_of_item(left) == text_of_item(right)) == same
+
+
+def test_an_item_is_its_attributes_joined() -> None:
+    item = {"b": {"S": "x"}, "a": {"N": "1.50"}, "c": {"M": {"z": {"N": "1"}, "y": {"L": []}}}}
+    text = text_of_item(attributes_of(item))
+    assert orjson.loads(b'{"%b}}' % text) == normal_item(item)
+
+
+def test_an_item_in_the_usual_form_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = {
+        "PK": {"S": "SALE#1"},
+        "city": {"S": "Forlì, Sant'Angelo: {x}".replace("{x}", "")},
+        "total": {"N": "-25.5"},
+        "small": {"N": "0.000001"},
+        "paid": {"BOOL": True},
+        "count": {"N": "0"},
+    }
+    expected = attributes_of(item)
+    monkeypatch.setattr(item_text, "attributes_of", None)
+    assert attributes_of_line(line_of(item)) == expected
+    assert list(read_page(page_of(item, item)).items) == [expected] * 2
+
+
+def test_what_is_no_json_is_refused_at_the_latest_when_it_is_read() -> None:
+    for page in (b"<html>", b'{"Items":[{"a":{"S":"x"}}', page_of({"a": {"S": "x"}})[:-1]):
+        with pytest.raises(orjson.JSONDecodeError):
+            list(read_page(page).items)
+
+
+def test_attributes_are_found_by_name_and_kind() -> None:
+    found = attributes_of(
+        {"PK": {"S": 'è "x"'}, "PK2": {"S": "other"}, "SK": {"N": "7"}, "n": {"N": "1"}}
+    )
+    assert orjson.loads(text_of(found, start_of("PK"))) == 'è "x"'
+    assert text_of(found, start_of("n", "N")) == b'"1"'
+    assert text_of(found, start_of("n")) == text_of(found, start_of("P")) == b""
+    assert is_there(found, "n")
+    assert not is_there(found, "P")
+    assert key_of(found, start_of("SK")) == b'{"N":"7"}'
+    assert key_of(found, start_of("nowhere")) == b"null"

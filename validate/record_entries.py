@@ -1,0 +1,200 @@
+"""What file and table hold, as entries that can be compared: one line of text for each record.
+
+An entry is a mark (a byte), PK, and for each item that stands together under it a tab and a
+member. A member is kind (a byte), digest of the content, the linesCount of a sale, a blank, SK. PK
+and SK are JSON texts: no tab and no line break is in them. Members are sorted, so that the entries
+of file and table are the same bytes exactly when the record and all that is under it are the same.
+
+The mark says that an entry is whole: a migrated record with as many lines as it says and nothing
+else. Where only equal whole entries have a PK, nothing is left to be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from utils.item_content import DIGEST_HEX, digest
+from utils.item_text import (
+    Attributes,
+    attributes_of_line,
+    key_of,
+    read_page,
+    start_of,
+    text_of,
+    text_of_item,
+)
+from validate.target_references import party_is_there, references_of_sale
+from validate.verification_report import Count
+
+Entry = tuple[bytes, bytes]  # PK, and the entry itself
+
+WHOLE, PARTIAL = b"=", b"?"
+RECORD, LINE, OTHER = b"R", b"L", b"O"
+FOREIGN = {RECORD: b"r", LINE: b"l", OTHER: b"o"}
+REFUSED = {RECORD: b"1", LINE: b"2", OTHER: b"3"}
+NO_DIGEST = b"-" * DIGEST_HEX
+_BEFORE_COUNT = 1 + DIGEST_HEX
+_PK, _SK = start_of("PK"), start_of("SK")
+_LEGACY_ID = start_of("legacyId")
+_HAS_LEGACY_ID = b'legacyId":'
+_LINES_COUNT = start_of("linesCount", "N")
+_RECORD_SK = b'"METADATA"'
+_LINE_SK = b'"LINE#'
+
+
+@dataclass
+class TablePage:
+    """What verification needs of one page of a scan.
+
+    `found` counts the migrated items, `scanned` all. `references` are the entries for the
+    reference check: of a page of sales the parties that they name, of a page of parties the
+    parties themselves.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    references: list[Entry] = field(default_factory=list)
+    found: Count = field(default_factory=lambda: Count(0, 0))
+    scanned: int = 0
+    last_key: Mapping[str, Any] | None = None
+
+
+@dataclass
+class FileRecord:
+    """A record of the transformed file: its PK, its lines, and of each line SK and member.
+
+    `head` are the attributes of the item that opens the record (none, if it is not METADATA);
+    `refused` says that the load refused it, so that its items may be absent.
+    """
+
+    pk: bytes
+    head: Attributes
+    refused: bool
+    lines: list[bytes] = field(default_factory=list)
+    sort_keys: list[bytes] = field(default_factory=list)
+    members: list[bytes] = field(default_factory=list)
+
+    def entry(self, *, sales: bool) -> Entry:
+        """The entry of the record."""
+        return entry_of(self.pk, self.members, sales=sales)
+
+
+def read_table_page(page: bytes, *, sales: bool) -> TablePage:
+    """The entries of a Scan's answer; pure, so that pages can be worked on anywhere.
+
+    `sales` tells a page of the sales table from one of a party's. Raises orjson.JSONDecodeError.
+    """
+    items, last_key = read_page(page)
+    result = TablePage(last_key=last_key)
+    records = migrated = 0
+    current, members = b"", list[bytes]()
+    for attributes in items:
+        pk, sk = key_of(attributes, _PK), key_of(attributes, _SK)
+        if pk != current:
+            if members:
+                result.entries.append(entry_of(current, members, sales=sales))
+            current, members = pk, []
+        kind = _kind(sk)
+        is_migrated = text_of(attributes, _HAS_LEGACY_ID) != b""
+        members.append(_member(attributes, sk, kind, sales=sales, migrated=is_migrated))
+        result.scanned += 1
+        migrated += is_migrated
+        if kind == RECORD:
+            records += is_migrated
+            if not sales:
+                result.references.append(party_is_there(pk))
+            elif is_migrated:
+                result.references += references_of_sale(pk, attributes)
+    if members:
+        result.entries.append(entry_of(current, members, sales=sales))
+    result.found = Count(records, migrated)
+    return result
+
+
+def read_file_lines(
+    lines: Iterable[bytes], *, sales: bool, refused: Set[str] = frozenset()
+) -> Iterator[FileRecord]:
+    """The records of transformed lines, which are whole records; pure as well.
+
+    `refused` are the legacy ids of records that the load refused.
+    """
+    record: FileRecord | None = None
+    is_refused = False
+    for line in lines:
+        attributes = attributes_of_line(line)
+        pk, sk = key_of(attributes, _PK), key_of(attributes, _SK)
+        kind = _kind(sk)
+        if record is None or kind == RECORD or pk != record.pk:
+            if record is not None:
+                yield record
+            if kind == RECORD:
+                is_refused = bool(refused) and _legacy_id(attributes) in refused
+            record = FileRecord(pk, attributes if kind == RECORD else [], is_refused)
+        member = _member(attributes, sk, kind, sales=sales, migrated=True)
+        record.members.append(REFUSED[kind] + member[1:] if is_refused else member)
+        record.lines.append(line)
+        record.sort_keys.append(sk)
+    if record is not None:
+        yield record
+
+
+def entry_of(pk: bytes, members: Sequence[bytes], *, sales: bool) -> Entry:
+    """The entry of everything that stands together under a PK."""
+    if len(members) > 1:
+        members = sorted(members)  # lines before the record, as the letters have it
+    record = members[-1]
+    whole = record.startswith(RECORD)
+    if whole and sales:
+        lines = len(members) - 1
+        whole = lines_count_of(record) == b"%d" % lines
+        if lines:
+            whole = whole and members[0].startswith(LINE) and members[-2].startswith(LINE)
+    elif len(members) > 1:
+        whole = False
+    return pk, b"%b%b\t%b" % (WHOLE if whole else PARTIAL, pk, b"\t".join(members))
+
+
+def pk_of(entry: bytes) -> bytes:
+    """The PK of an entry."""
+    return entry[1 : entry.index(b"\t")]
+
+
+def members_of(entry: bytes) -> list[bytes]:
+    """The members of an entry."""
+    return entry.split(b"\t")[1:]
+
+
+def sort_key_of(member: bytes) -> bytes:
+    """The SK of a member."""
+    return member[_BEFORE_COUNT:].partition(b" ")[2]
+
+
+def lines_count_of(member: bytes) -> bytes:
+    """How many lines a sale's member says there are; empty for other members."""
+    return member[_BEFORE_COUNT:].partition(b" ")[0]
+
+
+def _member(
+    attributes: Attributes, sk: bytes, kind: bytes, *, sales: bool, migrated: bool
+) -> bytes:
+    if not migrated:
+        return b"%b%b %b" % (FOREIGN[kind], NO_DIGEST, sk)
+    count = b""
+    if sales and kind == RECORD:
+        count = text_of(attributes, _LINES_COUNT).strip(b'"')
+    return b"%b%b%b %b" % (kind, digest(text_of_item(attributes)), count, sk)
+
+
+def _kind(sk: bytes) -> bytes:
+    if sk.startswith(_LINE_SK):
+        return LINE
+    return RECORD if sk == _RECORD_SK else OTHER
+
+
+def _legacy_id(attributes: Attributes) -> str:
+    text = text_of(attributes, _LEGACY_ID)
+    legacy_id: str = orjson.loads(text) if text else ""
+    return legacy_id

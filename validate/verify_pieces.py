@@ -1,0 +1,171 @@
+"""The work of a verification in pieces that processes can share.
+
+A piece of a file is a range of its bytes, a piece of a table some segments of a scan, a piece of
+the comparison some buckets. Each process reads its pieces itself and leaves what is to be compared
+in runs on disk, so that neither lines nor pages pass between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from functools import partial
+from math import gcd
+from pathlib import Path
+
+from utils.artifacts import starts_record
+from utils.spill import Run, Spill, read_buckets
+from utils.table_reader import TableReader
+from validate.pattern_samples import Key, Samples
+from validate.record_entries import FileRecord, read_file_lines, read_table_page
+from validate.target_keys import Comparison
+from validate.target_references import resolve
+from validate.verification_report import Count, References
+
+SEGMENT_ITEMS = 4_096
+_FILE_BYTES = 4 << 20
+
+Place = tuple[int, int]  # byte offsets: from, to
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """What a piece of a transformed file holds: its entries in runs, its count, its samples."""
+
+    runs: tuple[Run, ...]
+    count: Count
+    samples: Samples
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """What a piece of a table holds: entries and references in runs, the count of what is the
+    migration's, and how many items were scanned."""
+
+    entries: tuple[Run, ...]
+    references: tuple[Run, ...]
+    found: Count
+    scanned: int
+
+
+@dataclass(frozen=True)
+class FilePass:
+    """Reads pieces of a transformed file; runs go below `scratch`.
+
+    `refused` are the legacy ids of records that the load refused, `slice_keys` those of which
+    the samples keep the items.
+    """
+
+    path: Path
+    scratch: Path
+    sales: bool
+    refused: Set[str]
+    slice_keys: Set[Key]
+
+    def pieces(self, size: int) -> list[Place]:
+        """The pieces of a file of `size` bytes."""
+        return [(at, min(at + _FILE_BYTES, size)) for at in range(0, size, _FILE_BYTES)]
+
+    def __call__(self, place: Place) -> FilePart:
+        spill, samples = Spill(self.scratch), Samples(self.slice_keys)
+        entries, records, items = [], 0, 0
+        for record in self._records(place):
+            entries.append(record.entry(sales=self.sales))
+            samples.add(record, sales=self.sales)
+            records += bool(record.head)
+            items += len(record.lines)
+        spill.add(entries)
+        return FilePart(spill.finish(), Count(records, items), samples)
+
+    def _records(self, place: Place) -> Iterator[FileRecord]:
+        return read_file_lines(
+            lines_of_records(self.path, place), sales=self.sales, refused=self.refused
+        )
+
+
+def lines_of_records(path: Path, place: Place) -> list[bytes]:
+    """The lines of the records that begin in a part of a transformed file."""
+    start, end = place
+    with path.open("rb") as handle:
+        handle.seek(max(0, start - 1))
+        if start:
+            handle.readline()  # the end of the line before
+        lines = handle.readlines(end - handle.tell()) if handle.tell() < end else []
+        first = 0
+        while start and first < len(lines) and not starts_record(lines[first]):
+            first += 1
+        if first == len(lines):
+            return []
+        for line in handle:
+            if starts_record(line):
+                break
+            lines.append(line)
+        return lines[first:]
+
+
+@dataclass(frozen=True)
+class TablePass:
+    """Scans segments of a table; runs go below `scratch`. With `compared` false only the
+    references are of interest, and only keys are transferred."""
+
+    reader: TableReader
+    table: str
+    segments: int
+    scratch: Path
+    sales: bool
+    compared: bool = True
+
+    def pieces(self, at_once: int) -> list[tuple[int, ...]]:
+        """The segments, `at_once` of them in a piece.
+
+        A segment is a stretch of the range in which DynamoDB puts partitions in order, so those
+        that follow each other are in one partition, which has a read rate of its own: they are
+        taken far apart.
+        """
+        total = self.segments
+        stride = max(1, total * 5 // 8)
+        while gcd(stride, total) > 1:
+            stride += 1
+        spread = [number * stride % total for number in range(total)]
+        return [tuple(spread[at : at + at_once]) for at in range(0, total, at_once)]
+
+    def __call__(self, segments: Sequence[int]) -> TablePart:
+        entries, references = Spill(self.scratch), Spill(self.scratch)
+        found, scanned = Count(0, 0), 0
+        work = partial(read_table_page, sales=self.sales)
+        attributes = () if self.compared else ("PK", "SK")
+        for page in self.reader.scan(
+            self.table, work, segments=segments, of=self.segments, attributes=attributes
+        ):
+            if self.compared:
+                entries.add(page.entries)
+            references.add(page.references)
+            found += page.found
+            scanned += page.scanned
+        return TablePart(entries.finish(), references.finish(), found, scanned)
+
+
+@dataclass(frozen=True)
+class BucketPass:
+    """Compares what is in buckets of a file and of a table."""
+
+    in_file: tuple[Run, ...]
+    in_table: tuple[Run, ...]
+    sales: bool
+
+    def __call__(self, numbers: range) -> Comparison:
+        comparison = Comparison()
+        sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.in_table))
+        for in_file, in_table in zip(*sides, strict=True):
+            comparison.add_bucket(in_file, in_table, sales=self.sales)
+        return comparison
+
+
+@dataclass(frozen=True)
+class ReferencePass:
+    """Looks up the references in buckets."""
+
+    runs: tuple[Run, ...]
+
+    def __call__(self, numbers: range) -> References:
+        return resolve(read_buckets(self.runs, numbers))
