@@ -43,8 +43,9 @@ _READ_ONLY = (
 )
 _PAGE = 1_000  # parents whose children are asked for at a time
 _FEW_AMONG = 10  # parents are few when the table has so many times as many children
+_SORTED = 1_000_000  # rows that a live server is asked to sort at once, some 200 MB
 _FEW = 20_000  # parties that are held in memory: some ten megabytes
-_NO_MORE = 1 << 65  # more than every key
+_NO_MORE = b"99999999999999999999"  # more than every key
 _WRITING = re.compile(r"\b(?:ALL PRIVILEGES|INSERT|UPDATE|DELETE|DROP|ALTER|SUPER)\b")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<place>\S+) TO ", re.DOTALL)
 
@@ -221,8 +222,8 @@ class MySqlSource:
             )
 
     def _children(self, children: Selection, kept: Kept, after: int | None) -> Generator[Row]:
-        """The children of the kept records: all of the table in one sorted stream, or a page of
-        parents at a time when they are few among many."""
+        """The children of the kept records: all of the table in one sorted stream, or, along an
+        index, a page of parents at a time when they are few among many or too many to be sorted."""
         if self._is_worth_paging(children, kept.count):
             keys = kept.keys()
             while page := list(islice(keys, _PAGE)):
@@ -230,14 +231,16 @@ class MySqlSource:
             return
         if not kept.count:
             return
-        numbers = map(int, kept.keys())
-        parent = next(numbers)
+        parents = kept.keys()
+        parent = next(parents)
         for key, row in self._stream(self._queries.of_all_parents(children, after)):
-            number = int(key)
-            while parent < number:
-                parent = next(numbers, _NO_MORE)
-            if parent == number:
-                yield key, row
+            if key != parent:
+                number = int(key)
+                while int(parent) < number:
+                    parent = next(parents, _NO_MORE)
+                if key != parent:
+                    continue
+            yield key, row
 
     def _stream(self, query: str) -> Generator[Row]:
         """The rows of a query as they come: key and JSON."""
@@ -263,7 +266,8 @@ class MySqlSource:
             cursor.execute(query, (self._config.database, children.table, children.key))
             indexed = cursor.fetchall()
         # The number of rows is the server's own estimate.
-        return any((rows or 0) > parents * _FEW_AMONG for (rows,) in indexed)
+        most = min(parents * _FEW_AMONG, _SORTED)
+        return any((rows or 0) > most for (rows,) in indexed)
 
     def _local(self, reference: str) -> str:
         return reference if self._knows_zone else local_time(reference, self._config.timezone)

@@ -7,9 +7,11 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.measure import run_here, run_job
+from tests.bench.mysql import copy_of
 from tests.bench.plan import Plan
 from tests.bench.report import Results, machine
 from tests.bench.scene import scene
@@ -31,10 +33,14 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         _say(f"filling S9 with {options.sales:,} sales")
-        with scene(
-            Path(directory), Size(options.sales), Size(options.part or options.sales // 4)
-        ) as stage:
-            measured = list(plan.measure(stage, _say))
+        root, part = Path(directory), Size(options.part or options.sales // 4)
+        with (
+            scene(root, Size(options.sales), part) as stage,
+            copy_of(stage.s9, root) as on_mysql,
+        ):
+            if on_mysql is None:
+                _say("MySQL is left out: there is no mariadbd (apt-get install mariadb-server)")
+            measured = list(plan.measure(replace(stage, mysql=on_mysql), _say))
     results = Results(measured, options.sales)
     results.write(options.results, busy)
     title = (

@@ -22,7 +22,9 @@ from tests.bench import family
 from tests.bench.family import cpu_seconds, peak_mb
 
 ROOT = Path(__file__).parents[2]
-_JOBS_IN = tuple(f"tests.bench.{name}" for name in ("phases", "compare", "script", "start_up"))
+_JOBS_IN = tuple(
+    f"tests.bench.{name}" for name in ("phases", "compare", "script", "start_up", "mysql")
+)
 
 
 @dataclass(frozen=True)

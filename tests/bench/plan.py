@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.bench.measure import Figures, Job, run_job
+from tests.bench.mysql import PASSWORD
 from tests.bench.scene import PART, Scene
 
 PHASES = ("extract", "transform", "validate", "load", "verify")
 SMALL = "small"  # the same phases over the smaller S9
 ALONE = "load_by_one"  # the load by one process
 WHOLE = "whole"
+ON_MYSQL = "extract_mysql"  # left out where MariaDB is not installed
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Comparison:
 
 COMPARISONS = (
     Comparison("extract", "copy", "COPY of the same rows as JSON, to nowhere"),
+    Comparison(ON_MYSQL, "mariadb_client", "mariadb -N -B -e 'SELECT …' of the same rows"),
     Comparison("transform", "json_of_transform", "parsing every record, writing every item"),
     Comparison("validate", "json_of_validate", "parsing every item"),
     Comparison("load", "sink_alone", "the sink alone, by a raw socket"),
@@ -65,12 +68,16 @@ class Plan:
         """Measure everything, round by round: each thing right beside what it is compared with."""
         run, whole = scene.configuration("run"), scene.configuration(WHOLE)
         small = scene.configuration(SMALL, database=PART)
+        on_mysql = scene.configuration_of_mysql("mysql", PASSWORD) if scene.mysql else ""
         for number in range(1, self.rounds + 1):
             say(f"round {number} of {self.rounds}")
             for phase in (*PHASES[:-1], ALONE, *PHASES[-1:]):
                 yield self._one(scene, phase, number, run)
                 for other in _BESIDE[phase]:
                     yield self._one(scene, other, number, run)
+            if scene.mysql is not None:
+                for name in (ON_MYSQL, *_BESIDE[ON_MYSQL]):
+                    yield self._one(scene, name, number, on_mysql)
             for phase in PHASES:
                 yield self._one(scene, phase, number, small, f"{phase} {SMALL}")
             yield self._one(scene, WHOLE, number, whole)

@@ -16,6 +16,7 @@ from tests.bench.sink import Sink
 from tests.bench.source import Size, fill
 from utils.config import ENTITY_NAMES, Config
 from utils.config_file import load_config
+from utils.embedded.mariadb import EmbeddedMariaDB
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.lifecycle import Screen, Start, open_run
 from utils.run import Run
@@ -32,17 +33,34 @@ class Scene:
     s9: EmbeddedPostgres
     sink: Sink
     directory: Path
+    mysql: EmbeddedMariaDB | None = None
 
     def configuration(self, name: str, *, database: str = "") -> str:
         """Write the configuration of a migration with a data directory of its own; its path."""
+        return self._written(name, self.s9, "postgresql", database or self.s9.database, PASSWORD)
+
+    def configuration_of_mysql(self, name: str, password: str) -> str:
+        """As `configuration`, of S9 on MySQL; the password is in the variable that is named."""
+        assert self.mysql is not None
+        return self._written(name, self.mysql, "mysql", self.mysql.database, password)
+
+    def _written(
+        self,
+        name: str,
+        server: EmbeddedPostgres | EmbeddedMariaDB,
+        kind: str,
+        database: str,
+        password: str,
+    ) -> str:
         path = self.directory / f"{name}.json"
         document: dict[str, Any] = {
             "source": {
-                "host": self.s9.host,
-                "port": self.s9.port,
-                "database": database or self.s9.database,
-                "username": self.s9.reader,
-                "password": f"${{{PASSWORD}}}",
+                "type": kind,
+                "host": server.host,
+                "port": server.port,
+                "database": database,
+                "username": server.reader,
+                "password": f"${{{password}}}",
                 "ssl": False,
             },
             "target": {"useLocalStack": True, "endpoint": self.sink.endpoint},
