@@ -23,14 +23,17 @@ _PINNED = (
     "sql_mode = ''",
     "sql_select_limit = 18446744073709551615",
     "sql_big_selects = 1",
-    f"sort_buffer_size = {32 << 20}",  # lines are sorted in memory, not by files of the server,
-    f"max_length_for_sort_data = {1 << 16}",  # and not looked up again one by one
+    f"sort_buffer_size = {32 << 20}",  # lines are sorted in memory, not by files of the server
     f"net_write_timeout = {_A_YEAR}",  # the reader may be slow
     f"net_read_timeout = {_A_YEAR}",
     f"wait_timeout = {_A_YEAR}",
 )
-# One of each pair exists on MySQL, the other on MariaDB.
-_PINNED_WHERE_KNOWN = ("max_execution_time = 0", "max_statement_time = 0")
+# Of these some exist on MySQL only, some on MariaDB only.
+_PINNED_WHERE_KNOWN = (
+    "max_execution_time = 0",
+    "max_statement_time = 0",
+    f"max_length_for_sort_data = {1 << 16}",  # what is sorted is not looked up again, one by one
+)
 
 
 def connect(config: SourceConfig) -> Connection[Any]:
