@@ -25,11 +25,6 @@ from validate.usual_items import usual_line, usual_sale
 _MOST = 1e8
 _SURELY_A_CENT = 0.01 - 1e-6
 
-_SALE_GROUPS = (
-    *("saleId", "status", "saleDate", "numbering", "buyerId", "producerId", "docType", "legacyId"),
-    *("year", "buyerCountry", "producerCountry", "currency", "subtotal", "taxAmount", "total"),
-    *("linesCount", "saleNumber", "coBankIban"),
-)
 _PRICED = (
     *("quantity", "unitPrice", "discount", "discountAmount", "netAmount", "taxRate", "taxAmount"),
     "totalAmount",
@@ -49,10 +44,11 @@ def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
     match = usual_sale().fullmatch(record[0])
     if match is None or not _is_sound_text(record):
         return None
-    groups = match.group(*_SALE_GROUPS)
-    identifier, status, day, numbering, buyer, producer, document, legacy_id = groups[:8]
-    year, buyer_country, producer_country, currency, *amounts = groups[8:15]
-    count, number, account = groups[15:]
+    # The groups in the order of the pattern, because asking for them by name takes longer.
+    identifier, status, day, buyer, producer, numbering, legacy_id, year, document, *others = (
+        match.groups()
+    )
+    buyer_country, producer_country, *amounts, count, number, currency, account = others
     known_countries, known_currencies = _codes()
     lines = len(record) - 1
     if (
@@ -98,7 +94,6 @@ def _summed(record: Sequence[bytes], sale_id: bytes) -> _Amounts | None:
         match = fullmatch(line)
         if match is None:
             return None
-        # The groups in the order of the pattern, because asking for them by name takes longer.
         sale, identifier, line_number, description, *priced, code = match.groups()
         number = int(line_number)
         amounts = _line_cents(*map(float, priced))

@@ -108,7 +108,12 @@ def _conforms(kind: str, text: bytes) -> None:
     assert decider(kind)(orjson.loads(clean)["Item"])
 
 
-def test_the_groups_of_a_line_are_in_the_order_in_which_they_are_taken() -> None:
+def test_groups_are_in_the_order_in_which_they_are_taken() -> None:
+    assert tuple(usual_sale().groupindex) == (
+        *("saleId", "status", "saleDate", "buyerId", "producerId", "numbering", "legacyId"),
+        *("year", "docType", "buyerCountry", "producerCountry", "subtotal", "taxAmount", "total"),
+        *("linesCount", "saleNumber", "currency", "coBankIban"),
+    )
     assert tuple(usual_line().groupindex) == (
         *("saleId", "lineId", "lineNumber", "productDescription", "quantity", "unitPrice"),
         *("discount", "discountAmount", "netAmount", "taxRate", "taxAmount", "totalAmount"),
