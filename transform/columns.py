@@ -16,8 +16,11 @@ def legacy_key(row: Row, column: str, rejections: Rejections) -> int | None:
 
     Keys become texts in the target, so any bigint will do.
     """
+    value = row.get(column)
+    if type(value) is int:
+        return value
     try:
-        key = whole_number(row.get(column))
+        key = whole_number(value)
     except Unconvertible as problem:
         rejections.add_value(column, problem)
         return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 import orjson
 
-from transform.attributes import Attribute, AttributeValue, Item, Row, fill
+from transform.attributes import Attribute, AttributeValue, Item, Row, fill, single
 from transform.memo import remembered
 from transform.rejections import Rejections, Unconvertible
 
@@ -33,9 +33,14 @@ class Texts:
         self._attributes = tuple(attributes)
         self._path = path
         self._steps = tuple(
-            (each.column, _text_of(each, remember=each.repeats if remember is None else remember))
+            (
+                each.column,
+                _text_of(each, remember=each.repeats if remember is None else remember),
+                written(each.name, each.default) if each.default else "",
+            )
             for each in self._attributes
         )
+        self._required = [each.column for each in self._attributes if each.required]
 
     def of(self, row: Row, rejections: Rejections) -> list[str]:
         """Return the texts of all attributes in their order, as converted from `row`.
@@ -44,7 +49,12 @@ class Texts:
         """
         get = row.get
         try:
-            return [text(get(column)) for column, text in self._steps]
+            if None in map(get, self._required):
+                raise _MissingError
+            return [
+                text(value) if (value := get(column)) is not None else absent
+                for column, text, absent in self._steps
+            ]
         except (Unconvertible, TypeError, _MissingError):  # TypeError: a list has no hash
             return self._one_by_one(row, rejections)
 
@@ -58,6 +68,26 @@ class Texts:
         return texts
 
 
+class SingleText:
+    """One attribute of type String that an item is made of in several places."""
+
+    def __init__(self, attribute: Attribute) -> None:
+        self._attribute = attribute
+        self._known = remembered(attribute.convert)
+
+    def of(self, row: Row, rejections: Rejections) -> str:
+        """Return the String itself; "" when it is absent or refused (then it is noted)."""
+        value = row.get(self._attribute.column)
+        try:
+            if value is not None and (found := self._known(value)):
+                text: str = found["S"]
+                return text
+        except (Unconvertible, TypeError):
+            pass
+        single_value: str = single(row, (self._attribute,), rejections)["S"]
+        return single_value
+
+
 def written(name: str, value: AttributeValue) -> str:
     """Return the text of an attribute within an item, with the comma before it."""
     return f',"{name}":{orjson.dumps(value).decode()}'
@@ -68,15 +98,17 @@ class _MissingError(Exception):
 
 
 def _text_of(attribute: Attribute, *, remember: bool) -> Callable[[object], str]:
-    """The function from a column's value to the text of its attribute."""
-    name, convert = attribute.name, attribute.convert
-    absent = written(name, attribute.default) if attribute.default else ""
+    """The function from a column's value, which is not NULL, to the text of its attribute."""
+    convert, dumps = attribute.convert, orjson.dumps
+    before = f',"{attribute.name}":'
+    absent = written(attribute.name, attribute.default) if attribute.default else ""
 
     def text(value: object) -> str:
-        if value is None or (converted := convert(value)) is None:
-            if attribute.required:
-                raise _MissingError
-            return absent
-        return written(name, converted)
+        converted = convert(value)
+        if converted is not None:
+            return before + dumps(converted).decode()
+        if attribute.required:
+            raise _MissingError
+        return absent
 
     return remembered(text) if remember else text

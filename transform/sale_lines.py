@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from transform.amounts import NO_FIGURES, Figures, line_amounts
 from transform.attributes import Attribute, Row
@@ -35,20 +34,11 @@ _AFTER_CODE = len(f',"{_CODE}":')
 _NOT_DESCRIBED = '{"S":"-"}'
 
 
-class Priced(NamedTuple):
-    """The numbers of a line in canonical form (all empty when the line is refused)."""
+Priced = tuple[str, str, str, str, str, str, str, str]
+"""The numbers of a line in canonical form: quantity, price, discount in percent and its amount,
+net, tax rate, tax and total. All are empty when the line is refused."""
 
-    quantity: str
-    unit_price: str
-    discount: str
-    discount_amount: str
-    net_amount: str
-    tax_rate: str
-    tax_amount: str
-    total_amount: str
-
-
-_REFUSED = Priced(*(("",) * 8))
+_REFUSED: Priced = ("", "", "", "", "", "", "", "")
 
 
 class LineTransform:
@@ -160,7 +150,7 @@ def _priced(row: Row, sale_rate: Number, rejections: Rejections) -> Priced:
     except (Unconvertible, TypeError) as problem:
         return _unpriced(row, problem, rejections)
     price, off, net, tax, total = given
-    return Priced(
+    return (
         quantity.stored["N"],
         price,
         discount.stored["N"],

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
 
 import orjson
 
 from transform.amounts import rounded_sum
-from transform.attributes import Attribute, Item, Row, single
+from transform.attributes import Attribute, Item, Row
 from transform.audit import Audit
 from transform.choices import currency, document_type
 from transform.columns import legacy_key, optional_number
 from transform.flags import flag
 from transform.ids import sale_id
-from transform.item_text import Texts, written
+from transform.item_text import SingleText, Texts, written
 from transform.money import Number, decimal, integer
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
@@ -26,14 +26,14 @@ from transform.text import text
 from transform.timestamps import date
 
 _STANDARD_RATE = Number(22, 0, {"N": "22"})
-_SALE_DATE = (Attribute("saleDate", "sale_date", date, required=True, repeats=True),)
-_DOCUMENT_TYPE = (Attribute("docType", "doc_type", document_type, repeats=True),)
+_SALE_DATE = SingleText(Attribute("saleDate", "sale_date", date, required=True, repeats=True))
+_DOCUMENT_TYPE = SingleText(Attribute("docType", "doc_type", document_type, repeats=True))
 
 _AMOUNTS = (
     # attribute, column, what it is the sum of where S9 has none
-    ("subtotal", "subtotal", attrgetter("net_amount")),
-    ("taxAmount", "tax_amount", attrgetter("tax_amount")),
-    ("total", "total", attrgetter("total_amount")),
+    ("subtotal", "subtotal", itemgetter(4)),
+    ("taxAmount", "tax_amount", itemgetter(6)),
+    ("total", "total", itemgetter(7)),
 )
 
 
@@ -88,7 +88,7 @@ class SaleTransform:
     def _head(self, row: Row, identifier: str, first_id: int, rejections: Rejections) -> _Head:
         """Return the item up to its parties: keys, index keys, ids and what they are made of."""
         status, document = self._status(row, rejections)
-        day = single(row, _SALE_DATE, rejections)["S"]
+        day = _SALE_DATE.of(row, rejections)
         buyer = self._buyer.reference(row, rejections)
         producer = self._producer.reference(row, rejections)
         # The API takes the next sale number from the latest sale of this index.
@@ -110,7 +110,7 @@ class SaleTransform:
 
     def _status(self, row: Row, rejections: Rejections) -> tuple[str, str]:
         """Return status and document type ("" without one); a status `proforma` names both."""
-        document = single(row, _DOCUMENT_TYPE, rejections)["S"]
+        document = _DOCUMENT_TYPE.of(row, rejections)
         try:
             status, is_proforma = sale_status(row.get("status"), self._status_words)
         except Unconvertible as problem:
