@@ -183,7 +183,9 @@ class _TableBackup:
         saved = ScanProgress.load(self._folder)
         fits = saved and (saved.table_id, saved.options) == (facts.table_id, options)
         if saved and fits and saved.started_at >= _moment(-_YOUNG):
-            return replace(saved, continued=saved.continued + 1)
+            taken_up = replace(saved, continued=saved.continued + 1)
+            taken_up.save(self._folder)
+            return taken_up
         with storage_errors(self._folder):
             shutil.rmtree(self._folder)
         make_directory(self._folder)

@@ -99,18 +99,20 @@ def test_killed_while_backing_up_and_resumed(
 ) -> None:
     trade.run("--full").ended(0)
     expected = scan_all(dynamodb, tables)
+    # One segment: what has happened after so many events does not depend on who is faster.
     tool = SabotagedOperator.like(
-        trade, set={"load.backup._PAGE_ITEMS": 1, "load.backup_part._FULL": 1}
+        trade.configure(migration={"workers": 1}),
+        set={"load.backup._PAGE_ITEMS": 1, "load.backup_part._FULL": 1},
     )
     command: tuple[str, ...] = ("--full",)
-    for after in (9, 21, 6):
+    for after in (9, 40, 14):
         tool.killed(*command, phase="backup", entity=tables.sales, after=after)
         assert "load" not in tool.manifest()["phases"] or not tool.manifest()["phases"]["load"]
         command = ("--resume",)
     tool.run("--resume").ended(0)
     (backup,) = backups_of(tool, tables.sales)
     assert backup.entry.items == 5
-    assert backup.entry.continued >= 1
+    assert backup.entry.continued == 2
     lines = [orjson.loads(line)["Item"] for line in backup.items()]
     assert {(each["PK"]["S"], each["SK"]["S"]) for each in lines} == expected["sales"].keys()
     assert_nothing_is_left_over(tool)
