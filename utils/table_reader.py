@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from threading import Lock
+from typing import Any, Protocol, TypeVar, cast
 
 import orjson
 
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
+from utils.error_handler import BackOff, TargetError
 from utils.requests import ask
 from utils.retry import RetryPolicy
 
@@ -38,8 +40,8 @@ class TableReader:
     """Reads tables through the raw wire; safe to share between threads.
 
     `pause` is called between the pages of a scan. Sent to another process, a reader opens a wire
-    of its own to `target`, and waits by the clock alone: to stop is the business of the process
-    that has asked.
+    of its own to `target` when it needs one, and waits by the clock alone: to stop is the business
+    of the process that has asked.
     """
 
     def __init__(
@@ -133,10 +135,32 @@ class TableReader:
                 pool.shutdown(wait=True, cancel_futures=True)
 
 
+class _LateWire:
+    """A wire that is opened when it is first used: who gets it in a message is not to fail at
+    reading the message."""
+
+    def __init__(self, target: TargetConfig) -> None:
+        self._target = target
+        self._lock = Lock()
+        self._opened: DynamoDB | None = None
+
+    def call(self, operation: str, body: bytes) -> bytes:
+        return self._wire().call(operation, body)
+
+    def gave_up(self, last: BackOff, attempts: int) -> TargetError:
+        return self._wire().gave_up(last, attempts)
+
+    def _wire(self) -> DynamoDB:
+        with self._lock:
+            if self._opened is None:
+                self._opened = DynamoDB(self._target)
+            return self._opened
+
+
 @cache
 def _reader_here(
     target: TargetConfig, max_retries: int, base_delay: float, exponential: bool
 ) -> TableReader:
     """This process's own reader of a target, the same one whenever it is asked for."""
     retry = RetryPolicy(max_retries, base_delay, exponential)
-    return TableReader(DynamoDB(target), retry, target=target)
+    return TableReader(cast(DynamoDB, _LateWire(target)), retry, target=target)

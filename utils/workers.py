@@ -76,6 +76,17 @@ class Workers:
             worker.process.join()
         self._started = []
 
+    def shares(self, pieces: int) -> bool:
+        """Whether so many pieces are shared out to processes."""
+        return self.count > 1 and pieces >= _WORTH_IT
+
+    def get_ready(self, function: Callable[[Any], object]) -> None:
+        """Start the processes for work that is to come: they import what `function` needs while
+        this one does something else. Work that is not shared out does not need them."""
+        self._start()
+        for worker in self._started:
+            _send(worker, ("function", function))
+
     def in_order(
         self,
         function: Callable[[Piece], Result],
@@ -92,14 +103,12 @@ class Workers:
         """
         rest = iter(pieces)
         first = list(islice(rest, _WORTH_IT))
-        if self.count < 2 or len(first) < _WORTH_IT:
+        if not self.shares(len(first)):
             yield from (_undisturbed(function, piece) for piece in chain(first, rest))
             return
         finished = False
         try:
-            self._start()
-            for worker in self._started:
-                _send(worker, ("function", function))
+            self.get_ready(function)
             yield from self._spread(chain(first, rest), pause)
             finished = True
         finally:

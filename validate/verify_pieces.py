@@ -62,10 +62,6 @@ class FilePass:
     refused: Set[str]
     slice_keys: Set[Key]
 
-    def pieces(self, size: int) -> list[Place]:
-        """The pieces of a file of `size` bytes."""
-        return [(at, min(at + _FILE_BYTES, size)) for at in range(0, size, _FILE_BYTES)]
-
     def __call__(self, place: Place) -> FilePart:
         spill, samples = Spill(self.scratch), Samples(self.slice_keys)
         entries, records, items = [], 0, 0
@@ -81,6 +77,11 @@ class FilePass:
         return read_file_lines(
             lines_of_records(self.path, place), sales=self.sales, refused=self.refused
         )
+
+
+def file_pieces(size: int) -> list[Place]:
+    """The pieces of a file of `size` bytes."""
+    return [(at, min(at + _FILE_BYTES, size)) for at in range(0, size, _FILE_BYTES)]
 
 
 def lines_of_records(path: Path, place: Place) -> list[bytes]:

@@ -47,6 +47,7 @@ from validate.verify_pieces import (
     ReferencePass,
     TablePart,
     TablePass,
+    file_pieces,
 )
 
 PHASE = "verify"
@@ -82,6 +83,15 @@ class _Bench:
         """Leave here when a stop has been asked for: a verification begins anew anyway."""
         if self.run.stop.requested:
             raise Interrupted
+
+    def get_ready(self, entities: Iterable[str]) -> None:
+        """Have other processes started, if they will be needed, while this one begins alone."""
+        known = self.run.manifest.artifacts
+        names = [f"transformed/{entity}.json" for entity in entities]
+        pieces = [len(file_pieces(known[name].bytes)) for name in names if name in known]
+        if self.run.workers.shares(max(pieces, default=0)):
+            work = TablePass(self.reader, "", 0, self.scratch, sales=False)
+            self.run.workers.get_ready(work)
 
     def shared(self, work: Callable[[Piece], Found], pieces: Iterable[Piece]) -> Iterator[Found]:
         """What `work` finds in each piece, in their order, by all processes."""
@@ -132,6 +142,7 @@ def verify(
     lines = None
     with Scratch(run.workspace.scratch) as scratch:
         bench = _Bench(run, retry, patience, scratch)
+        bench.get_ready(chosen)
         for entity in chosen:
             result, comparison = _verify_entity(bench, tables[entity], states[entity])
             results[entity] = result
@@ -180,7 +191,7 @@ def _read_file(bench: _Bench, entity: str, size: int, refused: frozenset[str]) -
     work = FilePass(path, bench.scratch, entity == SALES, refused, slice_keys)
     runs: list[SpillRun] = []
     count, samples = Count(0, 0), Samples(slice_keys)
-    for part in bench.shared(work, work.pieces(size)):
+    for part in bench.shared(work, file_pieces(size)):
         runs += part.runs
         count += part.count
         samples.extend(part.samples)

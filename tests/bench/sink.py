@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from zlib import crc32
 
@@ -75,6 +76,10 @@ class Sink:
         """Forget the items; the tables stay."""
         self.ask("Clear")
 
+    def fill(self, table: str, path: Path) -> None:
+        """Put the items of a transformed file into a table, in the place of what it holds."""
+        self.ask("Fill", orjson.dumps({"TableName": table, "Path": str(path)}))
+
     def prepare(self) -> None:
         """Build the indexes now, so that the first Query does not wait for them."""
         self.ask("Prepare")
@@ -84,11 +89,11 @@ class Sink:
         counts: dict[str, int] = orjson.loads(self.ask("Count"))
         return counts
 
-    def ask(self, operation: str) -> bytes:
+    def ask(self, operation: str, body: bytes = b"{}") -> bytes:
         """One request of the sink's own, which DynamoDB does not have; returns the answer."""
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=600)
         try:
-            connection.request("POST", "/", b"{}", {"X-Amz-Target": f"Sink.{operation}"})
+            connection.request("POST", "/", body, {"X-Amz-Target": f"Sink.{operation}"})
             return connection.getresponse().read()
         finally:
             connection.close()

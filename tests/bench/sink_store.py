@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from tests.bench.expressions import condition, key_range
 PAGE_BYTES = 1 << 20
 _VERSION = "com.amazonaws.dynamodb.v20120810"
 _BATCH = re.compile(rb'\{"RequestItems": ?\{"([^"]+)": ?\[')
+_LINE = b'{"Item":'
 _OPENING, _CLOSING = b'{"PutRequest":{"Item":', b"}}"
 _BETWEEN = _CLOSING + b"," + _OPENING
 _TEXT = rb'"((?:[^"\\]|\\.)*)"'
@@ -111,6 +113,7 @@ class Store:
             "Query": self._query,
             "GetItem": self._get,
             "Clear": self._clear,
+            "Fill": self._fill,
             "Count": self._count,
             "Prepare": self._prepare,
         }
@@ -197,6 +200,14 @@ class Store:
     def _clear(self, _: dict[str, Any]) -> bytes:
         for table in self._tables.values():
             table.clear()
+        return b"{}"
+
+    def _fill(self, request: dict[str, Any]) -> bytes:
+        """The sink's own: a table holds what a transformed file has, and nothing else."""
+        table = self._table(request)
+        table.clear()
+        with Path(request["Path"]).open("rb") as lines:
+            table.put([line[len(_LINE) : -2] for line in lines])
         return b"{}"
 
     def _count(self, _: dict[str, Any]) -> bytes:

@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.bench import large
 from tests.bench.expressions import condition, key_range
-from tests.bench.measure import ROOT, Job, run_job
+from tests.bench.measure import ROOT, Job, run_here, run_job
 from tests.bench.plan import COMPARISONS, ON_MYSQL, PHASES, SMALL, WHOLE
 from tests.bench.report import Target
 from tests.bench.sink import Requests
@@ -144,6 +145,24 @@ def test_the_sink_finds_by_key_and_by_index() -> None:
     assert by_status["Count"] == 5
     answer(store, "Clear")
     assert answer(store, "Count") == {"T": 0}
+
+
+def test_the_sink_holds_what_a_file_has(tmp_path: Path) -> None:
+    store, path = filled(3), tmp_path / "sales.json"
+    path.write_bytes(b"".join(orjson.dumps({"Item": item(n)}) + b"\n" for n in range(7, 9)))
+    answer(store, "Fill", TableName="T", Path=str(path))
+    assert answer(store, "Scan", TableName="T")["Items"] == [item(7), item(8)]
+
+
+def test_a_large_verification_finds_a_multiplied_migration_right(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(large, "_SALES", 40)
+    monkeypatch.setattr(large, "run_job", run_here)
+    monkeypatch.setattr(sys, "argv", ["large", "1000"])
+    large.main()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("990 items: ")
 
 
 def test_the_sink_swallows_what_goes_to_a_table_that_nobody_created() -> None:

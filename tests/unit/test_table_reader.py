@@ -11,6 +11,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from utils import table_reader
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError, Throttled
@@ -158,3 +159,17 @@ def test_a_reader_opens_its_own_wire_in_another_process() -> None:
     there = pickle.loads(sent)
     assert there is pickle.loads(sent)
     assert there._retry == RetryPolicy(2, 0.5, exponential=False)
+
+
+def test_a_wire_that_cannot_be_opened_in_another_process_is_an_error_of_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_credentials(_target: TargetConfig) -> DynamoDB:
+        raise TargetError("no credentials", remedy="give some")
+
+    target = TargetConfig(endpoint="http://127.0.0.1:9", region="eu-test-1", use_local_stack=True)
+    sent = pickle.dumps(TableReader(DynamoDB(target), RetryPolicy(0, 0.1), target=target))
+    monkeypatch.setattr(table_reader, "DynamoDB", no_credentials)
+    there = pickle.loads(sent)
+    with pytest.raises(TargetError, match="no credentials"):
+        there.ask("Scan", {})

@@ -14,15 +14,11 @@ from hypothesis import strategies as st
 from tests.transformed_artifacts import sale
 from utils.table_reader import TableReader
 from validate import verify_pieces
-from validate.verify_pieces import FilePass, TablePass, lines_of_records
+from validate.verify_pieces import TablePass, file_pieces, lines_of_records
 
 
 def table_pass(segments: int) -> TablePass:
     return TablePass(cast(TableReader, None), "Sales", segments, Path(), sales=True)
-
-
-def file_pass(path: Path) -> FilePass:
-    return FilePass(path, path.parent, True, frozenset(), frozenset())
 
 
 @given(st.lists(st.integers(0, 4), max_size=9), st.integers(1, 4_000))
@@ -38,7 +34,7 @@ def test_every_record_of_a_file_is_whole_and_in_one_piece(
     path.write_bytes(b"".join(line for record in records for line in record))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify_pieces, "_FILE_BYTES", size)
-        pieces = file_pass(path).pieces(path.stat().st_size)
+        pieces = file_pieces(path.stat().st_size)
     found = [lines_of_records(path, place) for place in pieces]
     assert [line for piece in found for line in piece] == [
         line for record in records for line in record

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from utils.error_handler import ArtifactError, MigrationError
+from utils.interrupt import Interrupted
 from utils.workers import Workers
 
 
@@ -117,3 +118,21 @@ def test_the_garbage_collector_keeps_out_of_the_work_and_comes_back(workers: Wor
     for few_or_many in (1, 20):
         assert not any(workers.in_order(collects_garbage, range(few_or_many)))
     assert gc.isenabled()
+
+
+def test_processes_that_were_started_before_do_the_work_that_comes(workers: Workers) -> None:
+    workers.get_ready(refuses_seven)
+    ready = {worker.process.pid for worker in workers._started}
+    assert len(ready) == workers.count
+    assert {process for _, process in workers.in_order(slower_first, range(10))} <= ready
+
+
+def test_what_is_raised_while_processes_are_waited_for_ends_their_work(
+    workers: Workers, tmp_path: Path
+) -> None:
+    def pause() -> None:
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        list(workers.in_order(note_and_wait, [str(tmp_path)] * 8, pause=pause))
+    assert workers._started == []
