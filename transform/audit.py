@@ -7,14 +7,14 @@ from transform.item_text import Texts
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.text import clean
-from transform.timestamps import LocalClock
+from transform.timestamps import local_clock
 
 
 class Audit:
     """Converts created_at, updated_at, created_by and updated_by by the rules of a migration."""
 
     def __init__(self, rules: TransformRules) -> None:
-        self._to_utc = LocalClock(rules.timezone).to_utc
+        self._to_utc = local_clock(rules.timezone).to_utc
         self._preserve = rules.preserve_timestamps
         self._migration_time = rules.migration_timestamp
         self._migration_user: AttributeValue = {"S": rules.migration_user}

@@ -32,9 +32,9 @@ class Texts:
         """
         self._attributes = tuple(attributes)
         self._path = path
+        self._columns = tuple(each.column for each in self._attributes)
         self._steps = tuple(
             (
-                each.column,
                 _text_of(each, remember=each.repeats if remember is None else remember),
                 written(each.name, each.default) if each.default else "",
             )
@@ -51,9 +51,9 @@ class Texts:
         try:
             if None in map(get, self._required):
                 raise _MissingError
+            values = zip(map(get, self._columns), self._steps, strict=True)
             return [
-                text(value) if (value := get(column)) is not None else absent
-                for column, text, absent in self._steps
+                text(value) if value is not None else absent for value, (text, absent) in values
             ]
         except (Unconvertible, TypeError, _MissingError):  # TypeError: a list has no hash
             return self._one_by_one(row, rejections)

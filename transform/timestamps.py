@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -131,6 +132,12 @@ class LocalClock:
         except (ValueError, OverflowError):
             raise _not_a_timestamp(text) from None
         return utc.replace(tzinfo=None).isoformat()
+
+
+@cache
+def local_clock(timezone: str) -> LocalClock:
+    """The clock of a time zone: one for all, since it learns as it is asked."""
+    return LocalClock(timezone)
 
 
 def date(value: object) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from transform.choices import currency, document_type
 from transform.columns import legacy_key, optional_number
 from transform.flags import flag
 from transform.ids import sale_id
-from transform.item_text import SingleText, Texts, written
+from transform.item_text import SingleText, Texts
 from transform.money import Number, decimal, integer
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
@@ -191,7 +191,7 @@ def _total(row: Row, lines: list[Priced], rejections: Rejections) -> str:
             rejections.add_value(column, problem)
             continue
         if given:
-            texts.append(written(name, given))
+            texts.append(f',"{name}":{{"N":"{given["N"]}"}}')
     return "".join(texts)
 
 
