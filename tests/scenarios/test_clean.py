@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.conftest import S9Database
 from tests.faults.trade import many_sales
-from tests.scenarios.operator import TIMEOUT, Operator, insert, party, small_trade
+from tests.scenarios.operator import TIMEOUT, Operator, small_trade
 
 
 def tree(root: Path) -> set[str]:
@@ -23,14 +24,15 @@ def tree(root: Path) -> set[str]:
 
 
 @pytest.fixture
-def done(alone: Operator, s9: S9Database) -> Operator:
-    """An operator whose migration, rehearsed before, is complete but for a record in quarantine."""
-    small_trade(s9)
-    insert(s9, "msg_anag", party(4, 2, country="ZZ"))
-    alone.run("--dry-run").ended(5)
-    alone.run("--full").ended(5)
-    alone.run("--full").ended(5)  # whose backups are no longer of empty tables
-    return alone
+def done(after_a_run: Operator) -> Operator:
+    """An operator whose migration is complete but for records in quarantine, after a rehearsal and
+    an earlier run, which has left a backup."""
+    data = after_a_run.data
+    own, *_ = sorted((data / "backups").iterdir())
+    copied = shutil.copytree(data, after_a_run.directory / "copy")
+    copied.rename(data / "dry-run")
+    shutil.copytree(own, own.with_name(own.name.rpartition("-")[0] + "-000000"))
+    return after_a_run
 
 
 def test_everything_goes_but_what_later_runs_need(done: Operator) -> None:
@@ -80,7 +82,9 @@ def test_a_later_run_writes_the_same_items(done: Operator) -> None:
     items = done.transformed()
     done.config["transformation"].pop("migrationTimestamp")
     done.run("clean", "--yes").ended(0)
-    done.run("--full").ended(5)
+    done.run("--phase", "extract").ended(0)
+    done.run("--phase", "transform").ended(5)
+    done.run("--phase", "validate").ended(5)
     assert done.transformed() == items
 
 
@@ -110,7 +114,7 @@ def test_an_unfinished_run_is_kept_unless_that_is_said(alone: Operator, s9: S9Da
     assert tree(alone.data) == before
     alone.run("clean", "--yes", "--unfinished").ended(0)
     assert tree(alone.data) == {"manifest.json", ".lock"}
-    alone.run("--full").ended(0)
+    assert "nothing to clean" in alone.run("clean", "--yes").ended(0).stdout
 
 
 @pytest.mark.parametrize("place", [".lock", "dry-run/.lock"])
@@ -194,3 +198,12 @@ def test_a_backup_cut_short_goes_with_the_others(done: Operator) -> None:
         (partial / name).write_text("{}")
     done.run("clean", "--yes").ended(0)
     assert not partial.exists()
+
+
+def test_a_demonstration_empties_no_directory_of_somebody_elses(after_a_run: Operator) -> None:
+    after_a_run.run("demo", "--directory", ".").failed(2, "not of a demonstration", "--directory")
+    manifest = after_a_run.data / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b"http://127.0.0.1:", b"http://elsewhere:"))
+    before = tree(after_a_run.data)
+    after_a_run.run("demo", "--directory", "data").failed(2, "not of a demonstration")
+    assert tree(after_a_run.data) == before

@@ -31,10 +31,12 @@ from utils.embedded.postgresql import EmbeddedPostgres
 from utils.embedded.s9_data import SampleReport, SampleSize, generate
 from utils.embedded.s9_pools import USER_MAPPING
 from utils.embedded.s9_schema import create_tables
-from utils.error_handler import ExitCode
+from utils.error_handler import ConfigurationError, ExitCode
+from utils.manifest import Manifest
 from utils.quarantine import read_quarantine
 from utils.run import Run
 from utils.screen import table
+from utils.workspace import Workspace
 
 Database: TypeAlias = EmbeddedPostgres | EmbeddedMariaDB
 _DATABASES: dict[str, Callable[[Path], Database]] = {
@@ -60,7 +62,7 @@ class Demo:
     def servers(self, say: Callable[[str], object]) -> Iterator[Config]:
         """Both servers with a filled S9, for as long as the context lasts; yields the
         configuration of a migration between them."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._empty()
         with (
             tempfile.TemporaryDirectory() as scratch,
             _DATABASES[self.source](Path(scratch) / self.source) as s9,
@@ -75,6 +77,23 @@ class Demo:
                 f"{len(self.sample.planted)} rows are dirty on purpose\n"
             )
             yield self._config(s9, aws)
+
+    def _empty(self) -> None:
+        """Empty the directory, unless somebody keeps something else there."""
+        if self.directory.exists() and any(self.directory.iterdir()) and not self._is_ours():
+            raise ConfigurationError(
+                f"{self.directory} holds something that is not of a demonstration",
+                remedy="give another --directory: it is emptied first",
+            )
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _is_ours(self) -> bool:
+        """Whether an earlier demonstration has used the directory: it alone has a target on a port
+        of its own of 127.0.0.1."""
+        manifest = Manifest.load(Workspace(self.directory).manifest)
+        if manifest is None:
+            return Workspace(self.directory).lock.exists()
+        return str(manifest.target.get("endpoint")).startswith("http://127.0.0.1:")
 
     @property
     def sample(self) -> SampleReport:
