@@ -34,8 +34,6 @@ _UNUSUAL = re.compile(
     rb'"N":"(?!(?:[1-9][0-9]*|0)(?:\.[0-9]*[1-9])?"'
     rb'|-[1-9][0-9]*(?:\.[0-9]*[1-9])?"|-0\.[0-9]*[1-9]")'
 )
-# Whoever puts no space into the first attribute puts none into the others.
-_COMPACT = re.compile(rb'[^"\\ ]+":\{"[A-Z]+":[^ ]')
 
 
 class Scanned(NamedTuple):
@@ -77,7 +75,8 @@ def read_page(page: bytes) -> Scanned:
 def _cut_page(page: bytes) -> tuple[list[bytes], Mapping[str, Any] | None] | None:
     """The texts of the items on a page; None where it is not sure where they begin and end.
 
-    What is around the items must be JSON by itself, and say how many items there are.
+    What is around the items must be JSON by itself, and say how many items there are. Whoever
+    puts no space before the first item puts none into the others.
     """
     start = page.find(_ITEMS + b'{"')
     end = page.rfind(b"}}]")
@@ -89,7 +88,7 @@ def _cut_page(page: bytes) -> tuple[list[bytes], Mapping[str, Any] | None] | Non
     except orjson.JSONDecodeError:
         return None
     texts = page[start + 2 : end].split(_BETWEEN_ITEMS)
-    if around.get("Count") != len(texts) or _COMPACT.match(texts[0]) is None:
+    if around.get("Count") != len(texts):
         return None
     return texts, around.get("LastEvaluatedKey")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import orjson
@@ -79,6 +80,8 @@ def page_of(*items: Item, last_key: Item | None = None) -> bytes:
 @example({"a": {"S": '},"b":{"S":"z'}})
 @example({"b": {"M": {}}, "a": {"L": [{"S": "1"}, {"S": "2"}]}})
 @example({"a": {"M": {"b": {"S": "x"}, "c": {"S": "y},"}}}, "d": {"S": "z"}})
+@example({"a": {"M": {"c": {"S": "x"}, "b": {"S": "y"}}}})
+@example({"b": {"M": {}}, "a": {"M": {"a": {"M": {}}}}})
 @example({"a1": {"N": "1"}, "a": {"N": "2"}})
 @example({"},": {"S": "x"}, "a": {"S": "},"}})
 def test_a_line_has_the_attributes_of_its_item(item: Item) -> None:
@@ -95,15 +98,19 @@ def test_a_page_has_the_attributes_of_its_items(items: list[Item], last_key: Ite
     assert found.last_key == (last_key or None)
 
 
-@given(ITEMS, st.randoms(), st.sampled_from([None, 1]), st.booleans())
+SPACING = st.sampled_from([(",", ":"), (", ", ": "), (",", ": "), (", ", ":"), (",\n", ":")])
+
+
+@given(ITEMS, st.randoms(), SPACING, st.booleans())
+@example({"a": {"S": "è"}}, Random(0), (",", ":"), True)
 def test_order_spacing_and_escapes_do_not_matter(
-    item: Item, random: Any, indent: int | None, escaped: bool
+    item: Item, random: Random, spacing: tuple[str, str], escaped: bool
 ) -> None:
     names = list(item)
     random.shuffle(names)
     shuffled = {name: item[name] for name in names}
     answer = {"Items": [shuffled], "Count": 1, "ScannedCount": 1}
-    page = json.dumps(answer, indent=indent, ensure_ascii=escaped).encode()
+    page = json.dumps(answer, separators=spacing, ensure_ascii=escaped).encode()
     assert list(read_page(page).items) == [attributes_of_line(line_of(item))]
 
 
