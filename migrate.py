@@ -24,7 +24,7 @@ from utils.command_line import (
     CommandGroup,
     at_the_edge,
 )
-from utils.error_handler import ExitCode, MigrationError, TargetError
+from utils.error_handler import ArtifactError, ExitCode, MigrationError, TargetError
 
 if TYPE_CHECKING:
     from utils.config import Config
@@ -41,6 +41,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
     "backups": ("load.backup_command", "backups", "List the backups."),
     "clean": ("utils.clean_command", "clean", "Delete a migration's data, and its run's backups."),
     "restore": ("load.restore_command", "restore_backup", "Put a backup back."),
+    "rollback": (
+        "load.rollback_command",
+        "rollback",
+        "Undo the last run's load; what the application has changed since is kept.",
+    ),
 }
 
 
@@ -211,7 +216,7 @@ class Runbook:
         from load import engine
         from load.backup_run import back_up_before_load
         from load.entities import TABLES
-        from load.load_report import write_load_report
+        from load.survey import survey_before_load
         from load.tables import prepare_tables
 
         for name in self.going_on(entities):
@@ -220,24 +225,65 @@ class Runbook:
         prepare_tables(self.run.config.target, tables, create=True, sleep=sleep)
         due = [name for name in self.going_on(entities) if not self.is_loaded(name)]
         back_up_before_load(self.run, due)
+        survey_before_load(self.run, TABLES, due, only or {})
+        try:
+            self.load_entities(entities, only or {})
+        except MigrationError as error:
+            self.roll_back_after(error, of_all=only is None)
+            raise
+        if failure := next((self.failed[name] for name in due if name in self.failed), None):
+            self.roll_back_after(failure, of_all=only is None)
+        return self.outcome()
+
+    def load_entities(self, entities: Sequence[str], only: Mapping[str, Collection[str]]) -> None:
+        """Write the items of one entity after the other."""
+        from load import engine
+        from load.entities import TABLES
+        from load.load_report import write_load_report
+
         for name in entities:
             if name in self.failed or self.skips("load", name):
                 continue
             try:
-                entry = engine.load(self.run, TABLES[name], (only or {}).get(name))
+                entry = engine.load(self.run, TABLES[name], only.get(name))
             except TargetError as error:
                 self.set_aside("load", name, error)
             else:
                 self.say(f"Loaded {entry.result['items']} items of {name}")
             write_load_report(self.run)
         write_load_report(self.run)
-        return self.outcome()
+
+    def roll_back_after(self, failure: MigrationError, *, of_all: bool) -> None:
+        """Undo a load that has failed for good, if `migration.rollbackOnFailure` asks for it (and
+        it was not a load of a few records only). Raises the failure with how that went."""
+        from load.entities import TABLES
+        from load.rollback import roll_back
+
+        if not (of_all and self.run.config.migration.rollback_on_failure):
+            return
+        self.say(f"The load has failed, undoing it: {failure.message}")
+        try:
+            roll_back(self.run, TABLES)
+        except MigrationError as error:
+            raise MigrationError(
+                f"{failure.message}\nand its load could not be undone: {error.message}",
+                remedy=f"{failure.remedy}; undo the load: {self.run.command('rollback')}",
+            ) from failure
+        raise MigrationError(
+            f"{failure.message}\nThe load was undone (see {self.run.workspace.report('rollback')})",
+            remedy=f"{failure.remedy}; then start anew: {self.run.command('--full')}",
+        ) from failure
 
     def verify(self, entities: Sequence[str]) -> ExitCode:
         """Prove it: compare the target with every station before it."""
         from load.entities import TABLES
         from validate.verify_target import verify
 
+        if self.run.manifest.rolled_back:
+            raise ArtifactError(
+                f"the load of run {self.run.manifest.run_id} was undone: nothing is to be verified",
+                remedy=f"start a new run: {self.run.command('--full')}",
+            )
         result = verify(self.run, TABLES, self.going_on(entities), sleep=self.run.stop.sleep)
         arrived = (
             f"everything of {', '.join(result.entities)} arrived"
@@ -262,7 +308,7 @@ class Runbook:
     def is_done(self, phase: str, entity: str) -> bool:
         """Whether a phase has done an entity, with the inputs and settings that there are now."""
         from extract import engine as extracting
-        from load import engine as loading
+        from load.load_settings import settings as loading_settings
         from transform import engine as transforming
         from validate import validate_data as validating
 
@@ -271,7 +317,7 @@ class Runbook:
             "extract": (extracting.settings(run, entity), {}),
             "transform": (transforming.settings(run), run.sha_of(files.extracted(entity))),
             "validate": (validating.settings(run), run.sha_of(files.transformed(entity))),
-            "load": (loading.settings(run, entity), run.sha_of(files.transformed(entity))),
+            "load": (loading_settings(run, entity), run.sha_of(files.transformed(entity))),
         }[phase]
         return run.is_complete(phase, entity, inputs=inputs, settings=settings)
 

@@ -15,6 +15,8 @@ from typing import Any
 
 from load.backup import back_up, is_stale, new_name
 from load.backup_folder import BackupFolder
+from load.load_settings import settings
+from load.load_state import LoadState
 from load.recovery import secure
 from utils.artifacts import utc_now
 from utils.error_handler import ArtifactError
@@ -34,12 +36,25 @@ def back_up_before_load(run: Run, entities: Sequence[str]) -> None:
     if not (run.config.migration.backup_before_load and run.config.backup.enabled):
         _go_without(run, tables)
         return
+    anew = {run.config.target.table(name) for name in entities if begun_anew(run, name)}
     for table in tables:
         known = run.manifest.backups.setdefault(table, [])
-        if run.resuming and known and known[-1]["complete"] and known[-1]["name"]:
+        goes_on = run.resuming and table not in anew
+        if goes_on and known and known[-1]["complete"] and known[-1]["name"]:
             _open(run, known[-1]).check_presence()
         else:
             _back_up(run, table, known)
+
+
+def begun_anew(run: Run, entity: str) -> bool:
+    """Whether this run has loaded something already, and does not go on with that load: what is
+    in the table now is in no backup then."""
+    state = LoadState.load(run.workspace.load_state(entity))
+    return (
+        state is not None
+        and state.run_id == run.manifest.baseline
+        and not state.is_of(run, entity, settings(run, entity))
+    )
 
 
 def first_backup(run: Run, table: str) -> BackupFolder | None:

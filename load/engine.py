@@ -18,7 +18,9 @@ from typing import Any
 import orjson
 
 from load.batch_writer import BatchWriter, Outcome, RefusedItem, batches
+from load.guard import Guard, publish_replaced
 from load.load_report import EntityLoad
+from load.load_settings import settings
 from load.refusals import (
     Reason,
     Refusals,
@@ -36,17 +38,11 @@ from utils.error_handler import ArtifactError, TargetError
 from utils.manifest import PhaseEntry
 from utils.progress import Task
 from utils.retry import RetryPolicy
-from utils.run import Run, settings_digest
+from utils.run import COMPLETE, Run
 from utils.tables import TableSpec
 
 PHASE = "load"
 _AHEAD = 2  # batches waiting for each one in flight
-
-
-def settings(run: Run, entity: str) -> str:
-    """The digest of what decides where an entity's items go."""
-    target = run.config.target
-    return settings_digest(target.region, target.endpoint_url, target.table(entity))
 
 
 def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> PhaseEntry:
@@ -64,6 +60,12 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
     saved = run.begin(PHASE, entity, inputs)
     progress = LoadProgress.of(saved, Refusals(dependents(run, entity)))
     started = time.monotonic()
+
+    def refuse(item: RefusedItem) -> None:
+        if not run.config.migration.continue_on_error:
+            raise _refused(run, item)
+        progress.refusals.add(item)
+
     with run.progress.task(PHASE, entity, transformed.items) as task:
         task.advance(progress.total.items)
         tracker = run.track(
@@ -76,10 +78,14 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
         )
         writer = _writer(run, spec)
         chosen = None if only is None else keys_of(run, entity, only)
-        _send_all(run, source, writer, progress, tracker, task, chosen)
-    kept_out = Withdrawn()
-    if progress.refusals.reasons:
-        kept_out = withdraw(run, entity, progress.refusals, writer)
+        with Guard(run, spec) as guard:
+            guard.write_on_condition(progress.unacknowledged(source), refuse)
+            _send_all(run, source, writer, progress, tracker, task, chosen, guard)
+            kept_out = Withdrawn()
+            if progress.refusals.reasons:
+                kept_out = withdraw(run, entity, progress.refusals, guard)
+            kept = guard.conclude()
+    publish_replaced(run, entity)
     done = EntityLoad.of(progress.total, progress.seconds + time.monotonic() - started)
     return run.finish(
         PHASE,
@@ -88,10 +94,13 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
         settings=settings(run, entity),
         result={
             **done.as_json(),
-            "records": transformed.records - kept_out.records,
-            "items": transformed.items - kept_out.items,
+            "records": transformed.records - kept_out.records - kept.records,
+            "items": transformed.items - kept_out.items - kept.items,
             "refused": kept_out.items,
             "refusedRecords": kept_out.records,
+            "kept": kept.items,
+            "keptRecords": kept.records,
+            **guard.figures(),
         },
     )
 
@@ -119,6 +128,10 @@ class LoadProgress:
             refusals,
         )
 
+    def unacknowledged(self, source: Path) -> list[tuple[int, int]]:
+        """The ranges of bytes of which it is not known whether they have arrived."""
+        return [(self.offset, source.stat().st_size)]
+
     def acknowledge(self, size: int, outcome: Outcome) -> None:
         """The batch of `size` bytes at `offset` is in the table, but for what DynamoDB refuses."""
         for item in outcome.refused:
@@ -135,6 +148,19 @@ class LoadProgress:
             "milliseconds": round(seconds * 1000),
             "refused": {key: asdict(reason) for key, reason in self.refusals.reasons.items()},
         }
+
+
+def unacknowledged(run: Run, entity: str) -> list[tuple[int, int]]:
+    """The ranges of bytes of an entity's transformed file of which it is not known whether they
+    have arrived; none after a complete load."""
+    source = run.workspace.transformed(entity)
+    entry = run.manifest.phase(PHASE, entity)
+    if entry is not None and entry.status == COMPLETE:
+        return []
+    saved = run.checkpoint.load()
+    here = saved is not None and (saved.phase, saved.entity) == (PHASE, entity)
+    fits = here and saved is not None and saved.inputs == run.sha_of(source)
+    return LoadProgress.of(saved if fits else None, Refusals({})).unacknowledged(source)
 
 
 @dataclass(frozen=True)
@@ -187,6 +213,7 @@ def _send_all(
     tracker: Tracker,
     task: Task,
     chosen: Collection[str] | None,
+    guard: Guard,
 ) -> None:
     """Send everything from `progress.offset` on, and acknowledge it in order; of the records
     only those with a `chosen` partition key, if there is a choice.
@@ -196,6 +223,7 @@ def _send_all(
     """
     workers = run.config.migration.workers
     started = time.monotonic()
+    place = progress.offset
     waiting: deque[Sent] = deque()
 
     def acknowledge() -> None:
@@ -210,10 +238,13 @@ def _send_all(
     with ThreadPoolExecutor(workers, thread_name_prefix="load") as pool:
         try:
             for batch in batches(_lines(source, progress.offset), run.config.migration.batch_size):
-                lines = progress.refusals.without(batch)
+                size = sum(map(len, batch))
+                guard.about_to_send(place, place + size)
+                lines = progress.refusals.without(guard.to_send(place, batch))
+                place += size
                 if chosen is not None:
                     lines = [line for line in lines if record_key(line) in chosen]
-                waiting.append(Sent(sum(map(len, batch)), pool.submit(writer.write, lines)))
+                waiting.append(Sent(size, pool.submit(writer.write, lines)))
                 if len(waiting) >= workers * _AHEAD:
                     acknowledge()
                     tracker.reached(progress.total.items, lambda: progress.state(started))

@@ -11,11 +11,17 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from load.batch_writer import BatchWriter, RefusedItem, batches
+import orjson
+
+from load.batch_writer import RefusedItem
+from load.conditional_writer import READ_AT_ONCE
+from load.guard import Guard, Planned
+from load.undo import Undo
 from utils.artifacts import ArtifactWriter, read_rows, starts_record
 from utils.config import PARTY_ENTITIES
 from utils.error_handler import TargetError
 from utils.findings import Finding
+from utils.load_plan import WITHDRAWN, LoadPlan
 from utils.quarantine import Refusal, read_quarantine, source_rows
 from utils.run import Run
 
@@ -111,14 +117,17 @@ class Withdrawn:
     items: int = 0
 
 
-def withdraw(run: Run, entity: str, refusals: Refusals, writer: BatchWriter) -> Withdrawn:
-    """Take what is left of refused records out of the table, and put them into quarantine."""
-    lines = list(_lines_of(run, entity, refusals))
-    for batch in batches(
-        (line for line in lines if refusals.reasons[record_key(line)].written), 25
-    ):
-        writer.delete(batch)
-    counted = _counted(lines)
+def withdraw(run: Run, entity: str, refusals: Refusals, guard: Guard) -> Withdrawn:
+    """Take what is left of refused records out of the table, unless the application has changed
+    it since, and put them into quarantine."""
+    lines = list(_lines_of(run, entity, refusals, guard.plan))
+    undo = Undo(guard.before, guard.writer)
+    written = [each for each in lines if refusals.reasons[record_key(each.line)].written]
+    for start in range(0, len(written), READ_AT_ONCE):
+        undo.undo(written[start : start + READ_AT_ONCE])
+    for each in lines:
+        guard.plan.mark(each.place, WITHDRAWN)
+    counted = _counted(each.line for each in lines)
     path = run.workspace.quarantine(entity)
     with ArtifactWriter(path) as quarantine:
         for refusal in _refusals(run, entity, refusals, counted):
@@ -127,11 +136,10 @@ def withdraw(run: Run, entity: str, refusals: Refusals, writer: BatchWriter) -> 
     return Withdrawn(len(counted), len(lines))
 
 
-def _lines_of(run: Run, entity: str, refusals: Refusals) -> Iterator[bytes]:
-    for chunk in read_rows(run.workspace.transformed(entity)):
-        for line in chunk.lines:
-            if record_key(line) in refusals.reasons:
-                yield line
+def _lines_of(run: Run, entity: str, refusals: Refusals, plan: LoadPlan) -> Iterator[Planned]:
+    for place, line, mark in plan.lines_of(run.workspace.transformed(entity)):
+        if record_key(line) in refusals.reasons:
+            yield Planned(place, line, mark, orjson.loads(line)["Item"])
 
 
 @dataclass

@@ -18,6 +18,7 @@ ENTITY_NAMES = (*PARTY_ENTITIES, "sales")
 PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 LAYOUTS = ("s9", "i2_speedex")
+FAIL, SKIP, OVERWRITE, NEWER = "fail", "skip", "overwrite", "newer"
 LOCALSTACK_ENDPOINT = "http://localhost:4566"
 
 
@@ -212,6 +213,9 @@ class MigrationConfig:
     backup_before_load: bool = setting(
         True, "back up every target table before anything is written to it", **_FLAG
     )
+    rollback_on_failure: bool = setting(
+        False, "undo the load, as `migrate.py rollback` does, when it fails for good", **_FLAG
+    )
     validate_after_load: bool = setting(True, "run the verify phase after the load", **_FLAG)
     batch_delay: int = setting(
         0,
@@ -234,6 +238,19 @@ class MigrationConfig:
         "write units a second that the load may consume; default: no limit of its own",
         type=["integer", "null"],
         minimum=1,
+    )
+
+
+@dataclass(frozen=True)
+class LoadConfig:
+    """What the load does with what it finds."""
+
+    on_conflict: str = setting(
+        FAIL,
+        "when a table already holds another content under a migrated key: `fail` before the "
+        "first write, `skip` the record, `overwrite` it, or replace it only when ours is `newer` "
+        "by `updatedAt`",
+        enum=[FAIL, SKIP, OVERWRITE, NEWER],
     )
 
 
@@ -429,6 +446,7 @@ class Config:
     source: SourceConfig = section(SourceConfig)
     target: TargetConfig = section(TargetConfig)
     migration: MigrationConfig = section(MigrationConfig)
+    load: LoadConfig = section(LoadConfig)
     extraction: ExtractionConfig = section(ExtractionConfig)
     transformation: TransformationConfig = section(TransformationConfig)
     validation: ValidationConfig = section(ValidationConfig)

@@ -48,6 +48,15 @@ class RequestRefused(TargetError):
     """DynamoDB refused a request for what is in it (ValidationException)."""
 
 
+class ConditionFailed(Exception):
+    """A conditional write was not done. `item` is what was there, None when the answer has none:
+    nothing was there, or the service does not say."""
+
+    def __init__(self, item: dict[str, Any] | None) -> None:
+        super().__init__("the condition of a write does not hold")
+        self.item = item
+
+
 class Expired(BackOff):
     """The credentials have expired; the next call looks for new ones."""
 
@@ -129,8 +138,8 @@ class DynamoDB:
         """POST one request and return the answer's body.
 
         Raises BackOff (Throttled for throttling, Expired for credentials) for what passes,
-        RequestRefused for a ValidationException, and TargetError for everything that a retry
-        cannot mend.
+        RequestRefused for a ValidationException, ConditionFailed for a condition that does not
+        hold, and TargetError for everything that a retry cannot mend.
         """
         keys, headers = self._sign(operation, body)
         reply = self._http.post(headers, body)
@@ -170,6 +179,8 @@ class DynamoDB:
             return Expired(code, message)
         if status >= 500 or code in _PASSING_CODES:
             return BackOff(code or f"HTTP {status}", message)
+        if code == "ConditionalCheckFailedException":
+            return ConditionFailed(orjson.loads(content).get("Item"))
         error = refused(code or f"HTTP {status}", message, self._target)
         if code == "ValidationException":
             return RequestRefused(error.message, remedy=error.remedy)

@@ -98,7 +98,12 @@ def begin(run: Run, start: Start) -> None:
     """
     run.settle()
     old = run.manifest
-    unfinished = old.begun and old.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
+    _check_rollback(run, start)
+    unfinished = (
+        old.begun
+        and old.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
+        and old.rolled_back != "done"
+    )
     if start is Start.AGAIN and (unfinished or not old.begun):
         raise ConfigurationError(
             where_it_stopped(run) if old.begun else f"no run has ended in {run.workspace.root}",
@@ -123,12 +128,31 @@ def begin(run: Run, start: Start) -> None:
             source=old.source,
             target=old.target,
         )
+        if start is Start.RESTART and unfinished:
+            # What the dropped run has written is this run's to account for.
+            run.manifest.baseline = old.baseline
+            run.manifest.backups = old.backups
         run.checkpoint.clear()
     if start is Start.RESUME:
         run.check_checkpoint()
     run.resuming = start is Start.RESUME
     if start not in (Start.RESUME, Start.BY_HAND):
         take_up(run)
+
+
+def _check_rollback(run: Run, start: Start) -> None:
+    """Raise ConfigurationError when a run cannot go on because its load is being undone, or was."""
+    state, run_id = run.manifest.rolled_back, run.manifest.run_id
+    if state == "begun" and start is not Start.RESTART:
+        raise ConfigurationError(
+            f"the load of run {run_id} is being undone, and that was cut short",
+            remedy=f"finish it: {run.command('rollback')}",
+        )
+    if state == "done" and start in (Start.RESUME, Start.AGAIN):
+        raise ConfigurationError(
+            f"the load of run {run_id} was undone: there is nothing to go on with",
+            remedy=f"start a new run: {run.command('--full')}",
+        )
 
 
 def take_up(run: Run) -> None:

@@ -44,6 +44,9 @@ class Manifest:
     are about to be replaced. `backups` lists, for each target table, what was backed up before the
     loads of this run: the first entry is from before the run's first write (load/backup_run.py).
     `sealed` has the SHA-256 of the encrypted form of files that are in no other (utils/sealing.py).
+    `baseline` is the run before whose first write that was: this one, or one that was dropped
+    unfinished for this one. `rolled_back` is how far the undoing of the load has come: "", "begun"
+    or "done".
     """
 
     run_id: str
@@ -59,10 +62,13 @@ class Manifest:
     coming: dict[str, ArtifactEntry] = field(default_factory=dict)
     backups: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     sealed: dict[str, str] = field(default_factory=dict)
+    baseline: str = ""
+    rolled_back: str = ""
 
     @classmethod
     def new(cls) -> Manifest:
-        return cls(run_id=uuid.uuid4().hex[:8], created_at=utc_now())
+        run_id = uuid.uuid4().hex[:8]
+        return cls(run_id=run_id, created_at=utc_now(), baseline=run_id)
 
     @property
     def begun(self) -> bool:

@@ -1,9 +1,10 @@
 """Artifacts at rest: encrypted at the end of a run, opened when a later command needs them.
 
 With `data.recipient`, a run that has come to its end turns every file of records (extracted,
-transformed, quarantine) into FILE.age, an age file of its own, and `manifest.sealed` has the
-SHA-256 of each. Reports stay readable: what is personal in them is masked. A run that has stopped
-is not at its end; its files stay as they are for the run that resumes.
+transformed, quarantine, and what a load has replaced) into FILE.age, an age file of its own, and
+`manifest.sealed` has the SHA-256 of each. Reports stay readable: what is personal in them is
+masked. A run that has stopped is not at its end; its files stay as they are for the run that
+resumes.
 
 Killed anywhere, a file is there in one of its two forms at least: the encrypted one is read back,
 then the manifest says so, and only then the readable one goes; and the other way round.
@@ -141,7 +142,7 @@ def sealed_name(path: Path) -> Path:
 
 def _remove_leftovers(run: Run) -> None:
     """Remove the encrypted form of files that there are in another, or no longer."""
-    for name in ("extracted", "transformed", "quarantine"):
+    for name in ("extracted", "transformed", "quarantine", "undo"):
         for path in (run.workspace.root / name).glob(f"*{SUFFIX}*"):
             readable = path.relative_to(run.workspace.root).as_posix().partition(SUFFIX)[0]
             if readable not in run.manifest.sealed or path.name.endswith(PARTIAL_SUFFIX):

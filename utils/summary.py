@@ -45,11 +45,15 @@ def _closing(run: Run, last_line: str) -> str:
 def _last_line(run: Run, code: ExitCode) -> str:
     again = run.command("--full")
     retry = run.command("retry-quarantine")
+    kept = sum(
+        entry.result.get("kept", 0) for entry in run.manifest.phases.get("load", {}).values()
+    )
+    stays = f" ({kept:,} items stay as the tables have them)" if kept else ""
     lines = {
         ExitCode.FAILED: f"Not everything was migrated: {run.manifest.stopped}. Mend the cause, "
         f"then go on: {run.command('--resume')}",
-        ExitCode.DONE: "Done: every record arrived.",
-        ExitCode.QUARANTINED: "Done: every record arrived but those in "
+        ExitCode.DONE: f"Done: every record arrived{stays}.",
+        ExitCode.QUARANTINED: f"Done: every record arrived{stays} but those in "
         f"{run.workspace.root / 'quarantine'}; mend them in S9, then: {retry}",
         ExitCode.VALIDATION_FAILED: "Stopped before anything was written: validation found "
         f"errors (see validation_report.json). Mend them in S9 and run again: {again}; or set "

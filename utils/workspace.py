@@ -71,6 +71,27 @@ class Workspace:
     def quarantine(self, entity: str) -> Path:
         return self.root / "quarantine" / f"{entity}.json"
 
+    @property
+    def undo(self) -> Path:
+        """What a rollback needs to know of the last load."""
+        return self.root / "undo"
+
+    def plan(self, entity: str) -> Path:
+        """How each line of a transformed file stands with the table (utils/load_plan.py)."""
+        return self.undo / f"{entity}.plan"
+
+    def before(self, entity: str) -> Path:
+        """What the load has replaced (load/before.py)."""
+        return self.undo / f"{entity}.before"
+
+    def load_state(self, entity: str) -> Path:
+        """How far the load of an entity may have come (load/load_state.py)."""
+        return self.undo / f"{entity}.json"
+
+    def kept(self, entity: str) -> Path:
+        """What a rollback under way has kept so far."""
+        return self.undo / f"{entity}.kept"
+
     def report(self, name: str) -> Path:
         return self.reports / f"{name}_report.json"
 

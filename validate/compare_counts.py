@@ -1,7 +1,7 @@
 """The ledger: every record is accounted for on every station from S9 to the target.
 
-source = extracted = transformed + quarantined; transformed = loaded + refused; loaded = what a
-scan of the target finds. Each equation must hold for records and for items.
+source = extracted = transformed + quarantined; transformed = loaded + refused + kept; loaded =
+what a scan of the target finds. Each equation must hold for records and for items.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from utils.run import Run
 from validate.verification_report import Count, Ledger
 
 _AT_LOAD = "load"
+_NONE = Count(0, 0)
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,25 @@ def count_refusals(run: Run, entity: str) -> Refusals:
 
 
 def close_ledger(
-    run: Run, entity: str, *, transformed: Count, refusals: Refusals, target: Count
+    run: Run,
+    entity: str,
+    *,
+    transformed: Count,
+    refusals: Refusals,
+    target: Count,
+    kept: Count = _NONE,
 ) -> Ledger:
     """The ledger of an entity.
 
     `transformed` is what was counted in the file, `target` what the scan found of the
-    migration's; the other stations are in the manifest.
+    migration's without what the load has `kept` as it was; the other stations are in the manifest.
     """
     source = _count(_result(run, "extract", entity).get("source"))
     extracted = _artifact_count(run, f"extracted/{entity}.json")
     load = _result(run, _AT_LOAD, entity)
     loaded = _count(load)
     refused = _count({"records": load.get("refusedRecords"), "items": load.get("refused")})
+    stated_kept = Count(load.get("keptRecords", 0), load.get("kept", 0))
     quarantined = refusals.before_load
     stated = _artifact_count(run, f"transformed/{entity}.json")
     equations = [
@@ -75,12 +83,13 @@ def close_ledger(
         _equation(
             "the transformed file has",
             transformed,
-            "loaded + refused is",
-            loaded + refused if loaded and refused else None,
+            "loaded + refused + kept is",
+            loaded + refused + kept if loaded and refused else None,
         ),
+        _equation("the load kept", stated_kept, "its plan has", kept),
         _equation("the load refused", refused, "its quarantine has", refusals.at_load),
         _equation("the load wrote", loaded, "the target has", target),
-        _same_file(run, entity),
+        same_file(run, entity),
     ]
     return Ledger(
         source=source,
@@ -91,6 +100,7 @@ def close_ledger(
         refused=refused,
         target=target,
         problems=tuple(sentence for sentence in equations if sentence),
+        kept=kept,
     )
 
 
@@ -101,7 +111,7 @@ def _equation(left_name: str, left: Count | None, right_name: str, right: Count 
     return f"{left_name} {left or 'no figures'}, {right_name} {right or 'no figures'}"
 
 
-def _same_file(run: Run, entity: str) -> str:
+def same_file(run: Run, entity: str) -> str:
     """The sentence that says that the load read another file; empty if it did not."""
     name = f"transformed/{entity}.json"
     entry = run.manifest.phase(_AT_LOAD, entity)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 from zlib import crc32
 
@@ -135,23 +136,31 @@ class Sample:
 
     item: dict[str, Any] = field(default_factory=dict)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    whole: bool = True  # the load has left none of its items as the table has it
 
     def extend(self, later: Sample) -> None:
         self.item = later.item
         self.lines += later.lines
+        self.whole = self.whole and later.whole
+
+
+MOST_LEFT = 200_000
 
 
 class Samples:
     """What the access patterns are replayed with, and what they must answer.
 
     `slice_keys` are the keys of one page of the table; the items that the file has under them
-    are kept in `slice`.
+    are kept in `slice`. `left` are the PKs of records that the load has left as the table has
+    them: like those of the application, they are nothing to expect an answer of. There are at most
+    `MOST_LEFT` of them.
     """
 
     def __init__(self, slice_keys: Set[Key]) -> None:
         self._slice_keys = slice_keys
         self._slice_pks = frozenset(pk for pk, _ in slice_keys)
         self.slice: dict[Key, Item] = {}
+        self.left: set[str] = set()
         self.records: Spread[Sample] = Spread(Sample)
         self.statuses: Spread[Earliest] = Spread(Earliest)
         self.buyers: Spread[Earliest] = Spread(Earliest)
@@ -169,16 +178,20 @@ class Samples:
         pk = orjson.loads(record.pk)
         if not isinstance(pk, str):
             return
+        if record.is_kept:
+            if len(self.left) < MOST_LEFT:
+                self.left.add(pk)
+            return
         sample = self.records.under(pk)
         if sample is not None:
             items = [orjson.loads(line)["Item"] for line in record.lines]
-            sample.extend(Sample(items[0], items[1:]))
+            sample.extend(Sample(items[0], items[1:], whole=not record.kept))
         if sales:
             self._add_sale(pk, record.head)
 
     def _add_to_slice(self, record: FileRecord) -> None:
         for sk, line in zip(record.sort_keys, record.lines, strict=True):
-            if (record.pk, sk) in self._slice_keys:
+            if (record.pk, sk) in self._slice_keys and sk not in record.kept:
                 self.slice[(record.pk, sk)] = orjson.loads(line)["Item"]
 
     def _add_sale(self, pk: str, sale: Attributes) -> None:
@@ -198,6 +211,7 @@ class Samples:
 
     def extend(self, later: Samples) -> None:
         """Take the samples of the part of the file that follows."""
+        self.left.update(islice(later.left, MOST_LEFT - len(self.left)))
         self.slice.update(later.slice)
         self.records.extend(later.records)
         self.statuses.extend(later.statuses)

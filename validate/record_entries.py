@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from utils.item_text import (
     text_of,
     text_of_item,
 )
+from utils.load_plan import KEPT_MARKS, NEW
 from validate.target_references import party_is_there, references_of_sale
 from validate.verification_report import Count
 
@@ -36,6 +38,7 @@ WHOLE, PARTIAL = b"=", b"?"
 RECORD, LINE, OTHER = b"R", b"L", b"O"
 FOREIGN = {RECORD: b"r", LINE: b"l", OTHER: b"o"}
 REFUSED = {RECORD: b"1", LINE: b"2", OTHER: b"3"}
+KEPT = {RECORD: b"4", LINE: b"5", OTHER: b"6"}
 NO_DIGEST = b"-" * DIGEST_HEX
 _BEFORE_COUNT = 1 + DIGEST_HEX
 _PK, _SK = start_of("PK"), start_of("SK")
@@ -67,7 +70,8 @@ class FileRecord:
     """A record of the transformed file: its PK, its lines, and of each line SK and member.
 
     `head` are the attributes of the item that opens the record (none, if it is not METADATA);
-    `refused` says that the load refused it, so that its items may be absent.
+    `refused` says that the load refused it, so that its items may be absent; `kept` are the SK of
+    items that the load has left as the table has them.
     """
 
     pk: bytes
@@ -76,6 +80,12 @@ class FileRecord:
     lines: list[bytes] = field(default_factory=list)
     sort_keys: list[bytes] = field(default_factory=list)
     members: list[bytes] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the item that opens the record is one of the kept."""
+        return bool(self.kept) and _RECORD_SK in self.kept
 
     def entry(self, *, sales: bool) -> Entry:
         """The entry of the record."""
@@ -115,15 +125,20 @@ def read_table_page(page: bytes, *, sales: bool) -> TablePage:
 
 
 def read_file_lines(
-    lines: Iterable[bytes], *, sales: bool, refused: Set[str] = frozenset()
+    lines: Iterable[bytes],
+    *,
+    sales: bool,
+    refused: Set[str] = frozenset(),
+    marks: Iterable[int] = (),
 ) -> Iterator[FileRecord]:
     """The records of transformed lines, which are whole records; pure as well.
 
-    `refused` are the legacy ids of records that the load refused.
+    `refused` are the legacy ids of records that the load refused, `marks` say of each line what
+    became of it in the load (utils/load_plan.py).
     """
     record: FileRecord | None = None
     is_refused = False
-    for line in lines:
+    for line, mark in zip(lines, chain(marks, repeat(NEW)), strict=False):
         attributes = attributes_of_line(line)
         pk, sk = key_of(attributes, _PK), key_of(attributes, _SK)
         kind = _kind(sk)
@@ -134,7 +149,12 @@ def read_file_lines(
                 is_refused = bool(refused) and _legacy_id(attributes) in refused
             record = FileRecord(pk, attributes if kind == RECORD else [], is_refused)
         member = _member(attributes, sk, kind, sales=sales, migrated=True)
-        record.members.append(REFUSED[kind] + member[1:] if is_refused else member)
+        if is_refused:
+            member = REFUSED[kind] + member[1:]
+        elif mark in KEPT_MARKS:
+            member = KEPT[kind] + member[1:]
+            record.kept.append(sk)
+        record.members.append(member)
         record.lines.append(line)
         record.sort_keys.append(sk)
     if record is not None:

@@ -20,6 +20,7 @@ from utils.item_text import attributes_of_line, key_of, start_of
 from utils.table_reader import TableReader
 from validate.record_entries import (
     FOREIGN,
+    KEPT,
     LINE,
     RECORD,
     REFUSED,
@@ -30,6 +31,7 @@ from validate.record_entries import (
     sort_key_of,
 )
 from validate.verification_report import (
+    Count,
     DifferentItem,
     ItemKey,
     KeyDifferences,
@@ -47,6 +49,7 @@ _RECORD_BYTES = frozenset(RECORD + FOREIGN[RECORD])
 _LINE_BYTES = frozenset(LINE + FOREIGN[LINE])
 _FOREIGN_BYTES = frozenset(b"".join(FOREIGN.values()))
 _REFUSED_BYTES = frozenset(b"".join(REFUSED.values()))
+_KEPT_BYTES = frozenset(b"".join(KEPT.values()))
 
 
 @dataclass
@@ -97,6 +100,10 @@ class Comparison:
             mine = wanted.pop((pk, sk), None)
             if mine is None and member[0] in _FOREIGN_BYTES:
                 self.keys.foreign += 1
+            elif mine is not None and mine[0] in _KEPT_BYTES:
+                self.keys.kept += 1
+                if member[0] not in _FOREIGN_BYTES:
+                    self.keys.kept_found += Count(int(member[0] == _RECORD_BYTE), 1)
             elif mine is None:
                 self.keys.extra.add(ItemKey.of(pk, sk))
             elif not _same_content(mine, member):
@@ -104,6 +111,8 @@ class Comparison:
         for (pk, sk), member in sorted(wanted.items()):
             if member[0] in _REFUSED_BYTES:
                 self.keys.refused += 1
+            elif member[0] in _KEPT_BYTES:
+                self.keys.kept += 1
             else:
                 self.keys.missing.add(ItemKey.of(pk, sk))
 

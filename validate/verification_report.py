@@ -122,7 +122,9 @@ class KeyDifferences:
 
     `extra` items carry a legacyId and are not in the file; `foreign` ones carry none, were
     written by somebody else, and are no difference. `refused` are the items of records that the
-    load refused: in the file, rightly not in the table.
+    load refused: in the file, rightly not in the table. `kept` are items that the load has left as
+    the table has them, with another content or not there at all; `kept_found` counts those among
+    them that are there and carry a legacyId.
     """
 
     missing: Listing[ItemKey] = field(default_factory=Listing)
@@ -130,6 +132,8 @@ class KeyDifferences:
     different: Listing[DifferentItem] = field(default_factory=Listing)
     foreign: int = 0
     refused: int = 0
+    kept: int = 0
+    kept_found: Count = field(default_factory=lambda: Count(0, 0))
 
     @property
     def passed(self) -> bool:
@@ -142,6 +146,8 @@ class KeyDifferences:
         self.different.extend(later.different)
         self.foreign += later.foreign
         self.refused += later.refused
+        self.kept += later.kept
+        self.kept_found += later.kept_found
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -292,6 +298,9 @@ class Count:
     def __add__(self, other: Count) -> Count:
         return Count(self.records + other.records, self.items + other.items)
 
+    def __sub__(self, other: Count) -> Count:
+        return Count(self.records - other.records, self.items - other.items)
+
     def __str__(self) -> str:
         return f"{self.records:,} records and {self.items:,} items"
 
@@ -303,6 +312,7 @@ class Count:
 class Ledger:
     """One entity on every station; None where a station left no figures.
 
+    `kept` is what the load has left as the table has it; `target` is without it.
     `problems` has a sentence for each equation that does not close.
     """
 
@@ -314,6 +324,7 @@ class Ledger:
     refused: Count | None
     target: Count
     problems: tuple[str, ...] = ()
+    kept: Count = field(default_factory=lambda: Count(0, 0))
 
     @property
     def closes(self) -> bool:
@@ -327,6 +338,7 @@ class Ledger:
             "transformed": self.transformed,
             "loaded": self.loaded,
             "refused": self.refused,
+            "kept": self.kept,
             "target": self.target,
         }
         return {

@@ -14,6 +14,7 @@ from math import gcd
 from pathlib import Path
 
 from utils.artifacts import starts_record
+from utils.load_plan import LoadPlan
 from utils.spill import Run, Spill, read_buckets
 from utils.table_reader import TableReader
 from validate.pattern_samples import Key, Samples
@@ -30,11 +31,13 @@ Place = tuple[int, int]  # byte offsets: from, to
 
 @dataclass(frozen=True)
 class FilePart:
-    """What a piece of a transformed file holds: its entries in runs, its count, its samples."""
+    """What a piece of a transformed file holds: its entries in runs, its count, its samples, and
+    the count of what the load has left as the table has it."""
 
     runs: tuple[Run, ...]
     count: Count
     samples: Samples
+    kept: Count
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class FilePass:
     """Reads pieces of a transformed file; runs go below `scratch`.
 
     `refused` are the legacy ids of records that the load refused, `slice_keys` those of which
-    the samples keep the items.
+    the samples keep the items. `plan` is the plan of the load that was (utils/load_plan.py).
     """
 
     path: Path
@@ -61,22 +64,28 @@ class FilePass:
     sales: bool
     refused: Set[str]
     slice_keys: Set[Key]
+    plan: Path | None = None
 
     def __call__(self, place: Place) -> FilePart:
         spill, samples = Spill(self.scratch), Samples(self.slice_keys)
-        entries, records, items = [], 0, 0
+        entries, records, items, kept = [], 0, 0, Count(0, 0)
         for record in self._records(place):
             entries.append(record.entry(sales=self.sales))
             samples.add(record, sales=self.sales)
             records += bool(record.head)
             items += len(record.lines)
+            if record.kept:
+                kept += Count(int(record.is_kept), len(record.kept))
         spill.add(entries)
-        return FilePart(spill.finish(), Count(records, items), samples)
+        return FilePart(spill.finish(), Count(records, items), samples, kept)
 
     def _records(self, place: Place) -> Iterator[FileRecord]:
-        return read_file_lines(
-            lines_of_records(self.path, place), sales=self.sales, refused=self.refused
-        )
+        start, lines = located_records(self.path, place)
+        marks: Sequence[int] = ()
+        if self.plan is not None:
+            with LoadPlan(self.plan) as plan:
+                marks = plan.marks(start, lines)
+        return read_file_lines(lines, sales=self.sales, refused=self.refused, marks=marks)
 
 
 def file_pieces(size: int) -> list[Place]:
@@ -86,22 +95,28 @@ def file_pieces(size: int) -> list[Place]:
 
 def lines_of_records(path: Path, place: Place) -> list[bytes]:
     """The lines of the records that begin in a part of a transformed file."""
+    return located_records(path, place)[1]
+
+
+def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
+    """The same, with the byte offset at which the first of them begins."""
     start, end = place
     with path.open("rb") as handle:
         handle.seek(max(0, start - 1))
         if start:
             handle.readline()  # the end of the line before
+        begin = handle.tell()
         lines = handle.readlines(end - handle.tell()) if handle.tell() < end else []
         first = 0
         while start and first < len(lines) and not starts_record(lines[first]):
             first += 1
         if first == len(lines):
-            return []
+            return end, []
         for line in handle:
             if starts_record(line):
                 break
             lines.append(line)
-        return lines[first:]
+        return begin + sum(map(len, lines[:first])), lines[first:]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from utils.spill import Scratch, ranges
 from utils.table_reader import TableReader
 from utils.tables import TableSpec
 from validate.access_patterns import Patience, read_slice, replay
-from validate.compare_counts import close_ledger, count_refusals
+from validate.compare_counts import close_ledger, count_refusals, same_file
 from validate.pattern_samples import Samples
 from validate.target_indexes import describe_table
 from validate.target_keys import Comparison, name_differences
@@ -179,7 +179,14 @@ def _verify_entity(
         comparison = _compare(bench, BucketPass(file.runs, in_table, sales=entity == SALES))
     if state.key_schema:
         name_differences(comparison.keys, bench.reader, table, path)
-    ledger = close_ledger(run, entity, transformed=file.count, refusals=refusals, target=found)
+    ledger = close_ledger(
+        run,
+        entity,
+        transformed=file.count,
+        refusals=refusals,
+        target=found - comparison.keys.kept_found,
+        kept=file.kept,
+    )
     patterns = replay(bench.reader, table, spec, file.samples, bench.patience)
     return EntityResult(entity, ledger, comparison.keys, state, patterns), comparison
 
@@ -188,14 +195,22 @@ def _read_file(bench: _Bench, entity: str, size: int, refused: frozenset[str]) -
     """What the transformed file holds."""
     slice_keys = frozenset(read_slice(bench.reader, bench.table(entity)))
     path = bench.run.workspace.transformed(entity)
-    work = FilePass(path, bench.scratch, entity == SALES, refused, slice_keys)
+    plan = _plan(bench.run, entity)
+    work = FilePass(path, bench.scratch, entity == SALES, refused, slice_keys, plan)
     runs: list[SpillRun] = []
-    count, samples = Count(0, 0), Samples(slice_keys)
+    count, kept, samples = Count(0, 0), Count(0, 0), Samples(slice_keys)
     for part in bench.shared(work, file_pieces(size)):
         runs += part.runs
         count += part.count
+        kept += part.kept
         samples.extend(part.samples)
-    return FilePart(tuple(runs), count, samples)
+    return FilePart(tuple(runs), count, samples, kept)
+
+
+def _plan(run: Run, entity: str) -> Path | None:
+    """The plan of the load, if there is one, and it is for the file that there is."""
+    path = run.workspace.plan(entity)
+    return path if path.exists() and not same_file(run, entity) else None
 
 
 def _scan_table(

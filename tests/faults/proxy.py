@@ -176,13 +176,13 @@ def table_of(request: Request) -> str:
 
 
 def refusing(item: Mapping[str, Mapping[str, str]]) -> Callable[[Request], Answer | None]:
-    """For Plan.always: refuses every batch that would put this item, as DynamoDB refuses a whole
-    batch for one of its items."""
+    """For Plan.always: refuses every request that would put this item, as DynamoDB refuses a
+    whole batch for one of its items."""
     key = f'{{"PK":{{"S":"{item["PK"]["S"]}"}},"SK":{{"S":"{item["SK"]["S"]}"}}'
-    sought = f'"PutRequest":{{"Item":{key}'.encode()
+    sought = f'"Item":{key}'.encode()
 
     def decide(request: Request) -> Answer | None:
-        if request.operation == "BatchWriteItem" and sought in request.body:
+        if request.operation in ("BatchWriteItem", "PutItem") and sought in request.body:
             return error("ValidationException", "One or more parameter values were invalid")
         return None
 

@@ -7,11 +7,13 @@ from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
+WRITES = ("BatchWriteItem", "PutItem", "DeleteItem")
+
 
 class Gateway:
     """A way to DynamoDB that can be closed: answers like the real endpoint, or hangs up.
 
-    `writes` is how many BatchWriteItem requests still come through, None for all of them.
+    `writes` is how many requests that write items still come through, None for all of them.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -26,7 +28,8 @@ class Gateway:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if "BatchWriteItem" in self.headers["X-Amz-Target"] and not gateway.lets_through():
+                operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+                if operation in WRITES and not gateway.lets_through():
                     self.close_connection = True
                     return
                 onward = HTTPConnection(host, port, timeout=30)

@@ -62,7 +62,7 @@ def test_what_a_load_replaces_can_be_put_back(
     edit_by_hand(dynamodb, tables)
     edited = scan_all(dynamodb, tables)
 
-    trade.run("--full")
+    trade.configure(load={"onConflict": "overwrite"}).run("--full")
     assert scan_all(dynamodb, tables) != edited
     (before,) = backups_of(trade, tables.sales)
     assert before.entry.items == 5

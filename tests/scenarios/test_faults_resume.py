@@ -78,7 +78,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_the_remedy_works(
     many_sales(s9, 100)
     alone.configure(migration={"workers": 1}, checkpoint={"interval": 1})
     tool = SabotagedOperator.like(alone)
-    tool.killed("--full", phase="load", entity="sales", after=12)
+    tool.killed("--full", phase="load", entity="sales", after=18)
     path = tool.data / ".checkpoint.json"
     whole = path.read_bytes()
     before = scan(dynamodb, tables.sales)

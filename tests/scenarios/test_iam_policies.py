@@ -23,7 +23,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import Sample, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.scenarios.conftest import hire
-from tests.scenarios.operator import Operator
+from tests.scenarios.operator import ENTITIES, Operator
 from utils.embedded.aws import EmbeddedAws
 
 FILE = Path(__file__).parents[2] / "docs" / "iam-policy.json"
@@ -117,8 +117,32 @@ class Scene:
 
 
 def load(scene: Scene) -> list[str]:
-    scene.operator.configure(backup={"enabled": False})
+    """Each table lacks an item, and has another with another content."""
+    for entity in ENTITIES:
+        changed, *_, missing = scene.operator.items(entity)  # of two records
+        table = scene.operator.config["target"][f"{entity}Table"]
+        scene.dynamodb.put_item(TableName=table, Item=edited(changed))
+        key = {name: missing[name] for name in ("PK", "SK")}
+        scene.dynamodb.delete_item(TableName=table, Key=key)
+    scene.operator.configure(load={"onConflict": "overwrite"})
     return ["--phase load"]
+
+
+def rollback(scene: Scene) -> list[str]:
+    """Each table had an item that was replaced, and has got others."""
+    scene.run("rollback --yes")
+    for entity in ENTITIES:
+        table = scene.operator.config["target"][f"{entity}Table"]
+        item, *_ = scene.operator.items(entity)
+        scene.dynamodb.put_item(TableName=table, Item=edited(item))
+    scene.operator.configure(load={"onConflict": "overwrite"})
+    scene.run("--phase load")
+    return ["rollback --yes"]
+
+
+def edited(item: dict[str, Any]) -> dict[str, Any]:
+    """An item with another content."""
+    return {**item, "updatedBy": {"S": "someone@example.com"}}
 
 
 def create_tables(scene: Scene) -> list[str]:
@@ -161,14 +185,15 @@ def typed(*commands: str) -> Callable[[Scene], list[str]]:
 
 COMMANDS = [
     (typed("--dry-run"), ["dryRun"]),
-    (load, ["load"]),
-    (create_tables, ["createTables", "load"]),
+    (load, ["load", "backup"]),
+    (create_tables, ["createTables", "load", "backup"]),  # without a backup the load looks itself
     (typed("--phase verify"), ["verify"]),
     (typed("backup"), ["backup"]),
     (recovery, ["pointInTimeRecovery", "load", "backup"]),
     (native, ["nativeBackup", "load", "backup"]),
     (put_back, ["restore", "backup"]),  # what there is is backed up first
     (put_into_a_new_table, ["restoreIntoNewTable"]),
+    (rollback, ["rollback"]),  # the last: nothing is loaded after it
 ]
 
 
@@ -216,6 +241,7 @@ def test_a_command_needs_its_policies_and_uses_them_up(
 
 
 def test_a_whole_migration_needs_the_policies_of_its_parts(scene: Scene) -> None:
+    scene.operator.configure(load={"onConflict": "overwrite"})
     assert_enough(scene, ["--full --restart", "retry-quarantine"], ["load", "backup", "verify"])
 
 

@@ -1,0 +1,91 @@
+"""What the table held before the run under keys that the run has replaced.
+
+data/undo/{entity}.before is a SQLite file, because it must take an item durably before the item is
+replaced, and find it again by its key. What is in it stays until the run is over for good: a
+rollback puts it back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from load.conditional_writer import text_key
+from utils.error_handler import StorageError
+from utils.item_content import Item
+from utils.workspace import open_private
+
+_PAIR = "\0"
+
+
+class Before:
+    """The replaced items of one entity; safe to share between threads. A context manager.
+
+    Its methods raise StorageError when the file cannot be written or is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        open_private(path, "ab").close()
+        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        for statement in (
+            "PRAGMA synchronous=FULL",
+            "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB) WITHOUT ROWID",
+        ):
+            self._do(statement)
+
+    def __enter__(self) -> Before:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def keep(self, items: Iterable[Item]) -> None:
+        """Keep items that are about to be replaced, durably. What was kept first stays."""
+        rows = [(_PAIR.join(text_key(item)), orjson.dumps(item)) for item in items]
+        if not rows:
+            return
+        with self._lock:
+            self._do("BEGIN")
+            try:
+                for row in rows:
+                    self._do("INSERT OR IGNORE INTO before VALUES (?, ?)", row)
+                self._do("COMMIT")
+            except StorageError:
+                with suppress(sqlite3.Error):
+                    self._file.execute("ROLLBACK")
+                raise
+
+    def find(self, item: Item) -> dict[str, Any] | None:
+        """What was there before under the key of `item`; None when nothing was replaced."""
+        with self._lock:
+            rows = self._do("SELECT item FROM before WHERE key = ?", (_PAIR.join(text_key(item)),))
+        found: dict[str, Any] | None = orjson.loads(rows[0][0]) if rows else None
+        return found
+
+    def count(self) -> int:
+        """How many items were replaced."""
+        with self._lock:
+            return int(self._do("SELECT count(*) FROM before")[0][0])
+
+    def _do(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._file.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"{self._path} cannot be used: {error}",
+                remedy="make room on the disk, or put the file back, and run again with --resume",
+            ) from error

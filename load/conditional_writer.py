@@ -1,0 +1,164 @@
+"""Writes that are done only if the table still holds what somebody has seen there.
+
+One request an item: a batch cannot have conditions. An item costs the same write units as in a
+batch; a condition that does not hold costs them too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import orjson
+
+from load.conditions import Condition
+from load.throttle import Throttle
+from utils.config import Config
+from utils.dynamodb import ConditionFailed, DynamoDB, parse_answer
+from utils.error_handler import BackOff, Throttled
+from utils.interrupt import StopFlag
+from utils.item_content import Item, normal_item
+from utils.requests import ask
+from utils.retry import RetryPolicy
+from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
+
+_UNIT_BYTES = 1024
+READ_AT_ONCE = 100  # keys of one BatchGetItem
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a conditional write.
+
+    `done`: the condition held. Otherwise `found` is what was there instead, None for nothing; and
+    with `repeated` the request had been sent before and its answer was lost, so that what is found
+    may be its own work.
+    """
+
+    done: bool
+    found: dict[str, Any] | None = None
+    repeated: bool = False
+
+
+class ConditionalWriter:
+    """Reads and conditional writes of one table; safe to share between threads.
+
+    `requests` counts the conditional writes that were sent, `units` the write units they took.
+    """
+
+    def __init__(self, config: Config, spec: TableSpec, stop: StopFlag) -> None:
+        self.table = config.target.table(spec.entity)
+        self._wire = DynamoDB(config.target)
+        self._retry = RetryPolicy.of(config.migration, stop.sleep)
+        self._throttle = Throttle(config.migration.max_write_units, sleep=stop.sleep)
+        self._copies = 1 + len(spec.indexes)
+        self._lock = Lock()
+        self.requests = 0
+        self.units = 0.0
+        self.retries: Counter[str] = Counter()
+
+    def put(self, item: bytes, condition: Condition) -> Written:
+        """Put an item (DynamoDB JSON) if the condition holds for what is under its key.
+
+        Raises RequestRefused when DynamoDB does not take the item, and TargetError.
+        """
+        return self._write("PutItem", b'"Item":' + item, condition, len(item))
+
+    def delete(self, item: Item, condition: Condition) -> Written:
+        """Delete what is under the key of `item` if the condition holds. Raises TargetError."""
+        weight = len(orjson.dumps(item))
+        return self._write("DeleteItem", b'"Key":' + orjson.dumps(key_of(item)), condition, weight)
+
+    def find(self, items: Iterable[Item]) -> dict[tuple[str, str], dict[str, Any]]:
+        """What is in the table under the keys of `items` (at most 100), by key."""
+        keys = [key_of(item) for item in items]
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        attempt = 0
+        while keys:
+            request = {"RequestItems": {self.table: {"Keys": keys, "ConsistentRead": True}}}
+            answer: dict[str, Any] = ask(
+                self._wire, self._retry, "BatchGetItem", orjson.dumps(request), tell=self._tell
+            )
+            for item in answer.get("Responses", {}).get(self.table, ()):
+                found[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = item
+            left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+            attempt = attempt + 1 if len(left) == len(keys) else 1
+            keys = left
+            if keys:
+                if self._retry.exhausted(attempt):
+                    raise self._wire.gave_up(BackOff("UnprocessedKeys"), attempt)
+                self._retry.wait(attempt)
+        return found
+
+    def _write(self, operation: str, what: bytes, condition: Condition, weight: int) -> Written:
+        body = b'{"TableName":"%b",%b,%b' % (
+            self.table.encode(),
+            what,
+            orjson.dumps(
+                {
+                    **condition.as_request(),
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                    "ReturnConsumedCapacity": "TOTAL",
+                }
+            )[1:],
+        )
+        expected = float(-(-weight // _UNIT_BYTES) * self._copies)
+        attempt = 0
+        while True:
+            try:
+                self._send(operation, body, expected)
+                return Written(True)
+            except ConditionFailed as failed:
+                found = failed.item or self._look(body)
+                return Written(False, found, repeated=attempt > 0)
+            except BackOff as problem:
+                self._tell(problem)
+                attempt += 1
+                if self._retry.exhausted(attempt):
+                    raise self._wire.gave_up(problem, attempt) from problem
+            self._retry.wait(attempt)
+
+    def _send(self, operation: str, body: bytes, expected: float) -> None:
+        self._throttle.acquire(expected)
+        consumed = expected
+        try:
+            answer = parse_answer(self._wire.call(operation, body))
+            consumed = answer.get("ConsumedCapacity", {}).get("CapacityUnits", expected)
+        except Throttled:
+            consumed = 0.0
+            raise
+        finally:
+            self._throttle.settle(expected, consumed)
+            with self._lock:
+                self.requests += 1
+                self.units += consumed
+
+    def _look(self, body: bytes) -> dict[str, Any] | None:
+        """What is under the key of a write that was not done and whose answer has no item."""
+        request = orjson.loads(body)
+        item = request.get("Item") or request["Key"]
+        return next(iter(self.find([item]).values()), None)
+
+    def _tell(self, problem: BackOff) -> None:
+        with self._lock:
+            self.retries[problem.reason] += 1
+        if isinstance(problem, Throttled):
+            self._throttle.slow_down(str(problem))
+
+
+def key_of(item: Item) -> dict[str, Any]:
+    """The key of an item, as a request has it."""
+    return {PARTITION_KEY: item[PARTITION_KEY], SORT_KEY: item[SORT_KEY]}
+
+
+def text_key(item: Item) -> tuple[str, str]:
+    """The key of an item as two texts."""
+    return item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]
+
+
+def is_same(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
+    """Whether two items have the same content, whoever wrote them down."""
+    return one is not None and normal_item(one) == normal_item(other)

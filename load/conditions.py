@@ -1,0 +1,72 @@
+"""Conditions under which a write is done: only if an item is still what it was.
+
+"What it was" is its whole content: every attribute has the value that it had, and none of those
+that the Sale Module knows and the item did not have has come since. An expression has 4 KB and
+300 operators at most ("Service, account, and table quotas", DynamoDB developer guide), so the
+names in it are short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from load.attributes import known_attributes
+from utils.item_content import Item
+from utils.tables import PARTITION_KEY, SORT_KEY
+
+_BYTES, _OPERATORS = 4096, 300
+_AND = " AND "
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A ConditionExpression with what its short names stand for."""
+
+    expression: str
+    names: Mapping[str, str]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_request(self) -> dict[str, Any]:
+        """Its part of a PutItem or DeleteItem request."""
+        request: dict[str, Any] = {
+            "ConditionExpression": self.expression,
+            "ExpressionAttributeNames": dict(self.names),
+        }
+        if self.values:
+            request["ExpressionAttributeValues"] = dict(self.values)
+        return request
+
+
+ABSENT = Condition("attribute_not_exists(#k)", {"#k": PARTITION_KEY})
+
+
+def unchanged(item: Item) -> Condition | None:
+    """The condition that under the key of `item` (DynamoDB JSON) there is exactly this item.
+
+    Of attributes that no schema of the Sale Module knows it cannot see that they have been added.
+    None when an item has more attributes than an expression can compare.
+    """
+    known = known_attributes(_text(item, PARTITION_KEY), _text(item, SORT_KEY))
+    own = sorted(item.keys() - {PARTITION_KEY, SORT_KEY})
+    names = {"#k": PARTITION_KEY} | {f"#{n}": name for n, name in enumerate(own)}
+    values = {f":{n}": item[name] for n, name in enumerate(own)}
+    parts = ["attribute_exists(#k)", *(f"#{n}=:{n}" for n in range(len(own)))]
+    if not _fits(parts):
+        return None
+    for n, name in enumerate(sorted(known - item.keys()), len(own)):
+        part = f"attribute_not_exists(#{n})"
+        if not _fits([*parts, part]):
+            break
+        parts.append(part)
+        names[f"#{n}"] = name
+    return Condition(_AND.join(parts), names, values)
+
+
+def _fits(parts: list[str]) -> bool:
+    return len(_AND.join(parts)) <= _BYTES and 2 * len(parts) <= _OPERATORS
+
+
+def _text(item: Item, name: str) -> str:
+    return str(item.get(name, {}).get("S", ""))

@@ -1,0 +1,11 @@
+"""What decides where an entity's items go."""
+
+from __future__ import annotations
+
+from utils.run import Run, settings_digest
+
+
+def settings(run: Run, entity: str) -> str:
+    """The digest of it."""
+    target = run.config.target
+    return settings_digest(target.region, target.endpoint_url, target.table(entity))

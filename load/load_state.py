@@ -1,0 +1,87 @@
+"""What has to be known of a load beyond its checkpoint: for those who resume it or undo it.
+
+data/undo/{entity}.json is written with the plan of the load, before its first write, and stays
+after the load until a new run is begun or the load is undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from utils.error_handler import ArtifactError
+from utils.run import Run
+from utils.workspace import write_atomically
+
+# How far beyond what is about to be sent the mark is set: one more fsync each so many bytes of the
+# file, and at most so many are sent again item by item by a run that resumes.
+_AHEAD = 4 << 20
+
+
+@dataclass
+class LoadState:
+    """The state of one entity's load, kept in step with the file by `save`.
+
+    `transformed` is the SHA-256 of the file that is loaded, `settings` the digest of where it
+    goes. Of the file only the ranges of bytes in `sent` may have been sent in batches. `pictures`
+    names, as "first", the survey's own picture of the table from before the run's first write.
+    `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
+    (load/rollback.py).
+    """
+
+    path: Path
+    run_id: str
+    transformed: str
+    settings: str
+    pictures: dict[str, str] = field(default_factory=dict)
+    sent: list[list[int]] = field(default_factory=list)
+    complete: bool = False
+    undone: dict[str, Any] = field(default_factory=dict)
+
+    def is_of(self, run: Run, entity: str, settings: str) -> bool:
+        """Whether this is an unfinished load of the transformed file that there is, to where it
+        goes now."""
+        name = run.workspace.name_of(run.workspace.transformed(entity))
+        now = run.manifest.baseline, run.manifest.sha_of(name), settings
+        return (self.run_id, self.transformed, self.settings) == now and not (
+            self.complete or self.undone
+        )
+
+    def save(self) -> None:
+        document = {name: value for name, value in asdict(self).items() if name != "path"}
+        write_atomically(self.path, orjson.dumps(document))
+
+    @classmethod
+    def load(cls, path: Path) -> LoadState | None:
+        """The state, None when no load has been begun. Raises ArtifactError when it is damaged."""
+        if not path.exists():
+            return None
+        try:
+            document: Mapping[str, Any] = orjson.loads(path.read_bytes())
+            return cls(path, **document)
+        except (ValueError, TypeError) as error:
+            raise ArtifactError(
+                f"{path} is damaged (cut short or edited)",
+                remedy="put it back: without it the load can be neither resumed nor undone; "
+                "`python migrate.py restore` puts a backup back",
+            ) from error
+
+    def about_to_send(self, start: int, end: int) -> None:
+        """The lines from byte `start` to `end` may be sent from now on; durable when this
+        returns."""
+        for known in self.sent:
+            if known[0] <= start <= known[1]:
+                if end > known[1]:
+                    known[1] = end + _AHEAD
+                    self.save()
+                return
+        self.sent.append([start, end + _AHEAD])
+        self.save()
+
+    def may_be_sent(self, place: int) -> bool:
+        """Whether the line that begins at byte `place` may have been sent in a batch."""
+        return any(start <= place < end for start, end in self.sent)

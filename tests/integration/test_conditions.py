@@ -1,0 +1,119 @@
+"""The condition that an item is still what it was, held against a model, by two servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from load.attributes import known_attributes
+from load.conditional_writer import is_same
+from load.conditions import ABSENT, unchanged
+from tests.conftest import REGION
+from tests.moto_server import MotoAws
+from utils.embedded.aws import EmbeddedAws
+
+TABLE = "conditions"
+KEYS = [
+    ("BUYER#1", "METADATA"),
+    ("PRODUCER#1", "METADATA"),
+    ("SALE#1", "METADATA"),
+    ("SALE#1", "LINE#1"),
+]
+VALUES = st.one_of(
+    st.text(max_size=5).map(lambda text: {"S": text}),
+    st.decimals(-1000, 1000, places=2).map(lambda number: {"N": str(number)}),
+    st.booleans().map(lambda flag: {"BOOL": flag}),
+    st.just({"NULL": True}),
+    st.lists(st.text(min_size=1, max_size=2), min_size=1, max_size=3, unique=True).map(
+        lambda words: {"SS": words}
+    ),
+    st.lists(st.integers(0, 9), max_size=2).map(
+        lambda numbers: {"L": [{"N": str(number)} for number in numbers]}
+    ),
+    st.dictionaries(st.sampled_from("ab"), st.just({"S": "x"}), max_size=2).map(
+        lambda words: {"M": words}
+    ),
+)
+
+
+@st.composite
+def items(draw: st.DrawFn) -> dict[str, Any]:
+    """An item of some kind with some of the attributes that its kind may have."""
+    pk, sk = draw(st.sampled_from(KEYS))
+    names = st.sampled_from(sorted(known_attributes(pk, sk)))
+    attributes = draw(st.dictionaries(names, VALUES, max_size=6))
+    return {"PK": {"S": pk}, "SK": {"S": sk}, **attributes}
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An item, and what became of it: the same, changed, with more or with less."""
+    item = draw(items())
+    other = dict(item)
+    pk, sk = item["PK"]["S"], item["SK"]["S"]
+    for name in draw(st.lists(st.sampled_from(sorted(known_attributes(pk, sk))), max_size=2)):
+        if draw(st.booleans()):
+            other[name] = draw(VALUES)
+        else:
+            other.pop(name, None)
+    return item, other
+
+
+@pytest.fixture(scope="module", params=["ministack", "moto"])
+def judge(
+    request: pytest.FixtureRequest, aws: EmbeddedAws, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DynamoDBClient]:
+    """A client of a server with an empty table."""
+    server = aws if request.param == "ministack" else MotoAws(tmp_path_factory.mktemp("moto") / "l")
+    if server is not aws:
+        server.start()
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=server.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client.create_table(
+        TableName=TABLE,
+        KeySchema=[
+            {"AttributeName": "PK", "KeyType": "HASH"},
+            {"AttributeName": "SK", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("PK", "SK")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    yield client
+    client.delete_table(TableName=TABLE)
+    if server is not aws:
+        server.stop()
+
+
+def deleted_if(judge: DynamoDBClient, key: dict[str, Any], condition: Any) -> bool:
+    try:
+        judge.delete_item(TableName=TABLE, Key=key, **condition.as_request())
+    except judge.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pair=pairs())
+def test_it_holds_for_the_same_item_and_for_no_other(
+    judge: DynamoDBClient, pair: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    item, other = pair
+    condition = unchanged(item)
+    assert condition is not None
+    judge.put_item(TableName=TABLE, Item=other)
+    key = {"PK": item["PK"], "SK": item["SK"]}
+    assert deleted_if(judge, key, condition) == is_same(item, other)
+    judge.delete_item(TableName=TABLE, Key=key)
+    assert not deleted_if(judge, key, condition)
+    assert deleted_if(judge, key, ABSENT)

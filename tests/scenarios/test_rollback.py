@@ -1,0 +1,184 @@
+"""Rollback: the tables are as they were before the run, plus exactly the application's edits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import S9Database, TableNames
+from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
+from tests.faults.sabotage import SabotagedOperator
+from tests.scenarios.application import LATER, Application
+from tests.scenarios.operator import ENTITIES, Operator, small_trade
+from utils.embedded.aws import EmbeddedAws
+
+
+@pytest.fixture
+def application(dynamodb: DynamoDBClient, tables: TableNames) -> Application:
+    return Application(dynamodb, tables)
+
+
+def headers(operator: Operator, entity: str) -> list[dict[str, Any]]:
+    """The transformed items that open a record."""
+    return [item for item in operator.items(entity) if item["SK"]["S"] == "METADATA"]
+
+
+def lines(operator: Operator) -> list[dict[str, Any]]:
+    """The transformed lines of sales."""
+    return [item for item in operator.items("sales") if item["SK"]["S"] != "METADATA"]
+
+
+def closes(operator: Operator) -> dict[str, Any]:
+    """The entities of the rollback's report, after adding them up."""
+    report = operator.report("rollback")
+    assert report["closes"]
+    for entity in report["entities"].values():
+        created, replaced = entity["created"], entity["replaced"]
+        assert created["count"] == created["deleted"] + created["kept"] + created["gone"]
+        assert replaced["count"] == replaced["restored"] + replaced["kept"] + replaced["gone"]
+    listed = len(report["kept"])
+    assert listed == sum(
+        entity[sort]["kept"]
+        for entity in report["entities"].values()
+        for sort in ("created", "replaced")
+    )
+    return dict(report["entities"])
+
+
+def test_what_the_run_created_is_deleted_and_every_edit_of_the_application_stays(
+    operator: Operator, application: Application
+) -> None:
+    operator.run("--full").ended(5)
+    buyers, sales = headers(operator, "buyers"), headers(operator, "sales")
+    application.change("buyers", buyers[0], city={"S": "Lecco"})
+    application.change("sales", sales[0], status={"S": "paid"})
+    application.change("sales", lines(operator)[0], notes={"S": "urgent"})
+    application.change("producers", headers(operator, "producers")[0], deletedAt={"S": LATER})
+    application.delete("buyers", buyers[1])
+    application.delete("sales", lines(operator)[-1])
+    for entity in ENTITIES:
+        application.create(entity)
+    # An attribute more, and nothing else: not even updatedAt.
+    application.put("buyers", {**buyers[2], "website": {"S": "https://example.com"}})
+
+    foreseen = operator.run("rollback", "--dry-run").ended(0)
+    assert "Nothing was written" in foreseen.last_line
+    assert len(application.scan()["sales"]) > 500
+    operator.run("rollback").failed(2, "not confirmed", "rollback --yes")
+    operator.run("rollback", "--yes").ended(0)
+
+    assert application.scan() == application.on_top_of({entity: {} for entity in ENTITIES})
+    figures = closes(operator)
+    assert figures["buyers"]["created"]["kept"] == 2
+    assert figures["buyers"]["created"]["gone"] == 1
+    assert figures["sales"]["created"]["kept"] == 2
+    kept = {entry["PK"]: entry["attributes"] for entry in operator.report("rollback")["kept"]}
+    assert kept[buyers[2]["PK"]["S"]] == ["website"]
+    assert kept[buyers[0]["PK"]["S"]] == ["city", "updatedAt", "updatedBy"]
+    operator.run("--resume").failed(2, "was undone", "--full")
+    operator.run("--phase", "verify").failed(1, "was undone", "--full")
+    operator.run("rollback", "--yes").failed(2, "undone already")
+
+
+def test_what_the_run_replaced_comes_back_and_the_next_run_loads_anew(
+    alone: Operator, s9: S9Database, application: Application
+) -> None:
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    first = application.scan()
+    s9.execute("UPDATE msg_anag SET city = 'Lecco', updated_at = '2030-01-01' WHERE first_id = 1")
+    s9.execute("UPDATE msg_line SET product_description = 'Dado M1' WHERE id = 1")
+    s9.execute("UPDATE msg_anag SET city = 'Como' WHERE first_id = 2")
+    alone.configure(load={"onConflict": "overwrite"})
+    alone.run("--full").ended(0)
+    second = application.scan()
+    assert second != first
+    application.change("buyers", headers(alone, "buyers")[1], city={"S": "Varese"})
+    alone.run("rollback", "--yes").ended(0)
+    assert application.scan() == application.on_top_of(first)
+    figures = closes(alone)
+    assert figures["buyers"]["replaced"] == {"count": 2, "restored": 1, "kept": 1, "gone": 0}
+    assert figures["sales"]["replaced"]["restored"] == 3  # a line, and two headers with the cities
+    assert figures["sales"]["created"]["count"] == 0
+    assert figures["sales"]["leftAlone"] == 2
+    alone.run("--full").ended(0)
+    assert application.scan() == second
+
+
+def test_an_edit_between_the_look_and_the_write_is_seen(
+    alone: Operator, s9: S9Database, aws: EmbeddedAws, application: Application
+) -> None:
+    small_trade(s9)
+    edited: list[str] = []
+
+    def edit(request: Request) -> Answer | None:
+        if request.operation == "DeleteItem" and b"METADATA" in request.body and not edited:
+            key = orjson.loads(request.body)["Key"]
+            edited.append(key["PK"]["S"])
+            sale = next(item for item in headers(alone, "sales") if item["PK"] == key["PK"])
+            application.put("sales", {**sale, "paymentNote": {"S": "paid in part"}})
+        return None
+
+    with FaultyProxy(aws, Plan(always=edit)) as proxy:
+        alone.configure(target={"endpoint": proxy.url})
+        alone.run("--full").ended(0)
+        alone.run("rollback", "--yes").ended(0)
+    assert edited
+    assert application.scan() == application.on_top_of({entity: {} for entity in ENTITIES})
+    assert closes(alone)["sales"]["created"] == {"count": 5, "deleted": 4, "kept": 1, "gone": 0}
+
+
+def test_an_unfinished_load_is_undone_whole(
+    alone: Operator, s9: S9Database, aws: EmbeddedAws, application: Application
+) -> None:
+    small_trade(s9)
+    tool = SabotagedOperator.like(alone.configure(migration={"batchSize": 1, "workers": 1}))
+    tool.killed("--full", phase="load", entity="sales", after=12)
+    assert application.scan()["sales"]
+    alone.run("rollback", "--yes").ended(0)
+    assert application.scan() == {entity: {} for entity in ENTITIES}
+    figures = closes(alone)["sales"]
+    assert figures["created"]["count"] + figures["neverWritten"] == 5
+    alone.run("--full").ended(0)
+
+
+def test_killed_again_and_again_and_gone_on_with_to_the_same_end(
+    alone: Operator, s9: S9Database, application: Application
+) -> None:
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    application.change("sales", headers(alone, "sales")[0], status={"S": "paid"})
+    application.delete("buyers", headers(alone, "buyers")[0])
+    tool = SabotagedOperator.like(alone)
+    for entity, after in (("sales", 4), ("sales", 7), ("producers", 3), ("buyers", 5)):
+        tool.killed("rollback", "--yes", phase="rollback", entity=entity, after=after)
+    alone.run("--resume").failed(2, "is being undone", "rollback")
+    alone.run("rollback").ended(0)
+    assert application.scan() == application.on_top_of({entity: {} for entity in ENTITIES})
+    figures = closes(alone)
+    assert [figures[entity]["created"]["count"] for entity in ENTITIES] == [2, 1, 5]
+    assert figures["sales"]["created"]["kept"] == 1
+
+
+def test_a_load_that_fails_for_good_is_undone_if_that_is_asked_for(
+    alone: Operator, s9: S9Database, aws: EmbeddedAws, application: Application
+) -> None:
+    small_trade(s9)
+
+    def deny(request: Request) -> Answer | None:
+        if request.operation == "BatchWriteItem" and b"LINE#" in request.body:
+            return error("AccessDeniedException", "not authorized to perform that")
+        return None
+
+    with FaultyProxy(aws, Plan(always=deny)) as proxy:
+        alone.configure(
+            target={"endpoint": proxy.url},
+            migration={"rollbackOnFailure": True, "continueOnError": False},
+        )
+        alone.run("--full").failed(1, "denies access", "was undone", "--full")
+        assert proxy.requests["DeleteItem"] == 3
+    assert application.scan() == {entity: {} for entity in ENTITIES}
+    assert closes(alone)["buyers"]["created"]["deleted"] == 2

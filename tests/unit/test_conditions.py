@@ -1,0 +1,43 @@
+"""The condition that an item is still what it was: which attributes it names, and its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from load.attributes import known_attributes
+from load.conditions import unchanged
+
+SCHEMAS = Path(__file__).parents[2] / "validate" / "schemas"
+KINDS = {
+    "buyer": ("BUYER#1", "METADATA"),
+    "producer": ("PRODUCER#1", "METADATA"),
+    "sale": ("SALE#1", "METADATA"),
+    "sale_line": ("SALE#1", "LINE#1"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_known_attributes_are_those_of_the_schema(kind: str) -> None:
+    schema = orjson.loads((SCHEMAS / f"{kind}.json").read_bytes())
+    known = known_attributes(*KINDS[kind])
+    assert set(schema["properties"]) - {"PK", "SK"} == known - {"deletedAt", "ttl"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_condition_of_an_item_with_every_attribute_or_none_fits(kind: str) -> None:
+    pk, sk = KINDS[kind]
+    key = {"PK": {"S": pk}, "SK": {"S": sk}}
+    whole = {name: {"S": "x"} for name in known_attributes(pk, sk)} | key
+    for item in (key, whole):
+        condition = unchanged(item)
+        assert condition is not None
+        assert len(condition.expression) <= 4096
+        assert set(condition.names.values()) == known_attributes(pk, sk) | {"PK"}
+
+
+def test_an_item_with_too_many_attributes_has_no_condition() -> None:
+    key = {"PK": {"S": "SALE#1"}, "SK": {"S": "METADATA"}}
+    assert unchanged({**key, **{f"a{n}": {"S": "x"} for n in range(200)}}) is None
