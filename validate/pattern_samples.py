@@ -60,7 +60,10 @@ class Spread(Generic[Kept]):
         known = self.kept.get(key)
         if known is not None:
             return known
-        rank = crc32(key.encode("utf-8", "surrogatepass")), key
+        number = crc32(key.encode("utf-8", "surrogatepass"))
+        if number > self._bar[0]:
+            return None
+        rank = number, key
         if rank >= self._bar:
             return None
         self._ranks[key] = rank
@@ -132,15 +135,24 @@ class Latest:
 
 @dataclass
 class Sample:
-    """A record by its key, with the lines that belong to it."""
+    """A record by its key, with the lines that belong to it, as the lines of the file; most
+    samples of a part are none of the whole, so they are parsed when they are needed."""
 
-    item: dict[str, Any] = field(default_factory=dict)
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    head: bytes = b'{"Item":{}}'
+    rest: list[bytes] = field(default_factory=list)
     whole: bool = True  # the load has left none of its items as the table has it
 
+    @property
+    def item(self) -> Item:
+        return _item_of(self.head)
+
+    @property
+    def lines(self) -> list[Item]:
+        return [_item_of(line) for line in self.rest]
+
     def extend(self, later: Sample) -> None:
-        self.item = later.item
-        self.lines += later.lines
+        self.head = later.head
+        self.rest += later.rest
         self.whole = self.whole and later.whole
 
 
@@ -184,15 +196,14 @@ class Samples:
             return
         sample = self.records.under(pk)
         if sample is not None:
-            items = [orjson.loads(line)["Item"] for line in record.lines]
-            sample.extend(Sample(items[0], items[1:], whole=not record.kept))
+            sample.extend(Sample(record.lines[0], record.lines[1:], whole=not record.kept))
         if sales:
             self._add_sale(pk, record.head)
 
     def _add_to_slice(self, record: FileRecord) -> None:
         for sk, line in zip(record.sort_keys, record.lines, strict=True):
             if (record.pk, sk) in self._slice_keys and sk not in record.kept:
-                self.slice[(record.pk, sk)] = orjson.loads(line)["Item"]
+                self.slice[(record.pk, sk)] = _item_of(line)
 
     def _add_sale(self, pk: str, sale: Attributes) -> None:
         date = _text(sale, _DATE)
@@ -218,6 +229,11 @@ class Samples:
         self.buyers.extend(later.buyers)
         self.producers.extend(later.producers)
         self.years.extend(later.years)
+
+
+def _item_of(line: bytes) -> Item:
+    item: Item = orjson.loads(line)["Item"]
+    return item
 
 
 def text_of(item: Item, attribute: str) -> str:

@@ -49,7 +49,7 @@ class RefusingReader:
 def replayed(reader: object, slept: list[float], retries: int = 5) -> tuple[PatternResult, ...]:
     samples = Samples(frozenset())
     item = party("buyer", 1)
-    samples.records.kept[item["PK"]["S"]] = Sample(item=item)
+    samples.records.kept[item["PK"]["S"]] = Sample(orjson.dumps({"Item": item}))
     patience = Patience(
         RetryPolicy(retries, 0.5, sleep=slept.append, uniform=lambda _, bound: bound)
     )
