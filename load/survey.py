@@ -104,6 +104,29 @@ def survey_before_load(
         state.save()
 
 
+def plan_for_empty(run: Run, entity: str) -> None:
+    """Plan the load of an entity into a table that is known to hold nothing, without looking."""
+    make_directory(run.workspace.undo)
+    size = run.manifest.artifacts[_name_of(run, entity)].bytes
+    LoadPlan.create(run.workspace.plan(entity), size).close()
+    _state_of(run, entity, {}).save()
+
+
+def _name_of(run: Run, entity: str) -> str:
+    return run.workspace.name_of(run.workspace.transformed(entity))
+
+
+def _state_of(run: Run, entity: str, pictures: dict[str, str]) -> LoadState:
+    """The state of a load that is about to begin."""
+    return LoadState(
+        run.workspace.load_state(entity),
+        run.manifest.baseline,
+        run.manifest.sha_of(_name_of(run, entity)),
+        settings(run, entity),
+        pictures,
+    )
+
+
 def goes_on(run: Run, entity: str) -> bool:
     """Whether an interrupted load of exactly this file is to be continued."""
     state = LoadState.load(run.workspace.load_state(entity))
@@ -129,7 +152,7 @@ class _Survey:
         pictures = dict(old.pictures) if old else {}
         first, last = self._pictures(pictures)
         path = run.workspace.plan(entity)
-        source = run.manifest.artifacts[f"transformed/{entity}.json"]
+        source = run.manifest.artifacts[_name_of(run, entity)]
         with LoadPlan.create(path.with_name(path.name + PARTIAL_SUFFIX), source.bytes) as plan:
             if last.entry.items:
                 chosen = None if only is None else keys_of(run, entity, only)
@@ -146,15 +169,7 @@ class _Survey:
             found.conflicts,
             found.records,
         )
-        name = f"transformed/{entity}.json"
-        state = LoadState(
-            run.workspace.load_state(entity),
-            run.manifest.baseline,
-            run.manifest.sha_of(name),
-            settings(run, entity),
-            pictures,
-        )
-        return state, path
+        return _state_of(run, entity, pictures), path
 
     def _pictures(self, known: dict[str, str]) -> tuple[BackupFolder, BackupFolder]:
         """The first and the last picture of the table in this run."""
@@ -192,7 +207,7 @@ class _Survey:
     ) -> Found:
         run, entity = self._run, self._spec.entity
         found, place = Found(), 0
-        total = run.manifest.artifacts[f"transformed/{entity}.json"].items
+        total = run.manifest.artifacts[_name_of(run, entity)].items
         writer = ConditionalWriter(run.config, self._spec, run.stop)
         with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
             now = stack.enter_context(last.keys())

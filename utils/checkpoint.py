@@ -91,9 +91,10 @@ class CheckpointFile:
         )
 
     def clear(self) -> None:
-        """Remove the checkpoint."""
+        """Remove the checkpoint, and what is left of one that was never completed."""
         with storage_errors(self._path):
             self._path.unlink(missing_ok=True)
+            self._path.with_name(self._path.name + ".tmp").unlink(missing_ok=True)
 
 
 class Tracker:

@@ -66,6 +66,10 @@ class LoadPlan:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         os.close(self._file)
 
     def marks(self, start: int, lines: Sequence[bytes]) -> list[int]:

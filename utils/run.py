@@ -180,7 +180,7 @@ class Run:
     def leave(self, phase: str, entity: str) -> None:
         """A place is done with: its checkpoint goes, one of a place further on stays."""
         saved = self.checkpoint.load()
-        if saved is not None and not _is_further(saved, phase, entity):
+        if saved is None or not _is_further(saved, phase, entity):
             self.checkpoint.clear()
 
     def fail(self, phase: str, entity: str, reason: str) -> None:

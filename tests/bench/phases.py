@@ -71,12 +71,16 @@ def validate(job: Job) -> Figures:
 def load(job: Job) -> Figures:
     """From data/transformed into the sink; the clients' own start-up included."""
     from load import engine
+    from load.survey import plan_for_empty
     from load.tables import prepare_tables
 
+    def work(run: Run) -> None:
+        for name in ENTITY_NAMES:
+            plan_for_empty(run, name)
+            engine.load(run, TABLES[name])
+
     prepare_tables(_settings(job).target, list(TABLES.values()), create=True)
-    return _measured(
-        job, lambda run: [engine.load(run, TABLES[name]) for name in ENTITY_NAMES], "transformed"
-    )
+    return _measured(job, work, "transformed")
 
 
 def load_by_one(job: Job) -> Figures:
