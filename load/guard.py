@@ -270,13 +270,14 @@ class Guard:
 
 
 def publish_replaced(run: Run, entity: str) -> None:
-    """Put the replaced items into the manifest, as a file of records like others: they are
-    encrypted with them. Whoever has the file open must have closed it."""
+    """Put the replaced items, if there are any, into the manifest as a file of records like
+    others: they are encrypted with them. Whoever has the file open must have closed it."""
     path = run.workspace.before(entity)
     with Before(path) as before:
         items = before.count()
-    size = path.stat().st_size
-    run.publish(path, ArtifactEntry(0, items, size, sha256_of(path), utc_now()))
+    if items:
+        size = path.stat().st_size
+        run.publish(path, ArtifactEntry(0, items, size, sha256_of(path), utc_now()))
 
 
 def _moment(item: dict[str, Any]) -> str:

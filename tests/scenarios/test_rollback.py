@@ -14,6 +14,7 @@ from tests.faults.sabotage import SabotagedOperator
 from tests.scenarios.application import LATER, Application
 from tests.scenarios.operator import ENTITIES, Operator, small_trade
 from utils.embedded.aws import EmbeddedAws
+from utils.encryption import new_identity
 
 
 @pytest.fixture
@@ -29,6 +30,11 @@ def headers(operator: Operator, entity: str) -> list[dict[str, Any]]:
 def lines(operator: Operator) -> list[dict[str, Any]]:
     """The transformed lines of sales."""
     return [item for item in operator.items("sales") if item["SK"]["S"] != "METADATA"]
+
+
+def headers_of(application: Application) -> dict[str, Any]:
+    """A buyer that is in the table."""
+    return next(iter(application.scan()["buyers"].values()))
 
 
 def closes(operator: Operator) -> dict[str, Any]:
@@ -182,3 +188,22 @@ def test_a_load_that_fails_for_good_is_undone_if_that_is_asked_for(
         assert proxy.requests["DeleteItem"] == 3
     assert application.scan() == {entity: {} for entity in ENTITIES}
     assert closes(alone)["buyers"]["created"]["deleted"] == 2
+
+
+def test_what_was_replaced_is_encrypted_at_rest_and_comes_back_with_the_identity(
+    alone: Operator, s9: S9Database, application: Application
+) -> None:
+    small_trade(s9)
+    identity, public = new_identity()
+    key = alone.directory / "key"
+    key.write_text(f"{identity}\n")
+    alone.configure(data={"recipient": str(public)}, load={"onConflict": "overwrite"})
+    alone.run("--full").ended(0)
+    application.change("buyers", headers_of(application), city={"S": "Lecco"})
+    before = application.scan()
+    alone.run("--full").ended(0)
+    assert not (alone.data / "undo" / "buyers.before").exists()
+    assert (alone.data / "undo" / "buyers.before.age").exists()
+    alone.run("rollback", "--yes").failed(2, "--identity")
+    alone.run("--identity", str(key), "rollback", "--yes").ended(0)
+    assert application.scan() == before
