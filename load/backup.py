@@ -30,7 +30,7 @@ from load.backup_folder import (
 from load.backup_keys import Digests, merge
 from load.backup_part import Packing, PartBuilder
 from load.table_description import TableFacts, describe_for_backup
-from load.throttle import Throttle
+from load.throttle import Governor
 from utils.artifacts import sha256_of, utc_now
 from utils.config import Config
 from utils.dynamodb import DynamoDB
@@ -151,7 +151,7 @@ class _TableBackup:
         self._folder = folder
         self._wire = DynamoDB(config.target)
         self._retry = RetryPolicy.of(config.migration, work.stop.sleep)
-        self._throttle = Throttle(
+        self._throttle = Governor(
             config.backup.max_read_units,
             sleep=work.stop.sleep,
             what="reading {} read units",

@@ -7,20 +7,19 @@ parsing them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from load.throttle import Throttle
+from load.lines import units_of
+from load.pace import Pace
 from utils.dynamodb import DynamoDB, RequestRefused, parse_answer
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.retry import RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY
 
-BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
-_UNIT_BYTES = 1024
 _PUT, _DELETE = b"PutRequest", b"DeleteRequest"
 
 
@@ -67,18 +66,32 @@ class Outcome:
         )
 
 
-def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    """Group lines into batches of at most `size` items and what one request may hold."""
-    batch: list[bytes] = []
-    weight = 0
-    for line in lines:
-        if len(batch) == size or weight + len(line) > BATCH_BYTES:
-            yield batch
-            batch, weight = [], 0
-        batch.append(line)
-        weight += len(line)
-    if batch:
-        yield batch
+class _Patience:
+    """How often a batch is tried again. A table that takes others meanwhile is alive: being
+    throttled beside them makes a batch wait longer and longer, but does not count."""
+
+    def __init__(self, retry: RetryPolicy, pace: Pace) -> None:
+        self._retry = retry
+        self._pace = pace
+        self._seen = pace.accepted
+        self._waits = 0
+        self.tries = 0
+
+    def wear(self, problem: BackOff) -> None:
+        """It was in vain once more."""
+        accepted = self._pace.accepted
+        if isinstance(problem, Throttled) and accepted != self._seen:
+            self.tries = 0
+        self._seen = accepted
+        self._waits += 1
+        self.tries += 1
+
+    @property
+    def exhausted(self) -> bool:
+        return self._retry.exhausted(self.tries)
+
+    def wait(self) -> None:
+        self._retry.wait(self._waits)
 
 
 class BatchWriter:
@@ -89,7 +102,7 @@ class BatchWriter:
         wire: DynamoDB,
         table: str,
         retry: RetryPolicy,
-        throttle: Throttle,
+        pace: Pace,
         *,
         indexes: int,
         rest: Callable[[], None] = lambda: None,
@@ -97,8 +110,8 @@ class BatchWriter:
     ) -> None:
         self._wire = wire
         self._retry = retry
-        self._throttle = throttle
-        self._copies = 1 + indexes
+        self._pace = pace
+        self._indexes = indexes
         self._rest = rest
         self._table = table
         self._keys = keys
@@ -129,52 +142,55 @@ class BatchWriter:
         return outcome
 
     def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
-        attempt = 0
+        patience = _Patience(self._retry, self._pace)
         while lines:
             try:
                 left = self._send(lines, verb, outcome)
             except BackOff as problem:
-                attempt += 1
-                if self._retry.exhausted(attempt):
-                    raise self._wire.gave_up(problem, attempt) from problem
+                patience.wear(problem)
+                if patience.exhausted:
+                    raise self._wire.gave_up(problem, patience.tries) from problem
                 outcome.retries[problem.reason] += 1
                 if isinstance(problem, Throttled):
-                    self._throttle.slow_down(str(problem))
+                    self._pace.slow_down(str(problem))
             except RequestRefused as refusal:
                 self._split(lines, verb, refusal, outcome)
                 return
             else:
                 if not left:
                     return
-                # Some were accepted: the table is alive, so the patience starts anew.
-                attempt = attempt + 1 if len(left) == len(lines) else 1
-                if self._retry.exhausted(attempt):
-                    stuck = BackOff("UnprocessedItems", f"{len(left)} items")
-                    raise self._wire.gave_up(stuck, attempt) from None
-                outcome.retries["UnprocessedItems"] += 1
-                self._throttle.slow_down(f"UnprocessedItems: {len(left)} items of {self._table}")
+                stuck = Throttled("UnprocessedItems", f"{len(left)} items of {self._table}")
+                if len(left) < len(lines):
+                    patience = _Patience(self._retry, self._pace)
+                patience.wear(stuck)
+                if patience.exhausted:
+                    raise self._wire.gave_up(stuck, patience.tries) from None
+                outcome.retries[stuck.reason] += 1
+                self._pace.slow_down(str(stuck))
                 lines = left
-            self._retry.wait(attempt)
+            patience.wait()
 
     def _send(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> list[bytes]:
         """Send one request; returns the lines that DynamoDB did not process."""
-        expected = float(sum(-(-len(line) // _UNIT_BYTES) for line in lines) * self._copies)
-        self._throttle.acquire(expected)
-        consumed = expected
+        expected = self._expected(lines)
+        self._pace.acquire(expected)
+        used, accepted = expected, 0.0
         try:
             body = self._body(lines, verb)
             answer = parse_answer(self._wire.call("BatchWriteItem", body))
             consumed = sum(c["CapacityUnits"] for c in answer.get("ConsumedCapacity", ()))
-        except Throttled:
-            consumed = 0.0
-            raise
+            left = self._unprocessed(lines, answer.get("UnprocessedItems", {}).get(self._table, ()))
+            used = consumed + self._expected(left)
+            accepted = consumed if len(left) < len(lines) else 0.0
         finally:
-            self._throttle.settle(expected, consumed)
-        left = self._unprocessed(lines, answer.get("UnprocessedItems", {}).get(self._table, ()))
+            self._pace.settle(expected, used, accepted)
         outcome.batches += 1
         outcome.units += consumed
         outcome.items += len(lines) - len(left)
         return left
+
+    def _expected(self, lines: list[bytes]) -> float:
+        return float(sum([units_of(line, self._indexes) for line in lines]))
 
     def _body(self, lines: list[bytes], verb: bytes) -> bytes:
         opening = b'{"%b":' % verb

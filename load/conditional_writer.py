@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from load.conditions import Condition
-from load.throttle import Throttle
+from load.throttle import Governor
 from utils.config import Config
 from utils.dynamodb import ConditionFailed, DynamoDB, parse_answer
 from utils.error_handler import BackOff, Throttled
@@ -53,7 +53,7 @@ class ConditionalWriter:
         self.table = config.target.table(spec.entity)
         self._wire = DynamoDB(config.target)
         self._retry = RetryPolicy.of(config.migration, stop.sleep)
-        self._throttle = Throttle(config.migration.max_write_units, sleep=stop.sleep)
+        self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
         self._copies = 1 + len(spec.indexes)
         self._lock = Lock()
         self.requests = 0
@@ -123,18 +123,18 @@ class ConditionalWriter:
 
     def _send(self, operation: str, body: bytes, expected: float) -> None:
         self._throttle.acquire(expected)
-        consumed = expected
+        used = accepted = expected
         try:
             answer = parse_answer(self._wire.call(operation, body))
-            consumed = answer.get("ConsumedCapacity", {}).get("CapacityUnits", expected)
+            used = accepted = answer.get("ConsumedCapacity", {}).get("CapacityUnits", expected)
         except Throttled:
-            consumed = 0.0
+            accepted = 0.0
             raise
         finally:
-            self._throttle.settle(expected, consumed)
+            self._throttle.settle(expected, used, accepted)
             with self._lock:
                 self.requests += 1
-                self.units += consumed
+                self.units += accepted
 
     def _look(self, body: bytes) -> dict[str, Any] | None:
         """What is under the key of a write that was not done and whose answer has no item."""

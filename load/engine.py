@@ -1,48 +1,39 @@
 """The engine that loads a transformed file into its table, many batches in flight at once.
 
-Batches are acknowledged in the order in which they were sent, so that at any moment everything
-before one place in the file is known to be in the table.
+Batches are acknowledged in the order of each lane of the file, so that at any moment everything
+before one place in each lane is known to be in the table.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from load.batch_writer import BatchWriter, Outcome, RefusedItem, batches
+from load.batch_writer import Outcome, RefusedItem
+from load.crew import Crew, a_crew
 from load.guard import Guard, publish_replaced
+from load.lanes import Lanes, Piece
 from load.load_report import EntityLoad
 from load.load_settings import settings
-from load.refusals import (
-    Reason,
-    Refusals,
-    Withdrawn,
-    dependents,
-    keys_of,
-    record_key,
-    withdraw,
-)
+from load.refusals import Reason, Refusals, Withdrawn, dependents, keys_of, withdraw
+from load.sender import Acknowledged, Orders, Report
 from load.throttle import Throttle
-from utils.artifacts import read_rows
+from utils.aws import endpoint_of
 from utils.checkpoint import Checkpoint, Tracker
-from utils.dynamodb import DynamoDB
 from utils.error_handler import ArtifactError, TargetError
 from utils.manifest import PhaseEntry
 from utils.progress import Task
-from utils.retry import RetryPolicy
 from utils.run import COMPLETE, Run
+from utils.servants import unpacked
 from utils.tables import TableSpec
 
 PHASE = "load"
-_AHEAD = 2  # batches waiting for each one in flight
 
 
 def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> PhaseEntry:
@@ -58,7 +49,7 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
     require_validated(run, entity)
     inputs = run.sha_of(source)
     saved = run.begin(PHASE, entity, inputs)
-    progress = LoadProgress.of(saved, Refusals(dependents(run, entity)))
+    progress = LoadProgress.of(source, saved, Refusals(dependents(run, entity)))
     started = time.monotonic()
 
     def refuse(item: RefusedItem) -> None:
@@ -76,11 +67,13 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             unit="items",
             done=progress.total.items,
         )
-        writer = _writer(run, spec)
         chosen = None if only is None else keys_of(run, entity, only)
+        throttle = Throttle(run.config.migration.max_write_units)
         with Guard(run, spec) as guard:
-            guard.write_on_condition(progress.unacknowledged(source), refuse)
-            _send_all(run, source, writer, progress, tracker, task, chosen, guard)
+            guard.write_on_condition(progress.lanes.ranges, refuse)
+            orders = _orders(run, spec, progress, throttle, chosen)
+            with a_crew(run.workers, orders, progress.lanes.left) as crew:
+                _Sending(run, crew, throttle, progress, tracker, task, guard).send_all()
             kept_out = Withdrawn()
             if progress.refusals.reasons:
                 kept_out = withdraw(run, entity, progress.refusals, guard)
@@ -107,43 +100,42 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
 
 @dataclass
 class LoadProgress:
-    """Everything before byte `offset` of the file is in the table; `total` is what that took,
-    over `seconds` of earlier runs."""
+    """What is acknowledged of the file is in the table; `total` is what that took, over `seconds`
+    of earlier runs."""
 
-    offset: int
+    lanes: Lanes
     total: Outcome
     seconds: float
     refusals: Refusals
 
     @classmethod
-    def of(cls, saved: Checkpoint | None, refusals: Refusals) -> LoadProgress:
+    def of(cls, source: Path, saved: Checkpoint | None, refusals: Refusals) -> LoadProgress:
         if saved is None:
-            return cls(0, Outcome(), 0.0, refusals)
+            return cls(Lanes.cut(source), Outcome(), 0.0, refusals)
         for key, reason in saved.state["refused"].items():
             refusals.reasons[key] = Reason(**reason)
         return cls(
-            saved.state["offset"],
+            Lanes(source, [(start, end) for start, end in saved.state["lanes"]]),
             Outcome.of_json(saved.state["outcome"]),
             saved.state["milliseconds"] / 1000,
             refusals,
         )
 
-    def unacknowledged(self, source: Path) -> list[tuple[int, int]]:
-        """The ranges of bytes of which it is not known whether they have arrived."""
-        return [(self.offset, source.stat().st_size)]
-
-    def acknowledge(self, size: int, outcome: Outcome) -> None:
-        """The batch of `size` bytes at `offset` is in the table, but for what DynamoDB refuses."""
-        for item in outcome.refused:
-            self.refusals.add(item)
-        self.offset += size
+    def acknowledge(self, part: Acknowledged) -> int:
+        """A part of a piece is in the table, but for what DynamoDB refuses; returns how many
+        items are known to be there by that."""
+        outcome = self.lanes.acknowledge(part.number, part.place, part.size, part.outcome)
+        refused, outcome.refused = outcome.refused, []
         self.total.add(outcome)
+        for item in refused:
+            self.refusals.add(item)
+        return outcome.items
 
     def state(self, started: float) -> dict[str, Any]:
         """The place for a checkpoint; every acknowledgement is in, so there is nothing to sync."""
         seconds = self.seconds + time.monotonic() - started
         return {
-            "offset": self.offset,
+            "lanes": self.lanes.ranges,
             "outcome": self.total.as_json(),
             "milliseconds": round(seconds * 1000),
             "refused": {key: asdict(reason) for key, reason in self.refusals.reasons.items()},
@@ -160,15 +152,7 @@ def unacknowledged(run: Run, entity: str) -> list[tuple[int, int]]:
     saved = run.checkpoint.load()
     here = saved is not None and (saved.phase, saved.entity) == (PHASE, entity)
     fits = here and saved is not None and saved.inputs == run.sha_of(source)
-    return LoadProgress.of(saved if fits else None, Refusals({})).unacknowledged(source)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A batch in flight: how many bytes of the file it is, and what will become of it."""
-
-    size: int
-    outcome: Future[Outcome]
+    return LoadProgress.of(source, saved if fits else None, Refusals({})).lanes.ranges
 
 
 def _refused(run: Run, refused: RefusedItem) -> TargetError:
@@ -193,82 +177,92 @@ def require_validated(run: Run, entity: str) -> None:
         )
 
 
-def _writer(run: Run, spec: TableSpec) -> BatchWriter:
-    migration = run.config.migration
-    return BatchWriter(
-        DynamoDB(run.config.target),
-        run.config.target.table(spec.entity),
-        RetryPolicy.of(migration, run.stop.sleep),
-        Throttle(migration.max_write_units, sleep=run.stop.sleep),
-        indexes=len(spec.indexes),
-        rest=partial(run.stop.rest, migration.batch_delay / 1000),
+def _orders(
+    run: Run,
+    spec: TableSpec,
+    progress: LoadProgress,
+    throttle: Throttle,
+    chosen: Collection[str] | None,
+) -> Orders:
+    return Orders(
+        source=run.workspace.transformed(spec.entity),
+        plan=run.workspace.plan(spec.entity),
+        target=run.config.target,
+        url=endpoint_of(run.config.target),
+        migration=run.config.migration,
+        spec=spec,
+        skipped=frozenset(progress.refusals.reasons),
+        chosen=None if chosen is None else frozenset(chosen),
+        rate=throttle.rate(),
     )
 
 
-def _send_all(
-    run: Run,
-    source: Path,
-    writer: BatchWriter,
-    progress: LoadProgress,
-    tracker: Tracker,
-    task: Task,
-    chosen: Collection[str] | None,
-    guard: Guard,
-) -> None:
-    """Send everything from `progress.offset` on, and acknowledge it in order; of the records
-    only those with a `chosen` partition key, if there is a choice.
+@dataclass
+class _Sending:
+    """A file on its way: what the senders say is acknowledged, saved and shown.
 
     Whatever ends it early, a stop or an error: what is in flight is waited for, and what has been
-    acknowledged in order is saved first.
+    acknowledged is saved first.
     """
-    workers = run.config.migration.workers
-    started = time.monotonic()
-    place = progress.offset
-    waiting: deque[Sent] = deque()
 
-    def acknowledge() -> None:
-        sent = waiting[0]  # if it has failed, it stays: what follows it must not be acknowledged
-        outcome = sent.outcome.result()
-        if outcome.refused and not run.config.migration.continue_on_error:
-            raise _refused(run, outcome.refused[0])
-        progress.acknowledge(sent.size, outcome)
-        waiting.popleft()
-        task.advance(outcome.items)
+    run: Run
+    crew: Crew
+    throttle: Throttle
+    progress: LoadProgress
+    tracker: Tracker
+    task: Task
+    guard: Guard
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="load") as pool:
+    def __post_init__(self) -> None:
+        self._started = time.monotonic()
+
+    def send_all(self) -> None:
+        """Send everything that is not acknowledged yet."""
         try:
-            for batch in batches(_lines(source, progress.offset), run.config.migration.batch_size):
-                size = sum(map(len, batch))
-                guard.about_to_send(place, place + size)
-                lines = progress.refusals.without(guard.to_send(place, batch))
-                place += size
-                if chosen is not None:
-                    lines = [line for line in lines if record_key(line) in chosen]
-                waiting.append(Sent(size, pool.submit(writer.write, lines)))
-                if len(waiting) >= workers * _AHEAD:
-                    acknowledge()
-                    tracker.reached(progress.total.items, lambda: progress.state(started))
-            while waiting:
-                acknowledge()
-                tracker.reached(progress.total.items, lambda: progress.state(started))
+            self.crew.supply(self._announced(self.progress.lanes.pieces()))
+            while self.crew.working:
+                for report in self.crew.hear():
+                    self._note(report)
+                self.crew.keep_to(self.throttle.rate())
+                if self.run.stop.requested:
+                    self._reached()
         except BaseException:
-            _settle(pool, waiting, acknowledge)
-            tracker.save(progress.total.items, lambda: progress.state(started))
+            self._settle()
+            self.tracker.save(self.progress.total.items, self._state)
             raise
 
+    def _announced(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """Pieces of which it is known on disk that they may have been sent, before they are."""
+        for piece in pieces:
+            self.guard.about_to_send(piece.start, piece.end)
+            yield piece
 
-def _settle(
-    pool: ThreadPoolExecutor, waiting: Sequence[Sent], acknowledge: Callable[[], None]
-) -> None:
-    """Let what is in flight end, and acknowledge what arrived without a gap."""
-    pool.shutdown(wait=True, cancel_futures=True)
-    while waiting and not waiting[0].outcome.cancelled():
-        try:
-            acknowledge()
-        except Exception:  # the gap: it is sent again by the run that resumes
-            return
+    def _note(self, report: Report) -> None:
+        self.throttle.accepted(report.accepted)
+        if report.throttled:
+            self.throttle.throttled(report.throttled)
+        for part in report.acknowledged.values():
+            self._acknowledge(part)
+            self._reached()
+        if report.failed:
+            raise unpacked(report.failed)
 
+    def _acknowledge(self, part: Acknowledged) -> None:
+        if part.outcome.refused and not self.run.config.migration.continue_on_error:
+            raise _refused(self.run, part.outcome.refused[0])
+        self.task.advance(self.progress.acknowledge(part))
 
-def _lines(source: Path, offset: int) -> Iterator[bytes]:
-    for chunk in read_rows(source, start=offset):
-        yield from chunk.lines
+    def _settle(self) -> None:
+        """Let what is in flight end, and acknowledge what arrived without a gap."""
+        self.crew.stop()
+        while self.crew.working:
+            with suppress(Exception):  # one error has stopped the run already
+                for report in self.crew.hear():
+                    for part in report.acknowledged.values():
+                        self._acknowledge(part)
+
+    def _reached(self) -> None:
+        self.tracker.reached(self.progress.total.items, self._state)
+
+    def _state(self) -> dict[str, Any]:
+        return self.progress.state(self._started)

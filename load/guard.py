@@ -110,11 +110,6 @@ class Guard:
         """The lines from byte `start` to `end` are to be sent in batches: known from now on."""
         self.state.about_to_send(start, end)
 
-    def to_send(self, start: int, lines: Sequence[bytes]) -> list[bytes]:
-        """Of consecutive lines that begin at byte `start`, those that go out in batches."""
-        marks = self.plan.marks(start, lines)
-        return [line for line, mark in zip(lines, marks, strict=True) if mark == NEW]
-
     def write_on_condition(self, unacknowledged: Sequence[tuple[int, int]], refuse: Refuse) -> None:
         """Write what does not go out in batches; `unacknowledged` are the ranges of bytes of which
         it is not known whether they have arrived. `refuse` hears of items that DynamoDB does not

@@ -16,6 +16,7 @@ import orjson
 from load.batch_writer import RefusedItem
 from load.conditional_writer import READ_AT_ONCE
 from load.guard import Guard, Planned
+from load.lines import record_key
 from load.undo import Undo
 from utils.artifacts import ArtifactWriter, read_rows, starts_record
 from utils.config import PARTY_ENTITIES
@@ -27,16 +28,9 @@ from utils.run import Run
 
 PHASE = "load"
 _AT_MOST = 10_000
-_KEY = re.compile(rb'"PK":\{"S":"([^"]*)"\}')
 _LEGACY_ID = re.compile(rb'"legacyId":\{"S":"([^"]*)"\}')
 _PARTIES = re.compile(rb'"(?:buyerId|producerId)":\{"S":"([^"]*)"\}')
 _ID = re.compile(r"^(?:BUYER|PRODUCER)#")
-
-
-def record_key(line: bytes) -> str:
-    """The partition key of a transformed line: all items of a record have the same."""
-    found = _KEY.search(line)
-    return found[1].decode() if found else ""
 
 
 def keys_of(run: Run, entity: str, legacy_ids: Collection[str]) -> frozenset[str]:

@@ -15,11 +15,12 @@ from typing import Any
 
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
-from load.batch_writer import BatchWriter, Outcome, batches
+from load.batch_writer import BatchWriter, Outcome
+from load.lines import batches
 from load.restore_plan import Change, Plan, make_plan
 from load.table_description import creation_request, misfits
 from load.tables import describe, wait_until_active
-from load.throttle import Throttle
+from load.throttle import Governor
 from utils.aws import open_dynamodb, target_errors
 from utils.config import ENTITY_NAMES
 from utils.dynamodb import DynamoDB
@@ -167,7 +168,7 @@ def _write(
         DynamoDB(work.config.target),
         table,
         RetryPolicy.of(migration, work.stop.sleep),
-        Throttle(migration.max_write_units, sleep=work.stop.sleep),
+        Governor(migration.max_write_units, sleep=work.stop.sleep),
         indexes=len(folder.entry.table_description.get("GlobalSecondaryIndexes", [])),
         keys=folder.entry.key_names,
     )

@@ -25,9 +25,10 @@ from load.backup_run import first_backup, last_backup
 from load.conditional_writer import ConditionalWriter
 from load.conflict_report import ConflictReport
 from load.conflicts import IN_CONFLICT, Standing, decide
+from load.lines import record_key
 from load.load_settings import settings
 from load.load_state import LoadState
-from load.refusals import keys_of, record_key
+from load.refusals import keys_of
 from utils.artifacts import read_records, starts_record
 from utils.config import FAIL
 from utils.error_handler import TargetError

@@ -98,6 +98,12 @@ def open_dynamodb(target: TargetConfig) -> DynamoDBClient:
         )
 
 
+def endpoint_of(target: TargetConfig) -> str:
+    """The URL of the target's DynamoDB, as botocore finds it, without a path."""
+    url: str = open_dynamodb(target).meta.endpoint_url
+    return url.rstrip("/")
+
+
 class Keys:
     """The credentials of a target, looked for again when they have expired; safe to share."""
 

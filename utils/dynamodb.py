@@ -23,7 +23,7 @@ from utils.aws import (
     READ_TIMEOUT,
     UNRENEWED,
     Keys,
-    open_dynamodb,
+    endpoint_of,
     refused,
     target_errors,
     trusted_certificates,
@@ -120,9 +120,10 @@ class Signer(SigV4Auth):
 class DynamoDB:
     """Signed raw calls to one endpoint, safe to share between threads."""
 
-    def __init__(self, target: TargetConfig) -> None:
+    def __init__(self, target: TargetConfig, url: str | None = None) -> None:
+        """`url` is what `endpoint_of` gives; a process that is given it need not find it."""
         self._target = target
-        self._url = open_dynamodb(target).meta.endpoint_url.rstrip("/") + "/"
+        self._url = (url or endpoint_of(target)) + "/"
         self._keys = Keys(target)
         self._signer: Signer | None = None
         server = Server(

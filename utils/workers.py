@@ -1,21 +1,21 @@
-"""Processes that do pure work on pieces of a file, so that all of the machine's cores are used.
+"""Processes that share a phase's work, so that all of the machine's cores are used.
 
-What comes back is in the order of the pieces, whatever process did which: what a phase writes is
-the same for any number of them. Little work is done by the process that asks, because a new one
-costs a quarter of a second.
+Pure work on pieces of a file comes back in the order of the pieces, whatever process did which:
+what a phase writes is the same for any number of them. Work that has a state (connections) is a
+servant's, one in each process, with which the phase converses. Little work is done by the process
+that asks, because a new one costs a quarter of a second.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import queue
 import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from utils import masking
 from utils.error_handler import MigrationError
+from utils.servants import Applied, Packed, Reply, Servant, serve, undisturbed, unpacked
 
 _IN_HAND = 2  # pieces that a process has: the one it works on and the next
 _PAUSE_EVERY = 0.1  # seconds
@@ -44,6 +45,28 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     in_hand: int = 0
+
+    def send(self, message: object) -> None:
+        try:
+            self.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self.killed() from error
+
+    def receive(self) -> Any:
+        """What the servant says next; raises what it could not deal with."""
+        try:
+            good, value = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise self.killed() from error
+        return value if good else _raise(value)
+
+    def killed(self) -> MigrationError:
+        self.process.join(1)
+        return MigrationError(
+            f"one of the processes that share the work has ended (code {self.process.exitcode})",
+            remedy="if the machine ran out of memory, free some or set migration.processes to 1; "
+            "then go on with --resume",
+        )
 
 
 @dataclass
@@ -83,9 +106,9 @@ class Workers:
     def get_ready(self, function: Callable[[Any], object]) -> None:
         """Start the processes for work that is to come: they import what `function` needs while
         this one does something else. Work that is not shared out does not need them."""
-        self._start()
+        self._start(self.count)
         for worker in self._started:
-            _send(worker, ("function", function))
+            worker.send(("servant", partial(Applied, function)))
 
     def in_order(
         self,
@@ -104,7 +127,7 @@ class Workers:
         rest = iter(pieces)
         first = list(islice(rest, _WORTH_IT))
         if not self.shares(len(first)):
-            yield from (_undisturbed(function, piece) for piece in chain(first, rest))
+            yield from (undisturbed(function, piece) for piece in chain(first, rest))
             return
         finished = False
         try:
@@ -120,7 +143,7 @@ class Workers:
         sent = done = 0
         for piece in pieces:
             worker = min(self._started, key=lambda each: each.in_hand)
-            _send(worker, (sent, piece))
+            worker.send(("message", (sent, piece)))
             worker.in_hand += 1
             sent += 1
             while done in results:
@@ -145,21 +168,44 @@ class Workers:
                 pause()
         for ready in arrived:
             worker = busy[ready]  # type: ignore[index]
-            try:
-                number, good, value = pickle.loads(worker.connection.recv_bytes())
-            except (EOFError, OSError) as error:
-                raise _killed(worker) from error
+            number, good, value = worker.receive()
             worker.in_hand -= 1
             results[number] = good, value
 
-    def _start(self) -> None:
+    @contextmanager
+    def conversing(self, makes: Sequence[Callable[[Reply], Servant]]) -> Iterator[Conversation]:
+        """Have a servant of each of `makes`, for as long as this lasts: the first one lives in
+        this process, where it is at work at once, each of the others in one of its own.
+
+        There must not be more of them than processes. Leaving the context by an exception ends
+        the processes, whatever they are doing.
+        """
+        finished = False
+        inbox = _Inbox()
+        try:
+            here = makes[0](inbox.put)
+            self._start(len(makes) - 1)
+            chosen = self._started[: len(makes) - 1]
+            for worker, make in zip(chosen, makes[1:], strict=True):
+                worker.send(("servant", make))
+            yield Conversation(here, inbox, chosen)
+            here.close()
+            for worker in chosen:
+                worker.send(("close", None))
+            finished = True
+        finally:
+            inbox.close()
+            if not finished:
+                self.close()
+
+    def _start(self, count: int) -> None:
         spawn = get_context("spawn")  # no inherited lock, connection or thread
         # A process that is being born must not die of a Ctrl-C: it inherits the blocked signals.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
-            while len(self._started) < self.count:
+            while len(self._started) < count:
                 here, there = spawn.Pipe()
-                process = spawn.Process(target=_serve, args=(there, masking.state()), daemon=True)
+                process = spawn.Process(target=serve, args=(there, masking.state()), daemon=True)
                 process.start()
                 there.close()
                 self._started.append(_Worker(process, here))
@@ -167,73 +213,71 @@ class Workers:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _undisturbed(function: Callable[[Piece], Result], piece: Piece) -> Result:
-    """Apply a function without the garbage collector, which would look through every row of the
-    piece again and again and find nothing: rows are no cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        return function(piece)
-    finally:
-        if was_on:
-            gc.enable()
+class _Inbox:
+    """What a servant in this process says; something that can be waited for with connections."""
+
+    def __init__(self) -> None:
+        self._said: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self.bell, self._rope = os.pipe()
+        os.set_blocking(self.bell, False)
+        os.set_blocking(self._rope, False)
+
+    def put(self, message: object) -> None:
+        self._said.put(message)
+        with suppress(BlockingIOError):  # it has been rung often enough
+            os.write(self._rope, b"!")
+
+    def take(self) -> Iterator[Any]:
+        with suppress(BlockingIOError):
+            os.read(self.bell, 1 << 16)
+        with suppress(queue.Empty):
+            while True:
+                yield self._said.get_nowait()
+
+    def close(self) -> None:
+        os.close(self.bell)
+        os.close(self._rope)
 
 
-def _send(worker: _Worker, message: object) -> None:
-    try:
-        worker.connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-    except (BrokenPipeError, ConnectionResetError) as error:
-        raise _killed(worker) from error
+class Conversation:
+    """What is said to the servants, and what they say."""
 
+    def __init__(self, here: Servant, inbox: _Inbox, workers: Sequence[_Worker]) -> None:
+        self._here = here
+        self._inbox = inbox
+        self._workers = workers
+        self._speaking = {worker.connection: n for n, worker in enumerate(workers, 1)}
 
-def _killed(worker: _Worker) -> MigrationError:
-    worker.process.join(1)
-    return MigrationError(
-        f"one of the processes that share the work has ended (code {worker.process.exitcode})",
-        remedy="if the machine ran out of memory, free some or set migration.processes to 1; "
-        "then go on with --resume",
-    )
+    def tell(self, servant: int, message: object, /) -> None:
+        """Say something to one servant. Raises MigrationError when its process was killed."""
+        if servant:
+            self._workers[servant - 1].send(("message", message))
+        else:
+            self._here.receive(message)
+
+    def hear(self, seconds: float) -> list[tuple[int, Any]]:
+        """Wait for at most so long; what servants have said meanwhile, with their numbers.
+
+        The last word of a servant that could not go on, or was killed, is an exception.
+        """
+        said: list[tuple[int, Any]] = []
+        for ready in wait([self._inbox.bell, *self._speaking], seconds):
+            if ready == self._inbox.bell:
+                said += [(0, message) for message in self._inbox.take()]
+                continue
+            servant = self._speaking[ready]  # type: ignore[index]
+            try:
+                said.append((servant, self._workers[servant - 1].receive()))
+            except Exception as error:
+                said.append((servant, error))
+                del self._speaking[ready]  # type: ignore[arg-type]
+        return said
 
 
 def _opened(result: tuple[bool, Any]) -> Any:
     good, value = result
-    if good:
-        return value
-    kind, args, state = value
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(state)
-    raise error
+    return value if good else _raise(value)
 
 
-def _serve(connection: Connection, masks: masking.MaskState) -> None:
-    """The life of a process: apply the function to the pieces as they come."""
-    masking.restore(masks)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
-    tasks: queue.SimpleQueue[tuple[Any, Any]] = queue.SimpleQueue()
-    # Reading goes on while a result is being sent, or both sides would wait for each other; and
-    # it notices at once when the process that asks is gone.
-    threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
-    function: Callable[[Any], Any] | None = None
-    while True:
-        number, content = tasks.get()
-        if number == "function":
-            function = content
-            continue
-        assert function is not None
-        try:
-            answer = (number, True, _undisturbed(function, content))
-        except Exception as error:
-            answer = (number, False, (type(error), error.args, error.__dict__))
-        with suppress(BrokenPipeError):
-            connection.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
-
-
-def _listen(connection: Connection, tasks: queue.SimpleQueue[tuple[Any, Any]]) -> None:
-    try:
-        while True:
-            tasks.put(pickle.loads(connection.recv_bytes()))
-    except BaseException:
-        os._exit(0)
+def _raise(parts: Packed) -> Any:
+    raise unpacked(parts)

@@ -9,8 +9,9 @@ The first argument says what goes wrong:
            {"phase", "entity", "after": n} at the n-th event in a phase and entity
     note   a file that gets the name of every event, one a line
 
-An event is something after which the world is different for the run that resumes: a file synced,
-renamed, removed, a step of a phase, a request sent or answered.
+Processes that share the work get the settings and the rows; the saboteur is in the one that was
+started. An event is something after which the world is different for the run that resumes: a file
+synced, renamed, removed, a step of a phase, a request sent or answered.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+PLAN = "AT_WORK_PLAN"
 
 
 class Saboteur:
@@ -72,9 +74,9 @@ def watched(function: Callable[..., Any], name: str, saboteur: Saboteur) -> Call
     return call
 
 
-def prepare(plan: dict[str, Any]) -> None:
-    """Change what the plan says, and put the saboteur in its places."""
-    from utils import artifacts, checkpoint, dynamodb, progress
+def adjust(plan: dict[str, Any]) -> None:
+    """Change the settings and the rows that the plan says."""
+    from utils import artifacts
 
     for name, value in plan.get("set", {}).items():
         module, _, attribute = name.rpartition(".")
@@ -83,6 +85,13 @@ def prepare(plan: dict[str, Any]) -> None:
     for reader in (artifacts.read_rows, artifacts.read_records):
         assert reader.__kwdefaults__ is not None
         reader.__kwdefaults__["target"] = plan.get("rows", artifacts.CHUNK_BYTES)
+
+
+def prepare(plan: dict[str, Any]) -> None:
+    """Change what the plan says, and put the saboteur in its places."""
+    from utils import checkpoint, dynamodb, progress
+
+    adjust(plan)
     saboteur = Saboteur(plan)
     begin, reached = progress.Progress.task, checkpoint.Tracker.reached
 
@@ -107,7 +116,10 @@ def prepare(plan: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    prepare(json.loads(sys.argv.pop(1)))
+    os.environ[PLAN] = sys.argv.pop(1)
+    prepare(json.loads(os.environ[PLAN]))
     from migrate import cli
 
     cli(prog_name="python migrate.py")
+elif PLAN in os.environ:  # a process that shares the work
+    adjust(json.loads(os.environ[PLAN]))

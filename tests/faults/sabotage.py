@@ -24,8 +24,15 @@ PHASES = ("extract", "transform", "validate", "load", "verify")
 # Small files have many places in which a run can be killed, and each is remembered.
 MANY_STEPS: dict[str, Any] = {
     "rows": 10_000,
-    "set": {"extract.engine._FLUSH_RECORDS": 10, "utils.checkpoint._REST_PER_COST": 0.0},
+    "set": {
+        "extract.engine._FLUSH_RECORDS": 10,
+        "utils.checkpoint._REST_PER_COST": 0.0,
+        "load.sender.SAY_EVERY": 0.0,
+        "load.lanes.PIECE_BYTES": 20_000,
+    },
 }
+# Even a small load is shared by processes, in many pieces.
+SHARED: dict[str, Any] = {"load.crew.WORTH_IT": 0, "load.lanes.PIECE_BYTES": 4_000}
 
 
 @dataclass
@@ -64,6 +71,13 @@ def through(proxy: FaultyProxy, operator: Operator) -> SabotagedOperator:
     # The faults do not come of sending too fast: no need to get slower and slower.
     settings = {"utils.dynamodb.READ_TIMEOUT": 2, "load.throttle._LEAST": 1e6}
     return SabotagedOperator.like(operator, set={**MANY_STEPS["set"], **settings})
+
+
+def shared(operator: SabotagedOperator) -> SabotagedOperator:
+    """An operator whose loads are shared by two processes, however small they are."""
+    operator.configure(migration={"processes": 2})
+    operator.plan = {**operator.plan, "set": {**operator.plan["set"], **SHARED}}
+    return operator
 
 
 def retries(operator: Operator) -> Counter[str]:

@@ -92,7 +92,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_the_remedy_works(
     damages: list[Callable[[], object]] = [
         lambda: path.write_bytes(whole[: random.Random(1).randrange(len(whole))]),
         lambda: path.write_bytes(b""),
-        lambda: path.write_bytes(whole.replace(b'"offset":', b'"offset":1')),
+        lambda: path.write_bytes(whole.replace(b'"lanes":', b'"lanes":1')),
     ]
     for damage in damages:
         damage()

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from load.batch_writer import BATCH_BYTES, BatchWriter, batches
-from load.throttle import Throttle
+from load.batch_writer import BatchWriter
+from load.lines import BATCH_BYTES, batches
+from load.pace import Pace
 from utils.dynamodb import RequestRefused
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.retry import LONGEST_DELAY, RetryPolicy
@@ -40,7 +41,7 @@ class Wire:
 def writer(wire: Wire, waits: list[float] | None = None, retries: int = 3) -> BatchWriter:
     slept = [] if waits is None else waits
     policy = RetryPolicy(retries, 0.1, sleep=slept.append, uniform=lambda _low, high: high)
-    return BatchWriter(wire, "T", policy, Throttle(None), indexes=0)  # type: ignore[arg-type]
+    return BatchWriter(wire, "T", policy, Pace(), indexes=0)  # type: ignore[arg-type]
 
 
 def unprocessed(keys: list[str]) -> dict[str, Any]:

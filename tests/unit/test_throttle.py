@@ -1,156 +1,236 @@
-"""The sending rate: what the operator allows, less while DynamoDB throttles, and back again."""
+"""The sending rate: what the operator allows, less while DynamoDB throttles, and back again.
+
+The table, the senders and the clock are simulated: senders are generators that yield how long they
+wait, and the clock jumps from one wait to the next.
+"""
 
 from __future__ import annotations
 
+import heapq
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 import pytest
 
+from load.pace import Pace
 from load.throttle import Throttle
-from utils.error_handler import Throttled
 from utils.retry import RetryPolicy
 
-BATCH = 125.0  # units: 25 small items, each in a table with four indexes
-
-
-@dataclass
-class Clock:
-    """Time that passes when somebody sleeps."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds >= 0
-        self.now += seconds
+SALE, LINE = 10.0, 1.0  # units of a sale in four indexes, and of a line in none
+LATENCY = 0.01
+LOOK_EVERY = 0.05
 
 
 @dataclass
 class Table:
-    """Takes `capacity` units a second and refuses what is more, whole requests at a time."""
+    """Takes `capacity` units a second, keeps what is not used for `burst` seconds, and processes
+    as many items of a batch as there is room for, or none unless there is room for all."""
 
-    clock: Clock
     capacity: float
-    taken: float = 0.0
+    burst: float = 1.0
+    whole: bool = False
+    taken: list[tuple[float, float]] = field(default_factory=list)
     refused: int = 0
-    _room: float = 0.0
+    requests: int = 0
     _since: float = 0.0
 
-    def put(self, units: float) -> None:
-        now = self.clock()
-        self._room = min(self._room + (now - self._since) * self.capacity, self.capacity)
+    def __post_init__(self) -> None:
+        self._room = self.capacity * self.burst
+
+    def put(self, now: float, items: list[float]) -> list[float]:
+        """The items that are left."""
+        most = self.capacity * self.burst
+        self._room = min(self._room + (now - self._since) * self.capacity, most)
         self._since = now
-        self.clock.sleep(0.002)
-        if units > self._room:
-            self.refused += 1
-            raise Throttled("ThrottlingException", "on Sales")
-        self._room -= units
-        self.taken += units
+        self.requests += 1
+        if self.whole:
+            left = [] if self._room >= sum(items) else items
+        else:
+            spent = 0.0
+            left = []
+            for units in items:
+                if spent + units <= self._room:
+                    spent += units
+                else:
+                    left.append(units)
+        self._room -= sum(items) - sum(left)
+        self.refused += bool(left)
+        self.taken.append((now, sum(items) - sum(left)))
+        return left
+
+    def between(self, start: float, end: float) -> float:
+        return sum(units for at, units in self.taken if start <= at < end)
 
 
-@dataclass
-class Sender:
-    """Sends batches one after the other, as BatchWriter does with each."""
+class World:
+    """Senders in several processes before one table."""
 
-    throttle: Throttle
-    table: Table
-    clock: Clock
-    stuck: int = 0
-    _chance: random.Random = field(default_factory=lambda: random.Random(1))
+    def __init__(
+        self, table: Table, limit: int | None = None, *, processes: int = 2, senders: int = 8
+    ) -> None:
+        self.now = 0.0
+        self.table = table
+        self.told: list[str] = []
+        self._limit = limit
+        self.throttle = Throttle(limit, clock=lambda: self.now, say=self.told.append)
+        self.stuck = 0
+        self._chance = random.Random(1)
+        self._paces = [
+            Pace(None, throttled=self.throttle.throttled, clock=lambda: self.now)
+            for _ in range(processes)
+        ]
+        self._order = count()
+        self._share_out()
+        self._waiting: list[tuple[float, int, Iterator[float]]] = []
+        for number in range(senders):
+            self._wait(0.0, self._sender(self._paces[number % processes]))
+        self._wait(0.0, self._looking())
 
-    def send_for(self, seconds: float) -> None:
-        until = self.clock() + seconds
-        retry = RetryPolicy(10, 0.1, sleep=self.clock.sleep, uniform=self._chance.uniform)
-        attempt = 0
-        while self.clock() < until:
-            self.throttle.acquire(BATCH)
-            try:
-                self.table.put(BATCH)
-            except Throttled as problem:
-                self.throttle.settle(BATCH, 0.0)
-                self.throttle.slow_down(str(problem))
-                attempt += 1
-                self.stuck = max(self.stuck, attempt)
-                retry.wait(attempt)
-            else:
-                self.throttle.settle(BATCH, BATCH)
-                attempt = 0
+    def run(self, seconds: float) -> None:
+        until = self.now + seconds
+        while self._waiting[0][0] < until:
+            self.now, _, who = heapq.heappop(self._waiting)
+            self._wait(next(who), who)
+        self.now = until
 
+    def _wait(self, seconds: float, who: Iterator[float]) -> None:
+        heapq.heappush(self._waiting, (self.now + seconds, next(self._order), who))
 
-def a_sender(capacity: float, limit: int | None = None) -> tuple[Sender, list[str]]:
-    clock, told = Clock(), list[str]()
-    throttle = Throttle(limit, clock=clock, sleep=clock.sleep, say=told.append)
-    return Sender(throttle, Table(clock, capacity), clock), told
+    def _looking(self) -> Iterator[float]:
+        while True:
+            self._share_out()
+            yield LOOK_EVERY
+
+    def _share_out(self) -> None:
+        rate = self.throttle.rate()
+        for pace in self._paces:
+            pace.change(None if rate is None else rate / len(self._paces))
+
+    def _sender(self, pace: Pace) -> Iterator[float]:
+        retry = RetryPolicy(10, 0.1)
+        while True:
+            items, attempt, in_vain, seen = self._batch(), 0, 0, -1.0
+            while items:
+                # What is expected is never quite what is consumed.
+                expected = sum(items) * self._chance.uniform(0.9, 1.3)
+                yield pace.borrow(expected)
+                yield LATENCY
+                left = self.table.put(self.now, items)
+                accepted = sum(items) - sum(left)
+                pace.settle(expected, sum(items), accepted)
+                self.throttle.accepted(pace.take_accepted())
+                if left:
+                    pace.slow_down("ThrottlingException: on Sales")
+                    attempt = attempt + 1 if left == items else 1
+                    in_vain = in_vain + 1 if pace.accepted == seen else 1
+                    seen = pace.accepted
+                    self.stuck = max(self.stuck, in_vain)
+                    yield self._chance.uniform(0.0, retry.bound(attempt))
+                items = left
+
+    def _batch(self) -> list[float]:
+        items = self._chance.choices([SALE, LINE], [1, 3], k=25)
+        most = 0.1 * self._limit if self._limit else sum(items)  # as a sender cuts them
+        while sum(items) > max(most, SALE):
+            items.pop()
+        return items
 
 
 def test_without_a_limit_nobody_waits() -> None:
-    sender, told = a_sender(capacity=1e9)
-    sender.send_for(10)
-    assert sender.table.taken == pytest.approx(10 / 0.002 * BATCH, rel=0.01)
-    assert sender.throttle.rate is None
-    assert told == []
+    world = World(Table(1e9))
+    world.run(10)
+    assert world.table.requests >= 8 * 10 / LATENCY - 8
+    assert world.throttle.rate() is None
+    assert world.told == []
 
 
-def test_the_operators_limit_is_kept() -> None:
-    sender, told = a_sender(capacity=1e9, limit=1000)
-    sender.send_for(100)
-    assert sender.table.taken == pytest.approx(100 * 1000, rel=0.02)
-    assert told == []
+@pytest.mark.parametrize("limit", [100, 1000, 10_000])
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_the_operators_limit_is_kept_over_any_ten_seconds(limit: int, processes: int) -> None:
+    world = World(Table(1e9), limit, processes=processes)
+    world.run(120)
+    for start in range(1, 110):
+        units = world.table.between(start, start + 10)
+        assert units == pytest.approx(10 * limit, rel=0.03), start
+    assert world.told == []
 
 
-@pytest.mark.parametrize("capacity", [200.0, 1000.0, 4000.0])
-def test_throttled_for_an_hour_it_sends_nearly_what_is_taken_and_is_seldom_refused(
-    capacity: float,
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("burst", [1.0, 60.0])
+@pytest.mark.parametrize("capacity", [500.0, 1000.0, 4000.0])
+def test_without_a_limit_it_finds_the_tables_and_keeps_nine_tenths_of_it(
+    capacity: float, burst: float, whole: bool
 ) -> None:
-    sender, told = a_sender(capacity)
-    sender.send_for(3600)
-    assert sender.table.taken > 0.6 * capacity * 3600
-    assert sender.table.refused < 3600
-    assert sender.stuck < 10  # a request is never refused so often that the run would stop
-    assert 0 < len(told) <= 3600 / 5 + 1
+    world = World(Table(capacity, burst, whole))
+    world.run(300)
+    for start in (100, 200):
+        assert world.table.between(start, start + 100) >= 0.9 * capacity * 100
+    assert world.table.refused < 0.2 * world.table.requests
+    assert world.stuck < 10  # a request is never refused so often that the run would stop
+    assert 0 < len(world.told) <= 300 / 5 + 1
+
+
+def test_a_limit_above_the_tables_is_no_hindrance() -> None:
+    world = World(Table(1000.0), limit=3000)
+    world.run(200)
+    assert world.table.between(100, 200) >= 0.9 * 1000 * 100
 
 
 def test_when_it_is_quiet_the_rate_comes_back_and_the_limit_goes() -> None:
-    sender, told = a_sender(capacity=1000.0)
-    sender.send_for(60)
-    limited = sender.throttle.rate
+    world = World(Table(1000.0))
+    world.run(60)
+    limited = world.throttle.rate()
     assert limited is not None and limited < 1500
-    sender.table.capacity = 1e9
-    sender.send_for(5)
-    rising = sender.throttle.rate
+    world.table.capacity = 1e9
+    world.run(12)
+    rising = world.throttle.rate()
     assert rising is not None and rising > limited
-    sender.send_for(60)
-    assert sender.throttle.rate is None
-    assert told[0].startswith("DynamoDB throttles (ThrottlingException: on Sales): sending ")
-    assert told[-1] == "DynamoDB throttles no longer: sending as before"
+    world.run(60)
+    assert world.throttle.rate() is None
+    assert world.told[0].startswith("DynamoDB throttles (ThrottlingException: on Sales): sending ")
+    assert world.told[-1] == "DynamoDB throttles no longer: sending as before"
 
 
 def test_after_throttling_the_operators_limit_is_what_it_comes_back_to() -> None:
-    sender, _ = a_sender(capacity=500.0, limit=2000)
-    sender.send_for(60)
-    assert sender.throttle.rate is not None and sender.throttle.rate < 2000
-    sender.table.capacity = 1e9
-    sender.send_for(120)
-    assert sender.throttle.rate == 2000
-    before = sender.table.taken
-    sender.send_for(10)
-    assert sender.table.taken - before == pytest.approx(20_000, rel=0.05)
+    world = World(Table(500.0), limit=2000)
+    world.run(60)
+    rate = world.throttle.rate()
+    assert rate is not None and rate < 1000
+    world.table.capacity = 1e9
+    world.run(60)
+    assert world.throttle.rate() == 2000
+    start = world.now
+    world.run(10)
+    assert world.table.between(start, world.now) == pytest.approx(20_000, rel=0.03)
 
 
 def test_many_refusals_at_once_are_one_sign() -> None:
-    clock = Clock()
-    throttle = Throttle(10_000, clock=clock, sleep=clock.sleep, say=lambda _text: None)
-    for _ in range(100):
-        throttle.acquire(BATCH)
-        throttle.settle(BATCH, BATCH)
-    throttle.slow_down("first of a wave")
-    once = throttle.rate
+    now = 1000.0
+    throttle = Throttle(10_000, clock=lambda: now, say=lambda _text: None)
+    now += 1
+    throttle.accepted(10_000)
+    throttle.throttled("first of a wave")
+    once = throttle.rate()
     for _ in range(8):
-        throttle.slow_down("the others of the wave")
-    assert throttle.rate == once
-    clock.sleep(1.0)
-    throttle.slow_down("the next wave")
-    assert throttle.rate is not None and once is not None and throttle.rate < once
+        throttle.throttled("the others of the wave")
+    assert throttle.rate() == once
+    now += 1.0
+    throttle.accepted(5_000)
+    throttle.throttled("the next wave")
+    after = throttle.rate()
+    assert after is not None and once is not None and after < once
+
+
+def test_far_too_high_a_rate_is_cut_again_before_long() -> None:
+    now = 1000.0
+    throttle = Throttle(None, clock=lambda: now, say=lambda _text: None)
+    now += 2
+    throttle.accepted(80_000)  # what the table had saved up
+    throttle.throttled("it is used up")
+    now += 0.5
+    throttle.accepted(500)
+    throttle.throttled("and the table takes a thousand a second")
+    rate = throttle.rate()
+    assert rate is not None and rate <= 1000

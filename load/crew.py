@@ -1,0 +1,117 @@
+"""The senders that share a load: one in this process, which is at work at once, and for all but
+small files one in each process more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from load.lanes import LANES, Piece
+from load.sender import NoMore, Orders, Rate, Report, Sender, Stop, in_a_process
+from utils.error_handler import MigrationError
+from utils.workers import Workers
+
+WORTH_IT = 8 << 20  # bytes below which no process is started
+_LOOK_EVERY = 0.05
+_NOTICEABLE = 0.01
+
+
+class Talk(Protocol):
+    """How to speak with the senders; see utils.workers.Conversation."""
+
+    def tell(self, servant: int, message: object, /) -> None: ...
+
+    def hear(self, seconds: float) -> list[tuple[int, Report | Exception]]: ...
+
+
+@contextmanager
+def a_crew(workers: Workers, orders: Orders, size: int) -> Iterator[Crew]:
+    """As many senders as `migration` allows for `size` bytes; `workers` batches are in flight
+    altogether."""
+    threads = orders.migration.workers
+    count = min(workers.count, threads) if size >= WORTH_IT else 1
+    share = None if orders.rate is None else orders.rate / count
+    first, *others = (
+        replace(orders, rate=share, threads=threads // count + (n < threads % count))
+        for n in range(count)
+    )
+    makes = [partial(Sender, first), *(partial(in_a_process, mine) for mine in others)]
+    with workers.conversing(makes) as talk:
+        yield Crew(talk, count, share)
+
+
+class Crew:
+    """Keeps the senders in work and within the rate, all of them together."""
+
+    def __init__(self, talk: Talk, count: int, share: float | None) -> None:
+        self._talk = talk
+        self._count = count
+        self._pieces: Iterator[Piece] = iter(())
+        self._in_hand = dict.fromkeys(range(count), 0)  # of those that have not ended
+        self._shares: dict[int, float | None] = dict.fromkeys(range(count), share)
+        self._failed: list[Exception] = []
+
+    @property
+    def working(self) -> bool:
+        """Whether a sender has not ended yet, or its last word has not been heard."""
+        return bool(self._in_hand or self._failed)
+
+    def supply(self, pieces: Iterator[Piece]) -> None:
+        """Hand out the first of these pieces to each sender; the others follow as it goes."""
+        self._pieces = pieces
+        for _ in range(-(-LANES // self._count)):
+            for sender in range(self._count):
+                self._give(sender)
+
+    def hear(self) -> list[Report]:
+        """What the senders have done meanwhile, if anything; for what is finished they get more.
+
+        Raises what a sender could not deal with, and MigrationError when its process was killed.
+        """
+        if self._failed:
+            raise self._failed.pop(0)
+        reports = []
+        for sender, said in self._talk.hear(_LOOK_EVERY):
+            if isinstance(said, Exception):
+                del self._in_hand[sender]
+                self._failed.append(said)
+                continue
+            reports.append(said)
+            for part in said.acknowledged.values():
+                if part.finished:
+                    self._in_hand[sender] -= 1
+                    self._give(sender)
+            if said.ended:
+                del self._in_hand[sender]
+        return reports
+
+    def keep_to(self, rate: float | None) -> None:
+        """Share the rate out among the senders that have work."""
+        busy = [sender for sender, pieces in self._in_hand.items() if pieces]
+        for sender in busy:
+            share = None if rate is None else rate / len(busy)
+            if _differs(share, self._shares[sender]):
+                self._shares[sender] = share
+                self._talk.tell(sender, Rate(share))
+
+    def stop(self) -> None:
+        """Let the senders finish what is in flight, and end."""
+        self._pieces = iter(())
+        for sender in self._in_hand:
+            with suppress(MigrationError):  # killed: that is its last word
+                self._talk.tell(sender, Stop())
+
+    def _give(self, sender: int) -> None:
+        piece = next(self._pieces, None)
+        if piece is not None:
+            self._in_hand[sender] += 1
+        self._talk.tell(sender, NoMore() if piece is None else piece)
+
+
+def _differs(share: float | None, before: float | None) -> bool:
+    if share is None or before is None:
+        return share is not before
+    return abs(share - before) > _NOTICEABLE * before

@@ -1,0 +1,300 @@
+"""A sender: what a process does that shares a load, and what it says of it.
+
+It holds pieces of several lanes and takes batches from them in turn, many in flight at once. Of
+each piece it acknowledges what has arrived without a gap.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+from load.batch_writer import BatchWriter, Outcome
+from load.lanes import Piece
+from load.lines import batches, record_key, units_of
+from load.pace import Pace
+from utils.config import MigrationConfig, TargetConfig
+from utils.dynamodb import DynamoDB
+from utils.interrupt import Interrupted, StopFlag
+from utils.load_plan import LoadPlan
+from utils.retry import RetryPolicy
+from utils.servants import Packed, packed
+from utils.tables import TableSpec
+
+SAY_EVERY = 0.05
+# One partition takes 1,000 write units a second, hard (DynamoDB developer guide, "Partitions").
+PARTITION_UNITS = 1000.0
+# So much of a second's units may be in one request: a limit that is low must be held, too.
+_MOST_AT_ONCE = 0.1
+_GARBAGE = 50_000
+
+
+@dataclass(frozen=True)
+class Orders:
+    """All that a sender has to know, in a form that goes to another process. Of the lines in
+    `source` it sends those that `plan` (utils/load_plan.py) says go out in batches."""
+
+    source: Path
+    plan: Path
+    target: TargetConfig
+    url: str
+    migration: MigrationConfig
+    spec: TableSpec
+    skipped: frozenset[str]
+    chosen: frozenset[str] | None
+    rate: float | None
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Rate:
+    """From now on so many write units a second; None: as many as anybody wants."""
+
+    units: float | None
+
+
+class Stop:
+    """Finish what is in flight, and begin nothing."""
+
+
+class NoMore:
+    """There are no more pieces: end when the last is done."""
+
+
+@dataclass
+class Acknowledged:
+    """The `size` bytes of a piece from its byte `place` on are in the table, but for what
+    DynamoDB refuses."""
+
+    number: int
+    place: int
+    size: int = 0
+    outcome: Outcome = field(default_factory=Outcome)
+    finished: bool = False
+
+
+@dataclass
+class Report:
+    """What has happened since the last report: units accepted, whether DynamoDB throttled and
+    why, the error that has ended the work, and whether this is the last one."""
+
+    acknowledged: dict[int, Acknowledged] = field(default_factory=dict)
+    accepted: float = 0.0
+    throttled: str = ""
+    failed: Packed | None = None
+    ended: bool = False
+
+    def add(self, piece: _InHand, batch: _Batch, outcome: Outcome) -> None:
+        """The next batch of a piece is done."""
+        part = self.acknowledged.get(piece.number)
+        if part is None:
+            part = self.acknowledged[piece.number] = Acknowledged(piece.number, piece.done)
+        part.size += batch.size
+        part.outcome.add(outcome)
+        part.finished = not piece.unacknowledged
+        piece.done += batch.size
+
+
+@dataclass
+class _Batch:
+    lines: list[bytes]
+    size: int
+    outcome: Outcome | None = None
+
+
+@dataclass
+class _InHand:
+    """A piece: batches to be sent, and all that are not acknowledged, both in order."""
+
+    number: int
+    waiting: deque[_Batch]
+    unacknowledged: deque[_Batch]
+    done: int = 0
+    not_before: float = 0.0
+    last_key: str = ""
+
+
+def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
+    """The writer to an entity's table, which waits for nothing once `stop` is set."""
+    return BatchWriter(
+        DynamoDB(orders.target, orders.url),
+        orders.target.table(orders.spec.entity),
+        RetryPolicy.of(orders.migration, stop.sleep),
+        pace,
+        indexes=len(orders.spec.indexes),
+        rest=partial(stop.rest, orders.migration.batch_delay / 1000),
+    )
+
+
+def in_a_process(orders: Orders, reply: Callable[[object], None]) -> Sender:
+    """A sender in a process of its own, where little is garbage that is not free at once."""
+    sender = Sender(orders, reply)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
+    return sender
+
+
+class Sender:
+    """Sends the pieces that it is told, with threads of its own; see utils.servants.Servant."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        reply: Callable[[Report], object],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._orders = orders
+        self._reply = reply
+        self._clock = clock
+        self._stop = StopFlag()
+        self._pace = Pace(orders.rate, throttled=self._throttled, sleep=self._stop.sleep)
+        self._writer = writer(orders, self._pace, self._stop)
+        self._skipped = set(orders.skipped)
+        self._pieces: deque[_InHand] = deque()
+        self._no_more = False
+        self._changed = threading.Condition()
+        self._report = Report()
+        self._said_at = 0.0
+        self._working = orders.threads
+        self._threads = [
+            threading.Thread(target=self._work, name=f"load-{n}", daemon=True)
+            for n in range(orders.threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def receive(self, message: Piece | Rate | Stop | NoMore) -> None:
+        """Take note of a piece, of a rate, or of the end."""
+        if isinstance(message, Rate):
+            self._pace.change(message.units)
+            return
+        piece = self._open(message) if isinstance(message, Piece) else None
+        with self._changed:
+            if piece is not None:
+                self._pieces.append(piece)
+            elif isinstance(message, Stop):
+                self._stop.request()
+            else:
+                self._no_more = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wait for the threads, which have said that they end."""
+        for thread in self._threads:
+            thread.join()
+
+    def _open(self, piece: Piece) -> _InHand:
+        with self._orders.source.open("rb") as handle:
+            handle.seek(piece.start)
+            lines = BytesIO(handle.read(piece.end - piece.start)).readlines()
+        place, cut = piece.start, []
+        with LoadPlan(self._orders.plan) as plan:
+            for batch in self._cut(lines):
+                size = sum(map(len, batch))
+                cut.append(_Batch(plan.to_send(place, batch), size))
+                place += size
+        return _InHand(piece.number, deque(cut), deque(cut))
+
+    def _cut(self, lines: list[bytes]) -> Iterator[list[bytes]]:
+        migration = self._orders.migration
+        if migration.max_write_units is None:
+            return batches(lines, migration.batch_size)
+        most = migration.max_write_units * _MOST_AT_ONCE
+        return batches(lines, migration.batch_size, self._units, most)
+
+    def _units(self, line: bytes) -> int:
+        return units_of(line, len(self._orders.spec.indexes))
+
+    def _work(self) -> None:
+        """The life of a thread."""
+        while taken := self._take():
+            piece, batch = taken
+            try:
+                outcome = self._send(batch)
+            except Interrupted:
+                break
+            except Exception as error:
+                self._fail(error)
+                break
+            self._settle(piece, batch, outcome)
+        with self._changed:
+            self._working -= 1
+            if not self._working:
+                self._report.ended = True
+                self._say()
+
+    def _take(self) -> tuple[_InHand, _Batch] | None:
+        """The next batch to be sent; None when there is nothing more to do."""
+        with self._changed:
+            while not self._stop.requested:
+                now = self._clock()
+                ready = [piece for piece in self._pieces if piece.not_before <= now]
+                if ready:
+                    return self._next_of(ready[0], now)
+                if self._no_more and not self._pieces:
+                    return None
+                wait = min((piece.not_before - now for piece in self._pieces), default=None)
+                self._changed.wait(wait)
+        return None
+
+    def _next_of(self, piece: _InHand, now: float) -> tuple[_InHand, _Batch]:
+        """Take a piece's next batch; the piece goes behind the others, and rests where this
+        batch and the one before it go to one partition."""
+        batch = piece.waiting.popleft()
+        self._pieces.remove(piece)
+        if piece.waiting:
+            self._pieces.append(piece)
+        if not batch.lines:
+            return piece, batch
+        first, last = record_key(batch.lines[0]), record_key(batch.lines[-1])
+        if first == last == piece.last_key:
+            units = sum(map(self._units, batch.lines))
+            piece.not_before = now + units / PARTITION_UNITS
+        piece.last_key = last
+        return piece, batch
+
+    def _send(self, batch: _Batch) -> Outcome:
+        lines = batch.lines
+        chosen = self._orders.chosen
+        if chosen is not None:
+            lines = [line for line in lines if record_key(line) in chosen]
+        if self._skipped:
+            lines = [line for line in lines if record_key(line) not in self._skipped]
+        return self._writer.write(lines) if lines else Outcome()
+
+    def _settle(self, piece: _InHand, batch: _Batch, outcome: Outcome) -> None:
+        """A batch has been dealt with: acknowledge what is without a gap now."""
+        with self._changed:
+            self._skipped.update(record_key(item.line) for item in outcome.refused)
+            batch.outcome = outcome
+            rest = piece.unacknowledged
+            while rest and (arrived := rest[0].outcome) is not None:
+                self._report.add(piece, rest.popleft(), arrived)
+            if not rest or self._clock() - self._said_at >= SAY_EVERY:
+                self._say()
+
+    def _throttled(self, reason: str) -> None:
+        with self._changed:
+            self._report.throttled = reason
+            self._say()
+
+    def _fail(self, error: Exception) -> None:
+        with self._changed:
+            self._report.failed = packed(error)
+            self._stop.request()
+            self._changed.notify_all()
+
+    def _say(self) -> None:
+        self._report.accepted = self._pace.take_accepted()
+        report, self._report = self._report, Report()
+        self._said_at = self._clock()
+        self._reply(report)

@@ -1,0 +1,247 @@
+"""A sender: every line is sent once, in turn over the pieces, and a run on one partition waits."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from load import sender as module
+from load.batch_writer import Outcome, RefusedItem
+from load.lanes import Piece
+from load.load_sales import TABLE
+from load.sender import NoMore, Orders, Rate, Report, Sender, Stop
+from utils.config import MigrationConfig, TargetConfig
+from utils.error_handler import TargetError
+from utils.load_plan import SAME, LoadPlan
+from utils.servants import unpacked
+
+Write = Callable[[Sequence[bytes]], Outcome]
+
+
+def line(sale: object, number: int = 0) -> bytes:
+    keys = {"PK": {"S": f"SALE#{sale}"}, "SK": {"S": f"LINE#{number}"}}
+    return orjson.dumps({"Item": {**keys, "legacyId": {"S": f"{sale}"}}}) + b"\n"
+
+
+class Writer:
+    """Takes batches as `write` does, and keeps them with the time."""
+
+    def __init__(self, write: Write) -> None:
+        self.batches: list[tuple[float, list[bytes]]] = []
+        self._write = write
+
+    def write(self, lines: Sequence[bytes]) -> Outcome:
+        outcome = self._write(lines)
+        self.batches.append((time.monotonic(), list(lines)))
+        return outcome
+
+
+def taken(lines: Sequence[bytes]) -> Outcome:
+    return Outcome(items=len(lines), batches=1)
+
+
+class Desk:
+    """A sender with a file before it."""
+
+    def __init__(self, path: Path, pieces: Sequence[Sequence[bytes]], **more: object) -> None:
+        self.writer = Writer(taken)
+        self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self.pieces: list[Piece] = []
+        place = 0
+        for number, lines in enumerate(pieces):
+            end = place + len(b"".join(lines))
+            self.pieces.append(Piece(number, place, end))
+            place = end
+        path.write_bytes(b"".join(b"".join(lines) for lines in pieces))
+        plan = path.with_suffix(".plan")
+        LoadPlan.create(plan, place)
+        orders = Orders(
+            source=path,
+            plan=plan,
+            target=TargetConfig(),
+            url="",
+            migration=MigrationConfig(batch_size=5),
+            spec=TABLE,
+            skipped=frozenset(),
+            chosen=None,
+            rate=None,
+            threads=2,
+        )
+        self.orders = replace(orders, **more)  # type: ignore[arg-type]
+
+    def start(self, monkeypatch: pytest.MonkeyPatch, write: Write = taken) -> Sender:
+        self.writer = Writer(write)
+        monkeypatch.setattr(module, "writer", lambda *_: self.writer)
+        return Sender(self.orders, self.reports.put)
+
+    def heard(self) -> Iterator[Report]:
+        """Everything that is said, to the end."""
+        while True:
+            report = self.reports.get(timeout=10)
+            yield report
+            if report.ended:
+                return
+
+    @property
+    def sent(self) -> list[bytes]:
+        return [each for _, lines in self.writer.batches for each in lines]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    lines = [[line(f"{piece}-{n // 3}", n) for n in range(33)] for piece in range(4)]
+    return Desk(tmp_path / "file", lines)
+
+
+def work(desk: Desk, sender: Sender) -> list[Report]:
+    for piece in desk.pieces:
+        sender.receive(piece)
+    sender.receive(NoMore())
+    reports = list(desk.heard())
+    sender.close()
+    return reports
+
+
+def test_every_line_is_sent_once_and_acknowledged_in_order(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = work(desk, desk.start(monkeypatch))
+    assert sorted(desk.sent) == sorted(desk.orders.source.read_bytes().splitlines(keepends=True))
+    places = dict.fromkeys(range(4), 0)
+    finished = []
+    for part in (part for report in reports for part in report.acknowledged.values()):
+        assert part.place == places[part.number]
+        places[part.number] += part.size
+        finished += [part.number] if part.finished else []
+    assert places == {piece.number: piece.end - piece.start for piece in desk.pieces}
+    assert sorted(finished) == [0, 1, 2, 3]
+    items = [part.outcome.items for report in reports for part in report.acknowledged.values()]
+    assert sum(items) == 4 * 33
+
+
+def test_batches_are_taken_from_the_pieces_in_turn(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.orders = replace(desk.orders, threads=1)
+    held = threading.Event()
+    sender = desk.start(monkeypatch, lambda lines: (held.wait(5), taken(lines))[1])
+    for piece in desk.pieces:
+        sender.receive(piece)
+    held.set()
+    sender.receive(NoMore())
+    list(desk.heard())
+    pieces = [lines[0].split(b"SALE#")[1][:1] for _, lines in desk.writer.batches]
+    assert pieces[1:9] in ([b"1", b"2", b"3", b"0"] * 2, [b"0", b"1", b"2", b"3"] * 2)
+
+
+def test_what_the_plan_says_is_there_is_not_sent_but_acknowledged(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = desk.orders.source.read_bytes().splitlines(keepends=True)
+    there = {*lines[:7], lines[40], lines[-1]}
+    with LoadPlan(desk.orders.plan) as plan:
+        plan.mark_all(0, lines, [SAME if each in there else 0 for each in lines])
+    reports = work(desk, desk.start(monkeypatch))
+    assert sorted(desk.sent) == sorted(set(lines) - there)
+    sizes = [part.size for report in reports for part in report.acknowledged.values()]
+    assert sum(sizes) == len(b"".join(lines))
+
+
+def test_only_chosen_records_are_sent_and_never_those_that_are_known_to_be_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = frozenset({"SALE#0-1", "SALE#2-2", "SALE#3-0"})
+    desk.orders = replace(desk.orders, chosen=chosen, skipped=frozenset({"SALE#2-2"}))
+    work(desk, desk.start(monkeypatch))
+    assert {each.split(b'"')[7] for each in desk.sent} == {b"SALE#0-1", b"SALE#3-0"}
+
+
+def test_after_a_refusal_the_rest_of_the_record_is_not_sent(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = line("0-1", 4)
+
+    def refuse(lines: Sequence[bytes]) -> Outcome:
+        refused = [RefusedItem(bad.rstrip(b"\n"), "no")] if bad in lines else []
+        return Outcome(items=len(lines) - len(refused), batches=1, refused=refused)
+
+    desk.orders = replace(desk.orders, threads=1)
+    reports = work(desk, desk.start(monkeypatch, refuse))
+    parts = [part for report in reports for part in report.acknowledged.values()]
+    assert [item.reason for part in parts for item in part.outcome.refused] == ["no"]
+    assert line("0-1", 5) not in desk.sent
+    assert line("0-2", 6) in desk.sent
+
+
+def test_an_error_ends_the_work_and_what_is_behind_it_is_not_acknowledged(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(lines: Sequence[bytes]) -> Outcome:
+        if line("1-3", 10) in lines:
+            raise TargetError("denied", remedy="grant")
+        return taken(lines)
+
+    reports = work(desk, desk.start(monkeypatch, deny))
+    (failed,) = [report.failed for report in reports if report.failed]
+    error = unpacked(failed)
+    assert isinstance(error, TargetError)
+    assert (error.message, error.remedy) == ("denied", "grant")
+    acknowledged = [
+        part for report in reports for part in report.acknowledged.values() if part.number == 1
+    ]
+    assert sum(part.size for part in acknowledged) <= 10 * len(line("1-0", 10))
+    assert not any(part.finished for part in acknowledged)
+
+
+def test_asked_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, let_go = threading.Semaphore(0), threading.Event()
+
+    def slow(lines: Sequence[bytes]) -> Outcome:
+        asked.release()
+        let_go.wait(5)
+        return taken(lines)
+
+    sender = desk.start(monkeypatch, slow)
+    sender.receive(desk.pieces[0])
+    asked.acquire()
+    asked.acquire()
+    sender.receive(Stop())
+    let_go.set()
+    reports = list(desk.heard())
+    assert len(desk.writer.batches) == 2
+    items = [part.outcome.items for report in reports for part in report.acknowledged.values()]
+    assert sum(items) == 10
+
+
+def test_a_record_of_many_lines_keeps_to_what_one_partition_takes_and_others_pass_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PARTITION_UNITS", 100.0)
+    large = [line("large", n) for n in range(60)]
+    others = [line(n) for n in range(100)]
+    desk = Desk(tmp_path / "file", [large, others])
+    work(desk, desk.start(monkeypatch))
+    assert len(desk.sent) == 160
+    times = [at for at, lines in desk.writer.batches if lines[0] in large]
+    assert len(times) == 12
+    assert times[-1] - times[1] >= 10 * 5 / 100 * 0.9  # five units a batch, 100 units a second
+    last = max(at for at, lines in desk.writer.batches if lines[0] in others)
+    assert last < times[-1]
+
+
+def test_a_low_limit_makes_small_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migration = MigrationConfig(batch_size=25, max_write_units=100)
+    desk = Desk(tmp_path / "file", [[line(n) for n in range(95)]], migration=migration)
+    sender = desk.start(monkeypatch)
+    sender.receive(Rate(None))
+    work(desk, sender)
+    assert {len(lines) for _, lines in desk.writer.batches} == {10, 5}
