@@ -20,7 +20,7 @@ demo: $(STAMPS)/demo
 	$(BIN)/python migrate.py demo
 
 test: $(STAMPS)/dev
-	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. -n auto --dist loadfile $(PYTEST_ARGS)
 
 torture: $(STAMPS)/dev
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 tests/torture/torture_*.py \

@@ -83,6 +83,8 @@ def survey_before_load(
     due = [name for name in entities if not goes_on(run, name)]
     if not due:
         return
+    for name in due:  # they are parsed here: first of all they must be what was written
+        run.artifact(run.workspace.transformed(name), written_by="transform")
     make_directory(run.workspace.undo)
     states = []
     with ConflictReport(run) as report:
