@@ -307,8 +307,14 @@ class RowStream:
         self._failure: BaseException | None = None
         reader, writer = os.pipe()
         self._reader = os.fdopen(reader, "rb", buffering=_PIPE_BUFFER)
-        self._thread = threading.Thread(target=self._pump, args=(writer,), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(writer,), daemon=True)
         self._thread.start()
+
+    def _run(self, descriptor: int) -> None:
+        try:
+            self._pump(descriptor)
+        except SystemError as error:  # psycopg2 can leave an error behind that it has raised once
+            self._failure = self._failure or error.__cause__ or error
 
     def _pump(self, descriptor: int) -> None:
         try:
