@@ -80,6 +80,16 @@ class Sink:
         """Put the items of a transformed file into a table, in the place of what it holds."""
         self.ask("Fill", orjson.dumps({"TableName": table, "Path": str(path)}))
 
+    def meter(self, units: float, burst: float = 1.0) -> None:
+        """From now on count write units, and take no more than so many a second (0: all)."""
+        self.ask("Meter", orjson.dumps({"Units": units, "Burst": burst}))
+
+    def metered(self) -> tuple[list[tuple[float, float]], int]:
+        """End the metering: what was taken at which second, and how many requests were refused,
+        in part or whole."""
+        found = orjson.loads(self.ask("Metered"))
+        return [(at, units) for at, units in found["taken"]], found["refused"]
+
     def prepare(self) -> None:
         """Build the indexes now, so that the first Query does not wait for them."""
         self.ask("Prepare")

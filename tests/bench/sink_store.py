@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from tests.bench.capacity import Capacity, units_of
 from tests.bench.expressions import condition, key_range
 
 PAGE_BYTES = 1 << 20
@@ -116,7 +117,10 @@ class Store:
             "Fill": self._fill,
             "Count": self._count,
             "Prepare": self._prepare,
+            "Meter": self._meter,
+            "Metered": self._metered,
         }
+        self._capacity: Capacity | None = None
 
     def answer(self, operation: str, body: bytes) -> bytes:
         """The answer to a request. Raises Refused."""
@@ -142,8 +146,22 @@ class Store:
         else:
             requests = orjson.loads(body)["RequestItems"][name]
             items = [orjson.dumps(request["PutRequest"]["Item"]) for request in requests]
+        if self._capacity is not None:
+            return self._take(self._capacity, name, table, items)
         table.put(items)
         return _written(name, len(items))
+
+    @staticmethod
+    def _take(capacity: Capacity, name: str, table: Table, items: list[bytes]) -> bytes:
+        """Put as many items as the capacity allows; the others are not processed."""
+        count = capacity.take(items)
+        if not count:
+            raise Refused("ProvisionedThroughputExceededException", "too many write units")
+        table.put(items[:count])
+        consumed = [{"TableName": name, "CapacityUnits": float(sum(map(units_of, items[:count])))}]
+        left = [{"PutRequest": {"Item": orjson.loads(item)}} for item in items[count:]]
+        unprocessed = {name: left} if left else {}
+        return orjson.dumps({"UnprocessedItems": unprocessed, "ConsumedCapacity": consumed})
 
     def _table(self, request: dict[str, Any]) -> Table:
         name = request["TableName"]
@@ -209,6 +227,17 @@ class Store:
         with Path(request["Path"]).open("rb") as lines:
             table.put([line[len(_LINE) : -2] for line in lines])
         return b"{}"
+
+    def _meter(self, request: dict[str, Any]) -> bytes:
+        """The sink's own: from now on count write units, and take no more than `Units`."""
+        self._capacity = Capacity(request["Units"], request["Burst"])
+        return b"{}"
+
+    def _metered(self, _: dict[str, Any]) -> bytes:
+        """The sink's own: what has been taken since, and how often it was too much."""
+        capacity, self._capacity = self._capacity, None
+        assert capacity is not None
+        return orjson.dumps({"taken": capacity.taken, "refused": capacity.refused})
 
     def _count(self, _: dict[str, Any]) -> bytes:
         return orjson.dumps({name: len(table.items) for name, table in self._tables.items()})

@@ -11,9 +11,11 @@ import orjson
 import pytest
 
 from tests.bench import large
+from tests.bench.capacity import Capacity
 from tests.bench.expressions import condition, key_range
 from tests.bench.measure import ROOT, Job, run_here, run_job
 from tests.bench.plan import COMPARISONS, ON_MYSQL, PHASES, SMALL, WHOLE
+from tests.bench.rate import windows
 from tests.bench.report import Target
 from tests.bench.sink import Requests
 from tests.bench.sink_store import Refused, Store
@@ -90,6 +92,24 @@ def test_a_target_is_met_only_when_every_round_meets_it() -> None:
     assert Target("rate", [14.0, 17.0], 15).verdict == "in some rounds"
     assert Target("rate", [9.0, 11.0], 15).verdict == "not yet"
     assert Target("peak", [215.0, 301.0], 300, at_most=True).verdict == "in some rounds"
+
+
+def test_a_table_with_a_capacity_takes_no_more_than_its_bucket_holds() -> None:
+    now = [0.0]
+    bucket = Capacity(units=100, burst=1, clock=lambda: now[0])
+    line = orjson.dumps(item(1))  # one unit in the table, one in the index
+    assert bucket.take([line] * 25) == 25
+    assert bucket.take([line] * 30) == 25
+    now[0] = 0.1
+    assert bucket.take([line] * 25) == 5
+    assert (bucket.refused, [units for _, units in bucket.taken]) == (2, [50, 50, 10])
+
+
+def test_rates_are_looked_at_over_any_ten_seconds() -> None:
+    steady = [(second / 10, 10.0) for second in range(300)]
+    assert windows(steady) == pytest.approx((100, 100), rel=0.02)
+    burst = [(at, units + 500 * (at == 15.0)) for at, units in steady]
+    assert windows(burst)[1] == pytest.approx(150, rel=0.02)
 
 
 # The sink ---------------------------------------------------------------------------------------
