@@ -105,10 +105,15 @@ class Rejection(Exception):
         return (type(self), (self.field, self.rule, self.reason))
 
 
+class Elsewhere(Exception):
+    """Where an error arose in another process or thread: what `traceback_of` told there."""
+
+
 # The texts of these are the tool's own, or name types, attributes, modules and files.
 _SPEAKABLE = (
     MigrationError,
     BackOff,
+    Elsewhere,
     TypeError,
     AttributeError,
     NameError,

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
 from utils import masking
-from utils.error_handler import traceback_of
+from utils.error_handler import Elsewhere, traceback_of
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -37,10 +37,6 @@ Reply = Callable[[object], None]  # what a servant says, from whatever thread
 Packed = tuple[type[Exception], tuple[Any, ...], dict[str, Any], str]
 
 
-class _Elsewhere(Exception):
-    """The place of an error in another process, as text."""
-
-
 def packed(error: Exception) -> Packed:
     """An error as it crosses to another process, whatever its constructor takes."""
     place = masking.scrub(traceback_of(error))
@@ -58,7 +54,7 @@ def unpacked(parts: Packed) -> Exception:
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(state)
-    error.__cause__ = _Elsewhere(place)
+    error.__cause__ = Elsewhere(place)
     return error
 
 
