@@ -6,7 +6,8 @@ The first argument says what goes wrong:
     rows   how many bytes are read of a file at once, so that small files have many chunks
     pace   seconds of rest after every step of a phase, so that there is time for what happens
     kill   {"after": n} kills the process (SIGKILL) at the n-th event from its start;
-           {"phase", "entity", "after": n} at the n-th event in a phase and entity
+           {"phase", "entity", "after": n} at the n-th event in a phase and entity;
+           with "what": only events of that name count
     note   a file that gets the name of every event, one a line
 
 Processes that share the work get the settings and the rows; the saboteur is in the one that was
@@ -55,7 +56,8 @@ class Saboteur:
                 notes.write(f"{' '.join(self._place)} {name}\n")
         anywhere = "phase" not in self._kill
         here = (self._kill.get("phase"), self._kill.get("entity")) == self._place
-        if not self._left or not (anywhere or here):
+        counts = self._kill.get("what", name) == name
+        if not self._left or not counts or not (anywhere or here):
             return
         self._left -= 1
         if not self._left:

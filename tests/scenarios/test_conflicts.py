@@ -157,7 +157,7 @@ def test_what_the_application_changed_during_a_crash_is_its_own(
     small_trade(s9)
     alone.configure(migration={"batchSize": 1, "workers": 1})
     tool = SabotagedOperator.like(alone)
-    tool.killed("--full", phase="load", entity="sales", after=12)
+    tool.killed("--full", phase="load", entity="sales", what="after request", after=2)
     arrived = list(application.scan()["sales"].values())
     assert arrived
     application.change("sales", arrived[0], updatedAt={"S": LATER})

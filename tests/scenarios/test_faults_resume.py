@@ -57,7 +57,7 @@ def test_one_line_says_where_and_why(alone: Operator, s9: S9Database) -> None:
     many_sales(s9, 200)
     alone.configure(migration={"workers": 1}, checkpoint={"interval": 1})
     tool = SabotagedOperator.like(alone)
-    tool.killed("--full", phase="load", entity="sales", after=30)
+    tool.killed("--full", phase="load", entity="sales", what="step", after=5)
     outcome = tool.run("--resume").ended(0)
     (line,) = [line for line in outcome.stderr.splitlines() if "stopped in" in line]
     assert re.search(
@@ -78,7 +78,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_the_remedy_works(
     many_sales(s9, 100)
     alone.configure(migration={"workers": 1}, checkpoint={"interval": 1})
     tool = SabotagedOperator.like(alone)
-    tool.killed("--full", phase="load", entity="sales", after=18)
+    tool.killed("--full", phase="load", entity="sales", what="step", after=3)
     path = tool.data / ".checkpoint.json"
     whole = path.read_bytes()
     before = scan(dynamodb, tables.sales)

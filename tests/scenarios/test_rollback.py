@@ -142,7 +142,7 @@ def test_an_unfinished_load_is_undone_whole(
 ) -> None:
     small_trade(s9)
     tool = SabotagedOperator.like(alone.configure(migration={"batchSize": 1, "workers": 1}))
-    tool.killed("--full", phase="load", entity="sales", after=12)
+    tool.killed("--full", phase="load", entity="sales", what="after request", after=2)
     assert application.scan()["sales"]
     alone.run("rollback", "--yes").ended(0)
     assert application.scan() == {entity: {} for entity in ENTITIES}
