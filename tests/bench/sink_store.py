@@ -1,14 +1,16 @@
 """What the sink holds, and its answers: as much of DynamoDB as the tool asks of it.
 
-Items are kept as the bytes they came as; a key that is written twice is there twice. Indexes are
-made from the keys that open every item, when somebody asks for one.
+Items are kept as the bytes they came as; a key that is written twice is there twice. Which items
+are in a partition is found from the keys that open every item, when somebody first asks, and their
+order when he asks for that partition: the time is taken from the tool, on the same cores.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,11 @@ _BATCH = re.compile(rb'\{"RequestItems": ?\{"([^"]+)": ?\[')
 _LINE = b'{"Item":'
 _OPENING, _CLOSING = b'{"PutRequest":{"Item":', b"}}"
 _BETWEEN = _CLOSING + b"," + _OPENING
-_TEXT = rb'"((?:[^"\\]|\\.)*)"'
+_TEXT = rb'"([^"\\]*(?:\\.[^"\\]*)*)"'  # a JSON string without a step for each character
 _KEYS = re.compile(rb'\{"PK":\{"S":' + _TEXT + rb'\},"SK":\{"S":' + _TEXT + rb"\}")
-_INDEX_KEY = re.compile(rb',"(GSI\d[PS]K)":\{"S":' + _TEXT + rb"\}")
+_INDEX_KEYS = re.compile(rb',"(GSI\d)PK":\{"S":' + _TEXT + rb'\},"GSI\dSK":\{"S":' + _TEXT + rb"\}")
 
-Indexed = dict[tuple[bytes, bytes], list[tuple[bytes, int]]]
+Places = dict[bytes, dict[bytes, list[int]]]  # by key attribute and partition
 
 
 class Refused(Exception):
@@ -45,17 +47,23 @@ class Table:
     def __init__(self, definition: dict[str, Any]) -> None:
         self.definition = definition
         self.items: list[bytes] = []
-        self._indexed: Indexed | None = None
+        self._places: Places | None = None
+        self._sorted: dict[tuple[bytes, bytes], list[tuple[bytes, int]]] = {}
 
     def clear(self) -> None:
         """Forget the items."""
         self.items = []
-        self._indexed = None
+        self._touch()
 
     def put(self, items: Sequence[bytes]) -> None:
         """Keep items."""
         self.items += items
-        self._indexed = None
+        self._touch()
+
+    def _touch(self) -> None:
+        if self._places is not None:
+            self._places = None
+            self._sorted = {}
 
     def page(self, start: int, end: int, limit: int) -> tuple[list[bytes], int]:
         """The items from `start` on that one answer holds, and where the next one starts."""
@@ -67,35 +75,50 @@ class Table:
         return self.items[start:place], place
 
     def under(self, attribute: str, value: str) -> list[tuple[bytes, int]]:
-        """The sort keys and places of the items whose `attribute` (PK, GSI1PK, …) is `value`."""
-        return self.indexed().get((attribute.encode(), _escaped(value)), [])
+        """The sort keys, in order, and places of the items whose `attribute` (PK, GSI1PK, …) is
+        `value`."""
+        asked = attribute.encode(), _escaped(value)
+        if asked not in self._sorted:
+            places = self.places().get(asked[0], {}).get(asked[1], ())
+            self._sorted[asked] = sorted((_sort_key(self.items[at], asked[0]), at) for at in places)
+        return self._sorted[asked]
 
-    def indexed(self) -> Indexed:
-        """Sort keys and places by partition key, sorted; made when it is first asked for."""
-        if self._indexed is None:
-            self._indexed = _index(self.items)
-        return self._indexed
+    def places(self) -> Places:
+        """Where the items of each partition are; made when it is first asked for."""
+        if self._places is None:
+            self._places = _places(self.items)
+        return self._places
 
 
-def _index(items: Sequence[bytes]) -> Indexed:
-    found: Indexed = {}
+def _places(items: Sequence[bytes]) -> Places:
+    own: dict[bytes, list[int]] = defaultdict(list)
+    found: Places = {b"PK": own}
     for place, item in enumerate(items):
         keys = _KEYS.match(item)
         if keys is None:
             raise Refused("InternalFailure", "an item does not open with PK and SK")
-        found.setdefault((b"PK", keys[1]), []).append((keys[2], place))
-        partition = keys[1]
-        end = keys.end()
-        while key := _INDEX_KEY.match(item, end):
-            if key[1].endswith(b"PK"):
-                partition = key[2]
-            else:
-                index = key[1].replace(b"SK", b"PK")
-                found.setdefault((index, partition), []).append((key[2], place))
-            end = key.end()
-    for entries in found.values():
-        entries.sort()
+        own[keys[1]].append(place)
+        if item.startswith(b',"GSI', keys.end()):
+            for index, partition, _ in _index_keys(item, keys.end()):
+                found.setdefault(index + b"PK", defaultdict(list))[partition].append(place)
     return found
+
+
+def _index_keys(item: bytes, start: int) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """The (index, partition key, sort key) that an item has from byte `start` on."""
+    while keys := _INDEX_KEYS.match(item, start):
+        yield keys[1], keys[2], keys[3]
+        start = keys.end()
+
+
+def _sort_key(item: bytes, attribute: bytes) -> bytes:
+    """What an item is sorted by in the partitions of `attribute`, of which it has a value."""
+    keys = _KEYS.match(item)
+    assert keys is not None
+    if attribute == b"PK":
+        return keys[2]
+    of_index = (key for index, _, key in _index_keys(item, keys.end()) if attribute[:-2] == index)
+    return next(of_index)
 
 
 def _escaped(text: str) -> bytes:
@@ -244,7 +267,7 @@ class Store:
 
     def _prepare(self, _: dict[str, Any]) -> bytes:
         for table in self._tables.values():
-            table.indexed()
+            table.places()
         return b"{}"
 
 
