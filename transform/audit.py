@@ -21,11 +21,11 @@ class Audit:
         self._users: dict[str, AttributeValue] = {
             user: {"S": target} for user, target in rules.user_mapping.items()
         }
-        self._who = (
+        self.who = (
             Attribute("createdBy", "created_by", self._user, default=self._migration_user),
             Attribute("updatedBy", "updated_by", self._user, default=self._migration_user),
         )
-        self._who_texts = Texts(self._who, remember=True)
+        self._who_texts = Texts(self.who, remember=True)
 
     def attributes(self, row: Row, rejections: Rejections) -> Item:
         """Return createdAt, updatedAt, createdBy and updatedBy of the item made of `row`.
@@ -36,7 +36,7 @@ class Audit:
         """
         created, updated = self._times(row, rejections)
         item: Item = {"createdAt": {"S": created}, "updatedAt": {"S": updated}}
-        fill(item, row, self._who, rejections)
+        fill(item, row, self.who, rejections)
         return item
 
     def text(self, row: Row, rejections: Rejections) -> str:

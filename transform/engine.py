@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from transform.layout import layout_of, texts_of
+from transform.layout import layout_of, texts_of, usual_texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
 from utils.artifacts import ArtifactWriter, Chunk, PartialState, read_rows
@@ -45,18 +45,22 @@ def transform_chunk(chunk: Chunk, entity: str, rules: TransformRules) -> Transfo
     """Transform extracted lines; pure, so that chunks can be worked on anywhere."""
     to_texts = texts_of(entity, rules)
     lines = chunk.lines
-    output: list[str] = []
+    usual = usual_texts_of(entity, rules, lines)
+    output: list[bytes] = []
     refusals: list[Refusal] = []
     for line in lines:
+        if (usual_texts := usual(line)) is not None:
+            output += usual_texts
+            continue
         row = orjson.loads(line)
         try:
             texts = to_texts(row, rules)
         except RejectedRecord as rejected:
             refusals.append(_refusal(entity, row, line, rejected))
         else:
-            output += texts
+            output += map(str.encode, texts)
     return Transformed(
-        data="\n".join([*output, ""]).encode(),
+        data=b"\n".join([*output, b""]),
         records=len(lines) - len(refusals),
         items=len(output),
         refusals=tuple(refusals),

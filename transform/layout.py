@@ -9,7 +9,7 @@ name of the module is its name (docs/layouts.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -28,6 +28,7 @@ from transform.stand_ins import stand_in
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items, sale_to_texts
+from transform.usual_sales import usual_sales
 
 Transform = Callable[[Row, TransformRules], list[Item]]
 
@@ -129,6 +130,22 @@ def texts_of(entity: str, rules: TransformRules) -> Callable[[Row, TransformRule
         return [orjson.dumps({"Item": item}).decode() for item in transform(row, rules)]
 
     return texts
+
+
+def usual_texts_of(
+    entity: str, rules: TransformRules, lines: Sequence[bytes]
+) -> Callable[[bytes], list[bytes] | None]:
+    """The quick way from an extracted line to the same texts; it gives None for any line that is
+    unusual. `lines` are some that it is for."""
+    if transform_of(entity, rules) is sale_to_items:
+        usual = usual_sales(lines, rules)
+        if usual is not None:
+            return usual.texts
+    return _all_unusual
+
+
+def _all_unusual(_line: bytes) -> None:
+    return None
 
 
 class _Part(NamedTuple):

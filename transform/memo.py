@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import NoneType
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
 _LIMIT = 16_384
+_REMEMBERED = (str, bytes, NoneType)
 
 
 class Memo(dict[object, Result]):
     """The results of a pure function of texts, `memo[text]`.
 
     It holds a bounded number of results and forgets them all when it is full: cheaper at each hit
-    than keeping them in the order of their use. Only texts (and None) are remembered: 1, 1.0 and
-    True are one key.
+    than keeping them in the order of their use. Only texts, also undecoded ones, and None are
+    remembered: 1, 1.0 and True are one key.
     """
 
     __slots__ = ("_function", "_limit")
@@ -27,7 +29,7 @@ class Memo(dict[object, Result]):
 
     def __missing__(self, value: object) -> Result:
         result = self._function(value)
-        if type(value) is str or value is None:
+        if type(value) in _REMEMBERED:
             if len(self) >= self._limit:
                 self.clear()
             self[value] = result

@@ -21,7 +21,7 @@ MAX_INTEGER = 2**53
 _USUAL = re.compile(r"-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{1,12})?").fullmatch
 _ANY = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?").fullmatch
 # The canonical form of a usual number, and zeros that it does without.
-_TRIMMED = r"(-?(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{0,11}[1-9])?)\.?0*"
+_TRIMMED = r"(-?(?:0|[1-9][0-9]{0,19})(?![0-9])(?:\.[0-9]{0,11}[1-9])?)\.?0*"
 _USUAL_FIVE = re.compile(" ".join([_TRIMMED] * 5)).fullmatch
 _WHOLE = re.compile(r"-?[0-9]{1,19}(?:\.0+)?").fullmatch
 

@@ -24,7 +24,7 @@ _PRICES = ("unit_price", *_FIGURES)
 _NUMBERS = ("quantity", "discount", "tax_rate", *_FIGURES)
 
 _DESCRIPTION, _CODE = "productDescription", "productCode"
-_TEXTS = (
+TEXTS = (  # what describes a line, in this order
     Attribute(_DESCRIPTION, "product_description", text, repeats=True),
     Attribute(_CODE, "product_code", text, repeats=True),
     Attribute("unitOfMeasure", "unit_of_measure", text, repeats=True),
@@ -48,7 +48,7 @@ class LineTransform:
         self._generate_ids = rules.generate_ids
         self._id_scope = rules.id_scope
         self._audit = Audit(rules)
-        self._texts = Texts(_TEXTS)
+        self._texts = Texts(TEXTS)
 
     def items(
         self, rows: Sequence[Row], sale_id: str, sale_rate: Number, rejections: Rejections

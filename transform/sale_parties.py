@@ -27,7 +27,7 @@ _COPIED = {
     "province": "Province",
     "postal_code": "PostalCode",
 }
-_REMEMBERED_PARTIES = 32_768  # in fifty megabytes
+REMEMBERED_PARTIES = 32_768  # in fifty megabytes
 _NOBODY: tuple[Row | None, str] = (None, "")
 
 
@@ -89,7 +89,7 @@ class SaleParty:
             return copies
         # Only texts, because 1 and True are equal and not the same.
         if all(isinstance(party.get(column), (str, NoneType)) for column in (*_COPIED, "country")):
-            if len(self._seen) >= _REMEMBERED_PARTIES:
+            if len(self._seen) >= REMEMBERED_PARTIES:
                 self._seen.clear()
             self._seen[key] = party, copies
         return copies

@@ -21,6 +21,12 @@ _S9_WORDS = {
 }
 
 
+def is_numbered(status: str, document: str) -> bool:
+    """Whether a sale (its target status and document type) is in the index of sale numbers, whose
+    latest one tells the API the next number."""
+    return status != CANCELLED and document != PROFORMA
+
+
 def sale_status_words(further: Mapping[str, str]) -> dict[str, str]:
     """Return S9's words, lower-case, with their target status; `further` words win.
 

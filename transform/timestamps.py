@@ -37,7 +37,7 @@ _HOUR = dt.timedelta(hours=1)
 _DAY = dt.timedelta(days=1)
 
 # The business hours of twenty years, in a few megabytes.
-_REMEMBERED_HOURS = 65_536
+REMEMBERED_HOURS = 65_536
 
 
 class LocalClock:
@@ -46,7 +46,7 @@ class LocalClock:
     def __init__(self, timezone: str) -> None:
         """`timezone` is an IANA name; raises zoneinfo.ZoneInfoNotFoundError for any other."""
         self._zone = ZoneInfo(timezone)
-        self._utc_hours = Memo(self._find_utc_hour, limit=_REMEMBERED_HOURS)
+        self._utc_hours = Memo(self.utc_hour, limit=REMEMBERED_HOURS)
         self._offsets = Memo(self._find_offset)
 
     def to_utc(self, value: object) -> str | None:
@@ -89,11 +89,11 @@ class LocalClock:
                 return self.to_utc(stripped)
         raise _not_a_timestamp(value)
 
-    def _find_utc_hour(self, value: object) -> str:
+    def utc_hour(self, value: object) -> str:
         """Return the UTC hour that a whole local hour falls into, or "" when it does not.
 
-        It does not where the offset has minutes or changes within the day, or where there is no
-        such hour.
+        Both are `YYYY-MM-DDTHH`, the local one with a blank for the T just as well. There is none
+        where the offset has minutes or changes within the day, or where there is no such hour.
         """
         hour = str(value)
         local = _HOURS.get(hour[_DAY_LENGTH:])

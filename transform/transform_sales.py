@@ -21,7 +21,7 @@ from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.sale_lines import LineTransform, Priced
 from transform.sale_parties import SaleParty
-from transform.statuses import CANCELLED, PROFORMA, sale_status, sale_status_words
+from transform.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
 from transform.text import text
 from transform.timestamps import date
 
@@ -62,7 +62,7 @@ class SaleTransform:
         self._buyer = SaleParty("buyer", rules.generate_ids, rules.id_scope)
         self._producer = SaleParty("producer", rules.generate_ids, rules.id_scope)
         self._lines = LineTransform(rules)
-        self._texts = Texts(_attributes(rules))
+        self._texts = Texts(sale_attributes(rules))
         self._audit = Audit(rules)
 
     def texts(self, row: Row) -> list[str]:
@@ -91,9 +91,9 @@ class SaleTransform:
         day = _SALE_DATE.of(row, rejections)
         buyer = self._buyer.reference(row, rejections)
         producer = self._producer.reference(row, rejections)
-        # The API takes the next sale number from the latest sale of this index.
-        numbered = status != CANCELLED and document != PROFORMA
-        numbering = f'"GSI4PK":{{"S":"SALE"}},"GSI4SK":{{"S":"{day}"}},' if numbered else ""
+        numbering = ""
+        if is_numbered(status, document):
+            numbering = f'"GSI4PK":{{"S":"SALE"}},"GSI4SK":{{"S":"{day}"}},'
         kind = f',"docType":{{"S":"{document}"}}' if document else ""
         return _Head(
             # The names of the indexes do not say what is in them; the API asks for it like this.
@@ -127,7 +127,9 @@ class _Head(NamedTuple):
     after_year: str
 
 
-def _attributes(rules: TransformRules) -> tuple[Attribute, ...]:
+def sale_attributes(rules: TransformRules) -> tuple[Attribute, ...]:
+    """The attributes of a sale that are each made of one column, in their order; the year, which
+    comes earlier in the item, is the fourth."""
     return (
         Attribute("saleNumber", "sale_number", integer, required=True),
         Attribute("regNumber", "reg_number", text),

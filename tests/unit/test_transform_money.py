@@ -94,6 +94,11 @@ def test_five_numbers_at_once_are_what_they_are_singly(values: list[Any]) -> Non
         assert list(found) == [stored(value) for value in values]
 
 
+@pytest.mark.parametrize("long", ["1" + "0" * 25, "-7" + "0" * 20, "10000000000000000000000.50"])
+def test_zeros_of_a_long_number_are_not_taken_for_its_decimals(long: str) -> None:
+    assert five_decimals(["1.00", long, "2", "3.50", "0"]) is None
+
+
 @given(st.lists(st.decimals("-1e19", "1e19", places=6), min_size=5, max_size=5))
 def test_five_numbers_as_databases_write_them_are_taken_at_once(values: list[Decimal]) -> None:
     texts = [format(value + 0, "f") for value in values]

@@ -1,0 +1,65 @@
+"""Rows in the form in which nearly all of them are extracted, read by their bytes.
+
+A pattern for the columns of a file in their order, each with a form that is what the database
+writes or narrower. What matches is taken apart by that one look, and most cells are in the form in
+which they go into an item; that costs a fraction of parsing the row and writing its values again.
+What does not match is no worse for it: it is read the slower way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+_INSIDE = r'[^"\\\x00-\x1f]'  # nothing that JSON escapes
+# Nothing that transform/text.py takes away at the ends: visible ASCII, or a letter of Latin-1.
+_EDGE = r"(?:[!#-\[\]-~]|\xc3[\x80-\xbf])"
+# Not a digit more before the point: what follows the canonical form is only zeros behind it.
+_DECIMAL = r"0|-?(?:[1-9][0-9]{0,19}(?![0-9])(?:\.[0-9]{0,11}[1-9])?|0\.[0-9]{0,11}[1-9])"
+
+# Each form captures a cell; a NULL (and an empty text) is captured as None.
+TEXT = rf'(?:null|""|("{_EDGE}(?:{_INSIDE}*{_EDGE})?"))'  # with its quotation marks
+INTEGER = r"(?:null|(0|-?[1-9][0-9]{0,14}))"  # within 2^53
+KEY = r"(0|-?[1-9][0-9]{0,17})"
+POSITION = r"([1-9][0-9]{0,14})"
+DECIMAL = rf'(?:null|"({_DECIMAL})(?:\.0+|0*)")'  # in canonical form (transform/money.py)
+# A moment, without its quotation marks; its parts stand at fixed places.
+MOMENT = r'(?:null|"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9}|))")'
+OBJECT = r"(\{[^{}\\\x00-\x1f]*\})"
+VALUE = rf'(?:null|("{_INSIDE}*"|true|false|0|-?[1-9][0-9]{{0,17}}))'  # any, as JSON
+_UNSEEN = rf'(?:"{_INSIDE}*"|null|true|false|-?[0-9]+(?:\.[0-9]+)?)'
+
+
+class UsualRow:
+    """The pattern of rows (JSON objects) that have the columns `names` in this order.
+
+    `forms` has the forms of the columns that are wanted. `end` is the pattern of what follows the
+    last of them; its groups are cells, too.
+    """
+
+    def __init__(self, names: Sequence[str], forms: Mapping[str, str], end: str) -> None:
+        parts = [
+            f"{re.escape(orjson.dumps(name).decode())}:{forms.get(name, _UNSEEN)}" for name in names
+        ]
+        pattern = re.compile((r"\{" + ",".join(parts) + end).encode())
+        self._places = {name: n for n, name in enumerate(name for name in names if name in forms)}
+        self._ending = range(len(self._places), pattern.groups)
+        self._nothing = pattern.groups
+        self.match = pattern.match
+        """`match(data, place)`: the match of the row that begins there; None if it is unusual."""
+
+    def picker(self, columns: Iterable[str]) -> Callable[[re.Match[bytes]], tuple[Any, ...]]:
+        """The function from a match to the cells of `columns`, in their order, and then those of
+        the end. A column that the rows do not have is NULL in all of them."""
+        places = (self._places.get(name, self._nothing) for name in columns)
+        pick = itemgetter(*places, *self._ending)
+
+        def cells(match: re.Match[bytes]) -> tuple[Any, ...]:
+            picked: tuple[Any, ...] = pick((*match.groups(), None))
+            return picked
+
+        return cells
