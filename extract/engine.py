@@ -180,7 +180,7 @@ def _write(
                     tracker.save(writer.records, state)
                 raise
         _compare(planned.entity, counted, writer)
-        run.publish(path, writer.commit())
+        run.commit(path, writer)
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,8 @@ def transform(run: Run, entity: str) -> PhaseEntry:
                 output.records + quarantine.records,
                 partial(_state, became.end, output, quarantine),
             )
-        run.publish(refused, quarantine.commit())
-        run.publish(target, output.commit())
+        run.commit(refused, quarantine)
+        run.commit(target, output)
     _tell(entity, quarantine.records)
     return run.finish(
         PHASE,

@@ -1,7 +1,8 @@
 """Artifacts: the newline-delimited JSON files through which the phases meet.
 
 A file under its final name is complete. It is written as NAME.partial, hashed on the way, synced
-and renamed; its counts and SHA-256 go into the manifest, and every reader checks them first.
+and renamed; its counts and SHA-256 go into the manifest, and every reader checks them first
+(utils/known_files.py says when that is done without reading).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import IO
 
 from utils.error_handler import ArtifactError
+from utils.known_files import KnownFiles, Look
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
 CHUNK_BYTES = 1 << 20
@@ -87,6 +89,7 @@ class ArtifactWriter:
         self.records = resume.records if resume else 0
         self.items = resume.items if resume else 0
         self._bytes = resume.bytes if resume else 0
+        self.last_look: Look | None = None
         if resume is None:
             self._handle = open_private(self._partial, "wb")
         else:
@@ -143,18 +146,23 @@ class ArtifactWriter:
         return ArtifactEntry(state.records, state.items, state.bytes, state.sha256, utc_now())
 
     def commit(self) -> ArtifactEntry:
-        """Publish the file under its final name; returns its manifest entry."""
+        """Publish the file under its final name; returns its manifest entry. `last_look` is what
+        it looked like just before."""
         entry = self.entry()
         with storage_errors(self._path):
+            self.last_look = Look.of(self._handle.fileno())
             self._handle.close()
             publish(self._partial, self._path)
         return entry
 
 
-def check_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) -> ArtifactEntry:
+def check_artifact(
+    path: Path, entry: ArtifactEntry | None, *, phase: str, known: KnownFiles | None = None
+) -> ArtifactEntry:
     """Return `entry` if the file at `path` is exactly what it describes, else raise.
 
-    `phase` is the phase that writes the file: the remedy says to run it again.
+    `phase` is the phase that writes the file: the remedy says to run it again. What `known` knows
+    is not read; what is read, it knows.
     """
     again = f"run it again: python migrate.py --phase {phase} --entity {path.stem}"
     if not path.exists() and path.with_name(f"{path.name}.age").exists():
@@ -174,12 +182,17 @@ def check_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) -> Ar
             "after it was written",
             remedy=again,
         )
+    if known is not None and known.knows(path, entry.sha256):
+        return entry
+    look = Look.of(path)
     if sha256_of(path) != entry.sha256:
         raise ArtifactError(
             f"{path} is not the file that phase {phase} wrote: its SHA-256 differs from the "
             "manifest's",
             remedy=again,
         )
+    if known is not None:
+        known.has_read(path, entry.sha256, look)
     return entry
 
 

@@ -15,6 +15,7 @@ from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
 from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
 from utils.error_handler import ArtifactError
 from utils.interrupt import StopFlag
+from utils.known_files import KnownFiles
 from utils.manifest import Manifest, PhaseEntry
 from utils.progress import Progress
 from utils.workers import Workers, available_cores
@@ -38,6 +39,7 @@ class Run:
     stop: StopFlag = field(default_factory=StopFlag)
     resuming: bool = False
     invocation: str = "python migrate.py {}"
+    known_files: KnownFiles = field(default_factory=KnownFiles)
     workers: Workers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,10 +53,20 @@ class Run:
     def checkpoint(self) -> CheckpointFile:
         return CheckpointFile(self.workspace.checkpoint)
 
-    def artifact(self, path: Path, *, written_by: str) -> ArtifactEntry:
-        """The manifest entry of a file, after checking that the file is what it says."""
+    def artifact(self, path: Path, *, written_by: str, anew: bool = False) -> ArtifactEntry:
+        """The manifest entry of a file, after checking that the file is what it says. With `anew`
+        it is read for that, even if this run knows it already (utils/known_files.py)."""
         entry = self.manifest.artifacts.get(self.workspace.name_of(path))
-        return check_artifact(path, entry, phase=written_by)
+        known = None if anew else self.known_files
+        return check_artifact(path, entry, phase=written_by, known=known)
+
+    def commit(self, path: Path, writer: ArtifactWriter) -> None:
+        """Publish what has been written, on disk and in the manifest (call `save` to make that
+        durable)."""
+        entry = writer.commit()
+        self.publish(path, entry)
+        if writer.last_look is not None:
+            self.known_files.has_written(path, entry.sha256, writer.last_look)
 
     def publish(self, path: Path, entry: ArtifactEntry) -> None:
         """Put a file's entry into the manifest (call `save` to make it durable)."""

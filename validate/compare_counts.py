@@ -32,7 +32,7 @@ def count_refusals(run: Run, entity: str) -> Refusals:
     """Count an entity's quarantine; raises ArtifactError when it is not what was written."""
     path = run.workspace.quarantine(entity)
     if path.exists() or run.workspace.name_of(path) in run.manifest.artifacts:
-        run.artifact(path, written_by="transform")
+        run.artifact(path, written_by="transform", anew=True)
     records, items = {True: 0, False: 0}, {True: 0, False: 0}
     ids = set()
     for refusal in read_quarantine(path):

@@ -170,7 +170,7 @@ def _verify_entity(
     """Compare one entity's file with its table, and replay its access patterns."""
     run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
     path = run.workspace.transformed(entity)
-    entry = run.artifact(path, written_by="transform")
+    entry = run.artifact(path, written_by="transform", anew=True)
     refusals = count_refusals(run, entity)
     with run.progress.task(PHASE, entity, entry.items) as task:
         file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,6 +28,7 @@ from utils import spill, table_reader
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ArtifactError, TargetError
 from utils.interrupt import Interrupted
+from utils.known_files import Look
 from utils.run import Run
 from utils.tables import Index
 from utils.workers import Workers
@@ -522,6 +524,17 @@ def test_an_edited_file_is_refused(migration: Migration, loaded: Run) -> None:
         migration.verify(loaded)
     assert "--phase transform" in stopped.value.remedy
     assert "sales" not in loaded.manifest.phases.get("verify", {})
+
+
+def test_the_proof_reads_files_that_the_run_knows(migration: Migration, loaded: Run) -> None:
+    path = migration.workspace.transformed("sales")
+    os.utime(path, (1.5e9 + 0.123456789, 1.5e9 + 0.123456789))
+    known = loaded.manifest.artifacts["transformed/sales.json"]
+    loaded.manifest.artifacts["transformed/sales.json"] = replace(known, sha256="untrue")
+    loaded.known_files.has_read(path, "untrue", Look.of(path))
+    loaded.artifact(path, written_by="transform")
+    with pytest.raises(ArtifactError, match="SHA-256"):
+        migration.verify(loaded)
 
 
 def test_a_missing_table_stops_with_a_remedy(migration: Migration, loaded: Run) -> None:
