@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,12 +16,13 @@ import orjson
 from transform.layout import layout_of, texts_of, usual_texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
-from utils.artifacts import ArtifactWriter, Chunk, PartialState, read_rows
+from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
 from utils.findings import Finding
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
+from utils.pieces import Place, places, rows_at
 from utils.quarantine import Refusal
 from utils.run import Run, settings_digest
 from utils.workspace import Workspace
@@ -32,7 +34,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Transformed:
-    """What a chunk of extracted lines became."""
+    """What a piece of an extracted file became; `end` is where it ends."""
 
     data: bytes
     records: int
@@ -41,10 +43,10 @@ class Transformed:
     end: int
 
 
-def transform_chunk(chunk: Chunk, entity: str, rules: TransformRules) -> Transformed:
-    """Transform extracted lines; pure, so that chunks can be worked on anywhere."""
+def transform_piece(place: Place, path: Path, entity: str, rules: TransformRules) -> Transformed:
+    """Transform the lines in a piece of an extracted file, in whatever process."""
     to_texts = texts_of(entity, rules)
-    lines = chunk.lines
+    lines = rows_at(path, place)
     usual = usual_texts_of(entity, rules, lines)
     output: list[bytes] = []
     refusals: list[Refusal] = []
@@ -64,7 +66,7 @@ def transform_chunk(chunk: Chunk, entity: str, rules: TransformRules) -> Transfo
         records=len(lines) - len(refusals),
         items=len(output),
         refusals=tuple(refusals),
-        end=chunk.end,
+        end=place.end,
     )
 
 
@@ -136,8 +138,9 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         tracker = run.track(
             PHASE, entity, inputs, total=extracted.records, unit="records", done=done
         )
-        work = partial(transform_chunk, entity=entity, rules=rules_of(run))
-        for became in run.workers.in_order(work, read_rows(source, start=place.offset)):
+        work = partial(transform_piece, path=source, entity=entity, rules=rules_of(run))
+        pieces = places(extracted.bytes, start=place.offset)
+        for became in run.workers.in_order(work, pieces):
             output.write(became.data, records=became.records, items=became.items)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)

@@ -8,9 +8,9 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
-from utils.artifacts import Chunk, read_records
 from utils.config import PARTY_ENTITIES
 from utils.findings import Finding
+from utils.pieces import Place, places, records_at
 from utils.quarantine import read_quarantine
 from utils.run import Run
 from utils.spill import Buckets
@@ -108,9 +108,9 @@ class EntityGate:
     def _outcomes(self, path: Path, journal: Journal) -> Iterator[ChunkFindings]:
         """What each chunk gives: from the journal of the run that is resumed, then by checking."""
         yield from journal.replay()
-        work = partial(_check, entity=self._entity, policy=self._policy)
-        chunks = read_records(path, start=journal.offset)
-        for outcome, end in self._run.workers.in_order(work, chunks):
+        work = partial(_check, path=path, entity=self._entity, policy=self._policy)
+        pieces = places(path.stat().st_size, start=journal.offset)
+        for outcome, end in self._run.workers.in_order(work, pieces):
             journal.add(outcome, end)
             yield outcome
 
@@ -160,6 +160,6 @@ class EntityGate:
         return as_finding(self._entity, legacy_id, note, strict=self._policy.strict)
 
 
-def _check(chunk: Chunk, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:
-    """What a chunk gives, and where it ends; done in any process."""
-    return check_chunk(chunk.lines, entity, policy), chunk.end
+def _check(place: Place, path: Path, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:
+    """What a piece of a file gives, and where it ends; done in any process."""
+    return check_chunk(records_at(path, place), entity, policy), place.end

@@ -13,8 +13,8 @@ from functools import partial
 from math import gcd
 from pathlib import Path
 
-from utils.artifacts import starts_record
 from utils.load_plan import LoadPlan
+from utils.pieces import Place, located_records, places
 from utils.spill import Run, Spill, read_buckets
 from utils.table_reader import TableReader
 from validate.pattern_samples import Key, Samples
@@ -25,8 +25,6 @@ from validate.verification_report import Count, References
 
 SEGMENT_ITEMS = 4_096
 _FILE_BYTES = 4 << 20
-
-Place = tuple[int, int]  # byte offsets: from, to
 
 
 @dataclass(frozen=True)
@@ -90,33 +88,7 @@ class FilePass:
 
 def file_pieces(size: int) -> list[Place]:
     """The pieces of a file of `size` bytes."""
-    return [(at, min(at + _FILE_BYTES, size)) for at in range(0, size, _FILE_BYTES)]
-
-
-def lines_of_records(path: Path, place: Place) -> list[bytes]:
-    """The lines of the records that begin in a part of a transformed file."""
-    return located_records(path, place)[1]
-
-
-def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
-    """The same, with the byte offset at which the first of them begins."""
-    start, end = place
-    with path.open("rb") as handle:
-        handle.seek(max(0, start - 1))
-        if start:
-            handle.readline()  # the end of the line before
-        begin = handle.tell()
-        lines = handle.readlines(end - handle.tell()) if handle.tell() < end else []
-        first = 0
-        while start and first < len(lines) and not starts_record(lines[first]):
-            first += 1
-        if first == len(lines):
-            return end, []
-        for line in handle:
-            if starts_record(line):
-                break
-            lines.append(line)
-        return begin + sum(map(len, lines[:first])), lines[first:]
+    return places(size, target=_FILE_BYTES)
 
 
 @dataclass(frozen=True)

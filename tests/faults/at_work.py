@@ -78,13 +78,13 @@ def watched(function: Callable[..., Any], name: str, saboteur: Saboteur) -> Call
 
 def adjust(plan: dict[str, Any]) -> None:
     """Change the settings and the rows that the plan says."""
-    from utils import artifacts
+    from utils import artifacts, pieces
 
     for name, value in plan.get("set", {}).items():
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
         setattr(importlib.import_module(module), attribute, value)
-    for reader in (artifacts.read_rows, artifacts.read_records):
+    for reader in (artifacts.read_rows, artifacts.read_records, pieces.places):
         assert reader.__kwdefaults__ is not None
         reader.__kwdefaults__["target"] = plan.get("rows", artifacts.CHUNK_BYTES)
 

@@ -1,0 +1,64 @@
+"""Artifacts in pieces: ranges of bytes that whoever shares the work reads for himself.
+
+A line (or a record, a sale with its lines) belongs to the piece in which it begins. So every piece
+can be named without reading the file, none passes between processes, and all of them together are
+the file, wherever the cuts are.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from itertools import takewhile
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from utils.artifacts import CHUNK_BYTES, starts_record
+
+
+class Place(NamedTuple):
+    """A range of bytes in a file: from `start` up to `end`, which is not in it."""
+
+    start: int
+    end: int
+
+
+def places(size: int, *, start: int = 0, target: int = CHUNK_BYTES) -> list[Place]:
+    """The pieces of a file of `size` bytes from `start` on, each of `target` bytes at most."""
+    return [Place(at, min(at + target, size)) for at in range(start, size, target)]
+
+
+def rows_at(path: Path, place: Place) -> list[bytes]:
+    """The lines that begin in a piece of a file, each with its line break."""
+    with path.open("rb") as handle:
+        return _lines(handle, place)[1]
+
+
+def records_at(path: Path, place: Place) -> list[bytes]:
+    """The lines of the records that begin in a piece of a transformed file."""
+    return located_records(path, place)[1]
+
+
+def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
+    """The same, with the byte offset at which the first of them begins."""
+    with path.open("rb") as handle:
+        begin, lines = _lines(handle, place)
+        first = 0
+        while place.start and first < len(lines) and not starts_record(lines[first]):
+            first += 1
+        if first == len(lines):
+            return place.end, []
+        # The last record may have lines behind the end.
+        lines += takewhile(lambda line: not starts_record(line), handle)
+        return begin + sum(map(len, lines[:first])), lines[first:]
+
+
+def _lines(handle: IO[bytes], place: Place) -> tuple[int, list[bytes]]:
+    """The offset of the first line that begins in a piece, and all of these lines."""
+    handle.seek(max(0, place.start - 1))
+    if place.start:
+        handle.readline()  # the end of the line before
+    begin = handle.tell()
+    data = handle.read(max(0, place.end - begin))
+    if not data.endswith(b"\n"):
+        data += handle.readline() if data else b""
+    return begin, BytesIO(data).readlines()
