@@ -13,7 +13,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from zlib import crc32
 
@@ -75,10 +74,6 @@ class Sink:
     def clear(self) -> None:
         """Forget the items; the tables stay."""
         self.ask("Clear")
-
-    def fill(self, table: str, path: Path) -> None:
-        """Put the items of a transformed file into a table, in the place of what it holds."""
-        self.ask("Fill", orjson.dumps({"TableName": table, "Path": str(path)}))
 
     def meter(self, units: float, burst: float = 1.0) -> None:
         """From now on count write units, and take no more than so many a second (0: all)."""

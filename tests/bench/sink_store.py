@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -137,7 +136,6 @@ class Store:
             "Query": self._query,
             "GetItem": self._get,
             "Clear": self._clear,
-            "Fill": self._fill,
             "Count": self._count,
             "Prepare": self._prepare,
             "Meter": self._meter,
@@ -241,14 +239,6 @@ class Store:
     def _clear(self, _: dict[str, Any]) -> bytes:
         for table in self._tables.values():
             table.clear()
-        return b"{}"
-
-    def _fill(self, request: dict[str, Any]) -> bytes:
-        """The sink's own: a table holds what a transformed file has, and nothing else."""
-        table = self._table(request)
-        table.clear()
-        with Path(request["Path"]).open("rb") as lines:
-            table.put([line[len(_LINE) : -2] for line in lines])
         return b"{}"
 
     def _meter(self, request: dict[str, Any]) -> bytes:

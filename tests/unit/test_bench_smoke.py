@@ -13,7 +13,7 @@ import pytest
 from tests.bench import large
 from tests.bench.capacity import Capacity
 from tests.bench.expressions import condition, key_range
-from tests.bench.measure import ROOT, Job, run_here, run_job
+from tests.bench.measure import ROOT, Job, run_job
 from tests.bench.plan import COMPARISONS, ON_MYSQL, PHASES, SMALL, WHOLE
 from tests.bench.rate import windows
 from tests.bench.report import Target
@@ -167,22 +167,14 @@ def test_the_sink_finds_by_key_and_by_index() -> None:
     assert answer(store, "Count") == {"T": 0}
 
 
-def test_the_sink_holds_what_a_file_has(tmp_path: Path) -> None:
-    store, path = filled(3), tmp_path / "sales.json"
-    path.write_bytes(b"".join(orjson.dumps({"Item": item(n)}) + b"\n" for n in range(7, 9)))
-    answer(store, "Fill", TableName="T", Path=str(path))
-    assert answer(store, "Scan", TableName="T")["Items"] == [item(7), item(8)]
-
-
-def test_a_large_verification_finds_a_multiplied_migration_right(
+def test_each_phase_and_the_whole_are_measured_at_any_size(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(large, "_SALES", 40)
-    monkeypatch.setattr(large, "run_job", run_here)
-    monkeypatch.setattr(sys, "argv", ["large", "1000"])
+    monkeypatch.setattr(sys, "argv", ["large", "200"])
     large.main()
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("990 items: ")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [*PHASES, WHOLE]
+    assert len({line.partition(" items in ")[0].split()[-1] for line in lines}) == 1
 
 
 def test_the_sink_swallows_what_goes_to_a_table_that_nobody_created() -> None:
