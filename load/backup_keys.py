@@ -134,6 +134,9 @@ def _entry(record: bytes) -> KeyEntry:
 
 def merge(parts: Sequence[Path], path: Path, scratch: Path) -> None:
     """Write the records of `parts` to `path`, sorted; `scratch` is a directory for the while."""
+    if sum(part.stat().st_size for part in parts) <= _BLOCK:
+        _write(path, [_sorted(b"".join(_blocks(parts)))])
+        return
     make_directory(scratch)
     names = [scratch / f"{number:03}" for number in range(_BUCKETS)]
     with storage_errors(scratch):
@@ -148,18 +151,26 @@ def merge(parts: Sequence[Path], path: Path, scratch: Path) -> None:
         finally:
             for bucket in buckets:
                 bucket.close()
-        with open_private(path, "wb") as out:
-            for name in names:
-                content = name.read_bytes()
-                out.write(
-                    b"".join(
-                        sorted(content[at : at + RECORD] for at in range(0, len(content), RECORD))
-                    )
-                )
-                name.unlink()
-            out.flush()
-            os.fsync(out.fileno())
+        _write(path, map(_emptied, names))
         scratch.rmdir()
+
+
+def _write(path: Path, contents: Iterable[bytes]) -> None:
+    with storage_errors(path), open_private(path, "wb") as out:
+        for content in contents:
+            out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _emptied(bucket: Path) -> bytes:
+    content = bucket.read_bytes()
+    bucket.unlink()
+    return _sorted(content)
+
+
+def _sorted(content: bytes) -> bytes:
+    return b"".join(sorted(content[at : at + RECORD] for at in range(0, len(content), RECORD)))
 
 
 def _blocks(parts: Iterable[Path]) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,12 @@ def test_the_same_key_with_other_contents_is_not_the_same(tmp_path: Path) -> Non
         assert keys.is_same(entry, item(2))
         assert not keys.is_same(entry, item(2, "another"))
         assert (entry.updated_at, entry.migrated) == ("", False)
+
+
+@pytest.mark.parametrize("items", [0, 10, 5_000])
+def test_an_index_is_every_record_in_order(tmp_path: Path, items: int) -> None:
+    path = built(tmp_path, list(range(items)), 3)
+    assert path.read_bytes() == b"".join(sorted(record(item(n)) for n in range(items)))
 
 
 def test_unevenly_spread_keys_are_found_as_well(tmp_path: Path) -> None:
