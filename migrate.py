@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ENTITIES = ("buyers", "producers", "sales")
 PHASES = ("extract", "transform", "validate", "load", "verify")
 NEEDS = {"sales": ("buyers", "producers")}
+# What the processes that share a whole run's work need, from one phase to the next.
+SHARED_WORK = ("transform.engine", "validate.entity_gate", "load.sender", "validate.verify_pieces")
 # Secondary commands that live beside what they do: module, name in it, help in a line.
 ELSEWHERE: dict[str, tuple[str, str, str]] = {
     "backup": ("load.backup_command", "backup", "Back up the target's tables, as before a load."),
@@ -99,6 +101,7 @@ class Runbook:
 
     def prepare(self) -> ExitCode | None:
         """From S9 to files that may be loaded; an exit code when they may not."""
+        self.run.workers.imports = SHARED_WORK
         self.extract(ENTITIES)
         self.transform(ENTITIES)
         code = self.validate(ENTITIES)

@@ -24,6 +24,7 @@ from utils.retry import RetryPolicy
 from utils.run import Run, settings_digest
 
 _FLUSH_RECORDS = 100
+_ITEMS_A_PIECE = 1_500  # about: later phases share a file out by the MB
 
 Records = Iterator[tuple[bytes, int, bytes]]
 SetAside = Callable[[str, str, MigrationError], None]
@@ -116,6 +117,7 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     saved = run.begin(PHASE, entity.name, {})
     planned = plan(entity, extraction.disabled_parties, extraction.of(entity.name), source)
     counted = _count(source, planned)
+    run.workers.expect(counted["items"] // _ITEMS_A_PIECE)
     _write(run, source, planned, counted, saved)
     _tell_columns(planned)
     return run.finish(

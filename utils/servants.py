@@ -8,9 +8,10 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
@@ -83,6 +84,20 @@ class Applied:
             self._reply((number, True, undisturbed(self._function, piece)))
         except Exception as error:
             self._reply((number, False, packed(error)))
+
+    def close(self) -> None:
+        return
+
+
+class Importing:
+    """The servant that imports what the next ones need, and has nothing else to do."""
+
+    def __init__(self, modules: Sequence[str], _: Reply) -> None:
+        for module in modules:
+            import_module(module)
+
+    def receive(self, message: Any) -> None:
+        del message
 
     def close(self) -> None:
         return

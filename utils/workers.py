@@ -25,7 +25,16 @@ from typing import Any, TypeVar
 
 from utils import masking
 from utils.error_handler import MigrationError
-from utils.servants import Applied, Packed, Reply, Servant, serve, undisturbed, unpacked
+from utils.servants import (
+    Applied,
+    Importing,
+    Packed,
+    Reply,
+    Servant,
+    serve,
+    undisturbed,
+    unpacked,
+)
 
 _IN_HAND = 2  # pieces that a process has: the one it works on and the next
 _PAUSE_EVERY = 0.1  # seconds
@@ -74,10 +83,11 @@ class Workers:
     """A context manager around up to `count` processes, started when there is work for them.
 
     The processes ignore Ctrl-C, which is this process's to act on, and end when it ends, however
-    that comes about.
+    that comes about. `imports` names modules that work to come needs; see `expect`.
     """
 
     count: int
+    imports: Sequence[str] = ()
     _started: list[_Worker] = field(default_factory=list)
 
     def __enter__(self) -> Workers:
@@ -102,6 +112,15 @@ class Workers:
     def shares(self, pieces: int) -> bool:
         """Whether so many pieces are shared out to processes."""
         return self.count > 1 and pieces >= _WORTH_IT
+
+    def expect(self, pieces: int) -> None:
+        """About so many pieces of work are to come. If they will be shared out, the processes start
+        now and import `imports`, while this one waits for somebody else; without `imports` it is
+        not known what work that is."""
+        if self.imports and self.shares(pieces) and not self._started:
+            self._start(self.count)
+            for worker in self._started:
+                worker.send(("servant", partial(Importing, self.imports)))
 
     def get_ready(self, function: Callable[[Any], object]) -> None:
         """Start the processes for work that is to come: they import what `function` needs while

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import load.sender
+import migrate
+import transform.engine
+import validate.entity_gate
+import validate.verify_pieces
+
 ROOT = Path(__file__).parents[2]
 PHASES = ("extract", "transform", "load", "validate")
 
@@ -41,3 +47,13 @@ def test_click_stops_at_the_edge() -> None:
     for path in (path for folder in (*PHASES, "utils") for path in (ROOT / folder).rglob("*.py")):
         edge = path.name == "command_line.py" or path.stem.endswith("_command")
         assert edge or not {"click", "utils.command_line"} & set(imports_of(path)), path
+
+
+def test_processes_of_a_whole_run_import_what_they_are_going_to_do() -> None:
+    work = (
+        transform.engine.transform_piece,
+        validate.entity_gate.EntityGate,
+        load.sender.in_a_process,
+        validate.verify_pieces.TablePass,
+    )
+    assert tuple(each.__module__ for each in work) == migrate.SHARED_WORK

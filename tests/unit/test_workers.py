@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,32 @@ def test_processes_that_were_started_before_do_the_work_that_comes(workers: Work
     ready = {worker.process.pid for worker in workers._started}
     assert len(ready) == workers.count
     assert {process for _, process in workers.in_order(slower_first, range(10))} <= ready
+
+
+def has_imported(module: str) -> bool:
+    return module in sys.modules
+
+
+def test_processes_for_work_that_is_expected_have_imported_what_it_needs() -> None:
+    with Workers(2, ["wave", "this"]) as workers:
+        workers.expect(8)
+        assert len(workers._started) == 2
+        assert all(workers.in_order(has_imported, ["wave", "this"] * 4))
+    with Workers(2) as others:
+        assert not any(others.in_order(has_imported, ["wave", "this"] * 4))
+
+
+@pytest.mark.parametrize(
+    ("workers", "pieces"),
+    [(Workers(2, ["wave"]), 3), (Workers(1, ["wave"]), 8), (Workers(2), 8)],
+    ids=["little work", "one process", "unknown work"],
+)
+def test_no_process_is_started_for_work_that_will_not_be_shared(
+    workers: Workers, pieces: int
+) -> None:
+    with workers:
+        workers.expect(pieces)
+        assert workers._started == []
 
 
 def test_what_is_raised_while_processes_are_waited_for_ends_their_work(
