@@ -135,14 +135,14 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
 
 def _count(source: Source, planned: Plan) -> dict[str, int]:
     """What S9 itself counts in the snapshot: the first station of the ledger."""
-    records, keys = source.count(planned.records)
+    records, keys = source.count_keys(planned.records)
     if records != keys:
         raise SourceError(
             f"the query for {planned.entity} returns {records - keys:,} rows without a key or "
             "with the key of another row",
             remedy=f"correct extraction.{planned.entity}.query: each record once, none without key",
         )
-    children = source.count(planned.children)[0] if planned.children else 0
+    children = source.count(planned.children) if planned.children else 0
     return {"records": records, "items": records + children}
 
 

@@ -8,9 +8,9 @@ in a temporary file first, and then given out along with the children that arriv
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,10 +44,13 @@ _READ_ONLY = (
 _PAGE = 1_000  # parents whose children are asked for at a time
 _FEW_AMONG = 10  # parents are few when the table has so many times as many children
 _SORTED = 1_000_000  # rows that a live server is asked to sort at once, some 200 MB
-_FEW = 20_000  # parties that are held in memory: some ten megabytes
+_FEW = 150_000  # parties whose copies are held in memory: some sixty megabytes
 _NO_MORE = b"99999999999999999999"  # more than every key
 _WRITING = re.compile(r"\b(?:ALL PRIVILEGES|INSERT|UPDATE|DELETE|DROP|ALTER|SUPER)\b")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<place>\S+) TO ", re.DOTALL)
+
+# Of every copy that a record has: what stands before it, and its text by reference.
+Copies = Sequence[tuple[bytes, Mapping[bytes, bytes]]]
 
 
 class MySqlSource:
@@ -133,8 +136,14 @@ class MySqlSource:
             fields = columns_of(self._connection, f"SELECT * FROM ({query}) AS q LIMIT 0")
         return [column_of(field) for field in fields]
 
-    def count(self, selection: Selection) -> tuple[int, int]:
-        """How many rows a selection has, and how many different keys, by SQL."""
+    def count(self, selection: Selection) -> int:
+        """How many rows a selection has, by SQL."""
+        with self._errors():
+            [(rows,)] = self._all(f"SELECT count(*) FROM ({selection.query}) AS q")
+        return int(rows)
+
+    def count_keys(self, selection: Selection) -> tuple[int, int]:
+        """The same, and how many different keys."""
         key = quote(selection.key)
         with self._errors():
             [(rows, keys)] = self._all(
@@ -184,30 +193,32 @@ class MySqlSource:
         self, records: Selection, children: Selection | None, after: int | None = None
     ) -> Iterator[Rows]:
         """The rows of the records, and of their children in step."""
-        with closing(self._records(records, after)) as arriving:
+        copies = self._copies(records) if self._are_few(records) else []
+        with closing(self._records(records, after, spliced=bool(copies))) as arriving:
             if children is None:
-                yield arriving, None
+                yield _with_copies(arriving, copies), None
                 return
             with (
                 Kept.of(arriving, self._scratch) as kept,
                 closing(self._children(children, kept, after)) as following,
             ):
-                yield kept.rows(), following
+                yield _with_copies(kept.rows(), copies), following
 
-    def _records(self, records: Selection, after: int | None) -> Generator[Row]:
-        if not self._are_few(records):
-            yield from self._stream(self._queries.after(records, after))
-            return
-        copies = [
-            (b',"%b":' % copy.name.encode(), dict(self._stream(self._queries.copies(copy))))
+    def _records(self, records: Selection, after: int | None, *, spliced: bool) -> Generator[Cells]:
+        query = self._queries.after(records, after, spliced=spliced)
+        with self._errors(), closing(self._ask(query)) as arriving:
+            pages = arriving.pages_with_references() if spliced else arriving.pages()
+            yield from chain.from_iterable(pages)
+
+    def _copies(self, records: Selection) -> Copies:
+        """All that can be copied; read once where two are copies of the same."""
+        held = {query: dict[bytes, bytes]() for query in map(self._queries.copies, records.copies)}
+        for query, found in held.items():
+            found.update(self._stream(query))
+        return [
+            (b',"%b":' % copy.name.encode(), held[self._queries.copies(copy)])
             for copy in records.copies
         ]
-        query = self._queries.after(records, after, spliced=True)
-        for key, row, references in self._with_references(query):
-            parts = [row[:-1]]
-            for (name, found), reference in zip(copies, references, strict=True):
-                parts += (name, found.get(reference, b"null") if reference else b"null")
-            yield key, b"".join((*parts, b"}"))
 
     def _are_few(self, records: Selection) -> bool:
         """Whether what is to be copied is so little that it is held here, rendered once, instead
@@ -245,12 +256,7 @@ class MySqlSource:
     def _stream(self, query: str) -> Generator[Row]:
         """The rows of a query as they come: key and JSON."""
         with self._errors(), closing(self._ask(query)) as arriving:
-            yield from arriving.rows()
-
-    def _with_references(self, query: str) -> Generator[tuple[bytes, bytes, Cells]]:
-        """As `_stream`, with the cells after the row."""
-        with self._errors(), closing(self._ask(query)) as arriving:
-            yield from arriving.rows_and_more()
+            yield from chain.from_iterable(arriving.pages())
 
     def _ask(self, query: str) -> Arriving:
         get_logger().debug("Asking S9: %s", query)
@@ -271,6 +277,18 @@ class MySqlSource:
 
     def _local(self, reference: str) -> str:
         return reference if self._knows_zone else local_time(reference, self._config.timezone)
+
+
+def _with_copies(rows: Iterable[Cells], copies: Copies) -> Iterator[Row]:
+    """The rows with the copies that their references lead to; `null` where they lead nowhere."""
+    if not copies:
+        yield from ((key, row) for key, row in rows)
+    for key, row, *references in rows:
+        parts = [row[:-1]]
+        for (name, found), reference in zip(copies, references, strict=True):
+            parts += (name, found.get(reference, b"null"))
+        parts.append(b"}")
+        yield key, b"".join(parts)
 
 
 def _hang_up(connection: Connection[Any]) -> None:

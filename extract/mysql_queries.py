@@ -23,7 +23,7 @@ class Queries:
 
     def after(self, selection: Selection, key: int | None, *, spliced: bool = False) -> str:
         """The rows of a selection whose key is greater than `key`, in order. With `spliced`, the
-        references of its copies are further columns, in the place of the copies."""
+        references of its copies are columns after the key, in the place of the copies."""
         reference = f"q.{quote(selection.key)}"
         where = f"{reference} IS NOT NULL" if key is None else f"{reference} > {int(key)}"
         return self._ordered(selection, selection.query, where, spliced=spliced)
@@ -57,7 +57,7 @@ class Queries:
         for copy in selection.copies:
             reference = f"q.{quote(copy.reference)}"
             if spliced:
-                references += f", {integer(reference, columns[copy.reference])}"
+                references += f"{integer(reference, columns[copy.reference])}, "
                 continue
             alias = quote(f"copy of {copy.name}")
             absent = f"{alias}.{quote(copy.key)} IS NULL"
@@ -67,7 +67,7 @@ class Queries:
             )
         order = "".join(f", q.{quote(name)} IS NULL, q.{quote(name)}" for name in selection.order)
         return (
-            f"SELECT {integer(key, columns[selection.key])}, {json_object(parts)}{references} "
+            f"SELECT {integer(key, columns[selection.key])}, {references}{json_object(parts)} "
             f"FROM ({query}) AS q{joins} WHERE {where} ORDER BY {key}{order}"
         )
 

@@ -155,8 +155,13 @@ class PostgresSource:
                 for column in cursor.description or ()
             ]
 
-    def count(self, selection: Selection) -> tuple[int, int]:
-        """How many rows a selection has, and how many different keys, by SQL."""
+    def count(self, selection: Selection) -> int:
+        """How many rows a selection has, by SQL."""
+        [rows] = self._one(f"SELECT count(*) FROM ({selection.query}) AS q")
+        return int(rows)
+
+    def count_keys(self, selection: Selection) -> tuple[int, int]:
+        """The same, and how many different keys."""
         key = self.quote(selection.key)
         rows, keys = self._one(
             f"SELECT count(*), count(DISTINCT {key}) FROM ({selection.query}) AS q"

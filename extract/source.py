@@ -58,8 +58,11 @@ class Source(Catalog, Protocol):
     ) -> None:
         """Close every connection; the snapshot ends."""
 
-    def count(self, selection: Selection) -> tuple[int, int]:
-        """How many rows a selection has, and how many different keys, by SQL."""
+    def count(self, selection: Selection) -> int:
+        """How many rows a selection has, by SQL."""
+
+    def count_keys(self, selection: Selection) -> tuple[int, int]:
+        """The same, and how many different keys."""
 
     def exceptions(self, tables: Iterable[str] | None, /) -> str:
         """What of these tables the snapshot does not cover, in words; "" when it covers all.

@@ -139,7 +139,9 @@ def test_what_is_written_after_the_snapshot_is_not_seen(table: Table, tmp_path: 
         s9.execute("INSERT INTO t VALUES (2, 2)")
         s9.execute("UPDATE t SET c = 9 WHERE id = 1")
         assert keys(source) == [1]
-        assert source.count(Selection("SELECT * FROM t WHERE c = 9", "id", (), ())) == (0, 0)
+        assert source.count(Selection("SELECT * FROM t WHERE c = 9", "id", (), ())) == 0
+        twice = "SELECT 1 AS id FROM t UNION ALL SELECT 1"
+        assert source.count_keys(Selection(twice, "id", (), ())) == (2, 1)
     with source_of(s9, tmp_path) as source:
         assert keys(source) == [1, 2]
         assert keys(source, after=1) == [2]
@@ -365,3 +367,22 @@ def test_lines_come_in_the_order_of_their_sales_whatever_way_is_taken(
                 assert row["buyer"]["name"] == "B"
                 assert row["producer"] is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_buyer_and_producer_copy_is_read_once(
+    trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from extract.engine import records_of
+    from extract.entities import entities_of
+    from extract.selection import plan
+    from utils.config import EntityExtraction
+
+    trade.execute("UPDATE msg SET producer_id = 1, buyer_id = 7")
+    caplog.set_level("DEBUG")
+    with source_of(trade, tmp_path) as source:
+        planned = plan(entities_of("s9")["sales"], "exclude", EntityExtraction(), source)
+        with records_of(source, planned) as records:
+            rows = [orjson.loads(row) for _, _, row in records]
+    assert [(row["buyer"], row["producer"]["name"]) for row in rows] == [(None, "B")] * 2
+    asked = [each for each in caplog.messages if each.startswith("Asking S9")]
+    assert len([each for each in asked if "FROM msg_anag AS q" in each]) == 1
