@@ -17,6 +17,7 @@ from transform.layout import layout_of, texts_of, usual_texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
 from utils.artifacts import ArtifactWriter, PartialState
+from utils.bulk import Bulk
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
 from utils.findings import Finding
@@ -25,6 +26,7 @@ from utils.manifest import PhaseEntry
 from utils.pieces import Place, places, rows_at
 from utils.quarantine import Refusal
 from utils.run import Run, settings_digest
+from utils.spill import Scratch
 from utils.workspace import Workspace
 
 PHASE = "transform"
@@ -36,14 +38,16 @@ Row = dict[str, Any]
 class Transformed:
     """What a piece of an extracted file became; `end` is where it ends."""
 
-    data: bytes
+    data: Bulk
     records: int
     items: int
     refusals: tuple[Refusal, ...]
     end: int
 
 
-def transform_piece(place: Place, path: Path, entity: str, rules: TransformRules) -> Transformed:
+def transform_piece(
+    place: Place, path: Path, entity: str, rules: TransformRules, scratch: Path
+) -> Transformed:
     """Transform the lines in a piece of an extracted file, in whatever process."""
     to_texts = texts_of(entity, rules)
     lines = rows_at(path, place)
@@ -62,7 +66,7 @@ def transform_piece(place: Place, path: Path, entity: str, rules: TransformRules
         else:
             output += map(str.encode, texts)
     return Transformed(
-        data=b"\n".join([*output, b""]),
+        data=Bulk(b"\n".join([*output, b""]), scratch),
         records=len(lines) - len(refusals),
         items=len(output),
         refusals=tuple(refusals),
@@ -131,6 +135,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
     with (
         ArtifactWriter(target, place.output) as output,
         ArtifactWriter(refused, place.quarantine) as quarantine,
+        Scratch(run.workspace.scratch) as scratch,
         run.progress.task(PHASE, entity, extracted.records) as task,
     ):
         done = output.records + quarantine.records
@@ -138,10 +143,12 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         tracker = run.track(
             PHASE, entity, inputs, total=extracted.records, unit="records", done=done
         )
-        work = partial(transform_piece, path=source, entity=entity, rules=rules_of(run))
+        work = partial(
+            transform_piece, path=source, entity=entity, rules=rules_of(run), scratch=scratch
+        )
         pieces = places(extracted.bytes, start=place.offset)
         for became in run.workers.in_order(work, pieces):
-            output.write(became.data, records=became.records, items=became.items)
+            output.write(became.data.data, records=became.records, items=became.items)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)
             errors = len(became.refusals)
