@@ -64,6 +64,21 @@ def line_amounts(
     """
     if None not in figures:
         return [figure.stored for figure in figures if figure]
+    cents = line_cents(quantity, unit_price, discount, tax_rate, figures)
+    return [
+        figure.stored if figure else {"N": amount(own)}
+        for own, figure in zip(cents, figures, strict=True)
+    ]
+
+
+def line_cents(
+    quantity: Number,
+    unit_price: Number,
+    discount: Number,
+    tax_rate: Number,
+    figures: Figures = NO_FIGURES,
+) -> list[int]:
+    """Return the same amounts in cents, each as computed, also where S9 has a figure."""
     exact, cent, sure = _exact_amounts(quantity, unit_price, discount, tax_rate, figures)
     off, net, tax, total = exact
     # Of each amount the cents, and what is left of them, in halves of the unit. A rest of nothing
@@ -84,12 +99,7 @@ def line_amounts(
     ):
         doubles = _api_amounts(quantity, unit_price, discount, tax_rate, figures)
         cents = [*map(_as_stored, cents, doubles)]
-    if figures is NO_FIGURES:
-        return [*map(_stored, cents)]
-    return [
-        figure.stored if figure else _stored(own)
-        for own, figure in zip(cents, figures, strict=True)
-    ]
+    return cents
 
 
 def rounded_sum(amounts: Iterable[AttributeValue]) -> AttributeValue:
@@ -106,7 +116,16 @@ def rounded_sum(amounts: Iterable[AttributeValue]) -> AttributeValue:
     double = 0.0
     for summand in summands:
         double += _double(summand)
-    return _stored(_as_stored(cents, double))
+    return {"N": amount(_as_stored(cents, double))}
+
+
+def amount(cents: int) -> str:
+    """Return an amount as DynamoDB stores it. Raises Unconvertible (`too-many-digits`)."""
+    units, rest = divmod(abs(cents), 100)
+    plain = f"{units}{_DECIMALS[rest]}" if cents >= 0 else f"-{units}{_DECIMALS[rest]}"
+    if units >= _MOST_UNITS:
+        refuse_too_many_digits(plain)
+    return plain
 
 
 def js_round(value: float) -> int:
@@ -172,11 +191,3 @@ def _at(figure: Number, scale: int) -> int:
 
 def _double(figure: Number) -> float:
     return float(figure.stored["N"])
-
-
-def _stored(cents: int) -> AttributeValue:
-    units, rest = divmod(abs(cents), 100)
-    plain = f"{units}{_DECIMALS[rest]}" if cents >= 0 else f"-{units}{_DECIMALS[rest]}"
-    if units >= _MOST_UNITS:
-        refuse_too_many_digits(plain)
-    return {"N": plain}

@@ -9,9 +9,7 @@ What does not match is no worse for it: it is read the slower way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
@@ -45,21 +43,16 @@ class UsualRow:
         parts = [
             f"{re.escape(orjson.dumps(name).decode())}:{forms.get(name, _UNSEEN)}" for name in names
         ]
-        pattern = re.compile((r"\{" + ",".join(parts) + end).encode())
-        self._places = {name: n for n, name in enumerate(name for name in names if name in forms)}
-        self._ending = range(len(self._places), pattern.groups)
+        # The last group never takes part, so that it is None.
+        pattern = re.compile((r"\{" + ",".join(parts) + end + "(?:|(.))").encode())
+        wanted = (name for name in names if name in forms)
+        self._places = {name: group for group, name in enumerate(wanted, start=1)}
         self._nothing = pattern.groups
+        self._ending = range(len(self._places) + 1, self._nothing)
         self.match = pattern.match
         """`match(data, place)`: the match of the row that begins there; None if it is unusual."""
 
-    def picker(self, columns: Iterable[str]) -> Callable[[re.Match[bytes]], tuple[Any, ...]]:
-        """The function from a match to the cells of `columns`, in their order, and then those of
-        the end. A column that the rows do not have is NULL in all of them."""
-        places = (self._places.get(name, self._nothing) for name in columns)
-        pick = itemgetter(*places, *self._ending)
-
-        def cells(match: re.Match[bytes]) -> tuple[Any, ...]:
-            picked: tuple[Any, ...] = pick((*match.groups(), None))
-            return picked
-
-        return cells
+    def places(self, columns: Iterable[str]) -> tuple[int, ...]:
+        """What `match.group(*places)` takes to give the cells of `columns`, in their order, and
+        then those of the end. A column that the rows do not have is NULL in all of them."""
+        return (*(self._places.get(name, self._nothing) for name in columns), *self._ending)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from transform.amounts import line_amounts, rounded_sum
+from transform.amounts import amount, line_cents, rounded_sum
 from transform.attributes import Attribute, Converter
 from transform.audit import Audit
 from transform.choices import document_type
@@ -79,9 +79,8 @@ _LINE_TEXT = (
     b'"lineId":{"S":"%b"},"legacyId":{"S":"%b"},"lineNumber":{"N":"%b"},'
     b'"productDescription":{"S":%b},"quantity":{"N":"%b"},"unitPrice":{"N":"%b"},'
     b'"discount":{"N":"%b"},"discountAmount":{"N":"%b"},"netAmount":{"N":"%b"},'
-    b'"taxRate":{"N":"%b"},"taxAmount":{"N":"%b"},"totalAmount":{"N":"%b"}%b%b}}'
+    b'"taxRate":{"N":"%b"},"taxAmount":{"N":"%b"},"totalAmount":{"N":"%b"}%b%b%b%b}}'
 )
-_NONE_GIVEN = (None,) * len(_AMOUNTS)
 _STANDARD_RATE, _NO_DISCOUNT, _ONE_PIECE, _NOT_DESCRIBED = b"22", b"0", b"1", b'"-"'
 
 
@@ -97,7 +96,8 @@ class UsualSales:
     ) -> None:
         attributes = sale_attributes(rules)
         self._head = UsualRow(columns, {**_forms(attributes), **_HEAD, **_STAMPS}, _AFTER_HEAD)
-        self._cells = self._head.picker([*_HEAD, *_STAMPS, *(each.column for each in attributes)])
+        own = (each.column for each in attributes)
+        self._places = self._head.places((*_HEAD, *_STAMPS, *own))
         self._texts = _Texts(attributes)
         self._lines = _UsualLines(line_columns, rules)
         self._stamps = self._lines.stamps
@@ -120,7 +120,7 @@ class UsualSales:
         match = self._head.match(line, 0)
         if match is None:
             raise _UnusualError
-        cells = self._cells(match)
+        cells = match.group(*self._places)
         first_id, status, document, sale_date = cells[:4]
         buyer, of_buyer = self._buyer.of(*cells[4:7])
         producer, of_producer = self._producer.of(*cells[7:10])
@@ -153,8 +153,8 @@ class _UsualLines:
     def __init__(self, columns: Sequence[str], rules: TransformRules) -> None:
         self._row = UsualRow(columns, {**_forms(TEXTS), **_LINE, **_STAMPS}, _AFTER_LINE)
         texts = tuple(each.column for each in TEXTS)
-        self._cells = self._row.picker((*_LINE, *_STAMPS, *texts))
-        self._texts = _Texts(TEXTS[1:])
+        self._places = self._row.places((*_LINE, *_STAMPS, *texts))
+        self._steps = [_step(each) for each in TEXTS[1:]]
         self._id = id_maker("line", rules.generate_ids, rules.id_scope)
         self._numbers = Memo(_number)
         self.stamps = _Stamps(rules)
@@ -164,26 +164,37 @@ class _UsualLines:
     ) -> tuple[list[bytes], list[tuple[bytes, bytes, bytes]]]:
         """The lines from `place` to the end of `data`: texts, and net, tax and total of each."""
         items, amounts, positions = [], [], set()
+        match_row, places, line_id = self._row.match, self._places, self._id
+        code_of, unit_of, note_of = self._steps
         after = b","
         while after == b",":
-            match = self._row.match(data, place)
+            match = match_row(data, place)
             if match is None:
                 raise _UnusualError
             place = match.end()
-            cells = self._cells(match)
-            key, position, quantity, price, discount = cells[:5]
-            rate, description, after = cells[9] or sale_rate, cells[14], cells[-1]
-            texts = cells[15:-1]
+            # fmt: off
+            (
+                key, position, quantity, price, discount, off, net, tax, total, rate,
+                created_at, updated_at, created_by, updated_by,
+                description, code, unit, note, after,
+            ) = match.group(*places)
+            # fmt: on
             quantity, discount = quantity or _ONE_PIECE, discount or _NO_DISCOUNT
-            off, net, tax, total = self._figures(quantity, price, discount, rate, cells[5:9])
-            identifier = self._id(key)
+            rate = rate or sale_rate
+            if total is None is off is net is tax and price is not None:
+                off, net, tax, total = self._computed(quantity, price, discount, rate)
+            elif None in (price, off, net, tax, total):
+                raise _UnusualError
+            identifier = line_id(key)
             item = _LINE_TEXT % (
                 *(sale, identifier, sale, identifier, key, position),
                 # A product is described by its code, if there is nothing else.
-                description or texts[0] or _NOT_DESCRIBED,
+                description or code or _NOT_DESCRIBED,
                 *(quantity, price, discount, off, net, rate, tax, total),
-                self.stamps.of(*cells[10:14]),
-                b"".join(self._texts.of(texts)),
+                self.stamps.of(created_at, updated_at, created_by, updated_by),
+                code_of(code) if code else b"",
+                unit_of(unit) if unit else b"",
+                note_of(note) if note else b"",
             )
             items.append(item)
             amounts.append((net, tax, total))
@@ -192,19 +203,13 @@ class _UsualLines:
             raise _UnusualError
         return items, amounts
 
-    def _figures(
-        self, quantity: bytes, price: bytes, discount: bytes, rate: bytes, given: tuple[bytes, ...]
+    def _computed(
+        self, quantity: bytes, price: bytes, discount: bytes, rate: bytes
     ) -> Iterable[bytes]:
-        """Discount amount, net, tax and total of a line: all of them S9's, or all computed."""
-        if price is None:
-            raise _UnusualError
-        if None not in given:
-            return given
-        if given != _NONE_GIVEN:
-            raise _UnusualError
+        """Discount amount, net, tax and total of a line of which S9 has none of them."""
         known = self._numbers
-        computed = line_amounts(known[quantity], _number(price), known[discount], known[rate])
-        return [figure["N"].encode() for figure in computed]
+        cents = line_cents(known[quantity], _number(price), known[discount], known[rate])
+        return [amount(each).encode() for each in cents]
 
 
 class _Texts:
@@ -261,6 +266,7 @@ class _Stamps:
         self._migration_time = rules.migration_timestamp.encode()
         self._who = _Texts(Audit(rules).who)
         self._users = Memo(self._find_users)
+        self._nobody = self._find_users(b"null\tnull")
 
     def of(
         self,
@@ -277,7 +283,9 @@ class _Stamps:
         return b',"createdAt":{"S":"%b"},"updatedAt":{"S":"%b"}%b' % (
             created or updated or self._migration_time,
             updated or created or self._migration_time,
-            self._users[b"%b\t%b" % (created_by or b"null", updated_by or b"null")],
+            self._nobody
+            if created_by is updated_by is None
+            else self._users[b"%b\t%b" % (created_by or b"null", updated_by or b"null")],
         )
 
     def _utc(self, moment: bytes | None) -> bytes:

@@ -12,7 +12,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from utils.artifacts import CHUNK_BYTES, starts_record
+from utils.artifacts import starts_record
+
+PIECE_BYTES = 1 << 19  # with what becomes of it, about what stays in a processor's cache
 
 
 class Place(NamedTuple):
@@ -22,7 +24,7 @@ class Place(NamedTuple):
     end: int
 
 
-def places(size: int, *, start: int = 0, target: int = CHUNK_BYTES) -> list[Place]:
+def places(size: int, *, start: int = 0, target: int = PIECE_BYTES) -> list[Place]:
     """The pieces of a file of `size` bytes from `start` on, each of `target` bytes at most."""
     return [Place(at, min(at + target, size)) for at in range(start, size, target)]
 

@@ -112,6 +112,11 @@ def _index_keys(item: bytes, start: int) -> Iterator[tuple[bytes, bytes, bytes]]
 
 def _sort_key(item: bytes, attribute: bytes) -> bytes:
     """What an item is sorted by in the partitions of `attribute`, of which it has a value."""
+    mark = b'"%bSK":{"S":"' % attribute[: -len(b"PK")]
+    start = item.find(mark) + len(mark)
+    found = item[start : item.find(b'"', start)]
+    if b"\\" not in item[: start + len(found)]:
+        return found
     keys = _KEYS.match(item)
     assert keys is not None
     if attribute == b"PK":

@@ -86,7 +86,7 @@ def adjust(plan: dict[str, Any]) -> None:
         setattr(importlib.import_module(module), attribute, value)
     for reader in (artifacts.read_rows, artifacts.read_records, pieces.places):
         assert reader.__kwdefaults__ is not None
-        reader.__kwdefaults__["target"] = plan.get("rows", artifacts.CHUNK_BYTES)
+        reader.__kwdefaults__["target"] = plan.get("rows", reader.__kwdefaults__["target"])
 
 
 def prepare(plan: dict[str, Any]) -> None:
