@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from tests.bench.measure import Figures, Job, run_job
 from tests.bench.mysql import PASSWORD
-from tests.bench.scene import PART, Scene
+from tests.bench.scene import MANY_LINES, PART, Scene
 
 PHASES = ("extract", "transform", "validate", "load", "verify")
 SMALL = "small"  # the same phases over the smaller S9
+LINES = "lines"  # those that work on single records, over sales with many lines
 ALONE = "load_by_one"  # the load by one process
 WHOLE = "whole"
 ON_MYSQL = "extract_mysql"  # left out where MariaDB is not installed
@@ -68,6 +69,7 @@ class Plan:
         """Measure everything, round by round: each thing right beside what it is compared with."""
         run, whole = scene.configuration("run"), scene.configuration(WHOLE)
         small = scene.configuration(SMALL, database=PART)
+        lines = scene.configuration(LINES, database=MANY_LINES)
         on_mysql = scene.configuration_of_mysql("mysql", PASSWORD) if scene.mysql else ""
         for number in range(1, self.rounds + 1):
             say(f"round {number} of {self.rounds}")
@@ -80,6 +82,8 @@ class Plan:
                     yield self._one(scene, name, number, on_mysql)
             for phase in PHASES:
                 yield self._one(scene, phase, number, small, f"{phase} {SMALL}")
+            for phase in PHASES[:3]:
+                yield self._one(scene, phase, number, lines, f"{phase} {LINES}")
             yield self._one(scene, WHOLE, number, whole)
             for name in ("script", "help_text", "bare_python"):
                 yield self._one(scene, name, number, run)

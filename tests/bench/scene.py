@@ -23,6 +23,8 @@ from utils.run import Run
 
 PASSWORD = "S9_PASSWORD"
 PART = "part"  # the database that holds the smaller S9
+MANY_LINES = "many_lines"  # one of sales that have sixty lines each: nearly all items are lines
+_FOLD, _FEWER_SALES = 20, 4
 LINES = 250_000  # as many as a comparison holds in memory
 
 
@@ -72,11 +74,13 @@ class Scene:
 
 @contextmanager
 def scene(directory: Path, size: Size, part: Size) -> Iterator[Scene]:
-    """Start both servers and fill S9, and a smaller one of the same mixture in PART; files go
-    below `directory`."""
+    """Start both servers and fill S9, a smaller one of the same mixture in PART, and MANY_LINES;
+    files go below `directory`."""
+    lines = Size(-(-part.sales // _FEWER_SALES), _FOLD)
     with EmbeddedPostgres(directory / "postgresql") as s9, Sink() as sink:
-        s9.create_database(PART)
-        for database, chosen in ((s9.database, size), (PART, part)):
+        for name in (PART, MANY_LINES):
+            s9.create_database(name)
+        for database, chosen in ((s9.database, size), (PART, part), (MANY_LINES, lines)):
             connection = s9.connect(database)
             try:
                 fill(connection, chosen)

@@ -78,7 +78,7 @@ FROM (
         FROM (
             SELECT sale, number, row_number() OVER (ORDER BY sale, number) AS id
             FROM generate_series(1, %(sales)s) AS sale,
-                generate_series(1, 1 + mod(sale * 7, 5)) AS number
+                generate_series(1, %(fold)s * (1 + mod(sale * 7, 5))) AS number
         ) AS counted
     ) AS valued
 ) AS written
@@ -130,9 +130,10 @@ ORDER BY n
 
 @dataclass(frozen=True)
 class Size:
-    """How much there is in S9."""
+    """How much there is in S9: so many sales, each with three times `fold` lines on average."""
 
     sales: int
+    fold: int = 1
 
     @property
     def buyers(self) -> int:
@@ -145,7 +146,12 @@ class Size:
 
 def fill(connection: psycopg2.extensions.connection, size: Size) -> None:
     """Create S9's tables in an empty database, fill and analyze them, and commit."""
-    values = {"sales": size.sales, "buyers": size.buyers, "producers": size.producers}
+    values = {
+        "sales": size.sales,
+        "fold": size.fold,
+        "buyers": size.buyers,
+        "producers": size.producers,
+    }
     create_tables(connection)
     with connection.cursor() as cursor:
         cursor.execute(_FUNCTIONS)

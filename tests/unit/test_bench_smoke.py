@@ -14,7 +14,7 @@ from tests.bench import large
 from tests.bench.capacity import Capacity
 from tests.bench.expressions import condition, key_range
 from tests.bench.measure import ROOT, Job, run_job
-from tests.bench.plan import COMPARISONS, ON_MYSQL, PHASES, SMALL, WHOLE
+from tests.bench.plan import COMPARISONS, LINES, ON_MYSQL, PHASES, SMALL, WHOLE
 from tests.bench.rate import windows
 from tests.bench.report import Target
 from tests.bench.sink import Requests
@@ -45,6 +45,7 @@ def test_everything_is_measured_beside_what_it_is_compared_with(
         WHOLE,
         *(f"{phase} {SMALL}" for phase in PHASES),
         *(f"{phase} profile" for phase in PHASES),
+        *(f"{phase} {LINES}" for phase in PHASES[:3]),
         *(name for pair in COMPARISONS for name in (pair.name, pair.other)),
     } - ({ON_MYSQL, "mariadb_client"} if installed() is None else set())
     assert all(each["figures"]["seconds"] > 0 for each in bench[1])
@@ -70,7 +71,7 @@ def test_the_tables_name_every_phase_and_target(
     for phase in (*PHASES, WHOLE):
         assert f"| {phase} | " in printed
     verdicts = ("| not yet |", "| in some rounds |", "| yes |")
-    assert sum(map(printed.count, verdicts)) == (10 if installed() else 9)
+    assert sum(map(printed.count, verdicts)) == (11 if installed() else 10)
     for phase in PHASES:
         assert f"**{phase} profile**" in printed
 
