@@ -199,10 +199,11 @@ class MySqlSource:
                 yield _with_copies(arriving, copies), None
                 return
             with (
-                Kept.of(arriving, self._scratch) as kept,
+                # Copied now, while the server writes the next records.
+                Kept.of(_with_copies(arriving, copies), self._scratch) as kept,
                 closing(self._children(children, kept, after)) as following,
             ):
-                yield _with_copies(kept.rows(), copies), following
+                yield kept.rows(), following
 
     def _records(self, records: Selection, after: int | None, *, spliced: bool) -> Generator[Cells]:
         query = self._queries.after(records, after, spliced=spliced)
@@ -283,6 +284,7 @@ def _with_copies(rows: Iterable[Cells], copies: Copies) -> Iterator[Row]:
     """The rows with the copies that their references lead to; `null` where they lead nowhere."""
     if not copies:
         yield from ((key, row) for key, row in rows)
+        return
     for key, row, *references in rows:
         parts = [row[:-1]]
         for (name, found), reference in zip(copies, references, strict=True):

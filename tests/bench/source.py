@@ -48,7 +48,7 @@ SELECT n, CASE WHEN n <= %(buyers)s THEN 2 ELSE 1 END, true, 'C' || lpad(n::text
     pick(n, 'mrossi', 'import'), 'gbianchi', pick(n, 'bonifico', 'riba'), '30 gg d.f.', 'EUR',
     'standard', pick(n, 'construction', 'energy', 'other'), mod(n, 2000)::numeric / 100,
     'Nord Italia', 'viti, bulloni, tiranti', pick(n, 'any', 'small', 'large')
-FROM generate_series(1, %(buyers)s + %(producers)s) AS n
+FROM generate_series(1::bigint, %(buyers)s + %(producers)s) AS n
 """
 
 _LINES = """
@@ -77,8 +77,8 @@ FROM (
             (500 + mod(id * 7919, 199500))::numeric / 100 AS price
         FROM (
             SELECT sale, number, row_number() OVER (ORDER BY sale, number) AS id
-            FROM generate_series(1, %(sales)s) AS sale,
-                generate_series(1, %(fold)s * (1 + mod(sale * 7, 5))) AS number
+            FROM generate_series(1::bigint, %(sales)s) AS sale,
+                generate_series(1::bigint, %(fold)s * (1 + mod(sale * 7, 5))) AS number
         ) AS counted
     ) AS valued
 ) AS written
