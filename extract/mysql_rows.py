@@ -139,12 +139,11 @@ class Kept:
     def __init__(self, rows: IO[bytes], keys: IO[bytes]) -> None:
         self._rows = rows
         self._keys = keys
-        self._width = 0
         self.count = 0
 
     @classmethod
     @contextmanager
-    def of(cls, arriving: Iterable[Cells], scratch: Path) -> Generator[Kept]:
+    def of(cls, arriving: Iterable[Row], scratch: Path) -> Generator[Kept]:
         """Keep rows below `scratch`. Raises StorageError when there is no room."""
         make_directory(scratch)
         with ExitStack() as opened:
@@ -156,20 +155,19 @@ class Kept:
                 kept._write(arriving)
             yield kept
 
-    def _write(self, arriving: Iterable[Cells]) -> None:
+    def _write(self, arriving: Iterable[Row]) -> None:
         rows = iter(arriving)
         while page := list(islice(rows, _PAGE)):
             self.count += len(page)
             self._rows.write(b"\n".join((*chain.from_iterable(page), b"")))
             self._keys.write(b"\n".join((*[row[0] for row in page], b"")))
-            self._width = len(page[0])
         for handle in (self._rows, self._keys):
             handle.seek(0)
 
-    def rows(self) -> Iterator[Cells]:
+    def rows(self) -> Iterator[Row]:
         """The rows, in order; to be asked for once."""
         texts = chain.from_iterable(_lines(self._rows))
-        return zip(*[texts] * self._width, strict=True)
+        return zip(texts, texts, strict=True)
 
     def keys(self) -> Iterator[bytes]:
         """The keys, in order; to be asked for once."""

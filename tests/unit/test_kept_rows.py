@@ -9,16 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract import mysql_rows
-from extract.mysql_rows import Cells, Kept
+from extract.mysql_rows import Kept
+from extract.source import Row
 
 _TEXT = st.binary(max_size=40).map(lambda text: text.replace(b"\n", b""))
-_ROWS = st.integers(2, 4).flatmap(lambda width: st.lists(st.tuples(*[_TEXT] * width), max_size=30))
+_ROWS = st.lists(st.tuples(_TEXT, _TEXT), max_size=30)
 
 
 @given(rows=_ROWS, block=st.integers(1, 64))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_back_as_they_were_wherever_a_block_ends(
-    rows: list[Cells], block: int, tmp_path: Path
+    rows: list[Row], block: int, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mysql_rows, "_BLOCK", block)
