@@ -9,6 +9,8 @@ from transform.rules import TransformRules
 from transform.text import clean
 from transform.timestamps import local_clock
 
+STAMPS_TEXT = ',"createdAt":{"S":"%s"},"updatedAt":{"S":"%s"}%s'
+
 
 class Audit:
     """Converts created_at, updated_at, created_by and updated_by by the rules of a migration."""
@@ -43,7 +45,7 @@ class Audit:
         """Return the same attributes as text: `,"createdAt":{"S":"..."},...`."""
         created, updated = self._times(row, rejections)
         creator, changer = self._who_texts.of(row, rejections)
-        return f',"createdAt":{{"S":"{created}"}},"updatedAt":{{"S":"{updated}"}}{creator}{changer}'
+        return STAMPS_TEXT % (created, updated, creator + changer)
 
     def _times(self, row: Row, rejections: Rejections) -> tuple[str, str]:
         created = updated = None

@@ -9,29 +9,36 @@ from transform.attributes import Attribute, Row
 from transform.audit import Audit
 from transform.columns import legacy_key, optional_number, remembered_number, required_number
 from transform.ids import line_id
-from transform.item_text import Texts
+from transform.item_text import Texts, written
 from transform.money import MAX_INTEGER, Number, five_decimals, integer, number
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.text import text
 
 _NO_FIGURES = [None] * len(NO_FIGURES)
-_ONE = Number(1, 0, {"N": "1"})
-_NONE = Number(0, 0, {"N": "0"})
+ONE_PIECE = Number(1, 0, {"N": "1"})
+NO_DISCOUNT = Number(0, 0, {"N": "0"})
 
-_FIGURES = ("discount_amount", "net_amount", "tax_amount", "total_amount")
-_PRICES = ("unit_price", *_FIGURES)
-_NUMBERS = ("quantity", "discount", "tax_rate", *_FIGURES)
+FIGURES = ("discount_amount", "net_amount", "tax_amount", "total_amount")
+_PRICES = ("unit_price", *FIGURES)
+_NUMBERS = ("quantity", "discount", "tax_rate", *FIGURES)
 
-_DESCRIPTION, _CODE = "productDescription", "productCode"
 TEXTS = (  # what describes a line, in this order
-    Attribute(_DESCRIPTION, "product_description", text, repeats=True),
-    Attribute(_CODE, "product_code", text, repeats=True),
+    Attribute("productDescription", "product_description", text, repeats=True),
+    Attribute("productCode", "product_code", text, repeats=True),
     Attribute("unitOfMeasure", "unit_of_measure", text, repeats=True),
     Attribute("notes", "notes", text),
 )
-_AFTER_CODE = len(f',"{_CODE}":')
-_NOT_DESCRIBED = '{"S":"-"}'
+NOT_DESCRIBED = {"S": "-"}
+
+# The item of a line. The first text of TEXTS stands before its numbers, the others at its end.
+LINE_TEXT = (
+    '{"Item":{"PK":{"S":"SALE#%s"},"SK":{"S":"LINE#%s"},"saleId":{"S":"%s"},'
+    '"lineId":{"S":"%s"},"legacyId":{"S":"%s"},"lineNumber":{"N":"%s"}%s,'
+    '"quantity":{"N":"%s"},"unitPrice":{"N":"%s"},"discount":{"N":"%s"},'
+    '"discountAmount":{"N":"%s"},"netAmount":{"N":"%s"},"taxRate":{"N":"%s"},'
+    '"taxAmount":{"N":"%s"},"totalAmount":{"N":"%s"}%s%s%s%s}}'
+)
 
 
 Priced = tuple[str, str, str, str, str, str, str, str]
@@ -80,23 +87,16 @@ class LineTransform:
         rejections: Rejections,
     ) -> str:
         identifier = line_id(key, self._generate_ids, self._id_scope)
-        quantity, price, discount, off, net, rate, tax, total = priced
         stamps = self._audit.text(row, rejections)
         description, code, unit, notes = self._texts.of(row, rejections)
         if not description:
             # A product is described by its code, if there is nothing else.
-            described = code[_AFTER_CODE:] if code else _NOT_DESCRIBED
-            description = f',"{_DESCRIPTION}":{described}'
-        # One text, since an item that grows attribute by attribute takes several times as long.
-        return (
-            f'{{"Item":{{"PK":{{"S":"SALE#{sale_id}"}},"SK":{{"S":"LINE#{identifier}"}},'
-            f'"saleId":{{"S":"{sale_id}"}},"lineId":{{"S":"{identifier}"}},'
-            f'"legacyId":{{"S":"{key}"}},"lineNumber":{{"N":"{line_number}"}}{description},'
-            f'"quantity":{{"N":"{quantity}"}},"unitPrice":{{"N":"{price}"}},'
-            f'"discount":{{"N":"{discount}"}},"discountAmount":{{"N":"{off}"}},'
-            f'"netAmount":{{"N":"{net}"}},"taxRate":{{"N":"{rate}"}},'
-            f'"taxAmount":{{"N":"{tax}"}},"totalAmount":{{"N":"{total}"}}'
-            f"{stamps}{code}{unit}{notes}}}}}"
+            described, coded = TEXTS[0].name, TEXTS[1].name
+            description = code.replace(coded, described, 1) or written(described, NOT_DESCRIBED)
+        return LINE_TEXT % (
+            *(sale_id, identifier, sale_id, identifier, key, line_number, description),
+            *priced,
+            *(stamps, code, unit, notes),
         )
 
 
@@ -139,8 +139,8 @@ def _priced(row: Row, sale_rate: Number, rejections: Rejections) -> Priced:
     """
     get = row.get
     try:
-        quantity = remembered_number(get("quantity")) or _ONE
-        discount = remembered_number(get("discount")) or _NONE
+        quantity = remembered_number(get("quantity")) or ONE_PIECE
+        discount = remembered_number(get("discount")) or NO_DISCOUNT
         rate = remembered_number(get("tax_rate")) or sale_rate
         given = five_decimals([*map(get, _PRICES)]) if get("total_amount") is not None else None
         if not given:
@@ -189,7 +189,7 @@ def _unpriced(
 
 def _figures(row: Row) -> Figures:
     get = row.get
-    given = [get(column) for column in _FIGURES]
+    given = [get(column) for column in FIGURES]
     if given == _NO_FIGURES:
         return NO_FIGURES
     return Figures(*map(number, given))

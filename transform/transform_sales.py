@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from operator import itemgetter
-from typing import NamedTuple
 
 import orjson
 
@@ -15,7 +14,7 @@ from transform.choices import currency, document_type
 from transform.columns import legacy_key, optional_number
 from transform.flags import flag
 from transform.ids import sale_id
-from transform.item_text import SingleText, Texts
+from transform.item_text import SingleText, Texts, written
 from transform.money import Number, decimal, integer
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
@@ -25,15 +24,28 @@ from transform.statuses import PROFORMA, is_numbered, sale_status, sale_status_w
 from transform.text import text
 from transform.timestamps import date
 
-_STANDARD_RATE = Number(22, 0, {"N": "22"})
+STANDARD_RATE = Number(22, 0, {"N": "22"})
 _SALE_DATE = SingleText(Attribute("saleDate", "sale_date", date, required=True, repeats=True))
 _DOCUMENT_TYPE = SingleText(Attribute("docType", "doc_type", document_type, repeats=True))
 
+# A sale's own item. The names of the indexes do not say what is in them; the API asks like this.
+SALE_TEXT = (
+    '{"Item":{"PK":{"S":"SALE#%s"},"SK":{"S":"METADATA"},"GSI1PK":{"S":"STATUS#%s"},'
+    '"GSI1SK":{"S":"%s"},"GSI2PK":{"S":"BUYER#%s"},"GSI2SK":{"S":"%s"},'
+    '"GSI3PK":{"S":"PRODUCER#%s"},"GSI3SK":{"S":"%s"},%s"saleId":{"S":"%s"},'
+    '"legacyId":{"S":"%s"},"saleDate":{"S":"%s"}%s,"status":{"S":"%s"}%s,'
+    '"buyerId":{"S":"%s"},"producerId":{"S":"%s"}%s%s,'
+    '"subtotal":{"N":"%s"},"taxAmount":{"N":"%s"},"total":{"N":"%s"},'
+    '"ivaPercentage":{"N":"%s"},"linesCount":{"N":"%d"}%s%s}}'
+)
+NUMBERING_TEXT = '"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%s"},'
+YEAR_TEXT = ',"year":{"N":"%s"}'
+
 _AMOUNTS = (
-    # attribute, column, what it is the sum of where S9 has none
-    ("subtotal", "subtotal", itemgetter(4)),
-    ("taxAmount", "tax_amount", itemgetter(6)),
-    ("total", "total", itemgetter(7)),
+    # column, what it is the sum of where S9 has none
+    ("subtotal", itemgetter(4)),
+    ("tax_amount", itemgetter(6)),
+    ("total", itemgetter(7)),
 )
 
 
@@ -70,43 +82,32 @@ class SaleTransform:
         rejections = Rejections()
         first_id = legacy_key(row, "first_id", rejections) or 0
         identifier = sale_id(first_id, self._generate_ids, self._id_scope)
-        rate = optional_number(row, "iva_percentage", rejections) or _STANDARD_RATE
-        head = self._head(row, identifier, first_id, rejections)
-        lines, priced = self._lines.items(_line_rows(row, rejections), identifier, rate, rejections)
-        parties = self._buyer.text(row, rejections) + self._producer.text(row, rejections)
-        total = _total(row, priced, rejections)
-        number, register, number_t, year, *others = self._texts.of(row, rejections)
-        stamps = self._audit.text(row, rejections)
-        rejections.raise_if_any()
-        header = (
-            f"{head.before_year}{year or head.year}{head.after_year}{parties}{total}"
-            f',"ivaPercentage":{{"N":"{rate.stored["N"]}"}},"linesCount":{{"N":"{len(lines)}"}}'
-            f"{number}{register}{number_t}{''.join(others)}{stamps}}}}}"
-        )
-        return [header, *lines]
-
-    def _head(self, row: Row, identifier: str, first_id: int, rejections: Rejections) -> _Head:
-        """Return the item up to its parties: keys, index keys, ids and what they are made of."""
+        rate = optional_number(row, "iva_percentage", rejections) or STANDARD_RATE
         status, document = self._status(row, rejections)
         day = _SALE_DATE.of(row, rejections)
         buyer = self._buyer.reference(row, rejections)
         producer = self._producer.reference(row, rejections)
-        numbering = ""
-        if is_numbered(status, document):
-            numbering = f'"GSI4PK":{{"S":"SALE"}},"GSI4SK":{{"S":"{day}"}},'
-        kind = f',"docType":{{"S":"{document}"}}' if document else ""
-        return _Head(
-            # The names of the indexes do not say what is in them; the API asks for it like this.
-            before_year=f'{{"Item":{{"PK":{{"S":"SALE#{identifier}"}},"SK":{{"S":"METADATA"}},'
-            f'"GSI1PK":{{"S":"STATUS#{status}"}},"GSI1SK":{{"S":"{day}"}},'
-            f'"GSI2PK":{{"S":"BUYER#{buyer}"}},"GSI2SK":{{"S":"{day}"}},'
-            f'"GSI3PK":{{"S":"PRODUCER#{producer}"}},"GSI3SK":{{"S":"{day}"}},{numbering}'
-            f'"saleId":{{"S":"{identifier}"}},"legacyId":{{"S":"{first_id}"}},'
-            f'"saleDate":{{"S":"{day}"}}',
-            year=f',"year":{{"N":"{day[:4].lstrip("0")}"}}',
-            after_year=f',"status":{{"S":"{status}"}}{kind},"buyerId":{{"S":"{buyer}"}},'
-            f'"producerId":{{"S":"{producer}"}}',
+        lines, priced = self._lines.items(_line_rows(row, rejections), identifier, rate, rejections)
+        of_buyer = self._buyer.text(row, rejections)
+        of_producer = self._producer.text(row, rejections)
+        totals = _totals(row, priced, rejections)
+        number, register, number_t, year, *others = self._texts.of(row, rejections)
+        stamps = self._audit.text(row, rejections)
+        rejections.raise_if_any()
+        header = SALE_TEXT % (
+            *(identifier, status, day, buyer, day, producer, day),
+            NUMBERING_TEXT % day if is_numbered(status, document) else "",
+            *(identifier, first_id, day),
+            year or YEAR_TEXT % day[:4].lstrip("0"),
+            status,
+            written("docType", {"S": document}) if document else "",
+            *(buyer, producer, of_buyer, of_producer),
+            *totals,
+            *(rate.stored["N"], len(lines)),
+            "".join((number, register, number_t, *others)),
+            stamps,
         )
+        return [header, *lines]
 
     def _status(self, row: Row, rejections: Rejections) -> tuple[str, str]:
         """Return status and document type ("" without one); a status `proforma` names both."""
@@ -117,14 +118,6 @@ class SaleTransform:
             rejections.add_value("status", problem)
             return "", document
         return status, PROFORMA if is_proforma else document
-
-
-class _Head(NamedTuple):
-    """The text of a sale up to its parties; `year` is that of its date."""
-
-    before_year: str
-    year: str
-    after_year: str
 
 
 def sale_attributes(rules: TransformRules) -> tuple[Attribute, ...]:
@@ -180,10 +173,10 @@ def _line_rows(row: Row, rejections: Rejections) -> list[Row]:
     return []
 
 
-def _total(row: Row, lines: list[Priced], rejections: Rejections) -> str:
-    """The text of subtotal, taxAmount and total: S9's own, else the rounded sums of the lines."""
-    texts = []
-    for name, column, summand in _AMOUNTS:
+def _totals(row: Row, lines: list[Priced], rejections: Rejections) -> list[str]:
+    """Subtotal, tax amount and total: S9's own, else the rounded sums of the lines."""
+    totals = []
+    for column, summand in _AMOUNTS:
         value = row.get(column)
         try:
             given = decimal(value)
@@ -193,8 +186,8 @@ def _total(row: Row, lines: list[Priced], rejections: Rejections) -> str:
             rejections.add_value(column, problem)
             continue
         if given:
-            texts.append(f',"{name}":{{"N":"{given["N"]}"}}')
-    return "".join(texts)
+            totals.append(str(given["N"]))
+    return totals
 
 
 @lru_cache(maxsize=4)

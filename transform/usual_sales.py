@@ -16,7 +16,7 @@ import orjson
 
 from transform.amounts import amount, line_cents, rounded_sum
 from transform.attributes import Attribute, Converter
-from transform.audit import Audit
+from transform.audit import STAMPS_TEXT, Audit
 from transform.choices import document_type
 from transform.ids import id_maker
 from transform.item_text import written
@@ -25,12 +25,25 @@ from transform.money import Number, integer, number
 from transform.parties import PartyKind
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
-from transform.sale_lines import TEXTS
+from transform.sale_lines import (
+    FIGURES,
+    LINE_TEXT,
+    NO_DISCOUNT,
+    NOT_DESCRIBED,
+    ONE_PIECE,
+    TEXTS,
+)
 from transform.sale_parties import REMEMBERED_PARTIES, SaleParty
 from transform.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
 from transform.text import text
 from transform.timestamps import REMEMBERED_HOURS, date, local_clock
-from transform.transform_sales import sale_attributes
+from transform.transform_sales import (
+    NUMBERING_TEXT,
+    SALE_TEXT,
+    STANDARD_RATE,
+    YEAR_TEXT,
+    sale_attributes,
+)
 from transform.usual_rows import (
     DECIMAL,
     INTEGER,
@@ -59,29 +72,18 @@ _HEAD = {
     **{"producer_id": KEY, "producer_name": VALUE, "producer": OBJECT},
     **dict.fromkeys(("subtotal", "tax_amount", "total", "iva_percentage"), DECIMAL),
 }
-_AMOUNTS = ("discount_amount", "net_amount", "tax_amount", "total_amount")
 _LINE = {
     **{"id": KEY, "line_number": POSITION},
-    **dict.fromkeys(("quantity", "unit_price", "discount", *_AMOUNTS, "tax_rate"), DECIMAL),
+    **dict.fromkeys(("quantity", "unit_price", "discount", *FIGURES, "tax_rate"), DECIMAL),
 }
 
-_SALE_TEXT = (
-    b'{"Item":{"PK":{"S":"SALE#%b"},"SK":{"S":"METADATA"},"GSI1PK":{"S":"STATUS#%b"},'
-    b'"GSI1SK":{"S":"%b"},"GSI2PK":{"S":"BUYER#%b"},"GSI2SK":{"S":"%b"},'
-    b'"GSI3PK":{"S":"PRODUCER#%b"},"GSI3SK":{"S":"%b"},%b"saleId":{"S":"%b"},'
-    b'"legacyId":{"S":"%b"},"saleDate":{"S":"%b"}%b,"status":{"S":"%b"}%b,'
-    b'"buyerId":{"S":"%b"},"producerId":{"S":"%b"}%b%b,'
-    b'"subtotal":{"N":"%b"},"taxAmount":{"N":"%b"},"total":{"N":"%b"},'
-    b'"ivaPercentage":{"N":"%b"},"linesCount":{"N":"%d"}%b%b}}'
+_SALE_TEXT, _NUMBERING_TEXT, _YEAR_TEXT, _LINE_TEXT, _STAMPS_TEXT = map(
+    str.encode, (SALE_TEXT, NUMBERING_TEXT, YEAR_TEXT, LINE_TEXT, STAMPS_TEXT)
 )
-_LINE_TEXT = (
-    b'{"Item":{"PK":{"S":"SALE#%b"},"SK":{"S":"LINE#%b"},"saleId":{"S":"%b"},'
-    b'"lineId":{"S":"%b"},"legacyId":{"S":"%b"},"lineNumber":{"N":"%b"},'
-    b'"productDescription":{"S":%b},"quantity":{"N":"%b"},"unitPrice":{"N":"%b"},'
-    b'"discount":{"N":"%b"},"discountAmount":{"N":"%b"},"netAmount":{"N":"%b"},'
-    b'"taxRate":{"N":"%b"},"taxAmount":{"N":"%b"},"totalAmount":{"N":"%b"}%b%b%b%b}}'
+_STANDARD_RATE, _NO_DISCOUNT, _ONE_PIECE = (
+    each.stored["N"].encode() for each in (STANDARD_RATE, NO_DISCOUNT, ONE_PIECE)
 )
-_STANDARD_RATE, _NO_DISCOUNT, _ONE_PIECE, _NOT_DESCRIBED = b"22", b"0", b"1", b'"-"'
+_NOT_DESCRIBED = orjson.dumps(NOT_DESCRIBED["S"])
 
 
 class _UnusualError(Exception):
@@ -135,7 +137,7 @@ class UsualSales:
             *(identifier, kind.status, day, buyer, day, producer, day),
             kind.numbering % day if kind.numbering else b"",
             *(identifier, first_id, day),
-            year or b',"year":{"N":"%b"}' % day[:4].lstrip(b"0"),
+            year or _YEAR_TEXT % day[:4].lstrip(b"0"),
             *(kind.status, kind.document, buyer, producer, of_buyer, of_producer),
             net or _sum(amounts, 0),
             tax or _sum(amounts, 1),
@@ -154,7 +156,7 @@ class _UsualLines:
         self._row = UsualRow(columns, {**_forms(TEXTS), **_LINE, **_STAMPS}, _AFTER_LINE)
         texts = tuple(each.column for each in TEXTS)
         self._places = self._row.places((*_LINE, *_STAMPS, *texts))
-        self._steps = [_step(each) for each in TEXTS[1:]]
+        self._steps = [_step(each) for each in TEXTS]
         self._id = id_maker("line", rules.generate_ids, rules.id_scope)
         self._numbers = Memo(_number)
         self.stamps = _Stamps(rules)
@@ -165,7 +167,7 @@ class _UsualLines:
         """The lines from `place` to the end of `data`: texts, and net, tax and total of each."""
         items, amounts, positions = [], [], set()
         match_row, places, line_id = self._row.match, self._places, self._id
-        code_of, unit_of, note_of = self._steps
+        description_of, code_of, unit_of, note_of = self._steps
         after = b","
         while after == b",":
             match = match_row(data, place)
@@ -189,7 +191,7 @@ class _UsualLines:
             item = _LINE_TEXT % (
                 *(sale, identifier, sale, identifier, key, position),
                 # A product is described by its code, if there is nothing else.
-                description or code or _NOT_DESCRIBED,
+                description_of(description or code or _NOT_DESCRIBED),
                 *(quantity, price, discount, off, net, rate, tax, total),
                 self.stamps.of(created_at, updated_at, created_by, updated_by),
                 code_of(code) if code else b"",
@@ -280,7 +282,7 @@ class _Stamps:
         if self._preserve:
             created = self._utc(created_at)
             updated = created if updated_at == created_at else self._utc(updated_at)
-        return b',"createdAt":{"S":"%b"},"updatedAt":{"S":"%b"}%b' % (
+        return _STAMPS_TEXT % (
             created or updated or self._migration_time,
             updated or created or self._migration_time,
             self._nobody
@@ -353,11 +355,10 @@ class _Kinds:
         word, paper = map(orjson.loads, cells.split(b"\t"))
         status, is_proforma = sale_status(word, self._words)
         document = PROFORMA if is_proforma else (document_type(paper) or {"S": ""})["S"]
-        numbering = b'"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%b"},'
         return _Kind(
             status.encode(),
             written("docType", {"S": document}).encode() if document else b"",
-            numbering if is_numbered(status, document) else b"",
+            _NUMBERING_TEXT if is_numbered(status, document) else b"",
         )
 
 
