@@ -7,12 +7,10 @@ is gone before the operating system has a reason to put it on disk.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from utils.workspace import storage_errors
+from utils.workspace import storage_errors, write_temporary
 
 
 class Bulk:
@@ -23,17 +21,12 @@ class Bulk:
         self.data = data
         self._directory = directory
 
-    def __reduce__(self) -> tuple[Callable[[str, Path], Bulk], tuple[str, Path]]:
-        with storage_errors(self._directory):
-            handle, path = tempfile.mkstemp(dir=self._directory)
-            os.fchmod(handle, 0o600)  # whatever the umask
-            with os.fdopen(handle, "wb") as file:
-                file.write(self.data)
-        return _arrived, (path, self._directory)
+    def __reduce__(self) -> tuple[Callable[[Path], Bulk], tuple[Path]]:
+        return _arrived, (write_temporary(self._directory, self.data),)
 
 
-def _arrived(path: str, directory: Path) -> Bulk:
-    with storage_errors(directory):
-        data = Path(path).read_bytes()
-        Path(path).unlink()
-    return Bulk(data, directory)
+def _arrived(path: Path) -> Bulk:
+    with storage_errors(path):
+        data = path.read_bytes()
+        path.unlink()
+    return Bulk(data, path.parent)

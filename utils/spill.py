@@ -8,9 +8,7 @@ each other. To read a bucket is to read its part of every run, in the order of t
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -19,7 +17,7 @@ from types import TracebackType
 from typing import NamedTuple
 from zlib import crc32
 
-from utils.workspace import storage_errors, temporary_directory
+from utils.workspace import storage_errors, temporary_directory, write_temporary
 
 BUCKETS = 128
 _RUN_BYTES = 6 << 20  # what is held in memory before it becomes a run
@@ -66,12 +64,8 @@ class Spill:
 
     def _write(self) -> None:
         parts = [b"\n".join(lines) + b"\n" if lines else b"" for lines in self._lines]
-        with storage_errors(self._directory):
-            handle, path = tempfile.mkstemp(dir=self._directory)
-            os.fchmod(handle, 0o600)  # whatever the umask
-            with os.fdopen(handle, "wb") as file:
-                file.write(b"".join(parts))
-        self._runs.append(Run(path, (0, *accumulate(map(len, parts)))))
+        path = write_temporary(self._directory, b"".join(parts))
+        self._runs.append(Run(str(path), (0, *accumulate(map(len, parts)))))
         self._empty()
 
 

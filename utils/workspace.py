@@ -160,6 +160,17 @@ def open_private(path: Path, mode: str, *, buffering: int = 1 << 20) -> IO[bytes
         return os.fdopen(descriptor, mode, buffering=buffering)
 
 
+def write_temporary(directory: Path, data: bytes) -> Path:
+    """Write a new file below `directory`, under a name of its own; returns its path. Raises
+    StorageError."""
+    with storage_errors(directory):
+        handle, name = tempfile.mkstemp(dir=directory)
+        os.fchmod(handle, 0o600)  # whatever the umask
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+    return Path(name)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: temporary file, fsync, rename, fsync of the directory."""
     temporary = path.with_name(path.name + ".tmp")
