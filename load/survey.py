@@ -10,7 +10,7 @@ once in its order, a few reads of the index a line; what comes of it is the plan
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -29,7 +29,7 @@ from load.lines import record_key
 from load.load_settings import settings
 from load.load_state import LoadState
 from load.refusals import keys_of
-from utils.artifacts import read_records, starts_record
+from utils.artifacts import read_records, split_records
 from utils.config import FAIL
 from utils.error_handler import TargetError
 from utils.interrupt import Interrupted
@@ -220,7 +220,7 @@ class _Survey:
                 if run.stop.requested:
                     raise Interrupted
                 marks: list[int] = []
-                for record in records_of(chunk.lines):
+                for record in split_records(chunk.lines):
                     is_chosen = chosen is None or record_key(record[0]) in chosen
                     standings = [look.at(line) for line in record]
                     decided = decide(standings, run.config.load.on_conflict, chosen=is_chosen)
@@ -263,15 +263,3 @@ class Look:
 
 def _is(text: bytes, entry: KeyEntry, salt: bytes) -> bool:
     return blake2b(text, digest_size=DIGEST, key=salt).digest() == entry.digest
-
-
-def records_of(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """The lines of whole records, a record at a time."""
-    record: list[bytes] = []
-    for line in lines:
-        if record and starts_record(line):
-            yield record
-            record = []
-        record.append(line)
-    if record:
-        yield record

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from io import BytesIO
@@ -61,7 +61,7 @@ class PartialState:
 class Chunk:
     """Whole records read from an artifact: their bytes, and the offset after the last one.
 
-    It stays one text until somebody asks for its lines, so that it travels to a worker cheaply.
+    It stays one text until somebody asks for its lines.
     """
 
     data: bytes
@@ -208,6 +208,17 @@ def sha256_of(path: Path) -> str:
 def starts_record(line: bytes) -> bool:
     """Whether a transformed line opens a record (a METADATA item, not a sale's line)."""
     return line.find(_RECORD_MARK, 0, _RECORD_MARK_WITHIN) >= 0
+
+
+def split_records(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """The lines of each record: a METADATA line and the LINE lines that follow it."""
+    start = 0
+    for number in range(1, len(lines)):
+        if starts_record(lines[number]):
+            yield lines[start:number]
+            start = number
+    if lines:
+        yield lines[start:]
 
 
 def read_rows(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Iterator[Chunk]:

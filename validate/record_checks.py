@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from utils.artifacts import starts_record
+from utils.artifacts import split_records
 from utils.findings import Finding
 from validate import consistency, party_rules, sale_rules
 from validate.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
@@ -67,17 +67,6 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
                 outcome.findings.append((number, finding))
             outcome.facts.append(Facts(facts.legacy_id, facts.items) if refused else facts)
     return outcome
-
-
-def split_records(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """The lines of each record: a METADATA line and the LINE lines that follow it."""
-    start = 0
-    for number in range(1, len(lines)):
-        if starts_record(lines[number]):
-            yield lines[start:number]
-            start = number
-    if lines:
-        yield lines[start:]
 
 
 def _check_party(kind: str) -> Callable[[Sequence[bytes], list[Note], bool], Facts]:

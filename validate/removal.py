@@ -17,12 +17,12 @@ from utils.artifacts import (
     ArtifactWriter,
     read_records,
     read_rows,
+    split_records,
 )
 from utils.error_handler import ArtifactError
 from utils.findings import Finding
 from utils.quarantine import Refusal
 from utils.run import Run
-from validate.record_checks import split_records
 
 PHASE = "validate"
 _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')

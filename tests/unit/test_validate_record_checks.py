@@ -18,9 +18,10 @@ from tests.unit.validate_samples import (
     sale_record,
     texts,
 )
+from utils.artifacts import split_records
 from validate.dynamodb_limits import limit_notes
 from validate.facts import Facts
-from validate.record_checks import Policy, check_chunk, split_records
+from validate.record_checks import Policy, check_chunk
 from validate.schema_check import KINDS, decider, schema
 
 SAMPLES = {
