@@ -138,7 +138,9 @@ def test_batches_are_taken_from_the_pieces_in_turn(
     sender.receive(NoMore())
     list(desk.heard())
     pieces = [lines[0].split(b"SALE#")[1][:1] for _, lines in desk.writer.batches]
-    assert pieces[1:9] in ([b"1", b"2", b"3", b"0"] * 2, [b"0", b"1", b"2", b"3"] * 2)
+    # Where the first piece stands depends on how many had come when its first batch was taken.
+    assert sorted(pieces[1:5]) == [b"0", b"1", b"2", b"3"]
+    assert pieces[5:9] == pieces[1:5]
 
 
 def test_what_the_plan_says_is_there_is_not_sent_but_acknowledged(
