@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from math import isqrt
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import orjson
 
+from utils.closing import Closes
 from utils.item_content import content
 from utils.workspace import make_directory, open_private, storage_errors
 
@@ -69,7 +69,7 @@ class Digests:
         return self.key(item) + self.content(text) + moment + mark
 
 
-class KeyIndex:
+class KeyIndex(Closes):
     """Looks keys up in a `keys.bin`, a few reads each, in constant memory. A context manager."""
 
     def __init__(self, path: Path, digests: Digests) -> None:
@@ -80,15 +80,7 @@ class KeyIndex:
     def __len__(self) -> int:
         return self._count
 
-    def __enter__(self) -> KeyIndex:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         os.close(self._file)
 
     def find(self, item: Item) -> KeyEntry | None:

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 import orjson
 
 from load.conditional_writer import text_key
+from utils.closing import Closes
 from utils.error_handler import StorageError
 from utils.item_content import Item
 from utils.workspace import open_private
@@ -25,7 +25,7 @@ from utils.workspace import open_private
 _PAIR = "\0"
 
 
-class Before:
+class Before(Closes):
     """The replaced items of one entity; safe to share between threads. A context manager.
 
     Its methods raise StorageError when the file cannot be written or is damaged.
@@ -42,15 +42,7 @@ class Before:
         ):
             self._do(statement)
 
-    def __enter__(self) -> Before:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def keep(self, items: Iterable[Item]) -> None:

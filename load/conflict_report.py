@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import IO, Any
 
 import orjson
 
 from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, text_key
 from load.conflicts import IN_CONFLICT, Standing
+from utils.closing import Closes
 from utils.config import FAIL
 from utils.item_content import differing_attributes
 from utils.load_plan import KEPT_MARKS
@@ -34,8 +34,8 @@ class _Waiting:
     decision: str
 
 
-class ConflictReport:
-    """The report while it is written. A context manager; `close` completes it.
+class ConflictReport(Closes):
+    """The report while it is written. A context manager; `complete` ends it.
 
     `count` is the number of conflicts so far, `first` some of them in words.
     """
@@ -49,15 +49,7 @@ class ConflictReport:
         self.count = 0
         self.first: list[str] = []
 
-    def __enter__(self) -> ConflictReport:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -110,7 +102,7 @@ class ConflictReport:
             self._file.write((b",\n" if self.count else b"\n") + orjson.dumps(entry))
         self.count += 1
 
-    def close(self) -> None:
+    def complete(self) -> None:
         """Complete and publish the report; without a conflict there is none, also no old one."""
         with storage_errors(self._path):
             if self._file is None:

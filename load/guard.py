@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import orjson
@@ -29,7 +28,8 @@ from load.conditional_writer import (
 from load.conditions import ABSENT, unchanged
 from load.conflicts import kept
 from load.load_state import LoadState
-from utils.artifacts import ArtifactEntry, read_records, sha256_of, starts_record, utc_now
+from utils.artifacts import ArtifactEntry, sha256_of, starts_record, utc_now
+from utils.closing import Closes
 from utils.config import NEWER
 from utils.dynamodb import RequestRefused
 from utils.error_handler import ArtifactError
@@ -75,7 +75,7 @@ class Kept:
     items: int = 0
 
 
-class Guard:
+class Guard(Closes):
     """The plan, the state and the replaced items of one entity's load. A context manager."""
 
     def __init__(self, run: Run, spec: TableSpec) -> None:
@@ -95,15 +95,7 @@ class Guard:
         self.writer = ConditionalWriter(run.config, spec, run.stop)
         self._counts: Counter[int] = Counter()
 
-    def __enter__(self) -> Guard:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     def about_to_send(self, start: int, end: int) -> None:
@@ -167,17 +159,14 @@ class Guard:
     def _groups(self, again: Sequence[tuple[int, int]]) -> Iterator[list[Planned]]:
         """What is to be written on condition, about a hundred items at a time, whole records."""
         group: list[Planned] = []
-        place = 0
-        for chunk in read_records(self._run.workspace.transformed(self._entity)):
-            marks = self.plan.marks(place, chunk.lines)
-            for line, mark in zip(chunk.lines, marks, strict=True):
-                if len(group) >= READ_AT_ONCE and starts_record(line):
-                    yield group
-                    group = []
-                sent = mark == NEW and any(start <= place < end for start, end in again)
-                if sent or mark in CONDITIONAL:
-                    group.append(Planned(place, line, mark, orjson.loads(line)["Item"]))
-                place += len(line)
+        path = self._run.workspace.transformed(self._entity)
+        for place, line, mark in self.plan.lines_of(path):
+            if len(group) >= READ_AT_ONCE and starts_record(line):
+                yield group
+                group = []
+            sent = mark == NEW and any(start <= place < end for start, end in again)
+            if sent or mark in CONDITIONAL:
+                group.append(Planned(place, line, mark, orjson.loads(line)["Item"]))
         if group:
             yield group
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import orjson
 
 from load.backup_folder import BackupFolder
+from utils.closing import Closes
 from utils.dynamodb import DynamoDB
 from utils.encryption import Identity
 from utils.interrupt import Interrupted
@@ -50,7 +50,7 @@ class Change:
             self.first.append(" ".join(map(str, values)))
 
 
-class Plan:
+class Plan(Closes):
     """What makes a table what the backup says. A context manager: the keys of the items to be
     deleted are in a file, and gone with it."""
 
@@ -62,15 +62,7 @@ class Plan:
         self._path = temporary_directory(scratch) / "deletes"
         self._deletes: IO[bytes] = open_private(self._path, "wb")
 
-    def __enter__(self) -> Plan:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._deletes.close()
         self._path.unlink(missing_ok=True)
         self._path.parent.rmdir()

@@ -91,7 +91,7 @@ def survey_before_load(
         for name in due:
             survey = _Survey(run, tables[name], report)
             states.append(survey.run(only.get(name)))
-        report.close()
+        report.complete()
     if report.count and run.config.load.on_conflict == FAIL:
         raise TargetError(
             f"{report.count:,} items are already in the target with another content than S9 "

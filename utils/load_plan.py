@@ -13,9 +13,9 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from utils.artifacts import read_rows
+from utils.closing import Closes
 from utils.workspace import open_private, storage_errors
 
 _CELL = 64
@@ -38,7 +38,7 @@ KEPT_MARKS = frozenset({KEPT, KEPT_ABSENT, EDITED})
 _BLOCK = 1 << 20
 
 
-class LoadPlan:
+class LoadPlan(Closes):
     """An open plan; safe to share between threads. A context manager.
 
     Places are byte offsets in the transformed file.
@@ -56,17 +56,6 @@ class LoadPlan:
         with storage_errors(path), open_private(path, "wb") as handle:
             handle.truncate(size // _CELL + 1)
         return cls(path)
-
-    def __enter__(self) -> LoadPlan:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""
