@@ -6,6 +6,7 @@ and keeps what is written to tables that somebody created (all else it swallows)
 
 from __future__ import annotations
 
+import gc
 import http.client
 import re
 import selectors
@@ -25,6 +26,7 @@ from utils.embedded.process import ServerProcess
 
 START_SECONDS = 20.0
 _RECEIVE = 1 << 18
+_QUIET = 0.1  # seconds without a request, after which it uses its time for itself
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _TARGET = re.compile(rb"x-amz-target: *\w+\.(\w+)", re.IGNORECASE)
 _HEAD = (
@@ -127,11 +129,15 @@ class Requests:
 
 def serve(port: int) -> None:
     """Answer until the process is ended."""
+    gc.disable()  # it would look through every item again and again
     store = Store()
     with socket.create_server((LOOPBACK, port)) as listener, selectors.DefaultSelector() as waiting:
         waiting.register(listener, selectors.EVENT_READ, None)
+        pause: float | None = None
         while True:
-            for key, _ in waiting.select():
+            ready = waiting.select(pause)
+            pause = _QUIET if ready else 0 if store.idle() else None
+            for key, _ in ready:
                 if key.data is None:
                     connection, _ = listener.accept()
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

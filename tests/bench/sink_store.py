@@ -1,8 +1,9 @@
 """What the sink holds, and its answers: as much of DynamoDB as the tool asks of it.
 
 Items are kept as the bytes they came as; a key that is written twice is there twice. Which items
-are in a partition is found from the keys that open every item, when somebody first asks, and their
-order when he asks for that partition: the time is taken from the tool, on the same cores.
+are in a partition is found from the keys that open every item, while nobody asks for anything, at
+the latest when somebody asks for a partition, and their order when he does. The time for it is
+taken from the tool, on the same cores.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -26,10 +28,19 @@ _LINE = b'{"Item":'
 _OPENING, _CLOSING = b'{"PutRequest":{"Item":', b"}}"
 _BETWEEN = _CLOSING + b"," + _OPENING
 _TEXT = rb'"([^"\\]*(?:\\.[^"\\]*)*)"'  # a JSON string without a step for each character
-_KEYS = re.compile(rb'\{"PK":\{"S":' + _TEXT + rb'\},"SK":\{"S":' + _TEXT + rb"\}")
-_INDEX_KEYS = re.compile(rb',"(GSI\d)PK":\{"S":' + _TEXT + rb'\},"GSI\dSK":\{"S":' + _TEXT + rb"\}")
+_INDEXES = (b"GSI1", b"GSI2", b"GSI3", b"GSI4")  # as many as a table of the tool has at the most
+_KEYS = re.compile(
+    rb'\{"PK":\{"S":%b\},"SK":\{"S":%b\}' % (_TEXT, _TEXT)
+    + b"".join(
+        rb'(?:,"%bPK":\{"S":%b\},"%bSK":\{"S":%b\})?' % (name, _TEXT, name, _TEXT)
+        for name in _INDEXES
+    )
+)
+_OWN_KEYS = 2
+_AT_A_TIME = 200  # items: half a millisecond
 
-Places = dict[bytes, dict[bytes, list[int]]]  # by key attribute and partition
+Entries = list[tuple[bytes, int]]  # sort keys and places
+Indexes = dict[bytes, dict[bytes, Entries]]  # by name and partition
 
 
 class Refused(Exception):
@@ -46,22 +57,23 @@ class Table:
     def __init__(self, definition: dict[str, Any]) -> None:
         self.definition = definition
         self.items: list[bytes] = []
-        self._places: Places | None = None
-        self._sorted: dict[tuple[bytes, bytes], list[tuple[bytes, int]]] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known = 0
+        self._own: dict[bytes, list[int]] = defaultdict(list)
+        self._indexes: Indexes = {name: defaultdict(list) for name in _INDEXES}
+        self._sorted: dict[tuple[str, bytes], Entries] = {}
 
     def clear(self) -> None:
         """Forget the items."""
         self.items = []
-        self._touch()
+        self._forget()
 
     def put(self, items: Sequence[bytes]) -> None:
         """Keep items."""
         self.items += items
-        self._touch()
-
-    def _touch(self) -> None:
-        if self._places is not None:
-            self._places = None
+        if self._sorted:
             self._sorted = {}
 
     def page(self, start: int, end: int, limit: int) -> tuple[list[bytes], int]:
@@ -73,56 +85,40 @@ class Table:
             place += 1
         return self.items[start:place], place
 
-    def under(self, attribute: str, value: str) -> list[tuple[bytes, int]]:
+    def under(self, attribute: str, value: str) -> Entries:
         """The sort keys, in order, and places of the items whose `attribute` (PK, GSI1PK, …) is
         `value`."""
-        asked = attribute.encode(), _escaped(value)
+        asked = attribute, _escaped(value)
         if asked not in self._sorted:
-            places = self.places().get(asked[0], {}).get(asked[1], ())
-            self._sorted[asked] = sorted((_sort_key(self.items[at], asked[0]), at) for at in places)
+            self.prepare()
+            if attribute == "PK":
+                places = self._own.get(asked[1], ())
+                entries = [(self._sort_key(place), place) for place in places]
+            else:
+                entries = self._indexes[attribute.removesuffix("PK").encode()].get(asked[1], [])
+            self._sorted[asked] = sorted(entries)
         return self._sorted[asked]
 
-    def places(self) -> Places:
-        """Where the items of each partition are; made when it is first asked for."""
-        if self._places is None:
-            self._places = _places(self.items)
-        return self._places
+    def prepare(self, most: int | None = None) -> bool:
+        """Find in which partitions the next items are, `most` of them; whether there were any."""
+        start = self._known
+        items = self.items[start : start + most if most else None]
+        for place, keys in enumerate(map(_KEYS.match, items), start):
+            if keys is None:
+                raise Refused("InternalFailure", "an item does not open with PK and SK")
+            self._own[keys[1]].append(place)
+            if keys.lastindex != _OWN_KEYS:
+                texts = iter(keys.groups()[_OWN_KEYS:])
+                for index, partition, key in zip(self._indexes.values(), texts, texts, strict=True):
+                    if partition is not None:
+                        index[partition].append((key, place))
+        self._known += len(items)
+        return bool(items)
 
-
-def _places(items: Sequence[bytes]) -> Places:
-    own: dict[bytes, list[int]] = defaultdict(list)
-    found: Places = {b"PK": own}
-    for place, item in enumerate(items):
-        keys = _KEYS.match(item)
-        if keys is None:
-            raise Refused("InternalFailure", "an item does not open with PK and SK")
-        own[keys[1]].append(place)
-        if item.startswith(b',"GSI', keys.end()):
-            for index, partition, _ in _index_keys(item, keys.end()):
-                found.setdefault(index + b"PK", defaultdict(list))[partition].append(place)
-    return found
-
-
-def _index_keys(item: bytes, start: int) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """The (index, partition key, sort key) that an item has from byte `start` on."""
-    while keys := _INDEX_KEYS.match(item, start):
-        yield keys[1], keys[2], keys[3]
-        start = keys.end()
-
-
-def _sort_key(item: bytes, attribute: bytes) -> bytes:
-    """What an item is sorted by in the partitions of `attribute`, of which it has a value."""
-    mark = b'"%bSK":{"S":"' % attribute[: -len(b"PK")]
-    start = item.find(mark) + len(mark)
-    found = item[start : item.find(b'"', start)]
-    if b"\\" not in item[: start + len(found)]:
-        return found
-    keys = _KEYS.match(item)
-    assert keys is not None
-    if attribute == b"PK":
+    def _sort_key(self, place: int) -> bytes:
+        keys = _KEYS.match(self.items[place])
+        assert keys is not None
         return keys[2]
-    of_index = (key for index, _, key in _index_keys(item, keys.end()) if attribute[:-2] == index)
-    return next(of_index)
 
 
 def _escaped(text: str) -> bytes:
@@ -260,9 +256,15 @@ class Store:
     def _count(self, _: dict[str, Any]) -> bytes:
         return orjson.dumps({name: len(table.items) for name, table in self._tables.items()})
 
+    def idle(self) -> bool:
+        """Use a moment in which nobody asks for anything; whether there was something to do."""
+        with suppress(Refused):
+            return any(table.prepare(_AT_A_TIME) for table in self._tables.values())
+        return False
+
     def _prepare(self, _: dict[str, Any]) -> bytes:
         for table in self._tables.values():
-            table.places()
+            table.prepare()
         return b"{}"
 
 
