@@ -156,15 +156,11 @@ class ArtifactWriter:
         return entry
 
 
-def check_artifact(
-    path: Path, entry: ArtifactEntry | None, *, phase: str, known: KnownFiles | None = None
-) -> ArtifactEntry:
-    """Return `entry` if the file at `path` is exactly what it describes, else raise.
+def expected_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) -> ArtifactEntry:
+    """Return `entry` if there is a file of its size at `path`, else raise ArtifactError.
 
-    `phase` is the phase that writes the file: the remedy says to run it again. What `known` knows
-    is not read; what is read, it knows.
+    `phase` is the phase that writes the file: the remedy says to run it again.
     """
-    again = f"run it again: python migrate.py --phase {phase} --entity {path.stem}"
     if not path.exists() and path.with_name(f"{path.name}.age").exists():
         raise ArtifactError(
             f"{path} is encrypted (data.recipient)",
@@ -173,15 +169,27 @@ def check_artifact(
     if entry is None or not path.exists():
         raise ArtifactError(
             f"{path} is not there (or not in the manifest): phase {phase} is not complete",
-            remedy=again,
+            remedy=_again(path, phase),
         )
     size = path.stat().st_size
     if size != entry.bytes:
         raise ArtifactError(
             f"{path} has {size:,} bytes, the manifest says {entry.bytes:,}: it was cut or edited "
             "after it was written",
-            remedy=again,
+            remedy=_again(path, phase),
         )
+    return entry
+
+
+def check_artifact(
+    path: Path, entry: ArtifactEntry | None, *, phase: str, known: KnownFiles | None = None
+) -> ArtifactEntry:
+    """Return `entry` if the file at `path` is exactly what it describes, else raise ArtifactError.
+
+    `phase` is the phase that writes the file. What `known` knows is not read; what is read, it
+    knows.
+    """
+    entry = expected_artifact(path, entry, phase=phase)
     if known is not None and known.knows(path, entry.sha256):
         return entry
     look = Look.of(path)
@@ -189,11 +197,15 @@ def check_artifact(
         raise ArtifactError(
             f"{path} is not the file that phase {phase} wrote: its SHA-256 differs from the "
             "manifest's",
-            remedy=again,
+            remedy=_again(path, phase),
         )
     if known is not None:
         known.has_read(path, entry.sha256, look)
     return entry
+
+
+def _again(path: Path, phase: str) -> str:
+    return f"run it again: python migrate.py --phase {phase} --entity {path.stem}"
 
 
 def sha256_of(path: Path) -> str:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from utils.artifacts import ArtifactEntry, ArtifactWriter, check_artifact, sha256_of, utc_now
+from utils.artifacts import (
+    ArtifactEntry,
+    ArtifactWriter,
+    check_artifact,
+    expected_artifact,
+    sha256_of,
+    utc_now,
+)
 from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
 from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
 from utils.error_handler import ArtifactError
-from utils.interrupt import StopFlag
+from utils.interrupt import Interrupted, StopFlag
 from utils.known_files import KnownFiles
 from utils.manifest import Manifest, PhaseEntry
 from utils.progress import Progress
@@ -59,6 +68,26 @@ class Run:
         entry = self.manifest.artifacts.get(self.workspace.name_of(path))
         known = None if anew else self.known_files
         return check_artifact(path, entry, phase=written_by, known=known)
+
+    def expected(self, path: Path, *, written_by: str) -> ArtifactEntry:
+        """The manifest entry of a file, after a look at its size only."""
+        entry = self.manifest.artifacts.get(self.workspace.name_of(path))
+        return expected_artifact(path, entry, phase=written_by)
+
+    @contextmanager
+    def proving(self, path: Path, *, written_by: str) -> Iterator[None]:
+        """Check a file as `artifact` does with `anew`, beside what is done with it here. The end is
+        waited for; a file that is not what the manifest says is the error, whatever else was."""
+        with ThreadPoolExecutor(1, thread_name_prefix="proof") as beside:
+            proof = beside.submit(self.artifact, path, written_by=written_by, anew=True)
+            try:
+                yield
+            except Interrupted:
+                raise
+            except Exception:
+                proof.result()
+                raise
+            proof.result()
 
     def commit(self, path: Path, writer: ArtifactWriter) -> None:
         """Publish what has been written, on disk and in the manifest (call `save` to make that

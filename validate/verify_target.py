@@ -170,10 +170,11 @@ def _verify_entity(
     """Compare one entity's file with its table, and replay its access patterns."""
     run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
     path = run.workspace.transformed(entity)
-    entry = run.artifact(path, written_by="transform", anew=True)
-    refusals = count_refusals(run, entity)
+    entry = run.expected(path, written_by="transform")
     with run.progress.task(PHASE, entity, entry.items) as task:
-        file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids)
+        with run.proving(path, written_by="transform"):
+            refusals = count_refusals(run, entity)
+            file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids)
         items = max(entry.items, state.items)
         in_table, found = _scan_table(bench, entity, items, task)
         comparison = _compare(bench, BucketPass(file.runs, in_table, sales=entity == SALES))

@@ -517,9 +517,18 @@ def test_a_filter_that_leaves_out_one_of_ours_fails(
 # What stops it ----------------------------------------------------------------------------------
 
 
-def test_an_edited_file_is_refused(migration: Migration, loaded: Run) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"31.11"', b'"31.12"'), (b'"31.11"}', b'"31.11"]')],
+    ids=["edited", "no JSON"],
+)
+def test_an_edited_file_is_refused(
+    migration: Migration, loaded: Run, old: bytes, new: bytes
+) -> None:
     path = migration.workspace.transformed("sales")
-    path.write_bytes(path.read_bytes().replace(b'"31.11"', b'"31.12"', 1))
+    text = path.read_bytes()
+    path.write_bytes(text.replace(old, new, 1))
+    assert path.read_bytes() != text
     with pytest.raises(ArtifactError, match="SHA-256") as stopped:
         migration.verify(loaded)
     assert "--phase transform" in stopped.value.remedy
