@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import methodcaller
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -24,6 +25,8 @@ _RUN_BYTES = 6 << 20  # what is held in memory before it becomes a run
 _TOGETHER_BYTES = 2 << 20  # buckets smaller than this are read together
 
 Keyed = tuple[bytes, bytes]
+
+_parted = methodcaller("partition", b"\t")
 
 
 class Run(NamedTuple):
@@ -149,16 +152,11 @@ class Buckets:
 
     def add(self, entries: Iterable[Keyed]) -> None:
         """Append pairs; the same key may come any number of times."""
-        self._spill.add((key, key + b"\t" + value) for key, value in entries)
+        self._spill.add([(key, key + b"\t" + value) for key, value in entries])
 
     def __iter__(self) -> Iterator[list[Keyed]]:
         """The pairs, a bucket at a time, each in the order in which they were added."""
         runs = self._spill.finish()
         for numbers in ranges(runs, count=self.count):
             for lines in read_buckets(runs, numbers):
-                yield [_parse(line) for line in lines]
-
-
-def _parse(line: bytes) -> Keyed:
-    key, _, value = line.partition(b"\t")
-    return key, value
+                yield [(key, value) for key, _, value in map(_parted, lines)]

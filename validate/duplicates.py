@@ -47,24 +47,27 @@ class SharedValues:
     def duplicates(self) -> Iterator[list[Duplicate]]:
         """The records that share something with an earlier one: lists, each in file order."""
         for bucket in self._buckets:
+            if len(dict(bucket)) == len(bucket):
+                continue
             owners: dict[bytes, bytes] = {}
             found = []
             for key, value in bucket:
                 owner = owners.setdefault(key, value)
                 if owner is not value:
                     found.append(_duplicate(key, value, owner))
-            if found:
-                yield sorted(found)
+            yield sorted(found)
 
     @staticmethod
-    def _entries(first: int, facts: Sequence[Facts]) -> Iterator[tuple[bytes, bytes]]:
+    def _entries(first: int, facts: Sequence[Facts]) -> list[tuple[bytes, bytes]]:
+        entries = []
         for ordinal, (legacy_id, _, key, _, shared) in enumerate(facts, start=first):
             if key:
-                owner = b"%d %s" % (ordinal, legacy_id.encode())
-                yield b"duplicate-key " + key.encode(), owner
+                owner = b"%d %b" % (ordinal, legacy_id.encode())
+                entries.append((b"duplicate-key %b" % key.encode(), owner))
                 for rule, value in shared:
                     # As JSON, because a value may hold the tabs and line breaks of dirty data.
-                    yield rule.encode() + b" " + orjson.dumps(value), owner
+                    entries.append((b"%b %b" % (rule.encode(), orjson.dumps(value)), owner))
+        return entries
 
 
 def _duplicate(key: bytes, value: bytes, owner: bytes) -> Duplicate:

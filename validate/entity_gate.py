@@ -116,10 +116,9 @@ class EntityGate:
 
     def _check_references(self, outcome: ChunkFindings) -> None:
         for number, facts in enumerate(outcome.facts):
-            if facts.references:
-                for note in self._parties.dangling(facts):
-                    outcome.findings.append((number, self._finding(facts.legacy_id, note)))
-                    outcome.facts[number] = Facts(facts.legacy_id, facts.items)
+            for note in self._parties.dangling(facts.references):
+                outcome.findings.append((number, self._finding(facts.legacy_id, note)))
+                outcome.facts[number] = Facts(facts.legacy_id, facts.items)
 
     def _take(self, first: int, outcome: ChunkFindings, errors: FindingSpool) -> int:
         """Report the findings of a chunk; returns how many of its records have errors."""

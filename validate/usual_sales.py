@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
+import orjson
+
 from validate.dynamodb_limits import MAX_ITEM_BYTES
 from validate.facts import Facts
 from validate.iso_codes import countries, currencies
@@ -96,7 +98,7 @@ def _summed(record: Sequence[bytes], sale_id: bytes) -> _Amounts | None:
             return None
         sale, identifier, line_number, description, *priced, code = match.groups()
         number = int(line_number)
-        amounts = _line_cents(*map(float, priced))
+        amounts = _line_cents(*orjson.loads(b"[%b]" % b",".join(priced)))
         if amounts is None and _is_priced_right(priced):
             amounts = _cents(priced[4]), _cents(priced[6]), _cents(priced[7])
         if sale != sale_id or number <= last or description in (b"-", code) or amounts is None:
