@@ -51,25 +51,31 @@ def attributes_of(item: Item) -> Attributes:
     )
 
 
-def attributes_of_line(line: bytes) -> Attributes:
-    """The attributes of the item that a transformed line (`{"Item":{…}}`) has."""
+def attributes_of_line(line: bytes, *, as_written: bool = False) -> Attributes:
+    """The attributes of the item that a transformed line (`{"Item":{…}}`) has.
+
+    With `as_written` a number may stay in the notation in which it is: what is the same then is
+    the same item, what is not may be as well.
+    """
     if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
         text = line[10:-4]
         attributes = _cut(text)
-        if attributes is not None and _UNUSUAL.search(text) is None:
+        if attributes is not None and (as_written or _UNUSUAL.search(text) is None):
             return attributes
     return attributes_of(orjson.loads(line)["Item"])
 
 
-def read_page(page: bytes) -> Scanned:
-    """Read the answer to a Scan. Raises orjson.JSONDecodeError, also later, if it is no JSON."""
+def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
+    """Read the answer to a Scan; `as_written` as above. Raises orjson.JSONDecodeError, also later,
+    if it is no JSON."""
     cut = _cut_page(page)
     if cut is None:
         answer = orjson.loads(page)
         items = answer.get("Items", [])
         return Scanned(map(attributes_of, items), answer.get("LastEvaluatedKey"))
     texts, last_key = cut
-    return Scanned(_each(texts, usual=_UNUSUAL.search(page) is None), last_key)
+    usual = as_written or _UNUSUAL.search(page) is None
+    return Scanned(_each(texts, usual=usual), last_key)
 
 
 def _cut_page(page: bytes) -> tuple[list[bytes], Mapping[str, Any] | None] | None:
@@ -139,6 +145,15 @@ def text_of(attributes: Attributes, start: bytes) -> bytes:
 def is_there(attributes: Attributes, name: str) -> bool:
     """Whether an item has an attribute."""
     return bool(text_of(attributes, f'{name}":'.encode()))
+
+
+def neighbours_of(attributes: Attributes, first: bytes, second: bytes) -> tuple[bytes, bytes]:
+    """The keys that start so (`key_of`); quicker where the one follows the other."""
+    place = bisect_left(attributes, first)
+    found = attributes[place : place + 2]
+    if len(found) > 1 and found[0].startswith(first) and found[1].startswith(second):
+        return found[0][len(first) :], found[1][len(second) :]
+    return key_of(attributes, first), key_of(attributes, second)
 
 
 def key_of(attributes: Attributes, start: bytes) -> bytes:

@@ -22,7 +22,7 @@ from utils.item_content import DIGEST_HEX, digest
 from utils.item_text import (
     Attributes,
     attributes_of_line,
-    key_of,
+    neighbours_of,
     read_page,
     start_of,
     text_of,
@@ -92,17 +92,18 @@ class FileRecord:
         return entry_of(self.pk, self.members, sales=sales)
 
 
-def read_table_page(page: bytes, *, sales: bool) -> TablePage:
+def read_table_page(page: bytes, *, sales: bool, as_written: bool = False) -> TablePage:
     """The entries of a Scan's answer; pure, so that pages can be worked on anywhere.
 
-    `sales` tells a page of the sales table from one of a party's. Raises orjson.JSONDecodeError.
+    `sales` tells a page of the sales table from one of a party's; `as_written` is as in
+    utils/item_text.py. Raises orjson.JSONDecodeError.
     """
-    items, last_key = read_page(page)
+    items, last_key = read_page(page, as_written=as_written)
     result = TablePage(last_key=last_key)
     records = migrated = 0
     current, members = b"", list[bytes]()
     for attributes in items:
-        pk, sk = key_of(attributes, _PK), key_of(attributes, _SK)
+        pk, sk = neighbours_of(attributes, _PK, _SK)
         if pk != current:
             if members:
                 result.entries.append(entry_of(current, members, sales=sales))
@@ -130,17 +131,18 @@ def read_file_lines(
     sales: bool,
     refused: Set[str] = frozenset(),
     marks: Iterable[int] = (),
+    as_written: bool = False,
 ) -> Iterator[FileRecord]:
     """The records of transformed lines, which are whole records; pure as well.
 
     `refused` are the legacy ids of records that the load refused, `marks` say of each line what
-    became of it in the load (utils/load_plan.py).
+    became of it in the load (utils/load_plan.py); `as_written` is as in utils/item_text.py.
     """
     record: FileRecord | None = None
     is_refused = False
     for line, mark in zip(lines, chain(marks, repeat(NEW)), strict=False):
-        attributes = attributes_of_line(line)
-        pk, sk = key_of(attributes, _PK), key_of(attributes, _SK)
+        attributes = attributes_of_line(line, as_written=as_written)
+        pk, sk = neighbours_of(attributes, _PK, _SK)
         kind = _kind(sk)
         if record is None or kind == RECORD or pk != record.pk:
             if record is not None:

@@ -59,6 +59,12 @@ class Comparison:
     keys: KeyDifferences = field(default_factory=KeyDifferences)
     lines: LineDifferences = field(default_factory=LineDifferences)
 
+    @property
+    def says_otherwise(self) -> bool:
+        """Whether something has another content than it should have, be it only a number in
+        another notation."""
+        return not self.lines.passed or self.keys.different.count > 0
+
     def add(self, later: Comparison) -> None:
         """Append what was found in later buckets."""
         self.keys.extend(later.keys)

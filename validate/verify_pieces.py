@@ -8,7 +8,7 @@ in runs on disk, so that neither lines nor pages pass between processes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import gcd
 from pathlib import Path
@@ -43,10 +43,18 @@ class TablePart:
     """What a piece of a table holds: entries and references in runs, the count of what is the
     migration's, and how many items were scanned."""
 
-    entries: tuple[Run, ...]
-    references: tuple[Run, ...]
-    found: Count
-    scanned: int
+    entries: tuple[Run, ...] = ()
+    references: tuple[Run, ...] = ()
+    found: Count = field(default_factory=lambda: Count(0, 0))
+    scanned: int = 0
+
+    def __add__(self, other: TablePart) -> TablePart:
+        return TablePart(
+            self.entries + other.entries,
+            self.references + other.references,
+            self.found + other.found,
+            self.scanned + other.scanned,
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,8 @@ class FilePass:
     """Reads pieces of a transformed file; runs go below `scratch`.
 
     `refused` are the legacy ids of records that the load refused, `slice_keys` those of which
-    the samples keep the items. `plan` is the plan of the load that was (utils/load_plan.py).
+    the samples keep the items. `plan` is the plan of the load that was (utils/load_plan.py),
+    `as_written` how to look at numbers (utils/item_text.py).
     """
 
     path: Path
@@ -63,6 +72,7 @@ class FilePass:
     refused: Set[str]
     slice_keys: Set[Key]
     plan: Path | None = None
+    as_written: bool = False
 
     def __call__(self, place: Place) -> FilePart:
         spill, samples = Spill(self.scratch), Samples(self.slice_keys)
@@ -83,7 +93,13 @@ class FilePass:
         if self.plan is not None:
             with LoadPlan(self.plan) as plan:
                 marks = plan.marks(start, lines)
-        return read_file_lines(lines, sales=self.sales, refused=self.refused, marks=marks)
+        return read_file_lines(
+            lines,
+            sales=self.sales,
+            refused=self.refused,
+            marks=marks,
+            as_written=self.as_written,
+        )
 
 
 def file_pieces(size: int) -> list[Place]:
@@ -94,7 +110,7 @@ def file_pieces(size: int) -> list[Place]:
 @dataclass(frozen=True)
 class TablePass:
     """Scans segments of a table; runs go below `scratch`. With `compared` false only the
-    references are of interest, and only keys are transferred."""
+    references are of interest, and only keys are transferred. `as_written` is as of a FilePass."""
 
     reader: TableReader
     table: str
@@ -102,6 +118,7 @@ class TablePass:
     scratch: Path
     sales: bool
     compared: bool = True
+    as_written: bool = False
 
     def pieces(self, at_once: int) -> list[tuple[int, ...]]:
         """The segments, `at_once` of them in a piece.
@@ -120,7 +137,7 @@ class TablePass:
     def __call__(self, segments: Sequence[int]) -> TablePart:
         entries, references = Spill(self.scratch), Spill(self.scratch)
         found, scanned = Count(0, 0), 0
-        work = partial(read_table_page, sales=self.sales)
+        work = partial(read_table_page, sales=self.sales, as_written=self.as_written)
         attributes = () if self.compared else ("PK", "SK")
         for page in self.reader.scan(
             self.table, work, segments=segments, of=self.segments, attributes=attributes

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,22 @@ def test_an_undisturbed_target_passes_and_the_report_says_why(
     assert all(p["passed"] and p["sampled"] for p in report["accessPatterns"])
     assert stat.S_IMODE(result.report.stat().st_mode) == 0o600
     assert list(migration.workspace.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["total", "linesCount"])
+def test_numbers_in_another_notation_are_the_same_numbers(migration: Migration, name: str) -> None:
+    for record in migration.records["sales"]:
+        plain = record[0][name]["N"]
+        other = {"N": f"{Decimal(plain):.9f}"}
+        record[0] = {**record[0], "notes": {"S": "no escape"}, name: other}
+    run = migration.write()
+    migration.load()
+    key = {"PK": record[0]["PK"], "SK": record[0]["SK"]}
+    found = migration.client.get_item(TableName=migration.table("sales"), Key=key)
+    assert found["Item"][name] == {"N": plain}, "the server has put it into its own notation"
+    assert migration.verify(run).problems == []
+    migration.put("sales", {**record[0], name: {"N": "77"}})
+    assert not migration.verify(run).passed
 
 
 def test_the_outcome_is_in_the_manifest_for_the_summary(migration: Migration, loaded: Run) -> None:
