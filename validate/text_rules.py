@@ -20,10 +20,11 @@ _SEVERAL_LINES = frozenset(
         *("markets", "materials", "products", "standardProducts", "diameterRange", "maxLength"),
     }
 )
-_ASCII = bytes(range(128))
 _ESCAPED_CONTROL = re.compile(rb'\\[^"\\/]')
-# First bytes of what wrongly decoded text is made of: Â, Ã, â, ð, C1 control characters, U+FFFD.
-_SUSPECT = re.compile(rb"\xc2[\x80-\x9f]|\xc3[\x82\x83\xa2\xb0]|\xef\xbf\xbd")
+# What wrongly decoded text begins with: C1 control characters and U+FFFD, and of the letters that
+# begin with C3 the second bytes of Â, Ã, â and ð.
+_SUSPECT = re.compile(rb"\xc2[\x80-\x9f]|\xef\xbf\xbd")
+_SUSPECT_LETTERS = b"\x82\x83\xa2\xb0"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_WITHIN_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -50,7 +51,16 @@ def may_be_damaged(line: bytes) -> bool:
         return True
     if b"\x7f" in line:
         return True
-    return not line.isascii() and _SUSPECT.search(line.translate(None, _ASCII)) is not None
+    if line.isascii():
+        return False
+    if (b"\xc2" in line or b"\xef" in line) and _SUSPECT.search(line):
+        return True
+    letter = line.find(b"\xc3")
+    while letter >= 0:
+        if line[letter + 1 : letter + 2] in _SUSPECT_LETTERS:
+            return True
+        letter = line.find(b"\xc3", letter + 2)
+    return False
 
 
 def text_notes(item: dict[str, Any], prefix: str = "") -> Iterator[Note]:
