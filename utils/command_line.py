@@ -116,11 +116,18 @@ def guard_uncaught() -> None:
     """What nobody catches, in this thread or another, is printed without what it may quote."""
 
     def print_scrubbed(error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, SystemExit):
+        if error is not None and not isinstance(error, SystemExit) and not _is_known(error):
             click.echo(traceback_of(error), err=True)
 
     sys.excepthook = lambda _kind, error, _trace: print_scrubbed(error)
     threading.excepthook = lambda happened: print_scrubbed(happened.exc_value)
+
+
+def _is_known(error: BaseException) -> bool:
+    """Whether psycopg2 prints this because it stumbles over an error that it has raised already:
+    the last words of a server that goes come while that error is on its way to whoever asked."""
+    cause = type(error.__cause__).__module__.partition(".")[0]
+    return isinstance(error, SystemError) and cause == "psycopg2"
 
 
 def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
