@@ -23,6 +23,7 @@ from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted
 from utils.manifest import PhaseEntry
+from utils.progress import Task
 from utils.retry import RetryPolicy
 from utils.run import COMPLETE, FAILED, Run, settings_digest
 from utils.spill import Run as SpillRun
@@ -182,13 +183,16 @@ def _verify_entity(
     path = run.workspace.transformed(entity)
     entry = run.expected(path, written_by="transform")
     items = max(entry.items, state.items)
-    with run.proving(path, written_by="transform"):
-        refusals = count_refusals(run, entity)
-        file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids, as_written=True)
-    seen, comparison = _compare(bench, entity, file, items, as_written=True)
-    if comparison.says_otherwise:
-        file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids, as_written=False)
-        seen, comparison = _compare(bench, entity, file, items, as_written=False)
+    for as_written in (True, False):
+        with run.progress.task(PHASE, entity, items) as task:
+            with run.proving(path, written_by="transform"):
+                refusals = count_refusals(run, entity)
+                refused = refusals.at_load_ids
+                file = _read_file(bench, entity, entry.bytes, refused, as_written=as_written)
+            seen = _scan_table(bench, entity, items, task, as_written=as_written)
+            comparison = _compare(bench, BucketPass(file.runs, seen.entries, entity == SALES))
+        if not comparison.says_otherwise:
+            break
     bench.references += seen.references
     if state.key_schema:
         name_differences(comparison.keys, bench.reader, table, path)
@@ -234,21 +238,24 @@ def _plan(run: Run, entity: str) -> Path | None:
     return path if path.exists() and not same_file(run, entity) else None
 
 
-def _compare(
-    bench: _Bench, entity: str, file: FilePart, items: int, *, as_written: bool
-) -> tuple[TablePart, Comparison]:
-    """What the table holds, which is about `items` items, and how it differs from the file."""
-    seen, comparison = TablePart(), Comparison()
-    with bench.run.progress.task(PHASE, entity, items) as task:
-        for part in bench.scan(entity, items, as_written=as_written):
-            seen += part
-            task.advance(part.scanned)
-        work = BucketPass(file.runs, seen.entries, sales=entity == SALES)
-        for found in bench.shared(work, ranges(work.in_file, work.in_table)):
-            comparison.add(found)
+def _scan_table(
+    bench: _Bench, entity: str, items: int, task: Task, *, as_written: bool
+) -> TablePart:
+    """What the table holds, which is about `items` items."""
+    seen = TablePart()
+    for part in bench.scan(entity, items, as_written=as_written):
+        seen += part
+        task.advance(part.scanned)
+    return seen
+
+
+def _compare(bench: _Bench, work: BucketPass) -> Comparison:
+    comparison = Comparison()
+    for found in bench.shared(work, ranges(work.in_file, work.in_table)):
+        comparison.add(found)
     for path in {run.path for run in (*work.in_file, *work.in_table)}:
         Path(path).unlink()
-    return seen, comparison
+    return comparison
 
 
 def _scan_parties(bench: _Bench, entity: str) -> None:
