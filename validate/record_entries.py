@@ -3,7 +3,8 @@
 An entry is a mark (a byte), PK, and for each item that stands together under it a tab and a
 member. A member is kind (a byte), digest of the content, the linesCount of a sale, a blank, SK. PK
 and SK are JSON texts: no tab and no line break is in them. Members are sorted, so that the entries
-of file and table are the same bytes exactly when the record and all that is under it are the same.
+of file and table are the same bytes exactly when the record and all that is under it are the same
+(with numbers `as_written`: only then, and not whenever they are).
 
 The mark says that an entry is whole: a migrated record with as many lines as it says and nothing
 else. Where only equal whole entries have a PK, nothing is left to be compared.

@@ -115,7 +115,7 @@ def test_restarted_in_the_middle_of_the_extract_everything_is_read_anew(
 ) -> None:
     operator = hire(tmp_path, fragile, aws, tables).configure(migration={"retryDelay": 300})
     settings = {"extract.engine._FLUSH_RECORDS": 100, "utils.checkpoint._REST_PER_COST": 0.0}
-    tool = SabotagedOperator.like(operator, set=settings, pace=0.02)
+    tool = SabotagedOperator.like(operator, set=settings, pace=0.08)  # seconds a hundred
     with tool.start("--phase", "extract") as running:
         running.wait_for((tool.data / ".checkpoint.json").exists)
         fragile.server.restart(immediate=immediate)
