@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, cast
 
-from utils.artifacts import utc_now
+from utils.artifacts import ArtifactEntry, utc_now
 from utils.aws import open_dynamodb
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
@@ -31,7 +31,7 @@ from utils.spill import Scratch, ranges
 from utils.table_reader import TableReader
 from utils.tables import TableSpec
 from validate.access_patterns import Patience, read_slice, replay
-from validate.compare_counts import close_ledger, count_refusals, same_file
+from validate.compare_counts import Refusals, close_ledger, count_refusals, same_file
 from validate.pattern_samples import Samples
 from validate.target_indexes import describe_table
 from validate.target_keys import Comparison, name_differences
@@ -182,17 +182,11 @@ def _verify_entity(
     run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
     path = run.workspace.transformed(entity)
     entry = run.expected(path, written_by="transform")
-    items = max(entry.items, state.items)
-    for as_written in (True, False):
-        with run.progress.task(PHASE, entity, items) as task:
-            with run.proving(path, written_by="transform"):
-                refusals = count_refusals(run, entity)
-                refused = refusals.at_load_ids
-                file = _read_file(bench, entity, entry.bytes, refused, as_written=as_written)
-            seen = _scan_table(bench, entity, items, task, as_written=as_written)
-            comparison = _compare(bench, BucketPass(file.runs, seen.entries, entity == SALES))
-        if not comparison.says_otherwise:
-            break
+    look = _look(bench, entity, entry, state, as_written=True)
+    if look.comparison.says_otherwise:
+        _unlink(look.seen.references)
+        look = _look(bench, entity, entry, state, as_written=False)
+    file, seen, comparison = look.file, look.seen, look.comparison
     bench.references += seen.references
     if state.key_schema:
         name_differences(comparison.keys, bench.reader, table, path)
@@ -200,12 +194,40 @@ def _verify_entity(
         run,
         entity,
         transformed=file.count,
-        refusals=refusals,
+        refusals=look.refusals,
         target=seen.found - comparison.keys.kept_found,
         kept=file.kept,
     )
     patterns = replay(bench.reader, table, spec, file.samples, bench.patience)
     return EntityResult(entity, ledger, comparison.keys, state, patterns), comparison
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one look at an entity finds: in quarantine, in the file and in the table, and how the
+    last two differ."""
+
+    refusals: Refusals
+    file: FilePart
+    seen: TablePart
+    comparison: Comparison
+
+
+def _look(
+    bench: _Bench, entity: str, entry: ArtifactEntry, state: TableState, *, as_written: bool
+) -> _Look:
+    """Read the file and the table, and compare them; `as_written` is as in utils/item_text.py."""
+    run = bench.run
+    with run.progress.task(PHASE, entity, entry.items) as task:
+        with run.proving(run.workspace.transformed(entity), written_by="transform"):
+            refusals = count_refusals(run, entity)
+            file = _read_file(
+                bench, entity, entry.bytes, refusals.at_load_ids, as_written=as_written
+            )
+        items = max(entry.items, state.items)
+        seen = _scan_table(bench, entity, items, task, as_written=as_written)
+        work = BucketPass(file.runs, seen.entries, sales=entity == SALES)
+        return _Look(refusals, file, seen, _compare(bench, work))
 
 
 def _read_file(
@@ -253,9 +275,13 @@ def _compare(bench: _Bench, work: BucketPass) -> Comparison:
     comparison = Comparison()
     for found in bench.shared(work, ranges(work.in_file, work.in_table)):
         comparison.add(found)
-    for path in {run.path for run in (*work.in_file, *work.in_table)}:
-        Path(path).unlink()
+    _unlink((*work.in_file, *work.in_table))
     return comparison
+
+
+def _unlink(runs: Iterable[SpillRun]) -> None:
+    for path in {run.path for run in runs}:
+        Path(path).unlink()
 
 
 def _scan_parties(bench: _Bench, entity: str) -> None:
