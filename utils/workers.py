@@ -20,10 +20,10 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import TracebackType
 from typing import Any, TypeVar
 
 from utils import masking
+from utils.closing import Closes
 from utils.error_handler import MigrationError
 from utils.servants import (
     Applied,
@@ -79,7 +79,7 @@ class _Worker:
 
 
 @dataclass
-class Workers:
+class Workers(Closes):
     """A context manager around up to `count` processes, started when there is work for them.
 
     The processes ignore Ctrl-C, which is this process's to act on, and end when it ends, however
@@ -89,17 +89,6 @@ class Workers:
     count: int
     imports: Sequence[str] = ()
     _started: list[_Worker] = field(default_factory=list)
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the processes, whatever they are doing."""
