@@ -92,7 +92,7 @@ def test_two_rehearsals_at_once_are_refused_as_well(after_a_run: Operator) -> No
 def held(lock: Path, holder: str) -> Iterator[None]:
     """Hold a lock file as a run does."""
     with lock.open("w", encoding="utf-8") as handle:
-        handle.write(holder)
+        handle.write(f"{holder}\n")
         handle.flush()
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
