@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from utils.embedded.s9_schema import AnyConnection, create_tables
 # (.ci/run sets CI) the examples are the same for everyone; by hand they are new ones every time.
 settings.register_profile("unhurried", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("unhurried")
+
+# Where tests are started in the background Ctrl-C is ignored, and by all that they start as well:
+# whoever is pressed Ctrl-C at here heeds it, as at a terminal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REGION = "eu-west-1"
 SAMPLE_SIZE = SampleSize(buyers=60, producers=25, sales=300)

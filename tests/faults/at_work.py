@@ -8,6 +8,9 @@ The first argument says what goes wrong:
     kill   {"after": n} kills the process (SIGKILL) at the n-th event from its start;
            {"phase", "entity", "after": n} at the n-th event in a phase and entity;
            with "what": only events of that name count
+    hold   the same words, for an event at which the process stands still for as long as there is
+           the file "gate", which it makes; "times" (once, unless said): how often, after as many
+           events each
     note   a file that gets the name of every event, one a line
 
 Processes that share the work get the settings and the rows; the saboteur is in the one that was
@@ -31,14 +34,38 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAN = "AT_WORK_PLAN"
 
 
+class Moment:
+    """The event of which the plan says that something happens at it."""
+
+    def __init__(self, wanted: dict[str, Any]) -> None:
+        self._wanted = wanted
+        self._left = wanted.get("after", 0)
+        self._times = wanted.get("times", 1)
+
+    def has_come(self, place: tuple[str, str], name: str) -> bool:
+        """Count an event; whether it is the one."""
+        anywhere = "phase" not in self._wanted
+        here = (self._wanted.get("phase"), self._wanted.get("entity")) == place
+        counts = self._wanted.get("what", name) == name
+        if not self._left or not counts or not (anywhere or here):
+            return False
+        self._left -= 1
+        if self._left:
+            return False
+        self._times -= 1
+        self._left = self._wanted["after"] if self._times else 0
+        return True
+
+
 class Saboteur:
-    """Counts events, and kills the process when it is time."""
+    """Counts events, and kills or holds the process when it is time."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        self._kill = plan.get("kill", {})
+        self._kill = Moment(plan.get("kill", {}))
+        self._hold = Moment(plan.get("hold", {}))
+        self._gate = Path(plan.get("hold", {}).get("gate", ""))
         self._note = plan.get("note")
         self._pace = plan.get("pace", 0.0)
-        self._left = self._kill.get("after", 0)
         self._place = ("", "")
 
     def enters(self, phase: str, entity: str) -> None:
@@ -54,13 +81,11 @@ class Saboteur:
         if self._note:
             with Path(self._note).open("a", encoding="utf-8") as notes:
                 notes.write(f"{' '.join(self._place)} {name}\n")
-        anywhere = "phase" not in self._kill
-        here = (self._kill.get("phase"), self._kill.get("entity")) == self._place
-        counts = self._kill.get("what", name) == name
-        if not self._left or not counts or not (anywhere or here):
-            return
-        self._left -= 1
-        if not self._left:
+        if self._hold.has_come(self._place, name):
+            self._gate.touch()
+            while self._gate.exists():
+                time.sleep(0.01)
+        if self._kill.has_come(self._place, name):
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -7,7 +7,8 @@ import shutil
 import signal
 import sys
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import TableNames
 from tests.faults.proxy import FaultyProxy
-from tests.scenarios.operator import ENTITIES, Operator, Outcome, scan_all
+from tests.scenarios.operator import ENTITIES, Operator, Outcome, Running, scan_all
 
 AT_WORK = Path(__file__).with_name("at_work.py")
 PHASES = ("extract", "transform", "validate", "load", "verify")
@@ -58,6 +59,34 @@ class SabotagedOperator(Operator):
         self.plan = before
         assert outcome.code == -signal.SIGKILL, f"not killed {kill}: {outcome}"
         return outcome
+
+    @property
+    def gate(self) -> Path:
+        """The file that is there for as long as the tool is held."""
+        return self.directory / "gate"
+
+    def hold(self, **hold: Any) -> None:
+        """From now on, what is started stands still on the way, as `hold` says."""
+        self.plan = {**self.plan, "hold": {**hold, "gate": str(self.gate)}}
+
+    @contextmanager
+    def held(self, *arguments: str, **hold: Any) -> Iterator[Running]:
+        """Type a command, and be there when it stands still on the way, as `hold` says; it goes
+        on when it is let go."""
+        before = self.plan
+        self.hold(**hold)
+        with self.start(*arguments) as running:
+            self.plan = before
+            self.wait_until_held(running)
+            yield running
+
+    def wait_until_held(self, running: Running) -> None:
+        """Wait until the command that is at work stands still."""
+        running.wait_for(self.gate.exists)
+
+    def let_go(self) -> None:
+        """What is held goes on."""
+        self.gate.unlink()
 
     def go_on(self) -> Outcome:
         """Resume, or begin once more where nothing was begun."""

@@ -223,6 +223,17 @@ class Running:
         return Outcome(self.process.returncode, stdout, stderr)
 
 
+def first_to_end(*commands: Running, seconds: float = 60.0) -> Running:
+    """The one of the commands at work that ends first."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for command in commands:
+            if command.process.poll() is not None:
+                return command
+        time.sleep(0.02)
+    raise AssertionError("none of them ends")
+
+
 def scan(dynamodb: DynamoDBClient, table: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Every item of a table by its key; nothing when there is no such table."""
     found: dict[tuple[str, str], dict[str, Any]] = {}

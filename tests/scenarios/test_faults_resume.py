@@ -15,7 +15,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.faults.sabotage import SabotagedOperator
 from tests.faults.trade import many_sales
-from tests.scenarios.operator import Operator, Outcome, scan, small_trade
+from tests.scenarios.operator import Operator, Outcome, first_to_end, scan, small_trade
 
 
 def stamps(operator: Operator) -> dict[str, int]:
@@ -116,10 +116,14 @@ def test_of_two_that_resume_at_once_one_does(
     alone: Operator, s9: S9Database, dynamodb: DynamoDBClient, tables: TableNames
 ) -> None:
     many_sales(s9, 100)
-    tool = SabotagedOperator.like(alone, pace=0.02)
+    tool = SabotagedOperator.like(alone)
     tool.killed("--full", phase="transform", entity="sales", after=1)
+    tool.hold(phase="transform", entity="sales", after=1)
     with tool.start("--resume") as one, tool.start("--resume") as other:
-        outcomes = sorted((one.end(), other.end()), key=lambda outcome: outcome.code)
-    outcomes[0].ended(0)
-    outcomes[1].failed(1, "another run is at work", "process ")
+        second = first_to_end(one, other)
+        first = other if second is one else one
+        second.end().failed(1, "another run is at work", f"process {first.process.pid},")
+        tool.wait_until_held(first)
+        tool.let_go()
+        first.end().ended(0)
     assert len(scan(dynamodb, tables.sales)) == 300

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -15,7 +13,7 @@ from tests.conftest import S9Database, TableNames
 from tests.faults.sabotage import SabotagedOperator
 from tests.faults.trade import many_sales
 from tests.scenarios.conftest import hire
-from tests.scenarios.operator import Operator, Running, insert, line, party, sale, scan, small_trade
+from tests.scenarios.operator import Operator, insert, line, party, sale, scan, small_trade
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.embedded.s9_schema import create_tables
@@ -52,23 +50,17 @@ def do(s9: S9Database, statement: str) -> int:
 def reader(
     tmp_path: Path, fragile: S9Database, aws: EmbeddedAws, tables: TableNames
 ) -> SabotagedOperator:
-    """An operator who extracts from the fragile server, with time to break it."""
+    """An operator who extracts from the fragile server."""
     hired = hire(tmp_path, fragile, aws, tables)
-    return slowly(hired.configure(migration={"retryDelay": 300}))
-
-
-def slowly(operator: Operator) -> SabotagedOperator:
+    hired.configure(migration={"retryDelay": 300})
     settings = {"extract.engine._FLUSH_RECORDS": 100, "utils.checkpoint._REST_PER_COST": 0.0}
-    return SabotagedOperator.like(operator, set=settings, pace=0.02)
+    return SabotagedOperator.like(hired, set=settings)
 
 
-def reached(operator: Operator, records: int) -> bool:
-    """Whether that many sales are extracted."""
-    path = operator.data / ".checkpoint.json"
-    if not path.exists():
-        return False
-    saved = orjson.loads(path.read_bytes())["checkpoint"]
-    return bool(saved["entity"] == "sales" and saved["done"] >= records)
+def after(records: int) -> dict[str, Any]:
+    """The moment at which that many sales are extracted."""
+    steps = records // 100
+    return {"phase": "extract", "entity": "sales", "what": "step", "after": steps}
 
 
 def undisturbed(operator: Operator, directory: Path) -> dict[str, bytes]:
@@ -83,9 +75,9 @@ def undisturbed(operator: Operator, directory: Path) -> dict[str, bytes]:
 def test_restarted_in_the_middle_of_the_extract_it_goes_on_to_the_same_bytes(
     reader: SabotagedOperator, fragile: S9Database, tmp_path: Path
 ) -> None:
-    with reader.start("--phase", "extract") as running:
-        running.wait_for(lambda: reached(reader, 300))
+    with reader.held("--phase", "extract", **after(300)) as running:
         fragile.server.restart(immediate=True)
+        reader.let_go()
         outcome = running.end().ended(0)
     assert "The connection to S9 was lost" in outcome.stderr
     assert "anew" not in outcome.stderr
@@ -98,13 +90,13 @@ def test_restarted_in_the_middle_of_the_extract_it_goes_on_to_the_same_bytes(
 def test_changed_before_it_was_lost_everything_is_read_anew_from_one_snapshot(
     reader: SabotagedOperator, fragile: S9Database, tmp_path: Path
 ) -> None:
-    with reader.start("--phase", "extract") as running:
-        running.wait_for(lambda: reached(reader, 300))
+    with reader.held("--phase", "extract", **after(300)) as running:
         do(fragile, "UPDATE msg_anag SET name = 'Altra ditta srl' WHERE first_id = 5")
         do(fragile, "DELETE FROM msg_line WHERE msg_id = 1")
         do(fragile, "DELETE FROM msg WHERE first_id = 1")
         do(fragile, "INSERT INTO msg_anag (first_id, kind, enabled) VALUES (21, 2, true)")
         fragile.server.restart(immediate=True)
+        reader.let_go()
         outcome = running.end().ended(0)
     assert "S9 has changed since" in outcome.stderr
     assert "extracting all entities anew" in outcome.stderr
@@ -116,39 +108,36 @@ def test_changed_before_it_was_lost_everything_is_read_anew_from_one_snapshot(
     assert reader.files() == undisturbed(reader, tmp_path / "undisturbed")
 
 
-def hang_up(s9: S9Database) -> bool:
-    """End the connections of the tool in which sales are on their way; whether there were any."""
+def hang_up(s9: S9Database) -> int:
+    """End the connections of the tool in which sales are on their way; returns how many."""
     query = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = 's9-migrate' AND state = 'active' AND query LIKE 'COPY%'"
     )
-    return do(s9, query) > 0
+    return do(s9, query)
 
 
 def test_lost_again_and_again_the_patience_starts_anew_with_every_step_forward(
     reader: SabotagedOperator, fragile: S9Database, tmp_path: Path
 ) -> None:
     reader.configure(migration={"maxRetries": 1, "retryDelay": 1})
-    with reader.start("--phase", "extract") as running:
-        for records in (200, 2_000):
-            running.wait_for(partial(reached, reader, records))
-            running.wait_for(partial(hang_up, fragile))
+    with reader.held("--phase", "extract", **after(1_000), times=2) as running:
+        for _ in range(2):
+            reader.wait_until_held(running)
+            assert hang_up(fragile) > 0
+            reader.let_go()
         outcome = running.end().ended(0)
     assert outcome.stderr.count("The connection to S9 was lost") == 2
     assert reader.files() == undisturbed(reader, tmp_path / "undisturbed")
-
-
-def stop_in_the_middle(running: Running, reader: Operator, server: EmbeddedPostgres) -> None:
-    running.wait_for(lambda: reached(reader, 300))
-    server.stop(immediate=True)
 
 
 def test_a_server_that_stays_away_stops_the_run_and_it_goes_on_when_it_is_back(
     reader: SabotagedOperator, fragile: S9Database, tmp_path: Path
 ) -> None:
     reader.configure(migration={"maxRetries": 2, "retryDelay": 1})
-    with reader.start("--full") as running:
-        stop_in_the_middle(running, reader, fragile.server)
+    with reader.held("--full", **after(300)) as running:
+        fragile.server.stop(immediate=True)
+        reader.let_go()
         outcome = running.end()
     outcome.failed(1, "connection to S9 was lost", "could not be opened again", "--resume")
     reader.run("--full").failed(

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 import time
-from pathlib import Path
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.faults.proxy import FaultyProxy, Plan, hang
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Plan, Request
 from tests.faults.sabotage import PHASES, Result, SabotagedOperator
 from tests.faults.trade import many_sales
 from tests.scenarios.conftest import DONE_TABLES
-from tests.scenarios.operator import Operator, scan
+from tests.scenarios.operator import TIMEOUT, Operator, scan
 from utils.embedded.aws import EmbeddedAws
-
-
-def enters(notes: Path, phase: str) -> bool:
-    """Whether the run is at work in a phase, past its beginning."""
-    return notes.exists() and notes.read_text().count(f"\n{phase} sales ") > 3
 
 
 def test_stopped_in_every_phase_it_says_where_and_goes_on_to_the_same_result(
     operator: Operator, finished: Operator, dynamodb: DynamoDBClient, tables: TableNames
 ) -> None:
     operator.configure(migration={"batchSize": 5, "workers": 2}, checkpoint={"interval": 10})
-    notes = operator.directory / "events"
-    tool = SabotagedOperator.like(operator, pace=0.005, note=str(notes))
+    tool = SabotagedOperator.like(operator, pace=0.005)
     command = "--full"
     for number, phase in enumerate(PHASES):
-        notes.unlink(missing_ok=True)
-        with tool.start(command) as running:
-            running.wait_for(lambda phase=phase: enters(notes, phase))  # type: ignore[misc]
+        what = "before request" if phase == "verify" else "step"
+        with tool.held(command, phase=phase, entity="sales", what=what, after=5) as running:
             running.process.send_signal((signal.SIGINT, signal.SIGTERM)[number % 2])
-            outcome = running.end(20)
+            tool.let_go()
+            outcome = running.end()
         outcome.failed(130, "interrupted by the operator", "--resume")
         assert "Stopping: finishing what is in flight" in outcome.stderr
         where = re.search(r"Error: run \w{8} stopped in (.*)", outcome.stderr)
@@ -57,7 +51,13 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_run_can_be_resumed(
     alone: Operator, s9: S9Database, aws: EmbeddedAws, dynamodb: DynamoDBClient, tables: TableNames
 ) -> None:
     many_sales(s9, 100)
-    with FaultyProxy(aws, Plan({hang: 1.0})) as proxy:
+    over = threading.Event()
+
+    def silent(request: Request, forward: Forward) -> Answer | None:
+        over.wait(TIMEOUT)
+        return None
+
+    with FaultyProxy(aws, Plan({silent: 1.0})) as proxy:
         alone.configure(target={"endpoint": proxy.url})
         with alone.start("--full") as running:
             running.wait_for(lambda: proxy.requests["BatchWriteItem"])
@@ -65,7 +65,8 @@ def test_a_second_ctrl_c_leaves_at_once_and_the_run_can_be_resumed(
             time.sleep(0.5)
             assert running.process.poll() is None, "it has not waited for what is in flight"
             running.interrupt()
-            outcome = running.end(2)
+            outcome = running.end(TIMEOUT / 2)
+            over.set()
         assert outcome.code == 130
         assert "again to leave at once" in outcome.stderr
         proxy.plan = Plan()

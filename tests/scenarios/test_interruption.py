@@ -25,7 +25,7 @@ def test_ctrl_c_in_the_load_is_resumed_to_the_same_result_and_nobody_else_may_ru
         second = operator.run("--full").failed(1, "another run is at work", "process ")
         assert f"process {running.process.pid}," in second.stderr
         running.interrupt()
-        outcome = running.end(10)
+        outcome = running.end()
     outcome.failed(130, "stopped in load, sales", "interrupted by the operator")
     assert outcome.stderr.rstrip().endswith("python migrate.py --resume")
     before = scan(dynamodb, tables.sales)

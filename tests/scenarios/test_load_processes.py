@@ -141,7 +141,7 @@ def test_killed_the_whole_load_ends_at_once_and_is_resumed(
         started = helpers(running)
         running.process.send_signal(signal.SIGKILL)
         running.process.wait()
-        assert within(5, lambda: not any(map(command_line, started)))
+        assert within(30, lambda: not any(map(command_line, started)))
         asked = proxy.requests["BatchWriteItem"]
         time.sleep(0.5)
         assert proxy.requests["BatchWriteItem"] == asked
@@ -160,7 +160,7 @@ def test_a_process_that_is_killed_stops_the_load_with_a_remedy_and_a_checkpoint(
     with clean.start("--full") as running:
         helper = loading_sales(running, proxy)
         os.kill(helper, signal.SIGKILL)
-        outcome = running.end(20)
+        outcome = running.end()
     outcome.failed(1, "one of the processes that share the work has ended", "code -9", "--resume")
     saved = orjson.loads((clean.data / ".checkpoint.json").read_bytes())["checkpoint"]
     assert 0 < saved["done"] <= len(scan(dynamodb, tables.sales)) < 600
@@ -177,7 +177,7 @@ def test_ctrl_c_to_all_of_them_finishes_what_is_in_flight_and_saves_it(
         helper = loading_sales(running, proxy)
         os.kill(helper, signal.SIGINT)  # as a terminal would
         running.interrupt()
-        outcome = running.end(20)
+        outcome = running.end()
     outcome.failed(130, "interrupted by the operator", "--resume")
     counted = re.search(r"stopped in load, sales, ([0-9]+) of 600 items", outcome.stderr)
     assert counted

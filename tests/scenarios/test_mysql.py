@@ -115,10 +115,11 @@ def test_restarted_in_the_middle_of_the_extract_everything_is_read_anew(
 ) -> None:
     operator = hire(tmp_path, fragile, aws, tables).configure(migration={"retryDelay": 300})
     settings = {"extract.engine._FLUSH_RECORDS": 100, "utils.checkpoint._REST_PER_COST": 0.0}
-    tool = SabotagedOperator.like(operator, set=settings, pace=0.08)  # seconds a hundred
-    with tool.start("--phase", "extract") as running:
-        running.wait_for((tool.data / ".checkpoint.json").exists)
+    tool = SabotagedOperator.like(operator, set=settings)
+    place = {"phase": "extract", "entity": "sales", "what": "step", "after": 3}
+    with tool.held("--phase", "extract", **place) as running:
         fragile.server.restart(immediate=immediate)
+        tool.let_go()
         outcome = running.end().ended(0)
     assert "The connection to S9 was lost" in outcome.stderr
     snapshot = tool.manifest()["snapshot"]

@@ -80,7 +80,7 @@ def serve() -> Iterator[Start]:
 
 
 def server_at(url: str, **more: object) -> Server:
-    times = {"connect_timeout": 2, "read_timeout": 0.5}
+    times = {"connect_timeout": 30, "read_timeout": 30}
     return Server(url, certificates=True, **{**times, **more})  # type: ignore[arg-type]
 
 
