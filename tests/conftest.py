@@ -193,7 +193,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not os.environ.get("FORBID_SKIPS"):
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if reporter is None:
+        return
+    skipped = reporter.stats.get("skipped", [])
     forbidden = [report.nodeid for report in skipped if "northwind" not in str(report.longrepr)]
     if forbidden:
         reporter.write_line(f"skipped, and must not be: {', '.join(forbidden)}", red=True)

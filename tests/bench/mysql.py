@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pymysql
 
@@ -66,7 +67,11 @@ def mariadb_client(job: Job) -> Figures:
     """mariadb -N -B -e 'SELECT * FROM …', one table after another, to nowhere; in no order, with
     nothing joined."""
     source = configured(job.config).source
-    address = {"host": source.host, "port": source.tcp_port, "user": source.username}
+    address: dict[str, Any] = {
+        "host": source.host,
+        "port": source.tcp_port,
+        "user": source.username,
+    }
     password, database = str(source.password), source.database
     with (
         pymysql.connect(

@@ -34,7 +34,7 @@ def break_it(place: str) -> None:
     def write(self: Any, operation: str, body: bytes) -> bytes:
         return fail(body) if operation == "BatchWriteItem" else call(self, operation, body)
 
-    def pump(_self: Any, descriptor: int) -> None:
+    def pump(self: Any, descriptor: int) -> None:
         os.close(descriptor)
         fail(descriptor)
 
@@ -43,7 +43,7 @@ def break_it(place: str) -> None:
     elif place == "thread":
         postgresql.RowStream._pump = pump  # type: ignore[method-assign]
     else:
-        engine.transform = fail  # type: ignore[assignment]
+        engine.transform = fail
 
 
 if __name__ == "__main__":

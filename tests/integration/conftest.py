@@ -20,7 +20,7 @@ from utils.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoAws]:
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     with MotoAws(tmp_path_factory.mktemp("moto") / "moto.log") as server:
         yield server
 
@@ -30,7 +30,7 @@ def judge(request: pytest.FixtureRequest, aws: EmbeddedAws) -> EmbeddedAws:
     """Each of the two DynamoDBs."""
     if request.param == "ministack":
         return aws
-    server: MotoAws = request.getfixturevalue("moto")
+    server: EmbeddedAws = request.getfixturevalue("moto")
     return server
 
 
@@ -82,7 +82,7 @@ def fill(client: DynamoDBClient, table: str, count: int) -> list[dict[str, Any]]
     )
     items = [item(number) for number in range(count)]
     for start in range(0, count, 25):
-        requests = [{"PutRequest": {"Item": each}} for each in items[start : start + 25]]
+        requests: Any = [{"PutRequest": {"Item": each}} for each in items[start : start + 25]]
         client.batch_write_item(RequestItems={table: requests})
     return items
 

@@ -20,7 +20,7 @@ from load.backup_folder import BackupFolder
 from tests.conftest import TableNames
 from tests.integration.conftest import Begin, client_of, fill, item
 from utils.embedded.aws import EmbeddedAws
-from utils.encryption import Identity
+from utils.encryption import Identity, encrypt
 from utils.error_handler import ArtifactError, ConfigurationError, StorageError
 from utils.interrupt import Interrupted
 
@@ -257,9 +257,8 @@ def test_what_is_packed_wrongly_is_noticed_when_it_is_read_back(
     """The bytes are on disk as they were meant; but they are not what was to be kept."""
     fill(dynamodb, tables.sales, 20)
     key = pyrage.x25519.Identity.generate()
-    original = backup_part.encrypt
     monkeypatch.setattr(
-        backup_part, "encrypt", lambda data, keys: original(data[:-12] + bytes(12), keys)
+        "load.backup_part.encrypt", lambda data, keys: encrypt(data[:-12] + bytes(12), keys)
     )
     with pytest.raises(ArtifactError, match="disk-20260101-000000"):
         back_up(begin(recipient=str(key.to_public())), tables.sales, "disk-20260101-000000")

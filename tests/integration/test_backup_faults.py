@@ -11,9 +11,11 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from load import backup, throttle
 from load.backup import back_up
+from load.backup_part import PartBuilder
 from load.restore import restore
 from tests.conftest import TableNames
 from tests.faults.proxy import (
+    Fault,
     FaultyProxy,
     Plan,
     corrupt,
@@ -57,7 +59,7 @@ def test_every_item_comes_through_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     fill(dynamodb, tables.sales, 300)
-    rates = dict.fromkeys((*FAULTS, take_and_cut), 0.07)
+    rates: dict[Fault, float] = dict.fromkeys((*FAULTS, take_and_cut), 0.07)
     plan = Plan(rates=rates, operations=frozenset({"Scan"}))
     with FaultyProxy(aws, plan) as proxy, caplog.at_level(logging.WARNING, "migrate"):
         logging.getLogger("migrate").propagate = True
@@ -87,7 +89,7 @@ def test_what_does_not_pass_stops_it_and_the_next_goes_on(
     small_pages: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backup.PartBuilder, "full", property(lambda part: part.items >= 20))
+    monkeypatch.setattr(PartBuilder, "full", property(lambda part: part.items >= 20))
     fill(dynamodb, tables.sales, 200)
     pages = 0
 

@@ -137,7 +137,8 @@ def pair(
 ) -> Iterator[Pair]:
     with suppress(StopIteration):
         both = made(postgres, 0), made(mariadb, 1)
-        yield Pair(*map(next, both), tmp_path_factory.mktemp("matrix"))
+        one, other = map(next, both)
+        yield Pair(one, other, tmp_path_factory.mktemp("matrix"))
         for each in both:
             next(each, None)
 

@@ -15,6 +15,7 @@ from load import restore as restoring
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.backup_list import listed
+from load.batch_writer import BatchWriter
 from load.restore import restore
 from load.tables import prepare_tables
 from tests.conftest import TableNames
@@ -29,7 +30,7 @@ from utils.tables import Index, TableSpec
 
 def contents(client: DynamoDBClient, table: str) -> dict[str, Any]:
     """Every item of a table by its key, sets sorted."""
-    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    pages: Any = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     found: dict[str, Any] = {}
     for page in pages:
         for each in page["Items"]:
@@ -58,7 +59,7 @@ def test_into_a_new_table_made_as_the_old_one_was(
         assert contents(client, copy) == before
         made = client.describe_table(TableName=copy)["Table"]
         for part in ("KeySchema", "AttributeDefinitions"):
-            assert made[part] == described[part]  # type: ignore[literal-required]
+            assert made[part] == described[part]
         assert made["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     finally:
         client.delete_table(TableName=copy)
@@ -149,7 +150,7 @@ def test_a_restore_cut_short_is_repeated_to_its_end(
     fill(dynamodb, tables.sales, 400)
     work = begin(workers=1)
     folder = backed_up(work, tables.sales)
-    original = restoring.BatchWriter.write
+    original = BatchWriter.write
     sent = []
 
     def stopping(self: Any, lines: Any) -> Any:
@@ -159,7 +160,7 @@ def test_a_restore_cut_short_is_repeated_to_its_end(
         return original(self, lines)
 
     with monkeypatch.context() as patch:
-        patch.setattr(restoring.BatchWriter, "write", stopping)
+        patch.setattr(BatchWriter, "write", stopping)
         with pytest.raises(Interrupted):
             restore(work, folder, tables.buyers, (), agreed=False)
     part = len(contents(dynamodb, tables.buyers))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from utils import sealing
 from utils.artifacts import ArtifactWriter
 from utils.config import Config, DataConfig
+from utils.encryption import Recipient, encrypt_file
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode, StorageError
 from utils.manifest import Manifest
 from utils.run import Run
@@ -60,14 +60,12 @@ def test_a_run_that_is_to_be_resumed_keeps_its_files(run: Run, outcome: ExitCode
 def test_what_is_not_read_back_as_it_was_stays_readable(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = sealing.encrypt_file
-
-    def spoiling(plain: Path, sealed: Path, keys: tuple[object, ...]) -> None:
+    def spoiling(plain: Path, sealed: Path, keys: tuple[Recipient, ...]) -> None:
         other = plain.with_name("other")
         other.write_bytes(plain.read_bytes()[1:])
-        original(other, sealed, keys)
+        encrypt_file(other, sealed, keys)
 
-    monkeypatch.setattr(sealing, "encrypt_file", spoiling)
+    monkeypatch.setattr("utils.sealing.encrypt_file", spoiling)
     with pytest.raises(StorageError, match="not read back"):
         seal(run)
     assert run.workspace.extracted("buyers").read_bytes() == TEXT

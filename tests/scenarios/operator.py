@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,7 +27,7 @@ from tests.conftest import S9Database, TableNames
 SCRIPT = Path(__file__).parents[2] / "migrate.py"
 MOMENT = "2026-01-30T08:00:00.000Z"
 TIMEOUT = 120.0
-ENTITIES = ("buyers", "producers", "sales")
+ENTITIES: Final = ("buyers", "producers", "sales")
 _MASK = re.compile("(…~)[0-9a-f]{8}".encode())
 IMPATIENT = {"maxRetries": 1, "retryDelay": 1}
 

@@ -37,11 +37,11 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S9Database]:
 def do(s9: S9Database, statement: str) -> int:
     """Run a statement in a connection that is opened for it, because the server may have been
     restarted; returns how many rows it was about."""
-    session = s9.server.connect(s9.name)
+    session: Any = s9.server.connect(s9.name)
     session.autocommit = True
     with session.cursor() as cursor:
         cursor.execute(statement)
-        count = cursor.rowcount
+        count: int = cursor.rowcount
     session.close()
     return count
 

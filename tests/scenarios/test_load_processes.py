@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -101,7 +102,7 @@ def test_every_fault_is_survived_by_several_processes_and_every_retry_counted(
 def test_the_report_is_the_same_for_any_number_of_processes(
     clean: SabotagedOperator, dynamodb: DynamoDBClient, tables: TableNames
 ) -> None:
-    reports = []
+    reports: list[Any] = []
     for processes in (1, 2, 3):
         if reports:  # a second load would write nothing
             start_over(clean, dynamodb, tables)

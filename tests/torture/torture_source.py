@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg2
 import pytest
@@ -44,7 +45,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S9Database]:
 
 
 def do(s9: S9Database, statement: str) -> None:
-    session = s9.server.connect(s9.name)
+    session: Any = s9.server.connect(s9.name)
     session.autocommit = True
     with session.cursor() as cursor:
         cursor.execute(statement)

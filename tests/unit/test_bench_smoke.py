@@ -56,9 +56,9 @@ def test_every_phase_has_dealt_with_every_item(
     bench: tuple[str, list[dict[str, Any]]],
 ) -> None:
     items = {each["name"]: each["figures"]["items"] for each in bench[1]}
-    whole = (*PHASES, WHOLE, "copy", "json_of_transform", "json_of_validate", "sink_alone")
+    whole = [*PHASES, WHOLE, "copy", "json_of_transform", "json_of_validate", "sink_alone"]
     if installed():
-        whole = (*whole, ON_MYSQL, "mariadb_client")
+        whole += [ON_MYSQL, "mariadb_client"]
     assert {items[name] for name in whole} == {ITEMS}
     assert items["scan_alone"] == items["json_of_pages"] == 4 * SALES
     assert items["batch_writer"] == 100

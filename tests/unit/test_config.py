@@ -181,7 +181,7 @@ def test_localstack_needs_no_more_than_its_flag(tmp_path: Path) -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     def leaves(schema: dict[str, Any]) -> list[dict[str, Any]]:
-        found = []
+        found: list[dict[str, Any]] = []
         for inner in schema["properties"].values():
             found += leaves(inner) if "properties" in inner else [inner]
         return found

@@ -49,7 +49,7 @@ def test_a_request_is_signed_as_botocore_signs_it(
             now = MIDNIGHT + dt.timedelta(seconds=seconds)
             patch.setattr(auth, "get_current_datetime", lambda now=now: now)
             request = _Request(URL, headers(operation), body)
-            signer.add_auth(request)
+            signer.add_auth(request)  # type: ignore[arg-type]
             expected = AWSRequest("POST", URL, data=body, headers=headers(operation))
             reference: Any = SigV4Auth(keys, "dynamodb", "eu-west-1")
             reference.add_auth(expected)

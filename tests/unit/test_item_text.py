@@ -129,7 +129,7 @@ def test_an_item_is_its_attributes_joined() -> None:
 
 
 def test_an_item_in_the_usual_form_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    item = {
+    item: Item = {
         "PK": {"S": "SALE#1"},
         "city": {"S": "Forlì, Sant'Angelo: {x}".replace("{x}", "")},
         "total": {"N": "-25.5"},

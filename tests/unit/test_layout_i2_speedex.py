@@ -242,7 +242,7 @@ def test_a_fraction_up_to_one_is_believed(fraction: str, percent: str) -> None:
 
 @pytest.mark.parametrize(("column", "name"), [("discount", "discount"), ("tax_rate", "vat")])
 def test_a_fraction_above_one_is_refused_unless_it_is_to_be_percent(column: str, name: str) -> None:
-    changes = {column: "50.0000"}
+    changes: dict[str, Any] = {column: "50.0000"}
     (rejection,) = refused(line, **changes)
     assert rejection[:2] == (f"lines[1].{column}", "suspicious-fraction")
     assert "50.0000 is above 1" in rejection[2]

@@ -11,7 +11,8 @@ from extract.declaration import Table
 from extract.entities import entities_of
 from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, rules, sale_row
 from transform.attributes import Item, Row
-from transform.layout import Adapter, Layout, Notes, _Adapted, layout_of, transform_of
+from transform.layout import Adapter, Layout, _Adapted, layout_of, transform_of
+from transform.notes import Notes
 from transform.places import PLACES
 from transform.rejections import RejectedRecord, Unconvertible
 from transform.rules import StandIn

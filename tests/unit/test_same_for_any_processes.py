@@ -101,6 +101,7 @@ def test_every_byte_is_the_same_for_one_process_and_for_three(
 ) -> None:
     alone = _outcome(tmp_path / "alone", 1)
     for reader in (artifacts.read_rows, artifacts.read_records, pieces.places):
+        assert reader.__kwdefaults__ is not None
         monkeypatch.setitem(reader.__kwdefaults__, "target", SMALL_CHUNK)
     together = _outcome(tmp_path / "together", 3)
     assert {name: len(data) for name, data in together.items()} == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,8 @@ def test_every_line_is_in_the_bucket_of_its_key_in_the_order_of_the_runs(
     run_bytes: int,
     together: int,
 ) -> None:
-    runs, expected = [], defaultdict(list)
+    runs: list[Any] = []
+    expected = defaultdict(list)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "_RUN_BYTES", run_bytes)
         patch.setattr(spill, "_TOGETHER_BYTES", together)

@@ -167,8 +167,9 @@ def test_amounts_on_the_edge_of_a_cent_are_judged_by_decimals() -> None:
             **{"taxAmount": "65539.4", "totalAmount": "363445.79"},
         }.items()
     }
-    totals = {"subtotal": "297906.39", "taxAmount": "65539.4", "total": "363445.79"}
-    head = sale(7, lines=1, **{name: {"N": text} for name, text in totals.items()})
+    sums = {"subtotal": "297906.39", "taxAmount": "65539.4", "total": "363445.79"}
+    totals: dict[str, Any] = {name: {"N": text} for name, text in sums.items()}
+    head = sale(7, lines=1, **totals)
     assert facts_if_clean(written([head, line(7, 1, **own)])) is not None
     own["netAmount"] = {"N": "297906.4"}
     assert facts_if_clean(written([head, line(7, 1, **own)])) is None
