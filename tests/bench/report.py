@@ -67,10 +67,6 @@ class Results:
             max(figures.peak_mb for figures in found),
         )
 
-    def ratio(self, name: str, other: str) -> float:
-        """The median over the rounds of one rate divided by the other of the same round."""
-        return median(self._ratios(name, other))
-
     def _spread(self, name: str, other: str) -> str:
         ratios = self._ratios(name, other)
         return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"

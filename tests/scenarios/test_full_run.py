@@ -82,6 +82,16 @@ def test_every_planted_warning_is_reported(finished: Operator, sample: Sample) -
     assert unseen == []
 
 
+def test_nothing_is_reported_of_rows_that_nobody_planted(
+    finished: Operator, sample: Sample
+) -> None:
+    findings = finished.report("validation")["findings"]
+    for entity in ENTITIES:
+        named = {each["legacyId"] for each in findings if each["entity"] == entity}
+        assert named
+        assert sample.report.unplanted(entity, named) == set()
+
+
 def test_a_second_full_run_and_a_resume_change_no_byte_and_no_item(
     after_a_run: Operator, dynamodb: DynamoDBClient
 ) -> None:

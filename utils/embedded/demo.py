@@ -139,32 +139,24 @@ class Demo:
             for entity in ENTITY_NAMES
         }
         planted = {entity: self.sample.quarantined(entity) for entity in ENTITY_NAMES}
-        unseen = self._without_a_warning(run)
-        say("\n" + self._comparison(planted, quarantined, unseen))
-        if quarantined != planted or any(unseen.values()):
+        warned = _warned(run)
+        unseen = {name: self.sample.without_warning(name, warned[name]) for name in ENTITY_NAMES}
+        unplanted = {name: self.sample.unplanted(name, warned[name]) for name in ENTITY_NAMES}
+        say("\n" + self._comparison(planted, quarantined, unseen, unplanted))
+        if quarantined != planted or any(unseen.values()) or any(unplanted.values()):
             say("The tool did not find exactly what was planted: this is a defect of the tool.")
             return ExitCode.FAILED
         say("The tool found exactly what was planted.")
         return ExitCode.DONE
-
-    def _without_a_warning(self, run: Run) -> dict[str, set[str]]:
-        """The planted rows of each entity that should have been warned of, and were not."""
-        report = orjson.loads(run.workspace.report("validation").read_bytes())
-        warned = {
-            entity: {f["legacyId"] for f in report["findings"] if f["entity"] == entity}
-            for entity in ENTITY_NAMES
-        }
-        return {
-            entity: self.sample.without_warning(entity, warned[entity]) for entity in ENTITY_NAMES
-        }
 
     def _comparison(
         self,
         planted: dict[str, set[str]],
         quarantined: dict[str, set[str]],
         unseen: dict[str, set[str]],
+        unplanted: dict[str, set[str]],
     ) -> str:
-        header = ["", "to refuse", "refused", "to warn of", "warned of"]
+        header = ["", "to refuse", "refused", "to warn of", "warned of", "false alarms"]
         rows = []
         for entity in ENTITY_NAMES:
             suspicious = self.sample.keys(entity, "warning")
@@ -176,6 +168,16 @@ class Demo:
                     len(quarantined[entity]),
                     len(suspicious),
                     warned,
+                    len(unplanted[entity]),
                 ]
             )
         return table(header, rows)
+
+
+def _warned(run: Run) -> dict[str, set[str]]:
+    """The legacy ids of each entity that validation has something to say of."""
+    report = orjson.loads(run.workspace.report("validation").read_bytes())
+    return {
+        entity: {f["legacyId"] for f in report["findings"] if f["entity"] == entity}
+        for entity in ENTITY_NAMES
+    }

@@ -120,7 +120,7 @@ def generate(
         if kind.needs_refused is None or parties.refused[kind.needs_refused]
     ]
     plan = make_plan(rng, kinds, size.sales, disabled["sales"])
-    maker = SaleMaker(pools, rng, parties, plan, size.sales + disabled["sales"])
+    maker = SaleMaker(rng, parties, plan, size.sales + disabled["sales"])
     writer.insert(MSG_ANAG, parties.rows)
     sales = iter(maker)
     while chunk := list(islice(sales, _ROWS_A_COPY)):

@@ -33,7 +33,7 @@ class Parties:
     """The rows, in key order, and what the sales draw from.
 
     `usable` are migrated without a finding, `refused` go to quarantine, `disabled` are not
-    extracted; ids beyond `last_id` are nobody's.
+    extracted.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -47,7 +47,6 @@ class Parties:
     disabled: dict[Entity, list[int]] = field(
         default_factory=lambda: {"buyers": [], "producers": []}
     )
-    last_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ def make_parties(
     for index, role in enumerate(roles):
         first_id += rng.choice((1, 1, 1, 2, 5))  # gaps, as of parties deleted since
         parties.rows.append(_row(pools, rng, index, first_id, role))
-    parties.last_id = first_id
     _soil(pools, rng, parties, roles)
     _sort(parties, roles)
     return parties

@@ -71,12 +71,9 @@ class SaleMaker:
     """Makes the sales of a sample, in key order. `planted` and `lines` (of enabled sales) grow
     while they are made."""
 
-    def __init__(
-        self, pools: words.Pools, rng: random.Random, parties: Parties, plan: Plan, total: int
-    ) -> None:
+    def __init__(self, rng: random.Random, parties: Parties, plan: Plan, total: int) -> None:
         self.planted: list[Planted] = []
         self.lines = 0
-        self._pools = pools
         self._rng = rng
         self._parties = parties
         self._plan = plan
