@@ -22,6 +22,7 @@ from utils.aws import open_dynamodb
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted
+from utils.logger import get_logger
 from utils.manifest import PhaseEntry
 from utils.progress import Task
 from utils.retry import RetryPolicy
@@ -184,6 +185,11 @@ def _verify_entity(
     entry = run.expected(path, written_by="transform")
     look = _look(bench, entity, entry, state, as_written=True)
     if look.comparison.says_otherwise:
+        get_logger().info(
+            "Verify: file and table of %s do not say the same in the same way; looking once more, "
+            "with every number in one notation",
+            entity,
+        )
         _unlink(look.seen.references)
         look = _look(bench, entity, entry, state, as_written=False)
     file, seen, comparison = look.file, look.seen, look.comparison

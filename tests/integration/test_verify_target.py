@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -307,17 +308,34 @@ def test_groups_larger_than_the_sample_are_compared_as_far_as_it_goes(
     assert pattern(migration.verify(run, ["sales"]), "sales of a buyer")
 
 
+@pytest.mark.parametrize("number", ["2.550E1", "25.50"])
 def test_numbers_that_another_server_keeps_as_written_are_equal(
-    moto: MotoAws, tmp_path: Path
+    moto: MotoAws, tmp_path: Path, number: str
 ) -> None:
     migration = Migration(tmp_path / "data", moto.endpoint_url)
     migration.fill(parties=2, sales=3)
     run = migration.write()
     migration.load()
-    migration.put("sales", {**head(migration, 1), "subtotal": {"N": "2.550E1"}})
+    migration.put("sales", {**head(migration, 1), "subtotal": {"N": number}})
     result = migration.verify(run)
     assert result.entities["sales"].keys.passed
     assert result.problems == []
+
+
+@pytest.mark.parametrize("number", ["2.550E1", "25.50", "25.5"])
+def test_a_number_that_the_table_has_in_another_notation_is_equal_at_the_second_look(
+    migration: Migration, number: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # What has no escaped letters is compared as it is written.
+    head(migration, 1).update(subtotal={"N": number}, notes={"S": "Consegna urgente"})
+    run = migration.write()
+    migration.load()
+    with caplog.at_level(logging.INFO, "migrate"):
+        logging.getLogger("migrate").propagate = True
+        assert migration.verify(run).problems == []
+    told = [message for message in caplog.messages if "looking once more" in message]
+    assert len(told) == (number != "25.5")
+    assert all("of sales" in message for message in told)
 
 
 # What did not -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from utils.item_text import (
     attributes_of_line,
     is_there,
     key_of,
+    neighbours_of,
     read_page,
     start_of,
     text_of,
@@ -160,3 +161,18 @@ def test_attributes_are_found_by_name_and_kind() -> None:
     assert not is_there(found, "P")
     assert key_of(found, start_of("SK")) == b'{"N":"7"}'
     assert key_of(found, start_of("nowhere")) == b"null"
+
+
+KEY = st.none() | st.sampled_from([{"S": "SALE#1"}, {"S": 'è "x"'}, {"N": "7"}, {"S": ""}])
+
+
+@given(pk=KEY, sk=KEY, rest=st.dictionaries(NAMES, FLAT, max_size=3))
+@example(pk={"S": "a"}, sk={"S": "b"}, rest={"PZ": {"S": "between them"}})
+@example(pk={"S": "a"}, sk={"S": "b"}, rest={})
+def test_two_keys_are_found_wherever_they_stand(
+    pk: dict[str, str] | None, sk: dict[str, str] | None, rest: Item
+) -> None:
+    keys = {"PK": pk, "SK": sk}
+    found = attributes_of({**rest, **{name: key for name, key in keys.items() if key}})
+    first, second = start_of("PK"), start_of("SK")
+    assert neighbours_of(found, first, second) == (key_of(found, first), key_of(found, second))
