@@ -8,7 +8,7 @@ quarantine, and what remains may be loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,20 +53,21 @@ def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResu
     run.settle()
     _forget(run, asked)
     parties = MigratedParties()
-    quarantined = 0
+    moved: dict[str, int] = {}
     with ValidationReport(run.workspace) as report:
         for entity in asked:
             if entity == "sales" and run.config.validation.validate_references:
                 _read_parties(run, parties, [name for name in PARTY_ENTITIES if name not in asked])
-            moved = EntityGate(run, entity, parties, report).check()
-            if moved and entity in PARTY_ENTITIES:
+            moved[entity] = EntityGate(run, entity, parties, report).check()
+            if moved[entity] and entity in PARTY_ENTITIES:
                 _forget(run, ["sales"])  # what was said of them leaned on these parties
-            _record(run, entity, report.of(entity), moved)
-            quarantined += moved
+            run.leave(PHASE, entity)
         passed = run.config.migration.continue_on_error or not report.error_count
         path = report.write(run, passed=passed)
+        # Not before: where there is a verdict, a resumed run does not ask for a report once more.
+        _record(run, {entity: (report.of(entity), moved[entity]) for entity in asked})
         result = ValidationResult(
-            passed, report.error_count, report.warning_count, quarantined, path
+            passed, report.error_count, report.warning_count, sum(moved.values()), path
         )
     _tell(result)
     return result
@@ -86,20 +87,21 @@ def _read_parties(run: Run, parties: MigratedParties, entities: Sequence[str]) -
         parties.read(entity, path)
 
 
-def _record(run: Run, entity: str, count: EntityCount, moved: int) -> None:
-    """Record the verdict on an entity. Only one that lets the entity pass names the file, because
-    the load asks for just that."""
-    failed = count.errors and not run.config.migration.continue_on_error
-    entry = PhaseEntry(
-        status=FAILED if failed else COMPLETE,
-        at=utc_now(),
-        inputs={} if failed else run.sha_of(run.workspace.transformed(entity)),
-        settings=settings(run),
-        result={"errors": count.errors, "warnings": count.warnings, "quarantined": moved},
-    )
-    run.manifest.record(PHASE, entity, entry)
+def _record(run: Run, counts: Mapping[str, tuple[EntityCount, int]]) -> None:
+    """Record the verdict on each entity, from its counts and how many of its records have been
+    moved to quarantine. Only one that lets the entity pass names the file, because the load asks
+    for just that."""
+    for entity, (count, moved) in counts.items():
+        failed = count.errors and not run.config.migration.continue_on_error
+        entry = PhaseEntry(
+            status=FAILED if failed else COMPLETE,
+            at=utc_now(),
+            inputs={} if failed else run.sha_of(run.workspace.transformed(entity)),
+            settings=settings(run),
+            result={"errors": count.errors, "warnings": count.warnings, "quarantined": moved},
+        )
+        run.manifest.record(PHASE, entity, entry)
     run.save()
-    run.leave(PHASE, entity)
 
 
 def _tell(result: ValidationResult) -> None:

@@ -20,6 +20,7 @@ from tests.conftest import TableNames
 from tests.faults.proxy import FaultyProxy
 from tests.scenarios.operator import ENTITIES, Operator, Outcome, Running, scan_all
 
+REPORTS = ("mapping", "validation", "load", "verification")
 AT_WORK = Path(__file__).with_name("at_work.py")
 PHASES = ("extract", "transform", "validate", "load", "verify")
 # Small files have many places in which a run can be killed, and each is remembered.
@@ -54,11 +55,15 @@ class SabotagedOperator(Operator):
 
     def killed(self, *arguments: str, **kill: Any) -> Outcome:
         """Type a command that is killed on the way, as `kill` says."""
+        assert self.is_killed(*arguments, **kill), f"not killed {kill}: {self.outcomes[-1]}"
+        return self.outcomes[-1]
+
+    def is_killed(self, *arguments: str, **kill: Any) -> bool:
+        """Type a command; whether it is killed on the way, as `kill` says, or over before."""
         before, self.plan = self.plan, {**self.plan, "kill": kill}
         outcome = self.run(*arguments)
         self.plan = before
-        assert outcome.code == -signal.SIGKILL, f"not killed {kill}: {outcome}"
-        return outcome
+        return outcome.code == -signal.SIGKILL
 
     @property
     def gate(self) -> Path:
@@ -88,9 +93,14 @@ class SabotagedOperator(Operator):
         """What is held goes on."""
         self.gate.unlink()
 
+    @property
+    def way_on(self) -> str:
+        """How to resume, or to begin once more where nothing was begun."""
+        return "--resume" if (self.data / "manifest.json").exists() else "--full"
+
     def go_on(self) -> Outcome:
         """Resume, or begin once more where nothing was begun."""
-        return self.run("--resume" if (self.data / "manifest.json").exists() else "--full")
+        return self.run(self.way_on)
 
 
 def through(proxy: FaultyProxy, operator: Operator) -> SabotagedOperator:
@@ -128,17 +138,40 @@ def events(operator: SabotagedOperator, *arguments: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Result:
-    """What a migration leaves: its files byte for byte, its tables item by item."""
+    """What a migration leaves: its files byte for byte, its tables item by item, and what its
+    reports say, as far as that is the same whatever happened on the way."""
 
     files: dict[str, bytes]
     items: dict[str, dict[tuple[str, str], dict[str, Any]]]
+    reports: dict[str, dict[str, Any]]
 
     @classmethod
     def of(cls, operator: Operator, dynamodb: DynamoDBClient, tables: TableNames) -> Result:
         """What is there now; a run that says it verified it has left no half file."""
         assert operator.report("verification")["passed"]
         assert_nothing_is_left_over(operator)
-        return cls(operator.files(), scan_all(dynamodb, tables))
+        return cls(operator.files(), scan_all(dynamodb, tables), told(operator))
+
+
+def told(operator: Operator) -> dict[str, dict[str, Any]]:
+    """What the reports of a whole run say, each of this run."""
+    reports = {name: operator.report(name) for name in REPORTS}
+    for name, report in reports.items():
+        assert report["runId"] == operator.manifest()["run_id"], f"{name} is of another run"
+    validated = reports["validation"]
+    findings = operator.data / "reports" / validated["allFindings"]
+    found = validated["errorCount"] + validated["warningCount"]
+    assert len(findings.read_bytes().splitlines()) == found
+    loaded = ("records", "items", "refused", "refusedRecords", "kept")
+    return {
+        "mapping": reports["mapping"]["entities"],
+        "validation": {name: validated[name] for name in ("passed", "errorCount", "rules")},
+        "load": {
+            entity: {name: counts[name] for name in loaded}
+            for entity, counts in reports["load"]["entities"].items()
+        },
+        "verification": reports["verification"]["counts"],
+    }
 
 
 def moments(happened: list[str]) -> list[int]:

@@ -8,6 +8,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.faults.sabotage import (
+    PHASES,
     Result,
     SabotagedOperator,
     events,
@@ -50,3 +51,29 @@ def test_killed_beside_a_sync_or_a_rename_and_resumed_to_the_same_bytes(
         tool.killed("--full", after=moment)
         tool.go_on().ended(0)
         assert Result.of(tool, dynamodb, tables) == expected, happened[moment - 1]
+
+
+def test_killed_where_a_phase_ends_it_leaves_all_that_an_undisturbed_run_leaves(
+    alone: Operator, s9: S9Database, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    small_trade(s9)
+    tool = SabotagedOperator.like(alone)
+    happened = events(tool, "--full")
+    expected = Result.of(tool, dynamodb, tables)
+    for phase, after in endings(happened):
+        start_over(tool, dynamodb, tables)
+        tool.killed("--full", phase=phase, entity="sales", what="after rename", after=after)
+        tool.run("--resume").ended(0)
+        assert Result.of(tool, dynamodb, tables) == expected, (phase, after)
+
+
+def endings(happened: list[str]) -> list[tuple[str, int]]:
+    """In each phase, the renames in sales that follow its last step: what it leaves is published
+    and recorded there. As (phase, how manieth rename in sales)."""
+    found = []
+    for phase in PHASES:
+        there = [event for event in happened if event.startswith(f"{phase} sales ")]
+        last = max((n for n, event in enumerate(there) if event.endswith("step")), default=0)
+        renames = [n for n, event in enumerate(there) if event.endswith("after rename")]
+        found += [(phase, count) for count, n in enumerate(renames, 1) if n > last]
+    return found

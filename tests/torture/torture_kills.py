@@ -51,9 +51,7 @@ def test_killed_at_every_event(
         start_over(tool, dynamodb, tables)
         tool.killed("--full", after=moment)
         if chance.random() < 0.3:  # once more, on the way on; it may be over before
-            before, tool.plan = tool.plan, {**tool.plan, "kill": {"after": chance.randint(1, 40)}}
-            tool.go_on()
-            tool.plan = before
+            tool.is_killed(tool.way_on, after=chance.randint(1, 40))
         tool.go_on().ended(code)
         assert Result.of(tool, dynamodb, tables) == expected, happened[moment - 1]
 
