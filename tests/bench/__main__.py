@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.bench.measure import run_here, run_job
 from tests.bench.mysql import copy_of
 from tests.bench.plan import Plan
-from tests.bench.report import Results, machine
+from tests.bench.report import MILLION_ITEMS, Results, machine
 from tests.bench.scene import scene
 from tests.bench.source import Size
 
@@ -54,7 +54,12 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--sales", type=int, default=20_000, help="sales in S9 (three lines each)")
+    parser.add_argument(
+        "--sales",
+        type=int,
+        default=MILLION_ITEMS,
+        help="sales in S9, three lines each (default: %(default)s, about a million items)",
+    )
     parser.add_argument(
         "--part", type=int, default=0, help="sales in the smaller S9 (default: a quarter)"
     )

@@ -72,6 +72,7 @@ def test_the_tables_name_every_phase_and_target(
         assert f"| {phase} | " in printed
     verdicts = ("| not yet |", "| in some rounds |", "| yes |")
     assert sum(map(printed.count, verdicts)) == (11 if installed() else 10)
+    assert "The targets are about a million items" in printed, "a quick look must not mislead"
     for phase in PHASES:
         assert f"**{phase} profile**" in printed
 
