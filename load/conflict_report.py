@@ -107,6 +107,7 @@ class ConflictReport(Closes):
         with storage_errors(self._path):
             if self._file is None:
                 self._path.unlink(missing_ok=True)
+                self._partial.unlink(missing_ok=True)  # of a run that was killed
                 return
             self._file.write(b'\n],"count":%d}\n' % self.count)
             self._file.close()
