@@ -33,9 +33,11 @@ class RefusedItem:
 
 @dataclass
 class Outcome:
-    """What became of a batch, or of many added up."""
+    """What became of a batch, or of many added up: `items` were written, for that and for whatever
+    else was not to be written, or was refused, `lines` of the file are done with."""
 
     items: int = 0
+    lines: int = 0
     batches: int = 0
     units: float = 0.0
     retries: Counter[str] = field(default_factory=Counter)
@@ -44,6 +46,7 @@ class Outcome:
     def add(self, other: Outcome) -> None:
         """Add another outcome's figures to these."""
         self.items += other.items
+        self.lines += other.lines
         self.batches += other.batches
         self.units += other.units
         self.retries += other.retries
@@ -53,6 +56,7 @@ class Outcome:
         """The figures, as a checkpoint keeps them."""
         return {
             "items": self.items,
+            "lines": self.lines,
             "batches": self.batches,
             "units": str(self.units),
             "retries": dict(self.retries),
@@ -62,7 +66,11 @@ class Outcome:
     def of_json(cls, saved: Mapping[str, Any]) -> Outcome:
         """What `as_json` gave."""
         return cls(
-            saved["items"], saved["batches"], float(saved["units"]), Counter(saved["retries"])
+            saved["items"],
+            saved["lines"],
+            saved["batches"],
+            float(saved["units"]),
+            Counter(saved["retries"]),
         )
 
 

@@ -58,14 +58,14 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
         progress.refusals.add(item)
 
     with run.progress.task(PHASE, entity, transformed.items) as task:
-        task.advance(progress.total.items)
+        task.advance(progress.total.lines)
         tracker = run.track(
             PHASE,
             entity,
             inputs,
             total=transformed.items,
             unit="items",
-            done=progress.total.items,
+            done=progress.total.lines,
         )
         chosen = None if only is None else keys_of(run, entity, only)
         throttle = Throttle(run.config.migration.max_write_units)
@@ -121,15 +121,15 @@ class LoadProgress:
             refusals,
         )
 
-    def acknowledge(self, part: Acknowledged) -> int:
+    def acknowledge(self, part: Acknowledged) -> tuple[int, int]:
         """A part of a piece is in the table, but for what DynamoDB refuses; returns how many
-        items are known to be there by that."""
+        lines are known to be done with by that, and how many of them are refused."""
         outcome = self.lanes.acknowledge(part.number, part.place, part.size, part.outcome)
         refused, outcome.refused = outcome.refused, []
         self.total.add(outcome)
         for item in refused:
             self.refusals.add(item)
-        return outcome.items
+        return outcome.lines, len(refused)
 
     def state(self, started: float) -> dict[str, Any]:
         """The place for a checkpoint; every acknowledgement is in, so there is nothing to sync."""
@@ -228,7 +228,7 @@ class _Sending:
                     self._reached()
         except BaseException:
             self._settle()
-            self.tracker.save(self.progress.total.items, self._state)
+            self.tracker.save(self.progress.total.lines, self._state)
             raise
 
     def _announced(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -250,7 +250,8 @@ class _Sending:
     def _acknowledge(self, part: Acknowledged) -> None:
         if part.outcome.refused and not self.run.config.migration.continue_on_error:
             raise _refused(self.run, part.outcome.refused[0])
-        self.task.advance(self.progress.acknowledge(part))
+        lines, refused = self.progress.acknowledge(part)
+        self.task.advance(lines, errors=refused)
 
     def _settle(self) -> None:
         """Let what is in flight end, and acknowledge what arrived without a gap."""
@@ -262,7 +263,7 @@ class _Sending:
                         self._acknowledge(part)
 
     def _reached(self) -> None:
-        self.tracker.reached(self.progress.total.items, self._state)
+        self.tracker.reached(self.progress.total.lines, self._state)
 
     def _state(self) -> dict[str, Any]:
         return self.progress.state(self._started)

@@ -118,6 +118,11 @@ class Guard(Closes):
         ]
         if not again and not CONDITIONAL & self.plan.count().keys():
             return
+        get_logger().info(
+            "%s: %s, item by item, on condition that nobody has changed it",
+            self._entity.capitalize(),
+            "writing what may have been sent before" if again else "replacing what is in conflict",
+        )
         self._all(self._groups(again), refuse)
         self.plan.sync()
         get_logger().info(

@@ -104,7 +104,10 @@ class Report:
 
 @dataclass
 class _Batch:
+    """Lines of the file, of which `lines` are to be sent."""
+
     lines: list[bytes]
+    count: int
     size: int
     outcome: Outcome | None = None
 
@@ -200,7 +203,7 @@ class Sender:
         with LoadPlan(self._orders.plan) as plan:
             for batch in self._cut(lines):
                 size = sum(map(len, batch))
-                cut.append(_Batch(plan.to_send(place, batch), size))
+                cut.append(_Batch(plan.to_send(place, batch), len(batch), size))
                 place += size
         return _InHand(piece.number, deque(cut), deque(cut))
 
@@ -269,7 +272,9 @@ class Sender:
             lines = [line for line in lines if record_key(line) in chosen]
         if self._skipped:
             lines = [line for line in lines if record_key(line) not in self._skipped]
-        return self._writer.write(lines) if lines else Outcome()
+        outcome = self._writer.write(lines) if lines else Outcome()
+        outcome.lines = batch.count
+        return outcome
 
     def _settle(self, piece: _InHand, batch: _Batch, outcome: Outcome) -> None:
         """A batch has been dealt with: acknowledge what is without a gap now."""

@@ -98,8 +98,9 @@ def test_a_second_full_run_and_a_resume_change_no_byte_and_no_item(
     files, items = after_a_run.files(), scan_all(dynamodb, DONE_TABLES)
     del after_a_run.config["transformation"]  # the first run's timestamp is kept all the same
     for again in ("--full", "--resume"):
-        after_a_run.run(again).ended(5)
+        outcome = after_a_run.run(again).ended(5)
         assert after_a_run.files() == files
+        assert ("[Load] Sales: 100%" in outcome.stderr) == (again == "--full")
     assert scan_all(dynamodb, DONE_TABLES) == items
 
 

@@ -185,5 +185,5 @@ def test_ctrl_c_to_all_of_them_finishes_what_is_in_flight_and_saves_it(
     there = len(scan(dynamodb, tables.sales))
     assert int(counted[1]) == there  # every batch in flight was waited for, and acknowledged
     clean.configure(migration={"batchDelay": 0})
-    clean.run("--resume").ended(0)
+    assert "[Load] Sales: 100% (600/600)" in clean.run("--resume").ended(0).stderr
     assert loaded(clean, dynamodb, tables)
