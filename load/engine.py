@@ -215,6 +215,7 @@ class _Sending:
 
     def __post_init__(self) -> None:
         self._started = time.monotonic()
+        self._untried: list[tuple[int, int]] = []
 
     def send_all(self) -> None:
         """Send everything that is not acknowledged yet."""
@@ -229,6 +230,7 @@ class _Sending:
         except BaseException:
             self._settle()
             self.tracker.save(self.progress.total.lines, self._state)
+            self.guard.was_not_sent([*self._untried, *self.progress.lanes.not_given])
             raise
 
     def _announced(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -241,6 +243,7 @@ class _Sending:
         self.throttle.accepted(report.accepted)
         if report.throttled:
             self.throttle.throttled(report.throttled)
+        self._note_untried(report)
         for part in report.acknowledged.values():
             self._acknowledge(part)
             self._reached()
@@ -259,8 +262,13 @@ class _Sending:
         while self.crew.working:
             with suppress(Exception):  # one error has stopped the run already
                 for report in self.crew.hear():
+                    self._note_untried(report)
                     for part in report.acknowledged.values():
                         self._acknowledge(part)
+
+    def _note_untried(self, report: Report) -> None:
+        rest_of = self.progress.lanes.rest_of
+        self._untried += [rest_of(number, place) for number, place in report.untried.items()]
 
     def _reached(self) -> None:
         self.tracker.reached(self.progress.total.lines, self._state)

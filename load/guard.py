@@ -102,6 +102,11 @@ class Guard(Closes):
         """The lines from byte `start` to `end` are to be sent in batches: known from now on."""
         self.state.about_to_send(start, end)
 
+    def was_not_sent(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """The lines in these ranges of bytes have not been sent after all: a load that goes on
+        need not ask whether they are there."""
+        self.state.was_not_sent(ranges)
+
     def write_on_condition(self, unacknowledged: Sequence[tuple[int, int]], refuse: Refuse) -> None:
         """Write what does not go out in batches; `unacknowledged` are the ranges of bytes of which
         it is not known whether they have arrived. `refuse` hears of items that DynamoDB does not

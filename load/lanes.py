@@ -83,6 +83,17 @@ class Lanes:
         """How many bytes are not acknowledged yet."""
         return sum(end - start for start, end in self.ranges)
 
+    @property
+    def not_given(self) -> list[tuple[int, int]]:
+        """What has not been handed out."""
+        return [(lane.place, lane.end) for lane in self._lanes if lane.place < lane.end]
+
+    def rest_of(self, number: int, place: int) -> tuple[int, int]:
+        """Which bytes of the file a piece in hand has from its byte `place` on."""
+        in_hand = self._of_piece[number].in_hand
+        piece = next(each.piece for each in in_hand if each.piece.number == number)
+        return piece.start + place, piece.end
+
     def pieces(self) -> Iterator[Piece]:
         """Pieces to be sent, each from another lane than the one before it."""
         with self._path.open("rb", buffering=0) as handle:

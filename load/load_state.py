@@ -6,7 +6,7 @@ after the load until a new run is begun or the load is undone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,17 @@ class LoadState:
                     self.save()
                 return
         self.sent.append([start, end + _AHEAD])
+        self.save()
+
+    def was_not_sent(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """It is known after all that nothing in these ranges of bytes has been sent."""
+        for start, end in ranges:
+            self.sent = [
+                part
+                for known in self.sent
+                for part in ([known[0], min(known[1], start)], [max(known[0], end), known[1]])
+                if part[0] < part[1]
+            ]
         self.save()
 
     def may_be_sent(self, place: int) -> bool:

@@ -83,12 +83,14 @@ class Acknowledged:
 @dataclass
 class Report:
     """What has happened since the last report: units accepted, whether DynamoDB throttled and
-    why, the error that has ended the work, and whether this is the last one."""
+    why, the error that has ended the work, and whether this is the last one. The last one says of
+    pieces by number from which of their bytes on nothing has been tried."""
 
     acknowledged: dict[int, Acknowledged] = field(default_factory=dict)
     accepted: float = 0.0
     throttled: str = ""
     failed: Packed | None = None
+    untried: dict[int, int] = field(default_factory=dict)
     ended: bool = False
 
     def add(self, piece: _InHand, batch: _Batch, outcome: Outcome) -> None:
@@ -122,6 +124,12 @@ class _InHand:
     done: int = 0
     not_before: float = 0.0
     last_key: str = ""
+
+    @property
+    def tried(self) -> int:
+        """How many of its bytes are in batches that have been taken."""
+        in_flight = sum(each.size for each in self.unacknowledged)
+        return self.done + in_flight - sum(each.size for each in self.waiting)
 
 
 def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
@@ -232,6 +240,7 @@ class Sender:
         with self._changed:
             self._working -= 1
             if not self._working:
+                self._report.untried = {piece.number: piece.tried for piece in self._pieces}
                 self._report.ended = True
                 self._say()
 

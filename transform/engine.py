@@ -159,7 +159,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             )
         run.commit(refused, quarantine)
         run.commit(target, output)
-    _tell(entity, quarantine.records)
+    _tell(entity, quarantine.records, refused)
     return run.finish(
         PHASE,
         entity,
@@ -199,11 +199,11 @@ def _state(offset: int, output: ArtifactWriter, quarantine: ArtifactWriter) -> d
     return asdict(_Place(offset, output.sync(), quarantine.sync()))
 
 
-def _tell(entity: str, refused: int) -> None:
+def _tell(entity: str, refused: int, quarantine: Path) -> None:
     if refused:
         get_logger().warning(
-            "%d of the %s cannot be converted; they are in quarantine/%s.json with the reasons",
+            "%d of the %s cannot be converted and went to %s, with the reasons",
             refused,
             entity,
-            entity,
+            quarantine,
         )

@@ -186,4 +186,6 @@ def test_ctrl_c_to_all_of_them_finishes_what_is_in_flight_and_saves_it(
     assert int(counted[1]) == there  # every batch in flight was waited for, and acknowledged
     clean.configure(migration={"batchDelay": 0})
     assert "[Load] Sales: 100% (600/600)" in clean.run("--resume").ended(0).stderr
+    # Of what had not been sent that was known, so it went out in batches.
+    assert clean.report("load")["entities"]["sales"]["conditionalRequests"] == 0
     assert loaded(clean, dynamodb, tables)

@@ -93,3 +93,15 @@ def test_a_piece_that_is_done_before_its_forerunner_waits_for_it(tmp_path: Path)
     assert found.ranges == [(0, 150)]
     assert found.acknowledge(first.number, 0, 100, Outcome(items=2)).items == 3
     assert found.ranges == []
+
+
+def test_what_is_not_handed_out_is_known(tmp_path: Path) -> None:
+    written(tmp_path / "file", [b"x" * 49] * 6)
+    found = Lanes(tmp_path / "file", [(0, 150), (150, 300)])
+    given = found.pieces()
+    first, second = next(given), next(given)
+    assert (first.start, second.start) == (0, 150)
+    assert found.not_given == [(100, 150), (250, 300)]
+    assert found.rest_of(second.number, 50) == (200, 250)
+    list(given)
+    assert found.not_given == []

@@ -19,6 +19,7 @@ from load.load_sales import TABLE
 from load.sender import NoMore, Orders, Rate, Report, Sender, Stop
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
+from utils.interrupt import Interrupted
 from utils.load_plan import SAME, LoadPlan
 from utils.servants import unpacked
 
@@ -222,6 +223,25 @@ def test_asked_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(
     assert len(desk.writer.batches) == 2
     items = [part.outcome.items for report in reports for part in report.acknowledged.values()]
     assert sum(items) == 10
+    sent = sum(len(each) for each in desk.sent)
+    assert [report.untried for report in reports if report.ended] == [{0: sent}]
+
+
+def test_what_was_tried_in_vain_is_not_untried(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.orders = replace(desk.orders, threads=1)
+    lines = desk.orders.source.read_bytes().splitlines(keepends=True)
+
+    def lost(batch: Sequence[bytes]) -> Outcome:
+        if lines[5] in batch:
+            raise Interrupted  # while it waited to try again
+        return taken(batch)
+
+    sender = desk.start(monkeypatch, lost)
+    sender.receive(desk.pieces[0])
+    *_, last = reports = list(desk.heard())
+    acknowledged = [part.size for report in reports for part in report.acknowledged.values()]
+    assert sum(acknowledged) == len(b"".join(lines[:5]))
+    assert last.untried == {0: len(b"".join(lines[:10]))}
 
 
 def test_a_record_of_many_lines_keeps_to_what_one_partition_takes_and_others_pass_it(
