@@ -52,6 +52,7 @@ class Crew:
         self._pieces: Iterator[Piece] = iter(())
         self._in_hand = dict.fromkeys(range(count), 0)  # of those that have not ended
         self._shares: dict[int, float | None] = dict.fromkeys(range(count), share)
+        self._at_work = {0}
         self._failed: list[Exception] = []
 
     @property
@@ -80,6 +81,7 @@ class Crew:
                 self._failed.append(said)
                 continue
             reports.append(said)
+            self._at_work.add(sender)
             for part in said.acknowledged.values():
                 if part.finished:
                     self._in_hand[sender] -= 1
@@ -89,8 +91,9 @@ class Crew:
         return reports
 
     def keep_to(self, rate: float | None) -> None:
-        """Share the rate out among the senders that have work."""
-        busy = [sender for sender, pieces in self._in_hand.items() if pieces]
+        """Share the rate out among the senders that are at work: a process that is still being
+        born sends nothing of its share."""
+        busy = [n for n, pieces in self._in_hand.items() if pieces and n in self._at_work]
         for sender in busy:
             share = None if rate is None else rate / len(busy)
             if _differs(share, self._shares[sender]):

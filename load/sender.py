@@ -145,11 +145,13 @@ def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
 
 
 def in_a_process(orders: Orders, reply: Callable[[object], None]) -> Sender:
-    """A sender in a process of its own, where little is garbage that is not free at once."""
+    """A sender in a process of its own, where little is garbage that is not free at once. Its
+    first report says no more than that it is there."""
     sender = Sender(orders, reply)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE)
+    reply(Report())
     return sender
 
 
