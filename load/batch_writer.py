@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -152,8 +153,15 @@ class BatchWriter:
     def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
         patience = _Patience(self._retry, self._pace)
         while lines:
+            sent = lines[: self._at_once(lines)]
+            rest = lines[len(sent) :]
             try:
-                left = self._send(lines, verb, outcome)
+                left = self._send(sent, verb, outcome)
+                lines = left + rest
+                if len(left) < len(sent):
+                    patience = _Patience(self._retry, self._pace)
+                if left:
+                    raise Throttled("UnprocessedItems", f"{len(left)} items of {self._table}")
             except BackOff as problem:
                 patience.wear(problem)
                 if patience.exhausted:
@@ -161,22 +169,18 @@ class BatchWriter:
                 outcome.retries[problem.reason] += 1
                 if isinstance(problem, Throttled):
                     self._pace.slow_down(str(problem))
+                patience.wait()
             except RequestRefused as refusal:
-                self._split(lines, verb, refusal, outcome)
-                return
-            else:
-                if not left:
-                    return
-                stuck = Throttled("UnprocessedItems", f"{len(left)} items of {self._table}")
-                if len(left) < len(lines):
-                    patience = _Patience(self._retry, self._pace)
-                patience.wear(stuck)
-                if patience.exhausted:
-                    raise self._wire.gave_up(stuck, patience.tries) from None
-                outcome.retries[stuck.reason] += 1
-                self._pace.slow_down(str(stuck))
-                lines = left
-            patience.wait()
+                self._split(sent, verb, refusal, outcome)
+                lines = rest
+
+    def _at_once(self, lines: list[bytes]) -> int:
+        """How many of these lines go into one request; at least one."""
+        most = self._pace.most_at_once
+        if most is None:
+            return len(lines)
+        sums = accumulate(units_of(line, self._indexes) for line in lines)
+        return max(1, sum(units <= most for units in sums))
 
     def _send(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> list[bytes]:
         """Send one request; returns the lines that DynamoDB did not process."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
 _UNIT_BYTES = 1024
@@ -28,27 +28,15 @@ def units_of(line: bytes, indexes: int) -> int:
     return kilobytes * (1 + indexes) if line.find(_INDEX_KEY, 0, _KEYS_WITHIN) >= 0 else kilobytes
 
 
-def batches(
-    lines: Iterable[bytes],
-    size: int,
-    units: Callable[[bytes], float] = lambda _line: 0.0,
-    most: float = 0.0,
-) -> Iterator[list[bytes]]:
-    """Group lines into batches of at most `size` items, `most` units (but for a single item) and
-    what one request may hold."""
+def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """Group lines into batches of at most `size` items and what one request may hold."""
     batch: list[bytes] = []
-    weight, cost = 0, 0.0
+    weight = 0
     for line in lines:
-        costs = units(line)
-        if (
-            len(batch) == size
-            or weight + len(line) > BATCH_BYTES
-            or (batch and cost + costs > most)
-        ):
+        if len(batch) == size or weight + len(line) > BATCH_BYTES:
             yield batch
-            batch, weight, cost = [], 0, 0.0
+            batch, weight = [], 0
         batch.append(line)
         weight += len(line)
-        cost += costs
     if batch:
         yield batch

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 _BURST_SECONDS = 0.2
+_AT_ONCE = 0.1  # of a second's units in one request
 
 
 class Pace:
@@ -35,6 +36,13 @@ class Pace:
         self._updated = clock()
         self.accepted = 0.0  # units in all
         self._told = 0.0
+
+    @property
+    def most_at_once(self) -> float | None:
+        """The units that one request should not exceed, so that a low rate is kept to, too, and a
+        low capacity has room for it; None: as many as there are."""
+        rate = self._rate
+        return None if rate is None else rate * _AT_ONCE
 
     def change(self, rate: float | None) -> None:
         """From now on grant so many units a second; what was saved at a higher rate is lost."""

@@ -10,7 +10,7 @@ import gc
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -31,8 +31,6 @@ from utils.tables import TableSpec
 SAY_EVERY = 0.05
 # One partition takes 1,000 write units a second, hard (DynamoDB developer guide, "Partitions").
 PARTITION_UNITS = 1000.0
-# So much of a second's units may be in one request: a limit that is low must be held, too.
-_MOST_AT_ONCE = 0.1
 _GARBAGE = 50_000
 
 
@@ -211,18 +209,11 @@ class Sender:
             lines = BytesIO(handle.read(piece.end - piece.start)).readlines()
         place, cut = piece.start, []
         with LoadPlan(self._orders.plan) as plan:
-            for batch in self._cut(lines):
+            for batch in batches(lines, self._orders.migration.batch_size):
                 size = sum(map(len, batch))
                 cut.append(_Batch(plan.to_send(place, batch), len(batch), size))
                 place += size
         return _InHand(piece.number, deque(cut), deque(cut))
-
-    def _cut(self, lines: list[bytes]) -> Iterator[list[bytes]]:
-        migration = self._orders.migration
-        if migration.max_write_units is None:
-            return batches(lines, migration.batch_size)
-        most = migration.max_write_units * _MOST_AT_ONCE
-        return batches(lines, migration.batch_size, self._units, most)
 
     def _units(self, line: bytes) -> int:
         return units_of(line, len(self._orders.spec.indexes))

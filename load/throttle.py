@@ -21,6 +21,8 @@ from utils.logger import get_logger
 
 _MEASURED_SECONDS = 5.0
 _MEASURED_AT_LEAST = 0.25
+_MEASURED_AT_MOST = 30.0  # seconds, where in fewer too few requests have been accepted
+_TELLING = 10  # so many accepted requests or reports tell a rate
 _CUT = 0.15
 _BACK_SECONDS = 8.0
 _CUT_EVERY = 1.0  # the senders that one wave of throttling hits are one sign, not many
@@ -53,7 +55,8 @@ class Throttle:
         self._started = clock()
         self._accepted: deque[tuple[float, float]] = deque()
         self._peak: float | None = None  # what was too much; None while nothing is
-        self._cut_at = self._told_at = float("-inf")
+        self._cut_at = self._started  # in the first moment nothing is known yet
+        self._told_at = float("-inf")
 
     def rate(self) -> float | None:
         """The units a second that are granted now; None: as many as anybody wants."""
@@ -63,9 +66,11 @@ class Throttle:
 
     def accepted(self, units: float) -> None:
         """DynamoDB has accepted so much."""
+        if not units:
+            return
         now = self._clock()
         self._accepted.append((now, units))
-        while self._accepted[0][0] <= now - _MEASURED_SECONDS:
+        while self._accepted[0][0] <= now - _MEASURED_AT_MOST:
             self._accepted.popleft()
 
     def throttled(self, reason: str) -> None:
@@ -76,8 +81,12 @@ class Throttle:
             self._cut(now)
         if now - self._told_at >= _TELL_EVERY:
             self._told_at = now
-            doing = self._what.format(f"{self._rate or 0.0:,.0f}")
-            self._say(f"DynamoDB throttles ({reason}): {doing} a second")
+            self._say(f"DynamoDB throttles ({reason}): {self._doing()}")
+
+    def _doing(self) -> str:
+        if self._rate is None:  # it is too early to say more
+            return "trying again"
+        return self._what.format(f"{self._rate:,.0f}") + " a second"
 
     def _cut(self, now: float) -> None:
         """What has been accepted since the last cut is what DynamoDB can take."""
@@ -90,8 +99,13 @@ class Throttle:
         return self._taken(now) < _MUCH_LESS * (self._rate or 0.0)
 
     def _taken(self, now: float) -> float:
-        """The units a second accepted lately."""
+        """The units a second accepted lately: since the last cut, unless too little has been
+        accepted since then to tell."""
         since = max(self._started, self._cut_at, now - _MEASURED_SECONDS)
+        if sum(at > since for at, _ in self._accepted) < _TELLING:
+            since = max(self._started, now - _MEASURED_AT_MOST)
+            if len(self._accepted) > _TELLING:
+                since = max(since, self._accepted[-1 - _TELLING][0])
         units = sum(units for at, units in self._accepted if at > since)
         return units / max(now - since, _MEASURED_AT_LEAST)
 

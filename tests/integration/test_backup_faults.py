@@ -41,6 +41,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
     monkeypatch.setattr(table_reader, "PAGE_ITEMS", 10)
     monkeypatch.setattr(throttle, "_LEAST", 1e6)  # the faults do not come of reading too fast
+    monkeypatch.setattr(throttle, "_CUT_EVERY", 0.0)
 
 
 def patient(work: Session) -> Session:

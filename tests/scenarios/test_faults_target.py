@@ -253,7 +253,8 @@ def test_the_operator_is_told_what_is_throttled_and_why_but_not_each_time(
     clean: Operator, behind: Behind, tables: TableNames
 ) -> None:
     tool, proxy = behind(clean, Plan({throttled: 0.5}, most=20))
-    tool.plan["set"].update({"load.throttle._BACK_SECONDS": 0.1})
+    quick = {"load.throttle._CUT_EVERY": 0.0, "load.throttle._BACK_SECONDS": 0.1}
+    tool.plan["set"].update(quick)
     tool.configure(migration={"batchDelay": 20, "workers": 2})
     outcome = tool.run("--full").ended(0)
     told = [line for line in outcome.stderr.splitlines() if "DynamoDB throttles (" in line]

@@ -38,10 +38,17 @@ class Wire:
         return TargetError(f"{last} after {attempts}", remedy="wait")
 
 
-def writer(wire: Wire, waits: list[float] | None = None, retries: int = 3) -> BatchWriter:
+def writer(
+    wire: Wire, waits: list[float] | None = None, retries: int = 3, pace: Pace | None = None
+) -> BatchWriter:
     slept = [] if waits is None else waits
     policy = RetryPolicy(retries, 0.1, sleep=slept.append, uniform=lambda _low, high: high)
-    return BatchWriter(wire, "T", policy, Pace(), indexes=0)  # type: ignore[arg-type]
+    return BatchWriter(wire, "T", policy, pace or Pace(), indexes=0)  # type: ignore[arg-type]
+
+
+def slow() -> Pace:
+    """A pace at which four small items go into one request."""
+    return Pace(40.0, clock=lambda: 0.0, sleep=lambda _seconds: None)
 
 
 def unprocessed(keys: list[str]) -> dict[str, Any]:
@@ -110,6 +117,47 @@ def test_a_refused_batch_is_split_until_the_item_at_fault_stands_alone() -> None
     outcome = writer(Wire(refuse)).write([item(number) for number in range(25)])
     assert outcome.items == 24
     assert [refused.line for refused in outcome.refused] == [item(7).rstrip(b"\n")]
+
+
+def test_at_a_low_rate_a_batch_goes_out_in_small_requests() -> None:
+    wire = Wire(lambda _keys: {})
+    outcome = writer(wire, pace=slow()).write([item(number) for number in range(10)])
+    assert [len(keys) for keys in wire.requests] == [4, 4, 2]
+    assert [key for keys in wire.requests for key in keys] == [f"BUYER#{n}" for n in range(10)]
+    assert (outcome.items, outcome.batches) == (10, 3)
+
+
+def test_an_item_that_is_too_much_at_once_goes_out_alone() -> None:
+    large = [
+        orjson.dumps(
+            {"Item": {"PK": {"S": f"BUYER#{n}"}, "SK": {"S": "X"}, "a": {"S": "x" * 9000}}}
+        )
+        for n in range(2)
+    ]
+    wire = Wire(lambda _keys: {})
+    writer(wire, pace=slow()).write(large)
+    assert wire.requests == [["BUYER#0"], ["BUYER#1"]]
+
+
+def test_what_a_small_request_leaves_is_sent_with_the_rest_of_the_batch() -> None:
+    wire = Wire(lambda keys: unprocessed(keys[1:]) if len(wire.requests) == 1 else {})
+    writer(wire, pace=slow()).write([item(number) for number in range(6)])
+    assert [[key[6:] for key in keys] for keys in wire.requests] == [
+        ["0", "1", "2", "3"],
+        ["1", "2", "3", "4"],
+        ["5"],
+    ]
+
+
+def test_after_a_refused_item_the_rest_of_the_batch_is_sent() -> None:
+    def refuse(keys: list[str]) -> dict[str, Any]:
+        if "BUYER#2" in keys:
+            raise RequestRefused("no", remedy="mend")
+        return {}
+
+    outcome = writer(Wire(refuse), pace=slow()).write([item(number) for number in range(10)])
+    assert outcome.items == 9
+    assert [refused.line for refused in outcome.refused] == [item(2).rstrip(b"\n")]
 
 
 def test_delays_double_up_to_a_bound_and_stay_when_they_are_not_to_grow() -> None:

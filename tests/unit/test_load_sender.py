@@ -16,7 +16,7 @@ from load import sender as module
 from load.batch_writer import Outcome, RefusedItem
 from load.lanes import Piece
 from load.load_sales import TABLE
-from load.sender import NoMore, Orders, Rate, Report, Sender, Stop
+from load.sender import NoMore, Orders, Report, Sender, Stop
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
 from utils.interrupt import Interrupted
@@ -258,12 +258,3 @@ def test_a_record_of_many_lines_keeps_to_what_one_partition_takes_and_others_pas
     assert times[-1] - times[1] >= 10 * 5 / 100 * 0.9  # five units a batch, 100 units a second
     last = max(at for at, lines in desk.writer.batches if lines[0] in others)
     assert last < times[-1]
-
-
-def test_a_low_limit_makes_small_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    migration = MigrationConfig(batch_size=25, max_write_units=100)
-    desk = Desk(tmp_path / "file", [[line(n) for n in range(95)]], migration=migration)
-    sender = desk.start(monkeypatch)
-    sender.receive(Rate(None))
-    work(desk, sender)
-    assert {len(lines) for _, lines in desk.writer.batches} == {10, 5}

@@ -10,7 +10,7 @@ import heapq
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import accumulate, count
 
 import pytest
 
@@ -38,6 +38,9 @@ class Table:
 
     def __post_init__(self) -> None:
         self._room = self.capacity * self.burst
+
+    def use_up(self) -> None:
+        self._room = 0.0
 
     def put(self, now: float, items: list[float]) -> list[float]:
         """The items that are left."""
@@ -73,7 +76,6 @@ class World:
         self.now = 0.0
         self.table = table
         self.told: list[str] = []
-        self._limit = limit
         self.throttle = Throttle(limit, clock=lambda: self.now, say=self.told.append)
         self.stuck = 0
         self._chance = random.Random(1)
@@ -113,6 +115,7 @@ class World:
         while True:
             items, attempt, in_vain, seen = self._batch(), 0, 0, -1.0
             while items:
+                items, rest = self._at_once(pace, items)
                 # What is expected is never quite what is consumed.
                 expected = sum(items) * self._chance.uniform(0.9, 1.3)
                 yield pace.borrow(expected)
@@ -128,14 +131,18 @@ class World:
                     seen = pace.accepted
                     self.stuck = max(self.stuck, in_vain)
                     yield self._chance.uniform(0.0, retry.bound(attempt))
-                items = left
+                items = left + rest
+
+    def _at_once(self, pace: Pace, items: list[float]) -> tuple[list[float], list[float]]:
+        """What goes into one request, and the rest, as a writer cuts a batch."""
+        most = pace.most_at_once
+        if most is None:
+            return items, []
+        count = max(1, sum(units <= most for units in accumulate(items)))
+        return items[:count], items[count:]
 
     def _batch(self) -> list[float]:
-        items = self._chance.choices([SALE, LINE], [1, 3], k=25)
-        most = 0.1 * self._limit if self._limit else sum(items)  # as a sender cuts them
-        while sum(items) > max(most, SALE):
-            items.pop()
-        return items
+        return self._chance.choices([SALE, LINE], [1, 3], k=25)
 
 
 def test_without_a_limit_nobody_waits() -> None:
@@ -158,8 +165,21 @@ def test_the_operators_limit_is_kept_over_any_ten_seconds(limit: int, processes:
 
 
 @pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("capacity", [300.0, 4000.0, 40_000.0])
+def test_a_table_that_has_nothing_saved_up_is_not_taken_for_a_weak_one(
+    capacity: float, whole: bool
+) -> None:
+    table = Table(capacity, whole=whole)
+    table.use_up()
+    world = World(table)
+    world.run(60)
+    assert table.between(0, 60) >= 0.9 * capacity * 60
+    assert world.stuck < 10
+
+
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("burst", [1.0, 60.0])
-@pytest.mark.parametrize("capacity", [500.0, 1000.0, 4000.0])
+@pytest.mark.parametrize("capacity", [100.0, 500.0, 1000.0, 4000.0])
 def test_without_a_limit_it_finds_the_tables_and_keeps_nine_tenths_of_it(
     capacity: float, burst: float, whole: bool
 ) -> None:
@@ -170,6 +190,15 @@ def test_without_a_limit_it_finds_the_tables_and_keeps_nine_tenths_of_it(
     assert world.table.refused < 0.2 * world.table.requests
     assert world.stuck < 10  # a request is never refused so often that the run would stop
     assert 0 < len(world.told) <= 300 / 5 + 1
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("capacity", [5.0, 25.0])
+def test_it_gets_along_with_a_table_of_hardly_any_capacity(capacity: float, whole: bool) -> None:
+    world = World(Table(capacity, 300.0, whole))  # DynamoDB keeps five minutes' capacity
+    world.run(700)
+    assert world.table.between(100, 700) >= 0.9 * capacity * 600
+    assert world.stuck <= 10
 
 
 def test_a_limit_above_the_tables_is_no_hindrance() -> None:
@@ -189,7 +218,8 @@ def test_when_it_is_quiet_the_rate_comes_back_and_the_limit_goes() -> None:
     assert rising is not None and rising > limited
     world.run(60)
     assert world.throttle.rate() is None
-    assert world.told[0].startswith("DynamoDB throttles (ThrottlingException: on Sales): sending ")
+    assert world.told[0] == "DynamoDB throttles (ThrottlingException: on Sales): trying again"
+    assert world.told[1].startswith("DynamoDB throttles (ThrottlingException: on Sales): sending ")
     assert world.told[-1] == "DynamoDB throttles no longer: sending as before"
 
 
@@ -227,10 +257,12 @@ def test_far_too_high_a_rate_is_cut_again_before_long() -> None:
     now = 1000.0
     throttle = Throttle(None, clock=lambda: now, say=lambda _text: None)
     now += 2
-    throttle.accepted(80_000)  # what the table had saved up
+    for _ in range(40):
+        throttle.accepted(2_000)  # what the table had saved up
     throttle.throttled("it is used up")
     now += 0.5
-    throttle.accepted(500)
+    for _ in range(10):
+        throttle.accepted(50)
     throttle.throttled("and the table takes a thousand a second")
     rate = throttle.rate()
     assert rate is not None and rate <= 1000
