@@ -7,6 +7,7 @@ that takes no more than a bucket of write units holds.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench.measure import Job, run_job
+from tests.bench.measure import ROOT, Job, run_job
 from tests.bench.scene import Scene, scene
 from tests.bench.source import Size
 
@@ -52,7 +53,9 @@ def _configure(path: str, processes: int, limit: int | None) -> None:
 def _measured(stage: Scene, configuration: str, capacity: float) -> tuple[Taken, int]:
     stage.sink.clear()
     stage.sink.meter(capacity)
-    run_job("load", Job(configuration))
+    load = ("--phase", "load", "--quiet", "--config", configuration)
+    command = [sys.executable, "migrate.py", *load]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return stage.sink.metered()
 
 
