@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg2
 import psycopg2.errors
+import pymysql
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -22,11 +23,15 @@ from tests.moto_server import MotoAws
 from utils.embedded import aws as aws_module
 from utils.embedded import postgres_files, postgresql
 from utils.embedded.aws import EmbeddedAws
+from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.ports import LOOPBACK, free_port, is_free
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.error_handler import ConfigurationError, SourceError, TargetError
 
 ROOT = Path(__file__).parents[2]
+ON_MARIADB = pytest.mark.skipif(
+    installed() is None, reason="needs mariadbd: apt-get install mariadb-server"
+)
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
@@ -74,8 +79,13 @@ def test_the_reader_reads_tables_made_after_it_and_writes_nothing(
         reader.close()
 
 
-def test_a_restart_keeps_port_and_data_and_breaks_open_connections(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path) as server:
+@pytest.mark.parametrize(
+    "kind", [EmbeddedPostgres, pytest.param(EmbeddedMariaDB, marks=ON_MARIADB)]
+)
+def test_a_restart_keeps_port_and_data_and_breaks_open_connections(
+    tmp_path: Path, kind: type[EmbeddedPostgres | EmbeddedMariaDB]
+) -> None:
+    with kind(tmp_path) as server:
         before = server.connect()
         with before.cursor() as cursor:
             cursor.execute("CREATE TABLE kept (n int)")
@@ -84,12 +94,13 @@ def test_a_restart_keeps_port_and_data_and_breaks_open_connections(tmp_path: Pat
         port = server.port
         server.restart(immediate=True)
         assert server.port == port
-        with pytest.raises(psycopg2.OperationalError), before.cursor() as cursor:
+        broken = (psycopg2.OperationalError, pymysql.OperationalError)
+        with pytest.raises(broken), before.cursor() as cursor:
             cursor.execute("SELECT 1")
         after = server.connect()
         with after.cursor() as cursor:
             cursor.execute("SELECT n FROM kept")
-            assert cursor.fetchall() == [(7,)]
+            assert list(cursor.fetchall()) == [(7,)]
         after.close()
 
 
@@ -153,6 +164,7 @@ _PROGRAM = """
 import sys, time
 from pathlib import Path
 from utils.embedded.aws import EmbeddedAws
+from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.postgresql import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1])) if sys.argv[2] == "postgres" else EmbeddedAws()
 server.start()
