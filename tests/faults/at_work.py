@@ -13,6 +13,9 @@ The first argument says what goes wrong:
            events each
     note   a file that gets the name of every event, one a line
 
+Connections to S9 have little room for what nobody has asked for yet: what comes later is still with
+the server when something happens to it, however much the system's network would hold.
+
 Processes that share the work get the settings and the rows; the saboteur is in the one that was
 started. An event is something after which the world is different for the run that resumes: a file
 synced, renamed, removed, a step of a phase, a request sent or answered.
@@ -24,14 +27,19 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+import pymysql
+
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = "AT_WORK_PLAN"
+RECEIVED = 1 << 16  # bytes; left to itself, Linux may take tens of megabytes
 
 
 class Moment:
@@ -101,17 +109,30 @@ def watched(function: Callable[..., Any], name: str, saboteur: Saboteur) -> Call
     return call
 
 
+def narrow(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """`connect` to a database, with a small buffer for what arrives."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        opened = connect(*arguments, **options)
+        number = opened.fileno() if hasattr(opened, "fileno") else opened._sock.fileno()
+        with socket.socket(fileno=os.dup(number)) as same:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
+        return opened
+
+    return call
+
+
 def adjust(plan: dict[str, Any]) -> None:
     """Change the settings and the rows that the plan says."""
-    from utils import artifacts, pieces
+    from utils import pieces
 
     for name, value in plan.get("set", {}).items():
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
         setattr(importlib.import_module(module), attribute, value)
-    for reader in (artifacts.read_rows, artifacts.read_records, pieces.places):
-        assert reader.__kwdefaults__ is not None
-        reader.__kwdefaults__["target"] = plan.get("rows", reader.__kwdefaults__["target"])
+    assert pieces.places.__kwdefaults__ is not None
+    if "rows" in plan:
+        pieces.places.__kwdefaults__["target"] = plan["rows"]
 
 
 def prepare(plan: dict[str, Any]) -> None:
@@ -130,6 +151,8 @@ def prepare(plan: dict[str, Any]) -> None:
         reached(self, *arguments)
         saboteur.steps()
 
+    psycopg2.connect = narrow(psycopg2.connect)
+    pymysql.connect = narrow(pymysql.connect)  # type: ignore[assignment]
     progress.Progress.task = task  # type: ignore[method-assign]
     checkpoint.Tracker.reached = step  # type: ignore[method-assign,assignment]
     os.fsync = watched(os.fsync, "fsync", saboteur)
