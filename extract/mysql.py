@@ -193,23 +193,25 @@ class MySqlSource:
         self, records: Selection, children: Selection | None, after: int | None = None
     ) -> Iterator[Rows]:
         """The rows of the records, and of their children in step."""
-        copies = self._copies(records) if self._are_few(records) else []
-        with closing(self._records(records, after, spliced=bool(copies))) as arriving:
+        with closing(self._records(records, after)) as arriving:
             if children is None:
-                yield _with_copies(arriving, copies), None
+                yield arriving, None
                 return
             with (
                 # Copied now, while the server writes the next records.
-                Kept.of(_with_copies(arriving, copies), self._scratch) as kept,
+                Kept.of(arriving, self._scratch) as kept,
                 closing(self._children(children, kept, after)) as following,
             ):
                 yield kept.rows(), following
 
-    def _records(self, records: Selection, after: int | None, *, spliced: bool) -> Generator[Cells]:
-        query = self._queries.after(records, after, spliced=spliced)
+    def _records(self, records: Selection, after: int | None) -> Generator[Row]:
+        copies = self._copies(records) if self._are_few(records) else []
+        query = self._queries.after(records, after, spliced=bool(copies))
+        if not copies:
+            yield from self._stream(query)
+            return
         with self._errors(), closing(self._ask(query)) as arriving:
-            pages = arriving.pages_with_references() if spliced else arriving.pages()
-            yield from chain.from_iterable(pages)
+            yield from _with_copies(chain.from_iterable(arriving.pages_with_references()), copies)
 
     def _copies(self, records: Selection) -> Copies:
         """All that can be copied; read once where two are copies of the same."""
@@ -282,9 +284,6 @@ class MySqlSource:
 
 def _with_copies(rows: Iterable[Cells], copies: Copies) -> Iterator[Row]:
     """The rows with the copies that their references lead to; `null` where they lead nowhere."""
-    if not copies:
-        yield from ((key, row) for key, row in rows)
-        return
     for key, row, *references in rows:
         parts = [row[:-1]]
         for (name, found), reference in zip(copies, references, strict=True):
