@@ -19,7 +19,7 @@ from extract.declaration import Entity
 from extract.engine import records_of, settings
 from extract.selection import plan
 from extract.source import Source, open_source
-from utils.artifacts import ArtifactWriter, read_rows, utc_now
+from utils.artifacts import ArtifactWriter, lines_of, utc_now
 from utils.error_handler import ArtifactError, BackOff, SourceError
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
@@ -87,9 +87,8 @@ def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -
 
 
 def _lines(run: Run, entity: str) -> Iterator[tuple[int, bytes]]:
-    for chunk in read_rows(run.workspace.extracted(entity)):
-        for line in chunk.lines:
-            yield _key(line), line
+    for line in lines_of(run.workspace.extracted(entity)):
+        yield _key(line), line
 
 
 def _key(line: bytes) -> int:

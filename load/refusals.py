@@ -18,7 +18,7 @@ from load.conditional_writer import READ_AT_ONCE
 from load.guard import Guard, Planned
 from load.lines import record_key
 from load.undo import Undo
-from utils.artifacts import ArtifactWriter, read_rows, starts_record
+from utils.artifacts import ArtifactWriter, lines_of, starts_record
 from utils.config import PARTY_ENTITIES
 from utils.error_handler import TargetError
 from utils.findings import Finding
@@ -38,8 +38,7 @@ def keys_of(run: Run, entity: str, legacy_ids: Collection[str]) -> frozenset[str
     wanted = {legacy_id.encode() for legacy_id in legacy_ids}
     return frozenset(
         record_key(line)
-        for chunk in read_rows(run.workspace.transformed(entity))
-        for line in filter(starts_record, chunk.lines)
+        for line in filter(starts_record, lines_of(run.workspace.transformed(entity)))
         if not wanted.isdisjoint(_LEGACY_ID.findall(line))
     )
 
@@ -90,16 +89,15 @@ def dependents(run: Run, entity: str) -> dict[str, Reason]:
     if not refused:
         return {}
     found: dict[str, Reason] = {}
-    for chunk in read_rows(run.workspace.transformed(entity)):
-        for line in filter(starts_record, chunk.lines):
-            needed = {match.decode() for match in _PARTIES.findall(line)} & refused.keys()
-            if needed:
-                party = refused[needed.pop()]
-                found[record_key(line)] = Reason(
-                    "reference",
-                    f"needs {party.legacy_id} of {party.entity}, which was not loaded",
-                    False,
-                )
+    for line in filter(starts_record, lines_of(run.workspace.transformed(entity))):
+        needed = {match.decode() for match in _PARTIES.findall(line)} & refused.keys()
+        if needed:
+            party = refused[needed.pop()]
+            found[record_key(line)] = Reason(
+                "reference",
+                f"needs {party.legacy_id} of {party.entity}, which was not loaded",
+                False,
+            )
     return found
 
 

@@ -29,13 +29,14 @@ from load.lines import record_key
 from load.load_settings import settings
 from load.load_state import LoadState
 from load.refusals import keys_of
-from utils.artifacts import read_records, split_records
+from utils.artifacts import split_records
 from utils.config import FAIL
 from utils.error_handler import TargetError
 from utils.interrupt import Interrupted
 from utils.item_content import content, content_of_line, is_usual, normal_item
 from utils.load_plan import CONFLICT, NEW, OURS, REPLACED, SAME, UPDATE, LoadPlan
 from utils.logger import get_logger
+from utils.pieces import located_records, places
 from utils.run import Run
 from utils.tables import TableSpec
 from utils.workspace import PARTIAL_SUFFIX, make_directory, publish, storage_errors
@@ -209,18 +210,20 @@ class _Survey:
         chosen: Collection[str] | None,
     ) -> Found:
         run, entity = self._run, self._spec.entity
-        found, place = Found(), 0
+        found = Found()
         total = run.manifest.artifacts[_name_of(run, entity)].items
         writer = ConditionalWriter(run.config, self._spec, run.stop)
         with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
             now = stack.enter_context(last.keys())
             before = now if first is last else stack.enter_context(first.keys())
             look = Look(before, now, before_salt=first.digests.salt, salt=last.digests.salt)
-            for chunk in read_records(run.workspace.transformed(entity)):
+            transformed = run.workspace.transformed(entity)
+            for piece in places(transformed.stat().st_size):
                 if run.stop.requested:
                     raise Interrupted
+                start, lines = located_records(transformed, piece)
                 marks: list[int] = []
-                for record in split_records(chunk.lines):
+                for record in split_records(lines):
                     is_chosen = chosen is None or record_key(record[0]) in chosen
                     standings = [look.at(line) for line in record]
                     decided = decide(standings, run.config.load.on_conflict, chosen=is_chosen)
@@ -228,8 +231,7 @@ class _Survey:
                     found = found.plus(standings)
                     if is_chosen:
                         self._report.add(entity, writer, record, standings, decided)
-                plan.mark_all(place, chunk.lines, marks)
-                place = chunk.end
+                plan.mark_all(start, lines, marks)
                 task.advance(len(marks))
             self._report.flush(writer)
         return found

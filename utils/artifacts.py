@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -21,7 +20,7 @@ from utils.error_handler import ArtifactError
 from utils.known_files import KnownFiles, Look
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
-CHUNK_BYTES = 1 << 20
+_BLOCK = 1 << 20
 _RECORD_MARK = b'"SK":{"S":"METADATA"}'
 _RECORD_MARK_WITHIN = 2_400  # PK (at most 2,048 bytes) and SK open every item
 
@@ -57,22 +56,6 @@ class PartialState:
         return partial.exists() and partial.stat().st_size >= self.bytes
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Whole records read from an artifact: their bytes, and the offset after the last one.
-
-    It stays one text until somebody asks for its lines.
-    """
-
-    data: bytes
-    end: int
-
-    @property
-    def lines(self) -> list[bytes]:
-        """The lines, each with its line break."""
-        return BytesIO(self.data).readlines()
-
-
 def utc_now() -> str:
     """The clock of every report and manifest entry, as YYYY-MM-DDTHH:MM:SSZ."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -98,7 +81,7 @@ class ArtifactWriter:
     def _reopen(self, resume: PartialState) -> IO[bytes]:
         handle = open_private(self._partial, "r+b")
         left = resume.bytes
-        while left and (block := handle.read(min(left, CHUNK_BYTES))):
+        while left and (block := handle.read(min(left, _BLOCK))):
             self._sha.update(block)
             left -= len(block)
         if self._sha.hexdigest() != resume.sha256:
@@ -212,7 +195,7 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal, read in constant memory."""
     digest = hashlib.sha256()
     with path.open("rb") as handle:
-        while block := handle.read(CHUNK_BYTES):
+        while block := handle.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
 
@@ -233,38 +216,7 @@ def split_records(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield lines[start:]
 
 
-def read_rows(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """Chunks of about `target` bytes of a file where every line is a record of its own."""
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of an artifact, each with its line break, read in constant memory."""
     with path.open("rb") as handle:
-        handle.seek(start)
-        end = start
-        while data := handle.read(target):
-            data += handle.readline()
-            end += len(data)
-            yield Chunk(data, end)
-
-
-def read_records(path: Path, *, start: int = 0, target: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """Chunks of a transformed file that never split a record (a sale and its lines)."""
-    pending = b""
-    end = start
-    for chunk in read_rows(path, start=start, target=target):
-        data = pending + chunk.data
-        cut = _last_record(data)
-        pending, data = data[cut:], data[:cut]
-        if data:
-            end += len(data)
-            yield Chunk(data, end)
-    if pending:
-        yield Chunk(pending, end + len(pending))
-
-
-def _last_record(data: bytes) -> int:
-    """Where the last record of some lines begins; 0 when none begins after the first line."""
-    mark = data.rfind(_RECORD_MARK)
-    while mark >= 0:
-        line = data.rfind(b"\n", 0, mark) + 1
-        if starts_record(data[line : line + _RECORD_MARK_WITHIN]):
-            return line
-        mark = data.rfind(_RECORD_MARK, 0, mark)
-    return 0
+        yield from handle

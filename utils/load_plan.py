@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from utils.artifacts import read_rows
 from utils.closing import Closes
+from utils.pieces import located_rows, places
 from utils.workspace import open_private, storage_errors
 
 _CELL = 64
@@ -82,9 +82,9 @@ class LoadPlan(Closes):
     def lines_of(self, path: Path, start: int = 0) -> Iterator[tuple[int, bytes, int]]:
         """The lines of the transformed file at `path` from byte `start` on: for each where it
         begins, the line, and its mark."""
-        place = start
-        for chunk in read_rows(path, start=start):
-            for line, mark in zip(chunk.lines, self.marks(place, chunk.lines), strict=True):
+        for piece in places(path.stat().st_size, start=start):
+            place, lines = located_rows(path, piece)
+            for line, mark in zip(lines, self.marks(place, lines), strict=True):
                 yield place, line, mark
                 place += len(line)
 

@@ -31,8 +31,13 @@ def places(size: int, *, start: int = 0, target: int = PIECE_BYTES) -> list[Plac
 
 def rows_at(path: Path, place: Place) -> list[bytes]:
     """The lines that begin in a piece of a file, each with its line break."""
+    return located_rows(path, place)[1]
+
+
+def located_rows(path: Path, place: Place) -> tuple[int, list[bytes]]:
+    """The same, with the byte offset at which the first of them begins."""
     with path.open("rb") as handle:
-        return _lines(handle, place)[1]
+        return _lines(handle, place)
 
 
 def records_at(path: Path, place: Place) -> list[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from utils.artifacts import read_rows
+from utils.artifacts import lines_of
 from validate.facts import Facts
 from validate.rules import Note
 
@@ -38,9 +38,7 @@ class MigratedParties:
     def read(self, entity: str, path: Path) -> None:
         """Take every party of a transformed file."""
         self._ids[entity] = {
-            orjson.loads(line)["Item"]["PK"]["S"].partition("#")[2]
-            for chunk in read_rows(path)
-            for line in chunk.lines
+            orjson.loads(line)["Item"]["PK"]["S"].partition("#")[2] for line in lines_of(path)
         }
 
     def dangling(self, references: Iterable[tuple[str, str]]) -> list[Note]:

@@ -12,15 +12,10 @@ from pathlib import Path
 
 import orjson
 
-from utils.artifacts import (
-    CHUNK_BYTES,
-    ArtifactWriter,
-    read_records,
-    read_rows,
-    split_records,
-)
+from utils.artifacts import ArtifactWriter, lines_of, split_records
 from utils.error_handler import ArtifactError
 from utils.findings import Finding
+from utils.pieces import places, records_at
 from utils.quarantine import Refusal
 from utils.run import Run
 
@@ -66,24 +61,21 @@ def _copy(run: Run, path: Path, writer: ArtifactWriter) -> None:
     if run.workspace.name_of(path) not in run.manifest.artifacts:
         return
     entry = run.artifact(path, written_by="transform")
-    with path.open("rb") as handle:
-        while block := handle.read(CHUNK_BYTES):
-            writer.write(block, records=0, items=0)
+    for line in lines_of(path):
+        writer.write(line, records=0, items=0)
     writer.write(b"", records=entry.records, items=entry.items)
 
 
 def _records(path: Path) -> Iterator[list[bytes]]:
-    for chunk in read_records(path):
-        for record in split_records(chunk.lines):
-            yield list(record)
+    for place in places(path.stat().st_size):
+        yield from map(list, split_records(records_at(path, place)))
 
 
 def _rows(run: Run, entity: str) -> Iterator[bytes]:
     """The extracted rows, in the order in which the transformed records come."""
     path = run.workspace.extracted(entity)
     run.artifact(path, written_by="extract")
-    for chunk in read_rows(path):
-        yield from chunk.lines
+    yield from lines_of(path)
 
 
 def _row(rows: Iterator[bytes], legacy_id: str, record: list[bytes], entity: str) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from utils.artifacts import read_rows
+from utils.artifacts import lines_of
 from utils.item_content import Item, differing_attributes
 from utils.item_text import attributes_of_line, key_of, start_of
 from utils.table_reader import TableReader
@@ -166,15 +166,14 @@ def name_differences(
     listed = {(entry.key.pk, entry.key.sk): n for n, entry in enumerate(keys.different.entries)}
     if not listed:
         return
-    for chunk in read_rows(transformed):
-        for line in chunk.lines:
-            attributes = attributes_of_line(line)
-            pk, sk = (orjson.loads(key_of(attributes, name)) for name in _KEYS)
-            place = listed.get((pk, sk)) if isinstance(pk, str) and isinstance(sk, str) else None
-            if place is not None:
-                item = orjson.loads(line)["Item"]
-                names = differing_attributes(item, _read_item(reader, table, item))
-                keys.different.entries[place] = DifferentItem(ItemKey(pk, sk), tuple(names))
+    for line in lines_of(transformed):
+        attributes = attributes_of_line(line)
+        pk, sk = (orjson.loads(key_of(attributes, name)) for name in _KEYS)
+        place = listed.get((pk, sk)) if isinstance(pk, str) and isinstance(sk, str) else None
+        if place is not None:
+            item = orjson.loads(line)["Item"]
+            names = differing_attributes(item, _read_item(reader, table, item))
+            keys.different.entries[place] = DifferentItem(ItemKey(pk, sk), tuple(names))
 
 
 def _read_item(reader: TableReader, table: str, item: Item) -> Item:

@@ -6,14 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from utils.artifacts import (
     ArtifactWriter,
     check_artifact,
-    read_records,
-    read_rows,
     sha256_of,
     starts_record,
 )
@@ -102,29 +98,3 @@ def test_a_record_starts_with_metadata_and_not_with_a_line_or_a_text_that_says_s
         b'{"Item":{"PK":{"S":"SALE#1"},"SK":{"S":"LINE#1"},'
         rb'"notes":{"S":"\"SK\":{\"S\":\"METADATA\"}"}}}'
     )
-
-
-@given(st.lists(st.integers(min_value=0, max_value=6), max_size=40), st.integers(1, 400))
-def test_chunks_hold_everything_in_order_and_split_no_record(
-    line_counts: list[int], target: int
-) -> None:
-    import tempfile
-
-    lines = [
-        text
-        for number, count in enumerate(line_counts)
-        for text in (header(number), *(line(number, position) for position in range(count)))
-    ]
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "sales.json"
-        path.write_bytes(b"".join(lines))
-        chunks = list(read_records(path, target=target))
-        assert [text for chunk in chunks for text in chunk.lines] == lines
-        assert all(starts_record(chunk.lines[0]) for chunk in chunks)
-        if chunks:
-            assert chunks[-1].end == path.stat().st_size
-        for chunk in chunks:  # every end is a place to go on from
-            rest = [text for later in read_records(path, start=chunk.end) for text in later.lines]
-            assert lines[len(lines) - len(rest) :] == rest
-        rows = [text for chunk in read_rows(path, target=target) for text in chunk.lines]
-        assert rows == lines

@@ -12,7 +12,7 @@ import pytest
 
 from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, sale_row
 from transform import engine
-from utils import artifacts, pieces
+from utils import pieces
 from utils.artifacts import ArtifactWriter
 from utils.config import Config, MigrationConfig
 from utils.manifest import Manifest
@@ -100,9 +100,8 @@ def test_every_byte_is_the_same_for_one_process_and_for_three(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = _outcome(tmp_path / "alone", 1)
-    for reader in (artifacts.read_rows, artifacts.read_records, pieces.places):
-        assert reader.__kwdefaults__ is not None
-        monkeypatch.setitem(reader.__kwdefaults__, "target", SMALL_CHUNK)
+    assert pieces.places.__kwdefaults__ is not None
+    monkeypatch.setitem(pieces.places.__kwdefaults__, "target", SMALL_CHUNK)
     together = _outcome(tmp_path / "together", 3)
     assert {name: len(data) for name, data in together.items()} == {
         name: len(data) for name, data in alone.items()
