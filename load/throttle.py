@@ -3,8 +3,8 @@
 The number is the operator's `maxWriteUnits`, or what DynamoDB shows that it can take: what it
 accepted while it throttled is what it can take, so the rate goes a little below that, comes back
 to it, stays about there, and then looks further and further above it, until DynamoDB throttles
-again (the curve of CUBIC, RFC 9438, section 4.2). Well above what was once too much, the limit
-goes.
+again (the curve of CUBIC, RFC 9438, section 4.2). Well above what was once too much, only the
+operator's limit is left.
 
 One throttle decides on the rate; each sender keeps to its share of it (load/pace.py).
 """
@@ -23,6 +23,8 @@ _MEASURED_SECONDS = 5.0
 _MEASURED_AT_LEAST = 0.25
 _MEASURED_AT_MOST = 30.0  # seconds, where in fewer too few requests have been accepted
 _TELLING = 10  # so many accepted requests or reports tell a rate
+_TOGETHER = 0.01  # those within so many seconds are taken for one
+_SILENCE = 1.0  # after so long without an answer nobody has been sending
 _CUT = 0.15
 _BACK_SECONDS = 8.0
 _CUT_EVERY = 1.0  # the senders that one wave of throttling hits are one sign, not many
@@ -52,11 +54,10 @@ class Throttle:
         self._clock = clock
         self._say = say or get_logger().warning
         self._what = what
-        self._started = clock()
         self._accepted: deque[tuple[float, float]] = deque()
+        self._heard_at = self._sending_since = float("-inf")
         self._peak: float | None = None  # what was too much; None while nothing is
-        self._cut_at = self._started  # in the first moment nothing is known yet
-        self._told_at = float("-inf")
+        self._cut_at = self._told_at = float("-inf")
 
     def rate(self) -> float | None:
         """The units a second that are granted now; None: as many as anybody wants."""
@@ -68,20 +69,33 @@ class Throttle:
         """DynamoDB has accepted so much."""
         if not units:
             return
-        now = self._clock()
-        self._accepted.append((now, units))
+        now = self._hear()
+        at = now
+        if self._accepted and now - self._accepted[-1][0] < _TOGETHER:
+            at, before = self._accepted.pop()
+            units += before
+        self._accepted.append((at, units))
         while self._accepted[0][0] <= now - _MEASURED_AT_MOST:
             self._accepted.popleft()
 
     def throttled(self, reason: str) -> None:
         """DynamoDB has throttled a request; `reason` says why and what, for the operator."""
-        now = self._clock()
-        since_cut = now - self._cut_at
-        if since_cut >= _CUT_EVERY or (since_cut >= _CUT_AGAIN and self._is_far_too_high(now)):
+        now = self._hear()
+        known_for = now - max(self._cut_at, self._sending_since)
+        if known_for >= _CUT_EVERY or (known_for >= _CUT_AGAIN and self._is_far_too_high(now)):
             self._cut(now)
         if now - self._told_at >= _TELL_EVERY:
             self._told_at = now
             self._say(f"DynamoDB throttles ({reason}): {self._doing()}")
+
+    def _hear(self) -> float:
+        """Take note of an answer; returns the time. What was sent before a silence (a connection
+        that was lost, items that had to be asked for one by one) tells nothing of now."""
+        now = self._clock()
+        if now - self._heard_at > _SILENCE:
+            self._sending_since = now
+        self._heard_at = now
+        return now
 
     def _doing(self) -> str:
         if self._rate is None:  # it is too early to say more
@@ -101,9 +115,9 @@ class Throttle:
     def _taken(self, now: float) -> float:
         """The units a second accepted lately: since the last cut, unless too little has been
         accepted since then to tell."""
-        since = max(self._started, self._cut_at, now - _MEASURED_SECONDS)
+        since = max(self._sending_since, self._cut_at, now - _MEASURED_SECONDS)
         if sum(at > since for at, _ in self._accepted) < _TELLING:
-            since = max(self._started, now - _MEASURED_AT_MOST)
+            since = max(self._sending_since, now - _MEASURED_AT_MOST)
             if len(self._accepted) > _TELLING:
                 since = max(since, self._accepted[-1 - _TELLING][0])
         units = sum(units for at, units in self._accepted if at > since)
@@ -113,8 +127,7 @@ class Throttle:
         """Follow the curve; once it is far enough above the peak, nothing is too much."""
         place = (self._clock() - self._cut_at) / _BACK_SECONDS - 1
         self._rate = max(peak * (1 + _CUT * place**3), _LEAST)
-        enough = _ENOUGH * peak if self._ceiling is None else self._ceiling
-        if self._rate < enough:
+        if self._rate < min(_ENOUGH * peak, self._ceiling or float("inf")):
             return
         self._rate = self._ceiling
         if place > 0:

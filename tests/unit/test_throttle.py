@@ -39,8 +39,9 @@ class Table:
     def __post_init__(self) -> None:
         self._room = self.capacity * self.burst
 
-    def use_up(self) -> None:
-        self._room = 0.0
+    def use_up(self, now: float) -> None:
+        """Nothing is saved up."""
+        self._room, self._since = 0.0, now
 
     def put(self, now: float, items: list[float]) -> list[float]:
         """The items that are left."""
@@ -97,8 +98,13 @@ class World:
             self._wait(next(who), who)
         self.now = until
 
+    def pause(self, seconds: float) -> None:
+        """For so long nobody does anything."""
+        self.now += seconds
+        self._waiting = [(at + seconds, number, who) for at, number, who in self._waiting]
+
     def _wait(self, seconds: float, who: Iterator[float]) -> None:
-        heapq.heappush(self._waiting, (self.now + seconds, next(self._order), who))
+        heapq.heappush(self._waiting, (self.now + max(0.0, seconds), next(self._order), who))
 
     def _looking(self) -> Iterator[float]:
         while True:
@@ -165,16 +171,31 @@ def test_the_operators_limit_is_kept_over_any_ten_seconds(limit: int, processes:
 
 
 @pytest.mark.parametrize("whole", [False, True])
-@pytest.mark.parametrize("capacity", [300.0, 4000.0, 40_000.0])
+@pytest.mark.parametrize("limit", [None, 1.5])
+@pytest.mark.parametrize("idle", [0.0, 0.2, 3.0, 60.0])
+@pytest.mark.parametrize("capacity", [300, 4000, 40_000])
 def test_a_table_that_has_nothing_saved_up_is_not_taken_for_a_weak_one(
-    capacity: float, whole: bool
+    capacity: int, idle: float, limit: float | None, whole: bool
 ) -> None:
     table = Table(capacity, whole=whole)
-    table.use_up()
-    world = World(table)
+    world = World(table, None if limit is None else round(limit * capacity))
+    world.pause(idle)  # before the first request, for conditional writes or processes
+    table.use_up(world.now)
+    start = world.now
     world.run(60)
-    assert table.between(0, 60) >= 0.9 * capacity * 60
+    assert table.between(start, start + 60) >= 0.9 * capacity * 60
     assert world.stuck < 10
+
+
+@pytest.mark.parametrize("pause", [1.5, 4.0, 20.0])
+@pytest.mark.parametrize("limit", [None, 6000])
+def test_a_pause_in_the_middle_is_not_taken_for_weakness(limit: int | None, pause: float) -> None:
+    world = World(Table(4000.0), limit)
+    world.run(60)
+    world.pause(pause)
+    start = world.now
+    world.run(30)
+    assert world.table.between(start, start + 30) >= 0.85 * 4000 * 30
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -223,26 +244,29 @@ def test_when_it_is_quiet_the_rate_comes_back_and_the_limit_goes() -> None:
     assert world.told[-1] == "DynamoDB throttles no longer: sending as before"
 
 
-def test_after_throttling_the_operators_limit_is_what_it_comes_back_to() -> None:
-    world = World(Table(500.0), limit=2000)
+@pytest.mark.parametrize("limit", [2000, 40_000])
+def test_after_throttling_the_operators_limit_is_what_it_comes_back_to(limit: int) -> None:
+    world = World(Table(500.0), limit)
     world.run(60)
     rate = world.throttle.rate()
     assert rate is not None and rate < 1000
     world.table.capacity = 1e9
-    world.run(60)
-    assert world.throttle.rate() == 2000
+    world.run(30)
+    assert world.throttle.rate() == limit
     start = world.now
     world.run(10)
-    assert world.table.between(start, world.now) == pytest.approx(20_000, rel=0.03)
+    assert world.table.between(start, world.now) == pytest.approx(10 * limit, rel=0.03)
 
 
 def test_many_refusals_at_once_are_one_sign() -> None:
     now = 1000.0
     throttle = Throttle(10_000, clock=lambda: now, say=lambda _text: None)
-    now += 1
     throttle.accepted(10_000)
+    now += 1
+    throttle.accepted(9_000)
     throttle.throttled("first of a wave")
     once = throttle.rate()
+    assert once is not None and once < 9_000
     for _ in range(8):
         throttle.throttled("the others of the wave")
     assert throttle.rate() == once
@@ -256,12 +280,12 @@ def test_many_refusals_at_once_are_one_sign() -> None:
 def test_far_too_high_a_rate_is_cut_again_before_long() -> None:
     now = 1000.0
     throttle = Throttle(None, clock=lambda: now, say=lambda _text: None)
-    now += 2
     for _ in range(40):
+        now += 0.05
         throttle.accepted(2_000)  # what the table had saved up
     throttle.throttled("it is used up")
-    now += 0.5
     for _ in range(10):
+        now += 0.05
         throttle.accepted(50)
     throttle.throttled("and the table takes a thousand a second")
     rate = throttle.rate()
