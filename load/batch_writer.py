@@ -7,7 +7,7 @@ parsing them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
@@ -114,14 +114,12 @@ class BatchWriter:
         pace: Pace,
         *,
         indexes: int,
-        rest: Callable[[], None] = lambda: None,
         keys: tuple[str, ...] = (PARTITION_KEY, SORT_KEY),
     ) -> None:
         self._wire = wire
         self._retry = retry
         self._pace = pace
         self._indexes = indexes
-        self._rest = rest
         self._table = table
         self._keys = keys
 
@@ -132,7 +130,6 @@ class BatchWriter:
         """
         outcome = Outcome()
         self._write([line.rstrip(b"\n") for line in lines], _PUT, outcome)
-        self._rest()
         return outcome
 
     def delete(self, lines: Sequence[bytes]) -> Outcome:
@@ -153,7 +150,7 @@ class BatchWriter:
     def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
         patience = _Patience(self._retry, self._pace)
         while lines:
-            sent = lines[: self._at_once(lines)]
+            sent = lines[: self.at_once(lines)]
             rest = lines[len(sent) :]
             try:
                 left = self._send(sent, verb, outcome)
@@ -174,8 +171,9 @@ class BatchWriter:
                 self._split(sent, verb, refusal, outcome)
                 lines = rest
 
-    def _at_once(self, lines: list[bytes]) -> int:
-        """How many of these lines go into one request; at least one."""
+    def at_once(self, lines: Sequence[bytes]) -> int:
+        """How many of these lines go into one request at the rate that there is now; at least
+        one."""
         most = self._pace.most_at_once
         if most is None:
             return len(lines)

@@ -12,8 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 from load.batch_writer import BatchWriter, Outcome
@@ -23,7 +23,7 @@ from load.pace import Pace
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted, StopFlag
-from utils.load_plan import LoadPlan
+from utils.load_plan import NEW, LoadPlan
 from utils.retry import RetryPolicy
 from utils.servants import Packed, packed
 from utils.tables import TableSpec
@@ -98,36 +98,52 @@ class Report:
             part = self.acknowledged[piece.number] = Acknowledged(piece.number, piece.done)
         part.size += batch.size
         part.outcome.add(outcome)
-        part.finished = not piece.unacknowledged
+        part.finished = piece.finished
         piece.done += batch.size
 
 
 @dataclass
 class _Batch:
-    """Lines of the file, of which `lines` are to be sent."""
+    """Lines of the file, and the marks that say which of them are to be sent. `is_part`: more of
+    the same batch follows."""
 
     lines: list[bytes]
-    count: int
-    size: int
+    marks: list[int]
+    is_part: bool = False
     outcome: Outcome | None = None
+
+    def __post_init__(self) -> None:
+        new = [place for place, mark in enumerate(self.marks) if mark == NEW]
+        self._new = new
+        self.to_send = [self.lines[place] for place in new]
+        self.size = sum(map(len, self.lines))
+
+    def cut(self, count: int) -> tuple[_Batch, _Batch]:
+        """What comes before the line that is the `count`-th (from 0) to be sent, and the rest."""
+        place = self._new[count]
+        first = _Batch(self.lines[:place], self.marks[:place], is_part=True)
+        return first, _Batch(self.lines[place:], self.marks[place:], is_part=self.is_part)
 
 
 @dataclass
 class _InHand:
-    """A piece: batches to be sent, and all that are not acknowledged, both in order."""
+    """A piece: batches that wait to be taken, and those that are not acknowledged, in order."""
 
     number: int
     waiting: deque[_Batch]
-    unacknowledged: deque[_Batch]
+    in_flight: deque[_Batch] = field(default_factory=deque)
     done: int = 0
     not_before: float = 0.0
     last_key: str = ""
 
     @property
+    def finished(self) -> bool:
+        return not (self.waiting or self.in_flight)
+
+    @property
     def tried(self) -> int:
         """How many of its bytes are in batches that have been taken."""
-        in_flight = sum(each.size for each in self.unacknowledged)
-        return self.done + in_flight - sum(each.size for each in self.waiting)
+        return self.done + sum(each.size for each in self.in_flight)
 
 
 def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
@@ -138,7 +154,6 @@ def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
         RetryPolicy.of(orders.migration, stop.sleep),
         pace,
         indexes=len(orders.spec.indexes),
-        rest=partial(stop.rest, orders.migration.batch_delay / 1000),
     )
 
 
@@ -207,13 +222,11 @@ class Sender:
         with self._orders.source.open("rb") as handle:
             handle.seek(piece.start)
             lines = BytesIO(handle.read(piece.end - piece.start)).readlines()
-        place, cut = piece.start, []
         with LoadPlan(self._orders.plan) as plan:
-            for batch in batches(lines, self._orders.migration.batch_size):
-                size = sum(map(len, batch))
-                cut.append(_Batch(plan.to_send(place, batch), len(batch), size))
-                place += size
-        return _InHand(piece.number, deque(cut), deque(cut))
+            marks = iter(plan.marks(piece.start, lines))
+        cut = batches(lines, self._orders.migration.batch_size)
+        waiting = (_Batch(batch, list(islice(marks, len(batch)))) for batch in cut)
+        return _InHand(piece.number, deque(waiting))
 
     def _units(self, line: bytes) -> int:
         return units_of(line, len(self._orders.spec.indexes))
@@ -230,6 +243,8 @@ class Sender:
                 self._fail(error)
                 break
             self._settle(piece, batch, outcome)
+            if outcome.batches and not batch.is_part:
+                self._stop.rest(self._orders.migration.batch_delay / 1000)
         with self._changed:
             self._working -= 1
             if not self._working:
@@ -252,30 +267,36 @@ class Sender:
         return None
 
     def _next_of(self, piece: _InHand, now: float) -> tuple[_InHand, _Batch]:
-        """Take a piece's next batch; the piece goes behind the others, and rests where this
-        batch and the one before it go to one partition."""
+        """Take a piece's next batch, or what of it may be sent at once; the piece goes behind the
+        others, and rests where this batch and the one before it go to one partition."""
         batch = piece.waiting.popleft()
+        count = self._writer.at_once(batch.to_send)
+        if count < len(batch.to_send):
+            batch, rest = batch.cut(count)
+            piece.waiting.appendleft(rest)
+        piece.in_flight.append(batch)
         self._pieces.remove(piece)
         if piece.waiting:
             self._pieces.append(piece)
-        if not batch.lines:
+        lines = batch.to_send
+        if not lines:
             return piece, batch
-        first, last = record_key(batch.lines[0]), record_key(batch.lines[-1])
+        first, last = record_key(lines[0]), record_key(lines[-1])
         if first == last == piece.last_key:
-            units = sum(map(self._units, batch.lines))
+            units = sum(map(self._units, lines))
             piece.not_before = now + units / PARTITION_UNITS
         piece.last_key = last
         return piece, batch
 
     def _send(self, batch: _Batch) -> Outcome:
-        lines = batch.lines
+        lines = batch.to_send
         chosen = self._orders.chosen
         if chosen is not None:
             lines = [line for line in lines if record_key(line) in chosen]
         if self._skipped:
             lines = [line for line in lines if record_key(line) not in self._skipped]
         outcome = self._writer.write(lines) if lines else Outcome()
-        outcome.lines = batch.count
+        outcome.lines = len(batch.lines)
         return outcome
 
     def _settle(self, piece: _InHand, batch: _Batch, outcome: Outcome) -> None:
@@ -283,10 +304,10 @@ class Sender:
         with self._changed:
             self._skipped.update(record_key(item.line) for item in outcome.refused)
             batch.outcome = outcome
-            rest = piece.unacknowledged
-            while rest and (arrived := rest[0].outcome) is not None:
-                self._report.add(piece, rest.popleft(), arrived)
-            if not rest or self._clock() - self._said_at >= SAY_EVERY:
+            first = piece.in_flight
+            while first and (arrived := first[0].outcome) is not None:
+                self._report.add(piece, first.popleft(), arrived)
+            if piece.finished or self._clock() - self._said_at >= SAY_EVERY:
                 self._say()
 
     def _throttled(self, reason: str) -> None:

@@ -74,11 +74,6 @@ class LoadPlan(Closes):
             start += len(line)
         return found
 
-    def to_send(self, start: int, lines: Sequence[bytes]) -> list[bytes]:
-        """Of consecutive lines that begin at byte `start`, those that go out in batches."""
-        marks = self.marks(start, lines)
-        return [line for line, mark in zip(lines, marks, strict=True) if mark == NEW]
-
     def lines_of(self, path: Path, start: int = 0) -> Iterator[tuple[int, bytes, int]]:
         """The lines of the transformed file at `path` from byte `start` on: for each where it
         begins, the line, and its mark."""

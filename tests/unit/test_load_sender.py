@@ -19,7 +19,7 @@ from load.load_sales import TABLE
 from load.sender import NoMore, Orders, Report, Sender, Stop
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
-from utils.interrupt import Interrupted
+from utils.interrupt import Interrupted, StopFlag
 from utils.load_plan import SAME, LoadPlan
 from utils.servants import unpacked
 
@@ -37,6 +37,10 @@ class Writer:
     def __init__(self, write: Write) -> None:
         self.batches: list[tuple[float, list[bytes]]] = []
         self._write = write
+        self.most = 25
+
+    def at_once(self, lines: Sequence[bytes]) -> int:
+        return min(len(lines), self.most)
 
     def write(self, lines: Sequence[bytes]) -> Outcome:
         outcome = self._write(lines)
@@ -225,6 +229,43 @@ def test_asked_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(
     assert sum(items) == 10
     sent = sum(len(each) for each in desk.sent)
     assert [report.untried for report in reports if report.ended] == [{0: sent}]
+
+
+def test_at_a_low_rate_what_is_sent_is_acknowledged_before_the_rest_of_its_batch(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = desk.orders.source.read_bytes().splitlines(keepends=True)
+    there = {lines[1], lines[3], lines[4]}
+    with LoadPlan(desk.orders.plan) as plan:
+        plan.mark_all(0, lines, [SAME if each in there else 0 for each in lines])
+    desk.orders = replace(desk.orders, threads=1)
+
+    def lost(batch: Sequence[bytes]) -> Outcome:
+        if lines[8] in batch:
+            raise Interrupted  # while it waited for its turn
+        return taken(batch)
+
+    sender = desk.start(monkeypatch, lost)
+    desk.writer.most = 2
+    sender.receive(desk.pieces[0])
+    *_, last = reports = list(desk.heard())
+    assert [len(sent) for _, sent in desk.writer.batches] == [2, 2]
+    parts = [part for report in reports for part in report.acknowledged.values()]
+    assert sum(part.size for part in parts) == len(b"".join(lines[:7]))
+    assert sum(part.outcome.lines for part in parts) == 7
+    assert last.untried == {0: len(b"".join(lines[:9]))}
+
+
+def test_after_a_batch_a_sender_rests_and_not_within_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(StopFlag, "rest", lambda _self, seconds: rests.append(seconds))
+    desk.orders = replace(desk.orders, migration=MigrationConfig(batch_size=5, batch_delay=20))
+    sender = desk.start(monkeypatch)
+    desk.writer.most = 2
+    work(desk, sender)
+    assert rests == [0.02] * 4 * 7
 
 
 def test_what_was_tried_in_vain_is_not_untried(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
