@@ -74,20 +74,23 @@ class Crew:
         """
         if self._failed:
             raise self._failed.pop(0)
-        reports = []
+        reports: list[Report] = []
+        free: list[int] = []
         for sender, said in self._talk.hear(_LOOK_EVERY):
             if isinstance(said, Exception):
-                del self._in_hand[sender]
-                self._failed.append(said)
+                if self._in_hand.pop(sender, None) is not None:  # else it had ended before
+                    self._failed.append(said)
                 continue
             reports.append(said)
             self._at_work.add(sender)
-            for part in said.acknowledged.values():
-                if part.finished:
-                    self._in_hand[sender] -= 1
-                    self._give(sender)
+            finished = sum(part.finished for part in said.acknowledged.values())
+            self._in_hand[sender] -= finished
+            free += [sender] * finished
             if said.ended:
                 del self._in_hand[sender]
+        for sender in free:
+            if sender in self._in_hand:
+                self._give(sender)
         return reports
 
     def keep_to(self, rate: float | None) -> None:
@@ -98,20 +101,23 @@ class Crew:
             share = None if rate is None else rate / len(busy)
             if _differs(share, self._shares[sender]):
                 self._shares[sender] = share
-                self._talk.tell(sender, Rate(share))
+                self._tell(sender, Rate(share))
 
     def stop(self) -> None:
         """Let the senders finish what is in flight, and end."""
         self._pieces = iter(())
         for sender in self._in_hand:
-            with suppress(MigrationError):  # killed: that is its last word
-                self._talk.tell(sender, Stop())
+            self._tell(sender, Stop())
 
     def _give(self, sender: int) -> None:
         piece = next(self._pieces, None)
         if piece is not None:
             self._in_hand[sender] += 1
-        self._talk.tell(sender, NoMore() if piece is None else piece)
+        self._tell(sender, NoMore() if piece is None else piece)
+
+    def _tell(self, sender: int, message: object) -> None:
+        with suppress(MigrationError):  # killed: that is its last word, to be heard soon
+            self._talk.tell(sender, message)
 
 
 def _differs(share: float | None, before: float | None) -> bool:

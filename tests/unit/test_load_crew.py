@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from load.crew import Crew
-from load.lanes import Piece
+from load.lanes import LANES, Piece
 from load.sender import Acknowledged, Rate, Report
+from utils.error_handler import MigrationError
 
 Said = list[tuple[int, Report | Exception]]
+KILLED = MigrationError("a process has ended", remedy="go on with --resume")
 
 
 class Talk:
@@ -17,8 +21,11 @@ class Talk:
     def __init__(self) -> None:
         self.rates: dict[int, float | None] = {}
         self.said: Said = []
+        self.killed: set[int] = set()
 
     def tell(self, servant: int, message: object, /) -> None:
+        if servant in self.killed:
+            raise KILLED
         if isinstance(message, Rate):
             self.rates[servant] = message.units
 
@@ -30,6 +37,11 @@ class Talk:
 
 def pieces(count: int) -> Iterator[Piece]:
     return (Piece(number, number, number + 1) for number in range(count))
+
+
+def finished(number: int, *, ended: bool = False) -> Report:
+    done = Acknowledged(number, 0, 1, finished=True)
+    return Report(acknowledged={number: done}, ended=ended)
 
 
 def crew_of_two(talk: Talk, count: int = 100) -> Crew:
@@ -59,7 +71,7 @@ def test_a_sender_that_is_there_has_half() -> None:
 def test_a_sender_that_has_no_pieces_left_leaves_its_share_to_the_other() -> None:
     talk = Talk()
     crew = crew_of_two(talk, 2)  # one each
-    talk.said = [(1, Report(acknowledged={1: Acknowledged(1, 0, 1, finished=True)}))]
+    talk.said = [(1, finished(1))]
     crew.hear()
     crew.keep_to(1000.0)
     assert talk.rates == {0: 1000.0}
@@ -72,3 +84,43 @@ def test_no_limit_is_no_limit_for_everybody() -> None:
     crew.hear()
     crew.keep_to(None)
     assert talk.rates == {0: None, 1: None}
+
+
+def test_a_process_that_dies_when_its_work_is_done_is_not_missed() -> None:
+    talk = Talk()
+    crew = crew_of_two(talk, 2)
+    talk.said = [(1, finished(1, ended=True))]
+    crew.hear()
+    talk.said = [(1, KILLED), (0, finished(0, ended=True))]
+    assert len(crew.hear()) == 1
+    assert not crew.working
+
+
+def test_a_process_that_dies_at_its_work_is_told_of_once_and_the_others_are_heard() -> None:
+    talk = Talk()
+    crew = crew_of_two(talk)
+    talk.killed = {1}
+    talk.said = [(1, finished(1)), (0, finished(0, ended=True))]
+    assert len(crew.hear()) == 2  # the piece that 1 is given next does not arrive
+    talk.said = [(1, KILLED)]
+    assert crew.hear() == []
+    with pytest.raises(MigrationError, match="a process has ended"):
+        crew.hear()
+    assert not crew.working
+
+
+def test_what_ends_the_handing_out_of_pieces_loses_no_last_word() -> None:
+    def full() -> Iterator[Piece]:
+        yield from pieces(LANES)
+        raise MigrationError("the disk is full", remedy="make room")
+
+    talk = Talk()
+    crew = Crew(talk, 2, None)
+    crew.supply(full())
+    talk.said = [(1, finished(1)), (0, finished(0, ended=True))]
+    with pytest.raises(MigrationError, match="full"):
+        crew.hear()
+    crew.stop()
+    talk.said = [(1, Report(ended=True))]
+    crew.hear()
+    assert not crew.working
