@@ -1,7 +1,8 @@
 """Writes that are done only if the table still holds what somebody has seen there.
 
 One request an item: a batch cannot have conditions. An item costs the same write units as in a
-batch; a condition that does not hold costs them too.
+batch; a condition that does not hold costs those of the table, and none of its indexes (DynamoDB
+developer guide, "Capacity consumption for conditional writes").
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import orjson
 
 from load.conditions import Condition
+from load.lines import units_of
 from load.throttle import Governor
 from utils.config import Config
 from utils.dynamodb import ConditionFailed, DynamoDB, parse_answer
@@ -25,7 +27,6 @@ from utils.requests import ask
 from utils.retry import RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
 
-_UNIT_BYTES = 1024
 READ_AT_ONCE = 100  # keys of one BatchGetItem
 
 
@@ -54,7 +55,7 @@ class ConditionalWriter:
         self._wire = DynamoDB(config.target)
         self._retry = RetryPolicy.of(config.migration, stop.sleep)
         self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
-        self._copies = 1 + len(spec.indexes)
+        self._indexes = len(spec.indexes)
         self._lock = Lock()
         self.requests = 0
         self.units = 0.0
@@ -65,12 +66,12 @@ class ConditionalWriter:
 
         Raises RequestRefused when DynamoDB does not take the item, and TargetError.
         """
-        return self._write("PutItem", b'"Item":' + item, condition, len(item))
+        return self._write("PutItem", b'"Item":' + item, condition, item)
 
     def delete(self, item: Item, condition: Condition) -> Written:
         """Delete what is under the key of `item` if the condition holds. Raises TargetError."""
-        weight = len(orjson.dumps(item))
-        return self._write("DeleteItem", b'"Key":' + orjson.dumps(key_of(item)), condition, weight)
+        key = b'"Key":' + orjson.dumps(key_of(item))
+        return self._write("DeleteItem", key, condition, orjson.dumps(item))
 
     def find(self, items: Iterable[Item]) -> dict[tuple[str, str], dict[str, Any]]:
         """What is in the table under the keys of `items` (at most 100), by key."""
@@ -93,7 +94,7 @@ class ConditionalWriter:
                 self._retry.wait(attempt)
         return found
 
-    def _write(self, operation: str, what: bytes, condition: Condition, weight: int) -> Written:
+    def _write(self, operation: str, what: bytes, condition: Condition, item: bytes) -> Written:
         body = b'{"TableName":"%b",%b,%b' % (
             self.table.encode(),
             what,
@@ -105,11 +106,10 @@ class ConditionalWriter:
                 }
             )[1:],
         )
-        expected = float(-(-weight // _UNIT_BYTES) * self._copies)
         attempt = 0
         while True:
             try:
-                self._send(operation, body, expected)
+                self._send(operation, body, item)
                 return Written(True)
             except ConditionFailed as failed:
                 found = failed.item or self._look(body)
@@ -121,7 +121,8 @@ class ConditionalWriter:
                     raise self._wire.gave_up(problem, attempt) from problem
             self._retry.wait(attempt)
 
-    def _send(self, operation: str, body: bytes, expected: float) -> None:
+    def _send(self, operation: str, body: bytes, item: bytes) -> None:
+        expected = float(units_of(item, self._indexes))
         self._throttle.acquire(expected)
         used = accepted = expected
         try:
@@ -129,6 +130,9 @@ class ConditionalWriter:
             used = accepted = answer.get("ConsumedCapacity", {}).get("CapacityUnits", expected)
         except Throttled:
             accepted = 0.0
+            raise
+        except ConditionFailed:
+            used = accepted = float(units_of(item, indexes=0))  # the answer does not say
             raise
         finally:
             self._throttle.settle(expected, used, accepted)
