@@ -26,7 +26,7 @@ from utils.error_handler import ArtifactError
 from utils.interrupt import Interrupted, StopFlag
 from utils.workspace import storage_errors, write_atomically
 
-VERSION = 1
+VERSION = 2
 # A checkpoint costs a few fsyncs. Waiting at least twenty times what the last one cost keeps the
 # share of all checkpoints below five percent of the time, whatever `checkpoint.interval` says.
 _REST_PER_COST = 20.0
@@ -65,7 +65,7 @@ class CheckpointFile:
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when there is none.
 
-        Raises ArtifactError when the file is damaged, or newer than this tool understands.
+        Raises ArtifactError when the file is damaged, or of another version than this tool's.
         """
         if not self._path.exists():
             return None

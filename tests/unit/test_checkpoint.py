@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
+from utils.checkpoint import VERSION, Checkpoint, CheckpointFile, Tracker
 from utils.config import CheckpointConfig, Config, TransformationConfig
 from utils.error_handler import ArtifactError
 from utils.interrupt import Interrupted, StopFlag
@@ -73,14 +73,17 @@ def test_with_any_byte_changed_it_is_refused(file: CheckpointFile, path: Path) -
             file.load()
 
 
-def test_one_that_is_newer_than_the_tool_is_refused(file: CheckpointFile, path: Path) -> None:
-    file.save(replace(SAVED, version=2))
-    with pytest.raises(ArtifactError, match="has version 2, this tool understands 1"):
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_one_of_another_version_than_the_tools_is_refused(
+    file: CheckpointFile, path: Path, version: int
+) -> None:
+    file.save(replace(SAVED, version=version))
+    with pytest.raises(ArtifactError, match=f"has version {version}, this tool understands"):
         file.load()
-    body = orjson.dumps({"version": 3, "something": "new"})
+    body = orjson.dumps({"version": version, "something": "else"})
     digest = hashlib.sha256(body).hexdigest().encode()
     path.write_bytes(b'{"sha256":"%b","checkpoint":%b}' % (digest, body))
-    with pytest.raises(ArtifactError, match="has version 3"):
+    with pytest.raises(ArtifactError, match=f"has version {version}"):
         file.load()
 
 
