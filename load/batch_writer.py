@@ -82,18 +82,22 @@ class _Patience:
     def __init__(self, retry: RetryPolicy, pace: Pace) -> None:
         self._retry = retry
         self._pace = pace
-        self._seen = pace.accepted
+        self._seen = self._accepted
         self._waits = 0
         self.tries = 0
 
     def wear(self, problem: BackOff) -> None:
         """It was in vain once more."""
-        accepted = self._pace.accepted
+        accepted = self._accepted
         if isinstance(problem, Throttled) and accepted != self._seen:
             self.tries = 0
         self._seen = accepted
         self._waits += 1
         self.tries += 1
+
+    @property
+    def _accepted(self) -> float:
+        return self._pace.accepted + self._pace.elsewhere
 
     @property
     def exhausted(self) -> bool:

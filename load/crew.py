@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from load.lanes import LANES, Piece
-from load.sender import NoMore, Orders, Rate, Report, Sender, Stop, in_a_process
+from load.sender import Elsewhere, NoMore, Orders, Rate, Report, Sender, Stop, in_a_process
 from utils.error_handler import MigrationError
 from utils.workers import Workers
 
@@ -52,6 +52,7 @@ class Crew:
         self._pieces: Iterator[Piece] = iter(())
         self._in_hand = dict.fromkeys(range(count), 0)  # of those that have not ended
         self._shares: dict[int, float | None] = dict.fromkeys(range(count), share)
+        self._accepted = dict.fromkeys(range(count), 0.0)  # units in all
         self._at_work = {0}
         self._failed: list[Exception] = []
 
@@ -75,6 +76,7 @@ class Crew:
         if self._failed:
             raise self._failed.pop(0)
         reports: list[Report] = []
+        throttled: set[int] = set()
         free: list[int] = []
         for sender, said in self._talk.hear(_LOOK_EVERY):
             if isinstance(said, Exception):
@@ -83,11 +85,17 @@ class Crew:
                 continue
             reports.append(said)
             self._at_work.add(sender)
+            self._accepted[sender] += said.accepted
+            if said.throttled:
+                throttled.add(sender)
             finished = sum(part.finished for part in said.acknowledged.values())
             self._in_hand[sender] -= finished
             free += [sender] * finished
             if said.ended:
                 del self._in_hand[sender]
+        for sender in self._in_hand.keys() & throttled:
+            others = sum(self._accepted.values()) - self._accepted[sender]
+            self._tell(sender, Elsewhere(others))
         for sender in free:
             if sender in self._in_hand:
                 self._give(sender)

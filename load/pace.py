@@ -35,6 +35,7 @@ class Pace:
         self._available = 0.0
         self._updated = clock()
         self.accepted = 0.0  # units in all
+        self.elsewhere = 0.0  # units of those that share the table
         self._told = 0.0
 
     @property

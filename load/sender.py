@@ -58,6 +58,13 @@ class Rate:
     units: float | None
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """The other senders have had so many write units accepted."""
+
+    units: float
+
+
 class Stop:
     """Finish what is in flight, and begin nothing."""
 
@@ -198,10 +205,13 @@ class Sender:
         for thread in self._threads:
             thread.start()
 
-    def receive(self, message: Piece | Rate | Stop | NoMore) -> None:
-        """Take note of a piece, of a rate, or of the end."""
+    def receive(self, message: Piece | Rate | Elsewhere | Stop | NoMore) -> None:
+        """Take note of a piece, of a rate, of how the others get on, or of the end."""
         if isinstance(message, Rate):
             self._pace.change(message.units)
+            return
+        if isinstance(message, Elsewhere):
+            self._pace.elsewhere = message.units
             return
         piece = self._open(message) if isinstance(message, Piece) else None
         with self._changed:

@@ -86,6 +86,26 @@ def test_a_table_that_accepts_nothing_is_given_up_after_the_retries() -> None:
     assert len(wire.requests) == 4
 
 
+@pytest.mark.parametrize("problem", [Throttled, BackOff])
+def test_throttling_alone_wears_no_patience_while_the_table_takes_what_others_send(
+    problem: type[BackOff],
+) -> None:
+    pace = Pace()
+
+    def answer(keys: list[str]) -> dict[str, Any]:
+        pace.elsewhere += 1.0
+        if len(wire.requests) < 20:
+            raise problem("no room")
+        return {}
+
+    wire = Wire(answer)
+    if problem is Throttled:
+        assert writer(wire, pace=pace).write([item(1)]).items == 1
+    else:
+        with pytest.raises(TargetError, match="after 4"):
+            writer(wire, pace=pace).write([item(1)])
+
+
 def test_throttling_is_retried_and_counted_by_its_name() -> None:
     answers = iter([Throttled("ThrottlingException"), None])
 

@@ -8,7 +8,7 @@ import pytest
 
 from load.crew import Crew
 from load.lanes import LANES, Piece
-from load.sender import Acknowledged, Rate, Report
+from load.sender import Acknowledged, Elsewhere, Rate, Report
 from utils.error_handler import MigrationError
 
 Said = list[tuple[int, Report | Exception]]
@@ -21,6 +21,7 @@ class Talk:
     def __init__(self) -> None:
         self.rates: dict[int, float | None] = {}
         self.said: Said = []
+        self.elsewhere: dict[int, float] = {}
         self.killed: set[int] = set()
 
     def tell(self, servant: int, message: object, /) -> None:
@@ -28,6 +29,8 @@ class Talk:
             raise KILLED
         if isinstance(message, Rate):
             self.rates[servant] = message.units
+        if isinstance(message, Elsewhere):
+            self.elsewhere[servant] = message.units
 
     def hear(self, seconds: float) -> Said:
         del seconds
@@ -84,6 +87,17 @@ def test_no_limit_is_no_limit_for_everybody() -> None:
     crew.hear()
     crew.keep_to(None)
     assert talk.rates == {0: None, 1: None}
+
+
+def test_one_that_is_throttled_hears_how_the_others_get_on() -> None:
+    talk = Talk()
+    crew = crew_of_two(talk)
+    talk.said = [(0, Report(accepted=10.0)), (1, Report(accepted=1.0)), (0, Report(accepted=5.0))]
+    crew.hear()
+    assert talk.elsewhere == {}
+    talk.said = [(1, Report(accepted=2.0, throttled="no room")), (0, Report(accepted=1.0))]
+    crew.hear()
+    assert talk.elsewhere == {1: 16.0}
 
 
 def test_a_process_that_dies_when_its_work_is_done_is_not_missed() -> None:
