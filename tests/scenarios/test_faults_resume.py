@@ -16,6 +16,7 @@ from tests.conftest import S9Database, TableNames
 from tests.faults.sabotage import SabotagedOperator
 from tests.faults.trade import many_sales
 from tests.scenarios.operator import Operator, Outcome, first_to_end, scan, small_trade
+from utils.checkpoint import VERSION
 
 
 def stamps(operator: Operator) -> dict[str, int]:
@@ -98,9 +99,9 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_the_remedy_works(
         damage()
         refused("is damaged", f"delete {path.relative_to(tool.directory)}", "--resume")
     path.write_bytes(whole)
-    forged(path, version=2)
-    refused("has version 2, this tool understands 1", "delete")
-    forged(path, version=1, run_id="01234567")
+    forged(path, version=VERSION + 1)
+    refused(f"has version {VERSION + 1}, this tool understands {VERSION}", "delete")
+    forged(path, version=VERSION, run_id="01234567")
     refused("belongs to another run (01234567)", "--full --restart")
     path.write_bytes(whole)
     tool.configure(transformation={"defaultCurrency": "CHF"})
