@@ -46,7 +46,8 @@ class Manifest:
     `sealed` has the SHA-256 of the encrypted form of files that are in no other (utils/sealing.py).
     `baseline` is the run before whose first write that was: this one, or one that was dropped
     unfinished for this one. `rolled_back` is how far the undoing of the load has come: "", "begun"
-    or "done".
+    or "done". `reached` is what answered, by side ("source", "target"): the identities that the
+    servers give of themselves, as opposed to `source` and `target`, which are what was asked for.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class Manifest:
     sealed: dict[str, str] = field(default_factory=dict)
     baseline: str = ""
     rolled_back: str = ""
+    reached: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:
