@@ -147,7 +147,7 @@ class Migration:
                 producers_table=f"Producers-{name}",
                 sales_table=f"Sales-{name}",
             ),
-            migration=MigrationConfig(max_retries=2, retry_delay=1, workers=2),
+            migration=MigrationConfig(max_retries=2, retry_delay=0.001, workers=2),
         )
         self.workspace = Workspace(self.root)
         self.workspace.prepare()

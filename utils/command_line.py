@@ -85,7 +85,7 @@ def load_settings(config_path: Path, *, quiet: bool = False) -> Config:
     from dotenv import load_dotenv
 
     from utils.config_file import load_config, parse
-    from utils.config_safety import concerns
+    from utils.config_safety import concerns, questions
 
     environment_file = Path.cwd() / ".env"
     try:
@@ -94,12 +94,18 @@ def load_settings(config_path: Path, *, quiet: bool = False) -> Config:
         raise ConfigurationError(
             ".env cannot be read: it is not UTF-8 text", remedy="save it as UTF-8"
         ) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL, which no variable can hold
+        raise ConfigurationError(
+            f".env cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}",
+            remedy="make it a readable text file with a NAME=value a line, or remove it",
+        ) from error
     conceal_environment(os.environ)
     config = load_config(config_path, os.environ)
     if config.backup.recipient or config.data.recipient:
         _check_keys(config)
     if not quiet:
-        for concern in concerns(config_path, parse(config_path), environment_file):
+        unwise = concerns(config_path, parse(config_path), environment_file)
+        for concern in (*unwise, *questions(config)):
             click.echo(f"Warning: {concern}", err=True)
     return config
 

@@ -56,7 +56,8 @@ def _optional_text(**schema: Any) -> dict[str, Any]:
 _TEXT = {"type": "string", "minLength": 1}
 _FLAG = {"type": "boolean"}
 _TABLE = {"type": "string", "pattern": r"^[A-Za-z0-9_.-]{3,255}$"}
-_UNITS = {"type": ["integer", "null"], "minimum": 1}
+_LARGEST = 2**53  # what JSON's readers agree upon, and every count of this world
+_UNITS = {"type": ["integer", "null"], "minimum": 1, "maximum": _LARGEST}
 _AGE_KEY = {"type": "string", "pattern": r"^(age1[0-9a-z]+|ssh-(ed25519|rsa) \S+.*)$"}
 _AGE_KEYS = {
     "anyOf": [{"type": "null"}, _AGE_KEY, {"type": "array", "items": _AGE_KEY, "minItems": 1}]
@@ -197,15 +198,15 @@ class MigrationConfig:
     max_retries: int = setting(
         10, "retries of one request before the run stops", type="integer", minimum=0, maximum=1000
     )
-    retry_delay: int = setting(
-        100,
-        "milliseconds before the first retry (an upper bound: jitter shortens it)",
-        type="integer",
-        minimum=1,
+    retry_delay: float = setting(
+        0.1,
+        "seconds before the first retry, also fractions (an upper bound: jitter shortens it)",
+        type="number",
+        minimum=0.001,
         maximum=60000,
     )
     exponential_backoff: bool = setting(
-        True, "double the delay with every retry, up to 20 seconds", **_FLAG
+        True, "double the delay with every retry, up to 20 seconds (or `retryDelay`)", **_FLAG
     )
     continue_on_error: bool = setting(
         False, "put refused records into quarantine and go on, instead of stopping", **_FLAG
@@ -236,8 +237,7 @@ class MigrationConfig:
     max_write_units: int | None = setting(
         None,
         "write units a second that the load may consume; default: no limit of its own",
-        type=["integer", "null"],
-        minimum=1,
+        **_UNITS,
     )
 
 
@@ -265,7 +265,11 @@ class EntityExtraction:
         None, "a condition on top of the query, in SQL", **_optional_text(minLength=1)
     )
     limit: int | None = setting(
-        None, "at most so many records, for rehearsals", type=["integer", "null"], minimum=1
+        None,
+        "at most so many records, for rehearsals",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=_LARGEST,
     )
 
 
@@ -296,6 +300,8 @@ class PlaceholderParty:
         None,
         "its key in S9: it is a party of S9 that is migrated like every other",
         type=["integer", "null"],
+        minimum=-_LARGEST,
+        maximum=_LARGEST,
     )
     name: str = setting("Unknown", "its name on the sales that name none", **_TEXT, maxLength=200)
     country: str = setting(
@@ -384,7 +390,11 @@ class CheckpointConfig:
 
     enabled: bool = setting(True, "save progress inside an entity", **_FLAG)
     interval: int = setting(
-        100, "records between two checkpoints, at the least", type="integer", minimum=1
+        100,
+        "records between two checkpoints, at the least",
+        type="integer",
+        minimum=1,
+        maximum=_LARGEST,
     )
 
 

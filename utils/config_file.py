@@ -18,6 +18,7 @@ from zoneinfo import available_timezones
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
+from utils import commented_json
 from utils.config import (
     Config,
     Secret,
@@ -33,6 +34,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _TABLE_DEFAULTS = {
     name: default for name, default in defaults(TargetConfig).items() if name.endswith("Table")
 }
+_SHOWN = 100  # characters of a wrong value
 _FORMATS = FormatChecker(formats=())
 
 
@@ -81,27 +83,18 @@ def parse(path: Path) -> dict[str, Any]:
             f"{path} cannot be read: {error}", remedy="make it a readable UTF-8 text file"
         ) from error
     try:
-        document = json.loads(text, object_pairs_hook=_refuse_twins)
+        document = commented_json.parsed(text)
     except ValueError as error:
         raise ConfigurationError(
             f"{path} is not valid JSON: {error}",
-            remedy="correct it at that place (no comments, no trailing commas, straight quotes)",
+            remedy="correct it at that place (comments may be in it; straight quotes, and no comma "
+            "after the last value)",
         ) from error
     if not isinstance(document, dict):
         raise ConfigurationError(
             f"{path} must hold one JSON object", remedy="start from config.json.example"
         )
     return document
-
-
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key given twice would silently lose its first value."""
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'the key "{twin}" stands twice in one object')
-    return result
 
 
 def _errors(document: dict[str, Any]) -> list[ValidationError]:
@@ -160,12 +153,15 @@ class _Reader:
         if found is None or (found == "" and default is not None):
             found = default
         if found is None:
-            self.missing.append(
-                f"{path}: the environment variable {name} is not set: set it, or put it into .env"
-            )
-            self._missing_paths.add(path)
-            return ""
+            return self._without(path, name, "is not set: set it, or put it into .env")
+        if commented_json.IN_NO_TEXT.search(found):
+            return self._without(path, name, "is no UTF-8 text")
         return found
+
+    def _without(self, path: str, name: str, why: str) -> str:
+        self.missing.append(f"{path}: the environment variable {name} {why}")
+        self._missing_paths.add(path)
+        return ""
 
     @staticmethod
     def _converted(text: str, path: str) -> Any:
@@ -173,8 +169,10 @@ class _Reader:
         kinds = _kinds_at(path)
         if "boolean" in kinds and text.lower() in ("true", "false"):
             return text.lower() == "true"
-        if "integer" in kinds and re.fullmatch(r"-?\d+", text):
+        if "integer" in kinds and re.fullmatch(r"-?[0-9]{1,18}", text):
             return int(text)
+        if "number" in kinds and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]+)?", text):
+            return float(text)
         if "null" in kinds and text == "":
             return None
         return text
@@ -196,7 +194,8 @@ class _Reader:
             return f"the value of {self._origins[path]}"
         if _is_secret(path):
             return "the value"
-        return json.dumps(value, ensure_ascii=False)
+        shown = json.dumps(value, ensure_ascii=False)
+        return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def _is_secret(path: str, kind: type = Config) -> bool:
@@ -213,6 +212,10 @@ def _kinds_at(path: str) -> set[str]:
     schema: dict[str, Any] = json_schema()
     for part in path.split("."):
         schema = schema.get("properties", {}).get(part, {})
+    return _kinds(schema)
+
+
+def _kinds(schema: dict[str, Any]) -> set[str]:
     kinds: set[str] = set()
     for option in [schema, *schema.get("anyOf", [])]:
         declared = option.get("type", [])
@@ -256,6 +259,7 @@ def _expectation(error: ValidationError) -> str:
 def _type_words(kinds: object) -> str:
     names = {
         "integer": "a whole number",
+        "number": "a number",
         "boolean": "true or false",
         "string": "a text",
         "null": "null",
@@ -283,5 +287,7 @@ def _arguments(kind: type, document: Mapping[str, Any]) -> Iterator[tuple[str, A
             yield declared.name, Secret(value)
         elif isinstance(value, list):
             yield declared.name, tuple(value)
+        elif isinstance(value, float) and "number" not in _kinds(declared.metadata["schema"]):
+            yield declared.name, int(value)  # 4.0 is a whole number in JSON
         else:
             yield declared.name, value

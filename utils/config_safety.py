@@ -12,6 +12,7 @@ from typing import Any
 
 from utils.config import Config, Secret, json_name, section_type
 
+_LONG_DELAY = 60  # seconds; in milliseconds it was a usual value once
 _ONLY_VARIABLES = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*(:-)?\})*")
 
 
@@ -28,6 +29,16 @@ def concerns(path: Path, document: Mapping[str, Any], environment_file: Path) ->
                 f"{path.name} holds {setting} in clear: write ${{{variable}}} there, and the value "
                 "into .env or the environment"
             )
+
+
+def questions(config: Config) -> Iterator[str]:
+    """Sentences that ask whether a setting was meant as it stands."""
+    delay = config.migration.retry_delay
+    if delay > _LONG_DELAY:
+        yield (
+            f"migration.retryDelay is {delay:g} seconds: were milliseconds meant? "
+            f"Then write {delay / 1000:g}"
+        )
 
 
 def secrets_in(document: Mapping[str, Any], kind: type = Config) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from utils.config import MigrationConfig
 
 LONGEST_DELAY = 20.0
+"""Seconds; how far a delay grows, unless it was longer to begin with."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class RetryPolicy:
         cls, config: MigrationConfig, sleep: Callable[[float], None] = time.sleep
     ) -> RetryPolicy:
         """The policy that the configuration asks for."""
-        return cls(config.max_retries, config.retry_delay / 1000, config.exponential_backoff, sleep)
+        return cls(config.max_retries, config.retry_delay, config.exponential_backoff, sleep)
 
     def exhausted(self, attempt: int) -> bool:
         """Whether retry number `attempt` (from 1) is one too many."""
@@ -44,4 +45,4 @@ class RetryPolicy:
     def bound(self, attempt: int) -> float:
         """The longest delay before retry number `attempt`."""
         factor = 2 ** min(attempt - 1, 30) if self.exponential else 1
-        return min(LONGEST_DELAY, self.base_delay * factor)
+        return min(max(LONGEST_DELAY, self.base_delay), self.base_delay * factor)

@@ -105,7 +105,7 @@ class SabotagedOperator(Operator):
 
 def through(proxy: FaultyProxy, operator: Operator) -> SabotagedOperator:
     """An operator with a proxy before the target, who waits for answers for two seconds only."""
-    patient = {"maxRetries": 100, "retryDelay": 5, "batchSize": 5}
+    patient = {"maxRetries": 100, "retryDelay": 0.005, "batchSize": 5}
     operator.configure(target={"endpoint": proxy.url}, migration=patient)
     # The faults do not come of sending too fast: no need to get slower and slower.
     settings = {"utils.dynamodb.READ_TIMEOUT": 2, "load.throttle._LEAST": 1e6}

@@ -44,7 +44,7 @@ def begin(tmp_path: Path, aws: EmbeddedAws) -> Begin:
     def opened(endpoint: str = aws.endpoint_url, workers: int = 3, **settings: Any) -> Session:
         config = Config(
             target=TargetConfig(region=REGION, use_local_stack=True, endpoint=endpoint),
-            migration=MigrationConfig(workers=workers, max_retries=2, retry_delay=1),
+            migration=MigrationConfig(workers=workers, max_retries=2, retry_delay=0.001),
             backup=BackupConfig(**settings),
             data=DataConfig(str(tmp_path / "data")),
         )

@@ -46,7 +46,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def patient(work: Session) -> Session:
     work.config = replace(
-        work.config, migration=replace(work.config.migration, max_retries=50, retry_delay=2)
+        work.config, migration=replace(work.config.migration, max_retries=50, retry_delay=0.002)
     )
     return work
 

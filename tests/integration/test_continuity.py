@@ -148,7 +148,7 @@ def run_in(directory: Path, source: SourceConfig, progress: Progress | None = No
     files.prepare()
     config = Config(
         source=source,
-        migration=MigrationConfig(max_retries=20, retry_delay=20, exponential_backoff=False),
+        migration=MigrationConfig(max_retries=20, retry_delay=0.02, exponential_backoff=False),
         checkpoint=CheckpointConfig(interval=1),
     )
     return Run(config, files, Manifest.new(), progress or Progress(quiet=True))

@@ -29,7 +29,7 @@ MOMENT = "2026-01-30T08:00:00.000Z"
 TIMEOUT = 120.0
 ENTITIES: Final = ("buyers", "producers", "sales")
 _MASK = re.compile("(…~)[0-9a-f]{8}".encode())
-IMPATIENT = {"maxRetries": 1, "retryDelay": 1}
+IMPATIENT = {"maxRetries": 1, "retryDelay": 0.001}
 
 
 @dataclass(frozen=True)

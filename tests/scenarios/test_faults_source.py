@@ -52,7 +52,7 @@ def reader(
 ) -> SabotagedOperator:
     """An operator who extracts from the fragile server."""
     hired = hire(tmp_path, fragile, aws, tables)
-    hired.configure(migration={"retryDelay": 300})
+    hired.configure(migration={"retryDelay": 0.3})
     settings = {"extract.engine._FLUSH_RECORDS": 100, "utils.checkpoint._REST_PER_COST": 0.0}
     return SabotagedOperator.like(hired, set=settings)
 
@@ -120,7 +120,7 @@ def hang_up(s9: S9Database) -> int:
 def test_lost_again_and_again_the_patience_starts_anew_with_every_step_forward(
     reader: SabotagedOperator, fragile: S9Database, tmp_path: Path
 ) -> None:
-    reader.configure(migration={"maxRetries": 1, "retryDelay": 1})
+    reader.configure(migration={"maxRetries": 1, "retryDelay": 0.001})
     with reader.held("--phase", "extract", **after(1_000), times=2) as running:
         for _ in range(2):
             reader.wait_until_held(running)
@@ -134,7 +134,7 @@ def test_lost_again_and_again_the_patience_starts_anew_with_every_step_forward(
 def test_a_server_that_stays_away_stops_the_run_and_it_goes_on_when_it_is_back(
     reader: SabotagedOperator, fragile: S9Database, tmp_path: Path
 ) -> None:
-    reader.configure(migration={"maxRetries": 2, "retryDelay": 1})
+    reader.configure(migration={"maxRetries": 2, "retryDelay": 0.001})
     with reader.held("--full", **after(300)) as running:
         fragile.server.stop(immediate=True)
         reader.let_go()

@@ -208,7 +208,7 @@ def loaded(
     with FaultyProxy(aws, Plan(always=account.decide)) as proxy:
         operator = hire(tmp_path_factory.mktemp("iam"), sample.s9, aws, TABLES)
         operator.configure(
-            migration={"maxRetries": 1, "retryDelay": 1}, target={"endpoint": proxy.url}
+            migration={"maxRetries": 1, "retryDelay": 0.001}, target={"endpoint": proxy.url}
         )
         scene = Scene(operator, account, dynamodb)
         scene.run("--full")

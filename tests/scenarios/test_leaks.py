@@ -107,7 +107,7 @@ def desk(alone: Operator, s9: S9Database) -> Operator:
         "AWS_SESSION_TOKEN": TOKEN,
     }
     alone.secrets += [KEY, TOKEN, "AKIAPLANTEDPLANTED00"]
-    alone.configure(migration={"maxRetries": 1, "retryDelay": 1})
+    alone.configure(migration={"maxRetries": 1, "retryDelay": 0.001})
     return alone
 
 

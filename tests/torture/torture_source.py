@@ -82,7 +82,7 @@ def test_whatever_happens_to_s9_the_extract_is_of_one_moment(
 ) -> None:
     chance = random.Random(seed * 1000 + extract)
     operator = hire(tmp_path, fragile, aws, tables)  # type: ignore[arg-type]
-    operator.configure(migration={"maxRetries": 50, "retryDelay": 200})
+    operator.configure(migration={"maxRetries": 50, "retryDelay": 0.2})
     settings = {"utils.checkpoint._REST_PER_COST": 0.0}
     tool = SabotagedOperator.like(operator, set=settings, pace=chance.choice([0.0, 0.01, 0.05]))
     with tool.start("--phase", "extract") as running:
