@@ -4,6 +4,9 @@ S9 writes local time without a zone. It becomes UTC in milliseconds: further dig
 rounded, so that no event moves past midnight or past a later one. The hour that the end of summer
 time repeats is taken as its first occurrence; an hour that its start skips takes the offset from
 before the change (both are `fold=0` of PEP 495).
+
+What has a zone in S9 arrives as an instant, with `Z` or an offset behind it: it is exact, and no
+rule of local time touches it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ from transform.text import quoted
 
 _LOCAL = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
+).fullmatch
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])"
+    r"(\.[0-9]{1,9})?(Z|[+-][0-9]{2}(?::[0-9]{2}){0,2})"
 ).fullmatch
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ]00:00:00(?:\.0{1,9})?)?").fullmatch
 
@@ -50,11 +57,12 @@ class LocalClock:
         self._offsets = Memo(self._find_offset)
 
     def to_utc(self, value: object) -> str | None:
-        """Return `YYYY-MM-DDTHH:mm:ss.sssZ` of a local timestamp; None when NULL, blank or zero.
+        """Return `YYYY-MM-DDTHH:mm:ss.sssZ` of a timestamp; None when NULL, blank or zero.
 
-        `value` is `YYYY-MM-DDTHH:MM:SS[.ffffff]`, with a blank for the T just as well. Raises
-        Unconvertible (`invalid-timestamp`) for all else: infinity, years before Christ, days that
-        no calendar has, and times that are outside the years 1 to 9999 in UTC.
+        `value` is `YYYY-MM-DDTHH:MM:SS[.ffffff]`, with a blank for the T just as well: local time,
+        or with `Z` or `±HH:MM` behind it an instant, which is taken exactly. Raises Unconvertible
+        (`invalid-timestamp`) for all else: infinity, years before Christ, days that no calendar
+        has, and times that are outside the years 1 to 9999 in UTC.
         """
         if not isinstance(value, str):
             if value is None:
@@ -87,7 +95,27 @@ class LocalClock:
                 return None
             if stripped != value:
                 return self.to_utc(stripped)
+            if match := _INSTANT(value):
+                return None if _is_zero(value) else _instant(value, match)
         raise _not_a_timestamp(value)
+
+    def date(self, value: object) -> dict[str, Any] | None:
+        """Return the String attribute of a calendar day, as `date` below; of an instant, it is the
+        day that begins then on this clock. Raises Unconvertible (`invalid-date`) for an instant
+        that is no midnight here."""
+        match = _INSTANT(value.strip()) if isinstance(value, str) else None
+        if match is None:
+            return date(value)
+        if _is_zero(match[0]):
+            return None
+        try:
+            utc = dt.datetime.fromisoformat(_instant(match[0], match)[: -len("Z")])
+            local = utc.replace(tzinfo=dt.timezone.utc).astimezone(self._zone).replace(tzinfo=None)
+        except (Unconvertible, ValueError, OverflowError):
+            raise _not_a_date(value) from None
+        if local.time() != dt.time() or (match[3] or "").strip(".0"):
+            raise _not_a_date(value)
+        return {"S": local.date().isoformat()}
 
     def utc_hour(self, value: object) -> str:
         """Return the UTC hour that a whole local hour falls into, or "" when it does not.
@@ -140,6 +168,27 @@ def local_clock(timezone: str) -> LocalClock:
     return LocalClock(timezone)
 
 
+def instant_hour(hour: object) -> str:
+    """Return the whole hour `YYYY-MM-DDTHH` of UTC as it is, "" when no calendar has it."""
+    match = _INSTANT(f"{hour}:00:00Z")
+    try:
+        return _instant(str(hour), match)[:_HOUR_LENGTH] if match else ""
+    except Unconvertible:
+        return ""
+
+
+def _instant(value: str, match: re.Match[str]) -> str:
+    """Return the UTC text of an instant, given its match. Raises Unconvertible."""
+    day, time, fraction, zone = match.groups()
+    offset = "+00:00" if zone == "Z" else zone if ":" in zone else f"{zone}:00"
+    try:
+        zoned = dt.datetime.fromisoformat(f"{day}T{time}{offset}")
+        utc = zoned.astimezone(dt.timezone.utc).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise _not_a_timestamp(value) from None
+    return utc.isoformat() + ((fraction or ".") + "000")[:_MILLIS_LENGTH] + "Z"
+
+
 def date(value: object) -> dict[str, Any] | None:
     """Return the String attribute of a calendar day, or None when it is NULL, blank or zero.
 
@@ -167,12 +216,12 @@ def date(value: object) -> dict[str, Any] | None:
 
 def _is_zero(value: str) -> bool:
     """Whether this is MySQL's zero date, which stands for none where a column may not be NULL."""
-    return value.startswith(_ZERO_DAY) and not value[_DAY_LENGTH:].strip("T :.0")
+    return value.startswith(_ZERO_DAY) and not value[_DAY_LENGTH:].strip("T :.0Z+")
 
 
 def _not_a_timestamp(value: object) -> Unconvertible:
     return Unconvertible(
-        "invalid-timestamp", f"{quoted(value)} is not a local time between the years 1 and 9999"
+        "invalid-timestamp", f"{quoted(value)} is not a time between the years 1 and 9999"
     )
 
 

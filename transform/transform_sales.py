@@ -22,10 +22,9 @@ from transform.sale_lines import LineTransform, Priced
 from transform.sale_parties import SaleParty
 from transform.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
 from transform.text import text
-from transform.timestamps import date
+from transform.timestamps import local_clock
 
 STANDARD_RATE = Number(22, 0, {"N": "22"})
-_SALE_DATE = SingleText(Attribute("saleDate", "sale_date", date, required=True, repeats=True))
 _DOCUMENT_TYPE = SingleText(Attribute("docType", "doc_type", document_type, repeats=True))
 
 # A sale's own item. The names of the indexes do not say what is in them; the API asks like this.
@@ -71,6 +70,9 @@ class SaleTransform:
         self._generate_ids = rules.generate_ids
         self._id_scope = rules.id_scope
         self._status_words = sale_status_words(rules.status_mapping)
+        date = local_clock(rules.timezone).date
+        sale_date = Attribute("saleDate", "sale_date", date, required=True, repeats=True)
+        self._day = SingleText(sale_date)
         self._buyer = SaleParty("buyer", rules.generate_ids, rules.id_scope)
         self._producer = SaleParty("producer", rules.generate_ids, rules.id_scope)
         self._lines = LineTransform(rules)
@@ -84,7 +86,7 @@ class SaleTransform:
         identifier = sale_id(first_id, self._generate_ids, self._id_scope)
         rate = optional_number(row, "iva_percentage", rejections) or STANDARD_RATE
         status, document = self._status(row, rejections)
-        day = _SALE_DATE.of(row, rejections)
+        day = self._day.of(row, rejections)
         buyer = self._buyer.reference(row, rejections)
         producer = self._producer.reference(row, rejections)
         lines, priced = self._lines.items(_line_rows(row, rejections), identifier, rate, rejections)
@@ -123,6 +125,7 @@ class SaleTransform:
 def sale_attributes(rules: TransformRules) -> tuple[Attribute, ...]:
     """The attributes of a sale that are each made of one column, in their order; the year, which
     comes earlier in the item, is the fourth."""
+    date = local_clock(rules.timezone).date
     return (
         Attribute("saleNumber", "sale_number", integer, required=True),
         Attribute("regNumber", "reg_number", text),

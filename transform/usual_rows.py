@@ -25,8 +25,10 @@ INTEGER = r"(?:null|(0|-?[1-9][0-9]{0,14}))"  # within 2^53
 KEY = r"(0|-?[1-9][0-9]{0,17})"
 POSITION = r"([1-9][0-9]{0,14})"
 DECIMAL = rf'(?:null|"({_DECIMAL})(?:\.0+|0*)")'  # in canonical form (transform/money.py)
-# A moment, without its quotation marks; its parts stand at fixed places.
-MOMENT = r'(?:null|"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9}|))")'
+# A moment, without its quotation marks; its parts stand at fixed places, and Z ends an instant.
+MOMENT = (
+    r'(?:null|"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9}|)Z?)")'
+)
 OBJECT = r"(\{[^{}\\\x00-\x1f]*\})"
 VALUE = rf'(?:null|("{_INSIDE}*"|true|false|0|-?[1-9][0-9]{{0,17}}))'  # any, as JSON
 _UNSEEN = rf'(?:"{_INSIDE}*"|null|true|false|-?[0-9]+(?:\.[0-9]+)?)'

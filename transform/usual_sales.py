@@ -36,7 +36,7 @@ from transform.sale_lines import (
 from transform.sale_parties import REMEMBERED_PARTIES, SaleParty
 from transform.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
 from transform.text import text
-from transform.timestamps import REMEMBERED_HOURS, date, local_clock
+from transform.timestamps import REMEMBERED_HOURS, instant_hour, local_clock
 from transform.transform_sales import (
     NUMBERING_TEXT,
     SALE_TEXT,
@@ -106,7 +106,8 @@ class UsualSales:
         self._id = id_maker("sale", rules.generate_ids, rules.id_scope)
         self._buyer, self._producer = _Party("buyer", rules), _Party("producer", rules)
         self._kinds = _Kinds(rules)
-        self._days = Memo(_day)
+        self._date = local_clock(rules.timezone).date
+        self._days = Memo(self._day)
 
     def texts(self, line: bytes) -> list[bytes] | None:
         """Return the lines of the transformed file that an extracted line becomes (without their
@@ -117,6 +118,12 @@ class UsualSales:
             return self._of(line)
         except (_UnusualError, Unconvertible, ValueError):  # ValueError: no UTF-8, no JSON
             return None
+
+    def _day(self, cell: Any) -> bytes:
+        day = self._date(orjson.loads(cell or b"null"))
+        if day is None:
+            raise _UnusualError
+        return str(day["S"]).encode()
 
     def _of(self, line: bytes) -> list[bytes]:
         match = self._head.match(line, 0)
@@ -263,6 +270,7 @@ class _Stamps:
 
     def __init__(self, rules: TransformRules) -> None:
         self._hours = Memo(self._hour, limit=REMEMBERED_HOURS)
+        self._instants = Memo(self._instant_hour, limit=REMEMBERED_HOURS)
         self._clock = local_clock(rules.timezone)
         self._preserve = rules.preserve_timestamps
         self._migration_time = rules.migration_timestamp.encode()
@@ -293,7 +301,10 @@ class _Stamps:
     def _utc(self, moment: bytes | None) -> bytes:
         if moment is None:
             return b""
-        utc = self._hours[moment[:_HOUR]]
+        if moment.endswith(b"Z"):
+            utc, moment = self._instants[moment[:_HOUR]], moment[:-1]
+        else:
+            utc = self._hours[moment[:_HOUR]]
         if not utc:
             raise _UnusualError
         if len(moment) == _SECOND:
@@ -306,6 +317,10 @@ class _Stamps:
 
     def _hour(self, hour: Any) -> bytes:
         return self._clock.utc_hour(hour.decode()).encode()
+
+    @staticmethod
+    def _instant_hour(hour: Any) -> bytes:
+        return instant_hour(hour.decode()).encode()
 
 
 class _Party:
@@ -360,13 +375,6 @@ class _Kinds:
             written("docType", {"S": document}).encode() if document else b"",
             _NUMBERING_TEXT if is_numbered(status, document) else b"",
         )
-
-
-def _day(cell: Any) -> bytes:
-    day = date(orjson.loads(cell or b"null"))
-    if day is None:
-        raise _UnusualError
-    return str(day["S"]).encode()
 
 
 def _number(cell: Any) -> Number:

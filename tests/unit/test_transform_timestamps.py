@@ -114,7 +114,15 @@ def test_null_blank_and_mysqls_zero_are_no_timestamp(absent: object) -> None:
         "2023-02-28T10:00:00,5",
         "2023-02-28T10:00:00.12345678901",
         "2023-02-28T10:00:00.²",
-        "2023-02-28T10:00:00+01:00",
+        "2023-02-28T10:00:00+01:00 CET",
+        "2023-02-28T10:00:00+1:00",
+        "2023-02-28T10:00Z",
+        "2023-02-29T10:00:00Z",
+        "2023-02-28T24:00:00Z",
+        "2023-02-28T10:00:00.Z",
+        "2023-02-28T10:00:00+25:00",
+        "0001-01-01T00:30:00+01:00",
+        "0044-03-15T12:00:00Z BC",
         "28/02/2023 10:00:00",
         "２023-02-28T10:00:00",
         1677578400,
@@ -125,6 +133,73 @@ def test_what_is_no_local_time_is_refused(value: object) -> None:
     with pytest.raises(Unconvertible) as refused:
         ROME.to_utc(value)
     assert refused.value.rule == "invalid-timestamp"
+
+
+@pytest.mark.parametrize(
+    ("instant", "utc"),
+    [
+        # both times that a clock in Rome shows 02:30 on that day, and the hour that it skips
+        ("2026-10-25T00:30:00.5Z", "2026-10-25T00:30:00.500Z"),
+        ("2026-10-25T01:30:00Z", "2026-10-25T01:30:00.000Z"),
+        ("2026-10-25T02:30:00+01:00", "2026-10-25T01:30:00.000Z"),
+        ("2026-10-25T02:30:00+02:00", "2026-10-25T00:30:00.000Z"),
+        ("2024-03-31T02:30:00Z", "2024-03-31T02:30:00.000Z"),
+        # cut, not rounded
+        ("2018-12-31T23:59:59.999999Z", "2018-12-31T23:59:59.999Z"),
+        ("2018-12-31 23:59:59.12+05:45", "2018-12-31T18:14:59.120Z"),
+        ("2018-12-31 23:59:59-03", "2019-01-01T02:59:59.000Z"),
+        ("1890-01-01 00:49:56+00:49:56", "1890-01-01T00:00:00.000Z"),
+        (" 2019-07-04T10:11:12Z ", "2019-07-04T10:11:12.000Z"),
+        ("0000-00-00T00:00:00Z", None),
+        ("0000-00-00 00:00:00+00:00", None),
+    ],
+)
+def test_an_instant_with_its_zone_is_exact(instant: str, utc: str | None) -> None:
+    """C13."""
+    assert ROME.to_utc(instant) == utc
+
+
+@given(moments | recent, st.integers(-14 * 60, 14 * 60), st.sampled_from(ZONES))
+def test_no_clock_moves_an_instant(moment: dt.datetime, minutes: int, zone: str) -> None:
+    utc = moment.isoformat(timespec="milliseconds") + "Z"
+    there = moment.replace(tzinfo=dt.timezone.utc).astimezone(
+        dt.timezone(dt.timedelta(minutes=minutes))
+    )
+    assert CLOCKS[zone].to_utc(moment.isoformat() + "Z") == utc
+    assert CLOCKS[zone].to_utc(there.isoformat()) == utc
+
+
+@pytest.mark.parametrize(
+    ("instant", "day"),
+    [
+        ("2026-10-24T22:00:00Z", "2026-10-25"),
+        ("2026-10-25T23:00:00.000000Z", "2026-10-26"),
+        ("2026-01-05T00:00:00+01:00", "2026-01-05"),
+        ("0000-00-00T00:00:00Z", None),
+        ("2026-01-05", "2026-01-05"),
+        ("2026-01-05T00:00:00", "2026-01-05"),
+    ],
+)
+def test_an_instant_at_local_midnight_is_that_day(instant: str, day: str | None) -> None:
+    assert ROME.date(instant) == (day and {"S": day})
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2026-01-05T00:00:00Z",  # 01:00 in Rome
+        "2026-10-25T22:00:00Z",  # 23:00 there, after the end of summer time
+        "2026-01-04T23:00:00.001Z",
+        "2026-01-04T23:00:00.0000001Z",
+        "2026-02-30T23:00:00Z",
+        "9999-12-31T23:00:00Z",
+        "2026-01-05T10:00:00",
+    ],
+)
+def test_an_instant_at_another_time_of_day_is_no_day(instant: str) -> None:
+    with pytest.raises(Unconvertible) as refused:
+        ROME.date(instant)
+    assert refused.value.rule == "invalid-date"
 
 
 @given(st.dates())
@@ -156,6 +231,7 @@ def test_null_blank_and_mysqls_zero_are_no_day(absent: object) -> None:
         "2023-01-05T00:00:00Z",
         20230105,
         [],
+        "2023-01-05T00:00:00+01:00:",
     ],
 )
 def test_what_is_no_calendar_day_is_refused(value: object) -> None:

@@ -26,16 +26,22 @@ TEXTS = st.one_of(
     st.sampled_from(["€ 5", "日本", "a\tb", "null", "a{b}", "true", "5", "😀", "\x7f", "x\u3000"]),
 )
 DAYS = st.sampled_from(
-    ["2024-03-05", "2023-02-29", "2024-03-05T00:00:00", "2024-03-05T10:00:00", "0000-00-00", "", 7]
+    [
+        *("2024-03-05", "2023-02-29", "2024-03-05T00:00:00", "2024-03-05T10:00:00", "0000-00-00"),
+        *("2024-03-04T23:00:00Z", "2024-03-05T00:00:00Z", "", 7),
+    ]
 )
 MOMENTS = st.one_of(
     st.datetimes().map(lambda moment: moment.isoformat()),
     st.datetimes().map(lambda moment: moment.isoformat(timespec="milliseconds")),
+    st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
     st.sampled_from(
         [
             *("2024-03-31T02:30:00", "2024-10-27T02:30:00.5", "2024-07-01T00:00:00.123456789"),
             *("0000-00-00T00:00:00", "2024-07-01 10:00:00", "2024-07-01T24:00:00", "", "infinity"),
             *("2024-02-30T10:00:00", "1893-10-31T23:50:00", "2024-07-01T10:00:00.", 5),
+            *("2026-10-25T00:30:00.5Z", "2026-10-25T01:30:00Z", "2024-02-30T10:00:00Z"),
+            *("2024-07-01T24:00:00Z", "2024-07-01T10:00:00.Z", "2026-10-25T02:30:00+01:00"),
         ]
     ),
 )
@@ -174,6 +180,7 @@ def usual_rows() -> Iterator[Row]:
     yield usual_row()
     yield usual_row(subtotal="20.00", tax_amount="4.40", total="24.40", iva_percentage="10.00")
     yield usual_row(created_at="2024-03-05T10:11:12.5", updated_at="2024-07-05T10:11:12")
+    yield usual_row(created_at="2026-10-25T00:30:00.5Z", updated_at="2026-10-25T01:30:00Z")
     yield usual_row(notes="Forlì è là", reg_number="41/2024", created_by="rossi", currency="EUR")
     yield usual_row(status="bozza", doc_type="proforma", year=2024, number_t=3)
     yield usual_row(delivery_date="2024-03-06", invoice_generated=True, payment_method="")
