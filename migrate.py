@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from utils import invocation
 from utils.command_line import (
     DEFAULT_CONFIG,
+    TYPED,
     Caller,
     CommandGroup,
     at_the_edge,
@@ -426,14 +428,15 @@ def cli(
     """Migrate S9 (PostgreSQL or MySQL) into the Sale Module's DynamoDB tables.
 
     Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 validation found errors;
-    4 verification found differences; 5 done, with records in quarantine; 130 interrupted.
+    4 verification found differences; 5 done, with records in quarantine or kept out;
+    130 interrupted.
     """
     from utils.lifecycle import Screen
 
     color = sys.stderr.isatty() and not no_color and "NO_COLOR" not in os.environ
-    named = "" if str(config_path) == DEFAULT_CONFIG else f" --config {config_path}"
-    screen = Screen(verbose, quiet, color, f"python migrate.py {{}}{named}")
-    context.obj = Caller(screen, config_path, identity)
+    named = None if str(config_path) == DEFAULT_CONFIG else config_path
+    invocation.set_up(context.meta[TYPED], config=named, identity=identity)
+    context.obj = Caller(Screen(verbose, quiet, color), config_path, identity)
     if context.invoked_subcommand:
         return
     chosen = Choice(**choice)
@@ -562,6 +565,7 @@ def run_demo(scene: Demo, screen: Screen) -> ExitCode:
     """Migrate the made-up S9, and compare what was found with what was planted in it."""
     from utils.lifecycle import Start, open_run
 
+    invocation.is_closed()
     with scene.servers(click.echo) as config, open_run(config, screen, Start.RESTART) as run:
         code = conclude(run, Runbook.full)
         return scene.verdict(run, code, click.echo)

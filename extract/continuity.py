@@ -183,7 +183,7 @@ def _go_on_by_hand(
         f"{', '.join(due)} were read at {source.snapshot.taken_at} and {', '.join(earlier)} "
         f"earlier; {doubt}: the entities are not of one moment"
     )
-    get_logger().warning("%s (python migrate.py --phase extract reads all anew)", statement)
+    get_logger().warning("%s (all are read anew by: %s)", statement, run.command("--phase extract"))
     _record(run, source, {}, statement, consistent=False)
 
 

@@ -18,6 +18,7 @@ from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
 from utils.interrupt import Interrupted
+from utils.invocation import again
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
 from utils.retry import RetryPolicy
@@ -77,7 +78,7 @@ def extract(
             if retry.exhausted(attempt):
                 raise SourceError(
                     f"the connection to S9 was lost and could not be opened again: {lost}",
-                    remedy="when S9 answers again, run again with --resume",
+                    remedy=f"when S9 answers again, go on: {again()}",
                 ) from lost
             get_logger().warning("The connection to S9 was lost (%s), trying again", lost)
             retry.wait(attempt)

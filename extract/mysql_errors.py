@@ -12,6 +12,7 @@ from pymysql.constants import CR, ER
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.interrupt import Interrupted, StopFlag
+from utils.invocation import again
 
 # Numbers of the servers' manuals that PyMySQL has no name for.
 _CONNECTION_KILLED = 1927  # MariaDB
@@ -33,21 +34,23 @@ _LOST = {
 }
 _UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, CR.CR_UNKNOWN_HOST}
 _REMEDIES = {
-    ER.NO_SUCH_TABLE: "check source.database and source.layout",
-    ER.BAD_FIELD_ERROR: "check source.layout, and the query or condition in extraction.<entity>",
+    ER.NO_SUCH_TABLE: "check source.database and source.layout, then go on",
+    ER.BAD_FIELD_ERROR: "check source.layout, and the query or condition in extraction.<entity>, "
+    "then go on",
     **dict.fromkeys(
         (ER.TABLEACCESS_DENIED_ERROR, _COLUMN_ACCESS_DENIED, ER.SPECIFIC_ACCESS_DENIED_ERROR),
-        "grant SELECT on S9's tables to source.username",
+        "grant SELECT on S9's tables to source.username, then go on",
     ),
     ER.LOCK_WAIT_TIMEOUT: "somebody is changing the table itself (ALTER, LOCK TABLES, a backup): "
-    "run again with --resume when that is over",
-    ER.QUERY_INTERRUPTED: "somebody has ended the query (KILL QUERY): run again with --resume",
+    "go on when that is over",
+    ER.QUERY_INTERRUPTED: "somebody has ended the query (KILL QUERY): go on when it may run",
     **dict.fromkeys(
         (_STATEMENT_TIMEOUT, _EXECUTION_TIMEOUT),
-        "the server limits how long a query may take: raise the limit for source.username",
+        "the server limits how long a query may take: raise the limit for source.username, "
+        "then go on",
     ),
 }
-_BY_DEFAULT = "check the query or condition in extraction.<entity>, then run again"
+_BY_DEFAULT = "check the query or condition in extraction.<entity>, then go on"
 
 
 def number_of(error: pymysql.Error) -> int:
@@ -76,7 +79,7 @@ def query_errors(config: SourceConfig, stop: StopFlag) -> Iterator[None]:
             raise BackOff("SourceConnectionLost", detail) from error
         raise SourceError(
             f"S9 ({config.database}) refused a query: {one_line(error)}",
-            remedy=_REMEDIES.get(number_of(error), _BY_DEFAULT),
+            remedy=f"{_REMEDIES.get(number_of(error), _BY_DEFAULT)}: {again()}",
         ) from error
 
 

@@ -30,6 +30,7 @@ from load.table_description import key_names
 from utils.artifacts import sha256_of
 from utils.encryption import Identity, decrypt, needs_identity
 from utils.error_handler import ArtifactError
+from utils.invocation import command
 from utils.workspace import PARTIAL_SUFFIX, write_atomically
 
 VERSION = 1
@@ -101,9 +102,9 @@ class BackupFolder:
         """The backup in a folder. Raises ArtifactError when it is none, or not a whole one."""
         description = path / DESCRIPTION
         if not path.is_dir():
-            raise _broken(path, "there is no such backup", "python migrate.py backups lists them")
+            raise _broken(path, "there is no such backup", _another())
         if path.name.endswith(PARTIAL_SUFFIX) or not description.exists():
-            raise _broken(path, "this backup was never completed", _ANOTHER)
+            raise _broken(path, "this backup was never completed", _another())
         try:
             document = orjson.loads(description.read_bytes())
             body = document["backup"]
@@ -119,7 +120,7 @@ class BackupFolder:
             listed = tuple(body["recipients"])
             return cls(path, BackupEntry(**{**body, "parts": parts, "recipients": listed}))
         except (ValueError, KeyError, TypeError) as error:
-            raise _broken(description, "it is damaged (cut short or edited)", _ANOTHER) from error
+            raise _broken(description, "it is damaged (cut short or edited)", _another()) from error
 
     @property
     def sha256(self) -> str:
@@ -148,11 +149,11 @@ class BackupFolder:
         for part in self.entry.parts:
             file = self.path / part.file
             if not file.exists():
-                raise _broken(file, "the file is missing", _ANOTHER)
+                raise _broken(file, "the file is missing", _another())
             if file.stat().st_size != part.stored_bytes:
-                raise _broken(file, "it was cut or edited after it was written", _ANOTHER)
+                raise _broken(file, "it was cut or edited after it was written", _another())
         if not (self.path / KEYS).exists():
-            raise _broken(self.path / KEYS, "the file is missing", _ANOTHER)
+            raise _broken(self.path / KEYS, "the file is missing", _another())
 
     def check(self) -> None:
         """Raise ArtifactError unless every stored byte is as it was written; needs no key."""
@@ -160,20 +161,21 @@ class BackupFolder:
         for part in self.entry.parts:
             self._stored(part)
         if sha256_of(self.path / KEYS) != self.entry.keys_sha256:
-            raise _broken(self.path / KEYS, "it was cut or edited after it was written", _ANOTHER)
+            raise _broken(self.path / KEYS, "it was cut or edited after it was written", _another())
 
     def _stored(self, part: Part) -> bytes:
         file = self.path / part.file
         try:
             stored = file.read_bytes()
         except FileNotFoundError as error:
-            raise _broken(file, "the file is missing", _ANOTHER) from error
+            raise _broken(file, "the file is missing", _another()) from error
         if hashlib.sha256(stored).hexdigest() != part.stored_sha256:
-            raise _broken(file, "it was cut or edited after it was written", _ANOTHER)
+            raise _broken(file, "it was cut or edited after it was written", _another())
         return stored
 
 
-_ANOTHER = "use another backup: python migrate.py backups lists them"
+def _another() -> str:
+    return f"use another backup; they are listed by: {command('backups')}"
 
 
 def _broken(path: Path, what: str, remedy: str) -> ArtifactError:
@@ -197,7 +199,7 @@ def read_part(
         for line in lines:
             yield line + b"\n"
     if rest or (items, length, digest.hexdigest()) != (part.items, part.bytes, part.sha256):
-        raise _broken(path, "what is in it is not what was written", _ANOTHER)
+        raise _broken(path, "what is in it is not what was written", _another())
 
 
 def _unpacked(path: Path, stored: bytes, *, packed: bool) -> Iterable[bytes]:
@@ -210,9 +212,9 @@ def _unpacked(path: Path, stored: bytes, *, packed: bool) -> Iterable[bytes]:
             yield unzip.decompress(stored, _CHUNK)
             stored = unzip.unconsumed_tail
     except zlib.error as error:
-        raise _broken(path, "it is no gzip file", _ANOTHER) from error
+        raise _broken(path, "it is no gzip file", _another()) from error
     if not unzip.eof:
-        raise _broken(path, "it was cut short", _ANOTHER)
+        raise _broken(path, "it was cut short", _another())
 
 
 def write_description(folder: Path, entry: BackupEntry) -> None:

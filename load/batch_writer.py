@@ -18,6 +18,7 @@ from load.lines import units_of
 from load.pace import Pace
 from utils.dynamodb import DynamoDB, RequestRefused, parse_answer
 from utils.error_handler import BackOff, TargetError, Throttled
+from utils.invocation import again
 from utils.retry import RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY
 
@@ -147,7 +148,7 @@ class BatchWriter:
             left = outcome.refused[0]
             raise TargetError(
                 f"an item cannot be taken out of {self._table} again: {left.reason}",
-                remedy="see the reason; after mending it, run again with --resume",
+                remedy=f"see the reason; after mending it, go on: {again()}",
             )
         return outcome
 

@@ -19,6 +19,7 @@ import orjson
 from load.conditional_writer import text_key
 from utils.closing import Closes
 from utils.error_handler import StorageError
+from utils.invocation import again
 from utils.item_content import Item
 from utils.workspace import open_private
 
@@ -79,5 +80,5 @@ class Before(Closes):
         except sqlite3.Error as error:
             raise StorageError(
                 f"{self._path} cannot be used: {error}",
-                remedy="make room on the disk, or put the file back, and run again with --resume",
+                remedy=f"make room on the disk, or put the file back, and go on: {again()}",
             ) from error

@@ -173,7 +173,7 @@ def require_validated(run: Run, entity: str) -> None:
     if entry is None or entry.inputs.get(name) != run.manifest.sha_of(name):
         raise ArtifactError(
             f"{name} has not passed validation as it is now",
-            remedy="python migrate.py --phase validate",
+            remedy=f"validate it: {run.command('--phase validate')}",
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from utils.error_handler import ArtifactError
+from utils.invocation import command
 from utils.run import Run
 from utils.workspace import write_atomically
 
@@ -67,7 +68,7 @@ class LoadState:
             raise ArtifactError(
                 f"{path} is damaged (cut short or edited)",
                 remedy="put it back: without it the load can be neither resumed nor undone; "
-                "`python migrate.py restore` puts a backup back",
+                f"or put a backup back, which are listed by: {command('backups')}",
             ) from error
 
     def about_to_send(self, start: int, end: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from utils.aws import open_dynamodb, target_errors
 from utils.config import Config
 from utils.error_handler import TargetError
+from utils.invocation import again
 from utils.logger import get_logger
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _until(
         sleep(_POLL_SECONDS)
     raise TargetError(
         f"{problem} after {_WITHIN / 60:.0f} minutes",
-        remedy="look at it in the AWS console, then run again with --resume",
+        remedy=f"look at it in the AWS console, then go on: {again()}",
     )
 
 

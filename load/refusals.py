@@ -22,6 +22,7 @@ from utils.artifacts import ArtifactWriter, lines_of, starts_record
 from utils.config import PARTY_ENTITIES
 from utils.error_handler import TargetError
 from utils.findings import Finding
+from utils.invocation import again
 from utils.load_plan import WITHDRAWN, LoadPlan
 from utils.quarantine import Refusal, read_quarantine, source_rows
 from utils.run import Run
@@ -65,8 +66,8 @@ class Refusals:
             raise TargetError(
                 f"DynamoDB has refused more than {_AT_MOST:,} records; the last reason: "
                 f"{item.reason}",
-                remedy="this is no matter of single records: see the reason, then run again "
-                "with --resume",
+                remedy="this is no matter of single records: see the reason, mend it, then go on: "
+                f"{again()}",
             )
 
     def without(self, lines: list[bytes]) -> list[bytes]:

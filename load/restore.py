@@ -27,6 +27,7 @@ from utils.dynamodb import DynamoDB
 from utils.encryption import Identity
 from utils.error_handler import ConfigurationError, TargetError
 from utils.interrupt import Interrupted
+from utils.invocation import again
 from utils.logger import get_logger
 from utils.manifest import Manifest
 from utils.progress import Task
@@ -108,7 +109,8 @@ def _needs_consent(plan: Plan, folder: BackupFolder, table: str) -> Configuratio
     return ConfigurationError(
         f"table {table} is not empty: it has {plan.found:,} items, of which {plan.same:,} are "
         f"as in {folder.path.name}. Restoring would{listed}",
-        remedy="say --yes if that is what is wanted; or restore into a new table: --into NAME",
+        remedy=f"if that is what is wanted: {again('--yes')}; or restore into a new table: add "
+        "--into NAME",
     )
 
 
@@ -193,8 +195,8 @@ def _send(
         if outcome.refused:
             raise TargetError(
                 f"DynamoDB refuses an item of the backup: {outcome.refused[0].reason}",
-                remedy="see the reason; the table has been restored in part: mend the cause and "
-                "repeat the same command with --yes",
+                remedy="see the reason; the table has been restored in part: mend the cause, then "
+                f"again: {again('--yes')}",
             )
         task.advance(outcome.items)
 
@@ -220,6 +222,6 @@ def _prove(
         if not left.nothing_to_do:
             raise TargetError(
                 f"table {table} is not what {folder.path.name} says: {in_words(left)}",
-                remedy="somebody else may be writing to it: stop that, and repeat the same "
-                "command with --yes",
+                remedy="somebody else may be writing to it: stop that, then again: "
+                f"{again('--yes')}",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -41,8 +42,10 @@ def _restore(
     caller: Caller, backup: str, into: str | None, identity: Path | None, *, agreed: bool
 ) -> ExitCode:
     config = caller.settings()
-    again = f"restore {backup}" + (f" --into {into}" if into else "") + " --yes"
-    with open_session(config, caller.screen, again) as work:
+    words = ["restore", backup]
+    for option, value in (("--into", into), ("--identity", identity)):
+        words += [option, str(value)] if value else []
+    with open_session(config, caller.screen, shlex.join(words)) as work:
         folder = BackupFolder.open(_place(config, backup))
         key_file = identity or (Path(config.backup.identity) if config.backup.identity else None)
         keys = identities(key_file) if key_file and folder.entry.encrypted else ()

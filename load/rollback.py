@@ -106,7 +106,7 @@ def _loaded(run: Run) -> list[str]:
     if not found:
         raise ConfigurationError(
             f"there is nothing to undo in {run.workspace.root}: its last run has loaded nothing",
-            remedy="`python migrate.py backups` lists what can be restored",
+            remedy=f"what can be restored is listed by: {run.command('backups')}",
         )
     return found
 
@@ -120,7 +120,8 @@ def _check(run: Run, entity: str) -> None:
         raise ConfigurationError(
             f"{path} has been written again since it was loaded: what was loaded is not known "
             "any more",
-            remedy="put the tables back as they were: `python migrate.py backups` and `restore`",
+            remedy="put the tables back as they were, by `restore`; the backups are listed by: "
+            f"{run.command('backups')}",
         )
 
 

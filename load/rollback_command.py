@@ -67,7 +67,6 @@ def _opened(caller: Caller) -> Iterator[Run]:
             manifest,
             session.progress,
             session.stop,
-            invocation=session.invocation,
         )
         yield run
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from utils.aws import open_dynamodb, target_errors
 from utils.config import TargetConfig
 from utils.error_handler import TargetError
+from utils.invocation import again
 from utils.logger import get_logger
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
 
@@ -145,5 +146,5 @@ def wait_until_active(
         sleep(_POLL_SECONDS)
     raise TargetError(
         f"table {name} is not ACTIVE after {_ACTIVE_WITHIN:.0f} s",
-        remedy="look at it in the AWS console; when it is ACTIVE, run again with --resume",
+        remedy=f"look at it in the AWS console; when it is ACTIVE, go on: {again()}",
     )

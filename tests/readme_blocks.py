@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from click.testing import CliRunner
 
 from migrate import cli
+from utils import invocation
 from utils.config import Config, defaults, json_name, json_schema, section_type
 
 README = Path(__file__).parents[1] / "README.md"
@@ -20,7 +21,9 @@ README = Path(__file__).parents[1] / "README.md"
 
 def help_text(*command: str) -> str:
     """What `python migrate.py … --help` prints, as a block of the README."""
+    before = replace(invocation.state())
     result = CliRunner().invoke(cli, [*command, "--help"], prog_name="python migrate.py")
+    invocation.restore(before)  # it was not called by whoever runs this
     assert result.exit_code == 0
     return f"```text\n{result.output.rstrip()}\n```"
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO
 
 from utils.error_handler import ArtifactError
+from utils.invocation import again_with_key, command
 from utils.known_files import KnownFiles, Look
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
@@ -88,7 +89,7 @@ class ArtifactWriter:
             handle.close()
             raise ArtifactError(
                 f"{self._partial} is not what its checkpoint says: it was cut or edited",
-                remedy="start anew: python migrate.py --full --restart",
+                remedy=f"start anew: {command('--full --restart')}",
             )
         handle.seek(resume.bytes)
         handle.truncate(resume.bytes)
@@ -147,7 +148,7 @@ def expected_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) ->
     if not path.exists() and path.with_name(f"{path.name}.age").exists():
         raise ArtifactError(
             f"{path} is encrypted (data.recipient)",
-            remedy="give the file with the secret key: --identity FILE",
+            remedy=f"give the file with the secret key: {again_with_key()}",
         )
     if entry is None or not path.exists():
         raise ArtifactError(
@@ -188,7 +189,7 @@ def check_artifact(
 
 
 def _again(path: Path, phase: str) -> str:
-    return f"run it again: python migrate.py --phase {phase} --entity {path.stem}"
+    return f"run it again: {command(f'--phase {phase} --entity {path.stem}')}"
 
 
 def sha256_of(path: Path) -> str:

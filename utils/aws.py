@@ -27,6 +27,7 @@ from botocore.exceptions import (
 
 from utils.config import TargetConfig
 from utils.error_handler import TargetError
+from utils.invocation import again
 from utils.masking import conceal
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ _CREDENTIALS_REMEDY = (
     "give AWS credentials (environment, `aws configure`, target.profile or the machine's role) "
     "or set target.useLocalStack"
 )
-_RENEWAL_REMEDY = "renew them (`aws sso login`, a new session token), then run again with --resume"
 EXPIRED_CODES = frozenset({"ExpiredTokenException", "ExpiredToken"})
 # What botocore raises when it is time to renew credentials and it cannot.
 UNRENEWED = (CredentialRetrievalError, SSOError, TokenRetrievalError)
@@ -154,7 +154,7 @@ def target_errors(target: TargetConfig) -> Iterator[None]:
         raise unreachable(target) from error
     except UNRENEWED as error:
         raise TargetError(
-            f"the AWS credentials cannot be renewed: {error}", remedy=_RENEWAL_REMEDY
+            f"the AWS credentials cannot be renewed: {error}", remedy=_renew()
         ) from error
     except BotoCoreError as error:
         raise TargetError(
@@ -168,7 +168,7 @@ def refused(code: str, message: str, target: TargetConfig) -> TargetError:
     where = target.endpoint_url or f"DynamoDB in {target.region}"
     if code in EXPIRED_CODES:
         return TargetError(
-            f"the AWS credentials for {where} have expired ({code})", remedy=_RENEWAL_REMEDY
+            f"the AWS credentials for {where} have expired ({code})", remedy=_renew()
         )
     if code in _CREDENTIAL_CODES:
         return TargetError(
@@ -177,7 +177,7 @@ def refused(code: str, message: str, target: TargetConfig) -> TargetError:
     if code == "AccessDeniedException":
         return TargetError(
             f"{where} denies access: {message}",
-            remedy="grant this action to the credentials, then run again with --resume",
+            remedy=f"grant this action to the credentials, then go on: {again()}",
         )
     if code == "ResourceNotFoundException":
         return TargetError(
@@ -186,8 +186,12 @@ def refused(code: str, message: str, target: TargetConfig) -> TargetError:
         )
     return TargetError(
         f"{where} refused a request: {code}: {message}",
-        remedy="see the message; after mending the cause, run again with --resume",
+        remedy=f"see the message; after mending the cause, go on: {again()}",
     )
+
+
+def _renew() -> str:
+    return f"renew them (`aws sso login`, a new session token), then go on: {again()}"
 
 
 def unreachable(target: TargetConfig) -> TargetError:

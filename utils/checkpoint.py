@@ -24,6 +24,7 @@ import orjson
 from utils.config import CheckpointConfig
 from utils.error_handler import ArtifactError
 from utils.interrupt import Interrupted, StopFlag
+from utils.invocation import again
 from utils.workspace import storage_errors, write_atomically
 
 VERSION = 2
@@ -86,8 +87,8 @@ class CheckpointFile:
     def _refused(self, why: str) -> ArtifactError:
         return ArtifactError(
             f"the checkpoint {self._path} {why}",
-            remedy=f"delete {self._path} and run again with --resume: the phase it belongs to "
-            "starts its entity anew, without harm to what was done",
+            remedy=f"delete {self._path} and go on: {again()} (the phase it belongs to starts its "
+            "entity anew, without harm to what was done)",
         )
 
     def clear(self) -> None:

@@ -28,7 +28,7 @@ _BACKUP_FILES = (
     rf"((backup|progress)\.json|keys\.bin|SHA256SUMS|items-\d+-\d+\.json(\.gz)?(\.age)?"
     rf"|keys-\d+-\d+){_HALF}"
 )
-_CLEANED = "its data were deleted (migrate.py clean)"
+_CLEANED = "its data were deleted by `clean`"
 
 
 @dataclass(frozen=True)

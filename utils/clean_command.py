@@ -10,6 +10,7 @@ import click
 from utils.clean import Found, Wish, delete, left_in, look, nested, require_ended
 from utils.command_line import Caller, at_the_edge
 from utils.error_handler import ConfigurationError, ExitCode
+from utils.invocation import again, command
 from utils.lock import run_lock
 from utils.workspace import Workspace
 
@@ -57,7 +58,7 @@ def _clean(
         for place in (files, *nested(files).values()):
             locks.enter_context(run_lock(place.lock))
         if not unfinished:
-            require_ended(files, caller.screen.invocation.format("--resume"))
+            require_ended(files, command("--resume"))
         return _delete(files, backups, look(files, backups, wish), asks=asks)
 
 
@@ -83,5 +84,6 @@ def _confirmed(files: Workspace, found: Found) -> bool:
         return click.confirm("Delete it?")
     except click.Abort as error:
         raise ConfigurationError(
-            "clean asks before it deletes, and nobody has answered", remedy="add --yes"
+            "clean asks before it deletes, and nobody has answered",
+            remedy=f"to delete without being asked: {again('--yes')}",
         ) from error

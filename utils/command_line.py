@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from utils.lifecycle import Screen
 
 DEFAULT_CONFIG = "config.json"
+TYPED = "utils.command_line.typed"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class CommandGroup(click.Group):
     def __init__(self, *args: Any, elsewhere: dict[str, tuple[str, str, str]], **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._elsewhere = elsewhere
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; what was typed is kept (utils/invocation.py)."""
+        ctx.meta[TYPED] = list(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._elsewhere})

@@ -29,6 +29,7 @@ from utils.config import (
     section_type,
 )
 from utils.error_handler import ConfigurationError
+from utils.invocation import command
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _TABLE_DEFAULTS = {
@@ -76,7 +77,7 @@ def parse(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"there is no configuration file {path}",
             remedy="copy config.json.example to config.json and fill it in, or name a file with "
-            "--config; `python migrate.py demo` needs none",
+            f"--config. The demonstration needs none: {command('demo')}",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(

@@ -32,6 +32,7 @@ from utils.aws import (
 from utils.config import TargetConfig
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.http_wire import HttpWire, Server
+from utils.invocation import again
 
 _VERSION = "DynamoDB_20120810"
 THROTTLING_CODES = frozenset(
@@ -195,7 +196,7 @@ class DynamoDB:
             return unreachable(self._target)
         return TargetError(
             f"the target did not accept a request in {attempts} tries; the last answer was {last}",
-            remedy="wait until it has recovered, then run again with --resume",
+            remedy=f"wait until it has recovered, then go on: {again()}",
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyrage
 
 from utils.error_handler import ArtifactError, ConfigurationError
+from utils.invocation import again_with_key
 from utils.workspace import open_private, storage_errors
 
 SUFFIX = ".age"
@@ -117,7 +118,8 @@ def needs_identity(what: str) -> ConfigurationError:
     """The error for something encrypted and no key to open it with."""
     return ConfigurationError(
         f"{what} is encrypted",
-        remedy="give the file with the secret key that belongs to the recipient: --identity FILE",
+        remedy="give the file with the secret key that belongs to the recipient: "
+        f"{again_with_key()}",
     )
 
 
@@ -125,7 +127,7 @@ def _cannot_open(name: object, error: Exception) -> ArtifactError:
     if "No matching keys" in str(error):
         return ArtifactError(
             f"{name} is encrypted for someone else: none of the identities opens it",
-            remedy="give the identity file of one of its recipients: --identity FILE",
+            remedy=f"give the identity file of one of its recipients: {again_with_key()}",
         )
     return ArtifactError(
         f"{name} cannot be decrypted: it was cut or edited after it was written",

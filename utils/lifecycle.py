@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils import logger, masking
+from utils import invocation, logger, masking
 from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
 from utils.error_handler import (
     ConfigurationError,
@@ -29,13 +29,11 @@ from utils.workspace import Workspace, storage_errors, write_atomically
 
 @dataclass(frozen=True)
 class Screen:
-    """How to talk: what --verbose, --quiet and --no-color say, and how the operator calls the
-    tool (`{}` stands for the options)."""
+    """How to talk: what --verbose, --quiet and --no-color say."""
 
     verbose: bool = False
     quiet: bool = False
     color: bool = True
-    invocation: str = "python migrate.py {}"
 
 
 @contextmanager
@@ -56,10 +54,12 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest = Manifest.load(files.manifest) or Manifest.new()
         bind(manifest, config, files.root)
-        run = Run(
-            config, files, manifest, Progress(quiet=screen.quiet), invocation=screen.invocation
-        )
+        run = Run(config, files, manifest, Progress(quiet=screen.quiet))
         begin(run, start)
+        if start is Start.REHEARSAL:
+            invocation.is_closed()
+        elif start is not Start.BY_HAND:  # a phase by hand is typed again
+            invocation.goes_on_with(invocation.RESUME)
         logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
         run.stop.install()
         try:
@@ -192,7 +192,7 @@ def recording_why_it_stops(run: Run) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt) as error:
         stop_with(run, ExitCode.INTERRUPTED, "interrupted by the operator")
         raise RunInterrupted(
-            where_it_stopped(run), remedy=f"go on with: {run.command('--resume')}"
+            where_it_stopped(run), remedy=f"go on with: {invocation.again()}"
         ) from error
     except MigrationError as error:
         _log(error.message, {"remedy": error.remedy})
@@ -204,7 +204,7 @@ def recording_why_it_stops(run: Run) -> Iterator[None]:
         raise MigrationError(
             f"an unexpected error stopped the run: {type(error).__name__}",
             remedy="this is a defect of the tool: please report it with the end of "
-            f"{run.workspace.error_log}; the run can be resumed: {run.command('--resume')}",
+            f"{run.workspace.error_log}; to go on: {invocation.again()}",
         ) from error
 
 

@@ -14,6 +14,7 @@ import orjson
 
 from utils.artifacts import ArtifactEntry, utc_now
 from utils.error_handler import ArtifactError
+from utils.invocation import command
 from utils.workspace import write_atomically
 
 VERSION = 1
@@ -124,5 +125,5 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{path} is damaged and cannot be read ({type(error).__name__})",
-                remedy="move the data directory away and start anew: python migrate.py --full",
+                remedy=f"move the data directory away and start anew: {command('--full')}",
             ) from error

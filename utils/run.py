@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from utils import invocation
 from utils.artifacts import (
     ArtifactEntry,
     ArtifactWriter,
@@ -47,7 +48,6 @@ class Run:
     progress: Progress = field(default_factory=Progress)
     stop: StopFlag = field(default_factory=StopFlag)
     resuming: bool = False
-    invocation: str = "python migrate.py {}"
     known_files: KnownFiles = field(default_factory=KnownFiles)
     workers: Workers = field(init=False)
 
@@ -56,7 +56,7 @@ class Run:
 
     def command(self, options: str) -> str:
         """The command line that an operator types for `options`."""
-        return self.invocation.format(options)
+        return invocation.command(options)
 
     @property
     def checkpoint(self) -> CheckpointFile:

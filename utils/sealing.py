@@ -29,6 +29,7 @@ from utils.encryption import (
     recipients,
 )
 from utils.error_handler import ArtifactError, ExitCode, StorageError
+from utils.invocation import command
 from utils.logger import get_logger
 from utils.run import Run
 from utils.workspace import PARTIAL_SUFFIX, publish, storage_errors
@@ -121,14 +122,14 @@ def _unseal_file(path: Path, entry: ArtifactEntry, digest: str, keys: tuple[Iden
     if not sealed.exists() or sha256_of(sealed) != digest:
         raise ArtifactError(
             f"{sealed} is missing, or was cut or edited after it was written",
-            remedy="put the file back, or start anew: python migrate.py --full",
+            remedy=f"put the file back, or start anew: {command('--full')}",
         )
     partial = path.with_name(path.name + PARTIAL_SUFFIX)
     decrypt_file(sealed, partial, keys)
     if sha256_of(partial) != entry.sha256:
         raise ArtifactError(
             f"what is in {sealed} is not what the manifest says",
-            remedy="start anew: python migrate.py --full",
+            remedy=f"start anew: {command('--full')}",
         )
     _sync(partial)
     with storage_errors(path):

@@ -15,7 +15,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
-from utils import masking
+from utils import invocation, masking
 from utils.error_handler import Elsewhere, traceback_of
 
 Piece = TypeVar("Piece")
@@ -103,9 +103,10 @@ class Importing:
         return
 
 
-def serve(connection: Connection, masks: masking.MaskState) -> None:
+def serve(connection: Connection, masks: masking.MaskState, called: invocation.Invocation) -> None:
     """The life of a process: one servant after another, told what there is to tell."""
     masking.restore(masks)
+    invocation.restore(called)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))

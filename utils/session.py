@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from utils import logger, masking
+from utils import invocation, logger, masking
 from utils.config import Config
 from utils.error_handler import RunInterrupted
 from utils.interrupt import Interrupted, StopFlag
@@ -42,15 +42,14 @@ class Session:
     workspace: Workspace
     progress: Progress
     stop: StopFlag = field(default_factory=StopFlag)
-    invocation: str = "python migrate.py {}"
 
     def command(self, options: str) -> str:
-        return self.invocation.format(options)
+        return invocation.command(options)
 
 
 @contextmanager
 def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session]:
-    """Lock the data directory and open its logs; `again` are the options to type after a stop.
+    """Lock the data directory and open its logs; `again` are the words to type after a stop.
 
     Raises MigrationError when a run is at work there.
     """
@@ -61,14 +60,15 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
     )
     with run_lock(files.lock):
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
-        session = Session(config, files, Progress(quiet=screen.quiet), invocation=screen.invocation)
+        invocation.goes_on_with(again)
+        session = Session(config, files, Progress(quiet=screen.quiet))
         logger.set_up_files(config.logging, files.log, files.error_log, "")
         session.stop.install()
         try:
             yield session
         except (Interrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(
-                "interrupted by the operator", remedy=f"go on with: {session.command(again)}"
+                "interrupted by the operator", remedy=f"go on with: {invocation.again()}"
             ) from error
         finally:
             shutil.rmtree(files.scratch, ignore_errors=True)

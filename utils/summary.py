@@ -6,6 +6,7 @@ from typing import Any
 
 from utils.config import ENTITY_NAMES, PHASE_NAMES
 from utils.error_handler import ExitCode
+from utils.invocation import for_real
 from utils.run import Run
 from utils.screen import table
 
@@ -22,8 +23,7 @@ def after_rehearsal(run: Run, code: ExitCode) -> str:
     held = ", without the records in quarantine" if code is ExitCode.QUARANTINED else ""
     return _closing(
         run,
-        f"Rehearsed: nothing was written to the target. It can be done{held}: "
-        f"{run.command('--full')}",
+        f"Rehearsed: nothing was written to the target. It can be done{held}: {for_real('--full')}",
     )
 
 

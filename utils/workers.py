@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from utils import masking
+from utils import invocation, masking
 from utils.closing import Closes
 from utils.error_handler import MigrationError
 from utils.servants import (
@@ -74,7 +74,7 @@ class _Worker:
         return MigrationError(
             f"one of the processes that share the work has ended (code {self.process.exitcode})",
             remedy="if the machine ran out of memory, free some or set migration.processes to 1; "
-            "then go on with --resume",
+            f"then go on: {invocation.again()}",
         )
 
 
@@ -213,7 +213,9 @@ class Workers(Closes):
         try:
             while len(self._started) < count:
                 here, there = spawn.Pipe()
-                process = spawn.Process(target=serve, args=(there, masking.state()), daemon=True)
+                process = spawn.Process(
+                    target=serve, args=(there, masking.state(), invocation.state()), daemon=True
+                )
                 process.start()
                 there.close()
                 self._started.append(_Worker(process, here))

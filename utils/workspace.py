@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from utils.error_handler import StorageError
+from utils.invocation import again
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -205,8 +206,8 @@ def _storage_error(path: Path, error: OSError) -> StorageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"no space left on the disk while writing {path}",
-            remedy="free some space or point data.directory at a larger disk, then run again "
-            "with --resume; what was complete is kept",
+            remedy="free some space, or move data.directory to a larger disk, then go on: "
+            f"{again()} (what was complete is kept)",
         )
     return StorageError(
         f"cannot write {path}: {error.strerror}",

@@ -15,6 +15,7 @@ import orjson
 from utils.artifacts import ArtifactWriter, lines_of, split_records
 from utils.error_handler import ArtifactError
 from utils.findings import Finding
+from utils.invocation import command
 from utils.pieces import places, records_at
 from utils.quarantine import Refusal
 from utils.run import Run
@@ -91,7 +92,7 @@ def _row(rows: Iterator[bytes], legacy_id: str, record: list[bytes], entity: str
             return row.rstrip(b"\n")
     raise ArtifactError(
         f"extracted/{entity}.json has no row {legacy_id} where transformed/{entity}.json has it",
-        remedy=f"transform again: python migrate.py --phase transform --entity {entity}",
+        remedy=f"transform again: {command(f'--phase transform --entity {entity}')}",
     )
 
 

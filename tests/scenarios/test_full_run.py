@@ -290,4 +290,4 @@ def test_config_may_lie_elsewhere_and_next_steps_name_it(
     alone.write_config()
     (tmp_path / "config.json").rename(tmp_path / "s9.json")
     outcome = alone.run("--phase", "extract", "--config", "s9.json").ended(0)
-    assert outcome.last_line.endswith("python migrate.py --phase transform --config s9.json")
+    assert outcome.last_line.endswith("python migrate.py --config s9.json --phase transform")
