@@ -566,7 +566,7 @@ def run_demo(scene: Demo, screen: Screen) -> ExitCode:
     from utils.lifecycle import Start, open_run
 
     invocation.is_closed()
-    with scene.servers(click.echo) as config, open_run(config, screen, Start.RESTART) as run:
+    with scene.servers(click.echo) as config, open_run(config, screen, Start.DEMONSTRATION) as run:
         code = conclude(run, Runbook.full)
         return scene.verdict(run, code, click.echo)
 

@@ -8,7 +8,7 @@ is read back before it counts, and what comes after it is read again by whoever 
 from __future__ import annotations
 
 import secrets
-import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +32,7 @@ from load.backup_part import Packing, PartBuilder
 from load.table_description import TableFacts, describe_for_backup
 from load.throttle import Governor
 from utils.artifacts import sha256_of, utc_now
+from utils.clean import remove_of_backup
 from utils.config import Config
 from utils.dynamodb import DynamoDB
 from utils.encryption import recipients
@@ -46,6 +47,7 @@ from utils.workspace import (
     PARTIAL_SUFFIX,
     make_directory,
     publish,
+    require_plain,
     storage_errors,
     write_atomically,
 )
@@ -137,6 +139,7 @@ def back_up(work: AtWork, table: str, name: str) -> BackupFolder:
         return BackupFolder.open(done)
     make_directory(done.parent)
     folder = done.with_name(name + PARTIAL_SUFFIX)
+    require_plain(folder, stat.S_ISDIR)
     make_directory(folder)
     return _TableBackup(work, table, folder).run(done)
 
@@ -186,9 +189,7 @@ class _TableBackup:
             taken_up = replace(saved, continued=saved.continued + 1)
             taken_up.save(self._folder)
             return taken_up
-        with storage_errors(self._folder):
-            shutil.rmtree(self._folder)
-        make_directory(self._folder)
+        remove_of_backup(self._folder)
         segments = [Segment(number) for number in range(min(workers, _SEGMENTS))]
         return ScanProgress(facts.table_id, options, secrets.token_hex(16), utc_now(), segments)
 
@@ -300,7 +301,7 @@ class _TableBackup:
             tags=facts.tags,
             parts=tuple(progress.parts),
         )
-        _leave_only(folder, {KEYS, *(part.file for part in progress.parts)})
+        remove_of_backup(folder, {KEYS, *(part.file for part in progress.parts)})
         BackupFolder(folder, entry).check()
         write_description(folder, entry)
         with storage_errors(folder):
@@ -319,14 +320,6 @@ def _parse(body: bytes) -> dict[str, Any]:
 def _moment(away: timedelta) -> str:
     """The moment that is `away` from now, as `utc_now` writes it."""
     return (datetime.now(timezone.utc) + away).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _leave_only(folder: Path, names: set[str]) -> None:
-    """Remove what a backup needs only while it is made, and what a kill has left."""
-    with storage_errors(folder):
-        for path in folder.iterdir():
-            if path.name not in names:
-                path.unlink()
 
 
 def _keys_of(part: Path) -> Path:

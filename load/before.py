@@ -21,7 +21,7 @@ from utils.closing import Closes
 from utils.error_handler import StorageError
 from utils.invocation import again
 from utils.item_content import Item
-from utils.workspace import open_private
+from utils.workspace import open_private, require_plain
 
 _PAIR = "\0"
 
@@ -36,6 +36,8 @@ class Before(Closes):
         self._path = path
         self._lock = Lock()
         open_private(path, "ab").close()
+        for beside in ("-journal", "-wal", "-shm"):  # which SQLite opens by itself
+            require_plain(path.with_name(path.name + beside))
         self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         for statement in (
             "PRAGMA synchronous=FULL",

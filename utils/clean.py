@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,11 +85,19 @@ def look(files: Workspace, backups: Path, wish: Wish) -> Found:
     """Find what a wish is about in a data directory and in the directory of its backups."""
     found = Found()
     for room in rooms(files, backups, wish):
-        if paths := list(room.files()):
+        paths = list(room.files()) if _is_reached_plainly(room, files.root, backups) else []
+        if paths:
             found.files.setdefault(room.kind, []).extend(paths)
             size = sum(path.stat().st_size for path in paths)
             found.bytes[room.kind] = found.bytes.get(room.kind, 0) + size
     return found
+
+
+def _is_reached_plainly(room: Room, *roots: Path) -> bool:
+    """Whether no link is on the way from the root that a room is below of."""
+    way = [room.directory, *room.directory.parents]
+    root = next(root for root in roots if root in way)
+    return not any(path.is_symlink() for path in way[: way.index(root)])
 
 
 def rooms(files: Workspace, backups: Path, wish: Wish) -> Iterator[Room]:
@@ -99,7 +107,7 @@ def rooms(files: Workspace, backups: Path, wish: Wish) -> Iterator[Room]:
         yield from (replace(room, kind=name) for room in _data_rooms(inner, wish))
         yield from (replace(room, kind=name) for room in _backup_rooms(inner.root / "backups"))
         yield Room(name, inner.root, r"manifest\.json(\.tmp)?|\.lock")
-    manifest = Manifest.load(files.manifest)
+    manifest = None if wish.all_backups else Manifest.load(files.manifest)
     taken = manifest.backups.values() if manifest else ()
     own = {entry["name"] for entries in taken for entry in entries}
     for room in _backup_rooms(backups):
@@ -124,7 +132,7 @@ def _data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
     yield Room(
         "checkpoints and scratch files",
         files.root,
-        rf"\.checkpoint\.json{_HALF}|\.journal-[a-z_]+{_HALF}|\.mask-key{_HALF}",
+        rf"\.checkpoint\.json{_HALF}|\.journal-[a-z_]+{_HALF}|\.(mask-key|made-for){_HALF}",
     )
     yield Room("checkpoints and scratch files", files.scratch, deep=True)
     yield Room("what a rollback needs", files.undo, _UNDO)
@@ -150,8 +158,32 @@ def delete(files: Workspace, found: Found) -> None:
     Raises StorageError for what cannot be deleted.
     """
     _forget(files, found)
+    _remove(files, (path for paths in found.files.values() for path in paths))
+
+
+def remove_known(files: Workspace) -> None:
+    """Delete whatever the tool has in a directory that it has made for itself, but for the lock,
+    which whoever calls this holds, and the mark. Raises StorageError."""
+    backups = files.root / "backups"
+    found = look(files, backups, Wish(all_backups=True))
+    paths = [path for paths in found.files.values() for path in paths if path != files.mark]
+    _remove(files, [*paths, *Room("", files.root, r"manifest\.json(\.tmp)?").files()])
+
+
+def remove_of_backup(folder: Path, keep: Collection[str] = ()) -> None:
+    """Delete the files of a backup in its folder, but for those named. Raises StorageError."""
+    for room in (Room("", folder / "sorting", r"\d{3}"), Room("", folder, _BACKUP_FILES)):
+        for path in room.files():
+            if path.name not in keep:
+                with storage_errors(path):
+                    path.unlink(missing_ok=True)
+    with suppress(OSError):  # there is none, or it holds something else
+        (folder / "sorting").rmdir()
+
+
+def _remove(files: Workspace, paths: Iterable[Path]) -> None:
     emptied: set[Path] = set()
-    for path in (path for paths in found.files.values() for path in paths):
+    for path in paths:
         with storage_errors(path):
             path.unlink(missing_ok=True)
         emptied.update(parent for parent in path.parents if files.root in parent.parents)

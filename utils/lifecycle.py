@@ -22,6 +22,7 @@ from utils.error_handler import (
 from utils.interrupt import Interrupted
 from utils.lock import run_lock
 from utils.manifest import Manifest
+from utils.mark import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
 from utils.progress import Progress
 from utils.run import COMPLETE, Run
 from utils.workspace import Workspace, storage_errors, write_atomically
@@ -43,19 +44,23 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
     Raises MigrationError when another run is at work, when the directory belongs to the migration
     of another source or target, or when `start` does not go with what is there.
     """
-    files = Workspace(Path(config.data.directory))
+    files, own = Workspace(Path(config.data.directory)), _OWN.get(start)
+    if own:
+        require_ours(files, own)
+    else:
+        require_unmarked(files)
     files.prepare()
     logger.set_up_screen(
         config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
     )
     with run_lock(files.lock):
-        if start is Start.REHEARSAL:
-            files.empty()
+        mark = take(files, own) if own else {}
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest = Manifest.load(files.manifest) or Manifest.new()
         bind(manifest, config, files.root)
         run = Run(config, files, manifest, Progress(quiet=screen.quiet))
         begin(run, start)
+        run.manifest.made_for = mark
         if start is Start.REHEARSAL:
             invocation.is_closed()
         elif start is not Start.BY_HAND:  # a phase by hand is typed again
@@ -88,7 +93,11 @@ class Start(enum.Enum):
     REHEARSAL = "a new run in a directory that is emptied first"
     RESUME = "go on with the unfinished run"
     BY_HAND = "one phase, with what there is"
+    DEMONSTRATION = "the same, for a demonstration"
     AGAIN = "over a run that has ended: its quarantine is tried again"
+
+
+_OWN = {Start.REHEARSAL: REHEARSAL, Start.DEMONSTRATION: DEMONSTRATION}
 
 
 def begin(run: Run, start: Start) -> None:
@@ -121,7 +130,7 @@ def begin(run: Run, start: Start) -> None:
             f"there is nothing to resume in {run.workspace.root}: no run has got as far",
             remedy=f"start one: {run.command('--full')}",
         )
-    if start in (Start.ANEW, Start.RESTART, Start.REHEARSAL):
+    if start in (Start.ANEW, Start.RESTART, *_OWN):
         run.manifest = replace(
             Manifest.new(),
             migration_timestamp=old.migration_timestamp,

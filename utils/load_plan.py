@@ -16,7 +16,7 @@ from pathlib import Path
 
 from utils.closing import Closes
 from utils.pieces import located_rows, places
-from utils.workspace import open_private, storage_errors
+from utils.workspace import open_plain, open_private, storage_errors
 
 _CELL = 64
 
@@ -47,7 +47,7 @@ class LoadPlan(Closes):
     def __init__(self, path: Path) -> None:
         with storage_errors(path):
             self._path = path
-            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._file = open_plain(path, os.O_RDWR)
         self._size = os.fstat(self._file).st_size
 
     @classmethod

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from utils.artifacts import utc_now
-from utils.error_handler import MigrationError
-from utils.workspace import storage_errors
+from utils.error_handler import MigrationError, StorageError
+from utils.workspace import open_plain, storage_errors
 
 _LOOKS = 20
 _BETWEEN_LOOKS = 0.05
@@ -25,23 +25,33 @@ def run_lock(path: Path) -> Iterator[None]:
     Raises MigrationError that names the process that holds it.
     """
     with storage_errors(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_plain(path, os.O_RDWR | os.O_CREAT)
     try:
-        with storage_errors(path):
-            os.fchmod(descriptor, 0o600)  # whatever the umask
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MigrationError(
-                f"another run is at work in {path.parent} ({_holder(descriptor)})",
-                remedy="wait until it has ended, or stop it; then run again",
-            ) from None
+        _take(path, descriptor)
         with storage_errors(path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()}, since {utc_now()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(path: Path, descriptor: int) -> None:
+    """Lock an open file. NFS without a lock service, for one, has no locks at all; two runs in one
+    directory would spoil each other, so there is no going on without."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # EWOULDBLOCK, EACCES: both say that it is held
+        raise MigrationError(
+            f"another run is at work in {path.parent} ({_holder(descriptor)})",
+            remedy="wait until it has ended, or stop it; then run again",
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be locked: {error.strerror}",
+            remedy="point data.directory at a disk whose file system has locks: a local one, or "
+            "NFS with its lock service (rpc.statd, or version 4)",
+        ) from error
 
 
 def _holder(descriptor: int) -> str:

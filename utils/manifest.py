@@ -49,6 +49,7 @@ class Manifest:
     unfinished for this one. `rolled_back` is how far the undoing of the load has come: "", "begun"
     or "done". `reached` is what answered, by side ("source", "target"): the identities that the
     servers give of themselves, as opposed to `source` and `target`, which are what was asked for.
+    `made_for` marks the directory of a rehearsal or a demonstration (utils/mark.py).
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class Manifest:
     baseline: str = ""
     rolled_back: str = ""
     reached: dict[str, dict[str, Any]] = field(default_factory=dict)
+    made_for: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:

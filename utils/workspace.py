@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,17 @@ from utils.error_handler import StorageError
 from utils.invocation import again
 
 PARTIAL_SUFFIX = ".partial"
+_DIRECTORIES = (
+    "extracted",
+    "transformed",
+    "quarantine",
+    "reports",
+    "undo",
+    "backups",
+    ".scratch",
+)
+# What a file system answers that cannot make a rename durable by itself, as some network ones do.
+_NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,11 @@ class Workspace:
     def mask_key(self) -> Path:
         """What makes the masks of this directory's reports and logs its own."""
         return self.root / ".mask-key"
+
+    @property
+    def mark(self) -> Path:
+        """That the tool has made this directory for itself, and may empty it (utils/mark.py)."""
+        return self.root / ".made-for"
 
     @property
     def reports(self) -> Path:
@@ -108,19 +124,15 @@ class Workspace:
         """The name of a file in the manifest: its path relative to the root, with slashes."""
         return path.relative_to(self.root).as_posix()
 
-    def empty(self) -> None:
-        """Delete everything but the lock, which whoever calls this holds."""
-        with storage_errors(self.root):
-            for path in self.root.iterdir():
-                if path.is_dir():
-                    shutil.rmtree(path)
-                elif path != self.lock:
-                    path.unlink()
-        self.prepare()
-
     def prepare(self) -> None:
-        """Create the directories; raise StorageError when that is not possible."""
-        for name in ("", "extracted", "transformed", "quarantine", "reports"):
+        """Create the directories; raise StorageError when that is not possible, or when something
+        else is where the tool has its files. The root may be a link, nothing below it."""
+        make_directory(self.root)
+        for path in (self.manifest, self.checkpoint, self.lock, self.mask_key, self.mark):
+            require_plain(path, stat.S_ISREG)
+        for name in _DIRECTORIES:
+            require_plain(self.root / name, stat.S_ISDIR)
+        for name in ("extracted", "transformed", "quarantine", "reports"):
             make_directory(self.root / name)
 
 
@@ -148,7 +160,8 @@ def open_private(path: Path, mode: str, *, buffering: int = 1 << 20) -> IO[bytes
     """Open a binary file that only its owner can read (0600 whatever the umask).
 
     `mode` is "wb" (new or emptied), "ab" (append) or "r+b" (go on in a file that exists);
-    `buffering` is in bytes.
+    `buffering` is in bytes. Raises StorageError; also for what is no plain file: nothing is
+    written through a link, and no pipe is waited for.
     """
     flags = {
         "wb": os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
@@ -156,9 +169,48 @@ def open_private(path: Path, mode: str, *, buffering: int = 1 << 20) -> IO[bytes
         "r+b": os.O_RDWR,
     }[mode]
     with storage_errors(path):
-        descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
-        os.fchmod(descriptor, 0o600)
-        return os.fdopen(descriptor, mode, buffering=buffering)
+        return os.fdopen(open_plain(path, flags), mode, buffering=buffering)
+
+
+def open_plain(path: Path, flags: int) -> int:
+    """Open a plain file, made private; returns its descriptor. Raises OSError, StorageError for
+    what is no plain file."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            require_plain(path, stat.S_ISREG)
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _in_the_way(path)
+        os.fchmod(descriptor, 0o600)  # whatever the umask
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def require_plain(path: Path, is_kind: Callable[[int], bool] = stat.S_ISREG) -> None:
+    """Raise StorageError when `path` is there, and a link or not what it must be: of `is_kind`,
+    one of stat's S_IS…"""
+    with storage_errors(path):
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return
+    if not is_kind(mode):
+        raise _in_the_way(path)
+
+
+def _in_the_way(path: Path) -> StorageError:
+    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFREG: "a file"}
+    kind = kinds.get(stat.S_IFMT(path.lstat().st_mode), "something special")
+    return StorageError(
+        f"{path} is {kind}, and the tool has something of its own there",
+        remedy="move it away (nothing in a data directory is read or written through a link); to "
+        "have the files elsewhere, set data.directory or backup.directory",
+    )
 
 
 def write_temporary(directory: Path, data: bytes) -> Path:
@@ -184,11 +236,15 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def publish(temporary: Path, path: Path) -> None:
-    """Rename a finished, synced file to its final name and make the rename durable."""
+    """Rename a finished, synced file to its final name and make the rename durable (where the file
+    system can: the others are taken at their word, as databases do)."""
     temporary.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
@@ -203,6 +259,18 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def _storage_error(path: Path, error: OSError) -> StorageError:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return StorageError(
+            f"too many files are open to use {path}",
+            remedy="allow this process more open files (`ulimit -n 4096`), or set "
+            "migration.processes to 1; then run again with --resume",
+        )
+    if error.errno == errno.EFBIG:
+        return StorageError(
+            f"{path} has become larger than this process or its disk allows",
+            remedy="allow larger files (`ulimit -f unlimited`), or point data.directory at another "
+            "disk; then run again with --resume",
+        )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"no space left on the disk while writing {path}",

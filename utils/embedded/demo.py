@@ -5,7 +5,6 @@ How the migration runs between the two is the runbook's business; this is what i
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,8 +30,8 @@ from utils.embedded.postgresql import EmbeddedPostgres
 from utils.embedded.s9_data import SampleReport, SampleSize, generate
 from utils.embedded.s9_pools import USER_MAPPING
 from utils.embedded.s9_schema import create_tables
-from utils.error_handler import ConfigurationError, ExitCode
-from utils.manifest import Manifest
+from utils.error_handler import ExitCode
+from utils.mark import DEMONSTRATION, require_ours
 from utils.quarantine import read_quarantine
 from utils.run import Run
 from utils.screen import table
@@ -48,7 +47,7 @@ _NAMES = {"postgresql": "PostgreSQL", "mysql": "MariaDB"}
 
 @dataclass
 class Demo:
-    """One demonstration in `directory`, which is emptied first."""
+    """One demonstration in `directory`, which is emptied first, if it is of an earlier one."""
 
     directory: Path
     buyers: int
@@ -62,7 +61,7 @@ class Demo:
     def servers(self, say: Callable[[str], object]) -> Iterator[Config]:
         """Both servers with a filled S9, for as long as the context lasts; yields the
         configuration of a migration between them."""
-        self._empty()
+        require_ours(Workspace(self.directory), DEMONSTRATION)
         with (
             tempfile.TemporaryDirectory() as scratch,
             _DATABASES[self.source](Path(scratch) / self.source) as s9,
@@ -77,23 +76,6 @@ class Demo:
                 f"{len(self.sample.planted)} rows are dirty on purpose\n"
             )
             yield self._config(s9, aws)
-
-    def _empty(self) -> None:
-        """Empty the directory, unless somebody keeps something else there."""
-        if self.directory.exists() and any(self.directory.iterdir()) and not self._is_ours():
-            raise ConfigurationError(
-                f"{self.directory} holds something that is not of a demonstration",
-                remedy="give another --directory: it is emptied first",
-            )
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _is_ours(self) -> bool:
-        """Whether an earlier demonstration has used the directory: it alone has a target on a port
-        of its own of 127.0.0.1."""
-        manifest = Manifest.load(Workspace(self.directory).manifest)
-        if manifest is None:
-            return Workspace(self.directory).lock.exists()
-        return str(manifest.target.get("endpoint")).startswith("http://127.0.0.1:")
 
     @property
     def sample(self) -> SampleReport:
