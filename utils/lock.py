@@ -36,6 +36,18 @@ def run_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def require_free(path: Path) -> None:
+    """Raise MigrationError when somebody holds the lock file; leaves it as it is."""
+    if not path.exists():
+        return
+    with storage_errors(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _take(path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _take(path: Path, descriptor: int) -> None:
     """Lock an open file. NFS without a lock service, for one, has no locks at all; two runs in one
     directory would spoil each other, so there is no going on without."""

@@ -19,6 +19,7 @@ import orjson
 
 from utils.clean import remove_known
 from utils.error_handler import ArtifactError, ConfigurationError
+from utils.lock import require_free
 from utils.manifest import Manifest
 from utils.workspace import Workspace, require_plain, storage_errors, write_atomically
 
@@ -27,13 +28,15 @@ _OURS = {".lock", "extracted", "transformed", "quarantine", "reports", "undo", "
 
 
 def require_ours(files: Workspace, kind: str) -> None:
-    """Raise ConfigurationError unless the directory is one of `kind`, or empty, or not there yet.
+    """Raise ConfigurationError unless the directory is one of `kind`, or empty, or not there yet;
+    MigrationError when a run is at work there.
 
     Raises StorageError when a link is in the place of a rehearsal's directory, which nobody has
     named.
     """
     if kind == REHEARSAL:
         require_plain(files.root, stat.S_ISDIR)
+    require_free(files.lock)
     if _holds_something(files) and _marked_for(files) != kind:
         ways = {
             REHEARSAL: "move it away, or delete it; a rehearsal has its files there",
