@@ -312,7 +312,8 @@ class Count:
 class Ledger:
     """One entity on every station; None where a station left no figures.
 
-    `kept` is what the load has left as the table has it; `target` is without it.
+    `table` is S9's table as the extract has counted it: its rows, and those that are not selected
+    by reason. `kept` is what the load has left as the table has it; `target` is without it.
     `problems` has a sentence for each equation that does not close.
     """
 
@@ -325,6 +326,7 @@ class Ledger:
     target: Count
     problems: tuple[str, ...] = ()
     kept: Count = field(default_factory=lambda: Count(0, 0))
+    table: Mapping[str, Any] | None = None
 
     @property
     def closes(self) -> bool:
@@ -342,6 +344,7 @@ class Ledger:
             "target": self.target,
         }
         return {
+            "table": self.table,
             **{name: count and count.as_json() for name, count in stations.items()},
             "closes": self.closes,
             "problems": list(self.problems),
