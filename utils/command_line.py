@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from utils.error_handler import ConfigurationError, ExitCode, MigrationError, traceback_of
+from utils import terminal
+from utils.error_handler import (
+    ConfigurationError,
+    ExitCode,
+    MigrationError,
+    of_the_machine,
+    traceback_of,
+)
 from utils.masking import conceal_environment
 
 if TYPE_CHECKING:
@@ -56,6 +63,11 @@ class CommandGroup(click.Group):
     def __init__(self, *args: Any, elsewhere: dict[str, tuple[str, str, str]], **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._elsewhere = elsewhere
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click does, before a screen that decides nothing (utils/terminal.py)."""
+        with terminal.use():
+            return super().main(*args, **kwargs)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does; what was typed is kept (utils/invocation.py)."""
@@ -142,17 +154,24 @@ def _is_known(error: BaseException) -> bool:
     return isinstance(error, SystemError) and cause == "psycopg2"
 
 
+def _told(error: MigrationError) -> ExitCode:
+    message, remedy = terminal.indented(error.message), terminal.indented(error.remedy)
+    click.echo(f"\nError: {message}\nWhat to do: {remedy}", err=True)
+    return error.exit_code
+
+
 def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     """Run a command; whatever happens ends in one message, a remedy and an exit code."""
     guard_uncaught()
     try:
         code = work()
     except MigrationError as error:
-        click.echo(f"\nError: {error.message}\nWhat to do: {error.remedy}", err=True)
-        code = error.exit_code
+        code = _told(error)
     except KeyboardInterrupt:
         click.echo("\nInterrupted before anything was begun.", err=True)
         code = ExitCode.INTERRUPTED
+    except (OSError, MemoryError) as error:
+        code = _told(of_the_machine(error))
     except Exception as error:  # inside a run, recording_why_it_stops has turned it into the above
         place = traceback.extract_tb(error.__traceback__)[-1]
         click.echo(

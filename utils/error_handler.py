@@ -7,8 +7,10 @@ carries a remedy: the sentence that says what to type or change next.
 from __future__ import annotations
 
 import enum
+import os
 import traceback
 
+from utils import invocation
 from utils.masking import mask, scrub
 
 
@@ -103,6 +105,27 @@ class Rejection(Exception):
     def __reduce__(self) -> tuple[type[Rejection], tuple[str, str, str]]:
         """Rejections cross process boundaries whole."""
         return (type(self), (self.field, self.rule, self.reason))
+
+
+def of_the_machine(error: OSError | MemoryError) -> MigrationError:
+    """What the operating system refuses, and no place in the code has expected it to: with the file
+    where it names one, and in its own words."""
+    if isinstance(error, MemoryError):
+        return MigrationError(
+            "the machine has no memory left for this process",
+            remedy="free some, allow the process more, or set migration.processes to 1; then: "
+            f"{invocation.again()}",
+        )
+    what = error.strerror or type(error).__name__
+    if error.filename is None:
+        message = f"the operating system refuses: {what}"
+    else:
+        message = f"{os.fsdecode(error.filename)} cannot be used: {what}"
+    return StorageError(
+        message,
+        remedy="look at that file, its disk and the limits of this process (`ulimit -a`): the file "
+        f"must be a plain one that this user may read and write; then: {invocation.again()}",
+    )
 
 
 class Elsewhere(Exception):

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from utils.error_handler import ExitCode
@@ -90,10 +90,11 @@ class StopFlag:
             os._exit(ExitCode.INTERRUPTED)
         self._event.set()
         # os.write: the screen's own stream may be in the middle of another write.
-        os.write(
-            sys.stderr.fileno(),
-            b"\nStopping: finishing what is in flight (again to leave at once)\n",
-        )
+        with suppress(OSError, ValueError):  # a screen that is gone stops nothing
+            os.write(
+                sys.stderr.fileno(),
+                b"\nStopping: finishing what is in flight (again to leave at once)\n",
+            )
 
 
 def _leave_it_to_the_thread(_number: int, _frame: FrameType | None) -> None:

@@ -17,6 +17,7 @@ from utils.error_handler import (
     ExitCode,
     MigrationError,
     RunInterrupted,
+    of_the_machine,
     traceback_of,
 )
 from utils.interrupt import Interrupted
@@ -207,6 +208,11 @@ def recording_why_it_stops(run: Run) -> Iterator[None]:
         _log(error.message, {"remedy": error.remedy})
         stop_with(run, error.exit_code, error.message.splitlines()[0])
         raise
+    except (OSError, MemoryError) as error:
+        refused = of_the_machine(error)
+        _log(refused.message, {"remedy": refused.remedy, "traceback": traceback_of(error)})
+        stop_with(run, refused.exit_code, refused.message)
+        raise refused from error
     except Exception as error:
         _log(f"unexpected {type(error).__name__}", {"traceback": traceback_of(error)})
         stop_with(run, ExitCode.FAILED, f"unexpected {type(error).__name__}")

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from utils.config import LoggingConfig
 from utils.error_handler import traceback_of
 from utils.masking import scrub
+from utils.terminal import canvas, indented, printable
 from utils.workspace import open_private
 
 LOGGER_NAME = "migrate"
@@ -54,11 +55,11 @@ class _ScreenHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "files_only", False):
             return
-        text = self.format(record)
+        text = printable(indented(self.format(record)))
         if self._color and record.levelno >= logging.WARNING:
             tone = _RED if record.levelno >= logging.ERROR else _YELLOW
             text = f"{tone}{text}{_PLAIN}"
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(text, file=canvas(sys.stderr))
 
 
 class _JsonFormatter(logging.Formatter):

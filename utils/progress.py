@@ -12,6 +12,8 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
+from utils.terminal import canvas, printable
+
 _BAR = "[{desc} {bar} {percentage:3.0f}% ({n_fmt}/{total_fmt}) {elapsed}{postfix}"
 _PLAIN_EVERY = 10.0
 
@@ -20,7 +22,7 @@ class Task:
     """One phase working through one entity; `total` is in records or items."""
 
     def __init__(self, phase: str, entity: str, total: int, *, stream: TextIO, bars: bool) -> None:
-        self._title = f"[{phase.capitalize()}] {entity[:1].upper()}{entity[1:]}"
+        self._title = printable(f"[{phase.capitalize()}] {entity[:1].upper()}{entity[1:]}")
         self._total = total
         self._stream = stream
         self._done = 0
@@ -96,7 +98,7 @@ class Progress:
     """Opens tasks; one per run, because it knows whether and how to draw."""
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self._stream = _SILENT if quiet else stream or sys.stderr
+        self._stream = _SILENT if quiet else stream or canvas(sys.stderr)
         self._bars = not quiet and self._stream.isatty()
 
     def task(self, phase: str, entity: str, total: int) -> Task:

@@ -263,13 +263,13 @@ def _storage_error(path: Path, error: OSError) -> StorageError:
         return StorageError(
             f"too many files are open to use {path}",
             remedy="allow this process more open files (`ulimit -n 4096`), or set "
-            "migration.processes to 1; then run again with --resume",
+            f"migration.processes to 1; then: {again()}",
         )
     if error.errno == errno.EFBIG:
         return StorageError(
             f"{path} has become larger than this process or its disk allows",
             remedy="allow larger files (`ulimit -f unlimited`), or point data.directory at another "
-            "disk; then run again with --resume",
+            f"disk; then: {again()}",
         )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
