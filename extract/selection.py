@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Protocol
 
 from extract.declaration import Children, Column, ColumnMapping, Copy, Entity, Table, recognise
@@ -39,15 +38,13 @@ class Field:
 
 @dataclass(frozen=True)
 class JoinedCopy:
-    """Columns of a row of `query` to carry along as one object: null where there is none, the
-    number of the rows where there are several of one key, which may be so only if `doubled`."""
+    """Columns of another table's row to carry along as one object, null where there is none."""
 
     name: str
     reference: str
-    query: str
-    key: SourceColumn
+    table: str
+    key: str
     fields: tuple[Field, ...]
-    doubled: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,9 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is read for one entity, and how its columns were recognised. `base` is the
-    query before the configured condition and limit."""
+    """Everything that is read for one entity, and how its columns were recognised."""
 
     entity: str
-    base: str
     records: Selection
     children: Selection | None
     children_name: str
@@ -92,21 +87,18 @@ def plan(
     settings: EntityExtraction,
     source: Catalog,
     only: Collection[int] | None = None,
-    *,
-    parties: Mapping[str, EntityExtraction] = MappingProxyType({}),
 ) -> Plan:
     """Look at the columns that are really there and decide what to read.
 
-    `policy` is `extraction.disabledParties`; `only` narrows the records to these keys; `parties`
-    has the settings of the entities that are copied from. Raises SourceError for a missing table
-    or a missing column without which no record could be migrated.
+    `policy` is `extraction.disabledParties`; `only` narrows the records to these keys. Raises
+    SourceError for a missing table or a missing column without which no record could be migrated.
     """
-    base = configured(settings) or _filled(entity.queries[policy], entity.mentions, source)
+    base = _configured(settings) or _filled(entity.queries[policy], entity, source)
     records, mapping = _selection(base, entity.table, source)
     records = replace(
         records,
         query=_narrowed(base, settings, records.key, source, only),
-        copies=tuple(_joined(copy, mapping, source, parties) for copy in entity.copies),
+        copies=tuple(_joined(copy, mapping, source) for copy in entity.copies),
     )
     seen = {entity.table.name: mapping}
     children = None
@@ -114,7 +106,6 @@ def plan(
         children, seen[entity.children.table.name] = _children(entity.children, records, source)
     return Plan(
         entity=entity.name,
-        base=base,
         records=records,
         children=children,
         children_name=entity.children.name if entity.children else "",
@@ -122,12 +113,7 @@ def plan(
     )
 
 
-def whole(table: Table) -> str:
-    """The query for every row of a table."""
-    return f"SELECT * FROM {table.name}"
-
-
-def configured(settings: EntityExtraction) -> str:
+def _configured(settings: EntityExtraction) -> str:
     """The configured query, so that it can stand in brackets: without a closing semicolon, and on
     lines of its own, since it may end in a comment."""
     query = (settings.query or "").strip().rstrip(";")
@@ -138,7 +124,7 @@ def _selection(query: str, table: Table, source: Catalog) -> tuple[Selection, Co
     present = source.columns(query)
     mapping = recognise(table.columns, [column.name for column in present])
     _require(table.columns, mapping, table.name)
-    key = source_name(mapping, table.key)
+    key = _source_name(mapping, table.key)
     if not next(column for column in present if column.name == key).is_integer:
         raise SourceError(
             f"the key {table.name}.{key} is not an integer column",
@@ -168,21 +154,20 @@ def _require(known: Iterable[Column], mapping: ColumnMapping, table: str) -> Non
         )
 
 
-def source_name(mapping: ColumnMapping, canonical: str) -> str:
-    """The name that a canonical column has here, which is present."""
+def _source_name(mapping: ColumnMapping, canonical: str) -> str:
     return next(name for name, known in mapping.recognised.items() if known == canonical)
 
 
-def _filled(template: str, mentioned: Iterable[Table], source: Catalog) -> str:
+def _filled(template: str, entity: Entity, source: Catalog) -> str:
     """A declared query with this installation's column names in the places of {table.column}."""
-    tables = {table.name: table for table in mentioned}
+    tables = {table.name: table for table in entity.mentions}
 
     def name_of(match: re.Match[str]) -> str:
         table = tables[match[1]]
-        present = [column.name for column in source.columns(whole(table))]
+        present = [column.name for column in source.columns(f"SELECT * FROM {table.name}")]
         mapping = recognise(table.columns, present)
         _require(table.columns, mapping, table.name)
-        return source.quote(source_name(mapping, match[2]))
+        return source.quote(_source_name(mapping, match[2]))
 
     return _PLACEHOLDER.sub(name_of, template)
 
@@ -207,25 +192,19 @@ def _narrowed(
     return query
 
 
-def _joined(
-    copy: Copy, sale: ColumnMapping, source: Catalog, parties: Mapping[str, EntityExtraction]
-) -> JoinedCopy:
-    """A copy by this installation's names. Where the operator says what the parties are, what can
-    be copied is what he says."""
-    said = configured(parties[copy.of]) if copy.of in parties else ""
-    query = said or _filled(copy.query, (copy.table,), source) or whole(copy.table)
-    present = source.columns(query)
+def _joined(copy: Copy, sale: ColumnMapping, source: Catalog) -> JoinedCopy:
+    present = source.columns(f"SELECT * FROM {copy.table.name}")
     by_name = {column.name: column for column in present}
     mapping = recognise(copy.table.columns, list(by_name))
     _require(copy.table.columns, mapping, copy.table.name)
     return JoinedCopy(
         name=copy.name,
-        reference=source_name(sale, copy.reference),
-        query=query,
-        key=by_name[source_name(mapping, copy.table.key)],
+        reference=_source_name(sale, copy.reference),
+        table=copy.table.name,
+        key=_source_name(mapping, copy.table.key),
         fields=tuple(
-            Field(by_name[name], canonical)
-            for name, canonical in mapping.recognised.items()
+            Field(by_name[source_name], canonical)
+            for source_name, canonical in mapping.recognised.items()
             if canonical in copy.columns
         ),
     )
@@ -235,15 +214,15 @@ def _children(
     declared: Children, records: Selection, source: Catalog
 ) -> tuple[Selection, ColumnMapping]:
     """The children of exactly the selected records, in the order of their parents."""
-    everything = whole(declared.table)
+    everything = f"SELECT * FROM {declared.table.name}"
     selection, mapping = _selection(everything, declared.table, source)
-    parent = source_name(mapping, declared.parent)
+    parent = _source_name(mapping, declared.parent)
     keys = f"SELECT {source.quote(records.key)} FROM ({records.query}) AS r"
     narrowed = replace(
         selection,
         query=f"{everything} WHERE {source.quote(parent)} IN ({keys})",
         key=parent,
-        order=tuple(source_name(mapping, name) for name in declared.order),
+        order=tuple(_source_name(mapping, name) for name in declared.order),
         table=declared.table.name,
     )
     return narrowed, mapping

@@ -8,7 +8,7 @@ those of the file when they are put together in the order of the parts.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
@@ -164,8 +164,8 @@ class Samples:
 
     `slice_keys` are the keys of one page of the table; the items that the file has under them
     are kept in `slice`. `left` are the PKs of records that the load has left as the table has
-    them: like those of the application, they are nothing to expect an answer of. There are at most
-    `MOST_LEFT` of them.
+    them, that the application has changed since, or that only the table has: like those of the
+    application, they are nothing to expect an answer of. There are at most `MOST_LEFT` of them.
     """
 
     def __init__(self, slice_keys: Set[Key]) -> None:
@@ -219,6 +219,15 @@ class Samples:
             year = self.years.under(date[:4])
             if year is not None:
                 year.add(date, pk, _text(sale, _NUMBER))
+
+    def leave(self, pks: Collection[bytes]) -> None:
+        """Expect no answer of these records either (their PKs are JSON texts)."""
+        names = [name for pk in pks if isinstance(name := orjson.loads(pk), str)]
+        for name in names:
+            self.records.kept.pop(name, None)
+        self.left.update(names[: max(0, MOST_LEFT - len(self.left))])
+        touched = set(pks)
+        self.slice = {key: item for key, item in self.slice.items() if key[0] not in touched}
 
     def extend(self, later: Samples) -> None:
         """Take the samples of the part of the file that follows."""

@@ -6,12 +6,17 @@ and SK are JSON texts: no tab and no line break is in them. Members are sorted, 
 of file and table are the same bytes exactly when the record and all that is under it are the same
 (with numbers `as_written`: only then, and not whenever they are).
 
+At the second look (numbers not `as_written`) a member also says who has changed its item last, and
+when, and whether it is deleted: there and then it is judged what the application has done since.
+The linesCount is followed by `;`, updatedAt, `;`, a digest of updatedBy, `;`, and deletedAt.
+
 The mark says that an entry is whole: a migrated record with as many lines as it says and nothing
 else. Where only equal whole entries have a PK, nothing is left to be compared.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -46,6 +51,9 @@ _PK, _SK = start_of("PK"), start_of("SK")
 _LEGACY_ID = start_of("legacyId")
 _HAS_LEGACY_ID = b'legacyId":'
 _LINES_COUNT = start_of("linesCount", "N")
+_UPDATED_AT, _UPDATED_BY, _DELETED_AT = map(start_of, ("updatedAt", "updatedBy", "deletedAt"))
+_MOMENT = re.compile(rb'"([0-9T:.Z+-]{10,40})"')  # what can be compared as text
+_NO_MOMENT = b"!"  # before all of them
 _RECORD_SK = b'"METADATA"'
 _LINE_SK = b'"LINE#'
 
@@ -111,7 +119,10 @@ def read_table_page(page: bytes, *, sales: bool, as_written: bool = False) -> Ta
             current, members = pk, []
         kind = _kind(sk)
         is_migrated = text_of(attributes, _HAS_LEGACY_ID) != b""
-        members.append(_member(attributes, sk, kind, sales=sales, migrated=is_migrated))
+        member = _member(
+            attributes, sk, kind, sales=sales, migrated=is_migrated, as_written=as_written
+        )
+        members.append(member)
         result.scanned += 1
         migrated += is_migrated
         if kind == RECORD:
@@ -151,7 +162,7 @@ def read_file_lines(
             if kind == RECORD:
                 is_refused = bool(refused) and _legacy_id(attributes) in refused
             record = FileRecord(pk, attributes if kind == RECORD else [], is_refused)
-        member = _member(attributes, sk, kind, sales=sales, migrated=True)
+        member = _member(attributes, sk, kind, sales=sales, migrated=True, as_written=as_written)
         if is_refused:
             member = REFUSED[kind] + member[1:]
         elif mark in KEPT_MARKS:
@@ -197,18 +208,73 @@ def sort_key_of(member: bytes) -> bytes:
 
 def lines_count_of(member: bytes) -> bytes:
     """How many lines a sale's member says there are; empty for other members."""
+    return _facts_of(member).partition(b";")[0]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who has changed an item last (a digest) and when, "" where that is not known; and when it
+    has been deleted as the Sale Module deletes, "" when it has not."""
+
+    at: bytes = b""
+    by: bytes = b""
+    deleted_at: bytes = b""
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_at != b""
+
+    def is_after(self, loaded: Change) -> bool:
+        """Whether the application has changed what was loaded: deleted it, or somebody else has
+        changed it later."""
+        if self.deleted and not loaded.deleted and self.deleted_at > loaded.at:
+            return True
+        return self.at > loaded.at > b"" and self.by != loaded.by
+
+
+def change_of(member: bytes) -> Change:
+    """Who has changed a member's item last; nobody knows at the first look."""
+    facts = _facts_of(member).split(b";")
+    return Change(*facts[1:]) if len(facts) > 1 else Change()
+
+
+def _facts_of(member: bytes) -> bytes:
     return member[_BEFORE_COUNT:].partition(b" ")[0]
 
 
 def _member(
-    attributes: Attributes, sk: bytes, kind: bytes, *, sales: bool, migrated: bool
+    attributes: Attributes,
+    sk: bytes,
+    kind: bytes,
+    *,
+    sales: bool,
+    migrated: bool,
+    as_written: bool,
 ) -> bytes:
+    change = b"" if as_written else _change(attributes)
     if not migrated:
-        return b"%b%b %b" % (FOREIGN[kind], NO_DIGEST, sk)
+        return b"%b%b%b %b" % (FOREIGN[kind], NO_DIGEST, change, sk)
     count = b""
     if sales and kind == RECORD:
         count = text_of(attributes, _LINES_COUNT).strip(b'"')
-    return b"%b%b%b %b" % (kind, digest(text_of_item(attributes)), count, sk)
+    return b"%b%b%b%b %b" % (kind, digest(text_of_item(attributes)), count, change, sk)
+
+
+def _change(attributes: Attributes) -> bytes:
+    at, deleted = (text_of(attributes, start) for start in (_UPDATED_AT, _DELETED_AT))
+    by = text_of(attributes, _UPDATED_BY)
+    no_moment = _NO_MOMENT if deleted else b""
+    return b";%b;%b;%b" % (
+        _moment(at),
+        digest(by)[:8] if by else b"",
+        _moment(deleted) or no_moment,
+    )
+
+
+def _moment(text: bytes) -> bytes:
+    """What a JSON text says, if that is a moment; else nothing."""
+    found = _MOMENT.fullmatch(text)
+    return found[1] if found else b""
 
 
 def _kind(sk: bytes) -> bytes:

@@ -8,7 +8,7 @@ say are taken apart, item by item.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,15 +25,18 @@ from validate.record_entries import (
     RECORD,
     REFUSED,
     WHOLE,
+    change_of,
     lines_count_of,
     members_of,
     pk_of,
     sort_key_of,
 )
+from validate.summed_up import take_out_summed_up
 from validate.verification_report import (
     Count,
     DifferentItem,
     ItemKey,
+    KeptItem,
     KeyDifferences,
     LineDifferences,
     WrongLines,
@@ -47,6 +50,7 @@ _LINE_BYTE = LINE[0]
 _RECORD_BYTE = RECORD[0]
 _RECORD_BYTES = frozenset(RECORD + FOREIGN[RECORD])
 _LINE_BYTES = frozenset(LINE + FOREIGN[LINE])
+_KINDS = {_RECORD_BYTE: "records", _LINE_BYTE: "lines"}
 _FOREIGN_BYTES = frozenset(b"".join(FOREIGN.values()))
 _REFUSED_BYTES = frozenset(b"".join(REFUSED.values()))
 _KEPT_BYTES = frozenset(b"".join(KEPT.values()))
@@ -62,8 +66,9 @@ class Comparison:
     @property
     def says_otherwise(self) -> bool:
         """Whether something has another content than it should have, be it only a number in
-        another notation."""
-        return not self.lines.passed or self.keys.different.count > 0
+        another notation, or is too much: then it is looked at a second time."""
+        keys = self.keys
+        return not self.lines.passed or keys.different.count > 0 or keys.extra.count > 0
 
     def add(self, later: Comparison) -> None:
         """Append what was found in later buckets."""
@@ -87,6 +92,7 @@ class Comparison:
 
     def _compare(self, in_file: Iterator[_Item], in_table: Iterator[_Item], *, sales: bool) -> None:
         expected = set(in_file)
+        ours = {pk for pk, _ in expected}
         surplus: list[_Item] = []
         found: list[_Item] = []
         for item in in_table:
@@ -95,51 +101,86 @@ class Comparison:
                 expected.remove(item)
             else:
                 surplus.append(item)
-        self._sort_out(expected, surplus)
+        self._sort_out(expected, surplus, ours)
         if sales:
             self._count_lines(found)
 
-    def _sort_out(self, expected: Iterable[_Item], surplus: Iterable[_Item]) -> None:
-        """Judge what is not simply the same on both sides, in the order of the keys."""
+    def _sort_out(
+        self, expected: Iterable[_Item], surplus: Collection[_Item], ours: Set[bytes]
+    ) -> None:
+        """Judge what is not simply the same on both sides, in the order of the keys; `ours` are
+        the PKs that the file has."""
         wanted = {(pk, sort_key_of(member)): member for pk, member in sorted(expected)}
+        deleted = {
+            pk for pk, member in surplus if member[0] in _RECORD_BYTES and change_of(member).deleted
+        }
         for (pk, sk), member in sorted(((pk, sort_key_of(each)), each) for pk, each in surplus):
             mine = wanted.pop((pk, sk), None)
-            if mine is None and member[0] in _FOREIGN_BYTES:
-                self.keys.foreign += 1
-            elif mine is not None and mine[0] in _KEPT_BYTES:
-                self.keys.kept += 1
+            if mine is None:
+                self._is_beyond(pk, sk, member, ours=pk in ours, deleted=pk in deleted)
+            elif mine[0] in _KEPT_BYTES:
+                self.keys.kept.add(KeptItem(ItemKey.of(pk, sk), in_table=True))
                 if member[0] not in _FOREIGN_BYTES:
-                    self.keys.kept_found += Count(int(member[0] == _RECORD_BYTE), 1)
-            elif mine is None:
-                self.keys.extra.add(ItemKey.of(pk, sk))
+                    self.keys.kept_found += _count_of(member)
             elif not _same_content(mine, member):
-                self.keys.different.add(DifferentItem(ItemKey.of(pk, sk)))
+                self._differs(pk, sk, mine, member)
         for (pk, sk), member in sorted(wanted.items()):
             if member[0] in _REFUSED_BYTES:
                 self.keys.refused += 1
             elif member[0] in _KEPT_BYTES:
-                self.keys.kept += 1
+                self.keys.kept.add(KeptItem(ItemKey.of(pk, sk), in_table=False))
+                self.keys.kept_absent += 1
             else:
                 self.keys.missing.add(ItemKey.of(pk, sk))
 
+    def _is_beyond(self, pk: bytes, sk: bytes, member: bytes, *, ours: bool, deleted: bool) -> None:
+        """An item is in the table and not in the file; `deleted` tells that the application has
+        deleted the record to which it belongs."""
+        if member[0] in _FOREIGN_BYTES:
+            self.keys.foreign += 1
+            if ours:
+                self.keys.is_changed(pk, sk, "added")
+            return
+        self.keys.beyond += _count_of(member)
+        if deleted or change_of(member).deleted:
+            self.keys.is_changed(pk, sk, "deleted")
+        else:
+            self.keys.is_extra(pk, sk, _KINDS.get(member[0], "items"))
+
+    def _differs(self, pk: bytes, sk: bytes, mine: bytes, member: bytes) -> None:
+        """An item has another content than in the file."""
+        change = change_of(member)
+        if not change.is_after(change_of(mine)):
+            self.keys.different.add(DifferentItem(ItemKey.of(pk, sk)))
+            return
+        self.keys.is_changed(pk, sk, "deleted" if change.deleted else "changed")
+        if member[0] in _FOREIGN_BYTES:
+            self.keys.unmarked += _count_of(member)
+
     def _count_lines(self, found: Iterable[_Item]) -> None:
+        """Compare how many lines each sale has with how many it says. A line that the application
+        has deleted is none; a sale that it has deleted is not asked."""
         counts: Counter[bytes] = Counter()
+        deleted: Counter[bytes] = Counter()
         migrated: dict[bytes, bytes] = {}
         without: set[bytes] = set()
         there: set[bytes] = set()
         for pk, member in found:
             kind = member[0]
-            if kind in _LINE_BYTES:
+            if kind in _LINE_BYTES and change_of(member).deleted:
+                deleted[pk] += kind == _LINE_BYTE
+            elif kind in _LINE_BYTES:
                 counts[pk] += 1
                 if kind == _LINE_BYTE:
                     without.add(pk)
             elif kind in _RECORD_BYTES:
                 there.add(pk)
-                if kind == _RECORD_BYTE:
+                if kind == _RECORD_BYTE and not change_of(member).deleted:
                     migrated[pk] = lines_count_of(member)
         self.lines.checked += len(migrated)
         for pk, said in sorted(migrated.items()):
-            if said != b"%d" % counts[pk]:
+            # Whoever deletes a line may leave the sale as it was loaded, with that line counted.
+            if said not in (b"%d" % counts[pk], b"%d" % (counts[pk] + deleted[pk])):
                 wrong = WrongLines(orjson.loads(pk), said.decode(), counts[pk])
                 self.lines.different.add(wrong)
         for pk in sorted(without - there):
@@ -154,6 +195,11 @@ def _taken_apart(entries: Iterable[bytes]) -> Iterator[_Item]:
             yield pk, member
 
 
+def _count_of(member: bytes) -> Count:
+    """A member as it is counted: an item, and a record if it opens one."""
+    return Count(int(member[0] in _RECORD_BYTES), 1)
+
+
 def _same_content(mine: bytes, other: bytes) -> bool:
     """Whether two members differ only in that the load says it refused the item."""
     return mine[0] in _REFUSED_BYTES and mine[1:] == other[1:]
@@ -162,7 +208,8 @@ def _same_content(mine: bytes, other: bytes) -> bool:
 def name_differences(
     keys: KeyDifferences, reader: TableReader, table: str, transformed: Path
 ) -> None:
-    """Say of each listed item that differs in which attributes; reads both sides again."""
+    """Say of each listed item that differs in which attributes; reads both sides again. What is
+    only summed up again is no difference then."""
     listed = {(entry.key.pk, entry.key.sk): n for n, entry in enumerate(keys.different.entries)}
     if not listed:
         return
@@ -174,6 +221,7 @@ def name_differences(
             item = orjson.loads(line)["Item"]
             names = differing_attributes(item, _read_item(reader, table, item))
             keys.different.entries[place] = DifferentItem(ItemKey(pk, sk), tuple(names))
+    take_out_summed_up(keys, reader, table)
 
 
 def _read_item(reader: TableReader, table: str, item: Item) -> Item:

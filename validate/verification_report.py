@@ -5,8 +5,10 @@ Texts hold keys, attribute names, dates and counts, never a personal value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +17,7 @@ import orjson
 from utils.workspace import make_directory, write_atomically
 
 LISTED = 1_000  # entries that a list of the report holds at most; its count is always whole
+MOST_TOUCHED = 200_000  # beyond them the access patterns of sales in groups are not judged
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,36 @@ class DifferentItem:
 
 
 @dataclass(frozen=True)
+class ChangedItem:
+    """An item that the application has "changed", "deleted" (as it deletes) or "added" to a
+    migrated record since the load."""
+
+    key: ItemKey
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.how})"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.key.as_json(), "how": self.how}
+
+
+@dataclass(frozen=True)
+class KeptItem:
+    """An item of S9 that the load has left as the table has it: with another content
+    (`in_table`), or not there at all."""
+
+    key: ItemKey
+    in_table: bool
+
+    def __str__(self) -> str:
+        return f"{self.key}" if self.in_table else f"{self.key} (not there)"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.key.as_json(), "inTable": self.in_table}
+
+
+@dataclass(frozen=True)
 class WrongLines:
     """A sale that says `lines_count` while the table has `found` lines of it; None: the lines
     are there and the sale is not."""
@@ -82,7 +115,7 @@ class Unresolved:
         return {"sale": self.sale, "party": self.party}
 
 
-Entry = TypeVar("Entry", ItemKey, DifferentItem, WrongLines, Unresolved)
+Entry = TypeVar("Entry", ItemKey, DifferentItem, ChangedItem, KeptItem, WrongLines, Unresolved)
 
 
 @dataclass
@@ -120,20 +153,33 @@ class Listing(Generic[Entry]):
 class KeyDifferences:
     """The items of one table against the transformed file.
 
-    `extra` items carry a legacyId and are not in the file; `foreign` ones carry none, were
-    written by somebody else, and are no difference. `refused` are the items of records that the
-    load refused: in the file, rightly not in the table. `kept` are items that the load has left as
-    the table has them, with another content or not there at all; `kept_found` counts those among
-    them that are there and carry a legacyId.
+    `extra` items carry a legacyId and are not in the file; `only_in_target` counts them by kind.
+    `foreign` ones carry none, were written by somebody else, and are no difference. `changed` is
+    what the application has done with migrated records since the load, which is none either;
+    `touched` are the PKs of these records, `over` those of what is only in the table (at most
+    `MOST_TOUCHED` each). `refused` are the items of
+    records that the load refused: in the file, rightly not in the table. `kept` are items that the
+    load has left as the table has them; `kept_absent` counts those that are not there at all.
+
+    For the ledger: `kept_found` are those of the kept ones that are there and carry a legacyId,
+    `beyond` all items with one that the file has not, `unmarked` those under our keys that have
+    lost it.
     """
 
     missing: Listing[ItemKey] = field(default_factory=Listing)
     extra: Listing[ItemKey] = field(default_factory=Listing)
     different: Listing[DifferentItem] = field(default_factory=Listing)
+    changed: Listing[ChangedItem] = field(default_factory=Listing)
+    touched: set[bytes] = field(default_factory=set)
+    over: set[bytes] = field(default_factory=set)
     foreign: int = 0
     refused: int = 0
-    kept: int = 0
+    kept: Listing[KeptItem] = field(default_factory=Listing)
+    kept_absent: int = 0
     kept_found: Count = field(default_factory=lambda: Count(0, 0))
+    beyond: Count = field(default_factory=lambda: Count(0, 0))
+    unmarked: Count = field(default_factory=lambda: Count(0, 0))
+    only_in_target: Counter[str] = field(default_factory=Counter)
 
     @property
     def passed(self) -> bool:
@@ -144,16 +190,37 @@ class KeyDifferences:
         self.missing.extend(later.missing)
         self.extra.extend(later.extra)
         self.different.extend(later.different)
+        self.changed.extend(later.changed)
+        _fill(self.touched, later.touched)
+        _fill(self.over, later.over)
         self.foreign += later.foreign
         self.refused += later.refused
-        self.kept += later.kept
+        self.kept.extend(later.kept)
+        self.kept_absent += later.kept_absent
         self.kept_found += later.kept_found
+        self.beyond += later.beyond
+        self.unmarked += later.unmarked
+        self.only_in_target += later.only_in_target
+
+    def is_changed(self, pk: bytes, sk: bytes, how: str) -> None:
+        """The application has done something with an item of a migrated record, or under it."""
+        self.changed.add(ChangedItem(ItemKey.of(pk, sk), how))
+        _fill(self.touched, (pk,))
+
+    def is_extra(self, pk: bytes, sk: bytes, kind: str) -> None:
+        """An item is only in the table: one of its "records", "lines" or other "items"."""
+        self.extra.add(ItemKey.of(pk, sk))
+        self.only_in_target[kind] += 1
+        _fill(self.over, (pk,))
 
     def as_json(self) -> dict[str, Any]:
         return {
             "missing": self.missing.as_json(),
             "extra": self.extra.as_json(),
             "different": self.different.as_json(),
+            "onlyInTarget": dict(self.only_in_target),
+            "changedSince": self.changed.as_json(),
+            "kept": {**self.kept.as_json(), "absent": self.kept_absent},
             "foreign": self.foreign,
             "refused": self.refused,
         }
@@ -161,9 +228,13 @@ class KeyDifferences:
     def sentences(self, table: str) -> list[str]:
         return [
             *self.missing.sentence(f"items are missing from {table}"),
-            *self.extra.sentence(f"items of a migration are in {table} and not in the file"),
+            *self.extra.sentence(f"items are only in {table}: S9 gives them no longer"),
             *self.different.sentence(f"items of {table} differ from the file"),
         ]
+
+
+def _fill(known: set[bytes], further: Iterable[bytes]) -> None:
+    known.update(islice(further, MOST_TOUCHED - len(known)))
 
 
 @dataclass
@@ -312,8 +383,8 @@ class Count:
 class Ledger:
     """One entity on every station; None where a station left no figures.
 
-    `table` is S9's table as the extract has counted it: its rows, and those that are not selected
-    by reason. `kept` is what the load has left as the table has it; `target` is without it.
+    `kept` is what the load has left as the table has it, `beyond` what is in the table and not
+    in the file; `target` is without them.
     `problems` has a sentence for each equation that does not close.
     """
 
@@ -326,7 +397,7 @@ class Ledger:
     target: Count
     problems: tuple[str, ...] = ()
     kept: Count = field(default_factory=lambda: Count(0, 0))
-    table: Mapping[str, Any] | None = None
+    beyond: Count = field(default_factory=lambda: Count(0, 0))
 
     @property
     def closes(self) -> bool:
@@ -342,9 +413,9 @@ class Ledger:
             "refused": self.refused,
             "kept": self.kept,
             "target": self.target,
+            "onlyInTarget": self.beyond,
         }
         return {
-            "table": self.table,
             **{name: count and count.as_json() for name, count in stations.items()},
             "closes": self.closes,
             "problems": list(self.problems),
@@ -396,6 +467,24 @@ class VerificationResult:
     def sales_passed(self) -> bool:
         """Whether the lines and references of sales are right (or were not looked at)."""
         return all(check.passed for check in (self.lines, self.references) if check is not None)
+
+    def figures(self, entity: str) -> dict[str, Any]:
+        """What the end of the run is told of an entity (utils/summary.py): how many items are of
+        which kind, and how many things are wrong that are no matter of single items."""
+        result = self.entities[entity]
+        keys = result.keys
+        apart = len(result.ledger.problems) + len(result.table.problems)
+        apart += sum(bool(pattern.failures) for pattern in result.patterns)
+        if entity == "sales":
+            apart += sum(not check.passed for check in (self.lines, self.references) if check)
+        return {
+            "missing": keys.missing.count,
+            "different": keys.different.count,
+            "onlyInTarget": dict(keys.only_in_target),
+            "changedSince": keys.changed.count,
+            "foreign": keys.foreign,
+            "otherProblems": apart,
+        }
 
     @property
     def problems(self) -> list[str]:

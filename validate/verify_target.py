@@ -187,25 +187,28 @@ def _verify_entity(
     if look.comparison.says_otherwise:
         get_logger().info(
             "Verify: file and table of %s do not say the same in the same way; looking once more, "
-            "with every number in one notation",
+            "with every number in one notation, and at who has changed what",
             entity,
         )
         _unlink(look.seen.references)
         look = _look(bench, entity, entry, state, as_written=False)
     file, seen, comparison = look.file, look.seen, look.comparison
     bench.references += seen.references
+    keys = comparison.keys
     if state.key_schema:
-        name_differences(comparison.keys, bench.reader, table, path)
+        name_differences(keys, bench.reader, table, path)
     ledger = close_ledger(
         run,
         entity,
         transformed=file.count,
         refusals=look.refusals,
-        target=seen.found - comparison.keys.kept_found,
+        target=seen.found + keys.unmarked - keys.kept_found - keys.beyond,
         kept=file.kept,
+        beyond=keys.beyond,
     )
+    file.samples.leave(keys.touched | keys.over)
     patterns = replay(bench.reader, table, spec, file.samples, bench.patience)
-    return EntityResult(entity, ledger, comparison.keys, state, patterns), comparison
+    return EntityResult(entity, ledger, keys, state, patterns), comparison
 
 
 @dataclass(frozen=True)
@@ -319,7 +322,7 @@ def _record(run: Run, done: VerificationResult) -> None:
             utc_now(),
             run.sha_of(run.workspace.transformed(entity)),
             settings_digest(target.region, target.endpoint_url, target.table(entity)),
-            {"passed": passed, **result.ledger.target.as_json()},
+            {"passed": passed, **result.ledger.target.as_json(), **done.figures(entity)},
         )
         run.manifest.record(PHASE, entity, entry)
     run.save()
