@@ -16,6 +16,7 @@ from pathlib import Path
 
 from utils.config import ENTITY_NAMES
 from utils.error_handler import ConfigurationError, ExitCode
+from utils.invocation import RESUME, again, command
 from utils.manifest import Manifest
 from utils.workspace import Workspace, storage_errors
 
@@ -151,14 +152,15 @@ def _backup_rooms(backups: Path) -> Iterator[Room]:
                     yield Room("backups", folder / "sorting", r"\d{3}")
 
 
-def delete(files: Workspace, found: Found) -> None:
-    """Delete what was found, and the directories that are empty then; the manifest, which keeps
-    what every later run of this migration needs, forgets it first.
+def delete(files: Workspace, backups: Path, found: Found) -> None:
+    """Delete what was found, and the directories that are empty then; only after that does the
+    manifest, which keeps what every later run of this migration needs, forget it. So whoever is
+    killed in between finds the rest by it, typed again.
 
     Raises StorageError for what cannot be deleted.
     """
-    _forget(files, found)
     _remove(files, (path for paths in found.files.values() for path in paths))
+    _forget(files, backups)
 
 
 def remove_known(files: Workspace) -> None:
@@ -193,11 +195,10 @@ def _remove(files: Workspace, paths: Iterable[Path]) -> None:
             directory.rmdir()
 
 
-def _forget(files: Workspace, found: Found) -> None:
+def _forget(files: Workspace, backups: Path) -> None:
     manifest = Manifest.load(files.manifest)
     if manifest is None:
         return
-    gone = {path.parent.name for path in found.files.get("backups", [])}
     replace(
         Manifest.new(),
         run_id=manifest.run_id,
@@ -206,23 +207,41 @@ def _forget(files: Workspace, found: Found) -> None:
         source=manifest.source,
         target=manifest.target,
         stopped=_CLEANED,
+        baseline=manifest.baseline,
+        made_for=manifest.made_for,
         backups={
             table: left
             for table, taken in manifest.backups.items()
-            if (left := [entry for entry in taken if entry["name"] not in gone])
+            if (left := [entry for entry in taken if _is_there(backups / entry["name"])])
         },
     ).save(files.manifest)
 
 
-def require_ended(files: Workspace, again: str) -> None:
-    """Raise ConfigurationError when a run is unfinished that would need what is deleted."""
+def _is_there(backup: Path) -> bool:
+    """Whether anything is left of a backup, be it complete or cut short."""
+    partial = backup.with_name(backup.name + ".partial")
+    return any(folder.is_dir() and any(folder.iterdir()) for folder in (backup, partial))
+
+
+def require_ended(files: Workspace) -> None:
+    """Raise ConfigurationError when something is unfinished that would need what is deleted: a
+    run, or its rollback. A run that was undone needs nothing any more."""
     manifest = Manifest.load(files.manifest)
     ends = (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
-    if manifest is not None and manifest.begun and manifest.outcome in ends:
+    if manifest is None or not manifest.begun or manifest.rolled_back == "done":
+        return
+    given_up = f"or give it up: {again('--unfinished')}"
+    if manifest.rolled_back:
+        raise ConfigurationError(
+            f"the load of run {manifest.run_id} in {files.root} is being undone, and that was cut "
+            "short: it could not be finished any more",
+            remedy=f"finish it: {command('rollback')}; {given_up}",
+        )
+    if manifest.outcome in ends:
         raise ConfigurationError(
             f"run {manifest.run_id} in {files.root} is not finished "
             f"({manifest.stopped or 'it was killed'}): it could not be resumed any more",
-            remedy=f"bring it to its end: {again}; or give it up with --unfinished",
+            remedy=f"bring it to its end: {command(RESUME)}; {given_up}",
         )
 
 

@@ -10,7 +10,7 @@ import click
 from utils.clean import Found, Wish, delete, left_in, look, nested, require_ended
 from utils.command_line import Caller, at_the_edge
 from utils.error_handler import ConfigurationError, ExitCode
-from utils.invocation import again, command
+from utils.invocation import again
 from utils.lock import run_lock
 from utils.workspace import Workspace
 
@@ -58,18 +58,19 @@ def _clean(
         for place in (files, *nested(files).values()):
             locks.enter_context(run_lock(place.lock))
         if not unfinished:
-            require_ended(files, command("--resume"))
+            require_ended(files)
         return _delete(files, backups, look(files, backups, wish), asks=asks)
 
 
 def _delete(files: Workspace, backups: Path, found: Found, *, asks: bool) -> ExitCode:
     if not found:
+        delete(files, backups, found)  # an earlier one may have been cut short before its end
         click.echo(f"There is nothing to clean in {files.root}.")
         return ExitCode.DONE
     if asks and not _confirmed(files, found):
         click.echo("Nothing was deleted.")
         return ExitCode.DONE
-    delete(files, found)
+    delete(files, backups, found)
     click.echo("\n".join(["Deleted:", *(f"  {line}" for line in found.lines())]))
     elsewhere = [] if files.root in backups.parents else [backups]
     left = [line for line in left_in(files.root, *elsewhere) if not line.endswith(".lock")]
