@@ -27,7 +27,7 @@ from load.backup_folder import (
     Part,
     write_description,
 )
-from load.backup_keys import Digests, merge
+from load.backup_keys import FORM, Digests, merge
 from load.backup_part import Packing, PartBuilder
 from load.table_description import TableFacts, describe_for_backup
 from load.throttle import Governor
@@ -182,7 +182,11 @@ class _TableBackup:
         """What was done already, if it is of the same table, stored in the same way, and young
         enough to make one piece with the rest."""
         backup, workers = self._work.config.backup, self._work.config.migration.workers
-        options = {"compress": backup.compress, "recipients": list(self._recipients)}
+        options = {
+            "compress": backup.compress,
+            "recipients": list(self._recipients),
+            "keysForm": FORM,
+        }
         saved = ScanProgress.load(self._folder)
         fits = saved and (saved.table_id, saved.options) == (facts.table_id, options)
         if saved and fits and saved.started_at >= _moment(-_YOUNG):
@@ -300,6 +304,7 @@ class _TableBackup:
             time_to_live=facts.time_to_live,
             tags=facts.tags,
             parts=tuple(progress.parts),
+            keys_form=FORM,
         )
         remove_of_backup(folder, {KEYS, *(part.file for part in progress.parts)})
         BackupFolder(folder, entry).check()

@@ -57,7 +57,8 @@ class Part:
 class BackupEntry:
     """What backup.json says. `table_description` is DescribeTable's answer, `time_to_live` and
     `tags` are null where the credentials may not ask; `continued` counts how often the backup
-    was taken up again. Every part has been read back when `verified_at` is set."""
+    was taken up again. Every part has been read back when `verified_at` is set. `keys_form` is that
+    of the key index (load/backup_keys.py)."""
 
     name: str
     table: str
@@ -79,6 +80,7 @@ class BackupEntry:
     tags: list[dict[str, str]] | None
     parts: tuple[Part, ...] = field(repr=False)
     version: int = VERSION
+    keys_form: int = 1
 
     @property
     def encrypted(self) -> bool:
@@ -129,7 +131,7 @@ class BackupFolder:
 
     @property
     def digests(self) -> Digests:
-        return Digests(self.entry.key_names, bytes.fromhex(self.entry.salt))
+        return Digests(self.entry.key_names, bytes.fromhex(self.entry.salt), self.entry.keys_form)
 
     def items(self, identities: tuple[Identity, ...] = ()) -> Iterator[bytes]:
         """The lines `{"Item":{…}}\\n` of all parts, always in the same order; no line of a part

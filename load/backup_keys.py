@@ -2,12 +2,16 @@
 
 `keys.bin` is a sorted sequence of records of 57 bytes, one an item:
 
-    16  BLAKE2b of the key's attribute values, as a JSON list in the order of the key schema
+     8  BLAKE2b of the partition key's value, as a JSON list of one
+     8  BLAKE2b of the key's attribute values, as a JSON list in the order of the key schema
     16  BLAKE2b of the item's canonical form (utils/item_content.py)
     24  `updatedAt` as it stands in the item, padded with blanks
      1  "m" when the item carries `legacyId` (a migration wrote it), else "-"
 
-Both digests are keyed with the backup's salt. So the file answers "was it there, and was it the
+So what stands under one partition key stands together. (Backups of form 1 have 16 bytes of the
+second in the place of the first two: they can be asked for single items only.)
+
+All digests are keyed with the backup's salt. So the file answers "was it there, and was it the
 same?" also for an encrypted backup that nobody here can open, and tells nothing else.
 """
 
@@ -30,33 +34,49 @@ from utils.workspace import make_directory, open_private, storage_errors
 Item = Mapping[str, Any]
 
 DIGEST = 16
+FORM = 2
+_PARTITION = 8
 _MOMENT = 24
 RECORD = 2 * DIGEST + _MOMENT + 1
 _BUCKETS = 256
 _FEW = 64  # records that are read at once
-_BLOCK = 4096 * RECORD
+_TOGETHER = 4096
+_BLOCK = _TOGETHER * RECORD
+_MIGRATED = ord("m")
 
 
 @dataclass(frozen=True)
 class KeyEntry:
-    """What the index knows of one item; `updated_at` is "" where the item has none."""
+    """What the index knows of one item; `updated_at` is "" where the item has none, `place` is the
+    number of its record in the index, `key` the digest of its key."""
 
     digest: bytes
     updated_at: str
     migrated: bool
+    place: int = 0
+    key: bytes = b""
 
 
 @dataclass(frozen=True)
 class Digests:
-    """How keys and contents are digested in one backup."""
+    """How keys and contents are digested in one backup; `form` is that of its index."""
 
     key_names: tuple[str, ...]
     salt: bytes
+    form: int = FORM
 
     def key(self, item: Item) -> bytes:
         """The digest of an item's key; only the attributes of the key need be there."""
         text = orjson.dumps([item[name] for name in self.key_names])
-        return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
+        if self.form == 1:
+            return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
+        whole = blake2b(text, digest_size=DIGEST - _PARTITION, key=self.salt).digest()
+        return self.partition(item) + whole
+
+    def partition(self, item: Item) -> bytes:
+        """The digest of an item's partition key, with which that of its key begins."""
+        text = orjson.dumps([item[self.key_names[0]]])
+        return blake2b(text, digest_size=_PARTITION, key=self.salt).digest()
 
     def content(self, text: bytes) -> bytes:
         """The digest of an item in its canonical form (`content`, utils/item_content.py)."""
@@ -85,33 +105,60 @@ class KeyIndex(Closes):
 
     def find(self, item: Item) -> KeyEntry | None:
         """What was there under the key of `item`, None when nothing was."""
-        wanted = self._digests.key(item)
+        return next(self._from(self._digests.key(item)), None)
+
+    def under(self, item: Item) -> dict[bytes, KeyEntry] | None:
+        """Everything that was there under the partition key of `item`, by `key_of`; None where the
+        index does not know (form 1)."""
+        if self._digests.form == 1:
+            return None
+        return {entry.key: entry for entry in self._from(self._digests.partition(item))}
+
+    def key_of(self, item: Item) -> bytes:
+        """The digest of the key of `item`."""
+        return self._digests.key(item)
+
+    def has_left_over(self, seen: bytearray, enough: int) -> bool:
+        """Whether an item that carries `legacyId` has less than `enough` in `seen`, which has a
+        byte for each record of the index."""
+        for first in range(0, self._count, _TOGETHER):
+            marks = self._read(first, min(_TOGETHER, self._count - first))[RECORD - 1 :: RECORD]
+            look = zip(marks, seen[first : first + len(marks)], strict=True)
+            if any(mark == _MIGRATED and known < enough for mark, known in look):
+                return True
+        return False
+
+    def _from(self, wanted: bytes) -> Iterator[KeyEntry]:
+        """The entries of which the key's digest begins with `wanted`."""
         low, high = self._window(wanted)
         while high - low > _FEW:
             middle = (low + high) // 2
-            if self._read(middle, 1)[:DIGEST] <= wanted:
+            if self._read(middle, 1)[: len(wanted)] < wanted:
                 low = middle
             else:
                 high = middle
-        block = self._read(low, high - low)
-        for at in range(0, len(block), RECORD):
-            if block[at : at + DIGEST] == wanted:
-                return _entry(block[at : at + RECORD])
-        return None
+        while block := self._read(low, _FEW):
+            for at in range(0, len(block), RECORD):
+                begins = block[at : at + len(wanted)]
+                if begins == wanted:
+                    yield _entry(block[at : at + RECORD], low + at // RECORD)
+                elif begins > wanted:
+                    return
+            low += _FEW
 
     def is_same(self, entry: KeyEntry, item: Item) -> bool:
         """Whether an item (plain numbers, sorted sets) has the content that was there."""
         return self._digests.content(content(item)) == entry.digest
 
     def _window(self, wanted: bytes) -> tuple[int, int]:
-        """Where a key must be, if it is there: digests are spread evenly, so nearly where its
-        value says."""
+        """Where the first key that begins with `wanted` must be, if there is one: digests are
+        spread evenly, so nearly where its value says."""
         guess = int.from_bytes(wanted[:8], "big") * self._count >> 64
         reach = 3 * isqrt(self._count) + _FEW
         low, high = max(0, guess - reach), min(self._count, guess + reach)
-        if low and self._read(low, 1)[:DIGEST] > wanted:
+        if low and self._read(low, 1)[: len(wanted)] >= wanted:
             low = 0
-        if high < self._count and self._read(high, 1)[:DIGEST] <= wanted:
+        if high < self._count and self._read(high, 1)[: len(wanted)] < wanted:
             high = self._count
         return low, high
 
@@ -119,9 +166,10 @@ class KeyIndex(Closes):
         return os.pread(self._file, count * RECORD, first * RECORD)
 
 
-def _entry(record: bytes) -> KeyEntry:
-    moment = record[2 * DIGEST : -1].rstrip().decode()
-    return KeyEntry(record[DIGEST : 2 * DIGEST], moment, record[-1:] == b"m")
+def _entry(record: bytes, place: int) -> KeyEntry:
+    moment = record[2 * DIGEST : -1].rstrip().decode(errors="replace")
+    digest = record[DIGEST : 2 * DIGEST]
+    return KeyEntry(digest, moment, record[-1] == _MIGRATED, place, record[:DIGEST])
 
 
 def merge(parts: Sequence[Path], path: Path, scratch: Path) -> None:

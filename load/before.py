@@ -1,8 +1,10 @@
-"""What the table held before the run under keys that the run has replaced.
+"""What the table held before the run under keys that the run has replaced, or taken away.
 
 data/undo/{entity}.before is a SQLite file, because it must take an item durably before the item is
 replaced, and find it again by its key. What is in it stays until the run is over for good: a
-rollback puts it back.
+rollback puts it back. What is in it under the partition key of a record, and is none of the lines
+that the file has of that record, was taken away with it because S9 no longer has it: it comes back
+with the record.
 """
 
 from __future__ import annotations
@@ -42,15 +44,19 @@ class Before(Closes):
         for statement in (
             "PRAGMA synchronous=FULL",
             "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB) WITHOUT ROWID",
+            "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY) WITHOUT ROWID",
         ):
             self._do(statement)
 
     def close(self) -> None:
         self._file.close()
 
-    def keep(self, items: Iterable[Item]) -> None:
-        """Keep items that are about to be replaced, durably. What was kept first stays."""
-        rows = [(_PAIR.join(text_key(item)), orjson.dumps(item)) for item in items]
+    def keep(self, items: Iterable[Item], *, taken: Iterable[Item] = ()) -> None:
+        """Keep items that are about to be replaced, and those that are about to be taken away,
+        durably. What was kept first stays."""
+        gone = list(taken)
+        keys = [(_PAIR.join(text_key(item)),) for item in gone]
+        rows = [(_PAIR.join(text_key(item)), orjson.dumps(item)) for item in (*items, *gone)]
         if not rows:
             return
         with self._lock:
@@ -58,6 +64,8 @@ class Before(Closes):
             try:
                 for row in rows:
                     self._do("INSERT OR IGNORE INTO before VALUES (?, ?)", row)
+                for key in keys:
+                    self._do("INSERT OR IGNORE INTO taken VALUES (?)", key)
                 self._do("COMMIT")
             except StorageError:
                 with suppress(sqlite3.Error):
@@ -71,8 +79,19 @@ class Before(Closes):
         found: dict[str, Any] | None = orjson.loads(rows[0][0]) if rows else None
         return found
 
+    def taken(self) -> list[dict[str, Any]]:
+        """The items that were taken away, or were about to be."""
+        with self._lock:
+            rows = self._do("SELECT item FROM before NATURAL JOIN taken")
+        return [orjson.loads(row[0]) for row in rows]
+
+    def taken_count(self) -> int:
+        """How many items were taken away."""
+        with self._lock:
+            return int(self._do("SELECT count(*) FROM taken")[0][0])
+
     def count(self) -> int:
-        """How many items were replaced."""
+        """How many items were replaced or taken away."""
         with self._lock:
             return int(self._do("SELECT count(*) FROM before")[0][0])
 

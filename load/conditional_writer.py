@@ -73,6 +73,26 @@ class ConditionalWriter:
         key = b'"Key":' + orjson.dumps(key_of(item))
         return self._write("DeleteItem", key, condition, orjson.dumps(item))
 
+    def record(self, item: Item) -> dict[tuple[str, str], dict[str, Any]]:
+        """Everything that is in the table under the partition key of `item`, by key. Raises
+        TargetError."""
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "#k = :k",
+            "ExpressionAttributeNames": {"#k": PARTITION_KEY},
+            "ExpressionAttributeValues": {":k": item[PARTITION_KEY]},
+        }
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        while True:
+            answer: dict[str, Any] = ask(
+                self._wire, self._retry, "Query", orjson.dumps(request), tell=self._tell
+            )
+            found |= {text_key(each): each for each in answer["Items"]}
+            if not answer.get("LastEvaluatedKey"):
+                return found
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
     def find(self, items: Iterable[Item]) -> dict[tuple[str, str], dict[str, Any]]:
         """What is in the table under the keys of `items` (at most 100), by key."""
         keys = [key_of(item) for item in items]

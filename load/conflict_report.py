@@ -1,9 +1,16 @@
-"""data/reports/conflicts_report.json: every item that the table holds with another content.
+"""data/reports/conflicts_report.json: every item of a record that the table has in another way.
 
-{"runId", "at", "snapshot", "onConflict", "conflicts": [{"entity", "PK", "SK", "legacyId",
-"attributes", "newer", "decision"}], "count"}: `attributes` are the names of those that differ,
-`newer` says who was changed last by `updatedAt` ("s9", "table", "neither", "unknown"), `decision`
-is "replace", "keep" or "stop". It is written entry by entry: there may be millions.
+{"runId", "at", "snapshot", "onConflict", "conflicts": [{"entity", "PK", "SK", "legacyId", "kind",
+"attributes", "newer", "decision"}], "count"}. `kind` is
+
+    differs         the table has it with another content; `attributes` names those that differ
+    absent          S9 has it, the table has not, and the load leaves it out: its record is kept
+    not-in-s9       a line that a migration wrote and S9 no longer has
+    application     what the application has hung on the record, or changed of what S9 no longer has
+
+`newer` says where the record was changed last, by the `updatedAt` of its newest row ("s9", "table",
+"neither", "unknown"); `decision` is "replace", "remove", "keep" or "stop". It is written entry by
+entry: there may be millions.
 """
 
 from __future__ import annotations
@@ -15,11 +22,11 @@ from typing import IO, Any
 import orjson
 
 from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, text_key
-from load.conflicts import IN_CONFLICT, Standing
+from load.conflicts import IN_CONFLICT, NO_REST, Rest, Standing, in_conflict, newer
 from utils.closing import Closes
 from utils.config import FAIL
-from utils.item_content import differing_attributes
-from utils.load_plan import KEPT_MARKS
+from utils.item_content import Item, differing_attributes
+from utils.load_plan import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS
 from utils.run import Run
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
@@ -29,7 +36,8 @@ _SHOWN = 5
 @dataclass(frozen=True)
 class _Waiting:
     entity: str
-    item: dict[str, Any]
+    item: Item
+    kind: str
     newer: str
     decision: str
 
@@ -60,15 +68,27 @@ class ConflictReport(Closes):
         record: Sequence[bytes],
         standings: Sequence[Standing],
         decided: Sequence[int],
+        rest: Rest = NO_REST,
     ) -> None:
         """Report what is in conflict of a record; `writer` can look at its table."""
+        if not in_conflict(standings, rest):
+            return
+        stops = self._run.config.load.on_conflict == FAIL
+        keeps = CONDITIONAL.isdisjoint(decided)
+        who = newer(standings, rest)
+
+        def note(item: Item, kind: str, decision: str) -> None:
+            self._waiting.append(_Waiting(entity, item, kind, who, "stop" if stops else decision))
+
         for line, standing, mark in zip(record, standings, decided, strict=True):
             if standing.mark in IN_CONFLICT:
-                decision = "keep" if mark in KEPT_MARKS else "replace"
-                if self._run.config.load.on_conflict == FAIL:
-                    decision = "stop"
-                item = orjson.loads(line)["Item"]
-                self._waiting.append(_Waiting(entity, item, standing.newer, decision))
+                note(_item(line), "differs", "keep" if mark in KEPT_MARKS else "replace")
+            elif mark == KEPT_ABSENT:
+                note(_item(line), "absent", "keep")
+        for item in rest.own:
+            note(item, "not-in-s9", "keep" if keeps else "remove")
+        for item in rest.others:
+            note(item, "application", "keep")
         if len(self._waiting) >= READ_AT_ONCE:
             self.flush(writer)
 
@@ -76,19 +96,21 @@ class ConflictReport(Closes):
         """Write what is waiting, all of it of the writer's table."""
         for start in range(0, len(self._waiting), READ_AT_ONCE):
             part = self._waiting[start : start + READ_AT_ONCE]
-            found = writer.find(each.item for each in part)
+            found = writer.find(each.item for each in part if each.kind == "differs")
             for each in part:
                 self._write(each, found.get(text_key(each.item)))
         self._waiting = []
 
     def _write(self, conflict: _Waiting, theirs: dict[str, Any] | None) -> None:
         pk, sk = text_key(conflict.item)
+        differs = conflict.kind == "differs"
         entry = {
             "entity": conflict.entity,
             "PK": pk,
             "SK": sk,
             "legacyId": conflict.item.get("legacyId", {}).get("S"),
-            "attributes": differing_attributes(conflict.item, theirs or {}),
+            "kind": conflict.kind,
+            "attributes": differing_attributes(conflict.item, theirs or {}) if differs else [],
             "newer": conflict.newer,
             "decision": conflict.decision,
         }
@@ -120,12 +142,21 @@ _NEWER = {
     "neither": "with the same updatedAt",
     "unknown": "without an updatedAt to compare",
 }
+_KINDS = {
+    "absent": "is not in the table",
+    "not-in-s9": "S9 no longer has it",
+    "application": "the application has added or changed it",
+}
+
+
+def _item(line: bytes) -> Item:
+    item: Item = orjson.loads(line)["Item"]
+    return item
 
 
 def _sentence(entry: dict[str, Any]) -> str:
     names: list[str] = entry["attributes"]
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return (
-        f"{entry['PK']} {entry['SK']} (in S9 {entry['legacyId']}): {', '.join(names[:4])}{more} "
-        f"differ, {_NEWER[entry['newer']]}"
-    )
+    differ = f"{', '.join(names[:4])}{more} differ, {_NEWER[entry['newer']]}"
+    named = f" (in S9 {entry['legacyId']})" if entry["legacyId"] else ""
+    return f"{entry['PK']} {entry['SK']}{named}: {_KINDS.get(entry['kind'], differ)}"

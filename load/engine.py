@@ -93,6 +93,7 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             "refusedRecords": kept_out.records,
             "kept": kept.items,
             "keptRecords": kept.records,
+            "keptAbsent": kept.absent,
             **guard.figures(),
         },
     )

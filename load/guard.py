@@ -1,9 +1,9 @@
 """The live application wins: a load writes nothing over what it has not seen.
 
 What the plan of the load calls new goes out in batches. Everything else that is to be written goes
-out before that, item by item and on condition that the table still holds what is there by the
-survey: the records that replace what the table holds, and in a load that goes on the items that
-may have been sent already, which the application may have changed since.
+out before that, on condition that the table still holds what is there by the survey: the records
+that replace what the table holds (load/replacing.py), and in a load that goes on the items that may
+have been sent already, which the application may have changed since.
 """
 
 from __future__ import annotations
@@ -19,60 +19,56 @@ import orjson
 
 from load.batch_writer import RefusedItem
 from load.before import Before
-from load.conditional_writer import (
-    READ_AT_ONCE,
-    ConditionalWriter,
-    is_same,
-    text_key,
-)
-from load.conditions import ABSENT, unchanged
-from load.conflicts import kept
+from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, is_same
+from load.conditions import ABSENT
+from load.conflicts import Authors
 from load.load_state import LoadState
+from load.pictures import Memory, Pictures
+from load.replacing import Planned, Replacing
+from load.transactions import Transactions
 from utils.artifacts import ArtifactEntry, sha256_of, starts_record, utc_now
 from utils.closing import Closes
-from utils.config import NEWER
 from utils.dynamodb import RequestRefused
 from utils.error_handler import ArtifactError
 from utils.interrupt import Interrupted
 from utils.load_plan import (
     ADDED,
     CONDITIONAL,
-    CONFLICT,
     EDITED,
-    KEPT,
     KEPT_ABSENT,
     KEPT_MARKS,
     NEW,
     OURS,
     REPLACED,
     SAME,
-    TO_ADD,
     LoadPlan,
 )
 from utils.logger import get_logger
 from utils.run import Run
 from utils.tables import TableSpec
 
+__all__ = ["Guard", "Kept", "Planned", "publish_replaced"]
+
 _AHEAD = 4  # groups waiting for each one in hand
 Refuse = Callable[[RefusedItem], object]
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A line of the transformed file with its place there (a byte offset) and its mark."""
+class _Group:
+    """Lines that are written one after the other; with `replaces` they are a record."""
 
-    place: int
-    line: bytes
-    mark: int
-    item: dict[str, Any]
+    lines: list[Planned]
+    replaces: bool = False
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Records and items that the load has left as the table has them."""
+    """Records and items that the load has left as the table has them; `absent` of the items are
+    in no table: S9 has them, and a record that is kept has not."""
 
     records: int = 0
     items: int = 0
+    absent: int = 0
 
 
 class Guard(Closes):
@@ -93,7 +89,12 @@ class Guard(Closes):
         self.plan = self._stack.enter_context(LoadPlan(files.plan(entity)))
         self.before = self._stack.enter_context(Before(files.before(entity)))
         self.writer = ConditionalWriter(run.config, spec, run.stop)
+        self._transactions = Transactions(run.config, spec, run.stop)
+        self._authors = Authors.of(
+            run.config.transformation, run.manifest.empty_as_of.get(entity, "")
+        )
         self._counts: Counter[int] = Counter()
+        self._taken_away = 0
 
     def close(self) -> None:
         self._stack.close()
@@ -124,15 +125,21 @@ class Guard(Closes):
         if not again and not CONDITIONAL & self.plan.count().keys():
             return
         get_logger().info(
-            "%s: %s, item by item, on condition that nobody has changed it",
+            "%s: %s, on condition that nobody has changed it",
             self._entity.capitalize(),
             "writing what may have been sent before" if again else "replacing what is in conflict",
         )
-        self._all(self._groups(again), refuse)
+        pictures = Pictures.of_load(
+            self._run, self._run.config.target.table(self._entity), self.state.pictures
+        )
+        with Memory(pictures) as memory:
+            replacing = Replacing(
+                self.writer, self._transactions, self.before, memory, self._authors
+            )
+            self._all(self._groups(again), replacing, refuse)
         self.plan.sync()
         get_logger().info(
-            "%s: %d conditional requests, one an item, took %.0f write units (a batch sends 25 "
-            "items in a request, for as many units)",
+            "%s: %d conditional requests took %.0f write units",
             self._entity.capitalize(),
             self.writer.requests,
             self.writer.units,
@@ -145,8 +152,10 @@ class Guard(Closes):
         self.state.complete = True
         self.state.save()
         self._counts = self.plan.count()
+        self._taken_away = self.before.taken_count()
         items = sum(self._counts[mark] for mark in KEPT_MARKS)
-        return Kept(self._kept_records() if items else 0, items)
+        absent = self._counts[KEPT_ABSENT]
+        return Kept(self._kept_records() if items else 0, items, absent)
 
     def _kept_records(self) -> int:
         """How many records are kept: those of which the first item is."""
@@ -158,29 +167,50 @@ class Guard(Closes):
 
     def figures(self) -> dict[str, Any]:
         """What the load's entry in the manifest says of its own: items that were in the table
-        already, items replaced, conditional requests and their write units."""
+        already, items replaced, lines taken away, what is only in the target, conditional requests
+        and their write units."""
         return {
             "alreadyThere": self._counts[SAME] + self._counts[OURS],
             "replaced": self._counts[REPLACED],
+            "takenAway": self._taken_away,
+            "onlyInTarget": self.state.only_in_target,
             "conditionalRequests": self.writer.requests,
             "conditionalWriteUnits": self.writer.units,
         }
 
-    def _groups(self, again: Sequence[tuple[int, int]]) -> Iterator[list[Planned]]:
-        """What is to be written on condition, about a hundred items at a time, whole records."""
-        group: list[Planned] = []
-        path = self._run.workspace.transformed(self._entity)
-        for place, line, mark in self.plan.lines_of(path):
-            if len(group) >= READ_AT_ONCE and starts_record(line):
-                yield group
-                group = []
-            sent = mark == NEW and any(start <= place < end for start, end in again)
-            if sent or mark in CONDITIONAL:
-                group.append(Planned(place, line, mark, orjson.loads(line)["Item"]))
-        if group:
-            yield group
+    def _groups(self, again: Sequence[tuple[int, int]]) -> Iterator[_Group]:
+        """What is to be written on condition: records that are replaced one by one, and of others
+        what may have been sent, about a hundred items at a time."""
+        sent: list[Planned] = []
+        for record in self._records():
+            if any(mark in CONDITIONAL for _, _, mark in record):
+                yield _Group(_planned(record), replaces=True)
+                continue
+            wanted = [
+                (place, line, mark)
+                for place, line, mark in record
+                if mark == NEW and any(start <= place < end for start, end in again)
+            ]
+            # A sale is to be seen when it is whole: what opens it comes last.
+            sent += reversed(_planned(wanted))
+            if len(sent) >= READ_AT_ONCE:
+                yield _Group(sent)
+                sent = []
+        if sent:
+            yield _Group(sent)
 
-    def _all(self, groups: Iterable[list[Planned]], refuse: Refuse) -> None:
+    def _records(self) -> Iterator[list[tuple[int, bytes, int]]]:
+        """The records of the file: the place, the line and the mark of each of their items."""
+        record: list[tuple[int, bytes, int]] = []
+        for each in self.plan.lines_of(self._run.workspace.transformed(self._entity)):
+            if record and starts_record(each[1]):
+                yield record
+                record = []
+            record.append(each)
+        if record:
+            yield record
+
+    def _all(self, groups: Iterable[_Group], replacing: Replacing, refuse: Refuse) -> None:
         workers = self._run.config.migration.workers
         waiting: list[Future[list[RefusedItem]]] = []
         with ThreadPoolExecutor(workers, thread_name_prefix="guard") as pool:
@@ -188,7 +218,7 @@ class Guard(Closes):
                 for group in groups:
                     if self._run.stop.requested:
                         raise Interrupted
-                    waiting.append(pool.submit(self._group, group))
+                    waiting.append(pool.submit(self._group, group, replacing))
                     if len(waiting) >= workers * _AHEAD:
                         _told(waiting.pop(0), refuse)
                 while waiting:
@@ -197,70 +227,28 @@ class Guard(Closes):
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _group(self, group: list[Planned]) -> list[RefusedItem]:
-        """Write a group; what is about to be replaced is kept first."""
+    def _group(self, group: _Group, replacing: Replacing) -> list[RefusedItem]:
+        """Write a group; returns what DynamoDB does not take of it."""
         refused: list[RefusedItem] = []
-        there: dict[tuple[str, str], dict[str, Any]] = {}
-        disputed = [each for each in group if each.mark in CONDITIONAL]
-        for start in range(0, len(disputed), READ_AT_ONCE):
-            there |= self.writer.find(each.item for each in disputed[start : start + READ_AT_ONCE])
-        self.before.keep(
-            found
-            for each in disputed
-            if each.mark == CONFLICT
-            and (found := there.get(text_key(each.item))) is not None
-            and not is_same(found, each.item)
-        )
-        kept_records: set[str] = set()
-        for each in group:
-            pk = text_key(each.item)[0]
-            if pk in kept_records:
-                self.plan.mark(each.place, kept([each.mark])[0])
-                continue
+        if group.replaces:
             try:
-                mark = self._write(each, there.get(text_key(each.item)))
+                for each, mark in zip(group.lines, replacing.replace(group.lines), strict=True):
+                    self.plan.mark(each.place, mark)
             except RequestRefused as refusal:
-                refused.append(RefusedItem(each.line.rstrip(b"\n"), refusal.message))
-                continue
-            self.plan.mark(each.place, mark)
-            if each.mark in CONDITIONAL and mark in KEPT_MARKS:
-                kept_records.add(pk)
+                refused.append(_refused(group.lines[0], refusal))
+            return refused
+        for each in group.lines:
+            try:
+                self.plan.mark(each.place, self._write_again(each))
+            except RequestRefused as refusal:
+                refused.append(_refused(each, refusal))
         return refused
 
-    def _write(self, planned: Planned, there: dict[str, Any] | None) -> int:
-        """Write one item if nobody has changed what is there; returns the line's new mark."""
-        item, body = planned.item, planned.line.rstrip(b"\n")[8:-1]
-        if planned.mark in (NEW, TO_ADD):
-            written = self.writer.put(body, ABSENT)
-            if written.done or is_same(written.found, item):
-                return ADDED
-            # Nobody but the run makes items with these keys: it was sent, and changed since.
-            return EDITED if planned.mark == NEW else KEPT
-        is_ours = planned.mark != CONFLICT
-        if is_same(there, item):
-            replaced = is_ours or self.before.find(item) is not None
-            return (ADDED if is_ours else REPLACED) if replaced else SAME
-        condition = self._may_replace(planned, there)
-        if condition is not None:
-            written = self.writer.put(body, condition)
-            if written.done or is_same(written.found, item):
-                return ADDED if is_ours else REPLACED
-            there = written.found
-        if there is None:
-            return KEPT_ABSENT
-        return EDITED if is_ours else KEPT
-
-    def _may_replace(self, planned: Planned, there: dict[str, Any] | None) -> Any:
-        """The condition under which what is there now may be replaced; None if it stays."""
-        if there is None:
-            return None  # the application has deleted it since the survey
-        if planned.mark == CONFLICT and not is_same(self.before.find(planned.item), there):
-            return None  # it was replaced once, and has been changed since
-        if self._run.config.load.on_conflict == NEWER:
-            theirs, ours = _moment(there), _moment(planned.item)
-            if not theirs or theirs >= ours:
-                return None
-        return unchanged(there)
+    def _write_again(self, planned: Planned) -> int:
+        """Write an item that may be there already; returns the line's new mark."""
+        written = self.writer.put(planned.body, ABSENT)
+        # Nobody but the run makes items with these keys: it was sent, and changed since.
+        return ADDED if written.done or is_same(written.found, planned.item) else EDITED
 
 
 def publish_replaced(run: Run, entity: str) -> None:
@@ -274,8 +262,12 @@ def publish_replaced(run: Run, entity: str) -> None:
         run.publish(path, ArtifactEntry(0, items, size, sha256_of(path), utc_now()))
 
 
-def _moment(item: dict[str, Any]) -> str:
-    return str(item.get("updatedAt", {}).get("S", ""))
+def _planned(record: Iterable[tuple[int, bytes, int]]) -> list[Planned]:
+    return [Planned(place, line, mark, orjson.loads(line)["Item"]) for place, line, mark in record]
+
+
+def _refused(planned: Planned, refusal: RequestRefused) -> RefusedItem:
+    return RefusedItem(planned.line.rstrip(b"\n"), refusal.message)
 
 
 def _told(done: Future[list[RefusedItem]], refuse: Refuse) -> None:

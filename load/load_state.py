@@ -29,7 +29,9 @@ class LoadState:
 
     `transformed` is the SHA-256 of the file that is loaded, `settings` the digest of where it
     goes. Of the file only the ranges of bytes in `sent` may have been sent in batches. `pictures`
-    names, as "first", the survey's own picture of the table from before the run's first write.
+    names the survey's own pictures of the table: as "first" that from before the run's first
+    write, as "last" that with which this load was planned (where it is no backup).
+    `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py).
     `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
     (load/rollback.py).
     """
@@ -42,6 +44,7 @@ class LoadState:
     sent: list[list[int]] = field(default_factory=list)
     complete: bool = False
     undone: dict[str, Any] = field(default_factory=dict)
+    only_in_target: dict[str, int] = field(default_factory=dict)
 
     def is_of(self, run: Run, entity: str, settings: str) -> bool:
         """Whether this is an unfinished load of the transformed file that there is, to where it

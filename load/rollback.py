@@ -21,6 +21,7 @@ from typing import IO, Any
 import orjson
 
 from load.conditional_writer import READ_AT_ONCE
+from load.conditions import ABSENT
 from load.engine import unacknowledged
 from load.guard import Guard, Planned
 from load.load_state import LoadState
@@ -170,6 +171,9 @@ class _EntityRollback:
                 self._kept = stack.enter_context(self._open_kept(saved.get("kept", 0)))
             with run.progress.task(PHASE, entity, items) as task:
                 self._all(task.advance)
+            if self._writes:
+                for item in guard.before.taken():  # unless somebody has put another there
+                    guard.writer.put(orjson.dumps(item), ABSENT)
             self._save()
         if self._writes:
             get_logger().info(

@@ -1,40 +1,58 @@
 """The survey before the first write: what the tables already hold under the keys of the load.
 
 The load's backup is a picture of the table: its key index tells of every item whether it was there,
-and with which content (load/backup_keys.py). Where no backup is made, the survey takes a picture of
-its own, of which it keeps the key index only. Two pictures matter: the first of the run, from
-before its first write, and the last, from before this load. The transformed file is gone through
-once in its order, a few reads of the index a line; what comes of it is the plan of the load.
+and with which content (load/pictures.py). Two pictures matter: the first of the run, from before
+its first write, and the last, from before this load. The transformed file is gone through once in
+its order, a few reads of the index a record; what comes of it is the plan of the load. What the
+picture has beside the records of the file is looked at as well: beside a record in conflict it
+decides with (load/conflicts.py); what is nowhere in the file is listed (load/only_in_target.py).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from load.backup import back_up, new_name
-from load.backup_folder import BackupFolder
-from load.backup_keys import DIGEST, KeyEntry, KeyIndex
-from load.backup_run import first_backup, last_backup
-from load.conditional_writer import ConditionalWriter
+from load.backup_keys import KeyEntry
+from load.conditional_writer import ConditionalWriter, text_key
 from load.conflict_report import ConflictReport
-from load.conflicts import IN_CONFLICT, Standing, decide
+from load.conflicts import (
+    IN_CONFLICT,
+    NO_REST,
+    Authors,
+    Rest,
+    Standing,
+    decide,
+    rest_of,
+)
 from load.lines import record_key
 from load.load_settings import settings
 from load.load_state import LoadState
+from load.only_in_target import FOUND, STAYS, TAKEN, OnlyInTarget, list_what_left
+from load.pictures import Memory, Pictures, is_in
 from load.refusals import keys_of
 from utils.artifacts import split_records
 from utils.config import FAIL
 from utils.error_handler import TargetError
 from utils.interrupt import Interrupted
 from utils.item_content import content, content_of_line, is_usual, normal_item
-from utils.load_plan import CONFLICT, NEW, OURS, REPLACED, SAME, UPDATE, LoadPlan
+from utils.load_plan import (
+    CONDITIONAL,
+    CONFLICT,
+    NEW,
+    OURS,
+    REPLACED,
+    SAME,
+    UPDATE,
+    LoadPlan,
+)
 from utils.logger import get_logger
 from utils.pieces import located_records, places
 from utils.run import Run
@@ -95,9 +113,9 @@ def survey_before_load(
         report.complete()
     if report.count and run.config.load.on_conflict == FAIL:
         raise TargetError(
-            f"{report.count:,} items are already in the target with another content than S9 "
-            "gives them now; nothing was written:"
-            + "".join(f"\n  - {line}" for line in report.first),
+            f"{report.count:,} {'item is' if report.count == 1 else 'items are'} in the target "
+            "otherwise than in S9 (another content, or their record has lost them there); nothing "
+            "was written:" + "".join(f"\n  - {line}" for line in report.first),
             remedy=f"all of them are in {run.workspace.report('conflicts')}. Set load.onConflict "
             "to skip (they stay as they are), newer (those changed later in S9 are replaced) or "
             f"overwrite, and go on: {run.command('--resume')}",
@@ -106,6 +124,7 @@ def survey_before_load(
         with storage_errors(plan):
             publish(plan.with_name(plan.name + PARTIAL_SUFFIX), plan)
         state.save()
+    run.save()
 
 
 def plan_for_empty(run: Run, entity: str) -> None:
@@ -137,6 +156,25 @@ def goes_on(run: Run, entity: str) -> bool:
     return run.resuming and state is not None and state.is_of(run, entity, settings(run, entity))
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A record of the file as the survey finds it in the table. `left` says that the table has
+    more under its partition key."""
+
+    lines: Sequence[bytes]
+    standings: list[Standing]
+    left: list[KeyEntry]
+    chosen: bool
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether the items that are left over have to be read, to know what they are: not those
+        of the application beside a record that is the same."""
+        same = all(each.mark not in (NEW, *IN_CONFLICT) for each in self.standings)
+        matters = any(each.migrated for each in self.left) or not same
+        return self.chosen and bool(self.left) and matters
+
+
 class _Survey:
     """The survey of one entity."""
 
@@ -145,6 +183,7 @@ class _Survey:
         self._spec = spec
         self._report = report
         self._table = run.config.target.table(spec.entity)
+        self._policy = run.config.load.on_conflict
 
     def run(self, only: Collection[str] | None) -> tuple[LoadState, Path]:
         """Write the plan (under its partial name); returns the state to be saved with it."""
@@ -153,15 +192,18 @@ class _Survey:
         if old is None or old.run_id != run.manifest.baseline:
             run.workspace.before(entity).unlink(missing_ok=True)
             old = None
-        pictures = dict(old.pictures) if old else {}
-        first, last = self._pictures(pictures)
+        names = dict(old.pictures) if old else {}
+        pictures = Pictures.take(run, self._table, names)
         path = run.workspace.plan(entity)
         source = run.manifest.artifacts[_name_of(run, entity)]
+        surplus = OnlyInTarget()
         with LoadPlan.create(path.with_name(path.name + PARTIAL_SUFFIX), source.bytes) as plan:
-            if last.entry.items:
+            if pictures.last.entry.items:
                 chosen = None if only is None else keys_of(run, entity, only)
-                found = self._compare(first, last, plan, chosen)
+                found, surplus = self._compare(pictures, plan, chosen)
             else:
+                run.manifest.empty_as_of.setdefault(entity, run.manifest.created_at)
+                run.workspace.report(f"only_in_target_{entity}").unlink(missing_ok=True)
                 found = Found(new=source.items)
             plan.sync()
         get_logger().info(
@@ -173,95 +215,103 @@ class _Survey:
             found.conflicts,
             found.records,
         )
-        return _state_of(run, entity, pictures), path
-
-    def _pictures(self, known: dict[str, str]) -> tuple[BackupFolder, BackupFolder]:
-        """The first and the last picture of the table in this run."""
-        last = last_backup(self._run, self._table)
-        if last is None:
-            last = self._own_picture()
-            known.setdefault("first", last.path.name)
-        first = first_backup(self._run, self._table)
-        if first is None:
-            first = BackupFolder.open(self._own / known["first"]) if "first" in known else last
-        return (last, last) if first.path == last.path else (first, last)
-
-    @property
-    def _own(self) -> Path:
-        return self._run.workspace.undo / "pictures"
-
-    def _own_picture(self) -> BackupFolder:
-        """Read the table as a backup does, and keep the key index of it."""
-        run = self._run
-        backup = replace(run.config.backup, directory=str(self._own), recipient=None)
-        config = replace(run.config, backup=backup)
-        name = new_name(config, self._table)
-        folder = back_up(replace(run, config=config), self._table, name)
-        with storage_errors(folder.path):
-            for part in folder.entry.parts:
-                (folder.path / part.file).unlink()
-        return folder
+        state = _state_of(run, entity, names)
+        state.only_in_target = surplus.as_json()
+        return state, path
 
     def _compare(
-        self,
-        first: BackupFolder,
-        last: BackupFolder,
-        plan: LoadPlan,
-        chosen: Collection[str] | None,
-    ) -> Found:
+        self, pictures: Pictures, plan: LoadPlan, chosen: Collection[str] | None
+    ) -> tuple[Found, OnlyInTarget]:
         run, entity = self._run, self._spec.entity
         found = Found()
         total = run.manifest.artifacts[_name_of(run, entity)].items
         writer = ConditionalWriter(run.config, self._spec, run.stop)
+        authors = Authors.of(run.config.transformation, run.manifest.empty_as_of.get(entity, ""))
         with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
-            now = stack.enter_context(last.keys())
-            before = now if first is last else stack.enter_context(first.keys())
-            look = Look(before, now, before_salt=first.digests.salt, salt=last.digests.salt)
+            memory = stack.enter_context(Memory(pictures))
+            pool = stack.enter_context(ThreadPoolExecutor(run.config.migration.workers))
+            look = Look(memory)
             transformed = run.workspace.transformed(entity)
             for piece in places(transformed.stat().st_size):
                 if run.stop.requested:
                     raise Interrupted
                 start, lines = located_records(transformed, piece)
                 marks: list[int] = []
-                for record in split_records(lines):
-                    is_chosen = chosen is None or record_key(record[0]) in chosen
-                    standings = [look.at(line) for line in record]
-                    decided = decide(standings, run.config.load.on_conflict, chosen=is_chosen)
+                records = [look.at(record, chosen) for record in split_records(lines)]
+                rests = self._rests(records, writer, authors, pool)
+                for record, rest in zip(records, rests, strict=True):
+                    decided = decide(record.standings, self._policy, rest, chosen=record.chosen)
                     marks += decided
-                    found = found.plus(standings)
-                    if is_chosen:
-                        self._report.add(entity, writer, record, standings, decided)
+                    found = found.plus(record.standings)
+                    look.note_rest(record, replaced=not CONDITIONAL.isdisjoint(decided))
+                    if record.chosen:
+                        self._report.add(
+                            entity, writer, record.lines, record.standings, decided, rest
+                        )
                 plan.mark_all(start, lines, marks)
                 task.advance(len(marks))
             self._report.flush(writer)
-        return found
+            return found, list_what_left(run, entity, memory.last, look.seen)
+
+    def _rests(
+        self,
+        records: Sequence[_Seen],
+        writer: ConditionalWriter,
+        authors: Authors,
+        pool: ThreadPoolExecutor,
+    ) -> Iterator[Rest]:
+        """What the table has beside each record: read where that matters, many at once."""
+
+        def read(record: _Seen) -> Rest:
+            items = [orjson.loads(line)["Item"] for line in record.lines]
+            return rest_of(writer.record(items[0]), set(map(text_key, items)), authors)
+
+        reading = [pool.submit(read, each) if each.needs_look else None for each in records]
+        return (NO_REST if each is None else each.result() for each in reading)
 
 
-@dataclass(frozen=True)
 class Look:
-    """How a line stands with two pictures of its table (one and the same in a first load)."""
+    """How records stand with two pictures of their table (one and the same in a first load).
 
-    first: KeyIndex
-    last: KeyIndex
-    before_salt: bytes
-    salt: bytes
+    `seen` has a byte for each item of the last picture (load/only_in_target.py): a hundredth of
+    what the table takes, and the only thing here that grows with it.
+    """
 
-    def at(self, line: bytes) -> Standing:
-        """The standing of a transformed line."""
-        item = orjson.loads(line)["Item"]
-        now = self.last.find(item)
-        if now is None:
-            return Standing(NEW)
-        text = content_of_line(line) if is_usual(line) else content(normal_item(item))
-        same = _is(text, now, self.salt)
-        before = now if self.first is self.last else self.first.find(item)
-        if same:
-            if before is None:
-                return Standing(OURS)
-            return Standing(SAME if _is(text, before, self.before_salt) else REPLACED)
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.seen = bytearray(len(memory.last))
+
+    def at(self, record: Sequence[bytes], chosen: Collection[str] | None) -> _Seen:
+        """The standing of a record's transformed lines, and what is left over in the picture."""
+        items = [orjson.loads(line)["Item"] for line in record]
+        index = self._memory.last
+        under = index.under(items[0])
+        standings = []
+        for line, item in zip(record, items, strict=True):
+            now = index.find(item) if under is None else under.pop(index.key_of(item), None)
+            if now is not None:
+                self.seen[now.place] = FOUND
+            standings.append(self._standing(line, item, now))
+        is_chosen = chosen is None or record_key(record[0]) in chosen
+        return _Seen(record, standings, list((under or {}).values()), is_chosen)
+
+    def note_rest(self, record: _Seen, *, replaced: bool) -> None:
+        """Take note of what becomes of what is left over beside a record."""
+        for entry in record.left:
+            self.seen[entry.place] = TAKEN if replaced else STAYS
+
+    def _standing(self, line: bytes, item: Mapping[str, Any], now: KeyEntry | None) -> Standing:
         ours = str(item.get("updatedAt", {}).get("S", ""))
-        return Standing(UPDATE if before is None else CONFLICT, now.updated_at, ours)
-
-
-def _is(text: bytes, entry: KeyEntry, salt: bytes) -> bool:
-    return blake2b(text, digest_size=DIGEST, key=salt).digest() == entry.digest
+        if now is None:
+            return Standing(NEW, "", ours)
+        text = content_of_line(line) if is_usual(line) else content(normal_item(item))
+        before = self._memory.before(item, now)
+        if is_in(now, text, self._memory.salt):
+            if before is None:
+                mark = OURS
+            else:
+                is_same = is_in(before, text, self._memory.before_salt)
+                mark = SAME if is_same else REPLACED
+        else:
+            mark = UPDATE if before is None else CONFLICT
+        return Standing(mark, now.updated_at, ours)

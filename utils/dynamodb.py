@@ -43,6 +43,14 @@ THROTTLING_CODES = frozenset(
     }
 )
 _PASSING_CODES = frozenset({"InternalServerError", "InternalFailure", "ServiceUnavailable"})
+_TRANSACTION_CODES = frozenset(
+    {
+        "ConditionalCheckFailedException",
+        "TransactionCanceledException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
 
 
 class RequestRefused(TargetError):
@@ -181,12 +189,31 @@ class DynamoDB:
             return Expired(code, message)
         if status >= 500 or code in _PASSING_CODES:
             return BackOff(code or f"HTTP {status}", message)
-        if code == "ConditionalCheckFailedException":
-            return ConditionFailed(orjson.loads(content).get("Item"))
+        if code in _TRANSACTION_CODES:
+            return self._of_transaction(code, message, content)
         error = refused(code or f"HTTP {status}", message, self._target)
         if code == "ValidationException":
             return RequestRefused(error.message, remedy=error.remedy)
         return error
+
+    def _of_transaction(self, code: str, message: str, content: bytes) -> Exception:
+        """Why a transaction was not done: its reasons are listed, one for each of its writes. (A
+        conditional write is one of its own kind.)"""
+        if code == "ConditionalCheckFailedException":
+            return ConditionFailed(orjson.loads(content).get("Item"))
+        reasons = {
+            str(reason.get("Code")): str(reason.get("Message") or "")
+            for reason in orjson.loads(content).get("CancellationReasons") or []
+            if isinstance(reason, dict)
+        }
+        if "ConditionalCheckFailed" in reasons:
+            return ConditionFailed(None)
+        if "ValidationError" in reasons:
+            error = refused("ValidationException", reasons["ValidationError"], self._target)
+            return RequestRefused(error.message, remedy=error.remedy)
+        if slow := reasons.keys() & {"ThrottlingError", "ProvisionedThroughputExceeded"}:
+            return Throttled(sorted(slow)[0], message)
+        return BackOff(code, message)  # somebody else was writing one of the items just then
 
     def gave_up(self, last: BackOff, attempts: int) -> TargetError:
         """The error when a call has failed `attempts` times in ways that should pass."""

@@ -137,6 +137,7 @@ def begin(run: Run, start: Start) -> None:
             migration_timestamp=old.migration_timestamp,
             source=old.source,
             target=old.target,
+            empty_as_of=old.empty_as_of,
         )
         if start is Start.RESTART and unfinished:
             # What the dropped run has written is this run's to account for.

@@ -50,6 +50,7 @@ class Manifest:
     or "done". `reached` is what answered, by side ("source", "target"): the identities that the
     servers give of themselves, as opposed to `source` and `target`, which are what was asked for.
     `made_for` marks the directory of a rehearsal or a demonstration (utils/mark.py).
+    `empty_as_of` has, by entity, a moment at which its table was known to hold nothing yet.
     """
 
     run_id: str
@@ -69,6 +70,7 @@ class Manifest:
     rolled_back: str = ""
     reached: dict[str, dict[str, Any]] = field(default_factory=dict)
     made_for: dict[str, Any] = field(default_factory=dict)
+    empty_as_of: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:

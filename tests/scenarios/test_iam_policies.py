@@ -117,11 +117,12 @@ class Scene:
 
 
 def load(scene: Scene) -> list[str]:
-    """Each table lacks an item, and has another with another content."""
+    """Each table lacks an item, and has another with another content and a line that S9 has not."""
     for entity in ENTITIES:
         changed, *_, missing = scene.operator.items(entity)  # of two records
         table = scene.operator.config["target"][f"{entity}Table"]
         scene.dynamodb.put_item(TableName=table, Item=edited(changed))
+        scene.dynamodb.put_item(TableName=table, Item={**changed, "SK": {"S": "LINE#gone"}})
         key = {name: missing[name] for name in ("PK", "SK")}
         scene.dynamodb.delete_item(TableName=table, Key=key)
     scene.operator.configure(load={"onConflict": "overwrite"})

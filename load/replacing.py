@@ -1,0 +1,206 @@
+"""Replacing a record that the table has in another way: whole, or not at all.
+
+All that is to be changed of a record (its items that differ, lines that are new, lines that S9 no
+longer has) goes out in one transaction, on condition that everything is still as the survey saw
+it. So nobody sees a sale between two states, and what the application has changed, added or taken
+away since keeps the record as it is. A record with more changes than a transaction can hold is
+written item by item, what opens it first: the application changes that with everything that it
+does to a sale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from load.before import Before
+from load.conditional_writer import ConditionalWriter, is_same, text_key
+from load.conditions import ABSENT, Condition, unchanged
+from load.conflicts import Authors, kept, rest_of
+from load.pictures import Memory
+from load.transactions import Transactions, Write, portions
+from utils.item_content import Item
+from utils.load_plan import (
+    ADDED,
+    CONFLICT,
+    EDITED,
+    KEPT,
+    KEPT_ABSENT,
+    NEW,
+    OURS,
+    REPLACED,
+    SAME,
+    TO_ADD,
+    UPDATE,
+)
+
+_TRIES = 3
+Found = Mapping[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A line of the transformed file with its place there (a byte offset) and its mark."""
+
+    place: int
+    line: bytes
+    mark: int
+    item: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """The item as the line has it."""
+        return self.line.rstrip(b"\n")[8:-1]
+
+
+class _Kept(Exception):
+    """A record is not to be replaced after all; `there` is what the table has of it."""
+
+    def __init__(self, there: Found) -> None:
+        super().__init__("kept")
+        self.there = there
+
+
+@dataclass
+class _Change:
+    """What is to be written of a record, the marks that its lines have after that, and what is
+    lost by it."""
+
+    writes: list[Write] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+    replaced: list[Item] = field(default_factory=list)
+    taken: list[Item] = field(default_factory=list)
+
+
+class Replacing:
+    """Replaces records; safe to share between threads."""
+
+    def __init__(
+        self,
+        writer: ConditionalWriter,
+        transactions: Transactions,
+        before: Before,
+        memory: Memory,
+        authors: Authors,
+    ) -> None:
+        self._writer = writer
+        self._transactions = transactions
+        self._before = before
+        self._memory = memory
+        self._authors = authors
+
+    def replace(self, record: Sequence[Planned]) -> list[int]:
+        """Replace a record, of which these are all the lines; returns their new marks.
+
+        Raises RequestRefused when DynamoDB does not take an item of it, and TargetError.
+        """
+        for _ in range(_TRIES):
+            there = self._writer.record(record[0].item)
+            try:
+                change = self._change(record, there)
+            except _Kept:
+                break
+            if not change.writes:
+                return change.marks
+            self._before.keep(change.replaced, taken=change.taken)
+            if sum(1 for _ in portions(change.writes)) > 1:
+                return self._one_by_one(record, change)
+            if self._done(change.writes):
+                return change.marks
+            # Somebody was faster, or it was done and the answer lost: what is there now tells.
+        return _left(record, there)
+
+    def _done(self, writes: Sequence[Write]) -> bool:
+        """Do writes that go together; a single one is cheaper alone."""
+        if len(writes) > 1:
+            return self._transactions.write(writes)
+        (write,) = writes
+        if write.kind == "Delete":
+            return self._writer.delete(write.item, write.condition).done
+        return self._writer.put(orjson.dumps(write.item), write.condition).done
+
+    def _change(self, record: Sequence[Planned], there: Found) -> _Change:
+        """What makes the record in the table the one of the file. Raises _Kept."""
+        change = _Change()
+        rest = rest_of(there, {text_key(each.item) for each in record}, self._authors)
+        if rest.others or not all(map(self._memory.is_as_it_was, rest.own)):
+            raise _Kept(there)
+        for each in record:
+            self._change_line(each, there.get(text_key(each.item)), change, there)
+        for item in rest.own:
+            change.writes.append(Write("Delete", item, _still(item, there)))
+            if self._memory.was_before_the_run(item):
+                change.taken.append(item)
+        if change.writes:
+            self._with_head(record[0], there, change)
+        return change
+
+    def _change_line(
+        self, planned: Planned, found: dict[str, Any] | None, change: _Change, there: Found
+    ) -> None:
+        if is_same(found, planned.item):
+            change.marks.append(self._mark_as_it_is(planned))
+            return
+        if found is None:
+            if planned.mark not in (NEW, TO_ADD):
+                raise _Kept(there)  # the application has deleted it since the survey
+            change.writes.append(Write("Put", planned.item, ABSENT))
+            change.marks.append(ADDED)
+            return
+        if planned.mark not in (CONFLICT, UPDATE) or not self._memory.is_as_it_was(found):
+            raise _Kept(there)  # changed since the survey
+        change.writes.append(Write("Put", planned.item, _still(found, there)))
+        if planned.mark == CONFLICT:
+            change.replaced.append(found)
+        change.marks.append(REPLACED if planned.mark == CONFLICT else ADDED)
+
+    def _with_head(self, head: Planned, there: Found, change: _Change) -> None:
+        """Have the record's first item among the writes, so that it has to be as it was, too."""
+        found = there.get(text_key(head.item))
+        if found is not None and is_same(found, head.item):
+            change.writes.insert(0, Write("Put", head.item, _still(found, there)))
+
+    def _mark_as_it_is(self, planned: Planned) -> int:
+        """The mark of a line whose content the table has."""
+        if planned.mark == CONFLICT:
+            return SAME if self._before.find(planned.item) is None else REPLACED
+        return ADDED if planned.mark in (NEW, TO_ADD, UPDATE) else planned.mark
+
+    def _one_by_one(self, record: Sequence[Planned], change: _Change) -> list[int]:
+        """Write what is too much for a transaction, as far as nobody is in between."""
+        for write in change.writes:
+            if not self._done([write]):
+                there = self._writer.record(record[0].item)
+                left = _left(record, there)
+                same = [is_same(there.get(text_key(each.item)), each.item) for each in record]
+                return [
+                    self._mark_as_it_is(each) if is_there else mark
+                    for each, mark, is_there in zip(record, left, same, strict=True)
+                ]
+        return change.marks
+
+
+def _left(record: Sequence[Planned], there: Found) -> list[int]:
+    """The marks of a record that stays as the table has it."""
+    marks = kept([each.mark for each in record])
+    for place, each in enumerate(record):
+        found = there.get(text_key(each.item))
+        if found is None:
+            marks[place] = KEPT_ABSENT
+        elif is_same(found, each.item):
+            marks[place] = ADDED if each.mark == TO_ADD else marks[place]
+        elif each.mark in (SAME, TO_ADD):
+            marks[place] = KEPT
+        elif each.mark in (OURS, REPLACED):
+            marks[place] = EDITED
+    return marks
+
+
+def _still(item: dict[str, Any] | Item, there: Found) -> Condition:
+    condition = unchanged(item)
+    if condition is None:
+        raise _Kept(there)
+    return condition
