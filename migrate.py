@@ -27,6 +27,7 @@ from utils.command_line import (
     at_the_edge,
 )
 from utils.error_handler import ArtifactError, ExitCode, MigrationError, TargetError
+from utils.version import VERSION
 
 if TYPE_CHECKING:
     from utils.config import Config
@@ -414,6 +415,7 @@ class Runbook:
 @click.option("--verbose", is_flag=True, help="Tell more.")
 @click.option("--quiet", is_flag=True, help="Tell errors and the outcome only.")
 @click.option("--no-color", is_flag=True, help="No colours on the screen.")
+@click.version_option(VERSION, message="%(prog)s %(version)s", help="Show the version.")
 @click.pass_context
 def cli(
     context: click.Context,

@@ -26,6 +26,7 @@ from utils.manifest import Manifest
 from utils.mark import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
 from utils.progress import Progress
 from utils.run import COMPLETE, Run
+from utils.version import this_tool
 from utils.workspace import Workspace, storage_errors, write_atomically
 
 
@@ -131,6 +132,8 @@ def begin(run: Run, start: Start) -> None:
             f"there is nothing to resume in {run.workspace.root}: no run has got as far",
             remedy=f"start one: {run.command('--full')}",
         )
+    if start in (Start.RESUME, Start.AGAIN):
+        _check_tool(run)
     if start in (Start.ANEW, Start.RESTART, *_OWN):
         run.manifest = replace(
             Manifest.new(),
@@ -149,6 +152,21 @@ def begin(run: Run, start: Start) -> None:
     run.resuming = start is Start.RESUME
     if start not in (Start.RESUME, Start.BY_HAND):
         take_up(run)
+
+
+def _check_tool(run: Run) -> None:
+    """Raise ConfigurationError when another version of the tool, or of its rules, began the run:
+    its items and those of this one would be of two kinds."""
+    began, this = run.manifest.tool, this_tool()
+    if not run.manifest.begun or began == this:
+        return
+    which = " with rules ".join(began.values()) if began else "one that did not say which it is"
+    raise ConfigurationError(
+        f"run {run.manifest.run_id} was begun by another version of the tool ({which}; this is "
+        f"{this['version']} with rules {this['rules']}): it would go on by other rules",
+        remedy="finish it with the version that began it; or start anew with this one: "
+        f"{run.command('--full --restart')}",
+    )
 
 
 def _check_rollback(run: Run, start: Start) -> None:

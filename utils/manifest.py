@@ -15,6 +15,7 @@ import orjson
 from utils.artifacts import ArtifactEntry, utc_now
 from utils.error_handler import ArtifactError
 from utils.invocation import command
+from utils.version import this_tool
 from utils.workspace import write_atomically
 
 VERSION = 1
@@ -49,6 +50,7 @@ class Manifest:
     unfinished for this one. `rolled_back` is how far the undoing of the load has come: "", "begun"
     or "done". `reached` is what answered, by side ("source", "target"): the identities that the
     servers give of themselves, as opposed to `source` and `target`, which are what was asked for.
+    `tool` is the version of the tool that began the run, and of its rules (utils/version.py);
     `made_for` marks the directory of a rehearsal or a demonstration (utils/mark.py).
     `empty_as_of` has, by entity, a moment at which its table was known to hold nothing yet.
     """
@@ -71,11 +73,12 @@ class Manifest:
     reached: dict[str, dict[str, Any]] = field(default_factory=dict)
     made_for: dict[str, Any] = field(default_factory=dict)
     empty_as_of: dict[str, str] = field(default_factory=dict)
+    tool: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:
         run_id = uuid.uuid4().hex[:8]
-        return cls(run_id=run_id, created_at=utc_now(), baseline=run_id)
+        return cls(run_id=run_id, created_at=utc_now(), baseline=run_id, tool=this_tool())
 
     @property
     def begun(self) -> bool:

@@ -28,6 +28,7 @@ from utils.interrupt import Interrupted, StopFlag
 from utils.known_files import KnownFiles
 from utils.manifest import Manifest, PhaseEntry
 from utils.progress import Progress
+from utils.version import this_tool
 from utils.workers import Workers, available_cores
 from utils.workspace import PARTIAL_SUFFIX, Workspace, publish, storage_errors
 
@@ -243,12 +244,13 @@ class Run:
         )
 
     def report_head(self) -> dict[str, Any]:
-        """What every report opens with: which run, when, and whether S9 was read as of one
-        moment."""
+        """What every report opens with: which run, when, written by which tool, and whether S9 was
+        read as of one moment."""
         snapshot = self.manifest.snapshot
         return {
             "runId": self.manifest.run_id,
             "at": utc_now(),
+            "tool": this_tool(),
             "snapshot": {name: snapshot.get(name) for name in ("consistent", "statement")},
         }
 

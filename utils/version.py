@@ -1,0 +1,41 @@
+"""Which tool this is: its version, and a digest of the code that makes an item out of a row.
+
+A run that is gone on with by another would put items of two kinds into one table. A version alone
+would not tell, where the code is a checkout; so the code of the rules is looked at itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+VERSION = "1.0.0.dev0"
+_ROOT = Path(__file__).parents[1]
+_PACKAGES = ("extract", "transform", "validate")
+_MODULES = ("item_text", "item_content", "entities", "quarantine")
+_KINDS = (".py", ".json")
+
+
+@cache
+def rules() -> str:
+    """A digest of the code and the schemas that decide what becomes of a row."""
+    digest = hashlib.blake2b(digest_size=6)
+    for path in _files():
+        content = path.read_bytes()
+        name = path.relative_to(_ROOT).as_posix()
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    for package in _PACKAGES:
+        yield from sorted(path for path in (_ROOT / package).rglob("*") if path.suffix in _KINDS)
+    modules = [_ROOT / "utils" / f"{name}.py" for name in _MODULES]
+    yield from (path for path in modules if path.exists())
+
+
+def this_tool() -> dict[str, str]:
+    """What the manifest and every report say of the tool."""
+    return {"version": VERSION, "rules": rules()}
