@@ -16,9 +16,9 @@ import orjson
 
 from extract.continuity import PHASE, doubt_of
 from extract.declaration import Entity
-from extract.engine import records_of, settings
-from extract.selection import plan
+from extract.engine import planned_of, records_of, settings
 from extract.source import Source, open_source
+from extract.table_count import NO_LONGER_SELECTED
 from utils.artifacts import ArtifactWriter, lines_of, utc_now
 from utils.error_handler import ArtifactError, BackOff, SourceError
 from utils.logger import get_logger
@@ -68,8 +68,7 @@ def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -
             f"the extract of {entity.name} is not complete",
             remedy=f"complete the run first: {run.command('--resume')}",
         )
-    extraction = run.config.extraction
-    planned = plan(entity, extraction.disabled_parties, extraction.of(entity.name), source, wanted)
+    planned = planned_of(run, source, entity, wanted)
     with records_of(source, planned) as records:
         fresh = {int(key): _Fresh(items, line) for key, items, line in records}
     with ArtifactWriter(path) as writer:
@@ -79,11 +78,34 @@ def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -
             elif key in fresh:
                 writer.write(fresh[key].line, records=1, items=fresh[key].items)
         counted = {"records": writer.records, "items": writer.items}
-        result = {**earlier.result, "source": counted}
+        result = {**earlier.result, "source": counted, **_table(earlier.result, counted, entity)}
         entry = PhaseEntry(COMPLETE, utc_now(), {}, settings(run, entity.name), result)
         run.manifest.record(PHASE, entity.name, entry)
         run.replace((path, writer))
     _tell(entity.name, len(wanted), len(fresh))
+
+
+def _table(
+    earlier: Mapping[str, Any], counted: Mapping[str, int], entity: Entity
+) -> dict[str, Any]:
+    """The count of the table, which the selection of another moment has to agree with."""
+    if "table" not in earlier:
+        return {}
+    table = _of_now(earlier["table"], counted["records"])
+    if entity.children is not None:
+        name = entity.children.name
+        table[name] = _of_now(table[name], counted["items"] - counted["records"])
+    return {"table": table}
+
+
+def _of_now(table: Mapping[str, Any], selected: int) -> dict[str, Any]:
+    """What is gone has a reason; what has come since was not there when the table was counted."""
+    change = selected - table["selected"]
+    reasons = dict(table["notSelected"])
+    if change < 0:
+        reasons[NO_LONGER_SELECTED] = reasons.get(NO_LONGER_SELECTED, 0) - change
+    rows = table["rows"] + max(0, change)
+    return {**table, "rows": rows, "selected": selected, "notSelected": reasons}
 
 
 def _lines(run: Run, entity: str) -> Iterator[tuple[int, bytes]]:

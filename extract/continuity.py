@@ -49,7 +49,8 @@ class Continuity:
 def tables_of(entity: Entity, extraction: ExtractionConfig) -> frozenset[str] | None:
     """Every table that is read for an entity; None when configured SQL may read others."""
     chosen = extraction.of(entity.name)
-    if chosen.query or chosen.where:
+    of_others = (extraction.of(copy.of).query for copy in entity.copies if copy.of)
+    if chosen.query or chosen.where or any(of_others):
         return None
     query = entity.queries[extraction.disabled_parties]
     tables = [entity.table, *(copy.table for copy in entity.copies)]

@@ -39,12 +39,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Copy:
-    """Columns of another row that a record carries under `name`, joined while extracting."""
+    """Columns of another row that a record carries under `name`, joined while extracting.
+
+    `query` selects what can be copied, where that is not the whole table; a query that is
+    configured for the entity `of` has the last word. `{table.column}` in it is as in Entity.
+    """
 
     name: str
     reference: str
     table: Table
     columns: tuple[str, ...]
+    query: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,11 +64,27 @@ class Children:
 
 
 @dataclass(frozen=True)
+class Criterion:
+    """A column by whose value rows of a table are selected or not.
+
+    `taken` are the values that are selected (none given: all but the `known`), `known` has words
+    for others, and what is neither is unknown. Rows with a value of `elsewhere` belong to another
+    entity of the same table. Values are texts in lower case, flags `true` and `false`.
+    """
+
+    column: str
+    taken: frozenset[str]
+    known: Mapping[str, str]
+    elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Entity:
     """What is read for one entity.
 
     `queries` has one SELECT for each policy of `extraction.disabledParties`; `{table.column}` in
-    it stands for the name that a canonical column has in this installation.
+    it stands for the name that a canonical column has in this installation. `criteria` say why
+    they leave rows out, the first that does; they decide nothing.
     """
 
     name: str
@@ -71,6 +93,7 @@ class Entity:
     mentions: tuple[Table, ...] = ()
     copies: tuple[Copy, ...] = ()
     children: Children | None = None
+    criteria: tuple[Criterion, ...] = ()
 
 
 @dataclass(frozen=True)

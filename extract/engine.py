@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from extract.continuity import PHASE, establish
 from extract.declaration import Entity
+from extract.entities import entities_of
 from extract.rights import warn_of_rights
-from extract.selection import Plan, plan
+from extract.selection import JoinedCopy, Plan, plan
 from extract.source import Row, Source, open_source
+from extract.table_count import count_table
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
@@ -25,6 +27,7 @@ from utils.retry import RetryPolicy
 from utils.run import Run, settings_digest
 
 _FLUSH_RECORDS = 100
+_NAMED = 20  # keys that a warning names
 _ITEMS_A_PIECE = 1_500  # about: later phases share a file out by the MB
 
 Records = Iterator[tuple[bytes, int, bytes]]
@@ -33,11 +36,14 @@ SetAside = Callable[[str, str, MigrationError], None]
 
 def settings(run: Run, entity: str) -> str:
     """The digest of every setting that shapes an entity's extract."""
-    source = run.config.source
+    source, extraction = run.config.source, run.config.extraction
+    copied = entities_of(source.layout)[entity].copies
+    of_others = [query for copy in copied if copy.of and (query := extraction.of(copy.of).query)]
     return settings_digest(
         [source.type, source.layout, source.schema, source.timezone],
-        run.config.extraction.of(entity),
-        run.config.extraction.disabled_parties,
+        extraction.of(entity),
+        extraction.disabled_parties,
+        *of_others,
     )
 
 
@@ -116,8 +122,9 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     """Read one entity: its selected records in key order, whole, into its artifact."""
     extraction = run.config.extraction
     saved = run.begin(PHASE, entity.name, {})
-    planned = plan(entity, extraction.disabled_parties, extraction.of(entity.name), source)
+    planned = planned_of(run, source, entity)
     counted = _count(source, planned)
+    table = count_table(source, entity, planned, extraction.of(entity.name), counted)
     run.workers.expect(counted["items"] // _ITEMS_A_PIECE)
     _write(run, source, planned, counted, saved)
     _tell_columns(planned)
@@ -127,6 +134,7 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
         inputs={},
         settings=settings(run, entity.name),
         result={
+            "table": table.as_json(),
             "source": counted,
             "snapshot": source.snapshot.taken_at,
             "columns": _columns_report(planned),
@@ -134,13 +142,31 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     )
 
 
+def planned_of(
+    run: Run, source: Source, entity: Entity, only: Collection[int] | None = None
+) -> Plan:
+    """What is to be read for an entity, as the configuration has it; of that `only` these keys."""
+    extraction = run.config.extraction
+    copied = {copy.of for copy in entity.copies if copy.of}
+    return plan(
+        entity,
+        extraction.disabled_parties,
+        extraction.of(entity.name),
+        source,
+        only,
+        parties={name: extraction.of(name) for name in copied},
+    )
+
+
 def _count(source: Source, planned: Plan) -> dict[str, int]:
     """What S9 itself counts in the snapshot: the first station of the ledger."""
     records, keys = source.count_keys(planned.records)
     if records != keys:
+        key = source.quote(planned.records.key)
+        doubled = _doubled(source, planned.records.query, key)
         raise SourceError(
             f"the query for {planned.entity} returns {records - keys:,} rows without a key or "
-            "with the key of another row",
+            "with the key of another row" + (f": {doubled}" if doubled else ""),
             remedy=f"correct extraction.{planned.entity}.query: each record once, none without key",
         )
     children = source.count(planned.children) if planned.children else 0
@@ -211,11 +237,46 @@ def _state(key: bytes, writer: ArtifactWriter) -> dict[str, Any]:
 @contextmanager
 def records_of(source: Source, planned: Plan, after: int | None = None) -> Iterator[Records]:
     """Stream the planned records whose key is greater than `after`, as (key, items, line)."""
-    with source.rows(planned.records, planned.children, after) as (records, children):
+    selected = replace(planned.records, copies=_looked_at(source, planned))
+    with source.rows(selected, planned.children, after) as (records, children):
         if children is None:
             yield ((key, 1, row + b"\n") for key, row in records)
         else:
             yield merge(records, children, planned.children_name)
+
+
+def _looked_at(source: Source, planned: Plan) -> tuple[JoinedCopy, ...]:
+    """The copies, with what is not to be: several rows of one key, of which none is the right one.
+    The records that refer to such a key are refused by the transform."""
+    looked_at = []
+    for copy in planned.records.copies:
+        doubled = _doubled(source, copy.query, source.quote(copy.key.name))
+        if doubled:
+            _tell_doubled(planned.entity, copy, doubled)
+        looked_at.append(replace(copy, doubled=bool(doubled)))
+    return tuple(looked_at)
+
+
+def _doubled(source: Source, query: str, key: str) -> str:
+    """The keys that several rows of a query have, the first of them; "" when there are none."""
+    found = source.tally(
+        f"SELECT {key}, count(*) FROM ({query}) AS q WHERE {key} IS NOT NULL "
+        f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT {_NAMED + 1}"
+    )
+    return ", ".join([str(row[0]) for row in found[:_NAMED]] + ["…"] * (len(found) > _NAMED))
+
+
+def _tell_doubled(entity: str, copy: JoinedCopy, keys: str) -> None:
+    get_logger().warning(
+        "Several rows have the same key among what %s can copy as their %s: %s. Which of them is "
+        "meant cannot be known: the %s that name them are refused. Give each a key of its own, or "
+        "say in extraction.%ss.query which of them counts",
+        entity,
+        copy.name,
+        keys,
+        entity,
+        copy.name,
+    )
 
 
 def merge(parents: Iterable[Row], children: Iterable[Row], name: str) -> Records:

@@ -1,7 +1,7 @@
 """Buyers in S9: parties of kind 2 or 3."""
 
 from extract.declaration import Entity
-from extract.s9_tables import PARTIES, SALES
+from extract.s9_tables import BUYERS_QUERY, ENABLED, IS_BUYER, PARTIES, SALES
 
 BUYERS = Entity(
     name="buyers",
@@ -10,7 +10,8 @@ BUYERS = Entity(
         "exclude": "SELECT * FROM msg_anag WHERE kind IN (2, 3) AND enabled = true",
         "referenced": "SELECT * FROM msg_anag WHERE kind IN (2, 3) AND (enabled = true "
         "OR first_id IN (SELECT {msg.buyer_id} FROM msg WHERE enabled = true))",
-        "all": "SELECT * FROM msg_anag WHERE kind IN (2, 3)",
+        "all": BUYERS_QUERY,
     },
     mentions=(SALES,),
+    criteria=(IS_BUYER, ENABLED),
 )

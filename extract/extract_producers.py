@@ -1,7 +1,7 @@
 """Producers in S9: parties of kind 1."""
 
 from extract.declaration import Entity
-from extract.s9_tables import PARTIES, SALES
+from extract.s9_tables import ENABLED, IS_PRODUCER, PARTIES, PRODUCERS_QUERY, SALES
 
 PRODUCERS = Entity(
     name="producers",
@@ -10,7 +10,8 @@ PRODUCERS = Entity(
         "exclude": "SELECT * FROM msg_anag WHERE kind = 1 AND enabled = true",
         "referenced": "SELECT * FROM msg_anag WHERE kind = 1 AND (enabled = true "
         "OR first_id IN (SELECT {msg.producer_id} FROM msg WHERE enabled = true))",
-        "all": "SELECT * FROM msg_anag WHERE kind = 1",
+        "all": PRODUCERS_QUERY,
     },
     mentions=(SALES,),
+    criteria=(IS_PRODUCER, ENABLED),
 )

@@ -151,6 +151,11 @@ class MySqlSource:
             )
         return int(rows), int(keys)
 
+    def tally(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query that has only a few."""
+        with self._errors():
+            return self._all(query)
+
     def exceptions(self, tables: Iterable[str] | None) -> str:
         """The tables without snapshots: all of the database's count when configured SQL or a view
         may read any."""
@@ -217,7 +222,8 @@ class MySqlSource:
         """All that can be copied; read once where two are copies of the same."""
         held = {query: dict[bytes, bytes]() for query in map(self._queries.copies, records.copies)}
         for query, found in held.items():
-            found.update(self._stream(query))
+            for key, row in self._stream(query):
+                found[key] = row if key not in found else _one_more(found[key])
         return [
             (b',"%b":' % copy.name.encode(), held[self._queries.copies(copy)])
             for copy in records.copies
@@ -230,8 +236,8 @@ class MySqlSource:
         with self._errors():
             return bool(records.copies) and all(
                 by_name[copy.reference].is_integer
-                and self.columns(f"SELECT {quote(copy.key)} FROM {copy.table}")[0].is_integer
-                and self._all(f"SELECT count(*) FROM {copy.table}")[0][0] <= _FEW
+                and copy.key.is_integer
+                and self._all(f"SELECT count(*) FROM ({copy.query}) AS q")[0][0] <= _FEW
                 for copy in records.copies
             )
 
@@ -290,6 +296,11 @@ def _with_copies(rows: Iterable[Cells], copies: Copies) -> Iterator[Row]:
             parts += (name, found.get(reference, b"null"))
         parts.append(b"}")
         yield key, b"".join(parts)
+
+
+def _one_more(known: bytes) -> bytes:
+    """In the place of a row to be copied: how many there are of its key, one more than known."""
+    return b"%d" % (int(known) + 1 if known.isdigit() else 2)
 
 
 def _hang_up(connection: Connection[Any]) -> None:

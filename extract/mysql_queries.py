@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from extract.mysql_json import integer, json_fields, json_object
 from extract.selection import JoinedCopy, Selection
 
+_ROW = "`row as json`"
+
 
 def quote(identifier: str) -> str:
     """An identifier in backticks, safe in SQL."""
@@ -42,9 +44,10 @@ class Queries:
 
     def copies(self, copy: JoinedCopy) -> str:
         """Everything that could be copied, by its key."""
+        key = f"q.{quote(copy.key.name)}"
         return (
-            f"SELECT q.{quote(copy.key)}, {self._row_of(copy, 'q')} FROM {copy.table} AS q "
-            f"WHERE q.{quote(copy.key)} IS NOT NULL"
+            f"SELECT {integer(key, copy.key)}, {self._row_of(copy, 'q')} FROM ({copy.query}) AS q "
+            f"WHERE {key} IS NOT NULL"
         )
 
     def _ordered(
@@ -60,15 +63,25 @@ class Queries:
                 references += f"{integer(reference, columns[copy.reference])}, "
                 continue
             alias = quote(f"copy of {copy.name}")
-            absent = f"{alias}.{quote(copy.key)} IS NULL"
-            parts.append((copy.name, f"IF({absent}, 'null', {self._row_of(copy, alias)})"))
-            joins += (
-                f" LEFT JOIN {copy.table} AS {alias} ON {alias}.{quote(copy.key)} = {reference}"
-            )
+            copied, row = f"({copy.query})", self._row_of(copy, alias)
+            if copy.doubled:
+                copied, row = self._one_of_each(copy), f"{alias}.{_ROW}"
+            key_of_copy = f"{alias}.{quote(copy.key.name)}"
+            parts.append((copy.name, f"IF({key_of_copy} IS NULL, 'null', {row})"))
+            joins += f" LEFT JOIN {copied} AS {alias} ON {key_of_copy} = {reference}"
         order = "".join(f", q.{quote(name)} IS NULL, q.{quote(name)}" for name in selection.order)
         return (
             f"SELECT {integer(key, columns[selection.key])}, {references}{json_object(parts)} "
             f"FROM ({query}) AS q{joins} WHERE {where} ORDER BY {key}{order}"
+        )
+
+    def _one_of_each(self, copy: JoinedCopy) -> str:
+        """A table with one row for each key: what is to be copied, or how many there are of it."""
+        key = f"p.{quote(copy.key.name)}"
+        row = f"IF(count(*) = 1, MAX({self._row_of(copy, 'p')}), count(*))"
+        return (
+            f"(SELECT {key} AS {quote(copy.key.name)}, {row} AS {_ROW} "
+            f"FROM ({copy.query}) AS p GROUP BY {key})"
         )
 
     def _row_of(self, copy: JoinedCopy, alias: str) -> str:

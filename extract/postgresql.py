@@ -168,6 +168,12 @@ class PostgresSource:
         )
         return int(rows), int(keys)
 
+    def tally(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows of a query that has only a few."""
+        with self._statement() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
     def exceptions(self, _tables: Iterable[str] | None) -> str:
         """Nothing: every table of PostgreSQL has snapshots."""
         return ""
@@ -282,11 +288,14 @@ class PostgresSource:
         fields = ", ".join(
             f"{self._value('p', field.column)} AS {self.quote(field.name)}" for field in copy.fields
         )
-        key, reference = f"p.{self.quote(copy.key)}", f"q.{self.quote(copy.reference)}"
-        return (
-            f"SELECT row_to_json((SELECT c FROM (SELECT {fields}) AS c)) AS row "
-            f"FROM {copy.table} AS p WHERE {key} = {reference}"
-        )
+        key, reference = f"p.{self.quote(copy.key.name)}", f"q.{self.quote(copy.reference)}"
+        row = f"row_to_json((SELECT c FROM (SELECT {fields}) AS c))"
+        if copy.doubled:  # one row in any case: a sale is never doubled along with its party
+            row = (
+                f"CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN (array_agg({row}))[1] "
+                "ELSE to_json(count(*)) END"
+            )
+        return f"SELECT {row} AS row FROM ({copy.query}) AS p WHERE {key} = {reference}"
 
     def _value(self, alias: str, column: SourceColumn) -> str:
         reference = f"{alias}.{self.quote(column.name)}"

@@ -1,6 +1,6 @@
 """The tables of S9's layout `s9`, shared by the entities that read them."""
 
-from extract.declaration import Table, columns
+from extract.declaration import Criterion, Table, columns
 
 _PARTY_COLUMNS = (
     *columns("first_id", "kind", "enabled", "name ragione_sociale", required=True),
@@ -53,6 +53,27 @@ _PARTY_COLUMNS = (
     ),
 )
 PARTIES = Table("msg_anag", key="first_id", columns=_PARTY_COLUMNS)
+
+ENABLED = Criterion(
+    "enabled",
+    taken=frozenset({"true", "1"}),
+    known={"false": "disabled", "0": "disabled"},
+)
+IS_BUYER = Criterion(
+    "kind",
+    taken=frozenset({"2", "3"}),
+    known={"1": "kind 1 (producers)"},
+    elsewhere=frozenset({"1"}),
+)
+IS_PRODUCER = Criterion(
+    "kind",
+    taken=frozenset({"1"}),
+    known={"2": "kind 2 (buyers)", "3": "kind 3 (buyers)"},
+    elsewhere=frozenset({"2", "3"}),
+)
+# A key may be a buyer's and a producer's: what a sale copies of its buyer is of a buyer's kind.
+BUYERS_QUERY = "SELECT * FROM msg_anag WHERE kind IN (2, 3)"
+PRODUCERS_QUERY = "SELECT * FROM msg_anag WHERE kind = 1"
 
 # What a sale copies of its buyer and its producer, and what tells whether they are migrated.
 PARTY_COPY = (

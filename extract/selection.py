@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
 from extract.declaration import Children, Column, ColumnMapping, Copy, Entity, Table, recognise
@@ -38,13 +39,15 @@ class Field:
 
 @dataclass(frozen=True)
 class JoinedCopy:
-    """Columns of another table's row to carry along as one object, null where there is none."""
+    """Columns of a row of `query` to carry along as one object: null where there is none, the
+    number of the rows where there are several of one key, which may be so only if `doubled`."""
 
     name: str
     reference: str
-    table: str
-    key: str
+    query: str
+    key: SourceColumn
     fields: tuple[Field, ...]
+    doubled: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is read for one entity, and how its columns were recognised."""
+    """Everything that is read for one entity, and how its columns were recognised. `base` is the
+    query before the configured condition and limit."""
 
     entity: str
+    base: str
     records: Selection
     children: Selection | None
     children_name: str
@@ -87,18 +92,21 @@ def plan(
     settings: EntityExtraction,
     source: Catalog,
     only: Collection[int] | None = None,
+    *,
+    parties: Mapping[str, EntityExtraction] = MappingProxyType({}),
 ) -> Plan:
     """Look at the columns that are really there and decide what to read.
 
-    `policy` is `extraction.disabledParties`; `only` narrows the records to these keys. Raises
-    SourceError for a missing table or a missing column without which no record could be migrated.
+    `policy` is `extraction.disabledParties`; `only` narrows the records to these keys; `parties`
+    has the settings of the entities that are copied from. Raises SourceError for a missing table
+    or a missing column without which no record could be migrated.
     """
-    base = _configured(settings) or _filled(entity.queries[policy], entity, source)
+    base = configured(settings) or _filled(entity.queries[policy], entity.mentions, source)
     records, mapping = _selection(base, entity.table, source)
     records = replace(
         records,
         query=_narrowed(base, settings, records.key, source, only),
-        copies=tuple(_joined(copy, mapping, source) for copy in entity.copies),
+        copies=tuple(_joined(copy, mapping, source, parties) for copy in entity.copies),
     )
     seen = {entity.table.name: mapping}
     children = None
@@ -106,6 +114,7 @@ def plan(
         children, seen[entity.children.table.name] = _children(entity.children, records, source)
     return Plan(
         entity=entity.name,
+        base=base,
         records=records,
         children=children,
         children_name=entity.children.name if entity.children else "",
@@ -113,7 +122,12 @@ def plan(
     )
 
 
-def _configured(settings: EntityExtraction) -> str:
+def whole(table: Table) -> str:
+    """The query for every row of a table."""
+    return f"SELECT * FROM {table.name}"
+
+
+def configured(settings: EntityExtraction) -> str:
     """The configured query, so that it can stand in brackets: without a closing semicolon, and on
     lines of its own, since it may end in a comment."""
     query = (settings.query or "").strip().rstrip(";")
@@ -124,7 +138,7 @@ def _selection(query: str, table: Table, source: Catalog) -> tuple[Selection, Co
     present = source.columns(query)
     mapping = recognise(table.columns, [column.name for column in present])
     _require(table.columns, mapping, table.name)
-    key = _source_name(mapping, table.key)
+    key = source_name(mapping, table.key)
     if not next(column for column in present if column.name == key).is_integer:
         raise SourceError(
             f"the key {table.name}.{key} is not an integer column",
@@ -154,20 +168,21 @@ def _require(known: Iterable[Column], mapping: ColumnMapping, table: str) -> Non
         )
 
 
-def _source_name(mapping: ColumnMapping, canonical: str) -> str:
+def source_name(mapping: ColumnMapping, canonical: str) -> str:
+    """The name that a canonical column has here, which is present."""
     return next(name for name, known in mapping.recognised.items() if known == canonical)
 
 
-def _filled(template: str, entity: Entity, source: Catalog) -> str:
+def _filled(template: str, mentioned: Iterable[Table], source: Catalog) -> str:
     """A declared query with this installation's column names in the places of {table.column}."""
-    tables = {table.name: table for table in entity.mentions}
+    tables = {table.name: table for table in mentioned}
 
     def name_of(match: re.Match[str]) -> str:
         table = tables[match[1]]
-        present = [column.name for column in source.columns(f"SELECT * FROM {table.name}")]
+        present = [column.name for column in source.columns(whole(table))]
         mapping = recognise(table.columns, present)
         _require(table.columns, mapping, table.name)
-        return source.quote(_source_name(mapping, match[2]))
+        return source.quote(source_name(mapping, match[2]))
 
     return _PLACEHOLDER.sub(name_of, template)
 
@@ -192,19 +207,25 @@ def _narrowed(
     return query
 
 
-def _joined(copy: Copy, sale: ColumnMapping, source: Catalog) -> JoinedCopy:
-    present = source.columns(f"SELECT * FROM {copy.table.name}")
+def _joined(
+    copy: Copy, sale: ColumnMapping, source: Catalog, parties: Mapping[str, EntityExtraction]
+) -> JoinedCopy:
+    """A copy by this installation's names. Where the operator says what the parties are, what can
+    be copied is what he says."""
+    said = configured(parties[copy.of]) if copy.of in parties else ""
+    query = said or _filled(copy.query, (copy.table,), source) or whole(copy.table)
+    present = source.columns(query)
     by_name = {column.name: column for column in present}
     mapping = recognise(copy.table.columns, list(by_name))
     _require(copy.table.columns, mapping, copy.table.name)
     return JoinedCopy(
         name=copy.name,
-        reference=_source_name(sale, copy.reference),
-        table=copy.table.name,
-        key=_source_name(mapping, copy.table.key),
+        reference=source_name(sale, copy.reference),
+        query=query,
+        key=by_name[source_name(mapping, copy.table.key)],
         fields=tuple(
-            Field(by_name[source_name], canonical)
-            for source_name, canonical in mapping.recognised.items()
+            Field(by_name[name], canonical)
+            for name, canonical in mapping.recognised.items()
             if canonical in copy.columns
         ),
     )
@@ -214,15 +235,15 @@ def _children(
     declared: Children, records: Selection, source: Catalog
 ) -> tuple[Selection, ColumnMapping]:
     """The children of exactly the selected records, in the order of their parents."""
-    everything = f"SELECT * FROM {declared.table.name}"
+    everything = whole(declared.table)
     selection, mapping = _selection(everything, declared.table, source)
-    parent = _source_name(mapping, declared.parent)
+    parent = source_name(mapping, declared.parent)
     keys = f"SELECT {source.quote(records.key)} FROM ({records.query}) AS r"
     narrowed = replace(
         selection,
         query=f"{everything} WHERE {source.quote(parent)} IN ({keys})",
         key=parent,
-        order=tuple(_source_name(mapping, name) for name in declared.order),
+        order=tuple(source_name(mapping, name) for name in declared.order),
         table=declared.table.name,
     )
     return narrowed, mapping

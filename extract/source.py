@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from extract.selection import Catalog, Selection
 from utils.config import SourceConfig
@@ -63,6 +63,9 @@ class Source(Catalog, Protocol):
 
     def count_keys(self, selection: Selection) -> tuple[int, int]:
         """The same, and how many different keys."""
+
+    def tally(self, query: str, /) -> list[tuple[Any, ...]]:
+        """The rows of a query that has only a few, as the database's library gives them."""
 
     def exceptions(self, tables: Iterable[str] | None, /) -> str:
         """What of these tables the snapshot does not cover, in words; "" when it covers all.

@@ -1,4 +1,5 @@
-"""data/reports/mapping_report.json: what becomes of every column that was read."""
+"""data/reports/mapping_report.json: what becomes of every column that was read, and which rows of
+S9's tables were not."""
 
 from __future__ import annotations
 
@@ -21,6 +22,11 @@ def write_mapping_report(run: Run) -> None:
     document = {
         **run.report_head(),
         "layout": name,
+        "tables": {
+            entity: entry.result["table"]
+            for entity, entry in extracts.items()
+            if "table" in entry.result
+        },
         "entities": {
             entity: _tables(layout, entry.result["columns"])
             for entity, entry in extracts.items()

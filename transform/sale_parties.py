@@ -32,7 +32,8 @@ _NOBODY: tuple[Row | None, str] = (None, "")
 
 
 class SaleParty:
-    """The buyer or the producer of sales. `row[kind]` is the joined party, None if unknown."""
+    """The buyer or the producer of sales. `row[kind]` is the joined party, None if unknown, and
+    the number of the parties when several have the key."""
 
     def __init__(self, kind: PartyKind, generate_ids: bool, id_scope: str = "") -> None:
         self._kind: PartyKind = kind
@@ -63,8 +64,16 @@ class SaleParty:
         key = legacy_key(row, self._key_column, rejections)
         if key is None:
             return ""
-        if not isinstance(row.get(self._kind), dict):
-            reason = f"{self._kind} {key} does not exist in S9"
+        party = row.get(self._kind)
+        if isinstance(party, int):
+            reason = (
+                f"{party} {self._kind}s of S9 have the key {key}, and which of them is meant "
+                "cannot be known: give each a key of its own in S9, or say which of them counts "
+                f"(extraction.{self._kind}s.query)"
+            )
+            rejections.add(self._key_column, "ambiguous-party", reason)
+        elif not isinstance(party, dict):
+            reason = f"{self._kind} {key} does not exist in S9: no {self._kind} has this key"
             rejections.add(self._key_column, "unknown-party", reason)
         return party_id(self._kind, key, self._generate_ids, self._id_scope)
 

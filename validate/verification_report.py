@@ -383,8 +383,9 @@ class Count:
 class Ledger:
     """One entity on every station; None where a station left no figures.
 
-    `kept` is what the load has left as the table has it, `beyond` what is in the table and not
-    in the file; `target` is without them.
+    `table` is S9's table as the extract has counted it: its rows, and those that are not selected
+    by reason. `kept` is what the load has left as the table has it, `beyond` what is in the table
+    and not in the file; `target` is without them.
     `problems` has a sentence for each equation that does not close.
     """
 
@@ -398,6 +399,7 @@ class Ledger:
     problems: tuple[str, ...] = ()
     kept: Count = field(default_factory=lambda: Count(0, 0))
     beyond: Count = field(default_factory=lambda: Count(0, 0))
+    table: Mapping[str, Any] | None = None
 
     @property
     def closes(self) -> bool:
@@ -416,6 +418,7 @@ class Ledger:
             "onlyInTarget": self.beyond,
         }
         return {
+            "table": self.table,
             **{name: count and count.as_json() for name, count in stations.items()},
             "closes": self.closes,
             "problems": list(self.problems),

@@ -5,7 +5,7 @@ their own; what becomes of them is in transform/layouts/i2_speedex.py. A disable
 that was deleted: `offline` is a state of parties that are kept.
 """
 
-from extract.declaration import Children, Copy, Entity, Table, columns
+from extract.declaration import Children, Copy, Criterion, Entity, Table, columns
 
 _BUYERS = Table(
     "buyers",
@@ -85,6 +85,7 @@ _LINES = Table(
 # What a sale copies of its parties; `ue` is the VAT number of buyers that have no other.
 _COPIED = ("name", "vat_number", "address", "city", "province", "postal_code", "country")
 _QUERY = "SELECT * FROM sales"
+_IN_USE = Criterion("enabled", taken=frozenset(), known={"deleted": "status deleted"})
 
 
 def _parties(table: Table, reference: str) -> Entity:
@@ -99,6 +100,7 @@ def _parties(table: Table, reference: str) -> Entity:
             "all": f"SELECT * FROM {table.name}",
         },
         mentions=(_SALES,),
+        criteria=(_IN_USE,),
     )
 
 
@@ -110,8 +112,8 @@ ENTITIES = (
         table=_SALES,
         queries={"exclude": _QUERY, "referenced": _QUERY, "all": _QUERY},
         copies=(
-            Copy("buyer", "buyer_id", _BUYERS, (*_COPIED, "fiscal_code", "ue")),
-            Copy("producer", "producer_id", _PRODUCERS, _COPIED),
+            Copy("buyer", "buyer_id", _BUYERS, (*_COPIED, "fiscal_code", "ue"), of="buyers"),
+            Copy("producer", "producer_id", _PRODUCERS, _COPIED, of="producers"),
         ),
         children=Children("lines", _LINES, parent="msg_id", order=("line_number", "id")),
     ),

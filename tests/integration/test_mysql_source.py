@@ -369,7 +369,7 @@ def test_lines_come_in_the_order_of_their_sales_whatever_way_is_taken(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_buyer_and_producer_copy_is_read_once(
+def test_what_buyer_and_producer_copy_is_each_read_once(
     trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from extract.engine import records_of
@@ -377,12 +377,13 @@ def test_what_buyer_and_producer_copy_is_read_once(
     from extract.selection import plan
     from utils.config import EntityExtraction
 
-    trade.execute("UPDATE msg SET producer_id = 1, buyer_id = 7")
+    trade.execute("INSERT INTO msg_anag (first_id, kind, enabled, name) VALUES (2, 1, 1, 'P')")
+    trade.execute("UPDATE msg SET producer_id = 2, buyer_id = 7")
     caplog.set_level("DEBUG")
     with source_of(trade, tmp_path) as source:
         planned = plan(entities_of("s9")["sales"], "exclude", EntityExtraction(), source)
         with records_of(source, planned) as records:
             rows = [orjson.loads(row) for _, _, row in records]
-    assert [(row["buyer"], row["producer"]["name"]) for row in rows] == [(None, "B")] * 2
+    assert [(row["buyer"], row["producer"]["name"]) for row in rows] == [(None, "P")] * 2
     asked = [each for each in caplog.messages if each.startswith("Asking S9")]
-    assert len([each for each in asked if "FROM msg_anag AS q" in each]) == 1
+    assert len([each for each in asked if "FROM msg_anag" in each]) == 2

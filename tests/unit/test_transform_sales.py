@@ -390,7 +390,7 @@ def test_a_sale_of_an_unknown_party_is_refused_and_names_it() -> None:
         sale_to_items(sale_row(buyer=None, buyer_id=123), rules())
     (rejection,) = rejected.value.rejections
     assert (rejection.field, rejection.rule) == ("buyer_id", "unknown-party")
-    assert rejection.reason == "buyer 123 does not exist in S9"
+    assert rejection.reason == "buyer 123 does not exist in S9: no buyer has this key"
 
 
 def test_a_sale_without_a_buyer_lacks_only_that() -> None:
