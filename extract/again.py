@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from extract.continuity import PHASE, doubt_of
+from extract.continuity import PHASE, doubt_of, recognise_source
 from extract.declaration import Entity
-from extract.engine import planned_of, records_of, settings
-from extract.source import Source, open_source
+from extract.engine import open_for, planned_of, records_of, settings
+from extract.source import Source
 from extract.table_count import NO_LONGER_SELECTED
 from utils.artifacts import ArtifactWriter, lines_of, utc_now
 from utils.error_handler import ArtifactError, BackOff, SourceError
@@ -37,7 +37,8 @@ def extract_again(
     cannot be read.
     """
     try:
-        with open_source(run.config.source, run.stop, run.workspace.scratch) as source:
+        with open_for(run, declared) as source:
+            recognise_source(run, source)
             if doubt := doubt_of(run, source, list(declared.values())):
                 _state_the_moment(run, source, sum(map(len, keys.values())), doubt)
             for name, wanted in keys.items():

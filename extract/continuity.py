@@ -16,6 +16,7 @@ from typing import Any
 from extract.declaration import Entity
 from extract.source import Source
 from utils.config import ENTITY_NAMES, ExtractionConfig
+from utils.error_handler import SourceError
 from utils.logger import get_logger
 from utils.run import COMPLETE, Run
 
@@ -46,6 +47,34 @@ class Continuity:
         return {"takenAt": values.pop("taken_at"), **values}
 
 
+# What changes when a replica takes over, which is the same S9 all the same.
+_PASSING = {"inRecovery", "timeline"}
+
+
+def recognise_source(run: Run, source: Source) -> None:
+    """Record which database answers, when a run first reads; later ones must reach the same.
+
+    Raises SourceError when it is another one, whatever the configuration calls it.
+    """
+    now = dict(source.snapshot.identity)
+    before = run.manifest.reached.get("source") or {}
+    compared = before.keys() & now.keys() - _PASSING
+    differences = [name for name in now if name in compared and before[name] != now[name]]
+    if differences:
+        was, is_now = (
+            ", ".join(f"{name} {identity[name]}" for name in differences)
+            for identity in (before, now)
+        )
+        raise SourceError(
+            f"what answers as S9 is another database than the one that {run.workspace.root} was "
+            f"read from: it was {was}, and is {is_now}",
+            remedy="let source.host lead to the same server as before (a replica of it is the "
+            "same S9). A database that was restored or moved to a new server is another S9: give "
+            "it a data.directory of its own",
+        )
+    run.manifest.reached["source"] = {**before, **now}
+
+
 def tables_of(entity: Entity, extraction: ExtractionConfig) -> frozenset[str] | None:
     """Every table that is read for an entity; None when configured SQL may read others."""
     chosen = extraction.of(entity.name)
@@ -72,6 +101,7 @@ def establish(
 
     `by_hand`: the operator named the entities, so nothing more than these is read again.
     """
+    recognise_source(run, source)
     extraction = run.config.extraction
     read = [tables_of(entity, extraction) for entity in declared.values()]
     rows = source.rows_of(sorted(_all(read)))

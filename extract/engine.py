@@ -12,9 +12,9 @@ from typing import Any
 from extract.continuity import PHASE, establish
 from extract.declaration import Entity
 from extract.entities import entities_of
-from extract.rights import warn_of_rights
-from extract.selection import JoinedCopy, Plan, plan
-from extract.source import Row, Source, open_source
+from extract.rights import tables_of_all, warn_of_rights
+from extract.selection import JoinedCopy, Plan, configured_sql, plan
+from extract.source import Reads, Row, Source, open_source
 from extract.table_count import count_table
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
@@ -68,7 +68,7 @@ def extract(
     attempt, was_open, before = 0, False, _progress(run)
     while due:
         try:
-            with open_source(run.config.source, run.stop, run.workspace.scratch) as source:
+            with open_for(run, declared) as source:
                 if not was_open:
                     warn_of_rights(source, run.config.source, declared.values())
                 was_open = True
@@ -83,13 +83,31 @@ def extract(
             before = now
             if retry.exhausted(attempt):
                 raise SourceError(
-                    f"the connection to S9 was lost and could not be opened again: {lost}",
+                    f"{_what_happened(lost)}, and could not be opened again: {lost}",
                     remedy=f"when S9 answers again, go on: {again()}",
                 ) from lost
-            get_logger().warning("The connection to S9 was lost (%s), trying again", lost)
+            happened = _what_happened(lost)
+            get_logger().warning("%s (%s), trying again", happened[0].upper() + happened[1:], lost)
             retry.wait(attempt)
             run.resuming = True
             due = [name for name in due if run.manifest.phase(PHASE, name) is None]
+
+
+def _what_happened(lost: BackOff | SourceUnavailable) -> str:
+    if isinstance(lost, BackOff) and lost.reason in ("TableLocked", "TableRewritten"):
+        return "the snapshot of S9 cannot be used"
+    return "the connection to S9 was lost"
+
+
+def open_for(run: Run, declared: Mapping[str, Entity]) -> Source:
+    """Open S9 with a snapshot for everything that the entities are read from."""
+    queries = [
+        query
+        for name, entity in declared.items()
+        if (query := configured_sql(entity, run.config.extraction.of(name), run.config.source.type))
+    ]
+    reads = Reads(tuple(tables_of_all(declared.values())), tuple(queries))
+    return open_source(run.config.source, run.stop, run.workspace.scratch, reads)
 
 
 def _progress(run: Run) -> tuple[int, int]:

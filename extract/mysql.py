@@ -130,6 +130,10 @@ class MySqlSource:
         """An identifier in backticks, safe in SQL."""
         return quote(identifier)
 
+    def table(self, name: str) -> str:
+        """A table of the database that is connected to; there is no other place to look."""
+        return quote(name)
+
     def columns(self, query: str) -> list[SourceColumn]:
         """The columns that a SELECT returns, with what the server says of their types."""
         with self._errors():

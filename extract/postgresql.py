@@ -1,58 +1,56 @@
 """S9 on PostgreSQL: one read-only REPEATABLE READ snapshot, streamed by COPY as ready JSON.
 
-The server renders every row with row_to_json, which keeps decimals exact (they are cast to text),
-writes dates and times in ISO form whatever DateStyle says, and escapes every control character;
-so COPY in CSV with control characters for quote and delimiter never has to quote, and a row
-arrives as the bytes that the artifact holds.
+The server renders every row with row_to_json, which writes dates and times in ISO form whatever
+DateStyle says, and escapes every control character; so COPY in CSV with control characters for
+quote and delimiter never has to quote, and a row arrives as the bytes that the artifact holds.
+What is not of a plain type (decimals, json, arrays, rows, ranges, …) is cast to text first: so it
+comes exactly as the server holds it, as a JSON string.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
 import psycopg2
-from psycopg2 import errorcodes, extensions
-from psycopg2.extensions import libpq_version, quote_ident
+from psycopg2 import errorcodes
+from psycopg2.extensions import adapt, quote_ident
 
-from extract.rights import require_read_only
+from extract.postgresql_connection import place
+from extract.postgresql_rows import RowStream
+from extract.postgresql_session import LOCK_SECONDS, Session, TableLocked
 from extract.selection import JoinedCopy, Selection, SourceColumn
-from extract.source import Row, Rows, Snapshot
+from extract.source import Reads, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.interrupt import Interrupted, StopFlag
 from utils.logger import get_logger
 
 _INTEGERS = {20, 21, 23}
-_DECIMALS = {700, 701, 790, 1700}
+_DECIMALS = {700, 701, 1700}
+_MONEY = 790
 _TIMESTAMP_WITH_ZONE = 1184
-_LOST = {
-    errorcodes.ADMIN_SHUTDOWN,
-    errorcodes.CRASH_SHUTDOWN,
-    errorcodes.CANNOT_CONNECT_NOW,
-    errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-    errorcodes.SERIALIZATION_FAILURE,  # a standby that had to give up the snapshot
-}
-# Without a code of the server these say that the connection broke (libpq speaks, not the server).
-_LOST_TYPES = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError)
-_SEPARATOR = b"\x02"
-_COPY = "COPY ({query}) TO STDOUT (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')"
-_PIPE_BUFFER = 1 << 18
-_SYSTEM_CERTIFICATES_SINCE = 160000  # libpq 16 knows sslrootcert=system
-# The snapshot lives in a connection that idles while another one streams, for as long as it takes.
-_NO_TIMEOUTS = (
-    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN "
-    "('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
-)
+# What row_to_json writes as it is: boolean, integers, text, varchar, char(n), "char", name, date,
+# timestamp, time, uuid, bytea. Of a domain, the server tells the type that it is made of.
+_PLAIN = {16, *_INTEGERS, 25, 1043, 1042, 18, 19, 1082, 1114, 1083, 2950, 17}
 _GUARANTEE = (
-    "one REPEATABLE READ, READ ONLY transaction, whose snapshot is exported to every connection"
+    "one REPEATABLE READ, READ ONLY transaction, whose snapshot is exported to every connection, "
+    "taken when every table was locked against being rewritten"
 )
 _TRANSACTIONS = 1 << 32  # how many numbers there are in a row's xmin before they start again
+_REWRITES = 5  # snapshots that are taken again, since a table was rewritten at that very moment
+_ONE_SELECT = "DECLARE asked refcursor; BEGIN OPEN asked FOR EXECUTE {query}; CLOSE asked; END"
+
+
+@dataclass(frozen=True)
+class PostgresColumn(SourceColumn):
+    """A column with the number of its type (pg_type.oid)."""
+
+    type: int = 25
 
 
 class PostgresSource:
@@ -62,24 +60,41 @@ class PostgresSource:
     and Interrupted is raised.
     """
 
-    def __init__(self, config: SourceConfig, stop: StopFlag | None = None) -> None:
+    def __init__(
+        self, config: SourceConfig, stop: StopFlag | None = None, reads: Reads | None = None
+    ) -> None:
         self._config = config
         self._stop = stop or StopFlag()
-        self._main = _connect(config)
-        self._others: list[extensions.connection] = []
         self._opened = ExitStack()
-        with _source_errors(config, self._stop):
-            self._main.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            self.snapshot = self._take_snapshot()
+        self._sessions: list[Session] = []
+        try:
+            # Of records and of their children: both are there from the beginning, since one that
+            # came later might wait for somebody who waits for the first one's locks.
+            for _ in range(2):
+                self._sessions.append(Session(config, self._stop))
+            self._main, self._side = self._sessions
+            self.snapshot = self._take_snapshot(reads or Reads())
+        except BackOff as error:
+            self._hang_up()
+            if error.reason != "SourceConnectionLost":
+                raise
+            raise SourceUnavailable(
+                f"S9 at {place(config)} ends the connection as soon as it is used: {error.detail}",
+                remedy="a pooler in between has to keep a transaction on one connection (pool_mode "
+                "transaction or session) and to have room for two at a time; without one, see the "
+                "server's log; or connect to the database itself. Then run again",
+            ) from error
+        except BaseException:
+            self._hang_up()
+            raise
 
     def __enter__(self) -> PostgresSource:
         self._opened.enter_context(self._stop.cancelling(self._cancel))
         return self
 
     def _cancel(self) -> None:
-        for opened in (self._main, *self._others):
-            with suppress(psycopg2.Error):
-                opened.cancel()
+        for session in self._sessions:
+            session.cancel()
 
     def __exit__(
         self,
@@ -88,95 +103,224 @@ class PostgresSource:
         trace: TracebackType | None,
     ) -> None:
         self._opened.close()
-        for opened in (*self._others, self._main):
-            with suppress(psycopg2.Error):
-                opened.close()
+        self._hang_up()
 
-    def _take_snapshot(self) -> Snapshot:
+    def _hang_up(self) -> None:
+        for session in reversed(self._sessions):
+            session.close()
+
+    def _take_snapshot(self, reads: Reads) -> Snapshot:
+        """Lock what is going to be read, and take the snapshot then: one that was taken before
+        would see nothing in a table that is being rewritten, however long the query waits."""
+        tables = [self.table(name) for name in reads.tables]
+        for attempt in range(_REWRITES):
+            self._lock(tables)
+            snapshot = self._export()
+            try:
+                for table in tables:
+                    self._touch(f"SELECT * FROM {table}")
+                for query in reads.queries:
+                    self._touch(query)
+            except BackOff as error:
+                if error.reason != "TableRewritten" or attempt + 1 == _REWRITES:
+                    raise
+                get_logger().debug("Taking another snapshot: %s", error.detail)
+                continue
+            return snapshot
+        raise AssertionError
+
+    def _lock(self, tables: Iterable[str]) -> None:
+        """Begin both transactions, with the tables locked in both. Raises SourceError when
+        somebody holds one of them for too long."""
+        deadline, told = monotonic() + LOCK_SECONDS, False
+        while True:
+            if self._stop.requested:
+                raise Interrupted
+            try:
+                for session in self._sessions:
+                    session.begin()
+                    session.lock(tables)
+                return
+            except TableLocked as locked:
+                # Given back, lest somebody waits for the one while the other waits for him.
+                for session in self._sessions:
+                    session.give_back()
+                held = f"{locked.table} is held by {self._main.holders(locked.table) or 'somebody'}"
+                if monotonic() > deadline:
+                    raise self._held_too_long(held) from locked
+                if not told:
+                    get_logger().warning("Waiting for S9: %s, who changes the table", held)
+                told = True
+
+    def _held_too_long(self, held: str) -> SourceError:
+        return SourceError(
+            f"S9 ({self._config.database}): {held}, who changes the table itself (ALTER, TRUNCATE, "
+            f"a reload, VACUUM FULL), and {LOCK_SECONDS} seconds went by",
+            remedy="wait until that is over, or have it ended by whoever does it; then run again",
+        )
+
+    def _export(self) -> Snapshot:
         query = (
             "SELECT pg_export_snapshot(), "
             "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
             "current_setting('server_version'), txid_current_snapshot()::text"
         )
-        with self._main.cursor() as opened:  # a snapshot cannot be exported inside a savepoint
-            _check_read_only(opened)
+        main = self._main
+        with main.errors(), main.connection.cursor() as opened:  # not inside a savepoint
             opened.execute(query)
             name, taken_at, server, transactions = opened.fetchone() or ()
-        return Snapshot(name, taken_at, server, transactions, self._history(), _GUARANTEE)
+        main.settle()
+        self._import(name)
+        identity = self._identity()
+        history = "/".join(identity[part] for part in ("system", "timeline") if part in identity)
+        return Snapshot(
+            name, taken_at, server, transactions, history, _GUARANTEE, identity=identity
+        )
 
-    def _history(self) -> str:
-        """Whose transaction numbers these are: "" where the server does not tell everybody."""
+    def _import(self, name: str) -> None:
+        """Let the second connection see the first one's snapshot."""
+        side = self._side
         try:
-            return "/".join(
-                self._one(
-                    "SELECT system_identifier::text, timeline_id::text "
-                    "FROM pg_control_system(), pg_control_checkpoint()"
-                )
+            with side.errors(), side.connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION SNAPSHOT %s", (name,))
+        except SourceError as error:
+            self._main.one("SELECT 1")  # raises BackOff when it was lost with its snapshot
+            raise SourceError(
+                f"S9 at {self._config.host} does not know its own snapshot on a second connection: "
+                "what answers there seems to be more than one server",
+                remedy="connect to one server itself (source.host), not to a pooler or balancer "
+                "that shares connections out among several",
+            ) from error
+        side.settle()
+
+    def _identity(self) -> Mapping[str, str]:
+        """Which database this is, by what a copy of it to another server does not take along.
+
+        The system identifier is given to a cluster when it is made; its physical copies (a
+        replica, also one that has become the primary) have the same. Where the server does not
+        tell it to the account, the database's number and owner must do.
+        """
+        database, number, owner, recovering = self._main.one(
+            "SELECT datname::text, oid::text, datdba::text, pg_is_in_recovery()::text "
+            "FROM pg_database WHERE datname = current_database()"
+        )
+        found = {"database": database, "databaseOid": number, "inRecovery": recovering}
+        try:
+            system, timeline = self._main.one(
+                "SELECT system_identifier::text, timeline_id::text "
+                "FROM pg_control_system(), pg_control_checkpoint()"
             )
         except SourceError:
-            return ""
+            return {**found, "owner": owner}
+        return {"system": system, **found, "timeline": timeline}
 
-    def _one(self, query: str) -> tuple[Any, ...]:
-        with self._statement() as cursor:
-            cursor.execute(query)
-            row: tuple[Any, ...] | None = cursor.fetchone()
-            assert row is not None
-            return row
-
-    @contextmanager
-    def _statement(self) -> Iterator[extensions.cursor]:
-        """A cursor for one statement that may fail without ending the transaction, and with it
-        the snapshot."""
-        with _source_errors(self._config, self._stop), self._main.cursor() as opened:
-            opened.execute("SAVEPOINT statement")
-            try:
-                yield opened
-            except psycopg2.Error:
-                with suppress(psycopg2.Error):
-                    opened.execute("ROLLBACK TO SAVEPOINT statement")
+    def _touch(self, query: str) -> None:
+        """Open a query without reading a row: then everything that it reads is locked, and known
+        to the server. It opens one SELECT only; whatever else a query is or holds is refused,
+        nothing of it is executed. Another mistake in it is told by whoever reads it."""
+        body = _ONE_SELECT.format(query=self._literal(query))
+        try:
+            with self._main.statement() as cursor:
+                cursor.execute(f"DO {self._literal(body)}")
+        except BackOff as error:
+            if error.reason == "TableLocked":
+                raise self._held_too_long(self._main.holdings()) from error
+            raise
+        except SourceError as error:
+            cause = error.__cause__
+            code = cause.pgcode if isinstance(cause, psycopg2.Error) else ""
+            if code == errorcodes.INVALID_CURSOR_DEFINITION:
                 raise
-            opened.execute("RELEASE SAVEPOINT statement")
+
+    def _literal(self, text: str) -> str:
+        adapted = adapt(text)
+        adapted.prepare(self._main.connection)
+        literal: bytes = adapted.getquoted()
+        return literal.decode()
 
     def quote(self, identifier: str) -> str:
         """An identifier in double quotes, safe in SQL."""
-        return quote_ident(identifier, self._main)
+        return quote_ident(identifier, self._main.connection)
+
+    def table(self, name: str) -> str:
+        """A table of S9's, with its schema."""
+        return f"{self.quote(self._config.schema)}.{self.quote(name)}"
 
     def columns(self, query: str) -> list[SourceColumn]:
         """The columns that a SELECT returns, with what PostgreSQL says of their types."""
-        with self._statement() as cursor:
+        with self._main.statement() as cursor:
             cursor.execute(f"SELECT * FROM ({query}) AS q LIMIT 0")
-            return [
-                SourceColumn(
-                    column.name,
-                    is_integer=column.type_code in _INTEGERS,
-                    is_decimal=column.type_code in _DECIMALS,
-                    is_zoned=column.type_code == _TIMESTAMP_WITH_ZONE,
-                )
-                for column in cursor.description or ()
-            ]
+            described = cursor.description or ()
+        found = [
+            PostgresColumn(
+                column.name,
+                is_integer=column.type_code in _INTEGERS,
+                is_decimal=column.type_code in _DECIMALS | {_MONEY},
+                is_zoned=column.type_code == _TIMESTAMP_WITH_ZONE,
+                type=column.type_code,
+            )
+            for column in described
+        ]
+        self._check_money(found)
+        return list(found)
+
+    def _check_money(self, columns: Iterable[SourceColumn]) -> None:
+        """A column of type money is a number of cents, or of whatever lc_monetary says: here,
+        where it is pinned, of hundredths. Raises SourceError where S9's own setting differs."""
+        names = [c.name for c in columns if isinstance(c, PostgresColumn) and c.type == _MONEY]
+        if not names:
+            return
+        with self._main.statement() as cursor:
+            cursor.execute("SAVEPOINT money")
+            cursor.execute(
+                "SELECT set_config('lc_monetary', reset_val, true) FROM pg_settings "
+                "WHERE name = 'lc_monetary'"
+            )
+            [locale] = cursor.fetchone() or ("",)
+            cursor.execute("SELECT scale('1'::money::numeric)")
+            [digits] = cursor.fetchone() or (None,)
+            cursor.execute("ROLLBACK TO SAVEPOINT money")
+        if digits != 2:
+            raise SourceError(
+                f"{', '.join(names)} is of type money, and with lc_monetary {locale} it is not in "
+                "hundredths: what its numbers mean cannot be told",
+                remedy=f"give the query in extraction.<entity>.query with {names[0]}::numeric",
+            )
 
     def count(self, selection: Selection) -> int:
         """How many rows a selection has, by SQL."""
-        [rows] = self._one(f"SELECT count(*) FROM ({selection.query}) AS q")
+        [rows] = self._main.one(f"SELECT count(*) FROM ({selection.query}) AS q")
         return int(rows)
 
     def count_keys(self, selection: Selection) -> tuple[int, int]:
         """The same, and how many different keys."""
         key = self.quote(selection.key)
-        rows, keys = self._one(
+        rows, keys = self._main.one(
             f"SELECT count(*), count(DISTINCT {key}) FROM ({selection.query}) AS q"
         )
         return int(rows), int(keys)
 
     def tally(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query that has only a few."""
-        with self._statement() as cursor:
+        with self._main.statement() as cursor:
             cursor.execute(query)
             return list(cursor.fetchall())
 
     def exceptions(self, _tables: Iterable[str] | None) -> str:
-        """Nothing: every table of PostgreSQL has snapshots."""
-        return ""
+        """The foreign tables, and the functions of other languages in views, among all that has
+        been opened: what they read is of no snapshot."""
+        found = []
+        if foreign := self._main.foreign():
+            found.append(
+                "these foreign tables have no snapshots, as another server keeps their rows: "
+                + ", ".join(foreign)
+            )
+        if outward := self._main.outward():
+            found.append(
+                "these views call functions that may read outside of the snapshot: "
+                + ", ".join(outward)
+            )
+        return "; ".join(found)
 
     def writable(self, tables: Iterable[str]) -> list[str]:
         """Those of the tables that the account may change."""
@@ -185,9 +329,12 @@ class PostgresSource:
             name
             for name in tables
             if any(
-                self._one(
-                    f"SELECT has_table_privilege(to_regclass('{name}'), '{rights}'), "
-                    f"has_any_column_privilege(to_regclass('{name}'), 'INSERT, UPDATE')"
+                self._main.one(
+                    "SELECT has_table_privilege(to_regclass(%s), %s), "
+                    "has_any_column_privilege(to_regclass(%s), 'INSERT, UPDATE')",
+                    self.table(name),
+                    rights,
+                    self.table(name),
                 )
             )
         ]
@@ -198,7 +345,7 @@ class PostgresSource:
         counted = {}
         for name in tables:
             with suppress(SourceError):
-                counted[name] = int(self._one(f"SELECT count(*) FROM {name}")[0])
+                counted[name] = int(self._main.one(f"SELECT count(*) FROM {self.table(name)}")[0])
         return counted
 
     def unchanged_since(self, transactions: str, rows: Mapping[str, int]) -> bool:
@@ -218,10 +365,11 @@ class PostgresSource:
             f"< {_TRANSACTIONS // 2} AND xmin::text::bigint > 2"
         )
         for name, before in rows.items():
+            table = self.table(name)
             try:
-                found, count = self._one(
-                    f"SELECT (SELECT count(*) FROM (SELECT 1 FROM {name} WHERE {newer} LIMIT 1) "
-                    f"AS q), (SELECT count(*) FROM {name})"
+                found, count = self._main.one(
+                    f"SELECT (SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {newer} LIMIT 1) "
+                    f"AS q), (SELECT count(*) FROM {table})"
                 )
             except SourceError:
                 return False
@@ -234,30 +382,17 @@ class PostgresSource:
         self, records: Selection, children: Selection | None, after: int | None = None
     ) -> Iterator[Rows]:
         """The rows of the records, and of their children, each from a connection of its own."""
-        streams = [self.stream(each, after) for each in (records, children) if each is not None]
+        asked = [(self._main, records), *([(self._side, children)] if children else [])]
+        streams: list[RowStream] = []
         try:
+            for session, selection in asked:
+                query = self._sql(selection, after)
+                get_logger().debug("Asking S9: %s", query)
+                streams.append(RowStream(session, query))
             yield iter(streams[0]), iter(streams[1]) if children is not None else None
         finally:
             for stream in streams:
                 stream.close()
-
-    def stream(self, selection: Selection, after: int | None = None) -> RowStream:
-        """The rows of a selection whose key is greater than `after`, in order."""
-        query = self._sql(selection, after)
-        get_logger().debug("Asking S9: %s", query)
-        return RowStream(self._connection_in_snapshot(), query, self._config, self._stop)
-
-    def _connection_in_snapshot(self) -> extensions.connection:
-        opened = _connect(self._config)
-        self._others.append(opened)
-        with _source_errors(self._config, self._stop), opened.cursor() as cursor:
-            opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            try:
-                cursor.execute("SET TRANSACTION SNAPSHOT %s", (self.snapshot.name,))
-            except psycopg2.DatabaseError as error:  # it ended with the connection that took it
-                raise BackOff("SnapshotLost", _one_line(error)) from error
-            _check_read_only(cursor)
-        return opened
 
     def _sql(self, selection: Selection, after: int | None) -> str:
         """The query behind a stream: the key, and the row as JSON under canonical names. Rows are
@@ -298,164 +433,19 @@ class PostgresSource:
         return f"SELECT {row} AS row FROM ({copy.query}) AS p WHERE {key} = {reference}"
 
     def _value(self, alias: str, column: SourceColumn) -> str:
+        """The SQL of a value as row_to_json is to write it."""
+        assert isinstance(column, PostgresColumn)
         reference = f"{alias}.{self.quote(column.name)}"
-        if column.is_decimal:
+        if column.type in _PLAIN:
+            return reference
+        if column.type == _MONEY:
+            return f"{reference}::numeric::text"
+        if not column.is_zoned:
             return f"{reference}::text"
-        # The session's time zone is the source's, so this is S9's own local time.
-        return f"{reference}::timestamp" if column.is_zoned else reference
-
-
-class RowStream:
-    """Rows of a COPY as (key, JSON) pairs, pumped by a thread through a pipe.
-
-    Rows that arrived before a failure are all handed out; then the failure is raised.
-    """
-
-    def __init__(
-        self, opened: extensions.connection, query: str, config: SourceConfig, stop: StopFlag
-    ) -> None:
-        self._connection = opened
-        self._query = query
-        self._config = config
-        self._stop = stop
-        self._failure: BaseException | None = None
-        reader, writer = os.pipe()
-        self._reader = os.fdopen(reader, "rb", buffering=_PIPE_BUFFER)
-        self._thread = threading.Thread(target=self._run, args=(writer,), daemon=True)
-        self._thread.start()
-
-    def _run(self, descriptor: int) -> None:
-        try:
-            self._pump(descriptor)
-        except SystemError as error:  # psycopg2 can leave an error behind that it has raised once
-            self._failure = self._failure or error.__cause__ or error
-
-    def _pump(self, descriptor: int) -> None:
-        try:
-            with (
-                os.fdopen(descriptor, "wb", buffering=_PIPE_BUFFER) as sink,
-                self._connection.cursor() as cursor,
-            ):
-                cursor.copy_expert(_COPY.format(query=self._query), sink)
-        except BaseException as error:  # handed to the reader, which raises it
-            self._failure = error
-
-    def __iter__(self) -> Iterator[Row]:
-        for line in self._reader:
-            key, _, row = line.partition(_SEPARATOR)
-            yield key, row[:-1]
-        self._thread.join()
-        if self._failure is not None:
-            with _source_errors(self._config, self._stop):
-                raise self._failure
-
-    def close(self) -> None:
-        """Stop, also in the middle."""
-        with suppress(psycopg2.Error):
-            self._connection.cancel()
-        self._reader.close()
-        self._thread.join()
-        self._connection.close()
-
-
-def _connect(config: SourceConfig) -> extensions.connection:
-    _probe(config)
-    try:
-        opened: extensions.connection = psycopg2.connect(
-            **_ssl(config),
-            host=config.host,
-            port=config.tcp_port,
-            dbname=config.database,
-            user=config.username,
-            password=str(config.password) or None,
-            connect_timeout=config.connection_timeout,
-            application_name="s9-migrate",
-            client_encoding="UTF8",
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=6,
+        # An instant, in UTC. What has no place in the calendar of ISO 8601 comes in the server's
+        # own words, to be refused.
+        return (
+            f"CASE WHEN isfinite({reference}) AND {reference} >= '0001-01-01 00:00:00+00' "
+            f"THEN replace(({reference} AT TIME ZONE 'UTC')::text, ' ', 'T') || 'Z' "
+            f"ELSE {reference}::text END"
         )
-        with opened.cursor() as cursor:
-            cursor.execute("SELECT set_config('search_path', %s, false)", (_path(config),))
-            cursor.execute("SELECT set_config('TimeZone', %s, false)", (config.timezone,))
-            cursor.execute(_NO_TIMEOUTS)
-        opened.commit()
-    except psycopg2.Error as error:
-        raise SourceUnavailable(
-            f"S9 at {config.host}:{config.tcp_port} does not let {config.username} in: "
-            f"{_one_line(error)}",
-            remedy="check source.database, source.username, source.password and source.ssl",
-        ) from error
-    return opened
-
-
-def _check_read_only(cursor: extensions.cursor) -> None:
-    name = "transaction_read_only"
-    cursor.execute(f"SHOW {name}")
-    require_read_only({name: (cursor.fetchone() or ("",))[0]})
-
-
-def _path(config: SourceConfig) -> str:
-    escaped = config.schema.replace('"', '""')
-    return f'"{escaped}"'
-
-
-def _ssl(config: SourceConfig) -> dict[str, Any]:
-    if config.ssl is False:
-        return {"sslmode": "disable"}
-    mode = "verify-full" if config.ssl is True else str(config.ssl)
-    if config.ssl_root_cert:
-        return {"sslmode": mode, "sslrootcert": config.ssl_root_cert}
-    if mode == "verify-full" and libpq_version() >= _SYSTEM_CERTIFICATES_SINCE:
-        return {"sslmode": mode, "sslrootcert": "system"}
-    return {"sslmode": mode}
-
-
-def _probe(config: SourceConfig) -> None:
-    """Tell an unreachable server from one that refuses: libpq reports both as one error."""
-    if config.host.startswith("/"):
-        return
-    try:
-        address = (config.host, config.tcp_port)
-        socket.create_connection(address, timeout=config.connection_timeout).close()
-    except OSError as error:
-        raise SourceUnavailable(
-            f"S9 at {config.host}:{config.tcp_port} cannot be reached: {error.strerror or error}",
-            remedy="check source.host, source.port, the network and that the server runs",
-        ) from error
-
-
-@contextmanager
-def _source_errors(config: SourceConfig, stop: StopFlag) -> Iterator[None]:
-    """Turn what the server refuses into a SourceError with a remedy, a lost connection into a
-    BackOff, and whatever ends a query after a stop was asked for into Interrupted."""
-    try:
-        yield
-    except psycopg2.Error as error:
-        if stop.requested:
-            raise Interrupted from error
-        if error.pgcode in _LOST or (error.pgcode is None and type(error) in _LOST_TYPES):
-            raise BackOff("SourceConnectionLost", _one_line(error)) from error
-        raise _refused(config, error) from error
-
-
-def _refused(config: SourceConfig, error: psycopg2.Error) -> SourceError:
-    return SourceError(
-        f"S9 ({config.database}, schema {config.schema}) refused a query: {_one_line(error)}",
-        remedy=_remedy(error.pgcode or ""),
-    )
-
-
-def _remedy(code: str) -> str:
-    if code == errorcodes.UNDEFINED_TABLE:
-        return "check source.database, source.schema and source.layout"
-    if code == errorcodes.UNDEFINED_COLUMN:
-        return "check source.layout, and the query or condition in extraction.<entity>"
-    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
-        return "grant SELECT on S9's tables to source.username"
-    return "check the query or condition in extraction.<entity>, then run again"
-
-
-def _one_line(error: psycopg2.Error) -> str:
-    text = error.diag.message_primary or str(error)
-    return " ".join(text.split())

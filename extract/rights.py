@@ -13,7 +13,7 @@ from utils.logger import get_logger
 
 def warn_of_rights(source: Source, config: SourceConfig, declared: Iterable[Entity]) -> None:
     """Say so when the account could change what is read, though a session of the tool cannot."""
-    writable = source.writable(_tables(declared))
+    writable = source.writable(tables_of_all(declared))
     if writable:
         get_logger().warning(
             "The account %s may change %s. Nothing of S9 is changed, as the session is read-only; "
@@ -23,7 +23,8 @@ def warn_of_rights(source: Source, config: SourceConfig, declared: Iterable[Enti
         )
 
 
-def _tables(declared: Iterable[Entity]) -> list[str]:
+def tables_of_all(declared: Iterable[Entity]) -> list[str]:
+    """The names of all tables that entities are read from."""
     names: set[str] = set()
     for entity in declared:
         tables = [entity.table, *entity.mentions, *(copy.table for copy in entity.copies)]

@@ -13,8 +13,10 @@ from typing import Protocol
 
 from extract.declaration import Children, Column, ColumnMapping, Copy, Entity, Table, recognise
 from utils.config import EntityExtraction
-from utils.error_handler import SourceError
+from utils.error_handler import ConfigurationError, SourceError
+from utils.sql_text import one_piece
 
+_FROM = re.compile(r"\bFROM (\w+)")
 _PLACEHOLDER = re.compile(r"\{(\w+)\.(\w+)\}")
 
 
@@ -85,6 +87,9 @@ class Catalog(Protocol):
     def quote(self, identifier: str) -> str:
         """An identifier, quoted."""
 
+    def table(self, name: str) -> str:
+        """A table of S9's, quoted, with what it takes that nothing else goes by its name."""
+
 
 def plan(
     entity: Entity,
@@ -122,9 +127,34 @@ def plan(
     )
 
 
-def whole(table: Table) -> str:
+def whole(table: Table, source: Catalog) -> str:
     """The query for every row of a table."""
-    return f"SELECT * FROM {table.name}"
+    return f"SELECT * FROM {source.table(table.name)}"
+
+
+def configured_sql(entity: Entity, settings: EntityExtraction, database: str) -> str:
+    """One SELECT with all SQL of the operator's for an entity, "" when there is none: it is what
+    the source is asked to look at first. `database` is `source.type`.
+
+    Raises ConfigurationError for SQL that is more than one SELECT and one condition.
+    """
+    if not (settings.query or settings.where):
+        return ""
+    for name, sql in (("query", settings.query), ("where", settings.where)):
+        try:
+            one_piece(sql or "", database)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"extraction.{entity.name}.{name}: {error}",
+                remedy="correct it in the configuration; nothing of it was sent to S9",
+            ) from error
+    base = configured(settings) or f"SELECT * FROM {entity.table.name}"
+    return f"SELECT * FROM ({base}) AS q{condition(settings)}"
+
+
+def condition(settings: EntityExtraction) -> str:
+    """The configured condition, on lines of its own, since it may end in a comment."""
+    return f" WHERE (\n{settings.where}\n)" if settings.where else ""
 
 
 def configured(settings: EntityExtraction) -> str:
@@ -174,17 +204,19 @@ def source_name(mapping: ColumnMapping, canonical: str) -> str:
 
 
 def _filled(template: str, mentioned: Iterable[Table], source: Catalog) -> str:
-    """A declared query with this installation's column names in the places of {table.column}."""
+    """A declared query with this installation's column names in the places of {table.column}, and
+    with its tables as the source names them."""
     tables = {table.name: table for table in mentioned}
 
     def name_of(match: re.Match[str]) -> str:
         table = tables[match[1]]
-        present = [column.name for column in source.columns(whole(table))]
+        present = [column.name for column in source.columns(whole(table, source))]
         mapping = recognise(table.columns, present)
         _require(table.columns, mapping, table.name)
         return source.quote(source_name(mapping, match[2]))
 
-    return _PLACEHOLDER.sub(name_of, template)
+    named = _FROM.sub(lambda match: f"FROM {source.table(match[1])}", template)
+    return _PLACEHOLDER.sub(name_of, named)
 
 
 def _narrowed(
@@ -197,7 +229,7 @@ def _narrowed(
     """The base query with the configured condition and limit on top, and of that `only`."""
     query = base
     if settings.where:
-        query = f"SELECT * FROM ({query}) AS q WHERE ({settings.where})"
+        query = f"SELECT * FROM ({query}) AS q{condition(settings)}"
     if settings.limit:
         ordered = f"SELECT * FROM ({query}) AS q ORDER BY {source.quote(key)}"
         query = f"{ordered} LIMIT {settings.limit}"
@@ -213,7 +245,7 @@ def _joined(
     """A copy by this installation's names. Where the operator says what the parties are, what can
     be copied is what he says."""
     said = configured(parties[copy.of]) if copy.of in parties else ""
-    query = said or _filled(copy.query, (copy.table,), source) or whole(copy.table)
+    query = said or _filled(copy.query, (copy.table,), source) or whole(copy.table, source)
     present = source.columns(query)
     by_name = {column.name: column for column in present}
     mapping = recognise(copy.table.columns, list(by_name))
@@ -235,7 +267,7 @@ def _children(
     declared: Children, records: Selection, source: Catalog
 ) -> tuple[Selection, ColumnMapping]:
     """The children of exactly the selected records, in the order of their parents."""
-    everything = whole(declared.table)
+    everything = whole(declared.table, source)
     selection, mapping = _selection(everything, declared.table, source)
     parent = source_name(mapping, declared.parent)
     keys = f"SELECT {source.quote(records.key)} FROM ({records.query}) AS r"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -24,7 +24,8 @@ class Snapshot:
 
     `taken_at` is when it was taken by the source's clock (UTC), `server` the server's version,
     `guarantee` what the database promises of it. `transactions` says which transactions it sees,
-    in whose count (`history`); both are empty where the database does not tell.
+    in whose count (`history`); both are empty where the database does not tell. `identity` is
+    what the server says of itself and of the database: equal for the same one only.
     """
 
     name: str
@@ -33,6 +34,16 @@ class Snapshot:
     transactions: str
     history: str
     guarantee: str = ""
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What is going to be read: tables and views by their names in S9's schema, and SQL of the
+    operator's own."""
+
+    tables: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
 
 
 class Source(Catalog, Protocol):
@@ -91,10 +102,14 @@ class Source(Catalog, Protocol):
         children in the order of their parents, to be read in step."""
 
 
-def open_source(config: SourceConfig, stop: StopFlag | None, scratch: Path) -> Source:
-    """Connect to S9 and take a snapshot; `scratch` is where rows may be kept in between.
+def open_source(
+    config: SourceConfig, stop: StopFlag | None, scratch: Path, reads: Reads | None = None
+) -> Source:
+    """Connect to S9 and take a snapshot; `scratch` is where rows may be kept in between, `reads`
+    is what the snapshot is for.
 
-    Raises SourceUnavailable when there is no connection to be had.
+    Raises SourceUnavailable when there is no connection to be had, SourceError when somebody
+    keeps a table from being read.
     """
     if config.type == "mysql":  # each database's library is loaded only when it is asked for
         from extract.mysql import MySqlSource
@@ -102,4 +117,4 @@ def open_source(config: SourceConfig, stop: StopFlag | None, scratch: Path) -> S
         return MySqlSource(config, stop, scratch)
     from extract.postgresql import PostgresSource
 
-    return PostgresSource(config, stop)
+    return PostgresSource(config, stop, reads)

@@ -140,7 +140,7 @@ def _counted(source: Source, reasons: _Reasons, selected: int) -> TableCount:
     name, base = reasons.entity.table.name, reasons.planned.base
     shown: dict[str, str] = {}
     try:
-        every = _groups(source, whole(reasons.entity.table), reasons.columns, shown)
+        every = _groups(source, whole(reasons.entity.table, source), reasons.columns, shown)
     except SourceError:
         if not reasons.query:
             raise
@@ -179,7 +179,7 @@ def _narrowed(source: Source, reasons: _Reasons, based: int, selected: int) -> d
     rest = based
     if reasons.where:
         base = reasons.planned.base
-        rest = _rows(source, f"SELECT * FROM ({base}) AS q WHERE ({reasons.where})")
+        rest = _rows(source, f"SELECT * FROM ({base}) AS q WHERE (\n{reasons.where}\n)")
         found[f"{setting}.where"] = based - rest
     if rest > selected:
         found[f"{setting}.limit"] = rest - selected
@@ -235,7 +235,7 @@ def _children(
     source: Source, entity: Entity, declared: Children, planned: Plan, selected: int
 ) -> TableCount:
     """Account for every row of the children's table."""
-    table, everything = declared.table.name, whole(declared.table)
+    table, everything = declared.table.name, whole(declared.table, source)
     assert planned.children is not None
     parent = source.quote(planned.children.key)
     [(rows, related)] = source.tally(f"SELECT count(*), count({parent}) FROM ({everything}) AS q")
@@ -248,7 +248,7 @@ def _children(
         there = _rows(
             source,
             f"SELECT 1 AS one FROM ({everything}) AS l WHERE EXISTS (SELECT 1 FROM "
-            f"({whole(entity.table)}) AS s WHERE s.{key} = l.{parent})",
+            f"({whole(entity.table, source)}) AS s WHERE s.{key} = l.{parent})",
         )
     if there is None or there < selected:
         found[f"of no selected {entity.name}"] = related - selected

@@ -16,6 +16,7 @@ import orjson
 from transform.layout import layout_of, texts_of, usual_texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
+from transform.unreadable import refusal_of
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.bulk import Bulk
 from utils.checkpoint import Checkpoint
@@ -58,7 +59,11 @@ def transform_piece(
         if (usual_texts := usual(line)) is not None:
             output += usual_texts
             continue
-        row = orjson.loads(line)
+        try:
+            row = orjson.loads(line)
+        except ValueError:
+            refusals.append(refusal_of(entity, line, PHASE))
+            continue
         try:
             texts = to_texts(row, rules)
         except RejectedRecord as rejected:

@@ -395,7 +395,10 @@ def usual_sales(lines: Sequence[bytes], rules: TransformRules) -> UsualSales | N
     The columns are those of the first sale that has lines.
     """
     for line in lines:
-        row = orjson.loads(line)
+        try:
+            row = orjson.loads(line)
+        except ValueError:  # it is refused by whoever it is for
+            continue
         if rows := row.pop("lines", None):
             return _usual_sales(tuple(row), tuple(rows[0]), rules)
     return None

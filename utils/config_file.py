@@ -20,6 +20,7 @@ from jsonschema.exceptions import ValidationError
 
 from utils import commented_json
 from utils.config import (
+    ENTITY_NAMES,
     Config,
     Secret,
     TargetConfig,
@@ -30,6 +31,7 @@ from utils.config import (
 )
 from utils.error_handler import ConfigurationError
 from utils.invocation import command
+from utils.sql_text import DATABASES, one_piece
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _TABLE_DEFAULTS = {
@@ -57,6 +59,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         *(reader.explain(error) for error in _errors(resolved) if reader.concerns(error)),
         *_shared_tables(resolved.get("target", {})),
         *_nobody_stands_in(resolved.get("transformation", {})),
+        *_sql_in_pieces(resolved),
     ]
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
@@ -123,6 +126,24 @@ def _nobody_stands_in(transformation: Any) -> Iterator[str]:
                 "transformation.missingParty: nobody stands in: give placeholderBuyer.id or "
                 "placeholderProducer.id, the key of a party of S9"
             )
+
+
+def _sql_in_pieces(document: Mapping[str, Any]) -> Iterator[str]:
+    """SQL that is more, or less, than one SELECT or one condition; what is whole loses its closing
+    semicolons, so that it can stand in brackets."""
+    source, extraction = document.get("source", {}), document.get("extraction", {})
+    database = source.get("type", DATABASES[0]) if isinstance(source, dict) else ""
+    if database not in DATABASES or not isinstance(extraction, dict):
+        return
+    for entity in ENTITY_NAMES:
+        chosen = extraction.get(entity)
+        settings: dict[str, Any] = chosen if isinstance(chosen, dict) else {}
+        for name in ("query", "where"):
+            if isinstance(sql := settings.get(name), str):
+                try:
+                    settings[name] = one_piece(sql, database).strip()
+                except ValueError as error:
+                    yield f"extraction.{entity}.{name}: {error}"
 
 
 class _Reader:

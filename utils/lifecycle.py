@@ -141,6 +141,7 @@ def begin(run: Run, start: Start) -> None:
             source=old.source,
             target=old.target,
             empty_as_of=old.empty_as_of,
+            reached={side: old.reached[side] for side in ("source",) if side in old.reached},
         )
         if start is Start.RESTART and unfinished:
             # What the dropped run has written is this run's to account for.

@@ -103,6 +103,22 @@ def mask(value: str) -> str:
     return f"{text[: min(2, len(text) // 3)]}…~{digest.hexdigest()}"
 
 
+def shows_personal_data() -> bool:
+    """Whether personal data may be shown (`logging.maskPersonalData` is false)."""
+    return not _state.personal
+
+
+# An apostrophe inside a word is none.
+_QUOTE = re.compile(r"""["`´«»‹›“”„‘]|(?<![A-Za-z])['’]""")
+
+
+def up_to_the_first_quote(text: str) -> str:
+    """What of another's words comes before the first value that they quote: where a quoted value
+    has quotes of its own, nobody can tell where it ends."""
+    before = _QUOTE.split(text, maxsplit=1)[0]
+    return before.rstrip(" :,(=") if len(before) < len(text) else text
+
+
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):([^\s/]+)@")
 _NAMED_SECRET = re.compile(
     r"""\b(?P<name>password|passwd|pwd|secret(?:_access_key)?|aws_secret_access_key|

@@ -25,7 +25,7 @@ def fail(*quoted: object, **_: object) -> NoReturn:
 
 def break_it(place: str) -> None:
     """Put the defect in its place."""
-    from extract import postgresql
+    from extract import postgresql_rows
     from transform import engine
     from utils import dynamodb
 
@@ -41,7 +41,7 @@ def break_it(place: str) -> None:
     if place == "load":
         dynamodb.DynamoDB.call = write  # type: ignore[method-assign]
     elif place == "thread":
-        postgresql.RowStream._pump = pump  # type: ignore[method-assign]
+        postgresql_rows.RowStream._pump = pump  # type: ignore[method-assign]
     else:
         engine.transform = fail
 

@@ -76,12 +76,18 @@ def standing(pane: Pane, s9: S9Database) -> Iterator[None]:
 
 def look(s9: S9Database, directory: Path, pane: Pane | None = None) -> Sight:
     """Extract everything into `directory`, as the reader. Raises MigrationError."""
+    run = run_in(directory, s9, pane)
+    extract(run, ENTITIES, tuple(ENTITIES), stop)
+    rows = {name: run.workspace.extracted(name).read_bytes() for name in ENTITIES}
+    return Sight(rows, run.manifest.snapshot)
+
+
+def run_in(directory: Path, s9: S9Database, pane: Pane | None = None) -> Run:
+    """A run of the reader's in a directory of its own."""
     files = Workspace(directory)
     files.prepare()
-    run = Run(_config(s9, pane or Pane("nothing")), files, Manifest.new(), Progress(quiet=True))
-    extract(run, ENTITIES, tuple(ENTITIES), _stop)
-    rows = {name: files.extracted(name).read_bytes() for name in ENTITIES}
-    return Sight(rows, run.manifest.snapshot)
+    config = _config(s9, pane or Pane("nothing"))
+    return Run(config, files, Manifest.new(), Progress(quiet=True))
 
 
 def assert_seen_through(
@@ -129,5 +135,6 @@ def _named(statement: str, s9: S9Database) -> str:
     return statement.replace("$reader", s9.server.reader).replace("$database", s9.name)
 
 
-def _stop(_phase: str, _entity: str, error: MigrationError) -> None:
+def stop(_phase: str, _entity: str, error: MigrationError) -> None:
+    """What is done when an entity cannot be read."""
     raise error

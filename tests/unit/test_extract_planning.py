@@ -31,6 +31,9 @@ class Catalog:
     def quote(self, identifier: str) -> str:
         return f'"{identifier}"'
 
+    def table(self, name: str) -> str:
+        return name
+
 
 ENGLISH = {
     "msg_anag": [column.name for column in PARTIES.columns],

@@ -1,0 +1,80 @@
+"""Extracted lines that cannot be parsed: a text in them is not valid in the database's encoding.
+
+S9 hands such a text out as the bytes that it is (extract/postgresql_rows.py), so that it costs its
+own record only. For the quarantine the bytes are written as \\xHH, so that the record can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from utils.findings import Finding
+from utils.quarantine import Refusal
+
+RULE = "invalid-text"
+_BYTE = re.compile("[\udc80-\udcff]")
+_KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
+
+
+def refusal_of(entity: str, line: bytes, phase: str) -> Refusal:
+    """The refusal of a record that is no valid JSON; every column at fault is named."""
+    text = line.decode("utf-8", "surrogateescape")
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        return _of_no_row(entity, line, text, phase)
+    legacy_id = str(row.get("first_id"))
+    fields = list(_fields(row, "")) or [""]
+    findings = tuple(
+        Finding(
+            entity,
+            legacy_id,
+            field,
+            RULE,
+            "error",
+            f"{field or 'the record'} holds bytes that are no text in the database's encoding",
+        )
+        for field in fields
+    )
+    items = 1 + len(row.get("lines") or ())
+    return Refusal(entity, legacy_id, phase, findings, items, orjson.dumps(_legible(row)))
+
+
+def _of_no_row(entity: str, line: bytes, text: str, phase: str) -> Refusal:
+    key = _KEY.search(line)
+    legacy_id = key[1].decode() if key else ""
+    reason = "the record is not a JSON object that can be read"
+    record = orjson.dumps({"first_id": legacy_id, "text": _legible(text)})
+    finding = Finding(entity, legacy_id, "", RULE, "error", reason)
+    return Refusal(entity, legacy_id, phase, (finding,), 1, record)
+
+
+def _fields(value: Any, path: str) -> Iterator[str]:
+    """The paths of the texts that hold such bytes; `lines[n]`, n counting from 1."""
+    if isinstance(value, str):
+        if _BYTE.search(value):
+            yield path
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _fields(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for position, inner in enumerate(value, start=1):
+            yield from _fields(inner, f"{path}[{position}]")
+
+
+def _legible(value: Any) -> Any:
+    """The value with every such byte as \\xHH."""
+    if isinstance(value, str):
+        return _BYTE.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", value)
+    if isinstance(value, dict):
+        return {_legible(name): _legible(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_legible(inner) for inner in value]
+    return value
