@@ -24,13 +24,15 @@ from utils.config import TransformationConfig
 from utils.findings import Finding
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
+from utils.numbering import write_numbered
 from utils.pieces import Place, places, rows_at
 from utils.quarantine import Refusal
 from utils.run import Run, settings_digest
 from utils.spill import Scratch
-from utils.workspace import Workspace
+from utils.workspace import Workspace, storage_errors
 
 PHASE = "transform"
+NUMBERED = "sales"
 
 Row = dict[str, Any]
 
@@ -136,7 +138,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
     extracted = run.artifact(source, written_by="extract")
     inputs = run.sha_of(source)
     place = _Place.of(run.begin(PHASE, entity, inputs), run.workspace, entity)
-    target, refused = run.workspace.transformed(entity), run.workspace.quarantine(entity)
+    target, refused = _output(run.workspace, entity), run.workspace.quarantine(entity)
     with (
         ArtifactWriter(target, place.output) as output,
         ArtifactWriter(refused, place.quarantine) as quarantine,
@@ -162,8 +164,11 @@ def transform(run: Run, entity: str) -> PhaseEntry:
                 output.records + quarantine.records,
                 partial(_state, became.end, output, quarantine),
             )
-        run.commit(refused, quarantine)
-        run.commit(target, output)
+        if entity == NUMBERED:
+            _commit_numbered(run, entity, output, refused, quarantine)
+        else:
+            run.commit(refused, quarantine)
+            run.commit(target, output)
     _tell(entity, quarantine.records, refused)
     return run.finish(
         PHASE,
@@ -176,6 +181,27 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             "quarantined": quarantine.records,
         },
     )
+
+
+def _output(files: Workspace, entity: str) -> Path:
+    """Where the items go while they are made: what is numbered is gone through once more."""
+    return files.unnumbered(entity) if entity == NUMBERED else files.transformed(entity)
+
+
+def _commit_numbered(
+    run: Run, entity: str, made: ArtifactWriter, refused: Path, quarantine: ArtifactWriter
+) -> None:
+    """Decide the numbering over all that was made, and publish. Killed or stopped meanwhile, that
+    is done again from its beginning."""
+    target = run.workspace.transformed(entity)
+    made.flush()
+    with ArtifactWriter(target) as output:
+        write_numbered(run, made.partial, output)
+        output.write(b"", records=made.records, items=made.items)
+        run.commit(refused, quarantine)
+        run.commit(target, output)
+    with storage_errors(made.partial):
+        made.partial.unlink()
 
 
 @dataclass(frozen=True)
@@ -194,7 +220,7 @@ class _Place:
             return cls()
         output = PartialState(**saved.state["output"])
         quarantine = PartialState(**saved.state["quarantine"])
-        if output.fits(files.transformed(entity)) and quarantine.fits(files.quarantine(entity)):
+        if output.fits(_output(files, entity)) and quarantine.fits(files.quarantine(entity)):
             return cls(saved.state["offset"], output, quarantine)
         return cls()
 

@@ -22,8 +22,8 @@ _S9_WORDS = {
 
 
 def is_numbered(status: str, document: str) -> bool:
-    """Whether a sale (its target status and document type) is in the index of sale numbers, whose
-    latest one tells the API the next number."""
+    """Whether a sale (its target status and document type) has a number of its year; which of
+    these are in the index of sale numbers is decided over all of them (utils/numbering.py)."""
     return status != CANCELLED and document != PROFORMA
 
 

@@ -96,11 +96,12 @@ class SaleTransform:
         number, register, number_t, year, *others = self._texts.of(row, rejections)
         stamps = self._audit.text(row, rejections)
         rejections.raise_if_any()
+        own_year = YEAR_TEXT % day[:4].lstrip("0")
+        year = year or own_year
         header = SALE_TEXT % (
             *(identifier, status, day, buyer, day, producer, day),
-            NUMBERING_TEXT % day if is_numbered(status, document) else "",
-            *(identifier, first_id, day),
-            year or YEAR_TEXT % day[:4].lstrip("0"),
+            NUMBERING_TEXT % day if is_numbered(status, document) and year == own_year else "",
+            *(identifier, first_id, day, year),
             status,
             written("docType", {"S": document}) if document else "",
             *(buyer, producer, of_buyer, of_producer),

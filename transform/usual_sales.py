@@ -140,11 +140,12 @@ class UsualSales:
         kind = self._kinds.of(status, document)
         day = self._days[sale_date]
         number, register, number_t, year, *others = self._texts.of(cells[18:])
+        own_year = _YEAR_TEXT % day[:4].lstrip(b"0")
+        year = year or own_year
         header = _SALE_TEXT % (
             *(identifier, kind.status, day, buyer, day, producer, day),
-            kind.numbering % day if kind.numbering else b"",
-            *(identifier, first_id, day),
-            year or _YEAR_TEXT % day[:4].lstrip(b"0"),
+            kind.numbering % day if kind.numbering and year == own_year else b"",
+            *(identifier, first_id, day, year),
             *(kind.status, kind.document, buyer, producer, of_buyer, of_producer),
             net or _sum(amounts, 0),
             tax or _sum(amounts, 1),

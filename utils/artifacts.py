@@ -98,6 +98,11 @@ class ArtifactWriter:
     def __enter__(self) -> ArtifactWriter:
         return self
 
+    @property
+    def partial(self) -> Path:
+        """The file that is written to until it is published."""
+        return self._partial
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -116,6 +121,11 @@ class ArtifactWriter:
         self._bytes += len(data)
         self.records += records
         self.items += items
+
+    def flush(self) -> None:
+        """Let others read what has been written so far; durable it is only after `sync`."""
+        with storage_errors(self._partial):
+            self._handle.flush()
 
     def sync(self) -> PartialState:
         """Make everything written so far durable; returns what a checkpoint records."""

@@ -133,7 +133,8 @@ def _data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
     yield Room(
         "checkpoints and scratch files",
         files.root,
-        rf"\.checkpoint\.json{_HALF}|\.journal-[a-z_]+{_HALF}|\.(mask-key|made-for){_HALF}",
+        rf"\.checkpoint\.json{_HALF}|\.(journal|unnumbered)-[a-z_]+{_HALF}"
+        rf"|\.(mask-key|made-for){_HALF}",
     )
     yield Room("checkpoints and scratch files", files.scratch, deep=True)
     yield Room("what a rollback needs", files.undo, _UNDO)

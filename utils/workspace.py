@@ -74,6 +74,10 @@ class Workspace:
         """What a validation under way has found so far."""
         return self.root / f".journal-{entity}"
 
+    def unnumbered(self, entity: str) -> Path:
+        """A transform under way, before the numbering of its years is decided."""
+        return self.root / f".unnumbered-{entity}"
+
     @property
     def dry_run(self) -> Path:
         """The root of the rehearsal's own workspace."""

@@ -30,8 +30,8 @@ from validate.pattern_samples import (
     GROUP,
     MOST_LEFT,
     Earliest,
+    Highest,
     Key,
-    Latest,
     Sample,
     Samples,
     text_of,
@@ -303,46 +303,70 @@ class _Asked:
         }
 
     def next_numbers(self, index: Index) -> Pattern:
-        years = self.samples.years.kept
-        checks: list[Check] = [
-            partial(self._number, index, *year)
-            for year in years.items()
-            if len(self.samples.left) < MOST_LEFT
-        ]
+        years = self.samples.years
+        checks: list[Check] = [partial(self._number, index, *year) for year in years.items()]
         request = f"Query {index.name}, {index.partition_key} = SALE, a year, descending, limit 1"
         return Pattern("next sale number", request, len(checks), checks)
 
-    def _number(self, index: Index, year: str, latest: Latest) -> list[str]:
-        if not self.samples.left.isdisjoint(latest.numbers):
-            return []  # the application has been at it since, and numbers by it
-        request = {
-            **self._partition(index, "SALE", 1),
+    def _number(self, index: Index, year: str, highest: Highest) -> list[str]:
+        """Whether the number that the API would give next is higher than all of a year.
+
+        Sales that the application has numbered since are later, and have higher numbers.
+        """
+        first = self.reader.ask("Query", self._of_year(index, f"{year}-01-01", year, 1))
+        sale: Item | None = next(iter(first.get("Items", ())), None)
+        if sale is None:
+            return [f"{year}: no sale is found"] if highest.pk else []
+        number, name = _decimal(sale.get("saleNumber", {}).get("N")), _name(sale)
+        if highest.pk and (number is None or number < highest.number):
+            if highest.pk in self.samples.left and not self._is_taken(highest, year):
+                return []  # the application has given it up
+            given = "no number" if number is None else f"{number + 1}"
+            return [
+                f"{year}: the API would give {given} next, after {name}, and number "
+                f"{highest.number} is taken by {highest.pk}"
+            ]
+        if "legacyId" not in sale or name in self.samples.left:
+            return []
+        if not _counts_in(sale, year):
+            return [f"{year}: {name} is found, which is not numbered in that year"]
+        if name == highest.pk and number != highest.number:
+            unchanged = text_of(sale, "updatedAt") == highest.updated_at
+            return [f"{year}: the number of {name} is not {highest.number}"] if unchanged else []
+        return self._beside(index, year, text_of(sale, index.sort_key), highest)
+
+    def _is_taken(self, highest: Highest, year: str) -> bool:
+        """Whether the table still has the sale with the highest number of a year."""
+        key = {"PK": {"S": highest.pk}, "SK": {"S": "METADATA"}}
+        sale = self.reader.ask("GetItem", {"TableName": self.table, "Key": key}).get("Item", {})
+        number = _decimal(sale.get("saleNumber", {}).get("N"))
+        return number == highest.number and "deletedAt" not in sale and _counts_in(sale, year)
+
+    def _beside(self, index: Index, year: str, day: str, highest: Highest) -> list[str]:
+        """The sales of the day of the last one, which the API might find in its place."""
+        for answer in self.reader.pages("Query", self._of_year(index, day, year, GROUP)):
+            for item in self._ours(answer):
+                number = _decimal(item.get("saleNumber", {}).get("N"))
+                if number is None or number < highest.number:
+                    return [
+                        f"{year}: {_name(item)} is of {day} as well: the API may find it in the "
+                        f"place of number {highest.number}"
+                    ]
+        return []
+
+    def _of_year(self, index: Index, first: str, year: str, limit: int) -> dict[str, Any]:
+        """The request for the sales from a day to the end of its year, the latest first."""
+        return {
+            **self._partition(index, "SALE", limit),
             "KeyConditionExpression": f"{index.partition_key} = :partition AND "
             f"{index.sort_key} BETWEEN :first AND :last",
             "ExpressionAttributeValues": {
                 ":partition": {"S": "SALE"},
-                ":first": {"S": f"{year}-01-01"},
+                ":first": {"S": first},
                 ":last": {"S": f"{year}-12-31"},
             },
             "ScanIndexForward": False,
         }
-        first = self.reader.ask("Query", request)
-        answers: Iterable[dict[str, Any]] = [first]
-        if first.get("Items") and not self._ours(first):
-            # The application has gone on numbering: ours come after its sales.
-            answers = self.reader.pages("Query", {**request, "Limit": GROUP})
-        sale = next((item for answer in answers for item in self._ours(answer)), None)
-        if sale is None:
-            return [f"{year}: no sale is found"]
-        number = sale.get("saleNumber", {}).get("N")
-        known = latest.numbers.get(_name(sale))
-        if text_of(sale, index.sort_key) != latest.date:
-            return [f"{year}: the latest sale is of {latest.date}, {_name(sale)} is found"]
-        if known is None and not latest.more:
-            return [f"{year}: {_name(sale)} is found, which is none of the latest sales"]
-        if known is not None and _decimal(number) != _decimal(known):
-            return [f"{year}: the number of {_name(sale)} is not {known}"]
-        return []
 
     def lines(self) -> Pattern:
         samples = {pk: each for pk, each in self.samples.records.kept.items() if each.whole}
@@ -373,19 +397,27 @@ def _name(item: Item) -> str:
     return text_of(item, "PK") + ("" if sk == "METADATA" else f" / {sk}")
 
 
+def _counts_in(sale: Item, year: str) -> bool:
+    """Whether a sale is numbered in a year, by what it says itself."""
+    own_year = _decimal(sale.get("year", {"N": year}).get("N"))
+    is_proforma = text_of(sale, "docType") == "proforma"
+    return own_year == int(year) and not is_proforma and text_of(sale, "status") != "cancelled"
+
+
 def _numbered(lines: Iterable[Item]) -> list[tuple[Decimal, str]]:
     """The lines as the API sorts them."""
     return sorted(
-        (_decimal(line.get("lineNumber", {}).get("N")), text_of(line, "SK")) for line in lines
+        (_decimal(line.get("lineNumber", {}).get("N")) or Decimal(-1), text_of(line, "SK"))
+        for line in lines
     )
 
 
-def _decimal(text: Any) -> Decimal:
-    """A number's value; -1 for what is none, which no number in question can be."""
+def _decimal(text: Any) -> Decimal | None:
+    """A number's value; None for what is none."""
     try:
         return Decimal(text)
     except (InvalidOperation, TypeError):
-        return Decimal(-1)
+        return None
 
 
 def _keys(answer: Mapping[str, Any]) -> list[Key]:

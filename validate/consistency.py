@@ -30,14 +30,17 @@ def party_notes(item: Item, kind: str) -> Iterator[Note]:
 def sale_agrees(sale: Item, lines: Sequence[Item]) -> bool:
     """Whether `sale_notes` has nothing to say, found out in a tenth of the time."""
     identifier, day = sale["saleId"]["S"], sale["saleDate"]["S"]
-    expected_numbering = ({"S": "SALE"}, {"S": day}) if is_numbered(sale) else (None, None)
+    numbering = sale.get("GSI4PK"), sale.get("GSI4SK")
     return (
         sale["PK"]["S"] == f"SALE#{identifier}"
         and sale["GSI1PK"]["S"] == f"STATUS#{sale['status']['S']}"
         and sale["GSI2PK"]["S"] == f"BUYER#{sale['buyerId']['S']}"
         and sale["GSI3PK"]["S"] == f"PRODUCER#{sale['producerId']['S']}"
         and sale["GSI1SK"]["S"] == sale["GSI2SK"]["S"] == sale["GSI3SK"]["S"] == day
-        and (sale.get("GSI4PK"), sale.get("GSI4SK")) == expected_numbering
+        and (
+            numbering == (None, None)
+            or (numbering == ({"S": "SALE"}, {"S": day}) and _may_be_in_index(sale))
+        )
         and _is_own(identifier, "SALE", sale)
         and sale["linesCount"]["N"] == str(len(lines))
         and _lines_agree(lines, sale)
@@ -66,6 +69,17 @@ def is_numbered(sale: Item) -> bool:
     return sale["status"]["S"] != "cancelled" and (
         "docType" not in sale or sale["docType"]["S"] != "proforma"
     )
+
+
+def numbering_year(sale: Item) -> int:
+    """The year in which a sale is numbered: its own word, else that of its date."""
+    return int(sale["year"]["N"] if "year" in sale else sale["saleDate"]["S"][:4])
+
+
+def _may_be_in_index(sale: Item) -> bool:
+    """Whether nothing in a sale by itself keeps it out of the index of the numbering; whether it
+    belongs there depends on the other sales of its year (validate/numbering.py)."""
+    return is_numbered(sale) and numbering_year(sale) == int(sale["saleDate"]["S"][:4])
 
 
 def _lines_agree(lines: Sequence[Item], sale: Item) -> bool:
@@ -128,15 +142,17 @@ def _repeats(
 
 
 def _numbering_notes(sale: Item, day: str) -> Iterator[Note]:
-    if not is_numbered(sale):
-        for key in ("GSI4PK", "GSI4SK"):
-            if key in sale:
-                text = f"a proforma or cancelled sale has no number of its year, yet it has {key}"
-                yield Note(key, "numbering-index", text)
-        return
-    for key in ("GSI4PK", "GSI4SK"):
-        if key not in sale:
-            text = f"{key} is missing: the next sale would take this sale's number again"
-            yield Note(key, "numbering-index", text)
+    keys = [key for key in ("GSI4PK", "GSI4SK") if key in sale]
+    if len(keys) == 1:
+        text = f"{keys[0]} is there and the other key of its index is not"
+        yield Note(keys[0], "numbering-index", text)
+    if keys and not _may_be_in_index(sale):
+        what = (
+            f"a sale of {numbering_year(sale)}"
+            if is_numbered(sale)
+            else "a proforma or cancelled sale"
+        )
+        text = f"{what} has no number of {day[:4]}, yet it has {keys[0]}"
+        yield Note(keys[0], "numbering-index", text)
     if "GSI4SK" in sale:
         yield from _repeats(sale, "GSI4SK", day, "saleDate")

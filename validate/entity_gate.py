@@ -10,6 +10,7 @@ from pathlib import Path
 
 from utils.config import PARTY_ENTITIES
 from utils.findings import Finding
+from utils.interrupt import Interrupted
 from utils.pieces import Place, places, records_at
 from utils.quarantine import read_quarantine
 from utils.run import Run
@@ -18,9 +19,10 @@ from validate.duplicates import SharedValues
 from validate.facts import Facts
 from validate.finding_spool import FindingSpool
 from validate.journal import Journal
+from validate.numbering import numbering_notes
 from validate.record_checks import ChunkFindings, Policy, check_chunk
 from validate.references import MigratedParties
-from validate.removal import PHASE, remove_refused
+from validate.removal import NUMBERED, PHASE, remove_refused
 from validate.rules import Note, as_finding
 from validate.validation_report import ValidationReport
 
@@ -61,7 +63,15 @@ class EntityGate:
             self._check_records(path, errors, shared)
             if shared is not None:
                 self._compare_records(errors, shared)
-            return self._refuse(errors)
+            if self._entity != NUMBERED:
+                return self._refuse(errors)
+            moved = 0
+            if self._run.config.migration.continue_on_error:
+                # The numbering is that of the sales that are left.
+                moved = self._refuse(errors)
+                errors = opened.enter_context(FindingSpool(self._run.workspace.scratch))
+            self._check_numbering(path, errors)
+            return moved + self._refuse(errors)
 
     def _report_quarantine(self) -> None:
         """Records that were refused before count as well: the operator gets the whole truth."""
@@ -141,6 +151,17 @@ class EntityGate:
                 self._report.add(finding)
             refusing = [(place, finding) for place, finding in found if finding.severity == "error"]
             if refusing:
+                errors.add_run(refusing)
+
+    def _check_numbering(self, path: Path, errors: FindingSpool) -> None:
+        """Ask for each year whether the next number is right. Raises Interrupted."""
+        for noted in numbering_notes(path, self._run.workers):
+            if self._run.stop.requested:
+                raise Interrupted
+            found = [(place, self._finding(legacy_id, note)) for place, legacy_id, note in noted]
+            for _, finding in found:
+                self._report.add(finding)
+            if refusing := [(place, each) for place, each in found if each.severity == "error"]:
                 errors.add_run(refusing)
 
     def _refuse(self, errors: FindingSpool) -> int:

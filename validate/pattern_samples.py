@@ -17,7 +17,7 @@ from zlib import crc32
 import orjson
 
 from utils.item_content import Item
-from utils.item_text import Attributes, is_there, start_of
+from utils.item_text import Attributes, start_of
 from utils.item_text import text_of as json_text_of
 from validate.record_entries import FileRecord
 
@@ -25,7 +25,7 @@ SAMPLES = 20
 GROUP = 100  # sales of one status, buyer or producer that are compared
 _DATE, _NUMBER = start_of("saleDate"), start_of("saleNumber", "N")
 _STATUS, _BUYER, _PRODUCER = map(start_of, ("status", "buyerId", "producerId"))
-_TIES = 1_000  # sales of a year's last day that are told apart
+_DOCUMENT, _YEAR, _UPDATED = start_of("docType"), start_of("year", "N"), start_of("updatedAt")
 
 Key = tuple[bytes, bytes]  # PK and SK as JSON texts
 
@@ -108,29 +108,17 @@ class Earliest:
 
 
 @dataclass
-class Latest:
-    """The latest-dated sales of a year: their date, and the saleNumber of each PK (those beyond
-    `_TIES` are only counted)."""
+class Highest:
+    """The highest number of a year's numbering, and a sale that has it: PK and updatedAt. The PK
+    is "" where no sale that is dated in the year is numbered in it."""
 
-    date: str = ""
-    numbers: dict[str, str] = field(default_factory=dict)
-    more: int = 0
+    number: int = 0
+    pk: str = ""
+    updated_at: str = ""
 
-    def add(self, date: str, pk: str, number: str) -> None:
-        if date < self.date:
-            return
-        if date > self.date:
-            self.date, self.numbers, self.more = date, {}, 0
-        if len(self.numbers) < _TIES:
-            self.numbers[pk] = number
-        else:
-            self.more += 1
-
-    def extend(self, later: Latest) -> None:
-        for pk, number in later.numbers.items():
-            self.add(later.date, pk, number)
-        if later.date == self.date:
-            self.more += later.more
+    def extend(self, later: Highest) -> None:
+        if later.pk and (not self.pk or later.number > self.number):
+            self.number, self.pk, self.updated_at = later.number, later.pk, later.updated_at
 
 
 @dataclass
@@ -166,6 +154,7 @@ class Samples:
     are kept in `slice`. `left` are the PKs of records that the load has left as the table has
     them, that the application has changed since, or that only the table has: like those of the
     application, they are nothing to expect an answer of. There are at most `MOST_LEFT` of them.
+    `years` has every year in which a sale is dated.
     """
 
     def __init__(self, slice_keys: Set[Key]) -> None:
@@ -177,7 +166,7 @@ class Samples:
         self.statuses: Spread[Earliest] = Spread(Earliest)
         self.buyers: Spread[Earliest] = Spread(Earliest)
         self.producers: Spread[Earliest] = Spread(Earliest)
-        self.years: Spread[Latest] = Spread(Latest)
+        self.years: dict[str, Highest] = {}
 
     def add(self, record: FileRecord, *, sales: bool) -> None:
         """Look at a record of the file."""
@@ -190,6 +179,8 @@ class Samples:
         pk = orjson.loads(record.pk)
         if not isinstance(pk, str):
             return
+        if sales:
+            self._add_number(pk, record.head)
         if record.is_kept:
             if len(self.left) < MOST_LEFT:
                 self.left.add(pk)
@@ -215,10 +206,15 @@ class Samples:
             group = groups.under(_text(sale, start))
             if group is not None:
                 group.add(date, pk)
-        if is_there(sale, "GSI4PK"):  # else it is outside its year's numbering
-            year = self.years.under(date[:4])
-            if year is not None:
-                year.add(date, pk, _text(sale, _NUMBER))
+
+    def _add_number(self, pk: str, sale: Attributes) -> None:
+        """Whether it is in the index or not, a sale's number must not be given again."""
+        year = _text(sale, _DATE)[:4]
+        highest = self.years.setdefault(year, Highest())
+        own_year, number = _text(sale, _YEAR) or year, _text(sale, _NUMBER)
+        counts = _text(sale, _STATUS) != "cancelled" and _text(sale, _DOCUMENT) != "proforma"
+        if counts and number and year.isdigit() and int(own_year) == int(year):
+            highest.extend(Highest(int(number), pk, _text(sale, _UPDATED)))
 
     def leave(self, pks: Collection[bytes]) -> None:
         """Expect no answer of these records either (their PKs are JSON texts)."""
@@ -237,7 +233,8 @@ class Samples:
         self.statuses.extend(later.statuses)
         self.buyers.extend(later.buyers)
         self.producers.extend(later.producers)
-        self.years.extend(later.years)
+        for year, highest in later.years.items():
+            self.years.setdefault(year, Highest()).extend(highest)
 
 
 def _item_of(line: bytes) -> Item:

@@ -149,8 +149,8 @@ def _prefix(position: int) -> str:
 
 def _sale_facts(sale: Item, items: int) -> Facts:
     shared: tuple[tuple[str, str], ...] = ()
-    if "GSI4PK" in sale:
-        numbering = f"{sale['saleDate']['S'][:4]}/{sale['saleNumber']['N']}"
+    if consistency.is_numbered(sale):
+        numbering = f"{consistency.numbering_year(sale):04}/{sale['saleNumber']['N']}"
         shared = (("duplicate-sale-number", numbering),)
     references = (
         ("buyerId", sale["buyerId"]["S"]),

@@ -16,11 +16,13 @@ from utils.artifacts import ArtifactWriter, lines_of, split_records
 from utils.error_handler import ArtifactError
 from utils.findings import Finding
 from utils.invocation import command
+from utils.numbering import Numbering, candidate_of
 from utils.pieces import places, records_at
 from utils.quarantine import Refusal
 from utils.run import Run
 
 PHASE = "validate"
+NUMBERED = "sales"
 _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 Refused = Iterable[tuple[int, list[Finding]]]
@@ -29,11 +31,14 @@ Refused = Iterable[tuple[int, list[Finding]]]
 def remove_refused(run: Run, entity: str, refused: Refused) -> int:
     """Move records of an entity's transformed file into quarantine; returns how many.
 
-    `refused` gives the places of the records in the file, ascending, each with its findings.
-    Raises ArtifactError when the extracted or the quarantine file is not what it was.
+    `refused` gives the places of the records in the file, ascending, each with its findings; it is
+    gone through twice. What remains is numbered anew (utils/numbering.py): the last sale of a year
+    may be among the refused. Raises ArtifactError when the extracted or the quarantine file is not
+    what it was.
     """
     rows = _rows(run, entity)
     kept_path, refused_path = _paths(run, entity)
+    numbering = _numbering_without(kept_path, refused) if entity == NUMBERED else None
     with ArtifactWriter(kept_path) as kept, ArtifactWriter(refused_path) as quarantine:
         _copy(run, refused_path, quarantine)
         before = quarantine.records
@@ -41,6 +46,8 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> int:
         place, findings = next(waiting, (-1, []))
         for number, record in enumerate(_records(kept_path)):
             if number != place:
+                if numbering is not None:
+                    record[0] = numbering.applied(record[0])
                 kept.write(b"".join(record), records=1, items=len(record))
                 continue
             row = _row(rows, findings[0].legacy_id, record, entity)
@@ -51,6 +58,19 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> int:
             place, findings = next(waiting, (-1, []))
         run.replace((kept_path, kept), (refused_path, quarantine))
         return quarantine.records - before
+
+
+def _numbering_without(path: Path, refused: Refused) -> Numbering:
+    """The last sales of the years, as they are without the refused records."""
+    numbering = Numbering()
+    waiting = (place for place, _ in refused)
+    place = next(waiting, -1)
+    for number, record in enumerate(_records(path)):
+        if number == place:
+            place = next(waiting, -1)
+        elif candidate := candidate_of(record[0]):
+            numbering.add((candidate,))
+    return numbering
 
 
 def _paths(run: Run, entity: str) -> tuple[Path, Path]:

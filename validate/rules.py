@@ -62,9 +62,16 @@ RULES: dict[str, Rule] = {
         "consistency",
         identity="keys and ids of a record do not belong together",
         index_key="an index key differs from the attribute that it repeats",
-        numbering_index="a sale is in the index of the numbering and must not be, or the reverse",
+        numbering_index="a sale is in the index of sale numbers and must not be, or the reverse: "
+        "the next number of its year would be wrong",
         lines_count="linesCount is not the number of lines",
         line_order="the line numbers do not rise from line to line",
+    ),
+    **_warnings(
+        "consistency",
+        numbering_order="a sale stays out of the index of sale numbers, so that the next number "
+        "of its year is right: it is not dated before the sale with the highest one, or is "
+        "numbered in another year",
     ),
     **_errors("references", reference="the buyer or the producer of a sale is not migrated"),
     **_errors("duplicates", duplicate_key="another record before it has the same key"),
