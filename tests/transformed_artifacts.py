@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -76,8 +77,10 @@ def party(kind: str, number: int) -> Item:
 
 
 def sale(number: int, *, buyer: int = 1, producer: int = 1, lines: int = 2) -> list[Item]:
-    """The items of a sale: METADATA, then its lines. Every seventh is outside the numbering."""
-    sale_id, date = identity("sale", number), f"{2020 + number % 4}-{number % 12 + 1:02}-15"
+    """The items of a sale: METADATA, then its lines. Every seventh is outside the numbering; in a
+    year, dates rise with numbers."""
+    first_day = datetime.date(2020 + number % 4, 1, 15)
+    sale_id, date = identity("sale", number), str(first_day + datetime.timedelta(number // 4))
     status = "cancelled" if number % 7 == 0 else ("draft", "confirmed", "paid")[number % 3]
     numbering = {} if status == "cancelled" else {"GSI4PK": {"S": "SALE"}, "GSI4SK": {"S": date}}
     head: Item = {

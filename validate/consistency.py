@@ -39,7 +39,7 @@ def sale_agrees(sale: Item, lines: Sequence[Item]) -> bool:
         and sale["GSI1SK"]["S"] == sale["GSI2SK"]["S"] == sale["GSI3SK"]["S"] == day
         and (
             numbering == (None, None)
-            or (numbering == ({"S": "SALE"}, {"S": day}) and _may_be_in_index(sale))
+            or (numbering == ({"S": "SALE"}, {"S": day}) and is_numbered(sale))
         )
         and _is_own(identifier, "SALE", sale)
         and sale["linesCount"]["N"] == str(len(lines))
@@ -74,12 +74,6 @@ def is_numbered(sale: Item) -> bool:
 def numbering_year(sale: Item) -> int:
     """The year in which a sale is numbered: its own word, else that of its date."""
     return int(sale["year"]["N"] if "year" in sale else sale["saleDate"]["S"][:4])
-
-
-def _may_be_in_index(sale: Item) -> bool:
-    """Whether nothing in a sale by itself keeps it out of the index of the numbering; whether it
-    belongs there depends on the other sales of its year (validate/numbering.py)."""
-    return is_numbered(sale) and numbering_year(sale) == int(sale["saleDate"]["S"][:4])
 
 
 def _lines_agree(lines: Sequence[Item], sale: Item) -> bool:
@@ -142,17 +136,16 @@ def _repeats(
 
 
 def _numbering_notes(sale: Item, day: str) -> Iterator[Note]:
+    """What a sale by itself tells; whether one that has a number belongs into the index depends on
+    the other sales of its year (validate/numbering.py)."""
     keys = [key for key in ("GSI4PK", "GSI4SK") if key in sale]
+    if not is_numbered(sale):
+        for key in keys:
+            text = f"a proforma or cancelled sale has no number of its year, yet it has {key}"
+            yield Note(key, "numbering-index", text)
+        return
     if len(keys) == 1:
-        text = f"{keys[0]} is there and the other key of its index is not"
-        yield Note(keys[0], "numbering-index", text)
-    if keys and not _may_be_in_index(sale):
-        what = (
-            f"a sale of {numbering_year(sale)}"
-            if is_numbered(sale)
-            else "a proforma or cancelled sale"
-        )
-        text = f"{what} has no number of {day[:4]}, yet it has {keys[0]}"
+        text = f"{keys[0]} is there, and the other key of its index is not"
         yield Note(keys[0], "numbering-index", text)
     if "GSI4SK" in sale:
         yield from _repeats(sale, "GSI4SK", day, "saleDate")

@@ -54,12 +54,13 @@ class _Sale(NamedTuple):
 @dataclass
 class _Outline:
     """What is in a piece of the file: how many records, the top of each year, the latest date in
-    the index of each year, and whether a numbered sale is not in the index."""
+    the index of each year, and whether a numbered sale is not in the index, or is there though it
+    is numbered in another year."""
 
     records: int = 0
     tops: dict[str, Top] = field(default_factory=dict)
     latest: dict[str, str] = field(default_factory=dict)
-    has_bare: bool = False
+    has_odd: bool = False
 
     def add(self, sale: _Sale) -> None:
         year = sale.day[:4]
@@ -68,12 +69,12 @@ class _Outline:
             self.tops[year] = max(top, self.tops.get(year, top))
         if sale.is_in_index:
             self.latest[year] = max(sale.day, self.latest.get(year, ""))
-        elif sale.is_numbered:
-            self.has_bare = True
+        if sale.is_numbered and sale.is_in_index != sale.is_candidate:
+            self.has_odd = True
 
     def needs_a_look(self, years: Mapping[str, Top]) -> bool:
         """Whether there is something to be said of a sale, or one may be the top of its year."""
-        return self.has_bare or any(
+        return self.has_odd or any(
             year not in years or day >= years[year].date for year, day in self.latest.items()
         )
 
@@ -138,7 +139,10 @@ def _judge(
 def _note(sale: _Sale, top: Top | None) -> Note | None:
     if not sale.is_candidate or top is None:
         if sale.is_in_index:
-            return None  # judged with the record
+            text = (
+                f"GSI4PK is there: a sale numbered in {sale.year} has no number of {sale.day[:4]}"
+            )
+            return Note("GSI4PK", "numbering-index", text)
         text = (
             f"the sale is numbered in {sale.year} and dated {sale.day}: it is left out of the "
             f"index, since the next number of {sale.day[:4]} is none of {sale.year}"
@@ -146,7 +150,7 @@ def _note(sale: _Sale, top: Top | None) -> Note | None:
         return Note("year", "numbering-order", text)
     if sale.is_in_index:
         if sale.day < top.date or (sale.number, sale.day) == top:
-            return None
+            return None  # whether it is the only one at the top is a question of all
         text = (
             f"GSI4PK is there: number {sale.number} of {sale.day} may stand before number "
             f"{top.number} of {top.date}, the highest of the year"

@@ -16,6 +16,7 @@ Change = Callable[[list[Item]], Any]
 
 BETWEEN_RECORDS = {
     *("reference", "duplicate-code", "duplicate-vat-number", "duplicate-sale-number"),
+    "numbering-order",
 }
 
 

@@ -15,7 +15,6 @@ from tests.transformed_artifacts import Item, party, sale
 from utils.dynamodb import RequestRefused
 from utils.retry import RetryPolicy
 from utils.table_reader import TableReader
-from validate import pattern_samples
 from validate.access_patterns import Patience, replay
 from validate.pattern_samples import GROUP, Sample, Samples
 from validate.record_entries import read_file_lines
@@ -103,14 +102,19 @@ def sold(numbers: Sequence[int], date: str = "") -> list[Item]:
     return items
 
 
-def failures_of(name: str, index: str, due: Sequence[Item], found: Sequence[Item]) -> list[str]:
-    """How a pattern fails when the file has the sales `due` and the index answers `found`."""
+def samples_of(due: Sequence[Item]) -> Samples:
+    """The samples of a file that has these sales."""
     samples = Samples(frozenset())
     lines = [orjson.dumps({"Item": item}) + b"\n" for item in due]
     for record in read_file_lines(lines, sales=True):
         samples.add(record, sales=True)
+    return samples
+
+
+def failures_of(name: str, index: str, due: Sequence[Item], found: Sequence[Item]) -> list[str]:
+    """How a pattern fails when the file has the sales `due` and the index answers `found`."""
     reader = cast(TableReader, IndexReader(index, found))
-    results = replay(reader, "Sales", SALES, samples, Patience(RetryPolicy(0, 1.0)))
+    results = replay(reader, "Sales", SALES, samples_of(due), Patience(RetryPolicy(0, 1.0)))
     return [problem for result in results if result.name == name for problem in result.failures]
 
 
@@ -137,24 +141,61 @@ def test_a_large_group_may_break_off_within_a_day() -> None:
     assert failures_of(*OF_A_BUYER, sales, sales[49:]) == []
 
 
-def test_any_sale_of_the_last_day_gives_the_next_number() -> None:
-    sales = [*sold([1]), *sold([2, 3], date="2024-12-01")]
-    for found in sales[1:]:
-        assert failures_of(*NEXT_NUMBER, sales, [found]) == []
-    (failure,) = failures_of(*NEXT_NUMBER, sales, sales[:1])
-    assert "the latest sale is of 2024-12-01" in failure
+def test_the_highest_number_is_what_the_next_one_follows() -> None:
+    """A13: 7 of 10 November and 8 of 5 November; 8 has to answer."""
+    seven, eight = *sold([7], date="2024-11-10"), *sold([8], date="2024-11-05")
+    assert failures_of(*NEXT_NUMBER, [seven, eight], [eight]) == []
+    (failure,) = failures_of(*NEXT_NUMBER, [seven, eight], [seven, eight])
+    assert "would give 8 next" in failure
+    assert f"8 is taken by {eight['PK']['S']}" in failure
 
 
-def test_a_strange_sale_of_the_last_day_does_not_give_the_next_number() -> None:
+def test_two_sales_of_the_last_day_leave_the_answer_to_chance() -> None:
     sales = sold([1, 2], date="2024-12-01")
-    (failure,) = failures_of(*NEXT_NUMBER, sales[:1], sales[1:])
-    assert "which is none of the latest sales" in failure
+    assert failures_of(*NEXT_NUMBER, sales, sales[1:]) == []
+    (failure,) = failures_of(*NEXT_NUMBER, sales, sales[::-1])
+    assert f"{sales[0]['PK']['S']} is of 2024-12-01 as well" in failure
 
 
-def test_more_sales_on_the_last_day_than_are_told_apart_are_known_by_their_date(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(pattern_samples, "_TIES", 1)
-    sales = [*sold([3]), *sold([1, 2], date="2024-12-01")]
-    assert failures_of(*NEXT_NUMBER, sales, sales[2:]) == []
-    assert len(failures_of(*NEXT_NUMBER, sales, sales[:1])) == 1
+def test_a_sale_numbered_in_another_year_must_not_answer() -> None:
+    (strange,) = sold([901], date="2024-01-02")
+    strange["year"] = {"N": "2023"}
+    (failure,) = failures_of(*NEXT_NUMBER, [strange], [strange])
+    assert "which is not numbered in that year" in failure
+    assert failures_of(*NEXT_NUMBER, [strange], []) == []
+
+
+def test_a_year_in_which_nothing_is_found_has_lost_its_numbers() -> None:
+    sales = sold([1, 2])
+    assert failures_of(*NEXT_NUMBER, sales, []) == ["2024: no sale is found"]
+
+
+def test_what_the_application_has_numbered_since_is_later_and_higher() -> None:
+    sales, theirs = sold([1, 2]), sold([3], date="2024-12-01")
+    del theirs[0]["legacyId"]
+    assert failures_of(*NEXT_NUMBER, sales, theirs) == []
+    theirs[0]["saleNumber"] = {"N": "2"}  # it was given a number that was taken
+    assert failures_of(*NEXT_NUMBER, [*sales, *sold([4])], theirs) != []
+
+
+def test_a_last_sale_that_the_application_has_numbered_anew_is_not_a_fault() -> None:
+    sales = sold([1, 2])
+    changed = {**sales[1], "saleNumber": {"N": "5"}}
+    (failure,) = failures_of(*NEXT_NUMBER, sales, [changed])
+    assert f"the number of {changed['PK']['S']} is not 2" in failure
+    edited = {**changed, "updatedAt": {"S": "2026-01-01T10:00:00.000Z"}}
+    assert failures_of(*NEXT_NUMBER, sales, [edited]) == []
+
+
+def test_every_year_is_asked() -> None:
+    sales = [sold([n], date=f"{year}-05-05")[0] for n, year in enumerate(range(1980, 2026), 1)]
+    samples = samples_of(sales)
+    results = replay(
+        cast(TableReader, IndexReader("none", [])),
+        "S",
+        SALES,
+        samples,
+        Patience(RetryPolicy(0, 1.0)),
+    )
+    (result,) = [result for result in results if result.name == NEXT_NUMBER[0]]
+    assert result.sampled == len(sales)

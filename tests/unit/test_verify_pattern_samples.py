@@ -7,13 +7,11 @@ from collections.abc import Set
 from itertools import pairwise
 
 import orjson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transformed_artifacts import Item, sale
-from validate import pattern_samples
-from validate.pattern_samples import GROUP, SAMPLES, Earliest, Key, Latest, Samples, Spread
+from validate.pattern_samples import GROUP, SAMPLES, Earliest, Highest, Key, Samples, Spread
 from validate.record_entries import read_file_lines
 
 
@@ -33,7 +31,7 @@ def samples_as_values(samples: Samples) -> list[object]:
         samples.statuses.kept,
         samples.buyers.kept,
         samples.producers.kept,
-        samples.years.kept,
+        samples.years,
     ]
 
 
@@ -71,15 +69,6 @@ def test_a_group_keeps_its_first_sales_and_counts_all(sales: list[tuple[str, str
     assert group.is_whole == (len(sales) <= GROUP)
 
 
-def test_a_year_keeps_all_sales_of_its_last_day() -> None:
-    year = Latest()
-    for date, pk in (("2024-03-01", "a"), ("2024-12-30", "b"), ("2024-12-30", "c")):
-        year.add(date, pk, f"number of {pk}")
-    year.add("2024-05-01", "d", "number of d")
-    assert year.date == "2024-12-30"
-    assert year.numbers == {"b": "number of b", "c": "number of c"}
-
-
 def test_a_sampled_sale_has_exactly_its_own_lines() -> None:
     samples = Samples(frozenset())
     records = [sale(n, lines=n % 4) for n in range(1, 101)]
@@ -102,13 +91,32 @@ def test_the_items_of_the_slice_are_kept_lines_too() -> None:
     assert list(samples.slice.values()) == [first[0], second[1]]
 
 
-def test_sales_outside_the_numbering_are_not_the_latest_of_their_year() -> None:
-    numbered, cancelled = sale(1, lines=0), sale(7, lines=0)
-    cancelled[0]["saleDate"] = {"S": numbered[0]["saleDate"]["S"][:4] + "-12-31"}
-    samples = samples_of(numbered, cancelled)
-    (latest,) = samples.years.kept.values()
-    assert latest.date == numbered[0]["saleDate"]["S"]
-    assert latest.numbers == {numbered[0]["PK"]["S"]: "1"}
+def numbered(number: int, day: str, **changes: str) -> list[Item]:
+    item = sale(number, lines=0)[0]
+    del item["GSI4PK"], item["GSI4SK"]  # what is in the index is another question
+    item.update({name: {"S": value} for name, value in changes.items()}, saleDate={"S": day})
+    return [item]
+
+
+def test_every_year_has_its_highest_number_whether_or_not_it_is_in_the_index() -> None:
+    records = [
+        numbered(n, f"{year}-11-{28 - n:02}") for year in range(1990, 2026) for n in (1, 3, 2)
+    ]
+    samples = samples_of(*records)
+    assert {year: highest.number for year, highest in samples.years.items()} == {
+        str(year): 3 for year in range(1990, 2026)
+    }
+
+
+def test_a_year_knows_no_number_of_sales_that_are_not_numbered_in_it() -> None:
+    other_year = numbered(901, "2026-01-02")
+    other_year[0]["year"] = {"N": "2025"}
+    samples = samples_of(
+        numbered(8, "2026-03-01", docType="proforma"),
+        numbered(9, "2026-03-01", status="cancelled"),
+        other_year,
+    )
+    assert samples.years == {"2026": Highest()}
 
 
 @given(st.lists(st.integers(1, 99), max_size=9))
@@ -118,21 +126,3 @@ def test_the_samples_of_the_parts_are_those_of_the_whole(cuts: list[int]) -> Non
     for start, end in pairwise([0, *sorted(set(cuts)), 100]):
         parts.extend(samples_of(*records[start:end]))
     assert samples_as_values(parts) == samples_as_values(whole)
-
-
-@given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 60))
-def test_a_year_in_parts_counts_the_ties_that_it_does_not_keep(days: list[int], cut: int) -> None:
-    whole, first, second = Latest(), Latest(), Latest()
-    for number, day in enumerate(days):
-        for year in (whole, first if number < cut else second):
-            year.add(f"2024-12-0{day}", f"sale {number}", str(number))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pattern_samples, "_TIES", 5)
-        limited = [Latest(), Latest(), Latest()]
-        for number, day in enumerate(days):
-            for year in (limited[0], limited[1 if number < cut else 2]):
-                year.add(f"2024-12-0{day}", f"sale {number}", str(number))
-        limited[1].extend(limited[2])
-    first.extend(second)
-    assert first == whole
-    assert limited[1] == limited[0]

@@ -141,7 +141,7 @@ class Demo:
         header = ["", "to refuse", "refused", "to warn of", "warned of", "false alarms"]
         rows = []
         for entity in ENTITY_NAMES:
-            suspicious = self.sample.keys(entity, "warning")
+            suspicious = self.sample.suspicious(entity)
             warned = len(suspicious) - len(unseen[entity])
             rows.append(
                 [

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
 from utils.embedded.s9_dirt import Entity, Expectation, Planted
@@ -233,15 +235,22 @@ def sample(plain: int = 20) -> Sample:
     for number, (expected, why, changes) in enumerate(_PRODUCERS, _FIRST_AWKWARD):
         producers.append(producer(number, **changes))
         planted.append(Planted(why, "producers", str(number), expected))
+    # Dates rise with numbers, as they do in an orderly office.
+    days = (date(2024, 1, 2) + timedelta(days=n) for n in count())
     sales = [
-        sale(n, buyer_id=n, producer_id=n, name=f"Viterie {n} spa") for n in range(1, plain + 1)
+        sale(n, buyer_id=n, producer_id=n, name=f"Viterie {n} spa", **_dated(next(days)))
+        for n in range(1, plain + 1)
     ]
     lines = [line(number, number) for number in range(1, plain + 1)]
     for number, (expected, why, changes, of_line) in enumerate(_SALES, _FIRST_AWKWARD):
-        sales.append(sale(number, **changes))
+        sales.append(sale(number, **{**_dated(next(days)), **changes}))
         lines.append(line(number, number, **of_line))
         planted.append(Planted(why, "sales", str(number), expected))
     return Sample(buyers, producers, sales, lines, planted)
+
+
+def _dated(day: date) -> Row:
+    return {"reg_date": int(day.strftime("%Y%m%d")), "reg_date_input": day.isoformat()}
 
 
 def fill(connection: Any, rows: Sample) -> None:

@@ -40,7 +40,8 @@ class SampleSize:
 @dataclass(frozen=True)
 class SampleReport:
     """What was written: enabled rows by entity as asked for in `size`, `lines` of the enabled
-    sales, disabled rows, and every dirty row."""
+    sales, disabled rows, and every dirty row. `beside_the_last` are the legacy ids of sales on the
+    day of their year's last number: clean, but the index of numbers must do without them."""
 
     size: SampleSize
     seed: int
@@ -49,6 +50,7 @@ class SampleReport:
     disabled_producers: int
     disabled_sales: int
     planted: tuple[Planted, ...]
+    beside_the_last: frozenset[str] = frozenset()
 
     def keys(self, entity: str, *expectations: Expectation) -> set[str]:
         """Legacy ids of the entity's dirty rows with one of these expectations."""
@@ -65,7 +67,7 @@ class SampleReport:
     def without_warning(self, entity: str, warned: Set[str]) -> set[str]:
         """Legacy ids of the entity's rows that should have been warned of and are not among
         `warned`; of a pair, it is enough that one is."""
-        return {
+        return set(self._beside(entity) - warned) | {
             planted.legacy_id
             for planted in self.planted
             if planted.entity == entity
@@ -75,14 +77,22 @@ class SampleReport:
 
     def unplanted(self, entity: str, named: Set[str]) -> set[str]:
         """Those of `named`, legacy ids with a finding, that should have none: rows that are
-        neither dirty (with another expectation than "clean") nor the pair of one that is."""
+        neither dirty (with another expectation than "clean") nor the pair of one that is, nor
+        beside the last number of their year."""
         expected = {
             key
             for planted in self.planted
             if planted.entity == entity and planted.expectation != "clean"
             for key in (planted.legacy_id, planted.partner)
         }
-        return set(named) - expected
+        return set(named) - expected - self._beside(entity)
+
+    def suspicious(self, entity: str) -> set[str]:
+        """Legacy ids of the records of which a warning is expected."""
+        return self.keys(entity, "warning") | self._beside(entity)
+
+    def _beside(self, entity: str) -> frozenset[str]:
+        return self.beside_the_last if entity == "sales" else frozenset()
 
 
 def generate(
@@ -135,4 +145,5 @@ def generate(
         disabled_producers=disabled["producers"],
         disabled_sales=disabled["sales"],
         planted=(*parties.planted, *maker.planted),
+        beside_the_last=maker.last_days.beside_the_last(),
     )

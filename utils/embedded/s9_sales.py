@@ -40,6 +40,37 @@ _DISABLED = "disabled"
 
 
 @dataclass
+class LastDays:
+    """The numbered sales of each year's last day, found out while the sample is made: numbers rise
+    with dates, so the year's highest is among them, and only there is the order of dates in doubt.
+    """
+
+    _days: dict[int, tuple[date, list[tuple[int, str]]]] = field(default_factory=dict)
+
+    def add(self, row: Row) -> None:
+        """Take the next sale that is migrated."""
+        number, day, key = row["sale_number"], row["sale_date"], str(row["first_id"])
+        if not isinstance(day, date) or not isinstance(number, int) or not _is_numbered(row):
+            return  # a date in another year than that of the number is a warning by itself
+        latest, sales = self._days.get(day.year, (day, []))
+        self._days[day.year] = day, [*(sales if latest == day else []), (number, key)]
+
+    def beside_the_last(self) -> frozenset[str]:
+        """The legacy ids of those that do not have the highest number of their year."""
+        return frozenset(
+            key
+            for _, sales in self._days.values()
+            for number, key in sales
+            if number < max(sales)[0]
+        )
+
+
+def _is_numbered(row: Row) -> bool:
+    status = str(row["status"]).strip().lower()
+    return status not in _STATUS_WORDS["cancelled"] and "proforma" not in (status, row["doc_type"])
+
+
+@dataclass
 class Plan:
     """What becomes of which sale: dirt, "disabled", or None for one that is kept plain because
     the dirty one after it is its pair."""
@@ -74,6 +105,7 @@ class SaleMaker:
     def __init__(self, rng: random.Random, parties: Parties, plan: Plan, total: int) -> None:
         self.planted: list[Planted] = []
         self.lines = 0
+        self.last_days = LastDays()
         self._rng = rng
         self._parties = parties
         self._plan = plan
@@ -94,6 +126,8 @@ class SaleMaker:
             sale.row["enabled"] = what != _DISABLED
             if sale.row["enabled"]:
                 self.lines += len(sale.lines)
+                if not isinstance(what, SaleDirt) or what.expectation in ("clean", "warning"):
+                    self.last_days.add(sale.row)
             self._previous = sale
             yield sale
 
