@@ -54,8 +54,8 @@ class _Sale(NamedTuple):
 @dataclass
 class _Outline:
     """What is in a piece of the file: how many records, the top of each year, the latest date in
-    the index of each year, and whether a numbered sale is not in the index, or is there though it
-    is numbered in another year."""
+    the index of each year, and whether a numbered sale is not in the index, or is numbered in
+    another year."""
 
     records: int = 0
     tops: dict[str, Top] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class _Outline:
             self.tops[year] = max(top, self.tops.get(year, top))
         if sale.is_in_index:
             self.latest[year] = max(sale.day, self.latest.get(year, ""))
-        if sale.is_numbered and sale.is_in_index != sale.is_candidate:
+        if sale.is_numbered and not (sale.is_in_index and sale.is_candidate):
             self.has_odd = True
 
     def needs_a_look(self, years: Mapping[str, Top]) -> bool:

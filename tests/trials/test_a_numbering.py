@@ -25,7 +25,7 @@ from utils.workspace import Workspace
 from validate.validate_data import validate
 
 Row = dict[str, Any]
-HISTORIES = 150
+HISTORIES = 30
 
 
 def sold(key: int, day: str, **changes: Any) -> Row:
