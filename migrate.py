@@ -192,7 +192,9 @@ class Runbook:
         """Turn the extracted rows into items; what cannot be converted goes to quarantine."""
         from transform import engine
         from transform.mapping_report import write_mapping_report
+        from utils.moment import set_moment
 
+        set_moment(self.run)
         for name in self.going_on(entities):
             if not self.skips("transform", name):
                 entry = engine.transform(self.run, name)
@@ -224,14 +226,17 @@ class Runbook:
         from load.entities import TABLES
         from load.survey import survey_before_load
         from load.tables import prepare_tables
+        from utils.moment import check_moment, moment_is_used
 
         for name in self.going_on(entities):
             engine.require_validated(self.run, name)
+        check_moment(self.run)
         tables, sleep = list(TABLES.values()), self.run.stop.sleep
         prepare_tables(self.run.config.target, tables, create=True, sleep=sleep)
         due = [name for name in self.going_on(entities) if not self.is_loaded(name)]
         back_up_before_load(self.run, due)
         survey_before_load(self.run, TABLES, due, only or {})
+        moment_is_used(self.run)
         try:
             self.load_entities(entities, only or {})
         except MigrationError as error:

@@ -19,6 +19,7 @@ class Audit:
         self._to_utc = local_clock(rules.timezone).to_utc
         self._preserve = rules.preserve_timestamps
         self._migration_time = rules.migration_timestamp
+        self._updated_at = rules.updated_at
         self._migration_user: AttributeValue = {"S": rules.migration_user}
         self._users: dict[str, AttributeValue] = {
             user: {"S": target} for user, target in rules.user_mapping.items()
@@ -34,7 +35,8 @@ class Audit:
 
         Of two timestamps, the one that is there stands in for the one that is not: the creation is
         no later than a change, and a row never changed was last written when it was created. With
-        neither, or with `preserveTimestamps: false`, both are the migration's own.
+        neither, or with `preserveTimestamps: false`, both are the migration's own. With
+        `updatedAt: migration` the change is the migration, and S9's time of it is only looked at.
         """
         created, updated = self._times(row, rejections)
         item: Item = {"createdAt": {"S": created}, "updatedAt": {"S": updated}}
@@ -53,11 +55,11 @@ class Audit:
             created_at, updated_at = row.get("created_at"), row.get("updated_at")
             created = self._time("created_at", created_at, rejections)
             if created and updated_at == created_at:  # never changed
-                return created, created
+                return created, self._updated_at or created
             updated = self._time("updated_at", updated_at, rejections)
         return (
             created or updated or self._migration_time,
-            updated or created or self._migration_time,
+            self._updated_at or updated or created or self._migration_time,
         )
 
     def _time(self, column: str, value: object, rejections: Rejections) -> str | None:

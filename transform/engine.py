@@ -107,6 +107,9 @@ def rules_of(run: Run) -> TransformRules:
         id_scope=layout_of(run.config.source.layout).id_scope,
         stand_ins=_stand_ins(chosen),
         fractions_above_one=chosen.fractions_above_one,
+        default_document=chosen.default_doc_type or "",
+        issued_statuses=frozenset(word.strip().lower() for word in chosen.issued_statuses),
+        updated_at=run.manifest.updated_at,
     )
 
 
@@ -126,7 +129,7 @@ def settings(run: Run) -> str:
     chosen = replace(
         run.config.transformation, migration_timestamp=run.manifest.migration_timestamp
     )
-    return settings_digest(chosen, run.config.source.timezone)
+    return settings_digest(chosen, run.config.source.timezone, run.manifest.updated_at)
 
 
 def transform(run: Run, entity: str) -> PhaseEntry:

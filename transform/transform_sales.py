@@ -69,6 +69,7 @@ class SaleTransform:
     def __init__(self, rules: TransformRules) -> None:
         self._generate_ids = rules.generate_ids
         self._id_scope = rules.id_scope
+        self._default_document = rules.default_document
         self._status_words = sale_status_words(rules.status_mapping)
         date = local_clock(rules.timezone).date
         sale_date = Attribute("saleDate", "sale_date", date, required=True, repeats=True)
@@ -120,7 +121,7 @@ class SaleTransform:
         except Unconvertible as problem:
             rejections.add_value("status", problem)
             return "", document
-        return status, PROFORMA if is_proforma else document
+        return status, PROFORMA if is_proforma else document or self._default_document
 
 
 def sale_attributes(rules: TransformRules) -> tuple[Attribute, ...]:

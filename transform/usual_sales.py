@@ -275,6 +275,7 @@ class _Stamps:
         self._clock = local_clock(rules.timezone)
         self._preserve = rules.preserve_timestamps
         self._migration_time = rules.migration_timestamp.encode()
+        self._updated_at = rules.updated_at.encode()
         self._who = _Texts(Audit(rules).who)
         self._users = Memo(self._find_users)
         self._nobody = self._find_users(b"null\tnull")
@@ -293,7 +294,7 @@ class _Stamps:
             updated = created if updated_at == created_at else self._utc(updated_at)
         return _STAMPS_TEXT % (
             created or updated or self._migration_time,
-            updated or created or self._migration_time,
+            self._updated_at or updated or created or self._migration_time,
             self._nobody
             if created_by is updated_by is None
             else self._users[b"%b\t%b" % (created_by or b"null", updated_by or b"null")],
@@ -361,6 +362,7 @@ class _Kinds:
 
     def __init__(self, rules: TransformRules) -> None:
         self._words = sale_status_words(rules.status_mapping)
+        self._default_document = rules.default_document
         self._known = Memo(self._find)
 
     def of(self, status: bytes | None, document: bytes | None) -> _Kind:
@@ -370,7 +372,8 @@ class _Kinds:
     def _find(self, cells: Any) -> _Kind:
         word, paper = map(orjson.loads, cells.split(b"\t"))
         status, is_proforma = sale_status(word, self._words)
-        document = PROFORMA if is_proforma else (document_type(paper) or {"S": ""})["S"]
+        found = document_type(paper) or {"S": self._default_document}
+        document = PROFORMA if is_proforma else found["S"]
         return _Kind(
             status.encode(),
             written("docType", {"S": document}).encode() if document else b"",

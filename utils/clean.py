@@ -205,6 +205,8 @@ def _forget(files: Workspace, backups: Path) -> None:
         run_id=manifest.run_id,
         created_at=manifest.created_at,
         migration_timestamp=manifest.migration_timestamp,
+        updated_at=manifest.updated_at,
+        updated_at_in_use=manifest.updated_at_in_use,
         source=manifest.source,
         target=manifest.target,
         stopped=_CLEANED,

@@ -353,6 +353,24 @@ class TransformationConfig:
         "taken as `percent`, with a warning",
         enum=["quarantine", "percent"],
     )
+    default_doc_type: str | None = setting(
+        "invoice",
+        "document type of a sale of which S9 has none; `null` leaves it without",
+        enum=["invoice", "proforma", None],
+    )
+    issued_statuses: tuple[str, ...] = setting(
+        ("sent", "paid"),
+        "S9's words for sales whose invoice was issued: the Sale Module may not change them "
+        "(layout i2_speedex only, which has no column for it)",
+        type="array",
+        items={"type": "string", "minLength": 1},
+    )
+    updated_at: str = setting(
+        "source",
+        "`updatedAt` of every item is that of the `source`, or the moment of the `migration`, for "
+        "browsers that only fetch what has changed since they last asked",
+        enum=["source", "migration"],
+    )
 
 
 @dataclass(frozen=True)

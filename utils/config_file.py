@@ -60,6 +60,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         *_shared_tables(resolved.get("target", {})),
         *_nobody_stands_in(resolved.get("transformation", {})),
         *_sql_in_pieces(resolved),
+        *_nothing_is_newer(resolved),
     ]
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
@@ -144,6 +145,16 @@ def _sql_in_pieces(document: Mapping[str, Any]) -> Iterator[str]:
                     settings[name] = one_piece(sql, database).strip()
                 except ValueError as error:
                     yield f"extraction.{entity}.{name}: {error}"
+
+
+def _nothing_is_newer(document: dict[str, Any]) -> Iterator[str]:
+    sections = document.get("transformation"), document.get("load")
+    transformation, load = (each if isinstance(each, dict) else {} for each in sections)
+    if transformation.get("updatedAt") == "migration" and load.get("onConflict") == "newer":
+        yield (
+            "load.onConflict: newer goes by updatedAt, which transformation.updatedAt: migration "
+            "makes the same for every item: choose fail, skip or overwrite"
+        )
 
 
 class _Reader:

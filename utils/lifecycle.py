@@ -138,6 +138,8 @@ def begin(run: Run, start: Start) -> None:
         run.manifest = replace(
             Manifest.new(),
             migration_timestamp=old.migration_timestamp,
+            updated_at=old.updated_at,
+            updated_at_in_use=old.updated_at_in_use and old.rolled_back != "done",
             source=old.source,
             target=old.target,
             empty_as_of=old.empty_as_of,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Run:
     stop: StopFlag = field(default_factory=StopFlag)
     resuming: bool = False
     known_files: KnownFiles = field(default_factory=KnownFiles)
+    began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     workers: Workers = field(init=False)
 
     def __post_init__(self) -> None:

@@ -102,7 +102,8 @@ RULES: dict[str, Rule] = {
         email_several="one attribute holds several e-mail addresses",
         iban="an IBAN is not valid",
         line_amounts="the amounts of a line do not follow from its quantity, price and rates",
-        sale_sums="subtotal or tax of a sale is not the sum of its lines",
+        sale_sums="subtotal, tax or total of a sale is not the sum of its lines: unless it is "
+        "frozen, any edit of a line changes them",
         draft_sums="a draft does not equal its lines: confirming it changes the amounts",
         sale_total="the total is not subtotal and tax (a revenue stamp, or a mistake)",
         implausible_date="a date on a sale is before 1990 or after 2100",

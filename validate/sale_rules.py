@@ -26,6 +26,7 @@ _DATES = (
     *("saleDate", "deliveryDate", "poDate", "paymentDate", "registrationDate"),
     *("dnDate", "dnDate2", "dnDate3"),
 )
+_SUMS = ("subtotal", "taxAmount", "total")
 _ZERO = Decimal(0)
 _CENT = Decimal("0.01")
 _LESS = -_CENT
@@ -121,32 +122,38 @@ def _date_notes(sale: Item) -> Iterator[Note]:
 
 def _amount_notes(sale: Item, summed: Amounts, lines: int) -> Iterator[Note]:
     """The sale's amounts against each other and against the sums of its lines."""
-    found = Amounts(*(Decimal(sale[name]["N"]) for name in ("subtotal", "taxAmount", "total")))
+    found = Amounts(*(Decimal(sale[name]["N"]) for name in _SUMS))
     # Each line was rounded for itself, so the sums may be off by a cent for each of them.
-    if abs(found.net + found.tax - found.total) > _CENT * max(1, lines):
+    is_odd = abs(found.net + found.tax - found.total) > _CENT * max(1, lines)
+    if is_odd:
         text = (
             f"total {found.total} is not subtotal {found.net} and tax {found.tax}: revenue stamp?"
         )
         yield Note("total", "sale-total", text)
     if not lines:
         yield Note("linesCount", "no-lines", "the sale has no lines")
+    elif sale["invoiceGenerated"]["BOOL"]:
+        yield from _frozen_notes(found, summed, lines)
     elif sale["status"]["S"] == "draft":
-        yield from _draft_notes(found, summed)
+        yield from _open_notes(found, summed, "draft-sums", "confirming the draft")
     else:
-        # The total has been judged against these two.
-        tolerance = max(_CENT, _HALF_A_CENT * lines)
-        if abs(found.net - summed.net) > tolerance:
-            text = f"subtotal is {found.net}, the lines make {summed.net}"
-            yield Note("subtotal", "sale-sums", text)
-        if abs(found.tax - summed.tax) > tolerance:
-            text = f"taxAmount is {found.tax}, the lines make {summed.tax}"
-            yield Note("taxAmount", "sale-sums", text)
+        for note in _open_notes(found, summed, "sale-sums", "any edit of a line"):
+            if not (is_odd and note.field == "total"):  # that has been said
+                yield note
 
 
-def _draft_notes(found: Amounts, summed: Amounts) -> Iterator[Note]:
-    """The amounts of a draft against what confirming it in the Sale Module would store."""
-    names = ("subtotal", "taxAmount", "total")
-    for name, has, makes in zip(names, found, summed, strict=True):
+def _frozen_notes(found: Amounts, summed: Amounts, lines: int) -> Iterator[Note]:
+    """The amounts of an invoice, which nobody recomputes: its lines may have been rounded in
+    another way. The total has been judged against the other two."""
+    tolerance = max(_CENT, _HALF_A_CENT * lines)
+    for name, has, makes in list(zip(_SUMS, found, summed, strict=True))[:2]:
+        if abs(has - makes) > tolerance:
+            yield Note(name, "sale-sums", f"{name} is {has}, the lines make {makes}")
+
+
+def _open_notes(found: Amounts, summed: Amounts, rule: str, act: str) -> Iterator[Note]:
+    """The amounts of a sale that is not frozen against what an act in the Sale Module would
+    store."""
+    for name, has, makes in zip(_SUMS, found, summed, strict=True):
         if abs(has - makes) > _HALF_A_CENT:
-            text = f"{name} is {has}, confirming the draft makes it {makes}"
-            yield Note(name, "draft-sums", text)
+            yield Note(name, rule, f"{name} is {has}, {act} makes it {makes}")

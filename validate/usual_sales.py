@@ -27,6 +27,8 @@ from validate.usual_items import usual_line, usual_sale
 _MOST = 1e8
 _SURELY_A_CENT = 0.01 - 1e-6
 
+_FROZEN = b'"invoiceGenerated":{"BOOL":true}'
+
 _PRICED = (
     *("quantity", "unitPrice", "discount", "discountAmount", "netAmount", "taxRate", "taxAmount"),
     "totalAmount",
@@ -66,7 +68,8 @@ def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
     ):
         return None
     found, summed = _Amounts(*map(_cents, amounts)), _summed(record, identifier)
-    if summed is None or not _adds_up(found, summed, lines, is_draft=status == b"draft"):
+    is_frozen = _FROZEN in record[0]
+    if summed is None or not _adds_up(found, summed, lines, is_frozen=is_frozen):
         return None
     shared: tuple[tuple[str, str], ...] = ()
     if is_numbered:
@@ -145,12 +148,12 @@ def _is_priced_right(priced: Sequence[bytes]) -> bool:
     return not line_amounts(line)[3]
 
 
-def _adds_up(found: _Amounts, summed: _Amounts, lines: int, *, is_draft: bool) -> bool:
+def _adds_up(found: _Amounts, summed: _Amounts, lines: int, *, is_frozen: bool) -> bool:
     """Whether a sale's amounts are those of its lines, give or take what rounding makes (see
     validate/sale_rules.py)."""
     if abs(found.net + found.tax - found.total) > lines:
         return False
-    if is_draft:
+    if not is_frozen:
         return found == summed
     tolerance = max(2, lines)  # in half cents
     return (

@@ -20,6 +20,9 @@ BETWEEN_RECORDS = {
 }
 
 
+FROZEN: dict[str, Any] = {"invoiceGenerated": {"BOOL": True}}
+
+
 def buyer(**changes: str | None) -> Record:
     return "buyers", [party("buyer", 1, **changes)]
 
@@ -170,12 +173,17 @@ BROKEN: list[tuple[str, Record]] = [
     ("line-amounts", sale(put(1, discountAmount={"N": "3.6"}), status=texts(s="paid")["s"])),
     ("line-amounts", sale(put(1, **numbers(quantity="251")))),
     ("line-amounts", sale(put(1, taxRate={"N": "10"}))),
-    ("line-amounts", sale(put(1, totalAmount={"N": "39.83"}))),
+    ("line-amounts", sale(put(1, totalAmount={"N": "39.83"}), **FROZEN)),
     ("sale-sums", sale(put(0, **numbers(subtotal="65.28", total="79.64")))),
     ("sale-sums", sale(put(0, **numbers(taxAmount="14.34", total="79.6")))),
     ("draft-sums", sale(put(0, **numbers(subtotal="65.27", total="79.61")), status={"S": "draft"})),
     ("draft-sums", sale(put(0, **numbers(total="79.61")), status={"S": "draft"})),
+    ("sale-sums", sale(put(0, **numbers(subtotal="65.28", total="79.64")), **FROZEN)),
+    ("sale-sums", sale(put(0, **numbers(subtotal="65.25")))),
+    ("sale-sums", sale(put(0, **numbers(taxAmount="14.35")))),
+    ("sale-sums", sale(put(0, **numbers(total="79.61")))),
     ("sale-total", sale(put(0, total={"N": "81.6"}))),
+    ("sale-total", sale(put(0, total={"N": "81.6"}), **FROZEN)),
     ("implausible-date", sale(saleDate={"S": "1989-12-31"}, year={"N": "1989"})),
     ("implausible-date", sale(saleDate={"S": "9999-12-31"}, year={"N": "9999"})),
     ("implausible-date", sale(put(0, deliveryDate={"S": "0001-01-01"}))),
@@ -239,10 +247,10 @@ SOUND: list[tuple[str, Record]] = [
     ("iban", buyer(bankDetails=f"IBAN {IBAN}, BPM")),
     ("iban", buyer(bankDetails="ABI 05428 CAB 11101 C/C 123456 IT60")),
     ("line-amounts", sale(put(1, **numbers(discountAmount="3.62")))),
-    ("line-amounts", sale(put(1, **numbers(totalAmount="39.81")))),
-    ("sale-sums", sale(put(0, **numbers(subtotal="65.25")))),
+    ("line-amounts", sale(put(1, **numbers(totalAmount="39.81")), **FROZEN)),
+    ("sale-sums", sale(put(0, **numbers(subtotal="65.25")), **FROZEN)),
     ("draft-sums", sale(status={"S": "draft"})),
-    ("sale-total", sale(put(0, total={"N": "79.61"}))),
+    ("sale-total", sale(put(0, total={"N": "79.61"}), **FROZEN)),
     ("implausible-date", sale(saleDate={"S": "1990-01-01"}, year={"N": "1990"})),
     ("implausible-date", sale(put(0, paymentDate={"S": "2100-12-31"}))),
     ("sale-year", sale(drop(0, "year"))),

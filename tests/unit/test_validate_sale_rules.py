@@ -110,3 +110,18 @@ def test_a_draft_is_told_what_confirming_makes_of_it() -> None:
     (note,) = sale_notes(item, [line(1, 1)])
     assert note.rule == "draft-sums"
     assert "confirming the draft makes it 32.63" in note.message
+
+
+def test_a_sale_that_is_not_frozen_is_told_what_any_edit_makes_of_it() -> None:
+    """The Sale Module recomputes it whatever its status; a frozen one nobody may change."""
+    off = numbers(taxAmount="7.17", total="39.81")
+    for status in ("confirmed", "invoiced", "paid", "cancelled"):
+        item = sale(1, lines=1, status={"S": status}, **off)
+        notes = sale_notes(item, [line(1, 1)])
+        assert [(note.field, note.rule) for note in notes] == [
+            ("taxAmount", "sale-sums"),
+            ("total", "sale-sums"),
+        ]
+        assert "any edit of a line makes it 7.18" in notes[0].message
+        frozen = {**item, "invoiceGenerated": {"BOOL": True}}
+        assert sale_notes(frozen, [line(1, 1)]) == []

@@ -52,13 +52,14 @@ def _party(row: Row, notes: Notes) -> None:
     _nobody(row, "default_operator")
 
 
-def _sale(row: Row, notes: Notes, _rules: TransformRules) -> None:
+def _sale(row: Row, notes: Notes, rules: TransformRules) -> None:
     for kind in ("buyer", "producer"):
         if not isinstance(row.get(kind), dict):
             _nobody(row, f"{kind}_id")
     if isinstance(row.get("buyer"), dict):
         _own_vat_number(row["buyer"])
     _number(row)
+    _freeze(row, rules)
     _read_xml(row, notes, "attachs")
     notes.keep("vat_off", row.get("vat_off"))
     row["vat_off"] = "; ".join(_read_xml(row, notes, "vat_off")) or None
@@ -77,6 +78,15 @@ def _number(row: Row) -> None:
     if year is None and isinstance(row.get("sale_date"), str):
         year = int(row["sale_date"][:4])
     row["reg_number"], row["number_t"] = shown_number(number, year)
+
+
+def _freeze(row: Row, rules: TransformRules) -> None:
+    """An invoice that was issued stays as it is: the Sale Module recomputes one that is not frozen
+    with any edit of a line, and the revenue stamp would be gone. When it was issued S9 does not
+    say."""
+    status = row.get("status")
+    if isinstance(status, str) and clean(status).lower() in rules.issued_statuses:
+        row["invoice_generated"], row["invoice_number"] = True, row["reg_number"]
 
 
 def _with_stamp(item: Item, row: Row) -> None:

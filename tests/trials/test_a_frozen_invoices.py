@@ -1,0 +1,37 @@
+"""A14: what was issued in layout i2_speedex is frozen in the Sale Module, with its number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.test_layout_i2_speedex import sale
+
+ISSUED = frozenset({"sent", "paid"})
+
+
+def frozen(**changes: Any) -> Any:
+    item = sale(issued_statuses=ISSUED, **changes)
+    return item["invoiceGenerated"]["BOOL"], item.get("invoiceNumber", {}).get("S")
+
+
+@pytest.mark.parametrize("status", ["sent", "paid", " Sent ", "PAID"])
+def test_an_issued_sale_is_frozen_with_the_number_as_it_is_shown(status: str) -> None:
+    assert frozen(status=status, sale_number=12, year=2026) == (True, "2026/T012")
+    assert frozen(status=status, sale_number=12, year=2017) == (True, "12/2017")
+    item = sale(issued_statuses=ISSUED, status=status)
+    assert item["invoiceNumber"] == item["regNumber"]
+    assert "invoiceGeneratedAt" not in item  # S9 does not know when
+
+
+@pytest.mark.parametrize("status", ["new", "to verify", "proforma", "ready", "deleted"])
+def test_any_other_sale_stays_open(status: str) -> None:
+    assert frozen(status=status) == (False, None)
+
+
+def test_which_words_freeze_is_a_setting() -> None:
+    item = sale(issued_statuses=frozenset({"ready"}), status="ready")
+    assert item["invoiceGenerated"] == {"BOOL": True}
+    item = sale(issued_statuses=frozenset(), status="sent")
+    assert item["invoiceGenerated"] == {"BOOL": False}
