@@ -69,9 +69,12 @@ def test_the_document_type_is_a_setting(tmp_path: Path) -> None:
 
 
 def test_every_item_has_the_moment_and_keeps_s9s_creation() -> None:
-    stamps = {"created_at": "2024-03-05T10:00:00", "updated_at": "2024-04-05T10:00:00"}
+    stamps: dict[str, Any] = {
+        "created_at": "2024-03-05T10:00:00",
+        "updated_at": "2024-04-05T10:00:00",
+    }
     chosen = rules(updated_at=MOMENT)
-    items = sale_to_items(sale_row(**stamps, lines=[line_row(**stamps), line_row(35)]), chosen)
+    items = sale_to_items(sale_row(**stamps, lines=[line_row(34, **stamps), line_row(35)]), chosen)
     items += buyer_to_items(buyer_row(created_at="2024-03-05T10:00:00"), chosen)
     assert {item["updatedAt"]["S"] for item in items} == {MOMENT}
     assert [item["createdAt"]["S"][:10] for item in items] == [
