@@ -315,24 +315,19 @@ class _Asked:
         """
         first = self.reader.ask("Query", self._of_year(index, f"{year}-01-01", year, 1))
         sale: Item | None = next(iter(first.get("Items", ())), None)
-        if sale is None:
-            return [f"{year}: no sale is found"] if highest.pk else []
-        number, name = _decimal(sale.get("saleNumber", {}).get("N")), _name(sale)
+        number = _decimal(sale.get("saleNumber", {}).get("N")) if sale else None
         if highest.pk and (number is None or number < highest.number):
             if highest.pk in self.samples.left and not self._is_taken(highest, year):
                 return []  # the application has given it up
-            given = "no number" if number is None else f"{number + 1}"
-            return [
-                f"{year}: the API would give {given} next, after {name}, and number "
-                f"{highest.number} is taken by {highest.pk}"
-            ]
-        if "legacyId" not in sale or name in self.samples.left:
+            return [_too_low(year, sale, number, highest)]
+        if sale is None or "legacyId" not in sale or _name(sale) in self.samples.left:
             return []
         if not _counts_in(sale, year):
-            return [f"{year}: {name} is found, which is not numbered in that year"]
-        if name == highest.pk and number != highest.number:
+            return [f"{year}: {_name(sale)} is found, which is not numbered in that year"]
+        if _name(sale) == highest.pk and number != highest.number:
             unchanged = text_of(sale, "updatedAt") == highest.updated_at
-            return [f"{year}: the number of {name} is not {highest.number}"] if unchanged else []
+            problem = f"{year}: the number of {_name(sale)} is not {highest.number}"
+            return [problem] if unchanged else []
         return self._beside(index, year, text_of(sale, index.sort_key), highest)
 
     def _is_taken(self, highest: Highest, year: str) -> bool:
@@ -395,6 +390,16 @@ def _name(item: Item) -> str:
     """The PK of a record; with the SK for an item that is none."""
     sk = text_of(item, "SK")
     return text_of(item, "PK") + ("" if sk == "METADATA" else f" / {sk}")
+
+
+def _too_low(year: str, sale: Item | None, number: Decimal | None, highest: Highest) -> str:
+    if sale is None:
+        return f"{year}: no sale is found"
+    given = "no number" if number is None else f"{number + 1}"
+    return (
+        f"{year}: the API would give {given} next, after {_name(sale)}, and number "
+        f"{highest.number} is taken by {highest.pk}"
+    )
 
 
 def _counts_in(sale: Item, year: str) -> bool:
