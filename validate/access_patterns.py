@@ -13,7 +13,7 @@ Indexes follow their table after a moment: what does not come out right is asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -32,6 +32,7 @@ from validate.pattern_samples import (
     Earliest,
     Highest,
     Key,
+    Numbered,
     Sample,
     Samples,
     text_of,
@@ -316,37 +317,42 @@ class _Asked:
         first = self.reader.ask("Query", self._of_year(index, f"{year}-01-01", year, 1))
         sale: Item | None = next(iter(first.get("Items", ())), None)
         number = _decimal(sale.get("saleNumber", {}).get("N")) if sale else None
-        if highest.pk and (number is None or number < highest.number):
-            if highest.pk in self.samples.left and not self._is_taken(highest, year):
-                return []  # the application has given it up
-            return [_too_low(year, sale, number, highest)]
+        for each in highest.sales:
+            if number is not None and number >= each.number:
+                break
+            if each.pk not in self.samples.left or self._is_taken(each, year):
+                return [_too_low(year, sale, number, each)]
         if sale is None or "legacyId" not in sale or _name(sale) in self.samples.left:
             return []
         if not _counts_in(sale, year):
             return [f"{year}: {_name(sale)} is found, which is not numbered in that year"]
-        if _name(sale) == highest.pk and number != highest.number:
-            unchanged = text_of(sale, "updatedAt") == highest.updated_at
-            problem = f"{year}: the number of {_name(sale)} is not {highest.number}"
-            return [problem] if unchanged else []
-        return self._beside(index, year, text_of(sale, index.sort_key), highest)
+        return self._beside(index, year, sale, highest.sales[:1])
 
-    def _is_taken(self, highest: Highest, year: str) -> bool:
-        """Whether the table still has the sale with the highest number of a year."""
-        key = {"PK": {"S": highest.pk}, "SK": {"S": "METADATA"}}
+    def _is_taken(self, numbered: Numbered, year: str) -> bool:
+        """Whether a sale that is not as it was sent has still got its number of a year."""
+        key = {"PK": {"S": numbered.pk}, "SK": {"S": "METADATA"}}
         sale = self.reader.ask("GetItem", {"TableName": self.table, "Key": key}).get("Item", {})
         number = _decimal(sale.get("saleNumber", {}).get("N"))
-        return number == highest.number and "deletedAt" not in sale and _counts_in(sale, year)
+        return number == numbered.number and "deletedAt" not in sale and _counts_in(sale, year)
 
-    def _beside(self, index: Index, year: str, day: str, highest: Highest) -> list[str]:
-        """The sales of the day of the last one, which the API might find in its place."""
-        for answer in self.reader.pages("Query", self._of_year(index, day, year, GROUP)):
-            for item in self._ours(answer):
-                number = _decimal(item.get("saleNumber", {}).get("N"))
-                if number is None or number < highest.number:
-                    return [
-                        f"{year}: {_name(item)} is of {day} as well: the API may find it in the "
-                        f"place of number {highest.number}"
-                    ]
+    def _beside(
+        self, index: Index, year: str, found: Item, highest: Sequence[Numbered]
+    ) -> list[str]:
+        """What is wrong with the sale that answers, or with others of its day, which the API might
+        find in its place."""
+        day, number = text_of(found, index.sort_key), _decimal(found.get("saleNumber", {}).get("N"))
+        for last in highest:
+            is_last = _name(found) == last.pk and text_of(found, "updatedAt") == last.updated_at
+            if is_last and number != last.number:
+                return [f"{year}: the number of {_name(found)} is not {last.number}"]
+            for answer in self.reader.pages("Query", self._of_year(index, day, year, GROUP)):
+                for item in self._ours(answer):
+                    other = _decimal(item.get("saleNumber", {}).get("N"))
+                    if other is None or other < last.number:
+                        return [
+                            f"{year}: {_name(item)} is of {day} as well: the API may find it in "
+                            f"the place of number {last.number}"
+                        ]
         return []
 
     def _of_year(self, index: Index, first: str, year: str, limit: int) -> dict[str, Any]:
@@ -392,7 +398,7 @@ def _name(item: Item) -> str:
     return text_of(item, "PK") + ("" if sk == "METADATA" else f" / {sk}")
 
 
-def _too_low(year: str, sale: Item | None, number: Decimal | None, highest: Highest) -> str:
+def _too_low(year: str, sale: Item | None, number: Decimal | None, highest: Numbered) -> str:
     if sale is None:
         return f"{year}: no sale is found"
     given = "no number" if number is None else f"{number + 1}"

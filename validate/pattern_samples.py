@@ -11,7 +11,7 @@ from bisect import insort
 from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
 import orjson
@@ -107,18 +107,24 @@ class Earliest:
         self.first = sorted(self.first + later.first)[:GROUP]
 
 
+class Numbered(NamedTuple):
+    """A sale by its number in its year, with PK and updatedAt."""
+
+    number: int
+    pk: str
+    updated_at: str
+
+
 @dataclass
 class Highest:
-    """The highest number of a year's numbering, and a sale that has it: PK and updatedAt. The PK
-    is "" where no sale that is dated in the year is numbered in it."""
+    """The sales with the highest numbers of a year, the highest first; none where no sale that is
+    dated in the year is numbered in it."""
 
-    number: int = 0
-    pk: str = ""
-    updated_at: str = ""
+    sales: list[Numbered] = field(default_factory=list)
 
     def extend(self, later: Highest) -> None:
-        if later.pk and (not self.pk or later.number > self.number):
-            self.number, self.pk, self.updated_at = later.number, later.pk, later.updated_at
+        if len(self.sales) < SAMPLES or later.sales[:1] > self.sales[-1:]:
+            self.sales = sorted(self.sales + later.sales, reverse=True)[:SAMPLES]
 
 
 @dataclass
@@ -214,7 +220,7 @@ class Samples:
         own_year, number = _text(sale, _YEAR) or year, _text(sale, _NUMBER)
         counts = _text(sale, _STATUS) != "cancelled" and _text(sale, _DOCUMENT) != "proforma"
         if counts and number and year.isdigit() and int(own_year) == int(year):
-            highest.extend(Highest(int(number), pk, _text(sale, _UPDATED)))
+            highest.extend(Highest([Numbered(int(number), pk, _text(sale, _UPDATED))]))
 
     def leave(self, pks: Collection[bytes]) -> None:
         """Expect no answer of these records either (their PKs are JSON texts)."""

@@ -199,3 +199,19 @@ def test_every_year_is_asked() -> None:
     )
     (result,) = [result for result in results if result.name == NEXT_NUMBER[0]]
     assert result.sampled == len(sales)
+
+
+def test_a_last_sale_that_is_not_as_it_was_sent_hides_no_other() -> None:
+    """8 was given up by the application; 7, which stood after it, is not in the index."""
+    six, seven, eight = (
+        *sold([6], date="2024-11-01"),
+        *sold([7], date="2024-11-10"),
+        *sold([8], date="2024-11-05"),
+    )
+    samples = samples_of([six, seven, eight])
+    samples.leave([orjson.dumps(eight["PK"]["S"])])
+    for found, failures in ((six, 1), (seven, 0)):
+        reader = cast(TableReader, IndexReader(NEXT_NUMBER[1], [found]))
+        results = replay(reader, "Sales", SALES, samples, Patience(RetryPolicy(0, 1.0)))
+        (result,) = [result for result in results if result.name == NEXT_NUMBER[0]]
+        assert len(result.failures) == failures
