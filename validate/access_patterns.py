@@ -382,9 +382,9 @@ class _Asked:
             "ExpressionAttributeValues": {":sale": {"S": pk}, ":line": {"S": "LINE#"}},
         }
         answers = self.reader.pages("Query", request)
-        found = [item for answer in answers for item in _migrated(answer)]
+        found = (item for answer in answers for item in _migrated(answer))
         if _numbered(found) != _numbered(sample.lines):
-            return [f"{pk} has other lines, or in another order, than the {len(sample.lines)} due"]
+            return [f"{pk} has other lines, or in another order, than the {len(sample.rest)} due"]
         return []
 
 

@@ -8,7 +8,7 @@ those of the file when they are put together in the order of the parts.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Collection, Set
+from collections.abc import Callable, Collection, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -141,8 +141,8 @@ class Sample:
         return _item_of(self.head)
 
     @property
-    def lines(self) -> list[Item]:
-        return [_item_of(line) for line in self.rest]
+    def lines(self) -> Iterator[Item]:
+        return map(_item_of, self.rest)
 
     def extend(self, later: Sample) -> None:
         self.head = later.head

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from decimal import localcontext
 from typing import Any
 
-import orjson
-
 from utils.artifacts import split_records
 from utils.findings import Finding
 from validate import consistency, party_rules, sale_rules
 from validate.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
 from validate.facts import Facts
 from validate.layout_rules import doubt_notes
+from validate.record_items import HUGE, items_of
 from validate.rules import Note, as_finding
 from validate.schema_check import decider, explain, record_decider
 from validate.tax_codes import vat_key
@@ -71,7 +70,7 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
 
 def _check_party(kind: str) -> Callable[[Sequence[bytes], list[Note], bool], Facts]:
     def check(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
-        item = _items(record)[0]
+        item = items_of(record)[0]
         if len(record) > 1:
             notes.append(Note("", "not-an-item", f"a {kind} is one item, here are {len(record)}"))
         if not decider(kind)(item):
@@ -102,9 +101,9 @@ def judge_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Fa
 
     `business` asks for the business rules. The thread's decimal context has to be the exact one.
     """
-    items = _items(record)
+    items = items_of(record)
     sale, lines = items[0], items[1:]
-    if not record_decider()(items):
+    if not _conform(items):
         notes += _nonconforming(items)
         return Facts(_legacy_id(sale), len(record))
     notes += _limit_notes(record, items)
@@ -115,6 +114,14 @@ def judge_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Fa
         notes += sale_rules.sale_notes(sale, lines)
         notes += _text_notes(record, items)
     return _sale_facts(sale, len(record))
+
+
+def _conform(items: Sequence[Item]) -> bool:
+    """Whether a sale and its lines all conform to their schemas."""
+    if isinstance(items, list):
+        return record_decider()(items)
+    is_line = decider("sale_line")
+    return decider("sale")(items[0]) and all(map(is_line, items[1:]))
 
 
 def _nonconforming(items: Sequence[Item]) -> Iterator[Note]:
@@ -137,7 +144,8 @@ def _limit_notes(record: Sequence[bytes], items: Sequence[Item]) -> list[Note]:
 
 
 def _text_notes(record: Sequence[bytes], items: Sequence[Item]) -> Iterator[Note]:
-    if may_be_damaged(b"".join(record)):
+    texts = [b"".join(record)] if len(record) < HUGE else record
+    if any(map(may_be_damaged, texts)):
         for position, item in enumerate(items):
             yield from text_notes(item, _prefix(position))
 
@@ -157,15 +165,6 @@ def _sale_facts(sale: Item, items: int) -> Facts:
         ("producerId", sale["producerId"]["S"]),
     )
     return Facts(sale["legacyId"]["S"], items, sale["PK"]["S"], references, shared)
-
-
-def _items(record: Sequence[bytes]) -> list[Item]:
-    """The items of a record; for a line that holds none, one that no schema accepts."""
-    loads = orjson.loads
-    try:
-        return [loads(line)["Item"] for line in record]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return [{}] if len(record) == 1 else [_items([line])[0] for line in record]
 
 
 def _legacy_id(item: Any) -> str:

@@ -17,6 +17,7 @@ import orjson
 from validate.dynamodb_limits import MAX_ITEM_BYTES
 from validate.facts import Facts
 from validate.iso_codes import countries, currencies
+from validate.record_items import HUGE
 from validate.sale_rules import line_amounts
 from validate.tax_codes import is_iban
 from validate.text_rules import may_be_damaged
@@ -81,14 +82,16 @@ def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
 
 def _is_sound_text(record: Sequence[bytes]) -> bool:
     """Whether the lines are UTF-8, not too long, and without a trace of damage."""
-    text = b"".join(record)
-    if len(text) > MAX_ITEM_BYTES or may_be_damaged(text):
+    # In one piece it is quicker, unless that is a large one.
+    texts = [b"".join(record)] if len(record) < HUGE else record
+    if max(map(len, record)) > MAX_ITEM_BYTES or any(map(may_be_damaged, texts)):
         return False
-    if not text.isascii():
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            return False
+    try:
+        for text in texts:
+            if not text.isascii():
+                text.decode()
+    except UnicodeDecodeError:
+        return False
     return True
 
 

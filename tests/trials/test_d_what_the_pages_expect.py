@@ -15,7 +15,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.operator import Operator, scan_all, small_trade
 from tests.transform_rows import buyer_row, header_of, line_row, rules, sale_row
-from tests.unit.test_layout_i2_speedex import sale as i2_sale
+from tests.unit.test_layout_i2_speedex import items_of
+from tests.unit.test_layout_i2_speedex import sale_row as i2_row
 from transform.engine import rules_of, settings
 from transform.transform_buyers import buyer_to_items
 from transform.transform_sales import sale_to_items
@@ -55,7 +56,7 @@ def test_a_sale_without_a_document_type_is_an_invoice(row: dict[str, Any], docum
 
 def test_of_the_younger_tables_only_the_status_says_proforma() -> None:
     for status, document in (("proforma", "proforma"), ("new", "invoice"), ("sent", "invoice")):
-        item = i2_sale(default_document="invoice", status=status)
+        (item,) = items_of("sales", i2_row(status=status), default_document="invoice")
         assert item["docType"] == {"S": document}
 
 
