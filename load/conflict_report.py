@@ -22,7 +22,7 @@ from typing import IO, Any
 import orjson
 
 from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, text_key
-from load.conflicts import IN_CONFLICT, NO_REST, Rest, Standing, in_conflict, newer
+from load.conflicts import NO_REST, Rest, Standing, in_conflict, newer
 from utils.closing import Closes
 from utils.config import FAIL
 from utils.item_content import Item, differing_attributes
@@ -81,7 +81,7 @@ class ConflictReport(Closes):
             self._waiting.append(_Waiting(entity, item, kind, who, "stop" if stops else decision))
 
         for line, standing, mark in zip(record, standings, decided, strict=True):
-            if standing.mark in IN_CONFLICT:
+            if standing.disputed:
                 note(_item(line), "differs", "keep" if mark in KEPT_MARKS else "replace")
             elif mark == KEPT_ABSENT:
                 note(_item(line), "absent", "keep")

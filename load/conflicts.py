@@ -37,11 +37,19 @@ _LOOKED_AT = {SAME: CONFLICT, REPLACED: CONFLICT, OURS: UPDATE}
 @dataclass(frozen=True)
 class Standing:
     """How a line stands with the table: `theirs` and `ours` are the two `updatedAt`, "" where
-    there is none."""
+    there is none. `renumbered`: the table's content is ours but for the place in the numbering
+    (utils/numbering.py), which other sales of the year decide. That is nobody's change and no
+    conflict: it is written under every policy."""
 
     mark: int
     theirs: str = ""
     ours: str = ""
+    renumbered: bool = False
+
+    @property
+    def disputed(self) -> bool:
+        """Whether the table has it with a content that is another's."""
+        return self.mark in IN_CONFLICT and not self.renumbered
 
 
 @dataclass(frozen=True)
@@ -98,12 +106,12 @@ def newer(record: Sequence[Standing], rest: Rest = NO_REST) -> str:
     """Who has changed a record last, by the newest row that is not the same on both sides:
     "table", "s9", "neither" or "unknown". That S9 no longer has a line is a change without a time
     of its own: in doubt it is the last one."""
-    disputed = [each for each in record if each.mark in IN_CONFLICT]
+    disputed = [each for each in record if each.disputed]
     if not all(each.theirs and each.ours for each in disputed):
         return "unknown"
     theirs = [each.theirs for each in disputed]
     theirs += [_text(item, "updatedAt") for item in rest.others]
-    ours = [each.ours for each in record if each.mark in IN_CONFLICT or each.mark == NEW]
+    ours = [each.ours for each in record if each.disputed or each.mark == NEW]
     newest = max(theirs, default=""), max(ours, default="")
     if newest[0] == newest[1]:
         return "s9" if rest.own else "neither"
@@ -115,7 +123,8 @@ def in_conflict(record: Sequence[Standing], rest: Rest = NO_REST) -> bool:
     S9 no longer has, or with items of the application where S9 has got further lines."""
     marks = {each.mark for each in record}
     grows = NEW in marks and record[0].mark != NEW
-    return bool(rest.own or (rest.others and grows) or marks & IN_CONFLICT)
+    differs = any(each.disputed for each in record)
+    return bool(rest.own or (rest.others and grows) or differs)
 
 
 def may_replace(record: Sequence[Standing], policy: str, rest: Rest = NO_REST) -> bool:

@@ -125,6 +125,10 @@ class Replacing:
     def _change(self, record: Sequence[Planned], there: Found) -> _Change:
         """What makes the record in the table the one of the file. Raises _Kept."""
         change = _Change()
+        if _only_renumbers(record, there):
+            for each in record:
+                self._change_line(each, there.get(text_key(each.item)), change, there)
+            return change
         rest = rest_of(there, {text_key(each.item) for each in record}, self._authors)
         if rest.others or not all(map(self._memory.is_as_it_was, rest.own)):
             raise _Kept(there)
@@ -181,6 +185,22 @@ class Replacing:
                     for each, mark, is_there in zip(record, left, same, strict=True)
                 ]
         return change.marks
+
+
+def _only_renumbers(record: Sequence[Planned], there: Found) -> bool:
+    """Whether a sale's place in the numbering is all that is to be changed: other sales of its year
+    decide that, whatever the application has hung on this one."""
+    head, *lines = (each.item for each in record)
+    found = there.get(text_key(head))
+    if found is None or is_same(found, head):
+        return False
+    return is_same(_unnumbered(found), _unnumbered(head)) and all(
+        is_same(there.get(text_key(line)), line) for line in lines
+    )
+
+
+def _unnumbered(item: Item) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if not name.startswith("GSI4")}
 
 
 def _left(record: Sequence[Planned], there: Found) -> list[int]:

@@ -24,7 +24,6 @@ from load.backup_keys import KeyEntry
 from load.conditional_writer import ConditionalWriter, text_key
 from load.conflict_report import ConflictReport
 from load.conflicts import (
-    IN_CONFLICT,
     NO_REST,
     Authors,
     Rest,
@@ -54,6 +53,7 @@ from utils.load_plan import (
     LoadPlan,
 )
 from utils.logger import get_logger
+from utils.numbering import toggled
 from utils.pieces import located_records, places
 from utils.run import Run
 from utils.tables import TableSpec
@@ -74,7 +74,7 @@ class Found:
     def plus(self, record: Sequence[Standing]) -> Found:
         """These figures with those of another record."""
         new = sum(each.mark == NEW for each in record)
-        disputed = sum(each.mark in IN_CONFLICT for each in record)
+        disputed = sum(each.disputed for each in record)
         return Found(
             self.new + new,
             self.there + len(record) - new - disputed,
@@ -170,7 +170,7 @@ class _Seen:
     def needs_look(self) -> bool:
         """Whether the items that are left over have to be read, to know what they are: not those
         of the application beside a record that is the same."""
-        same = all(each.mark not in (NEW, *IN_CONFLICT) for each in self.standings)
+        same = all(each.mark != NEW and not each.disputed for each in self.standings)
         matters = any(each.migrated for each in self.left) or not same
         return self.chosen and bool(self.left) and matters
 
@@ -283,11 +283,11 @@ class Look:
 
     def at(self, record: Sequence[bytes], chosen: Collection[str] | None) -> _Seen:
         """The standing of a record's transformed lines, and what is left over in the picture."""
-        items = [orjson.loads(line)["Item"] for line in record]
         index = self._memory.last
-        under = index.under(items[0])
+        under = index.under(orjson.loads(record[0])["Item"])
         standings = []
-        for line, item in zip(record, items, strict=True):
+        for line in record:
+            item = orjson.loads(line)["Item"]  # one at a time: there may be fifty thousand
             now = index.find(item) if under is None else under.pop(index.key_of(item), None)
             if now is not None:
                 self.seen[now.place] = FOUND
@@ -304,7 +304,7 @@ class Look:
         ours = str(item.get("updatedAt", {}).get("S", ""))
         if now is None:
             return Standing(NEW, "", ours)
-        text = content_of_line(line) if is_usual(line) else content(normal_item(item))
+        text = _text_of(line, item)
         before = self._memory.before(item, now)
         if is_in(now, text, self._memory.salt):
             if before is None:
@@ -314,4 +314,14 @@ class Look:
                 mark = SAME if is_same else REPLACED
         else:
             mark = UPDATE if before is None else CONFLICT
+            other = toggled(line)
+            renumbered = other is not None and is_in(now, _text_of(other), self._memory.salt)
+            return Standing(mark, now.updated_at, ours, renumbered)
         return Standing(mark, now.updated_at, ours)
+
+
+def _text_of(line: bytes, item: Mapping[str, Any] | None = None) -> bytes:
+    """The content of a line's item as the pictures of tables compare it."""
+    if is_usual(line):
+        return content_of_line(line)
+    return content(normal_item(item or orjson.loads(line)["Item"]))
