@@ -81,8 +81,13 @@ def small_trade(i2: S9Database) -> None:
     """A buyer, a producer, two sales with a line each: all of it clean."""
     insert(i2.connection, "buyers", i2_data.buyer(1))
     insert(i2.connection, "producers", i2_data.producer(1))
-    insert(i2.connection, "sales", i2_data.sale(10), i2_data.sale(11))
+    insert(i2.connection, "sales", i2_data.sale(10), _later(11))
     insert(i2.connection, "sale_lines", i2_data.line(1, 10), i2_data.line(2, 11))
+
+
+def _later(number: int) -> i2_data.Row:
+    """The next sale, of the next day, as the order of numbers wants it."""
+    return i2_data.sale(number, reg_date=20240306, reg_date_input="2024-03-06")
 
 
 def ids(operator: Operator, entity: str) -> set[str]:

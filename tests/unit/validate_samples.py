@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
@@ -73,22 +74,24 @@ def party(kind: str, legacy_id: int, **changes: str | None) -> Item:
 
 
 def sale(legacy_id: int, *, lines: int, buyer: int = 1, producer: int = 2, **changes: Any) -> Item:
-    """The METADATA item of a sale of `lines` lines as `line` makes them, without a fault."""
-    identity, day = identifier("sale", legacy_id), "2024-03-04"
+    """The METADATA item of a sale of `lines` lines as `line` makes them, without a fault: number 7
+    is of 4 March 2024, and dates rise with numbers."""
+    identity, day = identifier("sale", legacy_id), str(date(2024, 2, 26) + timedelta(legacy_id))
     amounts = [line(legacy_id, position) for position in range(1, lines + 1)]
-    status, date = changes.get("status", {"S": "confirmed"}), changes.get("saleDate", {"S": day})
+    status = changes.get("status", {"S": "confirmed"})
+    dated = changes.get("saleDate", {"S": day})
     return {
         **texts(
             PK=f"SALE#{identity}",
             SK="METADATA",
             GSI1PK=f"STATUS#{status['S']}",
-            GSI1SK=date["S"],
+            GSI1SK=dated["S"],
             GSI2PK=f"BUYER#{identifier('buyer', buyer)}",
-            GSI2SK=date["S"],
+            GSI2SK=dated["S"],
             GSI3PK=f"PRODUCER#{identifier('producer', producer)}",
-            GSI3SK=date["S"],
+            GSI3SK=dated["S"],
             GSI4PK="SALE",
-            GSI4SK=date["S"],
+            GSI4SK=dated["S"],
             saleId=identity,
             legacyId=str(legacy_id),
             saleDate=day,
@@ -107,7 +110,7 @@ def sale(legacy_id: int, *, lines: int, buyer: int = 1, producer: int = 2, **cha
             taxAmount=_sum(amounts, "taxAmount"),
             total=_sum(amounts, "totalAmount"),
             linesCount=str(lines),
-            year="2024",
+            year=day[:4],
         ),
         "invoiceGenerated": {"BOOL": False},
         **_STAMPS,
