@@ -317,8 +317,10 @@ class _Asked:
         first = self.reader.ask("Query", self._of_year(index, f"{year}-01-01", year, 1))
         sale: Item | None = next(iter(first.get("Items", ())), None)
         number = _decimal(sale.get("saleNumber", {}).get("N")) if sale else None
+        reached: Sequence[Numbered] = ()
         for each in highest.sales:
             if number is not None and number >= each.number:
+                reached = (each,)
                 break
             if each.pk not in self.samples.left or self._is_taken(each, year):
                 return [_too_low(year, sale, number, each)]
@@ -326,7 +328,7 @@ class _Asked:
             return []
         if not _counts_in(sale, year):
             return [f"{year}: {_name(sale)} is found, which is not numbered in that year"]
-        return self._beside(index, year, sale, highest.sales[:1])
+        return self._beside(index, year, sale, reached)
 
     def _is_taken(self, numbered: Numbered, year: str) -> bool:
         """Whether a sale that is not as it was sent has still got its number of a year."""
@@ -336,12 +338,12 @@ class _Asked:
         return number == numbered.number and "deletedAt" not in sale and _counts_in(sale, year)
 
     def _beside(
-        self, index: Index, year: str, found: Item, highest: Sequence[Numbered]
+        self, index: Index, year: str, found: Item, reached: Sequence[Numbered]
     ) -> list[str]:
         """What is wrong with the sale that answers, or with others of its day, which the API might
         find in its place."""
         day, number = text_of(found, index.sort_key), _decimal(found.get("saleNumber", {}).get("N"))
-        for last in highest:
+        for last in reached:
             is_last = _name(found) == last.pk and text_of(found, "updatedAt") == last.updated_at
             if is_last and number != last.number:
                 return [f"{year}: the number of {_name(found)} is not {last.number}"]
