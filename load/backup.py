@@ -31,6 +31,7 @@ from load.backup_keys import FORM, Digests, merge
 from load.backup_part import Packing, PartBuilder
 from load.table_description import TableFacts, describe_for_backup
 from load.throttle import Governor
+from utils.answers import check, consumed, require_keys
 from utils.artifacts import sha256_of, utc_now
 from utils.clean import remove_of_backup
 from utils.config import Config
@@ -43,6 +44,7 @@ from utils.progress import Task
 from utils.requests import ask
 from utils.retry import RetryPolicy
 from utils.session import AtWork
+from utils.table_reader import Way, require_progress
 from utils.workspace import (
     PARTIAL_SUFFIX,
     make_directory,
@@ -171,6 +173,7 @@ class _TableBackup:
     def run(self, done: Path) -> BackupFolder:
         """Scan what is left to scan, and complete the backup."""
         facts = describe_for_backup(self._wire, self._retry, self._table)
+        self._key_names = facts.key_names
         self._progress = self._take_up(facts)
         self._digests = Digests(facts.key_names, bytes.fromhex(self._progress.salt))
         with self._work.progress.task("backup", self._table, facts.about) as task:
@@ -218,6 +221,7 @@ class _TableBackup:
 
     def _read_segment(self, segment: Segment, task: Task) -> None:
         next_key = segment.next_key
+        way = Way(self._wire, "Scan")
         while not segment.done:
             builder = PartBuilder(self._packing, self._digests)
             end = False
@@ -226,18 +230,19 @@ class _TableBackup:
                     if self._halt.is_set() or self._work.stop.requested:
                         raise Interrupted
                     page = self._page(segment.number, next_key)
-                    items: list[dict[str, Any]] = page["Items"]
-                    builder.add(items, usual=page["usual"])
-                    next_key = page.get("LastEvaluatedKey")
-                    end = not next_key
-                    task.advance(len(items))
+                    builder.add(page.items, usual=page.usual)
+                    end = page.after is None
+                    if page.after is not None:
+                        way.goes_on(page.after)
+                        next_key = dict(page.after)
+                    task.advance(len(page.items))
             except (Interrupted, MigrationError):
                 if builder.items:
                     self._close(segment, builder, next_key, end=False)
                 raise
             self._close(segment, builder, next_key, end=end)
 
-    def _page(self, segment: int, start: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _page(self, segment: int, start: Mapping[str, Any] | None) -> _Page:
         request: dict[str, Any] = {
             "TableName": self._table,
             "ConsistentRead": True,
@@ -249,11 +254,14 @@ class _TableBackup:
         if start:
             request["ExclusiveStartKey"] = start
         self._throttle.acquire(0.0)
-        page = ask(
-            self._wire, self._retry, "Scan", orjson.dumps(request), _parse, tell=self._slow_down
-        )
-        units = page.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
-        self._throttle.settle(0.0, float(units))
+
+        def parse(body: bytes) -> _Page:
+            page = _page_of(request, body, self._key_names)
+            require_progress(start, page.last_key, page.ends_at)
+            return page
+
+        page = ask(self._wire, self._retry, "Scan", request, parse, tell=self._slow_down)
+        self._throttle.settle(0.0, page.units)
         return page
 
     def _slow_down(self, problem: BackOff) -> None:
@@ -314,12 +322,29 @@ class _TableBackup:
         return BackupFolder.open(done)
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Page:
     """A page of a Scan; `usual` says whether its items are in canonical form but for the order."""
-    page: dict[str, Any] = orjson.loads(body)
-    page.setdefault("Items", [])
-    page["usual"] = is_usual(body)
-    return page
+
+    items: list[dict[str, Any]]
+    usual: bool
+    units: float
+    last_key: Mapping[str, Any] | None
+    ends_at: Mapping[str, Any] | None
+
+    @property
+    def after(self) -> Mapping[str, Any] | None:
+        """Where the next page begins; None when there is none (see TableReader.scan)."""
+        return self.ends_at or self.last_key
+
+
+def _page_of(request: Mapping[str, Any], body: bytes, names: tuple[str, ...]) -> _Page:
+    answer = check("Scan", request, body)
+    items = answer["Items"]
+    require_keys("Scan", items, names)
+    ends_at = {name: items[-1][name] for name in names} if items else None
+    last_key = answer.get("LastEvaluatedKey")
+    return _Page(items, is_usual(body), consumed("Scan", answer), last_key, ends_at)
 
 
 def _moment(away: timedelta) -> str:

@@ -16,7 +16,8 @@ import orjson
 
 from load.lines import units_of
 from load.pace import Pace
-from utils.dynamodb import DynamoDB, RequestRefused, parse_answer
+from utils.answers import NoAnswer, batch_written
+from utils.dynamodb import DynamoDB, RequestRefused
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.invocation import again
 from utils.retry import RetryPolicy
@@ -192,9 +193,8 @@ class BatchWriter:
         used, accepted = expected, 0.0
         try:
             body = self._body(lines, verb)
-            answer = parse_answer(self._wire.call("BatchWriteItem", body))
-            consumed = sum(c["CapacityUnits"] for c in answer.get("ConsumedCapacity", ()))
-            left = self._unprocessed(lines, answer.get("UnprocessedItems", {}).get(self._table, ()))
+            consumed, listed = batch_written(self._wire.call("BatchWriteItem", body), self._table)
+            left = self._unprocessed(lines, verb, listed) if listed else []
             used = consumed + self._expected(left)
             accepted = consumed if len(left) < len(lines) else 0.0
         finally:
@@ -229,12 +229,19 @@ class BatchWriter:
         self._write(lines[:middle], verb, outcome)
         self._write(lines[middle:], verb, outcome)
 
-    def _unprocessed(self, lines: list[bytes], entries: Sequence[dict[str, Any]]) -> list[bytes]:
-        """The lines that DynamoDB lists as unprocessed, as the bytes that they were sent as."""
-        if not entries:
-            return []
-        wanted = {self._key(request) for entry in entries for request in entry.values()}
-        return [line for line in lines if self._key(orjson.loads(line)) in wanted]
+    def _unprocessed(
+        self, lines: list[bytes], verb: bytes, entries: Sequence[dict[str, Any]]
+    ) -> list[bytes]:
+        """The lines that DynamoDB lists as unprocessed, as the bytes that they were sent as.
+        Raises NoAnswer when one of those listed was not sent."""
+        try:
+            wanted = {self._key(entry[verb.decode()]) for entry in entries}
+        except KeyError as error:
+            raise NoAnswer("BatchWriteItem", "UnprocessedItems has what was not sent") from error
+        left = [line for line in lines if self._key(orjson.loads(line)) in wanted]
+        if len(left) < len(entries):
+            raise NoAnswer("BatchWriteItem", "UnprocessedItems has what was not sent")
+        return left
 
     def _key(self, request: dict[str, Any]) -> bytes:
         """The key that a PutRequest (which is also what a line holds) or DeleteRequest is about."""

@@ -18,8 +18,9 @@ import orjson
 from load.conditions import Condition
 from load.lines import units_of
 from load.throttle import Governor
+from utils.answers import consumed, parsed
 from utils.config import Config
-from utils.dynamodb import ConditionFailed, DynamoDB, parse_answer
+from utils.dynamodb import ConditionFailed, DynamoDB
 from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
 from utils.item_content import Item, normal_item
@@ -100,12 +101,10 @@ class ConditionalWriter:
         attempt = 0
         while keys:
             request = {"RequestItems": {self.table: {"Keys": keys, "ConsistentRead": True}}}
-            answer: dict[str, Any] = ask(
-                self._wire, self._retry, "BatchGetItem", orjson.dumps(request), tell=self._tell
-            )
-            for item in answer.get("Responses", {}).get(self.table, ()):
-                found[item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]] = item
-            left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+            answer = ask(self._wire, self._retry, "BatchGetItem", request, tell=self._tell)
+            for item in answer["Responses"].get(self.table, ()):
+                found[text_key(item)] = item
+            left = answer["UnprocessedKeys"].get(self.table, {}).get("Keys", [])
             attempt = attempt + 1 if len(left) == len(keys) else 1
             keys = left
             if keys:
@@ -132,8 +131,7 @@ class ConditionalWriter:
                 self._send(operation, body, item)
                 return Written(True)
             except ConditionFailed as failed:
-                found = failed.item or self._look(body)
-                return Written(False, found, repeated=attempt > 0)
+                return Written(False, self._there(body, failed), repeated=attempt > 0)
             except BackOff as problem:
                 self._tell(problem)
                 attempt += 1
@@ -146,8 +144,8 @@ class ConditionalWriter:
         self._throttle.acquire(expected)
         used = accepted = expected
         try:
-            answer = parse_answer(self._wire.call(operation, body))
-            used = accepted = answer.get("ConsumedCapacity", {}).get("CapacityUnits", expected)
+            answer = parsed(operation, self._wire.call(operation, body))
+            used = accepted = consumed(operation, answer)
         except Throttled:
             accepted = 0.0
             raise
@@ -160,11 +158,14 @@ class ConditionalWriter:
                 self.requests += 1
                 self.units += accepted
 
-    def _look(self, body: bytes) -> dict[str, Any] | None:
-        """What is under the key of a write that was not done and whose answer has no item."""
+    def _there(self, body: bytes, failed: ConditionFailed) -> dict[str, Any] | None:
+        """What is under the key of a write that was not done, looked up where the answer does not
+        say it, or says it of something else."""
         request = orjson.loads(body)
-        item = request.get("Item") or request["Key"]
-        return next(iter(self.find([item]).values()), None)
+        key = key_of(request.get("Item") or request["Key"])
+        if failed.item is not None and key.items() <= failed.item.items():
+            return failed.item
+        return next(iter(self.find([key]).values()), None)
 
     def _tell(self, problem: BackOff) -> None:
         with self._lock:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timezone
+from typing import Any
 
-from utils.aws import open_dynamodb, target_errors
-from utils.config import Config
+from utils.config import Config, TargetConfig
 from utils.error_handler import TargetError
 from utils.invocation import again
 from utils.logger import get_logger
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+from utils.requests import control
 
 _POLL_SECONDS = 2.0
 _WITHIN = 3600.0
@@ -28,15 +25,12 @@ def secure(config: Config, table: str, name: str, sleep: Callable[[float], None]
     a native backup is called. Raises TargetError when point-in-time recovery is required and
     off, or AWS does not do what it is asked.
     """
-    client = open_dynamodb(config.target)
     found: dict[str, Any] = {}
-    with target_errors(config.target):
-        if config.backup.point_in_time_recovery != "ignore":
-            found["pointInTimeRecovery"] = _point_in_time(
-                client, table, config.backup.point_in_time_recovery, sleep
-            )
-        if config.backup.native:
-            found["native"] = _native(client, table, name, sleep)
+    wish = config.backup.point_in_time_recovery
+    if wish != "ignore":
+        found["pointInTimeRecovery"] = _point_in_time(config.target, table, wish, sleep)
+    if config.backup.native:
+        found["native"] = _native(config.target, table, name, sleep)
     return found
 
 
@@ -45,11 +39,9 @@ def check_recovery(config: Config, tables: Sequence[str]) -> None:
     after the hours that come before a load."""
     if config.backup.point_in_time_recovery != "require":
         return
-    client = open_dynamodb(config.target)
-    with target_errors(config.target):
-        for table in tables:
-            if _recovery(client, table).get("PointInTimeRecoveryStatus") != _ENABLED:
-                raise _not_recoverable(table)
+    for table in tables:
+        if _recovery(config.target, table).get("PointInTimeRecoveryStatus") != _ENABLED:
+            raise _not_recoverable(table)
 
 
 def _not_recoverable(table: str) -> TargetError:
@@ -60,20 +52,22 @@ def _not_recoverable(table: str) -> TargetError:
 
 
 def _point_in_time(
-    client: DynamoDBClient, table: str, wish: str, sleep: Callable[[float], None]
+    target: TargetConfig, table: str, wish: str, sleep: Callable[[float], None]
 ) -> dict[str, Any]:
-    state = _recovery(client, table)
+    state = _recovery(target, table)
     by_us = state.get("PointInTimeRecoveryStatus") != _ENABLED
     if by_us:
         if wish == "require":
             raise _not_recoverable(table)
         get_logger().info("Enabling point-in-time recovery of %s", table)
-        client.update_continuous_backups(
-            TableName=table,
-            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        wanted = {"PointInTimeRecoveryEnabled": True}
+        control(
+            target,
+            "UpdateContinuousBackups",
+            {"TableName": table, "PointInTimeRecoverySpecification": wanted},
         )
         state = _until(
-            lambda: _recovery(client, table),
+            lambda: _recovery(target, table),
             lambda found: found.get("PointInTimeRecoveryStatus") == _ENABLED,
             f"point-in-time recovery of {table} is not enabled",
             sleep,
@@ -86,18 +80,25 @@ def _point_in_time(
     }
 
 
-def _recovery(client: DynamoDBClient, table: str) -> dict[str, Any]:
-    answer = client.describe_continuous_backups(TableName=table)["ContinuousBackupsDescription"]
-    return dict(answer.get("PointInTimeRecoveryDescription", {}))
+def _recovery(target: TargetConfig, table: str) -> dict[str, Any]:
+    answer = control(target, "DescribeContinuousBackups", {"TableName": table})
+    described = answer["ContinuousBackupsDescription"]
+    return dict(described.get("PointInTimeRecoveryDescription", {}))
 
 
 def _native(
-    client: DynamoDBClient, table: str, name: str, sleep: Callable[[float], None]
+    target: TargetConfig, table: str, name: str, sleep: Callable[[float], None]
 ) -> dict[str, Any]:
     get_logger().info("Taking an on-demand backup of %s in AWS", table)
-    arn = client.create_backup(TableName=table, BackupName=name)["BackupDetails"]["BackupArn"]
+    made = control(target, "CreateBackup", {"TableName": table, "BackupName": name})
+    arn = made["BackupDetails"]["BackupArn"]
+
+    def look() -> dict[str, Any]:
+        found = control(target, "DescribeBackup", {"BackupArn": arn})["BackupDescription"]
+        return dict(found["BackupDetails"])
+
     state = _until(
-        lambda: dict(client.describe_backup(BackupArn=arn)["BackupDescription"]["BackupDetails"]),
+        look,
         lambda found: found["BackupStatus"] == "AVAILABLE",
         f"the on-demand backup {arn} is not AVAILABLE",
         sleep,
@@ -123,4 +124,10 @@ def _until(
 
 
 def _text(moment: object) -> str | None:
-    return moment.isoformat() if isinstance(moment, datetime) else None
+    """A moment as DynamoDB's answers have it, in seconds since 1970."""
+    if not isinstance(moment, (int, float)):
+        return None
+    try:
+        return datetime.fromtimestamp(moment, timezone.utc).isoformat()
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -21,7 +21,6 @@ from load.restore_plan import Change, Plan, make_plan
 from load.table_description import creation_request, misfits
 from load.tables import describe, wait_until_active
 from load.throttle import Governor
-from utils.aws import open_dynamodb, target_errors
 from utils.config import ENTITY_NAMES
 from utils.dynamodb import DynamoDB
 from utils.encryption import Identity
@@ -31,6 +30,7 @@ from utils.invocation import again
 from utils.logger import get_logger
 from utils.manifest import Manifest
 from utils.progress import Task
+from utils.requests import control
 from utils.retry import RetryPolicy
 from utils.session import AtWork
 
@@ -69,7 +69,7 @@ def restore(
     """
     folder.check()
     target = work.config.target
-    existing = describe(open_dynamodb(target), target, table)
+    existing = describe(target, table)
     if existing is not None:
         _require_fit(folder, table, existing)
     with make_plan(work, folder, identities, table if existing else None) as plan:
@@ -142,11 +142,9 @@ def _keep(work: AtWork, table: str) -> str:
 
 def _create(work: AtWork, folder: BackupFolder, table: str) -> None:
     target = work.config.target
-    client = open_dynamodb(target)
     get_logger().info("Creating table %s", table)
-    with target_errors(target):
-        client.create_table(**creation_request(folder.entry.table_description, table))
-    wait_until_active(client, target, table, work.stop.sleep)
+    control(target, "CreateTable", creation_request(folder.entry.table_description, table))
+    wait_until_active(target, table, work.stop.sleep)
 
 
 def _forget_load(work: AtWork, table: str) -> None:

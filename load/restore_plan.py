@@ -7,7 +7,7 @@ written; so the plan of millions of items is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import IO, Any
 import orjson
 
 from load.backup_folder import BackupFolder
+from utils.answers import check, require_keys
 from utils.closing import Closes
 from utils.dynamodb import DynamoDB
 from utils.encryption import Identity
@@ -112,7 +113,8 @@ class Plan(Closes):
 @dataclass(frozen=True)
 class _TablePage:
     entries: list[Entry]
-    last_key: Mapping[str, Any] | None
+    last_key: Key | None
+    ends_at: Key | None
 
 
 def make_plan(
@@ -175,13 +177,16 @@ def _of_backup(
 
 
 def _read_page(body: bytes, *, names: tuple[str, ...]) -> _TablePage:
-    answer = orjson.loads(body)
+    answer = check("Scan", {}, body)
+    items = answer["Items"]
+    require_keys("Scan", items, names)
     usual = is_usual(body)
     entries = []
-    for item in answer.get("Items", []):
+    for item in items:
         key, text = _entry(item, names, usual=usual)
         entries.append((key, _TABLE + text))
-    return _TablePage(entries, answer.get("LastEvaluatedKey"))
+    ends_at = {name: items[-1][name] for name in names} if items else None
+    return _TablePage(entries, answer.get("LastEvaluatedKey"), ends_at)
 
 
 def _entry(item: dict[str, Any], names: tuple[str, ...], *, usual: bool) -> Entry:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from utils.dynamodb import DynamoDB
 from utils.error_handler import TargetError
 from utils.requests import ask
@@ -47,9 +45,9 @@ def key_names(description: Mapping[str, Any]) -> tuple[str, ...]:
 
 def describe_for_backup(wire: DynamoDB, retry: RetryPolicy, table: str) -> TableFacts:
     """Everything about a table. Raises TargetError when there is none, or out of reach."""
-    request = orjson.dumps({"TableName": table})
+    request = {"TableName": table}
     description: dict[str, Any] = ask(wire, retry, "DescribeTable", request)["Table"]
-    arn = orjson.dumps({"ResourceArn": description.get("TableArn", "")})
+    arn = {"ResourceArn": description["TableArn"]}
     live = _if_allowed(wire, retry, "DescribeTimeToLive", request)
     tags = _if_allowed(wire, retry, "ListTagsOfResource", arn)
     return TableFacts(
@@ -60,10 +58,10 @@ def describe_for_backup(wire: DynamoDB, retry: RetryPolicy, table: str) -> Table
 
 
 def _if_allowed(
-    wire: DynamoDB, retry: RetryPolicy, operation: str, body: bytes
+    wire: DynamoDB, retry: RetryPolicy, operation: str, request: dict[str, str]
 ) -> dict[str, Any] | None:
     try:
-        answer: dict[str, Any] = ask(wire, retry, operation, body)
+        answer: dict[str, Any] = ask(wire, retry, operation, request)
     except TargetError:  # denied, or unknown to this service: the backup is whole without
         return None
     return answer

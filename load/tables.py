@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
-from utils.aws import open_dynamodb, target_errors
 from utils.config import TargetConfig
+from utils.dynamodb import ResourceBusy, ResourceMissing
 from utils.error_handler import TargetError
 from utils.invocation import again
 from utils.logger import get_logger
+from utils.requests import control
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 _POLL_SECONDS = 1.0
 _ACTIVE_WITHIN = 600.0
@@ -33,8 +32,7 @@ def prepare_tables(
     would make them. Raises TargetError that lists everything that is wrong, and changes nothing
     in that case.
     """
-    client = open_dynamodb(target)
-    found = {spec.entity: describe(client, target, target.table(spec.entity)) for spec in specs}
+    found = {spec.entity: describe(target, target.table(spec.entity)) for spec in specs}
     missing = [spec for spec in specs if found[spec.entity] is None]
     problems = [
         problem
@@ -52,19 +50,19 @@ def prepare_tables(
         )
     if create:
         for spec in missing:
-            _create(client, target, spec)
+            _create(target, spec)
         for spec in specs:
-            wait_until_active(client, target, target.table(spec.entity), sleep)
+            wait_until_active(target, target.table(spec.entity), sleep)
     return [target.table(spec.entity) for spec in missing]
 
 
-def describe(client: DynamoDBClient, target: TargetConfig, name: str) -> Mapping[str, Any] | None:
-    """DescribeTable's answer, None when there is no such table."""
-    with target_errors(target):
-        try:
-            return client.describe_table(TableName=name)["Table"]
-        except client.exceptions.ResourceNotFoundException:
-            return None
+def describe(target: TargetConfig, name: str) -> Mapping[str, Any] | None:
+    """What DescribeTable says of a table, None when there is no such table."""
+    try:
+        table: dict[str, Any] = control(target, "DescribeTable", {"TableName": name})["Table"]
+    except ResourceMissing:
+        return None
+    return table
 
 
 def _problems(name: str, spec: TableSpec, table: Mapping[str, Any] | None) -> list[str]:
@@ -107,7 +105,7 @@ def _shown(schema: Sequence[Mapping[str, str]]) -> str:
     return ", ".join(part["AttributeName"] for part in schema)
 
 
-def _create(client: DynamoDBClient, target: TargetConfig, spec: TableSpec) -> None:
+def _create(target: TargetConfig, spec: TableSpec) -> None:
     name = target.table(spec.entity)
     get_logger().info("Creating table %s with %d indexes", name, len(spec.indexes))
     request: dict[str, Any] = {
@@ -126,19 +124,14 @@ def _create(client: DynamoDBClient, target: TargetConfig, spec: TableSpec) -> No
             for index in spec.indexes
         ],
     }
-    with target_errors(target):
-        try:
-            client.create_table(**request)
-        except client.exceptions.ResourceInUseException:
-            return  # somebody created it meanwhile
+    with suppress(ResourceBusy):  # somebody has created it meanwhile
+        control(target, "CreateTable", request)
 
 
-def wait_until_active(
-    client: DynamoDBClient, target: TargetConfig, name: str, sleep: Callable[[float], None]
-) -> None:
+def wait_until_active(target: TargetConfig, name: str, sleep: Callable[[float], None]) -> None:
     """Wait until a table and its indexes can be used. Raises TargetError when they never can."""
     for _ in range(int(_ACTIVE_WITHIN / _POLL_SECONDS)):
-        table = describe(client, target, name)
+        table = describe(target, name)
         indexes = table.get("GlobalSecondaryIndexes", []) if table else []
         states = [table["TableStatus"] if table else "", *(i["IndexStatus"] for i in indexes)]
         if set(states) <= {"ACTIVE", "UPDATING"}:

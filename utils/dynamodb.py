@@ -10,13 +10,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from zlib import crc32
 
-import orjson
 from botocore.auth import SigV4Auth
 from botocore.credentials import ReadOnlyCredentials
 
+from utils.answers import NoAnswer, error_of
 from utils.aws import (
     CONNECT_TIMEOUT,
     EXPIRED_CODES,
@@ -55,6 +56,14 @@ _TRANSACTION_CODES = frozenset(
 
 class RequestRefused(TargetError):
     """DynamoDB refused a request for what is in it (ValidationException)."""
+
+
+class ResourceMissing(TargetError):
+    """There is no such table, or backup, or whatever a request was about."""
+
+
+class ResourceBusy(TargetError):
+    """Somebody else is at work on a table: it is there already, or being changed."""
 
 
 class ConditionFailed(Exception):
@@ -154,7 +163,7 @@ class DynamoDB:
         keys, headers = self._sign(operation, body)
         reply = self._http.post(headers, body)
         if reply.status != 200:
-            problem = self._error(reply.status, reply.content)
+            problem = self._error(operation, reply.status, reply.content)
             if isinstance(problem, Expired):
                 self._keys.look_again(keys)
             raise problem
@@ -181,30 +190,48 @@ class DynamoDB:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         return keys, lines.encode("latin-1")
 
-    def _error(self, status: int, content: bytes) -> Exception:
-        code, message, reasons = _problem(content)
+    def _error(self, operation: str, status: int, content: bytes) -> Exception:
+        try:
+            answer = error_of(operation, content)
+        except NoAnswer as problem:
+            if status >= 500:
+                return BackOff(f"HTTP {status}")
+            return NoAnswer(operation, f"HTTP {status}, and {problem.what}")
+        code = answer["__type"].rpartition("#")[2]
+        message = str(answer.get("message") or answer.get("Message") or "")
+        if status in range(400, 500) and code in _TRANSACTION_CODES:
+            return self._of_transaction(operation, code, message, answer)
         if code in THROTTLING_CODES:
-            return Throttled(code, reasons or message)
+            return Throttled(code, _throttling_reasons(answer) or message)
+        return self._passing(operation, status, code, message) or self._final(code, message)
+
+    def _passing(self, operation: str, status: int, code: str, message: str) -> BackOff | None:
+        """The error when it is one that passes."""
         if code in EXPIRED_CODES:
             return Expired(code, message)
         if status >= 500 or code in _PASSING_CODES:
-            return BackOff(code or f"HTTP {status}", message)
-        if code in _TRANSACTION_CODES:
-            return self._of_transaction(code, message, content)
-        error = refused(code or f"HTTP {status}", message, self._target)
-        if code == "ValidationException":
-            return RequestRefused(error.message, remedy=error.remedy)
-        return error
+            return BackOff(code, message)
+        if status < 400:
+            return NoAnswer(operation, f"it is an error with the status {status}")
+        return None
 
-    def _of_transaction(self, code: str, message: str, content: bytes) -> Exception:
+    def _final(self, code: str, message: str) -> TargetError:
+        error = refused(code, message, self._target)
+        kind = _KINDS_OF_REFUSAL.get(code)
+        return kind(error.message, remedy=error.remedy) if kind else error
+
+    def _of_transaction(
+        self, operation: str, code: str, message: str, answer: Mapping[str, Any]
+    ) -> Exception:
         """Why a transaction was not done: its reasons are listed, one for each of its writes. (A
         conditional write is one of its own kind.)"""
         if code == "ConditionalCheckFailedException":
-            return ConditionFailed(orjson.loads(content).get("Item"))
+            return ConditionFailed(answer.get("Item"))
+        if code == "TransactionCanceledException" and "CancellationReasons" not in answer:
+            return NoAnswer(operation, "CancellationReasons is missing")
         reasons = {
-            str(reason.get("Code")): str(reason.get("Message") or "")
-            for reason in orjson.loads(content).get("CancellationReasons") or []
-            if isinstance(reason, dict)
+            reason["Code"]: str(reason.get("Message") or "")
+            for reason in answer.get("CancellationReasons", ())
         }
         if "ConditionalCheckFailed" in reasons:
             return ConditionFailed(None)
@@ -219,6 +246,12 @@ class DynamoDB:
         """The error when a call has failed `attempts` times in ways that should pass."""
         if isinstance(last, Expired):
             return refused("ExpiredTokenException", last.detail, self._target)
+        if isinstance(last, NoAnswer):
+            return TargetError(
+                f"what answers at {self.endpoint} is no DynamoDB: its answer {last.detail}",
+                remedy="see what is there: target.endpoint, AWS_ENDPOINT_URL and the proxies of "
+                "the environment say where requests go; then run again with --resume",
+            )
         if last.reason == "ConnectionLost":
             return unreachable(self._target)
         return TargetError(
@@ -226,14 +259,24 @@ class DynamoDB:
             remedy=f"wait until it has recovered, then go on: {again()}",
         )
 
+    @property
+    def endpoint(self) -> str:
+        """The URL that requests go to."""
+        return self._url.rstrip("/")
 
-def parse_answer(content: bytes) -> dict[str, Any]:
-    """An answer's body as JSON. Raises BackOff when it is none."""
-    try:
-        answer: dict[str, Any] = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise BackOff("CorruptAnswer", "the answer is not JSON") from error
-    return answer
+
+_KINDS_OF_REFUSAL: dict[str, type[TargetError]] = {
+    "ValidationException": RequestRefused,
+    "ResourceNotFoundException": ResourceMissing,
+    "TableNotFoundException": ResourceMissing,
+    "ResourceInUseException": ResourceBusy,
+}
+
+
+@cache
+def wire_to(target: TargetConfig) -> DynamoDB:
+    """The wire of this process for the calls that are not hot: tables and what is kept of them."""
+    return DynamoDB(target)
 
 
 def _check(headers: Mapping[bytes, bytes], content: bytes) -> None:
@@ -243,26 +286,18 @@ def _check(headers: Mapping[bytes, bytes], content: bytes) -> None:
         raise BackOff("CorruptAnswer", "the answer's CRC-32 does not match")
 
 
-def _problem(content: bytes) -> tuple[str, str, str]:
-    """The error code, the message and the throttling reasons of an answer; empty where it is
-    not DynamoDB's JSON."""
-    try:
-        answer = orjson.loads(content)
-        code = str(answer.get("__type", "")).rpartition("#")[2]
-        message = str(answer.get("message") or answer.get("Message") or "")
-        return code, message, _throttling_reasons(answer)
-    except (orjson.JSONDecodeError, AttributeError):
-        return "", "", ""
-
-
 def _throttling_reasons(answer: Mapping[str, Any]) -> str:
     """What is throttled and why, as "IndexWriteKeyRangeThroughputExceeded on Sales/index/GSI1".
 
     The list's name is written in two ways (API reference, ThrottlingReason, and the exceptions
     that have it); ResourceArn comes beside the message.
     """
-    listed = answer.get("ThrottlingReasons") or answer.get("throttlingReasons") or []
-    parts = [f"{entry.get('reason')} on {_resource(entry.get('resource'))}" for entry in listed]
+    listed = answer.get("ThrottlingReasons") or answer.get("throttlingReasons")
+    parts = [
+        f"{entry.get('reason')} on {_resource(entry.get('resource'))}"
+        for entry in (listed if isinstance(listed, list) else ())
+        if isinstance(entry, dict)
+    ]
     if not parts and answer.get("ResourceArn"):
         parts = [_resource(answer["ResourceArn"])]
     return "; ".join(dict.fromkeys(parts))

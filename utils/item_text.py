@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from utils.answers import NoAnswer, are_plain, check, item_problem, page_problem, parsed
 from utils.item_content import Item, normal_item
 
 # Sorted, and each without the quotation mark that opens it and the brace that closes it:
@@ -66,13 +67,11 @@ def attributes_of_line(line: bytes, *, as_written: bool = False) -> Attributes:
 
 
 def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
-    """Read the answer to a Scan; `as_written` as above. Raises orjson.JSONDecodeError, also later,
-    if it is no JSON."""
+    """Read the answer to a Scan; `as_written` as above. Raises NoAnswer if it is none."""
     cut = _cut_page(page)
     if cut is None:
-        answer = orjson.loads(page)
-        items = answer.get("Items", [])
-        return Scanned(map(attributes_of, items), answer.get("LastEvaluatedKey"))
+        answer = check("Scan", {}, page)
+        return Scanned(map(attributes_of, answer["Items"]), answer.get("LastEvaluatedKey"))
     texts, last_key = cut
     usual = as_written or _UNUSUAL.search(page) is None
     return Scanned(_each(texts, usual=usual), last_key)
@@ -93,9 +92,12 @@ def _cut_page(page: bytes) -> tuple[list[bytes], Mapping[str, Any] | None] | Non
         around = orjson.loads(page[:start] + page[end + 2 :])
     except orjson.JSONDecodeError:
         return None
-    texts = page[start + 2 : end].split(_BETWEEN_ITEMS)
-    if around.get("Count") != len(texts):
+    items = page[start : end + 2]
+    texts = items[2:-2].split(_BETWEEN_ITEMS)
+    if page_problem(around, len(texts)):
         return None
+    if not are_plain(items, len(texts)):
+        check("Scan", {}, page)
     return texts, around.get("LastEvaluatedKey")
 
 
@@ -103,7 +105,10 @@ def _each(texts: list[bytes], *, usual: bool) -> Iterator[Attributes]:
     for text in texts:
         attributes = _cut(text)
         if attributes is None or not (usual or _UNUSUAL.search(text) is None):
-            attributes = attributes_of(orjson.loads(b'{"%b}}' % text))
+            item = parsed("Scan", b'{"%b}}' % text)
+            if problem := item_problem(item):
+                raise NoAnswer("Scan", f"an item {problem}")
+            attributes = attributes_of(item)
         yield attributes
 
 

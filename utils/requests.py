@@ -1,37 +1,75 @@
-"""A request that is repeated while that helps."""
+"""A request that is repeated while that helps, and its answer, in the shape that it must have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
 
 import orjson
 
-from utils.dynamodb import DynamoDB
+from utils.answers import Answer, reader
+from utils.config import TargetConfig
+from utils.dynamodb import DynamoDB, wire_to
 from utils.error_handler import BackOff
 from utils.retry import RetryPolicy
 
-Answer = TypeVar("Answer")
+# Calls about tables are few, and each ends what it is for: as botocore's standard mode has it.
+_RETRIES, _DELAY = 3, 0.5
+
+Parsed = TypeVar("Parsed")
+Tell = Callable[[BackOff], object]
+
+
+def _nobody(_: BackOff) -> None:
+    return
+
+
+@overload
+def ask(
+    wire: DynamoDB,
+    retry: RetryPolicy,
+    operation: str,
+    request: Mapping[str, Any],
+    *,
+    tell: Tell = ...,
+) -> Answer: ...
+
+
+@overload
+def ask(
+    wire: DynamoDB,
+    retry: RetryPolicy,
+    operation: str,
+    request: Mapping[str, Any],
+    parse: Callable[[bytes], Parsed],
+    *,
+    tell: Tell = ...,
+) -> Parsed: ...
 
 
 def ask(
     wire: DynamoDB,
     retry: RetryPolicy,
     operation: str,
-    body: bytes,
-    parse: Callable[[bytes], Answer] = orjson.loads,
+    request: Mapping[str, Any],
+    parse: Callable[[bytes], Any] | None = None,
     *,
-    tell: Callable[[BackOff], object] = lambda _: None,
-) -> Answer:
-    """The parsed answer to one request; `tell` hears of every try that failed.
+    tell: Tell = _nobody,
+) -> Any:
+    """The answer to one request, as utils/answers.py declares it; or what `parse` makes of its
+    body, which must judge the body's shape itself (NoAnswer). `tell` hears of every try that
+    failed.
 
     Raises RequestRefused for a request that DynamoDB does not accept, TargetError when the
     target cannot be used, also after the configured number of retries.
     """
+    parse = parse or reader(operation, request)
+    body = orjson.dumps(request)
     attempt = 0
     while True:
         try:
-            return _parsed(wire.call(operation, body), parse)
+            return parse(wire.call(operation, body))
         except BackOff as problem:
             tell(problem)
             attempt += 1
@@ -40,8 +78,13 @@ def ask(
         retry.wait(attempt)
 
 
-def _parsed(body: bytes, parse: Callable[[bytes], Answer]) -> Answer:
-    try:
-        return parse(body)
-    except orjson.JSONDecodeError as error:
-        raise BackOff("CorruptAnswer", "the answer is not JSON") from error
+def control(
+    target: TargetConfig,
+    operation: str,
+    request: Mapping[str, Any],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Answer:
+    """The answer to a request about a table or a backup. Raises TargetError, of which
+    ResourceMissing and ResourceBusy are kinds."""
+    return ask(wire_to(target), RetryPolicy(_RETRIES, _DELAY, sleep=sleep), operation, request)

@@ -12,8 +12,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
-import orjson
-
+from utils.answers import NoAnswer
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError
@@ -25,14 +24,20 @@ from utils.retry import RetryPolicy
 PAGE_ITEMS = 2_500
 
 
+Key = Mapping[str, Any]
+
+
 class ScanPage(Protocol):
-    """What a page's work returns: anything that knows where the next page starts."""
+    """What a page's work returns: anything that knows whether the service says that there is more
+    (`last_key`), and the key of the last item that is on the page (None: it is empty)."""
 
     @property
-    def last_key(self) -> Mapping[str, Any] | None: ...
+    def last_key(self) -> Key | None: ...
+
+    @property
+    def ends_at(self) -> Key | None: ...
 
 
-Answer = TypeVar("Answer")
 Page = TypeVar("Page", bound=ScanPage)
 
 
@@ -72,20 +77,18 @@ class TableReader:
         Raises RequestRefused for a request that DynamoDB does not accept, TargetError when the
         target cannot be used, also after the configured number of retries.
         """
-        answer: dict[str, Any] = self._ask(operation, orjson.dumps(request), orjson.loads)
-        return answer
-
-    def _ask(self, operation: str, body: bytes, parse: Callable[[bytes], Answer]) -> Answer:
-        return ask(self._wire, self._retry, operation, body, parse)
+        return ask(self._wire, self._retry, operation, request)
 
     def pages(self, operation: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The answers to a Query or Scan, page after page, as far as the caller reads."""
         start: Mapping[str, Any] = {}
+        way = Way(self._wire, operation)
         while True:
             answer = self.ask(operation, {**request, **start})
             yield answer
-            if not answer.get("LastEvaluatedKey"):
+            if "LastEvaluatedKey" not in answer:
                 return
+            way.goes_on(answer["LastEvaluatedKey"])
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def scan(
@@ -100,8 +103,12 @@ class TableReader:
         """What `work` makes of every page of some segments of a table, in no particular order.
 
         These of all `of` segments are read at once, one page of each ahead of the caller: a slow
-        caller slows the reading. `work` gets the body of an answer and must be pure. `attributes`
-        limits what is transferred to these (names that are no reserved words).
+        caller slows the reading. `work` gets the body of an answer, judges its shape (NoAnswer)
+        and must be pure. `attributes` limits what is transferred to these, the key's among them
+        (names that are no reserved words).
+
+        A page goes on after the last item of the page before it, and the end is where nothing
+        comes after that: a page that has lost its LastEvaluatedKey on the way ends no scan.
         """
         request: dict[str, Any] = {
             "TableName": table,
@@ -112,10 +119,19 @@ class TableReader:
         if attributes:
             request["ProjectionExpression"] = ", ".join(attributes)
 
-        def read(segment: int, last_key: Mapping[str, Any] | None) -> Page:
-            start = {"ExclusiveStartKey": last_key} if last_key else {}
-            body = orjson.dumps({**request, "Segment": segment, **start})
-            return self._ask("Scan", body, work)
+        ways = {segment: Way(self._wire, "Scan") for segment in segments}
+
+        def read(segment: int, start: Key | None) -> Page:
+            asked: Mapping[str, Any] = {**request, "Segment": segment}
+            if start is not None:
+                asked = {**asked, "ExclusiveStartKey": start}
+
+            def parse(body: bytes) -> Page:
+                page = work(body)
+                require_progress(start, page.last_key, page.ends_at)
+                return page
+
+            return ask(self._wire, self._retry, "Scan", asked, parse)
 
         with ThreadPoolExecutor(len(segments), thread_name_prefix="scan") as pool:
             waiting: dict[Future[Page], int] = {
@@ -128,11 +144,39 @@ class TableReader:
                         segment = waiting.pop(future)
                         page = future.result()
                         self._pause()
-                        if page.last_key:
-                            waiting[pool.submit(read, segment, page.last_key)] = segment
+                        if after := page.ends_at or page.last_key:
+                            ways[segment].goes_on(after)
+                            waiting[pool.submit(read, segment, after)] = segment
                         yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+def require_progress(start: Key | None, last_key: Key | None, ends_at: Key | None) -> None:
+    """Raise NoAnswer when a page of a scan ends where it began."""
+    if start is not None and start in (last_key, ends_at):
+        raise NoAnswer("Scan", "the page ends where it began")
+
+
+class Way:
+    """Where the pages of a scan or query begin, one after the other: none begins where one has
+    begun before. In constant memory (R. P. Brent, "An improved Monte Carlo factorization
+    algorithm", 1980: compare with the page whose number is the last power of two)."""
+
+    def __init__(self, wire: DynamoDB, operation: str) -> None:
+        self._wire = wire
+        self._operation = operation
+        self._known: Key | None = None
+        self._count = 0
+
+    def goes_on(self, start: Key) -> None:
+        """The next page begins after this key. Raises TargetError when it is a circle."""
+        if start == self._known:
+            problem = NoAnswer(self._operation, "its pages come again and again, without an end")
+            raise self._wire.gave_up(problem, 1)
+        self._count += 1
+        if self._count & (self._count - 1) == 0:
+            self._known = start
 
 
 class _LateWire:

@@ -228,7 +228,8 @@ class _Asked:
 
     def _one(self, pk: str, sample: Sample) -> list[str]:
         key = {"PK": {"S": pk}, "SK": {"S": "METADATA"}}
-        answer = self.reader.ask("GetItem", {"TableName": self.table, "Key": key})
+        request = {"TableName": self.table, "Key": key, "ReturnConsumedCapacity": "TOTAL"}
+        answer = self.reader.ask("GetItem", request)
         if "Item" not in answer:
             return [f"{pk} is not there"]
         names = differing_attributes(sample.item, answer["Item"])

@@ -24,6 +24,7 @@ from typing import Any
 
 import orjson
 
+from utils.answers import NoAnswer
 from utils.item_content import DIGEST_HEX, digest
 from utils.item_text import (
     Attributes,
@@ -56,6 +57,7 @@ _MOMENT = re.compile(rb'"([0-9T:.Z+-]{10,40})"')  # what can be compared as text
 _NO_MOMENT = b"!"  # before all of them
 _RECORD_SK = b'"METADATA"'
 _LINE_SK = b'"LINE#'
+_NO_KEY = b"null"
 
 
 @dataclass
@@ -72,6 +74,7 @@ class TablePage:
     found: Count = field(default_factory=lambda: Count(0, 0))
     scanned: int = 0
     last_key: Mapping[str, Any] | None = None
+    ends_at: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -101,18 +104,24 @@ class FileRecord:
         return entry_of(self.pk, self.members, sales=sales)
 
 
-def read_table_page(page: bytes, *, sales: bool, as_written: bool = False) -> TablePage:
+def read_table_page(
+    page: bytes, *, sales: bool, as_written: bool = False, keyed: bool = True
+) -> TablePage:
     """The entries of a Scan's answer; pure, so that pages can be worked on anywhere.
 
     `sales` tells a page of the sales table from one of a party's; `as_written` is as in
-    utils/item_text.py. Raises orjson.JSONDecodeError.
+    utils/item_text.py. `keyed`: the table has the keys that it should have; then an item without
+    one cannot be. Raises NoAnswer for a page that is none, or holds such an item.
     """
     items, last_key = read_page(page, as_written=as_written)
     result = TablePage(last_key=last_key)
     records = migrated = 0
     current, members = b"", list[bytes]()
+    pk = sk = b""
     for attributes in items:
         pk, sk = neighbours_of(attributes, _PK, _SK)
+        if keyed and _NO_KEY in (pk, sk):
+            raise NoAnswer("Scan", "an item has no key PK, SK")
         if pk != current:
             if members:
                 result.entries.append(entry_of(current, members, sales=sales))
@@ -134,7 +143,15 @@ def read_table_page(page: bytes, *, sales: bool, as_written: bool = False) -> Ta
     if members:
         result.entries.append(entry_of(current, members, sales=sales))
     result.found = Count(records, migrated)
+    if keyed and pk:
+        result.ends_at = {"PK": _value(pk), "SK": _value(sk)}
     return result
+
+
+def _value(key: bytes) -> Any:
+    """The attribute value of a key, as `key_of` (utils/item_text.py) gives it."""
+    value = orjson.loads(key)
+    return {"S": value} if isinstance(value, str) else value
 
 
 def read_file_lines(

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from utils.aws import target_errors
 from utils.config import TargetConfig
+from utils.requests import control
 from utils.tables import PARTITION_KEY, SORT_KEY, Index, TableSpec
 from validate.verification_report import IndexState, TableState
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
-
-def describe_table(client: DynamoDBClient, target: TargetConfig, spec: TableSpec) -> TableState:
+def describe_table(target: TargetConfig, spec: TableSpec) -> TableState:
     """The state of one entity's table; raises TargetError when it is missing or out of reach."""
     name = target.table(spec.entity)
-    with target_errors(target):
-        return judge_table(name, spec, client.describe_table(TableName=name)["Table"])
+    return judge_table(name, spec, control(target, "DescribeTable", {"TableName": name})["Table"])
 
 
 def judge_table(name: str, spec: TableSpec, table: Mapping[str, Any]) -> TableState:

@@ -226,6 +226,12 @@ def name_differences(
 
 def _read_item(reader: TableReader, table: str, item: Item) -> Item:
     key = {"PK": item["PK"], "SK": item["SK"]}
-    answer = reader.ask("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
+    request = {
+        "TableName": table,
+        "Key": key,
+        "ConsistentRead": True,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    answer = reader.ask("GetItem", request)
     found: Item = answer.get("Item", {})
     return found

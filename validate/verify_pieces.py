@@ -110,7 +110,8 @@ def file_pieces(size: int) -> list[Place]:
 @dataclass(frozen=True)
 class TablePass:
     """Scans segments of a table; runs go below `scratch`. With `compared` false only the
-    references are of interest, and only keys are transferred. `as_written` is as of a FilePass."""
+    references are of interest, and only keys are transferred. `as_written` is as of a FilePass,
+    `keyed` as of `read_table_page`."""
 
     reader: TableReader
     table: str
@@ -119,6 +120,7 @@ class TablePass:
     sales: bool
     compared: bool = True
     as_written: bool = False
+    keyed: bool = True
 
     def pieces(self, at_once: int) -> list[tuple[int, ...]]:
         """The segments, `at_once` of them in a piece.
@@ -137,7 +139,9 @@ class TablePass:
     def __call__(self, segments: Sequence[int]) -> TablePart:
         entries, references = Spill(self.scratch), Spill(self.scratch)
         found, scanned = Count(0, 0), 0
-        work = partial(read_table_page, sales=self.sales, as_written=self.as_written)
+        work = partial(
+            read_table_page, sales=self.sales, as_written=self.as_written, keyed=self.keyed
+        )
         attributes = () if self.compared else ("PK", "SK")
         for page in self.reader.scan(
             self.table, work, segments=segments, of=self.segments, attributes=attributes

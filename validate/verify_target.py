@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from utils.artifacts import ArtifactEntry, utc_now
-from utils.aws import open_dynamodb
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
-from utils.progress import Task
 from utils.retry import RetryPolicy
 from utils.run import COMPLETE, FAILED, Run, settings_digest
 from utils.spill import Run as SpillRun
@@ -106,7 +104,13 @@ class _Bench:
                 yield each
 
     def scan(
-        self, entity: str, items: int, *, compared: bool = True, as_written: bool = True
+        self,
+        entity: str,
+        items: int,
+        *,
+        compared: bool = True,
+        as_written: bool = True,
+        keyed: bool = True,
     ) -> Iterator[TablePart]:
         """A table of about `items` items, in parts."""
         migration = self.run.config.migration
@@ -119,6 +123,7 @@ class _Bench:
             sales=entity == SALES,
             compared=compared,
             as_written=as_written,
+            keyed=keyed,
         )
         at_once = migration.workers
         if segments > at_once:
@@ -142,11 +147,10 @@ def verify(
     """
     chosen = [entity for entity in ENTITY_NAMES if entity in entities]
     target = run.config.target
-    client = open_dynamodb(target)
     for entity in chosen:
         run.manifest.forget(PHASE, entity)
     run.save()
-    states = {entity: describe_table(client, target, tables[entity]) for entity in chosen}
+    states = {entity: describe_table(target, tables[entity]) for entity in chosen}
     sleep = sleep or run.stop.sleep
     retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
     patience = Patience(RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
@@ -162,7 +166,8 @@ def verify(
         if SALES in chosen:
             for party in PARTY_ENTITIES:
                 if party not in chosen:
-                    _scan_parties(bench, party)
+                    keyed = describe_table(target, tables[party]).key_schema
+                    _scan_parties(bench, party, keyed=keyed)
         resolved = _resolve(bench) if SALES in chosen else None
     done = VerificationResult(
         run.report_head(),
@@ -234,7 +239,11 @@ def _look(
                 bench, entity, entry.bytes, refusals.at_load_ids, as_written=as_written
             )
         items = max(entry.items, state.items)
-        seen = _scan_table(bench, entity, items, task, as_written=as_written)
+        seen = TablePart()
+        parts = bench.scan(entity, items, as_written=as_written, keyed=state.key_schema)
+        for part in parts:
+            seen += part
+            task.advance(part.scanned)
         work = BucketPass(file.runs, seen.entries, sales=entity == SALES)
         return _Look(refusals, file, seen, _compare(bench, work))
 
@@ -269,17 +278,6 @@ def _plan(run: Run, entity: str) -> Path | None:
     return path if path.exists() and not same_file(run, entity) else None
 
 
-def _scan_table(
-    bench: _Bench, entity: str, items: int, task: Task, *, as_written: bool
-) -> TablePart:
-    """What the table holds, which is about `items` items."""
-    seen = TablePart()
-    for part in bench.scan(entity, items, as_written=as_written):
-        seen += part
-        task.advance(part.scanned)
-    return seen
-
-
 def _compare(bench: _Bench, work: BucketPass) -> Comparison:
     comparison = Comparison()
     for found in bench.shared(work, ranges(work.in_file, work.in_table)):
@@ -293,13 +291,13 @@ def _unlink(runs: Iterable[SpillRun]) -> None:
         Path(path).unlink()
 
 
-def _scan_parties(bench: _Bench, entity: str) -> None:
+def _scan_parties(bench: _Bench, entity: str, *, keyed: bool) -> None:
     """Learn which parties there are, for the references of sales; the rest of them is not
     verified."""
     known = bench.run.manifest.artifacts.get(f"transformed/{entity}.json")
     items = known.items if known else 0
     with bench.run.progress.task(PHASE, entity, items) as task:
-        for part in bench.scan(entity, items, compared=False):
+        for part in bench.scan(entity, items, compared=False, keyed=keyed):
             bench.references += part.references
             task.advance(part.scanned)
 

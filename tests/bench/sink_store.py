@@ -9,12 +9,14 @@ taken from the tool, on the same cores.
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
 import orjson
 
@@ -37,6 +39,7 @@ _KEYS = re.compile(
     )
 )
 _OWN_KEYS = 2
+_TAKEN = b'"ConsumedCapacity":{"TableName":"%b","CapacityUnits":1.0}'
 _AT_A_TIME = 200  # items: half a millisecond
 
 Entries = list[tuple[bytes, int]]  # sort keys and places
@@ -57,6 +60,7 @@ class Table:
     def __init__(self, definition: dict[str, Any]) -> None:
         self.definition = definition
         self.items: list[bytes] = []
+        self.ends: dict[tuple[bytes, bytes], int] = {}  # of pages: key of the last item, place
         self._forget()
 
     def _forget(self) -> None:
@@ -68,6 +72,7 @@ class Table:
     def clear(self) -> None:
         """Forget the items."""
         self.items = []
+        self.ends = {}
         self._forget()
 
     def put(self, items: Sequence[bytes]) -> None:
@@ -116,9 +121,13 @@ class Table:
         return bool(items)
 
     def _sort_key(self, place: int) -> bytes:
+        return self.key_at(place)[1]
+
+    def key_at(self, place: int) -> tuple[bytes, bytes]:
+        """PK and SK of an item, as they are escaped there."""
         keys = _KEYS.match(self.items[place])
         assert keys is not None
-        return keys[2]
+        return keys[1], keys[2]
 
 
 def _escaped(text: str) -> bytes:
@@ -196,8 +205,17 @@ class Store:
             {**index, "IndexStatus": "ACTIVE"}
             for index in request.get("GlobalSecondaryIndexes", ())
         ]
-        definition = {**request, "TableStatus": "ACTIVE", "GlobalSecondaryIndexes": indexes}
-        self._tables[request["TableName"]] = Table(definition)
+        name = request["TableName"]
+        definition = {
+            **request,
+            "TableStatus": "ACTIVE",
+            "TableArn": f"arn:aws:dynamodb:sink:000000000000:table/{name}",
+            "TableId": str(uuid4()),
+            "CreationDateTime": time.time(),
+            "ItemCount": 0,
+            "GlobalSecondaryIndexes": indexes,
+        }
+        self._tables[name] = Table(definition)
         return orjson.dumps({"TableDescription": definition})
 
     def _describe(self, request: dict[str, Any]) -> bytes:
@@ -208,14 +226,22 @@ class Store:
         segment, total = request.get("Segment", 0), request.get("TotalSegments", 1)
         start, end = (len(table.items) * part // total for part in (segment, segment + 1))
         if "ExclusiveStartKey" in request:
-            start = int(request["ExclusiveStartKey"]["PK"]["S"])
+            key = request["ExclusiveStartKey"]
+            start = table.ends[_escaped(key["PK"]["S"]), _escaped(key["SK"]["S"])]
         items, place = table.page(start, end, request.get("Limit", end - start))
         if "FilterExpression" in request:
             holds = condition(request["FilterExpression"], request)
             items = [item for item in items if holds(orjson.loads(item))]
-        # To whoever scans, the place where a page ends means nothing.
-        last = b',"LastEvaluatedKey":{"PK":{"S":"%d"},"SK":{"S":"-"}}' % place
-        return _found(items, last if place < end else b"")
+        last = b""
+        if place > start:
+            key = table.key_at(place - 1)
+            table.ends[key] = place
+            last = b',"LastEvaluatedKey":{"PK":{"S":"%b"},"SK":{"S":"%b"}}' % key
+        if place == end:
+            last = b""
+        if "ReturnConsumedCapacity" in request:
+            last += b"," + _TAKEN % request["TableName"].encode()
+        return _found(items, last)
 
     def _query(self, request: dict[str, Any]) -> bytes:
         table = self._table(request)
@@ -232,10 +258,11 @@ class Store:
     def _get(self, request: dict[str, Any]) -> bytes:
         table, key = self._table(request), request["Key"]
         sort_key = _escaped(key["SK"]["S"])
+        units = _TAKEN % request["TableName"].encode()
         for found, place in table.under("PK", key["PK"]["S"]):
             if found == sort_key:
-                return b'{"Item":%b}' % table.items[place]
-        return b"{}"
+                return b'{"Item":%b,%b}' % (table.items[place], units)
+        return b"{%b}" % units
 
     def _clear(self, _: dict[str, Any]) -> bytes:
         for table in self._tables.values():

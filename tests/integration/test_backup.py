@@ -114,15 +114,15 @@ def test_a_backup_that_is_stopped_goes_on_and_reads_nothing_twice(
     work = begin()
     name = new_name(work.config, tables.sales)
     pages = []
-    original = backup._parse
+    original = backup._page_of
 
-    def counted(body: bytes) -> Any:
+    def counted(request: Any, body: bytes, names: Any) -> Any:
         pages.append(len(orjson.loads(body)["Items"]))
         if len(pages) == 9:
             work.stop.request()
-        return original(body)
+        return original(request, body, names)
 
-    monkeypatch.setattr(backup, "_parse", counted)
+    monkeypatch.setattr(backup, "_page_of", counted)
     with pytest.raises(Interrupted):
         back_up(work, tables.sales, name)
     assert unfinished(work.config, tables.sales) == name
@@ -142,14 +142,14 @@ def test_a_table_that_was_made_anew_is_backed_up_from_the_start(
     fill(dynamodb, tables.sales, 60)
     monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
     work = begin()
-    original = backup._parse
+    original = backup._page_of
 
-    def stopping(body: bytes) -> Any:
+    def stopping(request: Any, body: bytes, names: Any) -> Any:
         work.stop.request()
-        return original(body)
+        return original(request, body, names)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_parse", stopping)
+        patch.setattr(backup, "_page_of", stopping)
         with pytest.raises(Interrupted):
             back_up(work, tables.sales, "anew-20260101-000000")
     dynamodb.delete_table(TableName=tables.sales)
@@ -211,14 +211,14 @@ def test_other_settings_begin_an_unfinished_backup_anew(
     fill(dynamodb, tables.sales, 60)
     monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
     work = begin()
-    original = backup._parse
+    original = backup._page_of
 
-    def stopping(body: bytes) -> Any:
+    def stopping(request: Any, body: bytes, names: Any) -> Any:
         work.stop.request()
-        return original(body)
+        return original(request, body, names)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_parse", stopping)
+        patch.setattr(backup, "_page_of", stopping)
         with pytest.raises(Interrupted):
             back_up(work, tables.sales, "secret-20260101-000000")
     key = pyrage.x25519.Identity.generate()
@@ -271,14 +271,14 @@ def test_an_old_unfinished_backup_is_not_gone_on_with(
     fill(dynamodb, tables.sales, 60)
     monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
     work = begin()
-    original = backup._parse
+    original = backup._page_of
 
-    def stopping(body: bytes) -> Any:
+    def stopping(request: Any, body: bytes, names: Any) -> Any:
         work.stop.request()
-        return original(body)
+        return original(request, body, names)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_parse", stopping)
+        patch.setattr(backup, "_page_of", stopping)
         with pytest.raises(Interrupted):
             back_up(work, tables.sales, "old-20260101-000000")
     saved = Path(work.config.backups) / "old-20260101-000000.partial" / "progress.json"

@@ -32,7 +32,9 @@ class Wire:
         puts = orjson.loads(body)["RequestItems"]["T"]
         keys = [put["PutRequest"]["Item"]["PK"]["S"] for put in puts]
         self.requests.append(keys)
-        return orjson.dumps({"ConsumedCapacity": [{"CapacityUnits": 2.0}], **self._answer(keys)})
+        taken = [{"TableName": "T", "CapacityUnits": 2.0}]
+        usual = {"UnprocessedItems": {}, "ConsumedCapacity": taken}
+        return orjson.dumps({**usual, **self._answer(keys)})
 
     def gave_up(self, last: BackOff, attempts: int) -> TargetError:
         return TargetError(f"{last} after {attempts}", remedy="wait")

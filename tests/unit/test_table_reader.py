@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import threading
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import orjson
 import pytest
 
 from utils import table_reader
+from utils.answers import check
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError, Throttled
@@ -26,15 +28,26 @@ class Page:
 
     numbers: list[int]
     last_key: Mapping[str, Any] | None
+    ends_at: Mapping[str, Any] | None
 
 
 def read(body: bytes) -> Page:
-    answer = orjson.loads(body)
-    return Page(answer["Items"], answer.get("LastEvaluatedKey"))
+    items = check("Scan", {}, body)["Items"]
+    last_key = orjson.loads(body).get("LastEvaluatedKey")
+    numbers = [int(item["PK"]["N"]) for item in items]
+    return Page(numbers, last_key, {"PK": items[-1]["PK"]} if items else None)
+
+
+def page_of(*numbers: int, more: bool) -> bytes:
+    """A page with these numbers."""
+    keys = [{"PK": {"N": str(number)}} for number in numbers]
+    last = {"LastEvaluatedKey": keys[-1]} if more else {}
+    return orjson.dumps({"Items": keys, "Count": len(keys), "ScannedCount": len(keys), **last})
 
 
 class FaultyWire:
-    """Segments of five pages with one number each; `fault` may raise instead of answering."""
+    """Segments of five pages with one number each, and one that is empty; `fault` may raise or
+    answer instead."""
 
     def __init__(self, fault: Callable[[int], bytes | None] = lambda _: None) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -49,12 +62,10 @@ class FaultyWire:
         instead = self._fault(count)
         if instead is not None:
             return instead
-        page = request.get("ExclusiveStartKey", {"PK": {"N": "0"}})
-        number = int(page["PK"]["N"])
-        answer: dict[str, Any] = {"Items": [request["Segment"] * 100 + number]}
-        if number < 4:
-            answer["LastEvaluatedKey"] = {"PK": {"N": str(number + 1)}}
-        return orjson.dumps(answer)
+        first = request["Segment"] * 100
+        after = int(request.get("ExclusiveStartKey", {"PK": {"N": f"{first - 1}"}})["PK"]["N"])
+        number = after + 1
+        return page_of(*[number] * (number < first + 5), more=number < first + 4)
 
     def gave_up(self, last: BackOff, attempts: int) -> TargetError:
         return TargetError(f"{attempts} tries, {last}", remedy="wait")
@@ -77,7 +88,7 @@ EVERYTHING = [segment * 100 + number for segment in range(3) for number in range
 def test_every_page_of_every_segment_is_read_once_and_consistently() -> None:
     wire = FaultyWire()
     assert scanned(wire) == EVERYTHING
-    assert len(wire.requests) == len(EVERYTHING)
+    assert len(wire.requests) == len(EVERYTHING) + 3  # each segment's end is looked for
     assert all(request["ConsistentRead"] for request in wire.requests)
     assert {request["TotalSegments"] for request in wire.requests} == {3}
 
@@ -92,6 +103,29 @@ def test_throttling_and_lost_connections_are_waited_out() -> None:
     assert scanned(FaultyWire(fault), slept) == EVERYTHING
     assert slept
     assert set(slept) <= {1.0, 2.0, 4.0}
+
+
+def test_a_page_that_does_not_say_that_there_is_more_ends_no_scan() -> None:
+    """Its LastEvaluatedKey was lost on the way."""
+    assert scanned(FaultyWire(lambda n: page_of(0, more=False) if n == 1 else None)) == EVERYTHING
+
+
+@pytest.mark.parametrize("numbers", [[0], [0, 1, 2], [4, 3, 2, 1, 0]])
+def test_a_scan_that_goes_in_circles_ends(numbers: list[int]) -> None:
+    """C18: it would be read for ever."""
+    circle = itertools.cycle(numbers)
+    wire = FaultyWire(lambda _: page_of(next(circle), more=True))
+    with pytest.raises(TargetError, match=r"ends where it began|again and again"):
+        for _ in reader(wire).scan("Sales", read, segments=range(1), of=1):
+            assert len(wire.requests) < 40
+
+
+def test_a_query_that_goes_in_circles_ends() -> None:
+    circle = itertools.cycle([1, 2, 3])
+    wire = FaultyWire(lambda _: page_of(next(circle), more=True))
+    with pytest.raises(TargetError, match="again and again"):
+        for _ in reader(wire).pages("Query", {}):
+            assert len(wire.requests) < 40
 
 
 def test_an_answer_that_is_no_json_is_asked_for_again() -> None:

@@ -167,17 +167,17 @@ def test_a_page_says_what_is_ours_and_where_the_next_one_starts() -> None:
     record = sale(1, buyer=3, producer=4, lines=2)
     theirs = {name: value for name, value in sale(2)[0].items() if name != "legacyId"}
     last = {"PK": {"S": "a"}, "SK": {"S": "b"}}
-    page = read_table_page(
-        orjson.dumps({"Items": [*record, theirs], "LastEvaluatedKey": last}), sales=True
-    )
+    answer = {"Items": [*record, theirs], "Count": 4, "LastEvaluatedKey": last}
+    page = read_table_page(orjson.dumps(answer), sales=True)
     assert (page.found.records, page.found.items, page.scanned) == (1, 3, 4)
-    assert page.last_key == last
+    assert (page.last_key, page.ends_at) == (last, {name: theirs[name] for name in ("PK", "SK")})
     assert all(
         line == b"%b\t%b" % (key, pk_of(page.entries[0][1])) for key, line in page.references
     )
     parties = {orjson.loads(party) for party, _ in page.references}
     assert parties == {record[0]["GSI2PK"]["S"], record[0]["GSI3PK"]["S"]}
-    assert read_table_page(b'{"Items":[]}', sales=True).last_key is None
+    empty = read_table_page(b'{"Items":[],"Count":0}', sales=True)
+    assert empty.last_key is empty.ends_at is None
 
 
 def test_lists_are_cut_and_say_so() -> None:
