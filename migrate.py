@@ -123,6 +123,7 @@ class Runbook:
         if not any(held.values()):
             self.say("There is nothing in quarantine")
             return self.outcome()
+        self.require_same_tables(ENTITIES)
         rules = engine.settings(self.run)
         in_the_table = {
             name
@@ -170,10 +171,18 @@ class Runbook:
         from load.tables import prepare_tables
 
         target = self.run.config.target
+        if self.run.resuming:
+            self.require_same_tables(ENTITIES)
         missing = prepare_tables(target, list(TABLES.values()), create=False)
         there = dict.fromkeys(map(target.table, ENTITIES))
         check_recovery(self.run.config, [name for name in there if name not in missing])
         return missing
+
+    def require_same_tables(self, entities: Sequence[str]) -> None:
+        """Raise TargetError when other tables answer than those that the run has reached."""
+        from utils.same_tables import require_same_tables
+
+        require_same_tables(self.run, entities)
 
     def extract(self, entities: Sequence[str]) -> ExitCode:
         """Read the entities from S9, all from one snapshot."""
@@ -224,6 +233,7 @@ class Runbook:
         from load import engine
         from load.backup_run import back_up_before_load
         from load.entities import TABLES
+        from load.load_state import stay_with_tables
         from load.survey import survey_before_load
         from load.tables import prepare_tables
         from utils.moment import check_moment, moment_is_used
@@ -233,6 +243,7 @@ class Runbook:
         check_moment(self.run)
         tables, sleep = list(TABLES.values()), self.run.stop.sleep
         prepare_tables(self.run.config.target, tables, create=True, sleep=sleep)
+        stay_with_tables(self.run, ENTITIES)
         due = [name for name in self.going_on(entities) if not self.is_loaded(name)]
         back_up_before_load(self.run, due)
         survey_before_load(self.run, TABLES, due, only or {})
@@ -295,6 +306,7 @@ class Runbook:
                 f"the load of run {self.run.manifest.run_id} was undone: nothing is to be verified",
                 remedy=f"start a new run: {self.run.command('--full')}",
             )
+        self.require_same_tables(ENTITIES)
         result = verify(self.run, TABLES, self.going_on(entities), sleep=self.run.stop.sleep)
         arrived = (
             f"everything of {', '.join(result.entities)} arrived"

@@ -29,6 +29,7 @@ from utils.checkpoint import Checkpoint, Tracker
 from utils.error_handler import ArtifactError, TargetError
 from utils.manifest import PhaseEntry
 from utils.progress import Task
+from utils.reached import bound_to
 from utils.run import COMPLETE, Run
 from utils.servants import unpacked
 from utils.tables import TableSpec
@@ -195,6 +196,7 @@ def _orders(
         skipped=frozenset(progress.refusals.reasons),
         chosen=None if chosen is None else frozenset(chosen),
         rate=throttle.rate(),
+        bound=bound_to(run.config.target),
     )
 
 

@@ -16,6 +16,7 @@ import orjson
 from utils.error_handler import ArtifactError
 from utils.invocation import command
 from utils.run import Run
+from utils.same_tables import bind
 from utils.workspace import write_atomically
 
 # How far beyond what is about to be sent the mark is set: one more fsync each so many bytes of the
@@ -33,7 +34,7 @@ class LoadState:
     write, as "last" that with which this load was planned (where it is no backup).
     `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py).
     `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
-    (load/rollback.py).
+    (load/rollback.py). `reached` is the table that the load went to (utils/reached.py).
     """
 
     path: Path
@@ -45,6 +46,7 @@ class LoadState:
     complete: bool = False
     undone: dict[str, Any] = field(default_factory=dict)
     only_in_target: dict[str, int] = field(default_factory=dict)
+    reached: dict[str, Any] = field(default_factory=dict)
 
     def is_of(self, run: Run, entity: str, settings: str) -> bool:
         """Whether this is an unfinished load of the transformed file that there is, to where it
@@ -100,3 +102,20 @@ class LoadState:
     def may_be_sent(self, place: int) -> bool:
         """Whether the line that begins at byte `place` may have been sent in a batch."""
         return any(start <= place < end for start, end in self.sent)
+
+
+def stay_with_tables(run: Run, entities: Iterable[str]) -> None:
+    """Bind the run to the tables that it is about to load, or see that it still has those that it
+    was bound to. What an earlier load is known to have done goes with its table where that was
+    dropped and made again. Raises AnotherTable (utils/same_tables.py)."""
+    names = list(entities)
+
+    def forget(table: str) -> None:
+        files = run.workspace
+        for entity in (name for name in names if run.config.target.table(name) == table):
+            for path in (files.load_state(entity), files.plan(entity), files.before(entity)):
+                path.unlink(missing_ok=True)
+            run.manifest.forget("load", entity)
+        run.manifest.backups.pop(table, None)
+
+    bind(run, names, forget)

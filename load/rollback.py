@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -32,6 +32,7 @@ from utils.interrupt import Interrupted
 from utils.load_plan import CONFLICT, EDITED, NEW, REPLACED
 from utils.logger import get_logger
 from utils.run import Run
+from utils.same_tables import require_tables_to_undo
 from utils.sealing import seal, unseal
 from utils.tables import TableSpec
 from utils.workspace import open_private, storage_errors
@@ -66,6 +67,7 @@ def roll_back(run: Run, tables: Mapping[str, TableSpec]) -> dict[str, Undone]:
     unseal(run)
     for entity in loaded:
         _check(run, entity)
+    _require_same_tables(run, loaded)
     run.manifest.rolled_back = BEGUN
     run.save()
     figures = {}
@@ -82,6 +84,7 @@ def foresee(run: Run, tables: Mapping[str, TableSpec]) -> dict[str, Undone]:
     unseal(run)
     for entity in loaded:
         _check(run, entity)
+    _require_same_tables(run, loaded)
     figures = {
         entity: _EntityRollback(run, tables[entity], writes=False).run()
         for entity in reversed(loaded)
@@ -124,6 +127,14 @@ def _check(run: Run, entity: str) -> None:
             remedy="put the tables back as they were, by `restore`; the backups are listed by: "
             f"{run.command('backups')}",
         )
+
+
+def _require_same_tables(run: Run, loaded: Sequence[str]) -> None:
+    """Raise AnotherTable unless the tables are those that were loaded."""
+    states = {entity: LoadState.load(run.workspace.load_state(entity)) for entity in loaded}
+    require_tables_to_undo(
+        run, {entity: state.reached for entity, state in states.items() if state is not None}
+    )
 
 
 def _conclude(run: Run) -> None:

@@ -24,6 +24,7 @@ from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted, StopFlag
 from utils.load_plan import NEW, LoadPlan
+from utils.reached import Tables, bind_process
 from utils.retry import RetryPolicy
 from utils.servants import Packed, packed
 from utils.tables import TableSpec
@@ -37,7 +38,8 @@ _GARBAGE = 50_000
 @dataclass(frozen=True)
 class Orders:
     """All that a sender has to know, in a form that goes to another process. Of the lines in
-    `source` it sends those that `plan` (utils/load_plan.py) says go out in batches."""
+    `source` it sends those that `plan` (utils/load_plan.py) says go out in batches. `bound` are the
+    tables that the run has reached (utils/reached.py)."""
 
     source: Path
     plan: Path
@@ -49,6 +51,7 @@ class Orders:
     chosen: frozenset[str] | None
     rate: float | None
     threads: int = 1
+    bound: Tables = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,8 @@ class _InHand:
 
 def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
     """The writer to an entity's table, which waits for nothing once `stop` is set."""
+    if orders.bound:
+        bind_process(orders.target, orders.bound)
     return BatchWriter(
         DynamoDB(orders.target, orders.url),
         orders.target.table(orders.spec.entity),

@@ -56,6 +56,7 @@ from utils.logger import get_logger
 from utils.numbering import toggled
 from utils.pieces import located_records, places
 from utils.run import Run
+from utils.same_tables import reached_by
 from utils.tables import TableSpec
 from utils.workspace import PARTIAL_SUFFIX, make_directory, publish, storage_errors
 
@@ -147,6 +148,7 @@ def _state_of(run: Run, entity: str, pictures: dict[str, str]) -> LoadState:
         run.manifest.sha_of(_name_of(run, entity)),
         settings(run, entity),
         pictures,
+        reached=reached_by(run, entity),
     )
 
 

@@ -8,16 +8,18 @@ of JSON with the operation in X-Amz-Target ("DynamoDB low-level API", DynamoDB d
 from __future__ import annotations
 
 import hmac
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from zlib import crc32
 
+import orjson
 from botocore.auth import SigV4Auth
 from botocore.credentials import ReadOnlyCredentials
 
-from utils.answers import NoAnswer, error_of
+from utils.answers import NoAnswer, check, error_of
 from utils.aws import (
     CONNECT_TIMEOUT,
     EXPIRED_CODES,
@@ -34,6 +36,7 @@ from utils.config import TargetConfig
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.http_wire import HttpWire, Server
 from utils.invocation import again
+from utils.reached import Reached, bound_to, has_proven, is_proven, require_same
 
 _VERSION = "DynamoDB_20120810"
 THROTTLING_CODES = frozenset(
@@ -144,6 +147,7 @@ class DynamoDB:
         self._url = (url or endpoint_of(target)) + "/"
         self._keys = Keys(target)
         self._signer: Signer | None = None
+        self._proving = threading.Lock()
         server = Server(
             self._url,
             certificates=trusted_certificates(target),
@@ -156,12 +160,43 @@ class DynamoDB:
     def call(self, operation: str, body: bytes) -> bytes:
         """POST one request and return the answer's body.
 
-        Raises BackOff (Throttled for throttling, Expired for credentials) for what passes,
-        RequestRefused for a ValidationException, ConditionFailed for a condition that does not
-        hold, and TargetError for everything that a retry cannot mend.
+        With credentials that are new to this process, the tables that it is bound to are looked
+        at first (utils/reached.py). Raises BackOff (Throttled for throttling, Expired for
+        credentials) for what passes, RequestRefused for a ValidationException, ConditionFailed for
+        a condition that does not hold, and TargetError for everything that a retry cannot mend
+        (AnotherTable when credentials reach another account's tables).
         """
-        keys, headers = self._sign(operation, body)
-        reply = self._http.post(headers, body)
+        keys = self._current()
+        if not is_proven(self._target, keys):
+            self._prove(keys)
+        return self._post(keys, operation, body)
+
+    def _current(self) -> ReadOnlyCredentials:
+        try:
+            return self._keys.current()
+        except UNRENEWED as error:
+            raise Expired(type(error).__name__, str(error)) from error
+
+    def _prove(self, keys: ReadOnlyCredentials) -> None:
+        """Look, before anything else is asked for with these credentials, whether they reach the
+        tables that the process is bound to. Raises AnotherTable when they do not."""
+        with self._proving:
+            if is_proven(self._target, keys):
+                return
+            for table, was in bound_to(self._target).items():
+                request = {"TableName": table}
+                try:
+                    body = self._post(keys, "DescribeTable", orjson.dumps(request))
+                except ResourceMissing:
+                    require_same(table, was, None, _with_former_keys())
+                else:
+                    described = check("DescribeTable", request, body)["Table"]
+                    now = Reached.of(self.endpoint, described)
+                    require_same(table, was, now, _with_former_keys())
+            has_proven(self._target, keys)
+
+    def _post(self, keys: ReadOnlyCredentials, operation: str, body: bytes) -> bytes:
+        reply = self._http.post(self._sign(keys, operation, body), body)
         if reply.status != 200:
             problem = self._error(operation, reply.status, reply.content)
             if isinstance(problem, Expired):
@@ -170,12 +205,8 @@ class DynamoDB:
         _check(reply.headers, reply.content)
         return reply.content
 
-    def _sign(self, operation: str, body: bytes) -> tuple[ReadOnlyCredentials, bytes]:
-        """The credentials that were used, and the header lines."""
-        try:
-            keys = self._keys.current()
-        except UNRENEWED as error:
-            raise Expired(type(error).__name__, str(error)) from error
+    def _sign(self, keys: ReadOnlyCredentials, operation: str, body: bytes) -> bytes:
+        """The header lines."""
         signer = self._signer
         if signer is None or signer.credentials != keys:
             self._signer = signer = Signer(keys, self._target.region)
@@ -188,7 +219,7 @@ class DynamoDB:
         with target_errors(self._target):
             signer.add_auth(_Request(self._url, headers, body))  # type: ignore[arg-type] # it needs no more
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        return keys, lines.encode("latin-1")
+        return lines.encode("latin-1")
 
     def _error(self, operation: str, status: int, content: bytes) -> Exception:
         try:
@@ -250,7 +281,7 @@ class DynamoDB:
             return TargetError(
                 f"what answers at {self.endpoint} is no DynamoDB: its answer {last.detail}",
                 remedy="see what is there: target.endpoint, AWS_ENDPOINT_URL and the proxies of "
-                "the environment say where requests go; then run again with --resume",
+                f"the environment say where requests go; then go on: {again()}",
             )
         if last.reason == "ConnectionLost":
             return unreachable(self._target)
@@ -263,6 +294,13 @@ class DynamoDB:
     def endpoint(self) -> str:
         """The URL that requests go to."""
         return self._url.rstrip("/")
+
+
+def _with_former_keys() -> str:
+    return (
+        "the credentials in use now are others than before: give those of the account with which "
+        f"the run began (target.profile, AWS_PROFILE, the environment), then go on: {again()}"
+    )
 
 
 _KINDS_OF_REFUSAL: dict[str, type[TargetError]] = {

@@ -149,6 +149,7 @@ def begin(run: Run, start: Start) -> None:
             # What the dropped run has written is this run's to account for.
             run.manifest.baseline = old.baseline
             run.manifest.backups = old.backups
+            run.manifest.reached = {"target": old.reached.get("target", {})}
         run.checkpoint.clear()
     if start is Start.RESUME:
         run.check_checkpoint()

@@ -16,6 +16,7 @@ from utils.answers import NoAnswer
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError
+from utils.reached import Reached, bind_process, bound_to
 from utils.requests import ask
 from utils.retry import RetryPolicy
 
@@ -69,6 +70,7 @@ class TableReader:
             retry.max_retries,
             retry.base_delay,
             retry.exponential,
+            tuple(bound_to(self._target).items()) if self._target else (),
         )
 
     def ask(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,8 +205,14 @@ class _LateWire:
 
 @cache
 def _reader_here(
-    target: TargetConfig, max_retries: int, base_delay: float, exponential: bool
+    target: TargetConfig,
+    max_retries: int,
+    base_delay: float,
+    exponential: bool,
+    bound: tuple[tuple[str, Reached], ...],
 ) -> TableReader:
     """This process's own reader of a target, the same one whenever it is asked for."""
+    if bound:
+        bind_process(target, dict(bound))
     retry = RetryPolicy(max_retries, base_delay, exponential)
     return TableReader(cast(DynamoDB, _LateWire(target)), retry, target=target)
