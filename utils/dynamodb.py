@@ -184,16 +184,17 @@ class DynamoDB:
             if is_proven(self._target, keys):
                 return
             for table, was in bound_to(self._target).items():
-                request = {"TableName": table}
-                try:
-                    body = self._post(keys, "DescribeTable", orjson.dumps(request))
-                except ResourceMissing:
-                    require_same(table, was, None, _with_former_keys())
-                else:
-                    described = check("DescribeTable", request, body)["Table"]
-                    now = Reached.of(self.endpoint, described)
-                    require_same(table, was, now, _with_former_keys())
+                now = self._reached(keys, table)
+                require_same(table, was, now, endpoint=self.endpoint, remedy=_with_former_keys())
             has_proven(self._target, keys)
+
+    def _reached(self, keys: ReadOnlyCredentials, table: str) -> Reached | None:
+        request = {"TableName": table}
+        try:
+            body = self._post(keys, "DescribeTable", orjson.dumps(request))
+        except ResourceMissing:
+            return None
+        return Reached.of(self.endpoint, check("DescribeTable", request, body)["Table"])
 
     def _post(self, keys: ReadOnlyCredentials, operation: str, body: bytes) -> bytes:
         reply = self._http.post(self._sign(keys, operation, body), body)

@@ -107,12 +107,14 @@ def has_proven(target: TargetConfig, keys: Hashable) -> None:
         _proven.setdefault(target, set()).add(keys)
 
 
-def require_same(table: str, was: Reached, now: Reached | None, remedy: str) -> None:
-    """Raise AnotherTable when another table answers than the one that was reached before; None:
-    there is none."""
+def require_same(
+    table: str, was: Reached, now: Reached | None, *, endpoint: str, remedy: str
+) -> None:
+    """Raise AnotherTable when another table answers at `endpoint` than the one that was reached
+    before; None: there is none."""
     if now is not None and now.is_same(was):
         return
-    found = f"now it is {now}" if now else "now there is none"
+    found = f"now it is {now}" if now else f"now there is none at {endpoint}"
     raise AnotherTable(
         f"table {table} is another one than this run has reached before: it was {was}, and "
         f"{found}. What the run has seen and written is not there",

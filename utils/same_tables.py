@@ -33,7 +33,7 @@ def require_same_tables(run: Run, entities: Iterable[str]) -> None:
     known = _known(run)
     for table in _tables(run, entities):
         if table in known:
-            _require(table, known[table], look(run.config.target, table))
+            _require(run.config.target, table, known[table], look(run.config.target, table))
     bind_process(run.config.target, known)
 
 
@@ -46,7 +46,9 @@ def require_tables_to_undo(run: Run, loaded: Mapping[str, Mapping[str, Any]]) ->
         if saved:
             known[table] = Reached.of_json(saved)
         if table in known:
-            _require(table, known[table], look(run.config.target, table), undo=True)
+            _require(
+                run.config.target, table, known[table], look(run.config.target, table), undo=True
+            )
     bind_process(run.config.target, known)
 
 
@@ -62,7 +64,7 @@ def bind(run: Run, entities: Iterable[str], forget: Callable[[str], object]) -> 
         was, now = known.get(table), look(target, table)
         if was is not None and (now is None or not now.is_same(was)):
             if run.resuming or now is None or not now.is_same_place(was):
-                _require(table, was, now)
+                _require(target, table, was, now)
             get_logger().info(
                 "%s was dropped and made again since the last run: its load went with it", table
             )
@@ -98,7 +100,9 @@ def _tables(run: Run, entities: Iterable[str]) -> Collection[str]:
     return dict.fromkeys(map(run.config.target.table, entities))
 
 
-def _require(table: str, was: Reached, now: Reached | None, *, undo: bool = False) -> None:
+def _require(
+    target: TargetConfig, table: str, was: Reached, now: Reached | None, *, undo: bool = False
+) -> None:
     remedy = _ELSEWHERE
     if now is not None and now.is_same_place(was):
         remedy = (
@@ -109,4 +113,4 @@ def _require(table: str, was: Reached, now: Reached | None, *, undo: bool = Fals
         )
     elif now is None:
         remedy = f"{_ELSEWHERE}; if it was dropped, begin anew: {command('--full --restart')}"
-    require_same(table, was, now, remedy)
+    require_same(table, was, now, endpoint=wire_to(target).endpoint, remedy=remedy)
