@@ -18,7 +18,7 @@ import orjson
 from load.conditions import Condition
 from load.lines import units_of
 from load.throttle import Governor
-from utils.answers import consumed, parsed
+from utils.answers import Answer, NoAnswer, check, consumed, parsed, require_keys
 from utils.config import Config
 from utils.dynamodb import ConditionFailed, DynamoDB
 from utils.error_handler import BackOff, Throttled
@@ -26,6 +26,7 @@ from utils.interrupt import StopFlag
 from utils.item_content import Item, normal_item
 from utils.requests import ask
 from utils.retry import RetryPolicy
+from utils.table_reader import Way
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
 
 READ_AT_ONCE = 100  # keys of one BatchGetItem
@@ -84,14 +85,22 @@ class ConditionalWriter:
             "ExpressionAttributeNames": {"#k": PARTITION_KEY},
             "ExpressionAttributeValues": {":k": item[PARTITION_KEY]},
         }
+
+        def parse(body: bytes) -> Answer:
+            answer = check("Query", request, body)
+            require_keys("Query", answer["Items"], (PARTITION_KEY, SORT_KEY))
+            if any(each[PARTITION_KEY] != item[PARTITION_KEY] for each in answer["Items"]):
+                raise NoAnswer("Query", "an item is of another record")
+            return answer
+
         found: dict[tuple[str, str], dict[str, Any]] = {}
+        way = Way(self._wire, "Query")
         while True:
-            answer: dict[str, Any] = ask(
-                self._wire, self._retry, "Query", orjson.dumps(request), tell=self._tell
-            )
+            answer = ask(self._wire, self._retry, "Query", request, parse, tell=self._tell)
             found |= {text_key(each): each for each in answer["Items"]}
-            if not answer.get("LastEvaluatedKey"):
+            if "LastEvaluatedKey" not in answer:
                 return found
+            way.goes_on(answer["LastEvaluatedKey"])
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def find(self, items: Iterable[Item]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -9,7 +9,7 @@ belongs to a record that is gone, "line" for a line of one that S9 still has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from utils.dynamodb import DynamoDB
 from utils.item_content import Item
 from utils.retry import RetryPolicy
 from utils.run import Run
-from utils.table_reader import TableReader
+from utils.table_reader import TableReader, items_page
 from utils.tables import PARTITION_KEY, SORT_KEY
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
@@ -42,17 +42,6 @@ class OnlyInTarget:
     def as_json(self) -> dict[str, int]:
         """The figures, as a load's result has them."""
         return {"records": self.records, "recordItems": self.record_items, "lines": self.lines}
-
-
-@dataclass(frozen=True)
-class _Page:
-    items: list[dict[str, Any]]
-    last_key: Mapping[str, Any] | None
-
-
-def _page(body: bytes) -> _Page:
-    answer = orjson.loads(body)
-    return _Page(answer["Items"], answer.get("LastEvaluatedKey"))
 
 
 def list_what_left(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> OnlyInTarget:
@@ -88,7 +77,7 @@ def _surplus(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> Iterato
     prefix = f"{entity.removesuffix('s').upper()}#"
     for page in reader.scan(
         run.config.target.table(entity),
-        _page,
+        items_page,
         segments=range(segments),
         of=segments,
         attributes=_ATTRIBUTES,

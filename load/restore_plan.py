@@ -7,7 +7,7 @@ written; so the plan of millions of items is small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import IO, Any
 import orjson
 
 from load.backup_folder import BackupFolder
-from utils.answers import check, require_keys
 from utils.closing import Closes
 from utils.dynamodb import DynamoDB
 from utils.encryption import Identity
@@ -26,7 +25,7 @@ from utils.progress import Task
 from utils.retry import RetryPolicy
 from utils.session import AtWork
 from utils.spill import Buckets
-from utils.table_reader import TableReader
+from utils.table_reader import TableReader, items_page
 from utils.workspace import open_private, temporary_directory
 
 Key = dict[str, Any]
@@ -113,8 +112,8 @@ class Plan(Closes):
 @dataclass(frozen=True)
 class _TablePage:
     entries: list[Entry]
-    last_key: Key | None
-    ends_at: Key | None
+    last_key: Mapping[str, Any] | None
+    ends_at: Mapping[str, Any] | None
 
 
 def make_plan(
@@ -177,16 +176,13 @@ def _of_backup(
 
 
 def _read_page(body: bytes, *, names: tuple[str, ...]) -> _TablePage:
-    answer = check("Scan", {}, body)
-    items = answer["Items"]
-    require_keys("Scan", items, names)
+    page = items_page(body, names=names)
     usual = is_usual(body)
     entries = []
-    for item in items:
+    for item in page.items:
         key, text = _entry(item, names, usual=usual)
         entries.append((key, _TABLE + text))
-    ends_at = {name: items[-1][name] for name in names} if items else None
-    return _TablePage(entries, answer.get("LastEvaluatedKey"), ends_at)
+    return _TablePage(entries, page.last_key, page.ends_at)
 
 
 def _entry(item: dict[str, Any], names: tuple[str, ...], *, usual: bool) -> Entry:

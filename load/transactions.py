@@ -19,8 +19,9 @@ from load.conditional_writer import key_of
 from load.conditions import Condition
 from load.lines import units_of
 from load.throttle import Governor
+from utils.answers import check
 from utils.config import Config
-from utils.dynamodb import ConditionFailed, DynamoDB, parse_answer
+from utils.dynamodb import ConditionFailed, DynamoDB
 from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
 from utils.item_content import Item
@@ -91,8 +92,8 @@ class Transactions:
         self._throttle.acquire(expected)
         used, accepted = expected, 0.0
         try:
-            answer = parse_answer(self._wire.call("TransactWriteItems", body))
-            told = [each.get("CapacityUnits", 0.0) for each in answer.get("ConsumedCapacity", ())]
+            answer = check("TransactWriteItems", {}, self._wire.call("TransactWriteItems", body))
+            told = [each["CapacityUnits"] for each in answer["ConsumedCapacity"]]
             used = accepted = sum(told) or expected
         finally:
             self._throttle.settle(expected, used, accepted)

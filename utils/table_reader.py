@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
-from utils.answers import NoAnswer
+from utils.answers import NoAnswer, check, require_keys
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError
 from utils.reached import Reached, bind_process, bound_to
 from utils.requests import ask
 from utils.retry import RetryPolicy
+from utils.tables import PARTITION_KEY, SORT_KEY
 
 # DynamoDB ends a page after 1 MB, which is fewer items than this; the limit bounds the memory
 # for services that do not.
@@ -152,6 +154,30 @@ class TableReader:
                         yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class ItemsPage:
+    """A page of a scan, as its items."""
+
+    items: list[dict[str, Any]]
+    last_key: Key | None
+    ends_at: Key | None
+
+
+def items_page(
+    body: bytes,
+    *,
+    names: tuple[str, ...] = (PARTITION_KEY, SORT_KEY),
+    request: Mapping[str, Any] | None = None,
+) -> ItemsPage:
+    """The items of a Scan's answer to `request`; `names` are the key attributes of the table, which
+    each item has. Raises NoAnswer."""
+    answer = check("Scan", request or {}, body)
+    items = answer["Items"]
+    require_keys("Scan", items, names)
+    ends_at = {name: items[-1][name] for name in names} if items else None
+    return ItemsPage(items, answer.get("LastEvaluatedKey"), ends_at)
 
 
 def require_progress(start: Key | None, last_key: Key | None, ends_at: Key | None) -> None:
