@@ -1,9 +1,10 @@
-"""The attributes that the Sale Module knows of each kind of item.
+"""The attributes that the Sale Module knows of each kind of item, and what a load writes in them.
 
 An item that has been changed may have got one of them besides those that were written; so a
 condition that an item is as it was names all of them (load/conditions.py). `PK` and `SK` are left
 out: they are the key. `deletedAt` is the API's soft delete, `ttl` its expiry in the sales table; a
-migrated item never has them. A test keeps these lists equal to the schemas of validation.
+migrated item never has them. What is not listed as something else is a String. A test keeps these
+lists equal to the schemas of validation.
 """
 
 from __future__ import annotations
@@ -57,6 +58,65 @@ _LINE = _words(
     totalAmount ttl unitOfMeasure unitPrice updatedAt updatedBy
     """
 )
+
+
+NEVER_WRITTEN = frozenset({"deletedAt", "ttl"})
+NUMBERS = _words(
+    """
+    discount discountAmount ivaPercentage lineNumber linesCount netAmount numberT pdfFontBase
+    quantity revenuePercentage saleNumber subtotal taxAmount taxRate total totalAmount
+    totalRevenue totalSales unitPrice year
+    """
+)
+FLAGS = frozenset({"attachInvoice", "invoiceGenerated"})
+MAPS = frozenset({"legacy"})
+# Texts that are "" where S9 does not know them.
+MAY_BE_EMPTY = _words(
+    """
+    address buyerAddress buyerCity buyerFiscalCode buyerPostalCode buyerProvince buyerVatNumber
+    city fiscalCode postalCode producerAddress producerCity producerFiscalCode
+    producerPostalCode producerProvince producerVatNumber province vatNumber
+    """
+)
+# Texts that may have more than the 1,024 bytes of a sort key.
+MAY_BE_LONG = _words(
+    """
+    bank bankDetails buyerAddress buyerCity buyerFiscalCode buyerName buyerPostalCode
+    buyerProvince buyerVatNumber coBankDescription code createdBy defaultPaymentMethod
+    defaultPaymentTerms deliveryMethod deliveryNote diameterRange email fiscalCode internalNotes
+    invoiceNumber markets materials maxLength notes package paymentMethod paymentNote
+    paymentTerms pec postalCode printedNote producerAddress producerCity producerFiscalCode
+    producerName producerPostalCode producerProvince producerVatNumber productDescription
+    productionArea products province qualityAssurance referenceNumber regNumber standardProducts
+    unitOfMeasure updatedBy vatNumber vatOff website
+    """
+)
+_IN_TABLE = {
+    "buyers": {"buyers": _BUYER},
+    "producers": {"producers": _PRODUCER},
+    "sales": {"sales": _SALE, "lines of sales": _LINE},
+}
+_KEYS = frozenset({"PK", "SK"})
+
+
+def writers_of(entity: str, attribute: str) -> list[str]:
+    """The kinds of items, in words, that a load of an entity writes with an attribute."""
+    return [
+        words
+        for words, known in _IN_TABLE[entity].items()
+        if attribute in (known | _KEYS) - NEVER_WRITTEN
+    ]
+
+
+def type_of(entity: str, attribute: str) -> str:
+    """The type of DynamoDB's in which a load of an entity writes an attribute."""
+    if (entity, attribute) == ("producers", "quantity"):  # a size of order; a number in lines
+        return "S"
+    if attribute in NUMBERS:
+        return "N"
+    if attribute in FLAGS:
+        return "BOOL"
+    return "M" if attribute in MAPS else "S"
 
 
 def known_attributes(pk: str, sk: str) -> frozenset[str]:

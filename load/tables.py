@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from load.attributes import MAY_BE_EMPTY, MAY_BE_LONG, type_of, writers_of
 from utils.config import TargetConfig
 from utils.dynamodb import ResourceBusy, ResourceMissing
 from utils.error_handler import TargetError
 from utils.invocation import again
 from utils.logger import get_logger
 from utils.requests import control
-from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
+from utils.tables import PARTITION_KEY, SORT_KEY, Index, TableSpec
 
 _POLL_SECONDS = 1.0
-_ACTIVE_WITHIN = 600.0
+_SAY_EVERY = 15.0
+_ACTIVE_WITHIN = 3600.0
+_GSI, _LSI = "GlobalSecondaryIndexes", "LocalSecondaryIndexes"
+_USABLE = frozenset({"ACTIVE"})
+# States that do not pass by themselves, and what they mean (API reference, TableDescription).
+_FOR_EVER = {
+    "DELETING": "it is being deleted",
+    "ARCHIVING": "it is being archived, because its key in AWS KMS was out of reach",
+    "ARCHIVED": "it was archived, because its key in AWS KMS was out of reach; restore its backup",
+    "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "its key in AWS KMS is out of reach: enable the key, or "
+    "grant DynamoDB its use",
+    "REPLICATION_NOT_AUTHORIZED": "its replicas may not be written to: mend their policy",
+}
 
 
 def prepare_tables(
@@ -45,9 +58,12 @@ def prepare_tables(
         where = target.endpoint_url or f"DynamoDB in {target.region}"
         raise TargetError(
             f"the target at {where} is not ready:" + "".join(f"\n  - {p}" for p in problems),
-            remedy="mend the tables, correct the table names of `target`, or set "
-            "target.createTables for those that are missing",
+            remedy="mend the tables (an index in the way can be deleted), correct the table names "
+            "of `target`, or set target.createTables for those that are missing",
         )
+    for spec in specs:
+        if (table := found[spec.entity]) is not None:
+            _warn(target.table(spec.entity), spec, table)
     if create:
         for spec in missing:
             _create(target, spec)
@@ -66,8 +82,11 @@ def describe(target: TargetConfig, name: str) -> Mapping[str, Any] | None:
 
 
 def _problems(name: str, spec: TableSpec, table: Mapping[str, Any] | None) -> list[str]:
+    """Why nothing can be loaded into a table as it is."""
     if table is None:
         return []
+    if (state := table["TableStatus"]) in _FOR_EVER:
+        return [f"table {name} is {state}: {_FOR_EVER[state]}"]
     problems = []
     wanted = key_schema(PARTITION_KEY, SORT_KEY)
     if table["KeySchema"] != wanted:
@@ -78,19 +97,71 @@ def _problems(name: str, spec: TableSpec, table: Mapping[str, Any] | None) -> li
         for key in spec.key_attributes
         if types.get(key, "S") != "S"
     ]
-    present = {i["IndexName"]: i for i in table.get("GlobalSecondaryIndexes", [])}
+    present = {i["IndexName"]: i for i in table.get(_GSI, [])}
     for index in spec.indexes:
-        keys = key_schema(index.partition_key, index.sort_key)
-        if index.name not in present:
-            problems.append(f"table {name} lacks the index {index.name} ({_shown(keys)})")
-        elif present[index.name]["KeySchema"] != keys:
-            actual = _shown(present[index.name]["KeySchema"])
+        problems += _problems_of_index(name, index, present.get(index.name))
+    return problems + _clashes(name, spec, table, types)
+
+
+def _problems_of_index(name: str, index: Index, found: Mapping[str, Any] | None) -> list[str]:
+    keys = key_schema(index.partition_key, index.sort_key)
+    if found is None:
+        return [f"table {name} lacks the index {index.name} ({_shown(keys)})"]
+    if found["IndexStatus"] == "DELETING":
+        return [f"index {index.name} of {name} is being deleted"]
+    if found["KeySchema"] != keys:
+        actual = _shown(found["KeySchema"])
+        return [f"index {index.name} of {name} has the key {actual}, not {_shown(keys)}"]
+    if found["Projection"]["ProjectionType"] != "ALL":
+        return [f"index {index.name} of {name} does not project ALL attributes"]
+    return []
+
+
+def _further_keys(spec: TableSpec, table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The key attributes of indexes that the Sale Module does not name: kind of key, attribute,
+    index. An item that has such an attribute is in the index, and must fit it."""
+    own = set(spec.key_attributes)
+    for index in (*table.get(_GSI, []), *table.get(_LSI, [])):
+        for part in index["KeySchema"]:
+            if part["AttributeName"] not in own:
+                yield part["KeyType"], part["AttributeName"], index["IndexName"]
+
+
+def _clashes(
+    name: str, spec: TableSpec, table: Mapping[str, Any], types: Mapping[str, str]
+) -> list[str]:
+    """Index keys that want another type than a load writes: DynamoDB would refuse each record."""
+    problems = []
+    for _, key, index in _further_keys(spec, table):
+        kinds, ours = writers_of(spec.entity, key), type_of(spec.entity, key)
+        if kinds and types[key] != ours:
             problems.append(
-                f"index {index.name} of {name} has the key {actual}, not {_shown(keys)}"
+                f"index {index} of {name} has the key {key} of type {types[key]}, and "
+                f"{' and '.join(kinds)} have it as {ours}: DynamoDB would refuse all of them that "
+                "have it"
             )
-        elif present[index.name]["Projection"]["ProjectionType"] != "ALL":
-            problems.append(f"index {index.name} of {name} does not project ALL attributes")
     return problems
+
+
+def _warn(name: str, spec: TableSpec, table: Mapping[str, Any]) -> None:
+    """Say of what else a table has how it will tell on the load."""
+    say = get_logger().warning
+    for kind, key, index in _further_keys(spec, table):
+        if not writers_of(spec.entity, key):
+            continue
+        what = ["empty"] if key in MAY_BE_EMPTY else []
+        what += ["longer than 1,024 bytes"] if kind == "RANGE" and key in MAY_BE_LONG else []
+        if what:
+            say(
+                "The index %s of %s has the key %s, which may be %s in S9: DynamoDB refuses the "
+                "records of which it is",
+                index,
+                name,
+                key,
+                " or ".join(what),
+            )
+    if regions := [each.get("RegionName", "?") for each in table.get("Replicas", [])]:
+        say("%s has replicas (%s): what is written goes there, too", name, ", ".join(regions))
 
 
 def key_schema(partition_key: str, sort_key: str) -> list[dict[str, str]]:
@@ -129,15 +200,33 @@ def _create(target: TargetConfig, spec: TableSpec) -> None:
 
 
 def wait_until_active(target: TargetConfig, name: str, sleep: Callable[[float], None]) -> None:
-    """Wait until a table and its indexes can be used. Raises TargetError when they never can."""
-    for _ in range(int(_ACTIVE_WITHIN / _POLL_SECONDS)):
-        table = describe(target, name)
-        indexes = table.get("GlobalSecondaryIndexes", []) if table else []
-        states = [table["TableStatus"] if table else "", *(i["IndexStatus"] for i in indexes)]
-        if set(states) <= {"ACTIVE", "UPDATING"}:
-            return
+    """Wait, and say for what, until a table and its indexes can be used. Raises TargetError when
+    they never can, or not in time."""
+    waited, told = 0.0, -_SAY_EVERY
+    while waiting := _not_yet(name, describe(target, name)):
+        if waited >= _ACTIVE_WITHIN:
+            raise TargetError(
+                f"{waiting} after {_ACTIVE_WITHIN / 60:.0f} minutes",
+                remedy=f"look at it in the AWS console; when it is ACTIVE, go on: {again()}",
+            )
+        if waited and waited - told >= _SAY_EVERY:
+            get_logger().info("Waiting: %s (for %.0f s so far)", waiting, waited)
+            told = waited
         sleep(_POLL_SECONDS)
-    raise TargetError(
-        f"table {name} is not ACTIVE after {_ACTIVE_WITHIN:.0f} s",
-        remedy=f"look at it in the AWS console; when it is ACTIVE, go on: {again()}",
-    )
+        waited += _POLL_SECONDS
+
+
+def _not_yet(name: str, table: Mapping[str, Any] | None) -> str:
+    """What a table is waited for; "" when it can be used. Raises TargetError when it never can."""
+    state = table["TableStatus"] if table else "not there yet"
+    if state in _FOR_EVER:
+        raise TargetError(
+            f"table {name} is {state}: {_FOR_EVER[state]}",
+            remedy=f"mend that in the AWS console, then go on: {again()}",
+        )
+    for index in table.get(_GSI, []) if table else []:
+        if index["IndexStatus"] not in _USABLE:
+            built = index["IndexStatus"] == "CREATING"
+            how = "is being built (CREATING)" if built else f"is {index['IndexStatus']}"
+            return f"index {index['IndexName']} of {name} {how}"
+    return "" if state in _USABLE else f"table {name} is {state}"

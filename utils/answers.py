@@ -406,6 +406,7 @@ _TABLE = _object(
     },
     {
         "TableId": _text,
+        "Replicas": _list_of(_object({}, {"RegionName": _text})),
         _GSI: _list_of(
             _object({**_INDEX, "IndexStatus": _text}, {"ProvisionedThroughput": _THROUGHPUT})
         ),

@@ -7,7 +7,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load.attributes import known_attributes
+from load.attributes import (
+    MAY_BE_EMPTY,
+    MAY_BE_LONG,
+    known_attributes,
+    type_of,
+    writers_of,
+)
 from load.conditions import unchanged
 
 SCHEMAS = Path(__file__).parents[2] / "validate" / "schemas"
@@ -24,6 +30,25 @@ def test_the_known_attributes_are_those_of_the_schema(kind: str) -> None:
     schema = orjson.loads((SCHEMAS / f"{kind}.json").read_bytes())
     known = known_attributes(*KINDS[kind])
     assert set(schema["properties"]) - {"PK", "SK"} == known - {"deletedAt", "ttl"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_said_of_the_attributes_is_what_the_schema_says(kind: str) -> None:
+    values = orjson.loads((SCHEMAS / "values.json").read_bytes())["$defs"]
+    schema = orjson.loads((SCHEMAS / f"{kind}.json").read_bytes())
+    entity = {"sale_line": "sales"}.get(kind, f"{kind}s")
+    for name, own in schema["properties"].items():
+        shape = values[own["$ref"].rpartition("/")[2]] if "$ref" in own else own
+        ((written, inner),) = shape["properties"].items()
+        inner = {**inner, **own.get("properties", {}).get(written, {})}
+        fixed = inner.keys() & {"pattern", "enum", "const"}
+        assert type_of(entity, name) == written, name
+        assert writers_of(entity, name), name
+        empty = written == "S" and not fixed and "minLength" not in inner
+        assert (name in MAY_BE_EMPTY) == empty, name
+        if written == "S" and not fixed and 4 * inner.get("maxLength", 1024) > 1024:
+            assert name in MAY_BE_LONG, name
+    assert not writers_of(entity, "deletedAt")
 
 
 @pytest.mark.parametrize("kind", KINDS)
