@@ -116,7 +116,7 @@ class Keys:
         with target_errors(self._target):
             found = open_session(self._target).get_credentials()
         if found is None:
-            raise refused("MissingAuthenticationTokenException", "", self._target)
+            raise TargetError("no AWS credentials were found", remedy=_CREDENTIALS_REMEDY)
         return found
 
     def current(self) -> ReadOnlyCredentials:
