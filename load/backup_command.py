@@ -8,7 +8,7 @@ import click
 
 from load.backup import back_up, new_name, unfinished
 from load.backup_list import listed
-from utils.command_line import Caller, at_the_edge
+from utils.command_line import Caller, at_the_edge, require_table_name
 from utils.error_handler import ExitCode
 from utils.logger import get_logger
 from utils.screen import table as as_table
@@ -29,6 +29,8 @@ def backup(caller: Caller, tables: tuple[str, ...]) -> None:
 def _back_up_all(caller: Caller, tables: tuple[str, ...]) -> ExitCode:
     config = caller.settings()
     target = config.target
+    for table in tables:
+        require_table_name(table, "--table")
     names = tables or (target.buyers_table, target.producers_table, target.sales_table)
     made = []
     with open_session(config, caller.screen, "backup") as work:

@@ -17,6 +17,7 @@ backup.json is {"sha256": of the rest, "backup": {…}}, the rest being the fiel
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ import orjson
 from load.backup_keys import Digests, KeyIndex
 from load.table_description import key_names
 from utils.artifacts import sha256_of
+from utils.config import is_table_name
 from utils.encryption import Identity, decrypt, needs_identity
 from utils.error_handler import ArtifactError
 from utils.invocation import command
@@ -39,6 +41,9 @@ KEYS = "keys.bin"
 SUMS = "SHA256SUMS"
 _GZIP = 31  # zlib's window bits for gzip
 _CHUNK = 1 << 20
+_PART_NAME = re.compile(r"items-\d+-\d+\.json(\.gz)?(\.age)?")
+_LARGEST_PART = 256 << 20  # bytes; eight times what the tool puts into one
+_LONGEST_LINE = 16 << 20  # bytes; an item has 400 KB, and JSON may spell a byte with six
 
 
 @dataclass(frozen=True)
@@ -120,8 +125,10 @@ class BackupFolder:
                 )
             parts = tuple(Part(**part) for part in body["parts"])
             listed = tuple(body["recipients"])
-            return cls(path, BackupEntry(**{**body, "parts": parts, "recipients": listed}))
-        except (ValueError, KeyError, TypeError) as error:
+            entry = BackupEntry(**{**body, "parts": parts, "recipients": listed})
+            _require_sound(entry)
+            return cls(path, entry)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _broken(description, "it is damaged (cut short or edited)", _another()) from error
 
     @property
@@ -168,12 +175,28 @@ class BackupFolder:
     def _stored(self, part: Part) -> bytes:
         file = self.path / part.file
         try:
+            if file.stat().st_size != part.stored_bytes:  # not read to find that out
+                raise _broken(file, "it was cut or edited after it was written", _another())
             stored = file.read_bytes()
         except FileNotFoundError as error:
             raise _broken(file, "the file is missing", _another()) from error
         if hashlib.sha256(stored).hexdigest() != part.stored_sha256:
             raise _broken(file, "it was cut or edited after it was written", _another())
         return stored
+
+
+def _require_sound(entry: BackupEntry) -> None:
+    """Raise ValueError for a description that the tool has not written: files elsewhere, sizes
+    that no part has, a name that is none."""
+    if not (is_table_name(entry.table) and isinstance(bytes.fromhex(entry.salt), bytes)):
+        raise ValueError("table")
+    key_names(entry.table_description)
+    for part in entry.parts:
+        sizes = (part.items, part.bytes, part.stored_bytes)
+        if not all(type(size) is int and 0 <= size <= _LARGEST_PART for size in sizes):
+            raise ValueError("size")
+        if not _PART_NAME.fullmatch(part.file):
+            raise ValueError("name")
 
 
 def _another() -> str:
@@ -197,6 +220,8 @@ def read_part(
         digest.update(block)
         length += len(block)
         *lines, rest = (rest + block).split(b"\n")
+        if length > part.bytes or len(rest) > _LONGEST_LINE:
+            break  # of what claims to be smaller than it is, no more is unpacked
         items += len(lines)
         for line in lines:
             yield line + b"\n"

@@ -9,7 +9,7 @@ import click
 
 from load.backup_folder import BackupFolder
 from load.restore import Restored, restore
-from utils.command_line import Caller, at_the_edge
+from utils.command_line import Caller, at_the_edge, require_table_name
 from utils.config import Config
 from utils.encryption import identities
 from utils.error_handler import ExitCode
@@ -42,6 +42,8 @@ def _restore(
     caller: Caller, backup: str, into: str | None, identity: Path | None, *, agreed: bool
 ) -> ExitCode:
     config = caller.settings()
+    if into is not None:
+        require_table_name(into, "--into")
     words = ["restore", backup]
     for option, value in (("--into", into), ("--identity", identity)):
         words += [option, str(value)] if value else []
@@ -56,6 +58,8 @@ def _restore(
 
 def _place(config: Config, backup: str) -> Path:
     """The folder that a name or a path means."""
+    if Path(backup).name != backup:  # a path is that of a folder, from here
+        return Path(backup)
     named = Path(config.backups) / backup
     return named if named.is_dir() or not Path(backup).is_dir() else Path(backup)
 

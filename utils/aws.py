@@ -104,6 +104,12 @@ def endpoint_of(target: TargetConfig) -> str:
     return url.rstrip("/")
 
 
+def _is_sendable(keys: ReadOnlyCredentials) -> bool:
+    """Whether keys can stand in the header of a request."""
+    given = [keys.access_key, keys.secret_key, keys.token or ""]
+    return all(text.isascii() and text.isprintable() for text in map(str, given))
+
+
 class Keys:
     """The credentials of a target, looked for again when they have expired; safe to share."""
 
@@ -122,6 +128,12 @@ class Keys:
     def current(self) -> ReadOnlyCredentials:
         """Key, secret and token that belong together; botocore renews those that it can."""
         keys = self._found.get_frozen_credentials()
+        if not _is_sendable(keys):
+            raise TargetError(
+                "the AWS credentials hold a character that no key has (a letter with an accent, a "
+                "line break): they were not copied as they are",
+                remedy=_CREDENTIALS_REMEDY,
+            )
         for secret in (keys.secret_key, keys.token):
             conceal(secret or "")
         return keys

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from utils import terminal
+from utils.environment import take_out
 from utils.error_handler import (
     ConfigurationError,
     ExitCode,
@@ -117,6 +118,7 @@ def load_settings(config_path: Path, *, quiet: bool = False) -> Config:
             f".env cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}",
             remedy="make it a readable text file with a NAME=value a line, or remove it",
         ) from error
+    take_out(os.environ)
     conceal_environment(os.environ)
     config = load_config(config_path, os.environ)
     if config.backup.recipient or config.data.recipient:
@@ -134,6 +136,17 @@ def _check_keys(config: Config) -> None:
 
     recipients(config.backup.recipient, "backup.recipient")
     recipients(config.data.recipient, "data.recipient")
+
+
+def require_table_name(name: str, option: str) -> None:
+    """Raise ConfigurationError when what an option names is no table; its name is a file's, too."""
+    from utils.config import is_table_name
+
+    if not is_table_name(name):
+        raise ConfigurationError(
+            f"{option} {name}: no table has such a name (3 to 255 letters, digits, `_`, `.`, `-`)",
+            remedy="give the name as DynamoDB has it: `aws dynamodb list-tables` shows all",
+        )
 
 
 def guard_uncaught() -> None:
@@ -154,6 +167,14 @@ def _is_known(error: BaseException) -> bool:
     return isinstance(error, SystemError) and cause == "psycopg2"
 
 
+def _defect(error: Exception) -> MigrationError:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return MigrationError(
+        f"an unexpected {type(error).__name__} at {Path(place.filename).name}:{place.lineno}",
+        remedy="this is a defect of the tool: please report this line",
+    )
+
+
 def _told(error: MigrationError) -> ExitCode:
     message, remedy = terminal.indented(error.message), terminal.indented(error.remedy)
     click.echo(f"\nError: {message}\nWhat to do: {remedy}", err=True)
@@ -170,14 +191,6 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     except KeyboardInterrupt:
         click.echo("\nInterrupted before anything was begun.", err=True)
         code = ExitCode.INTERRUPTED
-    except (OSError, MemoryError) as error:
-        code = _told(of_the_machine(error))
     except Exception as error:  # inside a run, recording_why_it_stops has turned it into the above
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"\nError: an unexpected {type(error).__name__} at {Path(place.filename).name}:"
-            f"{place.lineno}\nWhat to do: this is a defect of the tool: please report this line",
-            err=True,
-        )
-        code = ExitCode.FAILED
+        code = _told(of_the_machine(error) or _defect(error))
     sys.exit(code)

@@ -7,6 +7,7 @@ utils/config_file.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
@@ -49,21 +50,29 @@ def section(kind: type) -> Any:
     return field(default_factory=kind)
 
 
+def is_table_name(text: object) -> bool:
+    """Whether DynamoDB takes `text` for a table's name; such a name is a file's name as well, but
+    for its two dots."""
+    return isinstance(text, str) and bool(re.match(_TABLE_NAME, text)) and text.strip(".") != ""
+
+
 def _optional_text(**schema: Any) -> dict[str, Any]:
     return {"type": ["string", "null"], **schema}
 
 
 _TEXT = {"type": "string", "minLength": 1}
 _FLAG = {"type": "boolean"}
-_TABLE = {"type": "string", "pattern": r"^[A-Za-z0-9_.-]{3,255}$"}
+_TABLE_NAME = r"^[A-Za-z0-9_.-]{3,255}\Z"
+_TABLE = {"type": "string", "pattern": _TABLE_NAME}
+_FILE = {"minLength": 1, "format": "path"}
 _LARGEST = 2**53  # what JSON's readers agree upon, and every count of this world
 _UNITS = {"type": ["integer", "null"], "minimum": 1, "maximum": _LARGEST}
-_AGE_KEY = {"type": "string", "pattern": r"^(age1[0-9a-z]+|ssh-(ed25519|rsa) \S+.*)$"}
+_AGE_KEY = {"type": "string", "pattern": r"^(age1[0-9a-z]+|ssh-(ed25519|rsa) \S+.*)\Z"}
 _AGE_KEYS = {
     "anyOf": [{"type": "null"}, _AGE_KEY, {"type": "array", "items": _AGE_KEY, "minItems": 1}]
 }
 _WORDS = {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}
-_TIMESTAMP = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
+_TIMESTAMP = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z\Z"
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class SourceConfig:
         "localhost",
         "host name, or the directory of a Unix socket (mysql: its file)",
         type="string",
-        pattern=r"^(/.*|[^\s/@]+)$",
+        pattern=r"^(/.*|[^\s/@]+)\Z",
     )
     port: int | None = setting(
         None,
@@ -89,7 +98,13 @@ class SourceConfig:
         minimum=1,
         maximum=65535,
     )
-    database: str = setting("s9", "database name", **_TEXT)
+    database: str = setting(
+        "s9",
+        "database name",
+        type="string",
+        minLength=1,
+        format="name",  # a URL, or libpq's words, would bring a password along
+    )
     username: str = setting("s9_reader", "account; one that can only read is best", **_TEXT)
     password: Secret = setting(Secret(""), "its password: write `${S9_PASSWORD}`", type="string")
     ssl: bool | str = setting(
@@ -101,7 +116,7 @@ class SourceConfig:
     ssl_root_cert: str | None = setting(
         None,
         "file with the certificate authority's certificate; default: the system's",
-        **_optional_text(minLength=1),
+        **_optional_text(**_FILE),
     )
     schema: str = setting("public", "schema of S9's tables (not of mysql)", **_TEXT)
     connection_timeout: int = setting(
@@ -132,7 +147,7 @@ class SourceConfig:
 class TargetConfig:
     """Where the Sale Module's tables are."""
 
-    region: str = setting("eu-west-1", "AWS region", type="string", pattern=r"^[a-z0-9-]{4,30}$")
+    region: str = setting("eu-west-1", "AWS region", type="string", pattern=r"^[a-z0-9-]{4,30}\Z")
     profile: str | None = setting(
         None,
         "profile of the AWS credentials files; default: the usual chain",
@@ -144,7 +159,7 @@ class TargetConfig:
     endpoint: str | None = setting(
         None,
         "URL of a DynamoDB-compatible service instead of AWS",
-        **_optional_text(pattern=r"^https?://[^/\s@]+/?$"),
+        **_optional_text(pattern=r"^https?://[^/\s@]+/?\Z"),
     )
     use_local_stack: bool = setting(
         False,
@@ -305,7 +320,7 @@ class PlaceholderParty:
     )
     name: str = setting("Unknown", "its name on the sales that name none", **_TEXT, maxLength=200)
     country: str = setting(
-        "IT", "its country, ISO alpha-2 or alpha-3", type="string", pattern="^[A-Z]{2,3}$"
+        "IT", "its country, ISO alpha-2 or alpha-3", type="string", pattern=r"^[A-Z]{2,3}\Z"
     )
 
 
@@ -320,7 +335,7 @@ class TransformationConfig:
         True, "keep S9's creation and change times; `false`: the migration's own", **_FLAG
     )
     default_currency: str = setting(
-        "EUR", "currency of a sale without one", type="string", pattern="^[A-Z]{3}$"
+        "EUR", "currency of a sale without one", type="string", pattern=r"^[A-Z]{3}\Z"
     )
     default_language: str = setting(
         "it", "language of a party without one", enum=["it", "en", "de", "fr"]
@@ -426,7 +441,7 @@ class BackupConfig:
     directory: str | None = setting(
         None,
         "where backups go; default: `backups` in `data.directory`",
-        **_optional_text(minLength=1),
+        **_optional_text(**_FILE),
     )
     compress: bool = setting(True, "gzip", **_FLAG)
     recipient: str | tuple[str, ...] | None = setting(
@@ -435,7 +450,7 @@ class BackupConfig:
     identity: str | None = setting(
         None,
         "file with the age secret key that opens encrypted backups, as `--identity`",
-        **_optional_text(minLength=1),
+        **_optional_text(**_FILE),
     )
     point_in_time_recovery: str = setting(
         "ignore",
@@ -454,7 +469,9 @@ class BackupConfig:
 class DataConfig:
     """Where artifacts and reports go."""
 
-    directory: str = setting("data", "directory of artifacts, checkpoints and reports", **_TEXT)
+    directory: str = setting(
+        "data", "directory of artifacts, checkpoints and reports", type="string", **_FILE
+    )
     recipient: str | tuple[str, ...] | None = setting(
         None,
         "age public key, or a list: the files of records are encrypted for them when a run ends",
@@ -463,7 +480,7 @@ class DataConfig:
     identity: str | None = setting(
         None,
         "file with the age secret key that opens them again, as `--identity`",
-        **_optional_text(minLength=1),
+        **_optional_text(**_FILE),
     )
 
 

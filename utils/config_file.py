@@ -38,12 +38,32 @@ _TABLE_DEFAULTS = {
     name: default for name, default in defaults(TargetConfig).items() if name.endswith("Table")
 }
 _SHOWN = 100  # characters of a wrong value
+_NO_NAME = re.compile(r"://|@.*[:/]|\b(password|passwd|user|host|service)\s*=", re.I)
 _FORMATS = FormatChecker(formats=())
 
 
 @_FORMATS.checks("timezone")
 def _is_timezone(value: object) -> bool:
     return not isinstance(value, str) or value in available_timezones()
+
+
+def _at_home(path: str) -> str:
+    """The path with the home directory that it begins with; "" when there is none."""
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        return ""
+
+
+@_FORMATS.checks("path")
+def _is_path(value: object) -> bool:
+    """`~` and `~name` stand for the home directory of somebody whom this machine knows."""
+    return not isinstance(value, str) or bool(_at_home(value))
+
+
+@_FORMATS.checks("name")
+def _is_name(value: object) -> bool:
+    return not isinstance(value, str) or not _NO_NAME.search(value)
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -225,7 +245,7 @@ class _Reader:
     def _shown(self, path: str, value: Any) -> str:
         if path in self._origins:
             return f"the value of {self._origins[path]}"
-        if _is_secret(path):
+        if _is_secret(path) or _NO_NAME.search(str(value)):
             return "the value"
         shown = json.dumps(value, ensure_ascii=False)
         return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
@@ -274,6 +294,14 @@ def _unknown_key(key: str, path: str, known: list[str]) -> str:
     return f"{full}: there is no such setting; {hint}"
 
 
+_FORMAT_WORDS = {
+    "timezone": "is not a time zone that this machine knows, such as Europe/Rome",
+    "path": "begins with a home directory that this machine does not know",
+    "name": "is a URL or a list of settings, not a name: write host, port, username and password "
+    "into their own settings, the password as ${S9_PASSWORD}",
+}
+
+
 def _expectation(error: ValidationError) -> str:
     limit: Any = error.validator_value
     schema = cast(dict[str, Any], error.schema)
@@ -283,7 +311,7 @@ def _expectation(error: ValidationError) -> str:
         "minimum": f"must be at least {limit}",
         "maximum": f"must be at most {limit}",
         "minLength": "must not be empty",
-        "format": "is not a time zone that this machine knows, such as Europe/Rome",
+        "format": _FORMAT_WORDS.get(str(limit), ""),
     }
     described = f"does not fit: {schema.get('description', 'see config.json.example')}"
     return sentences.get(str(error.validator), described)
@@ -322,5 +350,7 @@ def _arguments(kind: type, document: Mapping[str, Any]) -> Iterator[tuple[str, A
             yield declared.name, tuple(value)
         elif isinstance(value, float) and "number" not in _kinds(declared.metadata["schema"]):
             yield declared.name, int(value)  # 4.0 is a whole number in JSON
+        elif isinstance(value, str) and declared.metadata["schema"].get("format") == "path":
+            yield declared.name, _at_home(value)
         else:
             yield declared.name, value

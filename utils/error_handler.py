@@ -107,9 +107,19 @@ class Rejection(Exception):
         return (type(self), (self.field, self.rule, self.reason))
 
 
-def of_the_machine(error: OSError | MemoryError) -> MigrationError:
+def of_the_machine(error: BaseException) -> MigrationError | None:
     """What the operating system refuses, and no place in the code has expected it to: with the file
-    where it names one, and in its own words."""
+    where it names one, and in its own words. None for an error of another kind."""
+    if isinstance(error, RuntimeError) and str(error) != _NO_THREAD:
+        return None
+    if not isinstance(error, (OSError, MemoryError, RuntimeError)):
+        return None
+    if isinstance(error, RuntimeError):  # of threading: there is no other way to tell
+        return MigrationError(
+            "the machine starts no further thread for this process",
+            remedy="allow more (`ulimit -u`), or set migration.workers and migration.processes to "
+            f"1; then: {invocation.again()}",
+        )
     if isinstance(error, MemoryError):
         return MigrationError(
             "the machine has no memory left for this process",
@@ -126,6 +136,9 @@ def of_the_machine(error: OSError | MemoryError) -> MigrationError:
         remedy="look at that file, its disk and the limits of this process (`ulimit -a`): the file "
         f"must be a plain one that this user may read and write; then: {invocation.again()}",
     )
+
+
+_NO_THREAD = "can't start new thread"
 
 
 class Elsewhere(Exception):

@@ -12,6 +12,7 @@ from typing import Any
 
 from utils import invocation, logger, masking
 from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
+from utils.environment import make_room
 from utils.error_handler import (
     ConfigurationError,
     ExitCode,
@@ -46,6 +47,7 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
     Raises MigrationError when another run is at work, when the directory belongs to the migration
     of another source or target, or when `start` does not go with what is there.
     """
+    make_room()
     files, own = Workspace(Path(config.data.directory)), _OWN.get(start)
     if own:
         require_ours(files, own)
@@ -231,12 +233,11 @@ def recording_why_it_stops(run: Run) -> Iterator[None]:
         _log(error.message, {"remedy": error.remedy})
         stop_with(run, error.exit_code, error.message.splitlines()[0])
         raise
-    except (OSError, MemoryError) as error:
-        refused = of_the_machine(error)
-        _log(refused.message, {"remedy": refused.remedy, "traceback": traceback_of(error)})
-        stop_with(run, refused.exit_code, refused.message)
-        raise refused from error
     except Exception as error:
+        if refused := of_the_machine(error):
+            _log(refused.message, {"remedy": refused.remedy, "traceback": traceback_of(error)})
+            stop_with(run, refused.exit_code, refused.message)
+            raise refused from error
         _log(f"unexpected {type(error).__name__}", {"traceback": traceback_of(error)})
         stop_with(run, ExitCode.FAILED, f"unexpected {type(error).__name__}")
         raise MigrationError(

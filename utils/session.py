@@ -11,6 +11,7 @@ from typing import Protocol
 
 from utils import invocation, logger, masking
 from utils.config import Config
+from utils.environment import make_room
 from utils.error_handler import RunInterrupted
 from utils.interrupt import Interrupted, StopFlag
 from utils.lifecycle import Screen, mask_key
@@ -53,6 +54,7 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
 
     Raises MigrationError when a run is at work there.
     """
+    make_room()
     files = Workspace(Path(config.data.directory))
     files.prepare()
     logger.set_up_screen(

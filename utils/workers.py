@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -208,6 +208,8 @@ class Workers(Closes):
 
     def _start(self, count: int) -> None:
         spawn = get_context("spawn")  # no inherited lock, connection or thread
+        # The first process would bring it along, and it unblocks the signals.
+        resource_tracker.ensure_running()
         # A process that is being born must not die of a Ctrl-C: it inherits the blocked signals.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
@@ -216,11 +218,22 @@ class Workers(Closes):
                 process = spawn.Process(
                     target=serve, args=(there, masking.state(), invocation.state()), daemon=True
                 )
-                process.start()
+                try:
+                    process.start()
+                except OSError as error:
+                    raise _no_process(error) from error
                 there.close()
                 self._started.append(_Worker(process, here))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _no_process(error: OSError) -> MigrationError:
+    return MigrationError(
+        f"no further process can be started ({error.strerror})",
+        remedy="allow this user more processes (`ulimit -u`) and files (`ulimit -n`), or set "
+        f"migration.processes to 1; then: {invocation.again()}",
+    )
 
 
 class _Inbox:
