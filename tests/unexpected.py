@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,8 @@ from typing import Any
 from click.testing import CliRunner
 
 import migrate
+from tests.conftest import S9Database
+from tests.scenarios.operator import Operator, small_trade
 from utils.aws import open_dynamodb
 from utils.config import defaults
 from utils.error_handler import ExitCode
@@ -271,3 +274,61 @@ def _elsewhere(directory: Path, environ: Mapping[str, str]) -> Iterator[None]:
         os.environ.clear()
         os.environ.update(before[1])
         os.chdir(before[0])
+
+
+def settle(operator: Operator, s9: S9Database) -> Operator:
+    """The operator with a small S9, a run that has ended, and little patience."""
+    small_trade(s9)
+    s9.execute("UPDATE msg SET status = '???' WHERE first_id = 11")
+    operator.configure(
+        migration={"maxRetries": 0, "retryDelay": 0.001, "processes": 1},
+        source={"connectionTimeout": 2},
+    )
+    operator.run("--full").ended(5)
+    return operator
+
+
+def configurations_that_fail(operator: Operator, seed: int, cases: int) -> Iterator[str]:
+    """What is wrong with the ends of so many commands, each with a configuration of its own."""
+    for number in range(cases):
+        chance = Random(f"configuration {seed} {number}")
+        content = configuration(chance, operator.config)
+        (operator.directory / "config.json").write_bytes(content)
+        command = chance.choice(COMMANDS)
+        if wrong := typed(command, operator.directory, operator.environment):
+            yield f"configuration {seed} {number}: {command}: {content!r}\n{wrong}"
+
+
+def data_directories_that_fail(operator: Operator, seed: int, cases: int) -> Iterator[str]:
+    """The same with files of the data directory disturbed."""
+    kept = operator.directory / "kept"
+    shutil.copytree(operator.data, kept)
+    for number in range(cases):
+        chance = Random(f"data {seed} {number}")
+        shutil.rmtree(operator.data)
+        shutil.copytree(kept, operator.data)
+        done = disturb(chance, operator.data)
+        command = chance.choice(COMMANDS)
+        if wrong := typed(command, operator.directory, operator.environment):
+            yield f"data {seed} {number}: {done}, {command}\n{wrong}"
+
+
+def environments_that_fail(operator: Operator, seed: int, cases: int) -> Iterator[str]:
+    """The same with other environments, each in a process of its own: much of it is read when a
+    process starts."""
+    for number in range(cases):
+        chance = Random(f"environment {seed} {number}")
+        further, command = environment(chance), chance.choice(COMMANDS)
+        done = subprocess.run(
+            operator.command(*command.split()),
+            cwd=operator.directory,
+            env={**operator.environment, **further},
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            timeout=2 * LONGEST,
+            check=False,
+        )
+        if wrong := verdict(done.returncode, done.stdout + done.stderr):
+            yield f"environment {seed} {number}: {further}, {command}\n{wrong}"
