@@ -87,7 +87,10 @@ def _core(target: TargetConfig) -> botocore.session.Session:
 def open_dynamodb(target: TargetConfig) -> DynamoDBClient:
     """A DynamoDB client for the calls that are not hot (tables, single items, queries)."""
     with target_errors(target):
-        return open_session(target).client(
+        session = open_session(target)
+        if found := session.get_credentials():
+            _require_sendable(found.get_frozen_credentials())
+        return session.client(
             "dynamodb",
             endpoint_url=target.endpoint_url,
             config=BotoConfig(
@@ -104,10 +107,15 @@ def endpoint_of(target: TargetConfig) -> str:
     return url.rstrip("/")
 
 
-def _is_sendable(keys: ReadOnlyCredentials) -> bool:
-    """Whether keys can stand in the header of a request."""
+def _require_sendable(keys: ReadOnlyCredentials) -> None:
+    """Raise TargetError for keys that cannot stand in the header of a request."""
     given = [keys.access_key, keys.secret_key, keys.token or ""]
-    return all(text.isascii() and text.isprintable() for text in map(str, given))
+    if not all(text.isascii() and text.isprintable() for text in map(str, given)):
+        raise TargetError(
+            "the AWS credentials hold a character that no key has (a letter with an accent, a "
+            "line break): they were not copied as they are",
+            remedy=_CREDENTIALS_REMEDY,
+        )
 
 
 class Keys:
@@ -128,12 +136,7 @@ class Keys:
     def current(self) -> ReadOnlyCredentials:
         """Key, secret and token that belong together; botocore renews those that it can."""
         keys = self._found.get_frozen_credentials()
-        if not _is_sendable(keys):
-            raise TargetError(
-                "the AWS credentials hold a character that no key has (a letter with an accent, a "
-                "line break): they were not copied as they are",
-                remedy=_CREDENTIALS_REMEDY,
-            )
+        _require_sendable(keys)
         for secret in (keys.secret_key, keys.token):
             conceal(secret or "")
         return keys

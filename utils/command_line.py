@@ -67,6 +67,7 @@ class CommandGroup(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click does, before a screen that decides nothing (utils/terminal.py)."""
+        take_out(os.environ)  # before any of the libraries looks
         with terminal.use():
             return super().main(*args, **kwargs)
 

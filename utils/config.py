@@ -51,9 +51,8 @@ def section(kind: type) -> Any:
 
 
 def is_table_name(text: object) -> bool:
-    """Whether DynamoDB takes `text` for a table's name; such a name is a file's name as well, but
-    for its two dots."""
-    return isinstance(text, str) and bool(re.match(_TABLE_NAME, text)) and text.strip(".") != ""
+    """Whether `text` can be a table's name; such a name is a file's name as well."""
+    return isinstance(text, str) and bool(re.match(_TABLE_NAME, text))
 
 
 def _optional_text(**schema: Any) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def _optional_text(**schema: Any) -> dict[str, Any]:
 
 _TEXT = {"type": "string", "minLength": 1}
 _FLAG = {"type": "boolean"}
-_TABLE_NAME = r"^[A-Za-z0-9_.-]{3,255}\Z"
+_TABLE_NAME = r"^(?!\.+\Z)[A-Za-z0-9_.-]{3,255}\Z"
 _TABLE = {"type": "string", "pattern": _TABLE_NAME}
 _FILE = {"minLength": 1, "format": "path"}
 _LARGEST = 2**53  # what JSON's readers agree upon, and every count of this world

@@ -20,6 +20,8 @@ import pytest
 from load.backup_folder import BackupFolder, Part, read_part
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
+from utils.config import is_table_name
+from utils.config_file import load_config
 from utils.environment import take_out
 from utils.error_handler import ArtifactError, ExitCode, MigrationError, of_the_machine
 from utils.lock import run_lock
@@ -35,11 +37,16 @@ def trade(alone: Operator, s9: S9Database) -> Operator:
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "...", "a/b", "", "a b", "x" * 256, "Sales\n"])
-def test_only_names_of_tables_are_taken_for_them(alone: Operator, name: str) -> None:
-    alone.run("backup", "--table", name).failed(2, "--table", "list-tables")
-    alone.run("restore", "Sales-20260101-000000", "--into", name).failed(2, "--into")
-    alone.configure(target={"salesTable": name})
-    alone.run("--full").failed(2, "target.salesTable")
+def test_what_is_no_name_of_a_table_is_none_of_a_file(tmp_path: Path, name: str) -> None:
+    assert not is_table_name(name)
+    (tmp_path / "config.json").write_bytes(orjson.dumps({"target": {"salesTable": name}}))
+    with pytest.raises(MigrationError, match=r"target\.salesTable"):
+        load_config(tmp_path / "config.json", {})
+
+
+def test_only_names_of_tables_are_taken_for_them(alone: Operator) -> None:
+    alone.run("backup", "--table", "../x").failed(2, "--table ../x", "list-tables")
+    alone.run("restore", "Sales-20260101-000000", "--into", "../x").failed(2, "--into ../x")
     assert not alone.data.exists()
 
 
@@ -225,13 +232,10 @@ def test_a_forged_description_is_refused(after_a_run: Operator, forged: dict[str
 def test_ctrl_c_while_the_first_process_is_born_ends_it_quietly() -> None:
     program = (
         "import os, signal\n"
-        "from multiprocessing import resource_tracker\n"
         "from utils.workers import Workers\n"
         "from utils.interrupt import StopFlag\n"
         "if __name__ == '__main__':\n"
         "    StopFlag().install()\n"
-        "    started = resource_tracker._resource_tracker._launch if hasattr("
-        "resource_tracker._resource_tracker, '_launch') else None\n"
         "    with Workers(2) as workers:\n"
         "        workers.get_ready(abs)\n"
         "        os.killpg(0, signal.SIGINT)\n"
