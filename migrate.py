@@ -49,9 +49,9 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
     "clean": ("utils.clean_command", "clean", "Delete a migration's data, and its run's backups."),
     "restore": ("load.restore_command", "restore_backup", "Put a backup back."),
     "rollback": (
-        "load.rollback_command",
+        "load.rollback.rollback_command",
         "rollback",
-        "Undo the last run's load; what the application has changed since is kept.",
+        "Undo the last load; records that the application has worked on since are kept.",
     ),
 }
 
@@ -281,7 +281,7 @@ class Runbook:
         """Undo a load that has failed for good, if `migration.rollbackOnFailure` asks for it (and
         it was not a load of a few records only). Raises the failure with how that went."""
         from load.entities import TABLES
-        from load.rollback import roll_back
+        from load.rollback.engine import roll_back
 
         if not (of_all and self.run.config.migration.rollback_on_failure):
             return

@@ -22,10 +22,10 @@ from load.conditional_writer import text_key
 from utils.closing import Closes
 from utils.error_handler import StorageError
 from utils.invocation import again
-from utils.item_content import Item
+from utils.item_content import Item, content, normal_item
 from utils.workspace import open_private, require_plain
 
-_PAIR = "\0"
+_PAIR, _AFTER = "\0", "\1"
 
 
 class Before(Closes):
@@ -79,16 +79,27 @@ class Before(Closes):
         found: dict[str, Any] | None = orjson.loads(rows[0][0]) if rows else None
         return found
 
-    def taken(self) -> list[dict[str, Any]]:
-        """The items that were taken away, or were about to be."""
+    def taken_from(self) -> frozenset[str]:
+        """The partition keys of the records from which items were taken away, or were about to
+        be."""
         with self._lock:
-            rows = self._do("SELECT item FROM before NATURAL JOIN taken")
-        return [orjson.loads(row[0]) for row in rows]
+            rows = self._do("SELECT key FROM taken")
+        return frozenset(str(key).partition(_PAIR)[0] for (key,) in rows)
 
     def taken_count(self) -> int:
         """How many items were taken away."""
         with self._lock:
             return int(self._do("SELECT count(*) FROM taken")[0][0])
+
+    def of_record(self, pk: str) -> dict[str, bytes]:
+        """What was there before under a partition key, by SK: the canonical contents of what was
+        replaced or taken away."""
+        with self._lock:
+            rows = self._do(
+                "SELECT item FROM before WHERE key >= ? AND key < ?", (pk + _PAIR, pk + _AFTER)
+            )
+        items = [orjson.loads(item) for (item,) in rows]
+        return {text_key(item)[1]: content(normal_item(item)) for item in items}
 
     def count(self) -> int:
         """How many items were replaced or taken away."""

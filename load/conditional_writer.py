@@ -52,9 +52,11 @@ class ConditionalWriter:
     `requests` counts the conditional writes that were sent, `units` the write units they took.
     """
 
-    def __init__(self, config: Config, spec: TableSpec, stop: StopFlag) -> None:
+    def __init__(
+        self, config: Config, spec: TableSpec, stop: StopFlag, wire: DynamoDB | None = None
+    ) -> None:
         self.table = config.target.table(spec.entity)
-        self._wire = DynamoDB(config.target)
+        self._wire = wire or DynamoDB(config.target)
         self._retry = RetryPolicy.of(config.migration, stop.sleep)
         self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
         self._indexes = len(spec.indexes)

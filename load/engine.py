@@ -21,16 +21,18 @@ from load.guard import Guard, publish_replaced
 from load.lanes import Lanes, Piece
 from load.load_report import EntityLoad
 from load.load_settings import settings
+from load.loads import Load
 from load.refusals import Reason, Refusals, Withdrawn, dependents, keys_of, withdraw
 from load.sender import Acknowledged, Orders, Report
 from load.throttle import Throttle
 from utils.aws import endpoint_of
 from utils.checkpoint import Checkpoint, Tracker
+from utils.dynamodb import Unanswered
 from utils.error_handler import ArtifactError, TargetError
 from utils.manifest import PhaseEntry
 from utils.progress import Task
 from utils.reached import bound_to
-from utils.run import COMPLETE, Run
+from utils.run import Run
 from utils.servants import unpacked
 from utils.tables import TableSpec
 
@@ -77,7 +79,7 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
                 _Sending(run, crew, throttle, progress, tracker, task, guard).send_all()
             kept_out = Withdrawn()
             if progress.refusals.reasons:
-                kept_out = withdraw(run, entity, progress.refusals, guard)
+                kept_out = withdraw(run, spec, progress.refusals, guard)
             kept = guard.conclude()
     publish_replaced(run, entity)
     done = EntityLoad.of(progress.total, progress.seconds + time.monotonic() - started)
@@ -144,17 +146,18 @@ class LoadProgress:
         }
 
 
-def unacknowledged(run: Run, entity: str) -> list[tuple[int, int]]:
-    """The ranges of bytes of an entity's transformed file of which it is not known whether they
-    have arrived; none after a complete load."""
-    source = run.workspace.transformed(entity)
-    entry = run.manifest.phase(PHASE, entity)
-    if entry is not None and entry.status == COMPLETE:
+def unacknowledged(run: Run, load: Load) -> list[tuple[int, int]]:
+    """The ranges of bytes of a loaded file of which it is not known whether they have arrived;
+    none after a complete load."""
+    if load.state.complete:
         return []
+    source = run.workspace.transformed(load.entity)
+    inputs = {run.workspace.name_of(source): load.state.transformed}
     saved = run.checkpoint.load()
-    here = saved is not None and (saved.phase, saved.entity) == (PHASE, entity)
-    fits = here and saved is not None and saved.inputs == run.sha_of(source)
-    return LoadProgress.of(source, saved if fits else None, Refusals({})).lanes.ranges
+    here = saved is not None and (saved.phase, saved.entity) == (PHASE, load.entity)
+    if here and saved is not None and saved.inputs == inputs:
+        return LoadProgress.of(source, saved, Refusals({})).lanes.ranges
+    return [(0, load.loaded.stat().st_size)] if load.loaded.exists() else [(0, 1 << 62)]
 
 
 def _refused(run: Run, refused: RefusedItem) -> TargetError:
@@ -230,10 +233,12 @@ class _Sending:
                 self.crew.keep_to(self.throttle.rate())
                 if self.run.stop.requested:
                     self._reached()
-        except BaseException:
+        except BaseException as error:
             self._settle()
             self.tracker.save(self.progress.total.lines, self._state)
             self.guard.was_not_sent([*self._untried, *self.progress.lanes.not_given])
+            if not isinstance(error, Unanswered):
+                self.guard.is_quiet()
             raise
 
     def _announced(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -256,6 +261,8 @@ class _Sending:
     def _acknowledge(self, part: Acknowledged) -> None:
         if part.outcome.refused and not self.run.config.migration.continue_on_error:
             raise _refused(self.run, part.outcome.refused[0])
+        if part.outcome.items:
+            self.guard.has_written()
         lines, refused = self.progress.acknowledge(part)
         self.task.advance(lines, errors=refused)
 

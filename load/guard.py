@@ -23,6 +23,7 @@ from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, is_same
 from load.conditions import ABSENT
 from load.conflicts import Authors
 from load.load_state import LoadState
+from load.loads import drop_others
 from load.pictures import Memory, Pictures
 from load.replacing import Planned, Replacing
 from load.transactions import Transactions
@@ -95,6 +96,7 @@ class Guard(Closes):
         )
         self._counts: Counter[int] = Counter()
         self._taken_away = 0
+        self._wrote = False
 
     def close(self) -> None:
         self._stack.close()
@@ -102,6 +104,17 @@ class Guard(Closes):
     def about_to_send(self, start: int, end: int) -> None:
         """The lines from byte `start` to `end` are to be sent in batches: known from now on."""
         self.state.about_to_send(start, end)
+
+    def has_written(self) -> None:
+        """A write has succeeded: this run is the last that has written."""
+        if not self.state.wrote:
+            self.state.wrote = True
+            self.state.save()
+            drop_others(self._run)
+
+    def is_quiet(self) -> None:
+        """Nothing is on its way any more."""
+        self.state.is_quiet()
 
     def was_not_sent(self, ranges: Iterable[tuple[int, int]]) -> None:
         """The lines in these ranges of bytes have not been sent after all: a load that goes on
@@ -129,6 +142,7 @@ class Guard(Closes):
             self._entity.capitalize(),
             "writing what may have been sent before" if again else "replacing what is in conflict",
         )
+        self.state.about_to_write()
         pictures = Pictures.of_load(
             self._run, self._run.config.target.table(self._entity), self.state.pictures
         )
@@ -150,7 +164,7 @@ class Guard(Closes):
         and is to stay so."""
         self.plan.sync()
         self.state.complete = True
-        self.state.save()
+        self.state.is_quiet()
         self._counts = self.plan.count()
         self._taken_away = self.before.taken_count()
         items = sum(self._counts[mark] for mark in KEPT_MARKS)
@@ -220,12 +234,23 @@ class Guard(Closes):
                         raise Interrupted
                     waiting.append(pool.submit(self._group, group, replacing))
                     if len(waiting) >= workers * _AHEAD:
-                        _told(waiting.pop(0), refuse)
+                        self._told(waiting.pop(0), refuse)
                 while waiting:
-                    _told(waiting.pop(0), refuse)
+                    self._told(waiting.pop(0), refuse)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def _told(self, done: Future[list[RefusedItem]], refuse: Refuse) -> None:
+        refused = done.result()
+        if self._wrote:
+            self.has_written()
+        for item in refused:
+            refuse(item)
+
+    def _mark(self, planned: Planned, mark: int) -> None:
+        self.plan.mark(planned.place, mark)
+        self._wrote |= mark in (ADDED, REPLACED)
 
     def _group(self, group: _Group, replacing: Replacing) -> list[RefusedItem]:
         """Write a group; returns what DynamoDB does not take of it."""
@@ -233,13 +258,13 @@ class Guard(Closes):
         if group.replaces:
             try:
                 for each, mark in zip(group.lines, replacing.replace(group.lines), strict=True):
-                    self.plan.mark(each.place, mark)
+                    self._mark(each, mark)
             except RequestRefused as refusal:
                 refused.append(_refused(group.lines[0], refusal))
             return refused
         for each in group.lines:
             try:
-                self.plan.mark(each.place, self._write_again(each))
+                self._mark(each, self._write_again(each))
             except RequestRefused as refusal:
                 refused.append(_refused(each, refusal))
         return refused
@@ -252,14 +277,17 @@ class Guard(Closes):
 
 
 def publish_replaced(run: Run, entity: str) -> None:
-    """Put the replaced items, if there are any, into the manifest as a file of records like
-    others: they are encrypted with them. Whoever has the file open must have closed it."""
+    """Put the replaced items, if there are any, and what was loaded into the manifest as files of
+    records like others: they are encrypted with them. Whoever has one open must have closed it."""
     path = run.workspace.before(entity)
     with Before(path) as before:
         items = before.count()
     if items:
         size = path.stat().st_size
         run.publish(path, ArtifactEntry(0, items, size, sha256_of(path), utc_now()))
+    if run.workspace.loaded(entity).exists():
+        transformed = run.workspace.name_of(run.workspace.transformed(entity))
+        run.publish(run.workspace.loaded(entity), run.manifest.artifacts[transformed])
 
 
 def _planned(record: Iterable[tuple[int, bytes, int]]) -> list[Planned]:
@@ -268,8 +296,3 @@ def _planned(record: Iterable[tuple[int, bytes, int]]) -> list[Planned]:
 
 def _refused(planned: Planned, refusal: RequestRefused) -> RefusedItem:
     return RefusedItem(planned.line.rstrip(b"\n"), refusal.message)
-
-
-def _told(done: Future[list[RefusedItem]], refuse: Refuse) -> None:
-    for item in done.result():
-        refuse(item)

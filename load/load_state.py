@@ -1,7 +1,7 @@
 """What has to be known of a load beyond its checkpoint: for those who resume it or undo it.
 
 data/undo/{entity}.json is written with the plan of the load, before its first write, and stays
-after the load until a new run is begun or the load is undone.
+after the load until another run has written (load/loads.py), or the load is undone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from utils.artifacts import utc_now
 from utils.error_handler import ArtifactError
 from utils.invocation import command
 from utils.run import Run
@@ -34,7 +35,12 @@ class LoadState:
     write, as "last" that with which this load was planned (where it is no backup).
     `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py).
     `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
-    (load/rollback.py). `reached` is the table that the load went to (utils/reached.py).
+    (load/rollback). `reached` is the table that the load went to (utils/reached.py).
+
+    `run_id` is the run before whose first write `pictures` were taken, `run` the one that loads,
+    `items` what the file has. `began` is when the first write was about to be tried ("": none
+    was), `wrote` says that one has succeeded. While `in_flight`, requests may be on their way that
+    nobody waits for if the load is killed.
     """
 
     path: Path
@@ -47,6 +53,16 @@ class LoadState:
     undone: dict[str, Any] = field(default_factory=dict)
     only_in_target: dict[str, int] = field(default_factory=dict)
     reached: dict[str, Any] = field(default_factory=dict)
+    run: str = ""
+    items: int = 0
+    began: str = ""
+    wrote: bool = False
+    in_flight: bool = False
+
+    @property
+    def may_have_written(self) -> bool:
+        """Whether anything of it may be in the table, as far as that is known."""
+        return self.wrote or bool(self.began and not self.complete)
 
     def is_of(self, run: Run, entity: str, settings: str) -> bool:
         """Whether this is an unfinished load of the transformed file that there is, to where it
@@ -79,6 +95,7 @@ class LoadState:
     def about_to_send(self, start: int, end: int) -> None:
         """The lines from byte `start` to `end` may be sent from now on; durable when this
         returns."""
+        self.about_to_write()
         for known in self.sent:
             if known[0] <= start <= known[1]:
                 if end > known[1]:
@@ -86,6 +103,18 @@ class LoadState:
                     self.save()
                 return
         self.sent.append([start, end + _AHEAD])
+        self.save()
+
+    def about_to_write(self) -> None:
+        """From now on requests may be on their way; durable when this returns."""
+        if not (self.began and self.in_flight):
+            self.began = self.began or utc_now()
+            self.in_flight = True
+            self.save()
+
+    def is_quiet(self) -> None:
+        """Whatever was on its way has been waited for."""
+        self.in_flight = False
         self.save()
 
     def was_not_sent(self, ranges: Iterable[tuple[int, int]]) -> None:

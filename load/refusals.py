@@ -8,24 +8,26 @@ need it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-
-import orjson
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from load.batch_writer import RefusedItem
-from load.conditional_writer import READ_AT_ONCE
-from load.guard import Guard, Planned
+from load.guard import Guard
 from load.lines import record_key
-from load.undo import Undo
+from load.transactions import MOST_WRITES
+from load.undo import STAYING, UNDONE, Doubt, Record, Undo, Verdict
 from utils.artifacts import ArtifactWriter, lines_of, starts_record
 from utils.config import PARTY_ENTITIES
+from utils.dynamodb import DynamoDB
 from utils.error_handler import TargetError
 from utils.findings import Finding
 from utils.invocation import again
-from utils.load_plan import WITHDRAWN, LoadPlan
+from utils.load_plan import EDITED, KEPT_ABSENT, WITHDRAWN, LoadPlan
+from utils.logger import get_logger
 from utils.quarantine import Refusal, read_quarantine, source_rows
 from utils.run import Run
+from utils.tables import TableSpec
 
 PHASE = "load"
 _AT_MOST = 10_000
@@ -110,48 +112,90 @@ class Withdrawn:
     items: int = 0
 
 
-def withdraw(run: Run, entity: str, refusals: Refusals, guard: Guard) -> Withdrawn:
-    """Take what is left of refused records out of the table, unless the application has changed
-    it since, and put them into quarantine."""
-    lines = list(_lines_of(run, entity, refusals, guard.plan))
-    undo = Undo(guard.before, guard.writer)
-    written = [each for each in lines if refusals.reasons[record_key(each.line)].written]
-    for start in range(0, len(written), READ_AT_ONCE):
-        undo.undo(written[start : start + READ_AT_ONCE])
-    for each in lines:
-        guard.plan.mark(each.place, WITHDRAWN)
-    counted = _counted(each.line for each in lines)
+def withdraw(run: Run, spec: TableSpec, refusals: Refusals, guard: Guard) -> Withdrawn:
+    """Take what is left of refused records out of the table, and put them into quarantine. A
+    record on which the application has worked since stays in the table, whole."""
+    entity = spec.entity
+    kept: set[str] = set()
+    counted: dict[str, _Record] = {}
+    with ThreadPoolExecutor(run.config.migration.workers, "withdraw") as looks:
+        doubt = Doubt(absent_ok=lambda _line: True)
+        wire = DynamoDB(run.config.target)
+        undo = Undo.on(wire, run, spec, guard.before, looks, doubt=doubt, completes=False)
+        for records in _refused_records(run, entity, refusals, guard.plan):
+            written = [each for each in records if refusals.reasons[each.pk].written]
+            for record in _withdrawn(written, undo, guard.plan):
+                kept.add(record.pk)
+            for record in records:
+                if record.pk not in kept:
+                    counted[record.legacy_id] = _Record(record.pk, len(record.lines))
+                    for line in record.lines:
+                        guard.plan.mark(line.place, WITHDRAWN)
     path = run.workspace.quarantine(entity)
     with ArtifactWriter(path) as quarantine:
         for refusal in _refusals(run, entity, refusals, counted):
             quarantine.write(refusal.as_line(), records=1, items=refusal.items)
         run.replace((path, quarantine))
-    return Withdrawn(len(counted), len(lines))
+    return Withdrawn(len(counted), sum(record.items for record in counted.values()))
 
 
-def _lines_of(run: Run, entity: str, refusals: Refusals, plan: LoadPlan) -> Iterator[Planned]:
-    for place, line, mark in plan.lines_of(run.workspace.transformed(entity)):
-        if record_key(line) in refusals.reasons:
-            yield Planned(place, line, mark, orjson.loads(line)["Item"])
+def _withdrawn(records: Sequence[Record], undo: Undo, plan: LoadPlan) -> Iterator[Record]:
+    """Withdraw records that may be in the table; yields those that stay there."""
+    gone: list[Record] = []
+    by_us: set[int] = set()
+    for record, verdict in zip(records, undo.undo(records), strict=True):
+        if verdict.kept:
+            yield _stays(record, verdict, plan)
+        else:
+            gone.append(record)
+            by_us.update(place for place, mark in verdict.fates.items() if mark in UNDONE)
+    # What the application had read before, it may have written to afterwards.
+    again = replace(undo, doubt=Doubt(lambda _line: True, lambda line: line.place in by_us))
+    for record, verdict in zip(gone, again.undo(gone), strict=True):
+        if verdict.kept:
+            yield _stays(record, verdict, plan)
+
+
+def _stays(record: Record, verdict: Verdict, plan: LoadPlan) -> Record:
+    """Mark the lines of a record that stays, as the application has it."""
+    get_logger().warning(
+        "%s (in S9 %s) stays in the table, though DynamoDB refuses an item of it: the application "
+        "has worked on it",
+        record.pk,
+        record.legacy_id,
+    )
+    for line in record.lines:
+        there = verdict.fates.get(line.place) in STAYING
+        plan.mark(line.place, EDITED if there else KEPT_ABSENT)
+    return record
+
+
+def _refused_records(
+    run: Run, entity: str, refusals: Refusals, plan: LoadPlan
+) -> Iterator[list[Record]]:
+    """The refused records, about a hundred items at a time."""
+    together: list[Record] = []
+    lines: list[tuple[int, bytes, int]] = []
+    for each in plan.lines_of(run.workspace.transformed(entity)):
+        if record_key(each[1]) not in refusals.reasons:
+            continue
+        if lines and starts_record(each[1]):
+            together.append(Record.of(lines))
+            lines = []
+            if sum(len(record.lines) for record in together) >= MOST_WRITES:
+                yield together
+                together = []
+        lines.append(each)
+    if lines:
+        yield [*together, Record.of(lines)]
 
 
 @dataclass
 class _Record:
+    """A refused record: its partition key, and how many items it has."""
+
     key: str
     items: int
-
-
-def _counted(lines: Iterable[bytes]) -> dict[str, _Record]:
-    """The refused records by legacy id, with their number of items."""
-    legacy_ids: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for line in lines:
-        key = record_key(line)
-        counts[key] = counts.get(key, 0) + 1
-        if starts_record(line):
-            found = _LEGACY_ID.search(line)
-            legacy_ids[key] = found[1].decode() if found else key
-    return {legacy_id: _Record(key, counts[key]) for key, legacy_id in legacy_ids.items()}
 
 
 def _refusals(

@@ -10,11 +10,10 @@ decides with (load/conflicts.py); what is nowhere in the file is listed (load/on
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from load.conflicts import (
 from load.lines import record_key
 from load.load_settings import settings
 from load.load_state import LoadState
+from load.loads import keep_loaded, make_way
 from load.only_in_target import FOUND, STAYS, TAKEN, OnlyInTarget, list_what_left
 from load.pictures import Memory, Pictures, is_in
 from load.refusals import keys_of
@@ -53,6 +53,7 @@ from utils.load_plan import (
     LoadPlan,
 )
 from utils.logger import get_logger
+from utils.manifest import Manifest
 from utils.numbering import toggled
 from utils.pieces import located_records, places
 from utils.run import Run
@@ -96,9 +97,9 @@ def survey_before_load(
     TargetError when `load.onConflict` is `fail` and there is a conflict, before anything is
     written; data/reports/conflicts_report.json lists all conflicts whatever the setting.
     """
-    if run.manifest.rolled_back:
-        shutil.rmtree(run.workspace.undo, ignore_errors=True)
+    if run.manifest.rolled_back:  # and done with: what it wrote from here on is to be known anew
         run.manifest.rolled_back = ""
+        run.manifest.baseline = Manifest.new().baseline
         run.save()
     due = [name for name in entities if not goes_on(run, name)]
     if not due:
@@ -121,10 +122,12 @@ def survey_before_load(
             "to skip (they stay as they are), newer (those changed later in S9 are replaced) or "
             f"overwrite, and go on: {run.command('--resume')}",
         )
-    for state, plan in states:
+    for name, (state, plan) in zip(due, states, strict=True):
+        make_way(run, name)
         with storage_errors(plan):
             publish(plan.with_name(plan.name + PARTIAL_SUFFIX), plan)
         state.save()
+        keep_loaded(run, name)
     run.save()
 
 
@@ -134,6 +137,7 @@ def plan_for_empty(run: Run, entity: str) -> None:
     size = run.manifest.artifacts[_name_of(run, entity)].bytes
     LoadPlan.create(run.workspace.plan(entity), size).close()
     _state_of(run, entity, {}).save()
+    keep_loaded(run, entity)
 
 
 def _name_of(run: Run, entity: str) -> str:
@@ -149,6 +153,23 @@ def _state_of(run: Run, entity: str, pictures: dict[str, str]) -> LoadState:
         settings(run, entity),
         pictures,
         reached=reached_by(run, entity),
+        run=run.manifest.run_id,
+        items=run.manifest.artifacts[_name_of(run, entity)].items,
+    )
+
+
+def _going_on(state: LoadState, old: LoadState | None) -> LoadState:
+    """The state of another load in a run that has loaded before: what it wrote is still its own,
+    and what it had sent when it was cut off may still be on its way."""
+    if old is None:
+        return state
+    on_its_way = old.in_flight and old.transformed == state.transformed
+    return replace(
+        state,
+        began=old.began,
+        wrote=old.wrote,
+        in_flight=old.in_flight,
+        sent=old.sent if on_its_way else [],
     )
 
 
@@ -191,8 +212,7 @@ class _Survey:
         """Write the plan (under its partial name); returns the state to be saved with it."""
         run, entity = self._run, self._spec.entity
         old = LoadState.load(run.workspace.load_state(entity))
-        if old is None or old.run_id != run.manifest.baseline:
-            run.workspace.before(entity).unlink(missing_ok=True)
+        if old is not None and old.run_id != run.manifest.baseline:
             old = None
         names = dict(old.pictures) if old else {}
         pictures = Pictures.take(run, self._table, names)
@@ -219,7 +239,7 @@ class _Survey:
         )
         state = _state_of(run, entity, names)
         state.only_in_target = surplus.as_json()
-        return state, path
+        return _going_on(state, old), path
 
     def _compare(
         self, pictures: Pictures, plan: LoadPlan, chosen: Collection[str] | None

@@ -51,9 +51,11 @@ class Write:
 class Transactions:
     """Transactions on one table; safe to share between threads."""
 
-    def __init__(self, config: Config, spec: TableSpec, stop: StopFlag) -> None:
+    def __init__(
+        self, config: Config, spec: TableSpec, stop: StopFlag, wire: DynamoDB | None = None
+    ) -> None:
         self._table = config.target.table(spec.entity)
-        self._wire = DynamoDB(config.target)
+        self._wire = wire or DynamoDB(config.target)
         self._retry = RetryPolicy.of(config.migration, stop.sleep)
         self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
         self._indexes = len(spec.indexes)

@@ -1,95 +1,429 @@
-"""Undoing what a load did with one item, unless the application has changed it since.
+"""Undoing what a load did with a record, unless the application has worked on it since.
 
-Whether it has is looked at first, and then once more in the same request that deletes the item or
-puts back what was there: that request is done only if the item is exactly what was loaded.
+The unit is the record: all items under one partition key, also those that the application has hung
+on it. One of them changed, added or deleted keeps the whole record: a sale whose header the
+application has edited is not to lose its lines, and a line that it has added not its header.
+
+What is in the table is looked at first, in one strongly consistent Query of the partition key, and
+every write is done only if the item is still exactly that. The writes of a record go out in one
+transaction, so that what the application does meanwhile finds the record whole, or gone. A record
+with more items than a transaction takes goes header first: what the application does to a sale it
+does to the header as well, and if it was quicker, everything is put back.
+
+Whoever has deleted a record looks again later (`again`): the application may have read it before,
+and written to it afterwards. Then what was deleted is put back under it.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import orjson
 
 from load.before import Before
-from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, is_same, text_key
-from load.conditions import unchanged
-from load.guard import Planned
-from utils.load_plan import CONFLICT, KEPT, KEPT_ABSENT, REPLACED, SAME, WITHDRAWN
+from load.conditional_writer import ConditionalWriter
+from load.conditions import ABSENT, unchanged
+from load.transactions import MOST_WRITES, Transactions, Write, portions
+from utils.dynamodb import DynamoDB
+from utils.error_handler import TargetError
+from utils.item_content import content, content_of_line, differing_attributes, is_usual, normal_item
+from utils.load_plan import (
+    CONFLICT,
+    DELETED,
+    GONE,
+    GONE_REPLACED,
+    KEPT,
+    KEPT_ABSENT,
+    NEVER,
+    RESTORED,
+    RETURNED,
+    RETURNED_REPLACED,
+    SAME,
+    STAYS,
+    STAYS_REPLACED,
+    WITHDRAWN,
+)
+from utils.session import AtWork
+from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
 
 LEFT_ALONE = frozenset({SAME, KEPT, KEPT_ABSENT, WITHDRAWN})
-_HAD_ANOTHER = frozenset({REPLACED, CONFLICT})
+HEADER = "METADATA"
+UNDONE = frozenset({DELETED, RESTORED})
+STAYING = frozenset({STAYS, STAYS_REPLACED, RETURNED, RETURNED_REPLACED})
+_ROUNDS = 10
+# What every item of the application has: one without it is what an update made of a deleted item.
+_ALWAYS_THERE = "createdAt"
+
+Contents = Mapping[str, bytes]  # the canonical content (utils/item_content.py) of items, by SK
 
 
-class Fate(enum.Enum):
-    """What became of an item that a load created or replaced."""
+@dataclass(frozen=True)
+class Line:
+    """A line of a loaded file: the byte at which it begins, its item's SK and canonical content,
+    and its mark in the plan of the load."""
 
-    DELETED = "deleted"
-    RESTORED = "restored"
-    KEPT = "kept"  # changed by the application since
-    GONE = "gone"  # deleted by the application, or never sent
-    LEFT_ALONE = "leftAlone"  # it was there before, and was not written
+    place: int
+    mark: int
+    sk: str
+    content: bytes
+
+    @classmethod
+    def of(cls, place: int, line: bytes, mark: int) -> Line:
+        item = orjson.loads(line)["Item"]
+        text = content_of_line(line) if is_usual(line) else content(normal_item(item))
+        return cls(place, mark, item[SORT_KEY]["S"], text)
 
 
-class Undo:
-    """Undoes the load of single lines. With `writes` false it says what would become of them."""
+@dataclass(frozen=True)
+class Record:
+    """All lines of a record."""
 
-    def __init__(self, before: Before, writer: ConditionalWriter, *, writes: bool = True) -> None:
-        self._before = before
-        self._writer = writer
-        self._writes = writes
+    pk: str
+    legacy_id: str
+    lines: tuple[Line, ...]
 
-    def undo(self, lines: Sequence[Planned]) -> list[tuple[Fate, dict[str, Any] | None]]:
-        """Undo lines (at most 100); for each what became of it, and what is there if it was kept.
+    @classmethod
+    def of(cls, lines: Sequence[tuple[int, bytes, int]]) -> Record:
+        """A record from its lines, each with the byte at which it begins and its mark."""
+        item: Mapping[str, Any] = orjson.loads(lines[0][1])["Item"]
+        legacy_id = str(item.get("legacyId", {}).get("S", ""))
+        return cls(item[PARTITION_KEY]["S"], legacy_id, tuple(Line.of(*each) for each in lines))
 
-        Raises TargetError when DynamoDB cannot be used.
-        """
-        assert len(lines) <= READ_AT_ONCE
-        mine = [each.item for each in lines if each.mark not in LEFT_ALONE]
-        there = self._writer.find(mine) if mine else {}
-        return [self._one(each, there.get(text_key(each.item))) for each in lines]
 
-    def _one(
-        self, planned: Planned, there: dict[str, Any] | None
-    ) -> tuple[Fate, dict[str, Any] | None]:
-        if planned.mark in LEFT_ALONE:
-            return Fate.LEFT_ALONE, None
-        if there is None:
-            return Fate.GONE, None
-        if planned.mark in _HAD_ANOTHER:
-            return self._restore(planned, there)
-        if not is_same(there, planned.item):
-            return Fate.KEPT, there
-        return self._delete(planned, there)
+@dataclass(frozen=True)
+class Step:
+    """A write: under `sk` there is `old` now (None: nothing), and `new` afterwards."""
 
-    def _delete(
-        self, planned: Planned, there: dict[str, Any]
-    ) -> tuple[Fate, dict[str, Any] | None]:
-        condition = unchanged(planned.item)
+    sk: str
+    old: bytes | None
+    new: bytes | None
+
+    def as_write(self) -> Write | None:
+        """Its part of a transaction; None when what is there cannot be told in a condition."""
+        expected: dict[str, Any] = orjson.loads(self.old or b"{}")
+        condition = unchanged(expected) if expected else ABSENT
         if condition is None:
-            return Fate.KEPT, there
-        if not self._writes:
-            return Fate.DELETED, None
-        written = self._writer.delete(planned.item, condition)
-        if written.done or (written.repeated and written.found is None):
-            return Fate.DELETED, None
-        return (Fate.KEPT if written.found else Fate.GONE), written.found
+            return None
+        if self.new == self.old:
+            return Write("ConditionCheck", expected, condition)
+        if self.new is None:
+            return Write("Delete", expected, condition)
+        return Write("Put", orjson.loads(self.new), condition)
 
-    def _restore(
-        self, planned: Planned, there: dict[str, Any]
-    ) -> tuple[Fate, dict[str, Any] | None]:
-        before = self._before.find(planned.item)
-        if is_same(before, there):
-            return (Fate.RESTORED if planned.mark == REPLACED else Fate.LEFT_ALONE), None
-        if before is None and planned.mark == CONFLICT:
-            return Fate.LEFT_ALONE, None  # it was never replaced
-        condition = unchanged(planned.item)
-        if before is None or condition is None or not is_same(there, planned.item):
-            return Fate.KEPT, there
-        if not self._writes:
-            return Fate.RESTORED, None
-        written = self._writer.put(orjson.dumps(before), condition)
-        if written.done or is_same(written.found, before):
-            return Fate.RESTORED, None
-        return (Fate.KEPT if written.found else Fate.GONE), written.found
+
+@dataclass(frozen=True)
+class Change:
+    """What the application has done with an item of a record since it was loaded: `what` is
+    "changed", "added" or "deleted"; `attributes` are the names of those that differ."""
+
+    sk: str
+    what: str
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a record: the new mark of each line by its place, and the steps to that.
+
+    It is kept if the application has made `changes`, or if it is `used_by` another record (its
+    partition key). `header` is what is there of the item that opens the record.
+    """
+
+    fates: Mapping[int, int]
+    steps: tuple[Step, ...] = ()
+    changes: tuple[Change, ...] = ()
+    used_by: str = ""
+    header: bytes | None = None
+
+    @property
+    def kept(self) -> bool:
+        return bool(self.changes or self.used_by)
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is not known of a record's lines: whether they have ever arrived (`absent_ok`), and
+    whether they have been undone already (`by_us`)."""
+
+    absent_ok: Callable[[Line], bool] = lambda _line: False
+    by_us: Callable[[Line], bool] = lambda line: line.mark in UNDONE
+
+
+@dataclass
+class _Sorted:
+    """A record's items, sorted by what is found of them."""
+
+    fates: dict[int, int] = field(default_factory=dict)
+    checks: list[Step] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    undone: list[Step] = field(default_factory=list)  # the way back
+    missing: list[Line] = field(default_factory=list)  # never arrived
+    gone: list[Line] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+
+def decide(
+    record: Record,
+    there: Contents,
+    before: Contents,
+    doubt: Doubt,
+    *,
+    used_by: str = "",
+    completes: bool = True,
+) -> Verdict:
+    """What becomes of a record. `there` is what the table holds under its partition key, `before`
+    what of it the load has replaced. A record that is kept is kept whole: what was undone of it
+    is put back, and with `completes` what never arrived is added.
+    """
+    found = _Sorted()
+    for line in record.lines:
+        _sort(line, there.get(line.sk), before.get(line.sk), doubt, found)
+    ours = {line.sk for line in record.lines}
+    _sort_others(ours, there, before, found)
+    gone = {line.sk for line in found.gone}
+    header = there.get(HEADER)
+    if gone and HEADER not in gone:
+        found.changes += [Change(sk, "deleted") for sk in sorted(gone)]
+    if not (found.steps or found.undone) and not _is_there(record, there):
+        return Verdict(found.fates, header=header)  # nothing of it is left
+    if found.changes or (used_by and (found.steps or found.undone)):
+        return _keep(record, there, before, found, used_by, completes=completes)
+    steps = sorted(found.steps, key=lambda step: step.sk != HEADER)
+    if any(step.as_write() is None for step in steps):
+        found.changes.append(Change(HEADER, "changed"))
+        return _keep(record, there, before, found, "", completes=False)
+    checks = found.checks if steps and len(steps) + len(found.checks) <= MOST_WRITES else []
+    return Verdict(found.fates, (*steps, *checks), header=header)
+
+
+def _is_there(record: Record, there: Contents) -> bool:
+    """Whether anything that the load has written is there in whatever form."""
+    return any(line.sk in there for line in record.lines if line.mark not in LEFT_ALONE)
+
+
+def _sort(line: Line, now: bytes | None, old: bytes | None, doubt: Doubt, found: _Sorted) -> None:
+    """Sort one line's item."""
+    if line.mark in LEFT_ALONE:
+        if line.mark == SAME and now == line.content:
+            found.checks.append(Step(line.sk, now, now))
+        elif line.mark == SAME or (line.mark == KEPT and now is not None):
+            found.changes.append(_difference(line.sk, line.content, now))
+        return
+    place, ours = line.place, line.content
+    if now == ours:
+        found.steps.append(Step(line.sk, ours, old))
+        found.fates[place] = DELETED if old is None else RESTORED
+    elif now == old and old is not None:
+        _sort_as_before(line, old, doubt, found)
+    elif now is None:
+        _sort_absent(line, doubt, found, replaced=old is not None)
+    else:
+        found.changes.append(_difference(line.sk, ours, now))
+        if doubt.by_us(line) and (whole := _merged(ours, now)):
+            found.undone.append(Step(line.sk, now, whole))
+
+
+def _sort_as_before(line: Line, old: bytes, doubt: Doubt, found: _Sorted) -> None:
+    """Sort an item that is as it was before the load: restored, or never replaced."""
+    written = line.mark != CONFLICT
+    found.fates[line.place] = RESTORED if written else KEPT
+    if written and doubt.by_us(line):
+        found.undone.append(Step(line.sk, old, line.content))
+
+
+def _sort_absent(line: Line, doubt: Doubt, found: _Sorted, *, replaced: bool) -> None:
+    """Sort an item that is not there: undone, never arrived, or deleted by somebody else."""
+    if replaced:
+        found.fates[line.place] = GONE_REPLACED
+        found.gone.append(line)
+    elif doubt.by_us(line):
+        found.fates[line.place] = DELETED
+        found.undone.append(Step(line.sk, None, line.content))
+    elif doubt.absent_ok(line):
+        found.fates[line.place] = NEVER
+        found.missing.append(line)
+    else:
+        found.fates[line.place] = GONE
+        found.gone.append(line)
+
+
+def _sort_others(ours: set[str], there: Contents, before: Contents, found: _Sorted) -> None:
+    """Sort what is under the key besides the record's own lines."""
+    for sk, old in before.items():
+        now = there.get(sk)
+        if sk in ours or now == old:
+            continue
+        if now is None:  # the load has taken it away
+            found.steps.append(Step(sk, None, old))
+        else:
+            found.changes.append(_difference(sk, old, now))
+    for sk in there.keys() - before.keys() - ours:
+        found.changes.append(Change(sk, "added"))
+
+
+def _keep(
+    record: Record,
+    there: Contents,
+    before: Contents,
+    found: _Sorted,
+    used_by: str,
+    *,
+    completes: bool,
+) -> Verdict:
+    """The verdict on a record that stays as the application has it."""
+    back = {step.sk for step in found.undone}
+    steps = list(found.undone)
+    fates = dict(found.fates)
+    for line in record.lines:
+        if line.mark in LEFT_ALONE or fates.get(line.place) in (GONE, GONE_REPLACED, KEPT):
+            continue
+        replaced = line.sk in before
+        if line.sk in back:
+            fates[line.place] = RETURNED_REPLACED if replaced else RETURNED
+        elif line.sk in there:
+            fates[line.place] = STAYS_REPLACED if replaced else STAYS
+    if completes and HEADER in there.keys() | back:
+        for line in found.missing:
+            steps.append(Step(line.sk, None, line.content))
+            fates[line.place] = STAYS
+    steps.sort(key=lambda step: step.sk != HEADER)
+    changes = tuple(sorted(found.changes, key=lambda change: change.sk))
+    header = next((step.new for step in steps if step.sk == HEADER), there.get(HEADER))
+    return Verdict(fates, tuple(steps), changes, "" if changes else used_by, header)
+
+
+def _difference(sk: str, ours: bytes, now: bytes | None) -> Change:
+    if now is None:
+        return Change(sk, "deleted")
+    names = differing_attributes(orjson.loads(ours), orjson.loads(now))
+    return Change(sk, "changed", tuple(names))
+
+
+def _merged(ours: bytes, now: bytes) -> bytes | None:
+    """An update that came just after the deletion has made an item of its own attributes alone:
+    these, on top of what was deleted. None when it is a whole item."""
+    theirs = orjson.loads(now)
+    if _ALWAYS_THERE in theirs:
+        return None
+    return content({**orjson.loads(ours), **theirs})
+
+
+class Uses(Protocol):
+    """Who needs a record."""
+
+    def used_by(self, record: Record) -> str:
+        """The partition key of a record that names this one, "" when there is none."""
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Undoes the load of records of one table; safe to share between threads.
+
+    `looks` runs the requests that only read. With `writes` false it only says what would be done.
+    """
+
+    writer: ConditionalWriter
+    transactions: Transactions
+    before: Before
+    looks: Executor
+    uses: Uses | None = None
+    doubt: Doubt = field(default_factory=Doubt)
+    completes: bool = True
+    writes: bool = True
+
+    @classmethod
+    def on(
+        cls,
+        wire: DynamoDB,
+        work: AtWork,
+        spec: TableSpec,
+        before: Before,
+        looks: Executor,
+        **options: Any,
+    ) -> Undo:
+        """An Undo of what was loaded into an entity's table; `options` are the fields."""
+        writer = ConditionalWriter(work.config, spec, work.stop, wire)
+        transactions = Transactions(work.config, spec, work.stop, wire)
+        return cls(writer, transactions, before, looks, **options)
+
+    def undo(self, records: Sequence[Record]) -> list[Verdict]:
+        """Undo records (together about a hundred items, or one record of any size); what became
+        of each. Raises TargetError when DynamoDB cannot be used."""
+        verdicts = list(self.looks.map(self._decide, records))
+        if not self.writes:
+            return verdicts
+        for together in _together(range(len(records)), verdicts):
+            writes = [write for n in together for write in _writes(verdicts[n].steps)]
+            if len(writes) > MOST_WRITES or not self.transactions.write(writes):
+                for n in together:
+                    verdicts[n] = self._alone(records[n])
+        return verdicts
+
+    def _alone(self, record: Record) -> Verdict:
+        """Undo one record, again as long as somebody else is quicker."""
+        done: set[str] = set()
+        for _ in range(_ROUNDS):
+            verdict = self._decide(record, done)
+            if self._take(verdict, done):
+                return verdict
+        raise TargetError(
+            f"{record.pk} is being changed all the time",
+            remedy="see who writes to it, then type the same command again",
+        )
+
+    def _take(self, verdict: Verdict, done: set[str]) -> bool:
+        """Do the steps of a verdict, as many at once as a transaction takes; `done` are the SK
+        of what is undone by that. False when one of them could not be done."""
+        for portion in portions(_writes(verdict.steps)):
+            if not self.transactions.write(portion):
+                return False
+            sks = {write.item[SORT_KEY]["S"] for write in portion}
+            done.symmetric_difference_update(sks & done if verdict.kept else sks - done)
+        return True
+
+    def _decide(self, record: Record, done: Collection[str] = ()) -> Verdict:
+        doubt = self.doubt
+        if done:
+            doubt = replace(doubt, by_us=lambda line: line.sk in done or self.doubt.by_us(line))
+        there = self._there(record.pk)
+        before = self.before.of_record(record.pk)
+        verdict = decide(record, there, before, doubt, completes=self.completes)
+        if self.uses is None or verdict.changes or not _deletes(verdict):
+            return verdict
+        used_by = self.uses.used_by(record)
+        if not used_by:
+            return verdict
+        return decide(record, there, before, doubt, used_by=used_by, completes=self.completes)
+
+    def _there(self, pk: str) -> dict[str, bytes]:
+        """What the table holds under a partition key."""
+        found = self.writer.record({PARTITION_KEY: {"S": pk}})
+        return {sk: content(normal_item(item)) for (_, sk), item in found.items()}
+
+
+def _deletes(verdict: Verdict) -> bool:
+    """Whether a record of which there was nothing before is taken away, or has been."""
+    return any(mark == DELETED for mark in verdict.fates.values())
+
+
+def _writes(steps: Iterable[Step]) -> Iterator[Write]:
+    return (write for step in steps if (write := step.as_write()) is not None)
+
+
+def _together(numbers: Iterable[int], verdicts: Sequence[Verdict]) -> Iterator[list[int]]:
+    """Which records go into one transaction; one that needs more than one is alone."""
+    group: list[int] = []
+    size = 0
+    for n in numbers:
+        count = len(verdicts[n].steps)
+        if group and size + count > MOST_WRITES:
+            yield group
+            group, size = [], 0
+        if count:
+            group.append(n)
+            size += count
+    if group:
+        yield group

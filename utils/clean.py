@@ -23,7 +23,7 @@ from utils.workspace import Workspace, storage_errors
 _HALF = r"(\.partial|\.tmp)?"
 _RECORDS = rf"({'|'.join(ENTITY_NAMES)})\.json(\.age)?{_HALF}"
 _REPORTS = rf"[a-z_]+_(report|findings)\.[a-z]+{_HALF}|migration(_errors)?\.log"
-_UNDO = rf"({'|'.join(ENTITY_NAMES)})\.(plan|json|kept|before(-journal)?(\.age)?){_HALF}"
+_UNDO = rf"({'|'.join(ENTITY_NAMES)})\.(plan|json|kept|(loaded|before(-journal)?)(\.age)?){_HALF}"
 _BACKUP = r"(?P<table>[A-Za-z0-9_.-]{3,255})-\d{8}-\d{6}(-\d+)?(\.partial)?"
 _BACKUP_FILES = (
     rf"((backup|progress)\.json|keys\.bin|SHA256SUMS|items-\d+-\d+\.json(\.gz)?(\.age)?"
@@ -138,6 +138,8 @@ def _data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
     )
     yield Room("checkpoints and scratch files", files.scratch, deep=True)
     yield Room("what a rollback needs", files.undo, _UNDO)
+    for earlier in sorted(files.earlier.glob("*")):
+        yield Room("what a rollback needs", earlier, _UNDO)
     for picture in sorted((files.undo / "pictures").glob("*")):
         yield Room("what a rollback needs", picture, _BACKUP_FILES)
     if not wish.keep_reports:

@@ -69,6 +69,10 @@ class ResourceBusy(TargetError):
     """Somebody else is at work on a table: it is there already, or being changed."""
 
 
+class Unanswered(TargetError):
+    """A request was given up without an answer: it may still be on its way."""
+
+
 class ConditionFailed(Exception):
     """A conditional write was not done. `item` is what was there, None when the answer has none:
     nothing was there, or the service does not say."""
@@ -285,8 +289,9 @@ class DynamoDB:
                 f"the environment say where requests go; then go on: {again()}",
             )
         if last.reason == "ConnectionLost":
-            return unreachable(self._target)
-        return TargetError(
+            error = unreachable(self._target)
+            return Unanswered(error.message, remedy=error.remedy)
+        return Unanswered(
             f"the target did not accept a request in {attempts} tries; the last answer was {last}",
             remedy=f"wait until it has recovered, then go on: {again()}",
         )

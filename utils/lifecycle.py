@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from utils import invocation, logger, masking
 from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
@@ -29,6 +29,8 @@ from utils.progress import Progress
 from utils.run import COMPLETE, Run
 from utils.version import this_tool
 from utils.workspace import Workspace, storage_errors, write_atomically
+
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,9 @@ def begin(run: Run, start: Start) -> None:
             target=old.target,
             empty_as_of=old.empty_as_of,
             reached={side: old.reached[side] for side in ("source",) if side in old.reached},
+            # What a rollback needs of the last load stays until this run has written.
+            artifacts=_kept_for_undo(old.artifacts),
+            sealed=_kept_for_undo(old.sealed),
         )
         if start is Start.RESTART and unfinished:
             # What the dropped run has written is this run's to account for.
@@ -175,9 +180,14 @@ def _check_tool(run: Run) -> None:
     )
 
 
+def _kept_for_undo(files: Mapping[str, Known]) -> dict[str, Known]:
+    return {name: known for name, known in files.items() if name.startswith("undo/")}
+
+
 def _check_rollback(run: Run, start: Start) -> None:
     """Raise ConfigurationError when a run cannot go on because its load is being undone, or was."""
-    state, run_id = run.manifest.rolled_back, run.manifest.run_id
+    state = run.manifest.rolled_back
+    run_id = run.manifest.undone_run or run.manifest.run_id
     if state == "begun" and start is not Start.RESTART:
         raise ConfigurationError(
             f"the load of run {run_id} is being undone, and that was cut short",

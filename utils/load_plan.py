@@ -33,6 +33,18 @@ KEPT_ABSENT = ord("k")  # of a record that is kept: not written
 EDITED = ord("E")  # written by this run, changed by the application since: stays so
 WITHDRAWN = ord("W")  # of a refused record: taken out of the table again
 
+# What a rollback has made of a line (load/undo.py): of one that the load created …
+DELETED = ord("d")  # it is deleted
+STAYS = ord("s")  # it stays: its record is in use
+RETURNED = ord("p")  # it was deleted and is back: its record is in use after all
+GONE = ord("g")  # somebody else has deleted it
+NEVER = ord("n")  # it has not arrived
+# … and of one that replaced another.
+RESTORED = ord("r")  # what was there before is back
+STAYS_REPLACED = ord("t")
+RETURNED_REPLACED = ord("q")
+GONE_REPLACED = ord("h")
+
 CONDITIONAL = frozenset({CONFLICT, UPDATE, TO_ADD})
 KEPT_MARKS = frozenset({KEPT, KEPT_ABSENT, EDITED})
 _BLOCK = 1 << 20

@@ -48,11 +48,13 @@ class Manifest:
     `sealed` has the SHA-256 of the encrypted form of files that are in no other (utils/sealing.py).
     `baseline` is the run before whose first write that was: this one, or one that was dropped
     unfinished for this one. `rolled_back` is how far the undoing of the load has come: "", "begun"
-    or "done". `updated_at` is the moment that all items of this migration have as `updatedAt`, if
-    it is not S9's (`transformation.updatedAt`); `updated_at_in_use`: a load has begun with it, so
-    that it stays. `reached` is what answered, by side ("source", "target"): the identities that the
-    servers give of themselves, as opposed to `source` and `target`, which are what was asked for.
-    `tool` is the version of the tool that began the run, and of its rules (utils/version.py);
+    or "done", and `undone_run` the run that loaded it: this one, or an earlier one when this one
+    has written nothing. `updated_at` is the moment that all items of this migration have as
+    `updatedAt`, if it is not S9's (`transformation.updatedAt`); `updated_at_in_use`: a load has
+    begun with it, so that it stays. `reached` is what answered, by side ("source", "target"): the
+    identities that the servers give of themselves, as opposed to `source` and `target`, which are
+    what was asked for. `tool` is the version of the tool that began the run, and of its rules
+    (utils/version.py);
     `made_for` marks the directory of a rehearsal or a demonstration (utils/mark.py).
     `empty_as_of` has, by entity, a moment at which its table was known to hold nothing yet.
     """
@@ -74,6 +76,7 @@ class Manifest:
     rolled_back: str = ""
     updated_at: str = ""
     updated_at_in_use: bool = False
+    undone_run: str = ""
     reached: dict[str, dict[str, Any]] = field(default_factory=dict)
     made_for: dict[str, Any] = field(default_factory=dict)
     empty_as_of: dict[str, str] = field(default_factory=dict)

@@ -60,9 +60,14 @@ def _seal_all(run: Run, keys: tuple[Recipient, ...]) -> None:
     witness, public = new_identity()  # reads back what was written, and is gone with the process
     sealed = dict(run.manifest.sealed)
     readable = [name for name in run.manifest.artifacts if (run.workspace.root / name).exists()]
+    twins: dict[str, Path] = {}  # a loaded file is the transformed one under another name
     for name in readable:
-        path = run.workspace.root / name
-        sealed[name] = _seal_file(path, run.manifest.artifacts[name], (*keys, public), witness)
+        path, entry = run.workspace.root / name, run.manifest.artifacts[name]
+        twin = twins.setdefault(entry.sha256, path)
+        if twin != path and _is_linked(sealed_name(twin), sealed_name(path)):
+            sealed[name] = sealed[twin.relative_to(run.workspace.root).as_posix()]
+        else:
+            sealed[name] = _seal_file(path, entry, (*keys, public), witness)
     if readable:
         run.manifest.sealed = sealed
         run.save()
@@ -73,6 +78,16 @@ def _seal_all(run: Run, keys: tuple[Recipient, ...]) -> None:
             "Encrypted %d files of records; a command that needs them again asks for --identity",
             len(readable),
         )
+
+
+def _is_linked(path: Path, to: Path) -> bool:
+    """Give a file another name; False where the file system knows no such thing."""
+    try:
+        to.unlink(missing_ok=True)
+        os.link(path, to)
+    except OSError:
+        return False
+    return True
 
 
 def _seal_file(
@@ -144,7 +159,7 @@ def sealed_name(path: Path) -> Path:
 def _remove_leftovers(run: Run) -> None:
     """Remove the encrypted form of files that there are in another, or no longer."""
     for name in ("extracted", "transformed", "quarantine", "undo"):
-        for path in (run.workspace.root / name).glob(f"*{SUFFIX}*"):
+        for path in (run.workspace.root / name).rglob(f"*{SUFFIX}*"):
             readable = path.relative_to(run.workspace.root).as_posix().partition(SUFFIX)[0]
             if readable not in run.manifest.sealed or path.name.endswith(PARTIAL_SUFFIX):
                 with storage_errors(path):

@@ -109,9 +109,14 @@ class Workspace:
         """How far the load of an entity may have come (load/load_state.py)."""
         return self.undo / f"{entity}.json"
 
-    def kept(self, entity: str) -> Path:
-        """What a rollback under way has kept so far."""
-        return self.undo / f"{entity}.kept"
+    def loaded(self, entity: str) -> Path:
+        """The transformed file as it was loaded (load/loads.py)."""
+        return self.undo / f"{entity}.loaded"
+
+    @property
+    def earlier(self) -> Path:
+        """The same of an earlier run's load, until another has written."""
+        return self.undo / "earlier"
 
     def report(self, name: str) -> Path:
         return self.reports / f"{name}_report.json"

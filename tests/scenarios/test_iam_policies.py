@@ -130,12 +130,19 @@ def load(scene: Scene) -> list[str]:
 
 
 def rollback(scene: Scene) -> list[str]:
-    """Each table had an item that was replaced, and has got others."""
+    """Each table had an item that was replaced, and has got others. A sale had a line that was the
+    same, and the application has made a sale for a buyer that the load has created."""
     scene.run("rollback --yes")
     for entity in ENTITIES:
         table = scene.operator.config["target"][f"{entity}Table"]
-        item, *_ = scene.operator.items(entity)
+        item, *others = scene.operator.items(entity)
         scene.dynamodb.put_item(TableName=table, Item=edited(item))
+        for line in (each for each in others if each["PK"] == item["PK"]):
+            scene.dynamodb.put_item(TableName=TABLES.sales, Item=line)
+    buyer = scene.operator.items("buyers")[-1]
+    sale = {"PK": {"S": "SALE#own"}, "SK": {"S": "METADATA"}}
+    named = {"GSI2PK": buyer["PK"], "GSI2SK": {"S": "2031-05-04"}, "buyerId": buyer["buyerId"]}
+    scene.dynamodb.put_item(TableName=TABLES.sales, Item={**sale, **named})
     scene.operator.configure(load={"onConflict": "overwrite"})
     scene.run("--phase load")
     return ["rollback --yes"]

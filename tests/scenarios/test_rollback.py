@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -45,7 +44,7 @@ def closes(operator: Operator) -> dict[str, Any]:
         created, replaced = entity["created"], entity["replaced"]
         assert created["count"] == created["deleted"] + created["kept"] + created["gone"]
         assert replaced["count"] == replaced["restored"] + replaced["kept"] + replaced["gone"]
-    listed = len(report["kept"])
+    listed = sum(record["items"] for record in report["kept"])
     assert listed == sum(
         entity[sort]["kept"]
         for entity in report["entities"].values()
@@ -54,14 +53,15 @@ def closes(operator: Operator) -> dict[str, Any]:
     return dict(report["entities"])
 
 
-def test_what_the_run_created_is_deleted_and_every_edit_of_the_application_stays(
+def test_what_the_run_created_is_deleted_and_every_record_of_the_application_stays_whole(
     operator: Operator, application: Application
 ) -> None:
     operator.run("--full").ended(5)
+    loaded = application.scan()
     buyers, sales = headers(operator, "buyers"), headers(operator, "sales")
     application.change("buyers", buyers[0], city={"S": "Lecco"})
     application.change("sales", sales[0], status={"S": "paid"})
-    application.change("sales", lines(operator)[0], notes={"S": "urgent"})
+    application.change("sales", lines(operator)[9], notes={"S": "urgent"})
     application.change("producers", headers(operator, "producers")[0], deletedAt={"S": LATER})
     application.delete("buyers", buyers[1])
     application.delete("sales", lines(operator)[-1])
@@ -72,18 +72,34 @@ def test_what_the_run_created_is_deleted_and_every_edit_of_the_application_stays
 
     foreseen = operator.run("rollback", "--dry-run").ended(0)
     assert "Nothing was written" in foreseen.last_line
+    assert "  kept: BUYER#" in foreseen.stdout
     assert len(application.scan()["sales"]) > 500
     operator.run("rollback").failed(2, "not confirmed", "rollback --yes")
-    operator.run("rollback", "--yes").ended(0)
+    outcome = operator.run("rollback", "--yes").ended(0)
+    assert f"the load of run {operator.manifest()['run_id']}" in outcome.last_line
 
-    assert application.scan() == application.on_top_of({entity: {} for entity in ENTITIES})
+    kept = operator.report("rollback")["kept"]
+    assert kept == operator.report("rollback_plan")["kept"]
+    whole = {record["PK"] for record in kept}
+    assert application.scan() == application.on_top_of(
+        {
+            entity: {key: item for key, item in loaded[entity].items() if key[0] in whole}
+            for entity in ENTITIES
+        }
+    )
+    used = {record["PK"] for record in kept if record["reason"] == "inUse"}
+    edited = {record["PK"]: record["changes"] for record in kept if record["PK"] not in used}
+    touched = {lines(operator)[place]["PK"]["S"] for place in (9, -1)} | {sales[0]["PK"]["S"]}
+    assert len(edited) == 3 + len(touched)
+    for sale in (item for item in headers(operator, "sales") if item["PK"]["S"] in touched):
+        for kind in ("buyer", "producer"):
+            assert f"{kind.upper()}#{sale[f'{kind}Id']['S']}" in whole
     figures = closes(operator)
-    assert figures["buyers"]["created"]["kept"] == 2
     assert figures["buyers"]["created"]["gone"] == 1
-    assert figures["sales"]["created"]["kept"] == 2
-    kept = {entry["PK"]: entry["attributes"] for entry in operator.report("rollback")["kept"]}
-    assert kept[buyers[2]["PK"]["S"]] == ["website"]
-    assert kept[buyers[0]["PK"]["S"]] == ["city", "updatedAt", "updatedBy"]
+    (change,) = edited[buyers[2]["PK"]["S"]]
+    assert change == {"SK": "METADATA", "what": "changed", "attributes": ["website"]}
+    (change,) = edited[buyers[0]["PK"]["S"]]
+    assert change["attributes"] == ["city", "updatedAt", "updatedBy"]
     operator.run("--resume").failed(2, "was undone", "--full")
     operator.run("--phase", "verify").failed(1, "was undone", "--full")
     operator.run("rollback", "--yes").failed(2, "undone already")
@@ -114,29 +130,6 @@ def test_what_the_run_replaced_comes_back_and_the_next_run_loads_anew(
     assert application.scan() == second
 
 
-def test_an_edit_between_the_look_and_the_write_is_seen(
-    alone: Operator, s9: S9Database, aws: EmbeddedAws, application: Application
-) -> None:
-    small_trade(s9)
-    edited: list[str] = []
-
-    def edit(request: Request) -> Answer | None:
-        if request.operation == "DeleteItem" and b"METADATA" in request.body and not edited:
-            key = orjson.loads(request.body)["Key"]
-            edited.append(key["PK"]["S"])
-            sale = next(item for item in headers(alone, "sales") if item["PK"] == key["PK"])
-            application.put("sales", {**sale, "paymentNote": {"S": "paid in part"}})
-        return None
-
-    with FaultyProxy(aws, Plan(always=edit)) as proxy:
-        alone.configure(target={"endpoint": proxy.url})
-        alone.run("--full").ended(0)
-        alone.run("rollback", "--yes").ended(0)
-    assert edited
-    assert application.scan() == application.on_top_of({entity: {} for entity in ENTITIES})
-    assert closes(alone)["sales"]["created"] == {"count": 5, "deleted": 4, "kept": 1, "gone": 0}
-
-
 def test_an_unfinished_load_is_undone_whole(
     alone: Operator, s9: S9Database, aws: EmbeddedAws, application: Application
 ) -> None:
@@ -163,10 +156,11 @@ def test_killed_again_and_again_and_gone_on_with_to_the_same_end(
         tool.killed("rollback", "--yes", phase="rollback", entity=entity, after=after)
     alone.run("--resume").failed(2, "is being undone", "rollback")
     alone.run("rollback").ended(0)
-    assert application.scan() == application.on_top_of({entity: {} for entity in ENTITIES})
+    # The sale with its lines and its producer; its buyer was deleted by the application.
+    assert [len(items) for items in application.scan().values()] == [0, 1, 3]
     figures = closes(alone)
     assert [figures[entity]["created"]["count"] for entity in ENTITIES] == [2, 1, 5]
-    assert figures["sales"]["created"]["kept"] == 1
+    assert figures["sales"]["created"]["kept"] == 3
 
 
 def test_a_load_that_fails_for_good_is_undone_if_that_is_asked_for(
@@ -185,7 +179,7 @@ def test_a_load_that_fails_for_good_is_undone_if_that_is_asked_for(
             migration={"rollbackOnFailure": True, "continueOnError": False},
         )
         alone.run("--full").failed(1, "denies access", "was undone", "--full")
-        assert proxy.requests["DeleteItem"] == 3
+        assert proxy.requests["TransactWriteItems"] == 2
     assert application.scan() == {entity: {} for entity in ENTITIES}
     assert closes(alone)["buyers"]["created"]["deleted"] == 2
 

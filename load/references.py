@@ -1,0 +1,99 @@
+"""Whether a party is in use: whether a sale in the table names it.
+
+The application finds the sales of a party through an index of the sales table, and so does this.
+An index lags behind its table ("Global secondary indexes", DynamoDB developer guide: eventually
+consistent). So a sale that it lists is looked for in the table itself, where one that has just been
+deleted is no more; and a sale that was made a moment ago may be missing in it, which is why whoever
+deletes a party asks once more, `SETTLED_AFTER` seconds later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from load.conditional_writer import READ_AT_ONCE, ConditionalWriter
+from load.entities import TABLES
+from load.undo import Record
+from utils.config import Config
+from utils.dynamodb import DynamoDB
+from utils.interrupt import StopFlag
+from utils.retry import RetryPolicy
+from utils.table_reader import TableReader
+from utils.tables import PARTITION_KEY, SORT_KEY
+
+SETTLED_AFTER = 2.0  # seconds; an index is usually up to date within a fraction of one
+# Which index of the sales table lists the sales of a party: see load/load_sales.py.
+_INDEX_KEYS = {"buyers": "GSI2PK", "producers": "GSI3PK"}
+_NAMES = (("BUYER#", "buyerId", "GSI2PK"), ("PRODUCER#", "producerId", "GSI3PK"))
+
+
+def parties_of(header: Mapping[str, Any]) -> set[str]:
+    """The partition keys of the parties that a sale names."""
+    named = set()
+    for prefix, attribute, index_key in _NAMES:
+        if party := header.get(attribute, {}).get("S"):
+            named.add(prefix + party)
+        if party := header.get(index_key, {}).get("S"):
+            named.add(party)
+    return named
+
+
+class References:
+    """The sales that name the parties of one entity; safe to share between threads.
+
+    `named` are parties that are known to be in use. A sale of which `is_doomed` says so is about
+    to be deleted, and does not count.
+    """
+
+    def __init__(
+        self,
+        wire: DynamoDB,
+        config: Config,
+        entity: str,
+        stop: StopFlag,
+        named: Mapping[str, str],
+        *,
+        is_doomed: Callable[[str], bool] = lambda _pk: False,
+    ) -> None:
+        sales = TABLES["sales"]
+        self._index = next(i for i in sales.indexes if i.partition_key == _INDEX_KEYS[entity])
+        self._table = config.target.table(sales.entity)
+        self._reader = TableReader(wire, RetryPolicy.of(config.migration, stop.sleep))
+        self._look = ConditionalWriter(config, sales, stop, wire)
+        self._named = named
+        self._is_doomed = is_doomed
+
+    def used_by(self, record: Record) -> str:
+        """The partition key of a sale that names this party, "" when there is none."""
+        if record.pk in self._named:
+            return self._named[record.pk]
+        for keys in self._listed(record.pk):
+            found = self._look.find(keys)
+            for (pk, _), item in sorted(found.items()):
+                if record.pk in parties_of(item):
+                    return pk
+        return ""
+
+    def _listed(self, party: str) -> Iterator[list[dict[str, Any]]]:
+        """The keys of the sales that the index lists under a party."""
+        request = {
+            "TableName": self._table,
+            "IndexName": self._index.name,
+            "KeyConditionExpression": "#k = :k",
+            "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}",
+            "ExpressionAttributeNames": {"#k": self._index.partition_key},
+            "ExpressionAttributeValues": {":k": {"S": party}},
+        }
+        for page in self._reader.pages("Query", request):
+            keys = [key for key in page["Items"] if not self._is_doomed(key[PARTITION_KEY]["S"])]
+            for start in range(0, len(keys), READ_AT_ONCE):
+                yield keys[start : start + READ_AT_ONCE]
+
+
+def header_of(text: bytes | None) -> Mapping[str, Any]:
+    """A header from its canonical content."""
+    found: Mapping[str, Any] = orjson.loads(text) if text else {}
+    return found

@@ -1,0 +1,173 @@
+"""migrate.py rollback: undo the load of the last run that has written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from load.entities import TABLES
+from load.rollback.engine import (
+    BEGUN,
+    FORESEEN,
+    PHASE,
+    began,
+    foresee,
+    is_done,
+    loads_to_undo,
+    name_of,
+    roll_back,
+)
+from load.rollback.report import CHANGED, IN_USE, Rolled
+from utils.command_line import Caller, at_the_edge
+from utils.error_handler import ConfigurationError, ExitCode
+from utils.lifecycle import bind
+from utils.manifest import Manifest
+from utils.run import Run
+from utils.screen import table
+from utils.session import open_session
+
+_HEADER = ["", "created", "deleted", "kept", "gone", "replaced", "restored", "kept", "gone"]
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--resume", is_flag=True, help="Go on with a rollback that was cut short.")
+@click.pass_obj
+def rollback(caller: Caller, dry_run: bool, yes: bool, resume: bool) -> None:
+    """Undo the load of the last run that has written.
+
+    What it created is deleted, what it replaced comes back. A record on which the application has
+    worked since is kept whole, with the parties that it names, and listed in rollback_report.json.
+    Can be killed and typed again.
+    """
+    at_the_edge(lambda: _run(caller, dry_run=dry_run, yes=yes or resume))
+
+
+def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
+    with _opened(caller) as run:
+        if dry_run:
+            rolled = foresee(run, TABLES)
+            _tell(rolled)
+            click.echo(f"The load that run {rolled.run} began at {rolled.began} would be undone")
+            click.echo(f"{_kept(run, FORESEEN, rolled, 'would be kept')}")
+            click.echo(f"Nothing was written. Do it: {run.command('rollback')}")
+            return ExitCode.DONE
+        if not (yes or run.manifest.rolled_back == BEGUN):
+            _ask(run)
+        rolled = roll_back(run, TABLES)
+        _tell(rolled)
+        return _conclude(run, rolled)
+
+
+@contextmanager
+def _opened(caller: Caller) -> Iterator[Run]:
+    """The run whose load is to be undone, with the lock on its directory."""
+    config = caller.settings()
+    with open_session(config, caller.screen, "rollback") as session:
+        manifest = Manifest.load(session.workspace.manifest)
+        if manifest is None:
+            raise ConfigurationError(
+                f"there is nothing to undo in {session.workspace.root}: no run has got as far",
+                remedy="give the configuration of the run that is to be undone: --config FILE",
+            )
+        bind(manifest, config, session.workspace.root)
+        run = Run(
+            config,
+            session.workspace,
+            manifest,
+            session.progress,
+            session.stop,
+        )
+        yield run
+
+
+def _ask(run: Run) -> None:
+    """Go on only when told to. Raises ConfigurationError."""
+    names = ", ".join(run.config.target.table(entity) for entity in TABLES)
+    where = run.config.target.endpoint_url or f"AWS, {run.config.target.region}"
+    loads, *earlier = loads_to_undo(run)
+    question = f"Undo the load that run {name_of(loads)} began at {began(loads)}"
+    if is_done(loads):
+        question = f"Delete what has arrived of run {name_of(loads)} since its load was undone"
+    elif earlier:
+        question += f" (or, if it has written nothing, that of run {name_of(earlier[0])})"
+    question += f" in {names} ({where})?"
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise ConfigurationError(
+            "nothing was undone: it was not confirmed",
+            remedy=f"look first: {run.command('rollback --dry-run')}; then do it: "
+            f"{run.command('rollback --yes')}",
+        )
+
+
+def _tell(rolled: Rolled) -> None:
+    """Show the figures, and the first of the kept records."""
+    rows = [
+        [
+            name.capitalize(),
+            each.created,
+            each.deleted,
+            each.created_kept,
+            each.created_gone,
+            each.replaced,
+            each.restored,
+            each.replaced_kept,
+            each.replaced_gone,
+        ]
+        for name, each in rolled.figures.items()
+    ]
+    click.echo(f"\n{table(_HEADER, rows)}\n")
+    for line in rolled.first:
+        click.echo(f"  kept: {line}")
+
+
+def _kept(run: Run, report: str, rolled: Rolled, kept: str) -> str:
+    """How many records are kept and why, and where they are listed."""
+    changed, in_use = (rolled.reasons.get(reason, 0) for reason in (CHANGED, IN_USE))
+    parts = [
+        f"{changed:,} on which the application has worked since" if changed else "",
+        f"{in_use:,} that a sale names" if in_use else "",
+    ]
+    why = " and ".join(filter(None, parts)) or "nothing"
+    return f"{kept[:1].upper()}{kept[1:]}: {why} (all in {run.workspace.report(report)})"
+
+
+def _conclude(run: Run, rolled: Rolled) -> ExitCode:
+    report = run.workspace.report(PHASE)
+    if not rolled.closes:
+        click.echo(f"The ledger of the rollback does not close: see {report}")
+        return ExitCode.FAILED
+    if rolled.reasons:
+        click.echo(_kept(run, PHASE, rolled, "kept"))
+    click.echo(f"{_sentence(rolled)}; see {report}. {_next(run)}")
+    return ExitCode.DONE
+
+
+def _sentence(rolled: Rolled) -> str:
+    """What has happened, in words that are true of it."""
+    of = f"of run {rolled.run}, begun at {rolled.began},"
+    if rolled.again:
+        found = f"{rolled.late:,} records of it had arrived since and are deleted"
+        return f"The load {of} was undone before; " + (
+            found if rolled.late else "nothing of it has arrived since"
+        )
+    if not (rolled.done or rolled.reasons):
+        return f"Of the load {of} nothing was left in the tables: there was nothing to undo"
+    records = sum(rolled.reasons.values())
+    but = "" if not records else f" but for {records:,} records that stay, whole"
+    if not rolled.done:
+        return f"Of the load {of} nothing is undone: {records:,} records stay, whole"
+    return f"Undone: the load {of}" + but
+
+
+def _next(run: Run) -> str:
+    if run.manifest.rolled_back or not run.manifest.begun:
+        return f"A new run: {run.command('--full')}"
+    return f"Go on with run {run.manifest.run_id}: {run.command('--resume')}"
