@@ -5,15 +5,23 @@ This file is the runbook. It is the only one that knows every phase; what a phas
 own package, and phases meet only in the files under data/.
 """
 
-from __future__ import annotations
+# An old Python must be able to read this file, or it could not say that it is too old: nothing here
+# is newer than Python 3.6, and types that are not imported stand in quotes.
+import sys
+from pathlib import Path
+
+if str(Path(__file__).resolve().parent) not in sys.path:  # Python was told to look nowhere itself
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from utils.prerequisites import require
+
+require()
 
 import os
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leaves it out
@@ -70,8 +78,9 @@ class Runbook:
     need it, and the others go on.
     """
 
-    run: Run
+    run: "Run"
     failed: dict[str, MigrationError] = field(default_factory=dict)
+    to_create: list[str] = field(default_factory=list)  # tables that a rehearsal has missed
 
     def resume(self) -> ExitCode:
         """Find where the run stopped and why, say so, and go on."""
@@ -89,7 +98,8 @@ class Runbook:
     def full(self) -> ExitCode:
         """The whole migration."""
         self.check_target()
-        if (stopped := self.prepare()) is not None:
+        stopped = self.prepare()
+        if stopped is not None:
             return stopped
         self.load(ENTITIES)
         if self.run.config.migration.validate_after_load:
@@ -98,9 +108,9 @@ class Runbook:
 
     def rehearsal(self) -> ExitCode:
         """Everything but the writes."""
-        missing = self.check_target()
-        if missing:
-            self.say(f"Would create the tables {', '.join(missing)}")
+        self.to_create = self.check_target()
+        if self.to_create:
+            self.say(f"Would create the tables {', '.join(self.to_create)}")
         stopped = self.prepare()
         return self.outcome() if stopped is None else stopped
 
@@ -127,14 +137,11 @@ class Runbook:
             return self.outcome()
         self.require_same_tables(ENTITIES)
         rules = engine.settings(self.run)
-        in_the_table = {
-            name
-            for name in ENTITIES
-            if (mapped := manifest.phase("transform", name))
-            and mapped.settings == rules
-            and (loaded := manifest.phase("load", name))
-            and loaded.status == "complete"
-        }
+        in_the_table = set()
+        for name in ENTITIES:
+            mapped, loaded = manifest.phase("transform", name), manifest.phase("load", name)
+            if mapped and mapped.settings == rules and loaded and loaded.status == "complete":
+                in_the_table.add(name)
         declared = entities_of(self.run.config.source.layout)
         again.extract_again(
             self.run, declared, {name: set(map(int, keys)) for name, keys in held.items()}
@@ -192,6 +199,8 @@ class Runbook:
         from extract.entities import entities_of
 
         due = [name for name in entities if not self.skips("extract", name)]
+        if due:
+            self.begins("extract")
         self.set_migration_timestamp()
         by_hand = tuple(entities) != ENTITIES
         declared = entities_of(self.run.config.source.layout)
@@ -208,6 +217,7 @@ class Runbook:
         set_moment(self.run)
         for name in self.going_on(entities):
             if not self.skips("transform", name):
+                self.begins("transform")
                 entry = engine.transform(self.run, name)
                 self.say(f"Transformed {entry.result['records']} {name}")
         write_mapping_report(self.run)
@@ -220,6 +230,7 @@ class Runbook:
         checked = self.going_on(entities)
         if all(self.skips("validate", name) for name in checked):
             return self.outcome()
+        self.begins("validate")
         outcome = validate(self.run, checked)
         self.say(
             f"Validated {', '.join(checked)}: {outcome.error_count} errors, "
@@ -247,6 +258,8 @@ class Runbook:
         prepare_tables(self.run.config.target, tables, create=True, sleep=sleep)
         stay_with_tables(self.run, ENTITIES)
         due = [name for name in self.going_on(entities) if not self.is_loaded(name)]
+        if due:
+            self.begins("load")
         back_up_before_load(self.run, due)
         survey_before_load(self.run, TABLES, due, only or {})
         moment_is_used(self.run)
@@ -255,7 +268,8 @@ class Runbook:
         except MigrationError as error:
             self.roll_back_after(error, of_all=only is None)
             raise
-        if failure := next((self.failed[name] for name in due if name in self.failed), None):
+        failure = next((self.failed[name] for name in due if name in self.failed), None)
+        if failure:
             self.roll_back_after(failure, of_all=only is None)
         return self.outcome()
 
@@ -309,14 +323,19 @@ class Runbook:
                 remedy=f"start a new run: {self.run.command('--full')}",
             )
         self.require_same_tables(ENTITIES)
+        self.begins("verify")
         result = verify(self.run, TABLES, self.going_on(entities), sleep=self.run.stop.sleep)
-        arrived = (
-            f"everything of {', '.join(result.entities)} arrived"
-            if self.failed
-            else "everything arrived"
-        )
-        self.say("Verified: " + (arrived if result.passed else "differences found"))
+        found = f"what was loaded of {', '.join(result.entities)} is there"
+        self.say("Verified: " + (found if result.passed else "differences found"))
         return self.outcome() if result.passed else ExitCode.VERIFICATION_FAILED
+
+    def begins(self, phase: str) -> None:
+        """A phase is at work from now on: no earlier verdict on it, or on what follows, holds."""
+        from utils.lifecycle import supersede
+
+        supersede(self.run, phase)
+        if phase != "verify":
+            self.run.manifest.phases.pop("verify", None)
 
     def skips(self, phase: str, entity: str) -> bool:
         """Whether a resumed run has nothing left to do here."""
@@ -385,15 +404,14 @@ class Runbook:
         return "; ".join(f"{name}: {error.message}" for name, error in self.failed.items())
 
     def outcome(self) -> ExitCode:
-        """How it stands: FAILED with an entity set aside, QUARANTINED with records, or DONE."""
+        """How it stands: FAILED with an entity set aside, QUARANTINED with records there or items
+        of S9 in no table, or DONE."""
+        from utils.standing import standing_of
+
         if self.failed:
             return ExitCode.FAILED
-        refused = sum(
-            entry.records
-            for name, entry in self.run.manifest.artifacts.items()
-            if name.startswith("quarantine/")
-        )
-        return ExitCode.QUARANTINED if refused else ExitCode.DONE
+        held_back = standing_of(self.run.manifest).is_held_back
+        return ExitCode.QUARANTINED if held_back else ExitCode.DONE
 
     def say(self, text: str) -> None:
         from utils.logger import get_logger
@@ -437,8 +455,7 @@ class Runbook:
 @click.version_option(VERSION, message="%(prog)s %(version)s", help="Show the version.")
 @click.pass_context
 def cli(
-    context: click.Context,
-    /,
+    __context: click.Context,
     config_path: Path,
     identity: Path | None,
     verbose: bool,
@@ -456,13 +473,13 @@ def cli(
 
     color = sys.stderr.isatty() and not no_color and "NO_COLOR" not in os.environ
     named = None if str(config_path) == DEFAULT_CONFIG else config_path
-    invocation.set_up(context.meta[TYPED], config=named, identity=identity)
-    context.obj = Caller(Screen(verbose, quiet, color), config_path, identity)
-    if context.invoked_subcommand:
+    invocation.set_up(__context.meta[TYPED], config=named, identity=identity)
+    __context.obj = Caller(Screen(verbose, quiet, color), config_path, identity)
+    if __context.invoked_subcommand:
         return
     chosen = Choice(**choice)
     chosen.check()
-    at_the_edge(lambda: run_command(context.obj, chosen))
+    at_the_edge(lambda: run_command(__context.obj, chosen))
 
 
 @dataclass(frozen=True)
@@ -504,37 +521,42 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
             code = book.phase(chosen.phase, entities)
             end_by_hand(run, chosen.phase, code, book.what_failed())
             seal(run)
-            click.echo(after_phase(run, code, chosen.phase))
+            click.echo(after_phase(run, code, chosen.phase, entities))
             return code
     if chosen.dry_run or config.migration.dry_run:
         with open_run(rehearsal_config(config), screen, Start.REHEARSAL) as run:
-            return conclude(run, Runbook.rehearsal, after_rehearsal)
+            book = Runbook(run)
+            return conclude(
+                book, book.rehearsal, lambda run, code: after_rehearsal(run, code, book.to_create)
+            )
     if chosen.resume:
         with open_run(config, screen, Start.RESUME) as run:
-            return conclude(run, Runbook.resume)
+            book = Runbook(run)
+            return conclude(book, book.resume)
     with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
-        return conclude(run, Runbook.full)
+        book = Runbook(run)
+        return conclude(book, book.full)
 
 
 def conclude(
-    run: Run,
-    follow: Callable[[Runbook], ExitCode],
-    words: Callable[[Run, ExitCode], str] | None = None,
+    book: Runbook,
+    follow: Callable[[], ExitCode],
+    words: Callable[["Run", ExitCode], str] | None = None,
 ) -> ExitCode:
     """Follow the runbook to its end, record how it ended, and say it."""
     from utils.lifecycle import end
     from utils.sealing import seal
     from utils.summary import after_run
 
-    book = Runbook(run)
-    code = follow(book)
+    run = book.run
+    code = follow()
     end(run, code, book.what_failed())
     seal(run)
     click.echo((words or after_run)(run, code))
     return code
 
 
-def rehearsal_config(config: Config) -> Config:
+def rehearsal_config(config: "Config") -> "Config":
     """The same configuration with a scratch directory, emptied, for its files."""
     scratch = Path(config.data.directory) / "dry-run"
     return replace(config, data=replace(config.data, directory=str(scratch)))
@@ -550,9 +572,11 @@ def retry_quarantine(caller: Caller) -> None:
 def run_retry(caller: Caller) -> ExitCode:
     """Open the migration that ended with records in quarantine, and try these again."""
     from utils.lifecycle import Start, open_run
+    from utils.summary import after_retry
 
     with open_run(caller.settings(), caller.screen, Start.AGAIN) as run:
-        return conclude(run, Runbook.retry_quarantine)
+        book = Runbook(run)
+        return conclude(book, book.retry_quarantine, after_retry)
 
 
 @cli.command()
@@ -575,20 +599,22 @@ def run_retry(caller: Caller) -> ExitCode:
     help="Where artifacts and reports go; emptied first.",
 )
 @click.pass_obj
-def demo(caller: Caller, /, **choice: Any) -> None:
+def demo(__caller: Caller, **choice: Any) -> None:
     """Show a full migration, from an S9 to an AWS that are started for it."""
     from utils.embedded.demo import Demo
 
-    at_the_edge(lambda: run_demo(Demo(**choice), caller.screen))
+    at_the_edge(lambda: run_demo(Demo(**choice), __caller.screen))
 
 
-def run_demo(scene: Demo, screen: Screen) -> ExitCode:
+def run_demo(scene: "Demo", screen: "Screen") -> ExitCode:
     """Migrate the made-up S9, and compare what was found with what was planted in it."""
     from utils.lifecycle import Start, open_run
+    from utils.summary import after_demo
 
     invocation.is_closed()
     with scene.servers(click.echo) as config, open_run(config, screen, Start.DEMONSTRATION) as run:
-        code = conclude(run, Runbook.full)
+        book = Runbook(run)
+        code = conclude(book, book.full, after_demo)
         return scene.verdict(run, code, click.echo)
 
 

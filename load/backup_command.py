@@ -8,6 +8,7 @@ import click
 
 from load.backup import back_up, new_name, unfinished
 from load.backup_list import listed
+from utils.closings import said
 from utils.command_line import Caller, at_the_edge, require_table_name
 from utils.error_handler import ExitCode
 from utils.logger import get_logger
@@ -41,7 +42,7 @@ def _back_up_all(caller: Caller, tables: tuple[str, ...]) -> ExitCode:
             made.append(back_up(work, table, name or new_name(config, table)))
     for folder in made:
         click.echo(f"Backed up {folder.entry.items:,} items of {folder.entry.table}: {folder.path}")
-    click.echo(f"To put one back: {work.command('restore ' + made[-1].path.name)}")
+    click.echo(said("backed-up", restore=work.command(f"restore {made[-1].path.name}")))
     return ExitCode.DONE
 
 
@@ -57,7 +58,7 @@ def _list_all(caller: Caller, verify: bool) -> ExitCode:
     directory = Path(caller.settings().backups)
     found = listed(directory, thorough=verify)
     if not found:
-        click.echo(f"There are no backups in {directory}")
+        click.echo(said("no-backups", directory=directory))
         return ExitCode.DONE
     header = ["backup", "when", "table", "items", "size", "encrypted", "verified"]
     click.echo(as_table(header, [each.row() for each in found]))

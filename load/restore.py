@@ -157,6 +157,7 @@ def _forget_load(work: AtWork, table: str) -> None:
         if target.table(entity) == table:
             manifest.forget("load", entity)
             manifest.forget("verify", entity)
+            work.workspace.set_aside("verification", "load")
     manifest.save(work.workspace.manifest)
 
 

@@ -9,6 +9,7 @@ import click
 
 from load.backup_folder import BackupFolder
 from load.restore import Restored, restore
+from utils.closings import said
 from utils.command_line import Caller, at_the_edge, require_table_name
 from utils.config import Config
 from utils.encryption import identities
@@ -74,8 +75,14 @@ def _told(done: Restored, folder: BackupFolder) -> str:
         )
     if done.kept_as:
         lines.append(f"What {done.table} held before is in {done.kept_as}")
+    figures = {"items": done.items, "added": done.added, "replaced": done.replaced}
     lines.append(
-        f"Restored: {done.table} equals {folder.path.name}, {done.items:,} items "
-        f"({done.added:,} added, {done.replaced:,} replaced, {done.deleted:,} deleted)"
+        said(
+            "restored",
+            table=done.table,
+            backup=folder.path.name,
+            **figures,
+            deleted=done.deleted,
+        )
     )
     return "\n".join(lines)

@@ -104,6 +104,7 @@ def survey_before_load(
     due = [name for name in entities if not goes_on(run, name)]
     if not due:
         return
+    run.workspace.set_aside("conflicts", *(f"only_in_target_{name}" for name in due))
     for name in due:  # they are parsed here: first of all they must be what was written
         run.artifact(run.workspace.transformed(name), written_by="transform")
     make_directory(run.workspace.undo)

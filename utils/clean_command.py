@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from utils.clean import Found, Wish, delete, left_in, look, nested, require_ended
+from utils.closings import said
 from utils.command_line import Caller, at_the_edge
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.invocation import again
@@ -52,7 +53,7 @@ def _clean(
         settings = caller.settings()
         files, backups = Workspace(Path(settings.data.directory)), Path(settings.backups)
     if not (files.manifest.exists() or files.lock.exists() or nested(files)):
-        click.echo(f"There is nothing to clean in {files.root}.")
+        click.echo(said("nothing-to-clean", directory=files.root))
         return ExitCode.DONE
     with ExitStack() as locks:
         for place in (files, *nested(files).values()):
@@ -65,10 +66,10 @@ def _clean(
 def _delete(files: Workspace, backups: Path, found: Found, *, asks: bool) -> ExitCode:
     if not found:
         delete(files, backups, found)  # an earlier one may have been cut short before its end
-        click.echo(f"There is nothing to clean in {files.root}.")
+        click.echo(said("nothing-to-clean", directory=files.root))
         return ExitCode.DONE
     if asks and not _confirmed(files, found):
-        click.echo("Nothing was deleted.")
+        click.echo(said("not-cleaned"))
         return ExitCode.DONE
     delete(files, backups, found)
     click.echo("\n".join(["Deleted:", *(f"  {line}" for line in found.lines())]))

@@ -158,6 +158,7 @@ def begin(run: Run, start: Start) -> None:
             run.manifest.backups = old.backups
             run.manifest.reached = {"target": old.reached.get("target", {})}
         run.checkpoint.clear()
+        supersede(run, PHASE_NAMES[0])
     if start is Start.RESUME:
         run.check_checkpoint()
     run.resuming = start is Start.RESUME
@@ -198,6 +199,24 @@ def _check_rollback(run: Run, start: Start) -> None:
             f"the load of run {run_id} was undone: there is nothing to go on with",
             remedy=f"start a new run: {run.command('--full')}",
         )
+
+
+# The reports of each phase; what else there is are accounts of what was done, which stay true.
+_REPORTS = {
+    # What a load has found in the tables is of the files that it had; it looks again itself.
+    "transform": ("mapping", "conflicts", *(f"only_in_target_{name}" for name in ENTITY_NAMES)),
+    "validate": ("validation",),
+    "load": ("load",),
+    "verify": ("verification",),
+}
+
+
+def supersede(run: Run, phase: str) -> None:
+    """A phase begins: what an earlier one, or an earlier run, has said of it and of what comes
+    after it holds no longer. The last words go first: whenever this is cut short, no verdict
+    stands that what lies before it does not bear out."""
+    for later in reversed(PHASE_NAMES[PHASE_NAMES.index(phase) :]):
+        run.workspace.set_aside(*_REPORTS.get(later, ()))
 
 
 def take_up(run: Run) -> None:

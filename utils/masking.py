@@ -126,6 +126,7 @@ _NAMED_SECRET = re.compile(
         (?P<gap>["']?\s*[=:]\s*)(?:(?P<quote>["']).*?(?P=quote)|[^\s"',;&]+)""",
     re.I | re.X,
 )
+_SETTINGS = "source."  # where a setting has such a name (utils/config.py)
 _BARE_SECRETS = re.compile(
     r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
       | AGE-SECRET-KEY-1[0-9A-Z]+
@@ -172,6 +173,8 @@ def scrub(text: str) -> str:
 
 
 def _without_value(found: re.Match[str]) -> str:
+    if found["gap"] == ": " and found.string[: found.start()].endswith(_SETTINGS):
+        return found[0]  # a sentence about a setting, which never tells its value
     around = found["quote"] or ""
     return f"{found['name']}{found['gap']}{around}{HIDDEN}{around}"
 

@@ -121,6 +121,15 @@ class Workspace:
     def report(self, name: str) -> Path:
         return self.reports / f"{name}_report.json"
 
+    def set_aside(self, *names: str) -> None:
+        """These reports are of what was before: they stand under another name from now on, and
+        never beside what is done now as if they were of it."""
+        for name in names:
+            path = self.report(name)
+            with storage_errors(path):
+                if path.exists() or path.is_symlink():
+                    path.replace(path.with_name(f"earlier_{path.name}"))
+
     @property
     def log(self) -> Path:
         return self.reports / "migration.log"

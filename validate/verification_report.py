@@ -486,6 +486,7 @@ class VerificationResult:
             "onlyInTarget": dict(keys.only_in_target),
             "changedSince": keys.changed.count,
             "foreign": keys.foreign,
+            "keptAbsent": keys.kept_absent,
             "otherProblems": apart,
         }
 

@@ -24,6 +24,7 @@ import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
+from utils.closings import COMMANDS, OPENINGS
 
 SCRIPT = Path(__file__).parents[2] / "migrate.py"
 MOMENT = "2026-01-30T08:00:00.000Z"
@@ -54,7 +55,20 @@ class Outcome:
         assert self.code == code, f"exit code {self.code}, not {code}:\n{self.output}"
         assert "Traceback" not in self.output, self.output
         assert "unexpected error" not in self.output, self.output
+        if "Reports are in " in self.stdout:
+            assert self.closing, f"no declared closing of exit code {code}: {self.last_line}"
         return self
+
+    @property
+    def closing(self) -> str:
+        """The declared closing (utils/closings.py) that the last line is, with the exit code; ""
+        when it is none."""
+        found = [
+            each.name
+            for each in (*OPENINGS, *COMMANDS)
+            if self.code in each.codes and re.fullmatch(each.pattern, self.last_line)
+        ]
+        return found[0] if found else ""
 
     def failed(self, code: int, *words: str) -> Outcome:
         """Assert one clear message that has all `words`, with a remedy, and the exit code."""

@@ -30,7 +30,7 @@ def migrated(alone: Operator, s9: S9Database) -> Operator:
 def differs(operator: Operator) -> Any:
     """Assert that verification finds a difference; returns its report."""
     outcome = operator.run("--phase", "verify").ended(4)
-    assert "The target differs from what was sent" in outcome.last_line
+    assert "The target differs from S9" in outcome.last_line
     report = operator.report("verification")
     assert not report["passed"]
     return report

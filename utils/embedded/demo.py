@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import orjson
 
+from utils.closings import said
 from utils.config import (
     ENTITY_NAMES,
     Config,
@@ -126,9 +127,9 @@ class Demo:
         unplanted = {name: self.sample.unplanted(name, warned[name]) for name in ENTITY_NAMES}
         say("\n" + self._comparison(planted, quarantined, unseen, unplanted))
         if quarantined != planted or any(unseen.values()) or any(unplanted.values()):
-            say("The tool did not find exactly what was planted: this is a defect of the tool.")
+            say(said("not-as-planted"))
             return ExitCode.FAILED
-        say("The tool found exactly what was planted.")
+        say(said("as-planted"))
         return ExitCode.DONE
 
     def _comparison(
