@@ -16,6 +16,7 @@ from psycopg2 import errorcodes
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError
 from utils.interrupt import Interrupted, StopFlag
+from utils.invocation import again
 from utils.masking import shows_personal_data, up_to_the_first_quote
 
 _LOST = {
@@ -61,20 +62,20 @@ _WORDS = {
     "P0": "a function of S9 has raised an error",
     "XX": "the server reports a defect or damage of its own",
 }
-_QUERY = "check the query or condition in extraction.<entity>, then run again"
+_QUERY = "check the query or condition in extraction.<entity>"
 _REMEDIES = {
     errorcodes.UNDEFINED_TABLE: "check source.database, source.schema and source.layout",
     errorcodes.UNDEFINED_COLUMN: "check source.layout, and the query or condition in "
     "extraction.<entity>",
     errorcodes.INSUFFICIENT_PRIVILEGE: "grant SELECT on S9's tables, whole, to source.username",
     errorcodes.QUERY_CANCELED: "see the server's log for who ended it, or which limit (temporary "
-    "files, time); then run again with --resume",
+    "files, time)",
     errorcodes.READ_ONLY_SQL_TRANSACTION: "take what writes out of the query, condition or view "
     "(extraction.<entity>)",
     errorcodes.INVALID_CURSOR_DEFINITION: "give one SELECT in extraction.<entity>",
-    "53": "free what it is short of on the server, then run again with --resume",
-    "HV": "see that the server behind the foreign table answers, then run again with --resume",
-    "XX": "have the server's log and the table looked at by its administrator, then run again",
+    "53": "free what it is short of on the server",
+    "HV": "see that the server behind the foreign table answers",
+    "XX": "have the server's log and the table looked at by its administrator",
 }
 
 
@@ -107,7 +108,7 @@ def refused(config: SourceConfig, error: psycopg2.Error) -> SourceError:
     return SourceError(
         f"S9 ({config.database}, schema {config.schema}) refused a query "
         f"(SQLSTATE {code or 'unknown'}){f': {said}' if said else ''}",
-        remedy=_REMEDIES.get(code, _REMEDIES.get(code[:2], _QUERY)),
+        remedy=f"{_REMEDIES.get(code, _REMEDIES.get(code[:2], _QUERY))}; then go on: {again()}",
     )
 
 
