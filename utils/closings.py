@@ -234,8 +234,8 @@ REMEDIES = (
         ExitCode.VERIFICATION_FAILED,
         "Set load.onConflict to skip, which leaves everything that is there as it is, and load "
         "again: {load}",
-        "Items are missing, others were changed by the application, and `load.onConflict` would "
-        "stop at them or overwrite them.",
+        "Items are missing, others were changed by the application or kept for it, and "
+        "`load.onConflict` would stop at them or overwrite them.",
     ),
     _closing(
         "let-s9-win",
@@ -249,7 +249,7 @@ REMEDIES = (
         ExitCode.VERIFICATION_FAILED,
         "Mend these one by one in the Sale Module: a load that overwrites them would overwrite "
         "what the application has changed as well. Then look again: {verify}",
-        "Items have another content, and others were changed by the application.",
+        "Items have another content, and others were changed by the application or kept for it.",
     ),
     _closing(
         "mend-the-cause",

@@ -137,11 +137,12 @@ def _remedy(run: Run, stands: Standing) -> str:
     """The name of the closing that says what to do about differences; none of them undoes what
     the application has done since."""
     policy = run.config.load.on_conflict
-    if stands.different and stands.changed:
+    theirs = stands.changed or stands.kept
+    if stands.different and theirs:
         return "mend-by-hand"
     if stands.different and policy != OVERWRITE:
         return "let-s9-win"
-    if stands.missing and stands.changed and policy != SKIP:
+    if stands.missing and theirs and policy != SKIP:
         return "load-what-is-missing"
     if stands.missing or stands.different:
         return "load-again"
