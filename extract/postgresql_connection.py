@@ -70,7 +70,7 @@ def _check_root_certificate(config: SourceConfig) -> None:
         return
     path = Path(config.ssl_root_cert)
     try:
-        text = path.read_text(encoding="ascii", errors="replace")
+        text = path.read_text(encoding="ascii", errors="ignore")
         ssl.create_default_context(cadata=text)
     except OSError as error:
         if isinstance(error, ssl.SSLError):

@@ -19,6 +19,7 @@ from utils.interrupt import StopFlag
 
 LOCK_SECONDS = 60
 _SLICE_SECONDS = 2
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOCKED = {errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED}
 # Tables (and what else has rows in files of its own) that this transaction has read and that were
 # rewritten, replaced or renamed after its snapshot: TRUNCATE leaves nothing of what it sees, and a
@@ -90,6 +91,7 @@ class Session:
         self._config = config
         self._stop = stop
         self.connection = connect(config)
+        self.connection.autocommit = True  # the transaction is begun in words
         schema = quote_ident(config.schema, self.connection)
         self._pinned = Pinned.of(config, schema, self.connection.server_version)
         self._state: tuple[Any, ...] = ()
@@ -101,16 +103,16 @@ class Session:
     def begin(self) -> None:
         """Begin the transaction (anew). No snapshot is taken yet."""
         self._state = ()
-        with self.errors():
-            self.connection.rollback()
-            self.connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            with self.connection.cursor() as cursor:
-                cursor.execute(self._pinned.statements(_SLICE_SECONDS))
+        self.give_back()
+        # In one message: what the account brings along may allow no moment in between.
+        with self.errors(), self.connection.cursor() as cursor:
+            cursor.execute(f"{_BEGIN}; {self._pinned.statements(_SLICE_SECONDS)}")
 
     def give_back(self) -> None:
         """End the transaction, and with it its locks."""
-        with self.errors():
-            self.connection.rollback()
+        with self.errors(), self.connection.cursor() as cursor:
+            if self.connection.info.transaction_status != extensions.TRANSACTION_STATUS_IDLE:
+                cursor.execute("ROLLBACK")
 
     def lock(self, tables: Iterable[str]) -> None:
         """Hold tables and views (quoted names), with what they are made of, so that nobody can

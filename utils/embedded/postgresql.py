@@ -29,6 +29,11 @@ START_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 _ATTEMPTS = 5
 _MAINTENANCE = "postgres"
+_OF_VERSION_18 = (
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    "--no-data-checksums",
+)
 _SETTINGS = (
     "unix_socket_directories=",
     "fsync=off",
@@ -54,7 +59,10 @@ class EmbeddedPostgres:
     random. It has no TLS.
     """
 
-    def __init__(self, directory: Path, *, database: str = "s9") -> None:
+    def __init__(
+        self, directory: Path, *, database: str = "s9", programs: Path | None = None
+    ) -> None:
+        """`programs` is the directory of another PostgreSQL's programs, as Debian's."""
         self.directory = directory
         self.host = LOOPBACK
         self.port = 0
@@ -64,6 +72,7 @@ class EmbeddedPostgres:
         self.reader = "s9_reader"
         self.reader_password = secrets.token_urlsafe(18)
         self.log = directory / "postgresql.log"
+        self._programs = programs
         self._home: Path | None = None
         self._installation: Installation | None = None
         self._server: ServerProcess | None = None
@@ -104,7 +113,11 @@ class EmbeddedPostgres:
         self._home = make_home(self.directory, account)
         atexit.register(self.close)
         try:
-            self._installation = install(self._home, account)
+            self._installation = (
+                Installation(self._programs, account)
+                if self._programs
+                else install(self._home, account)
+            )
             self._initialize(self._installation, self._home)
             self._run()
             self._create_accounts()
@@ -160,7 +173,8 @@ class EmbeddedPostgres:
             session.execute(statement.format(sql.Identifier(name)))
 
     @property
-    def _data(self) -> str:
+    def data_directory(self) -> str:
+        """Where the server keeps its files, while it is started."""
         return f"{self._home}/data"
 
     def _initialize(self, installation: Installation, home: Path) -> None:
@@ -169,10 +183,10 @@ class EmbeddedPostgres:
         password.chmod(0o600)
         give(password, installation.account)
         command = [
-            *(installation.program("initdb"), "-D", self._data, "-U", self.owner),
+            *(installation.program("initdb"), "-D", self.data_directory, "-U", self.owner),
             *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C"),
-            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-            *("--no-sync", "--no-instructions", "--no-data-checksums"),
+            *("--no-sync", "--no-instructions"),
+            *(() if self._programs else _OF_VERSION_18),
         ]
         initdb = ServerProcess(
             command,
@@ -194,7 +208,7 @@ class EmbeddedPostgres:
             settings = (f"listen_addresses={self.host}", f"port={self.port}", *_SETTINGS)
             options = [part for setting in settings for part in ("-c", setting)]
             self._server = ServerProcess(
-                [self._installation.program("postgres"), "-D", self._data, *options],
+                [self._installation.program("postgres"), "-D", self.data_directory, *options],
                 log=self.log,
                 stop_signal=signal.SIGINT,
                 account=self._installation.account,
@@ -223,7 +237,9 @@ class EmbeddedPostgres:
         # The last line of this file is what pg_ctl waits for. Asking the port instead would ask
         # whoever else may have it.
         with suppress(FileNotFoundError):
-            return Path(self._data, "postmaster.pid").read_text().rstrip().endswith("\nready")
+            return (
+                Path(self.data_directory, "postmaster.pid").read_text().rstrip().endswith("\nready")
+            )
         return False
 
     def _create_accounts(self) -> None:
