@@ -156,7 +156,7 @@ def begin(run: Run, start: Start) -> None:
             # What the dropped run has written is this run's to account for.
             run.manifest.baseline = old.baseline
             run.manifest.backups = old.backups
-            run.manifest.reached = {"target": old.reached.get("target", {})}
+            run.manifest.reached["target"] = old.reached.get("target", {})
         run.checkpoint.clear()
         supersede(run, PHASE_NAMES[0])
     if start is Start.RESUME:

@@ -67,10 +67,19 @@ def commit_when_waited_for(s9: S9Database, commit: Callable[[], None]) -> thread
     return thread
 
 
-@pytest.mark.parametrize("statements", [RELOAD, RETYPE, SWAP], ids=["reload", "retype", "swap"])
-@pytest.mark.parametrize("kind", ["table", "view", "materialized", "query", "condition"])
+KINDS = ("table", "view", "materialized", "query", "condition")
+REWRITES = {"reload": RELOAD, "retype": RETYPE, "swap": SWAP}
+CASES = {
+    f"{kind}, {name}": (kind, statements)
+    for kind in KINDS
+    for name, statements in REWRITES.items()
+    if (kind, name) != ("view", "swap") and (kind != "materialized" or name == "reload")
+}
+
+
+@pytest.mark.parametrize(("kind", "statements"), CASES.values(), ids=CASES)
 def test_a_table_that_is_being_rewritten_is_waited_for_and_read_whole(
-    s9: S9Database, tmp_path: Path, statements: tuple[str, ...], kind: str
+    s9: S9Database, tmp_path: Path, kind: str, statements: tuple[str, ...]
 ) -> None:
     """Trial A5: none of the rows is lost, however the query comes to the table."""
     small_trade(s9)
@@ -82,9 +91,7 @@ def test_a_table_that_is_being_rewritten_is_waited_for_and_read_whole(
         s9.execute("CREATE VIEW msg AS TABLE real")
         s9.execute(f"REVOKE ALL ON real FROM {reader}")
         statements = tuple(text.replace("msg", "real") for text in statements)
-        if statements[-1].endswith("RENAME TO real"):
-            pytest.skip("a table that a view is made of cannot be dropped")
-        if "TYPE" in statements[0]:
+        if statements[0].startswith("ALTER"):  # neither that nor a swap where a view depends on it
             statements = ("CLUSTER real USING msg_pkey",)
     if kind == "materialized":
         s9.execute("ALTER TABLE msg RENAME TO real")
