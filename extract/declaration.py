@@ -98,11 +98,28 @@ class Entity:
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """Which columns of a query were recognised: canonical name by source name, and the rest."""
+    """Which columns of a query were recognised: canonical name by source name, and the rest.
+    `several` has the source names, in order, of columns that go by more than one."""
 
     recognised: Mapping[str, str]
     unmapped: tuple[str, ...] = field(default=())
     missing: tuple[str, ...] = field(default=())
+    several: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def several_names(known: Sequence[Column], present: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The known columns that a query returns under more than one name, with the names in order."""
+    lowered = {name.lower(): name for name in present}
+    taken: set[str] = set()
+    several = {}
+    for column in known:
+        names = [lowered[name] for name in column.names if name in lowered]
+        free = tuple(name for name in names if name not in taken)
+        taken.update(free[:1])
+        if len(free) > 1:
+            several[column.name] = free
+            taken.update(free)
+    return several
 
 
 def recognise(known: Sequence[Column], present: Sequence[str]) -> ColumnMapping:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
 from extract.continuity import PHASE, establish
-from extract.declaration import Entity
+from extract.declaration import ColumnMapping, Entity
 from extract.entities import entities_of
 from extract.rights import tables_of_all, warn_of_rights
-from extract.selection import JoinedCopy, Plan, configured_sql, plan
+from extract.selection import JoinedCopy, Plan, Selection, configured_sql, plan
 from extract.source import Reads, Row, Source, open_source
 from extract.table_count import count_table
 from utils.artifacts import ArtifactWriter, PartialState
@@ -145,7 +146,8 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     table = count_table(source, entity, planned, extraction.of(entity.name), counted)
     run.workers.expect(counted["items"] // _ITEMS_A_PIECE)
     _write(run, source, planned, counted, saved)
-    _tell_columns(planned)
+    report = _columns_report(source, planned)
+    _tell_columns(planned, report)
     return run.finish(
         PHASE,
         entity.name,
@@ -155,7 +157,7 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
             "table": table.as_json(),
             "source": counted,
             "snapshot": source.snapshot.taken_at,
-            "columns": _columns_report(planned),
+            "columns": report,
         },
     )
 
@@ -347,10 +349,12 @@ def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> No
         )
 
 
-def _columns_report(planned: Plan) -> dict[str, Any]:
+def _columns_report(source: Source, planned: Plan) -> dict[str, Any]:
     """For the reports: the columns of each table with the names that they are written under,
     which of them the layout does not know, and which of those that it knows are absent. `rows`
-    says what the rows of the table are: the entity's, or the children that its records have."""
+    says what the rows of the table are: the entity's, or the children that its records have.
+    `several` has the columns that go by more than one name here, and how many rows have different
+    values under them; `approximate` those of the layout's that are binary fractions."""
     read = [(planned.entity, planned.records)]
     if planned.children is not None:
         read.append((planned.children_name, planned.children))
@@ -360,12 +364,28 @@ def _columns_report(planned: Plan) -> dict[str, Any]:
             "read": {field.column.name: field.name for field in selection.fields},
             "unmapped": list(mapping.unmapped),
             "missing": list(mapping.missing),
+            "several": _several(source, selection, mapping),
+            "approximate": [
+                field.column.name
+                for field in selection.fields
+                if field.column.is_approximate and field.column.name in mapping.recognised
+            ],
         }
         for (rows, selection), (table, mapping) in zip(read, planned.columns.items(), strict=True)
     }
 
 
-def _tell_columns(planned: Plan) -> None:
+def _several(source: Source, selection: Selection, mapping: ColumnMapping) -> dict[str, Any]:
+    columns = {field.column.name: field.column for field in selection.fields}
+    found = {}
+    for canonical, names in mapping.several.items():
+        _, differ = source.first_of([columns[name] for name in names])
+        [(rows,)] = source.tally(f"SELECT count(*) FROM ({selection.query}) AS q WHERE {differ}")
+        found[canonical] = {"names": list(names), "different": int(rows)}
+    return found
+
+
+def _tell_columns(planned: Plan, report: Mapping[str, Any]) -> None:
     for table, mapping in planned.columns.items():
         if mapping.unmapped:
             get_logger().warning(
@@ -378,3 +398,24 @@ def _tell_columns(planned: Plan) -> None:
             get_logger().info(
                 "%s lacks columns that S9 usually has: %s", table, ", ".join(mapping.missing)
             )
+        _tell_doubts(table, report[table])
+
+
+def _tell_doubts(table: str, report: Mapping[str, Any]) -> None:
+    for found in report["several"].values():
+        names = " and ".join(found["names"])
+        get_logger().log(
+            WARNING if found["different"] else INFO,
+            "%s has both %s: the first that has a value is taken. Both have one, and not the same, "
+            "in %d rows",
+            table,
+            names,
+            found["different"],
+        )
+    if report["approximate"]:
+        get_logger().warning(
+            "%s has columns that are binary fractions (FLOAT, REAL, DOUBLE): %s. Of each value the "
+            "shortest decimal is taken; exact amounts are DECIMAL in S9",
+            table,
+            ", ".join(report["approximate"]),
+        )

@@ -17,16 +17,18 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
+from pymysql.cursors import DictCursor
 
 from extract.mysql_connection import connect
 from extract.mysql_errors import query_errors
 from extract.mysql_json import column_of
 from extract.mysql_queries import Queries, quote
 from extract.mysql_rows import Arriving, Cells, Kept, columns_of
-from extract.mysql_zone import local_time
+from extract.mysql_session import IDENTIFYING, check, identity
+from extract.mysql_tables import MySqlTables, replication
 from extract.rights import require_read_only
-from extract.selection import Selection, SourceColumn
-from extract.source import Row, Rows, Snapshot
+from extract.selection import Selection, SourceColumn, first_of, same_family
+from extract.source import Reads, Row, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import SourceError
 from utils.interrupt import StopFlag
@@ -35,11 +37,6 @@ from utils.logger import get_logger
 _GUARANTEE = (
     "one REPEATABLE READ transaction WITH CONSISTENT SNAPSHOT, READ ONLY, through which everything "
     "is read; it covers InnoDB tables"
-)
-_TRANSACTIONAL = {"innodb", "rocksdb", "tokudb"}
-# One of the two exists on MySQL 8, the other on MariaDB, both on MySQL 5.7.
-_READ_ONLY = (
-    "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_read_only', 'tx_read_only')"
 )
 _PAGE = 1_000  # parents whose children are asked for at a time
 _FEW_AMONG = 10  # parents are few when the table has so many times as many children
@@ -57,16 +54,25 @@ class MySqlSource:
     """A connection to S9 whose every query sees the same snapshot. See extract/source.py for what
     its methods promise."""
 
-    def __init__(self, config: SourceConfig, stop: StopFlag | None, scratch: Path) -> None:
+    def __init__(
+        self,
+        config: SourceConfig,
+        stop: StopFlag | None,
+        scratch: Path,
+        reads: Reads | None = None,
+    ) -> None:
         self._config = config
+        self._reads = reads or Reads()
         self._stop = stop or StopFlag()
         self._scratch = scratch
         self._opened = ExitStack()
-        self._queries = Queries(self._local)
+        self._queries = Queries()
         self._connection = connect(config)
         with self._errors():
             [(self._number,)] = self._all("SELECT CONNECTION_ID()")
-            self._knows_zone = self._set_zone()
+            [(database,)] = self._all("SELECT DATABASE()")
+            self._tables = MySqlTables(self._all, str(database))
+            self._set_zone()
             self._snapshot = self._take_snapshot()
 
     @property
@@ -98,31 +104,65 @@ class MySqlSource:
     def _errors(self) -> Any:
         return query_errors(self._config, self._stop)
 
-    def _set_zone(self) -> bool:
-        """Whether the session's time zone is S9's. Where the server has no time zones, it is UTC,
-        and columns with a time zone are converted by SQL of our own."""
+    def _set_zone(self) -> None:
+        """Let the session's time zone be S9's, for what views make of instants; a TIMESTAMP is
+        read as it is stored. Many servers have no time zones: UTC then."""
         try:
             self._all(f"SET SESSION time_zone = {self._connection.escape(self._config.timezone)}")
         except pymysql.Error:
             self._all("SET SESSION time_zone = '+00:00'")
-            return False
-        return True
 
     def _take_snapshot(self) -> Snapshot:
         self._all("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        require_read_only(dict(self._all(_READ_ONLY)))
         # Asked before the snapshot is taken: it sees everything that was there at that time.
         [(moment, server)] = self._all(
             "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%f'), VERSION()"
         )
         self._all("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        self._check()
         taken_at = f"{moment[: -len('123')]}Z"
         return Snapshot(
-            "", taken_at, str(server), transactions="", history="", guarantee=_GUARANTEE
+            "",
+            taken_at,
+            str(server),
+            transactions="",
+            history="",
+            guarantee="; ".join(filter(None, (_GUARANTEE, self._replication()))),
+            identity=identity(self._variables(*IDENTIFYING), self._config.database),
         )
 
-    def _all(self, query: str) -> list[tuple[Any, ...]]:
+    def _check(self) -> None:
+        """Within the transaction everything must be as it was set, on the connection that it was
+        set on. Raises SourceError."""
+        require_read_only(self._variables("transaction_read_only", "tx_read_only"))
+        check(self._connection)
+        [(number,)] = self._all("SELECT CONNECTION_ID()")
+        if number != self._number:
+            raise SourceError(
+                "S9 answers from one connection and then from another: something in between "
+                "shares connections",
+                remedy="connect to the database itself, not through a pool of connections",
+            )
+
+    def _replication(self) -> str:
+        read_only = self._variables("read_only").get("read_only", "OFF") == "ON"
+        said = replication(self._by_name, read_only)
+        if said:
+            get_logger().warning("%s", said)
+        return said
+
+    def _variables(self, *names: str) -> dict[str, str]:
+        listed = ", ".join(f"'{name}'" for name in names)
+        found = self._all(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({listed})")
+        return {str(name): str(value) for name, value in found}
+
+    def _all(self, query: str, values: object = None) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+    def _by_name(self, query: str) -> list[Mapping[str, Any]]:
+        with self._connection.cursor(DictCursor) as cursor:
             cursor.execute(query)
             return list(cursor.fetchall())
 
@@ -139,6 +179,13 @@ class MySqlSource:
         with self._errors():
             fields = columns_of(self._connection, f"SELECT * FROM ({query}) AS q LIMIT 0")
         return [column_of(field) for field in fields]
+
+    def first_of(self, columns: Sequence[SourceColumn]) -> tuple[str, str]:
+        """The first of several columns that has a value, and whether two have different ones."""
+        names = [f"q.{quote(column.name)}" for column in columns]
+        if not same_family(columns):
+            names = [f"CONVERT({name} USING utf8mb4)" for name in names]
+        return first_of(names, "TRIM({0}) <> ''", "CAST({0} AS BINARY) <> CAST({1} AS BINARY)")
 
     def count(self, selection: Selection) -> int:
         """How many rows a selection has, by SQL."""
@@ -161,27 +208,21 @@ class MySqlSource:
             return self._all(query)
 
     def exceptions(self, tables: Iterable[str] | None) -> str:
-        """The tables without snapshots: all of the database's count when configured SQL or a view
-        may read any."""
-        query = "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(query, (self._config.database,))
-            engines = {str(name): engine for name, engine in cursor.fetchall()}
-        named = None if tables is None else set(tables)
-        if named is None or any(engines.get(name) is None for name in named):
-            named = set(engines)
-        without = sorted(
-            f"{name} ({engines[name]})"
-            for name in named
-            if engines.get(name) and engines[name].lower() not in _TRANSACTIONAL
-        )
-        if not without:
-            return ""
-        return f"these tables have no snapshots, as their engines have none: {', '.join(without)}"
+        """What has no snapshot, and what cannot be seen to have one, also behind views."""
+        with self._errors():
+            return self._tables.without_snapshot(tables, self._reads.queries)
 
-    def rows_of(self, _tables: Iterable[str]) -> dict[str, int]:
-        """None: nothing could be proved with them."""
+    def rows_of(self, tables: Iterable[str]) -> dict[str, int]:
+        """None: nothing could be proved with them. Raises SourceError for a table that would show
+        others than all of its rows."""
+        with self._errors():
+            self._tables.require_whole(tables)
         return {}
+
+    def listed(self, table: str) -> list[str]:
+        """All columns of a table in order, if `SELECT *` does not return them all; else none."""
+        with self._errors():
+            return self._tables.listed(table)
 
     def unchanged_since(self, _transactions: str, _rows: Mapping[str, int]) -> bool:
         """Never: MySQL tells nobody which transaction has written a row."""
@@ -287,9 +328,6 @@ class MySqlSource:
         # The number of rows is the server's own estimate.
         most = min(parents * _FEW_AMONG, _SORTED)
         return any((rows or 0) > most for (rows,) in indexed)
-
-    def _local(self, reference: str) -> str:
-        return reference if self._knows_zone else local_time(reference, self._config.timezone)
 
 
 def _with_copies(rows: Iterable[Cells], copies: Copies) -> Iterator[Row]:

@@ -1,75 +1,98 @@
-"""A connection to MySQL or MariaDB: TLS, and a session in which nothing is left to chance."""
+"""A connection to MySQL or MariaDB: TLS, patience, and a session that is pinned."""
 
 from __future__ import annotations
 
+import socket
 import ssl
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 
-from extract.mysql_errors import connection_errors
+from extract.mysql_errors import connection_errors, silent
+from extract.mysql_session import pin
 from utils.config import SourceConfig
 from utils.error_handler import SourceUnavailable
 
 _SOCKET = "mysqld.sock"
-_A_YEAR = 31_536_000  # the servers' own upper bound
-LOCK_WAIT_SECONDS = 600
-# Nothing of what the server or the account has set may change what is read: PAD_CHAR_TO_FULL_LENGTH
-# would pad, ANSI_QUOTES would read texts as names, NO_ZERO_DATE refuse conditions on zero dates.
-_PINNED = (
-    "sql_mode = ''",
-    "sql_select_limit = 18446744073709551615",
-    "sql_big_selects = 1",
-    f"sort_buffer_size = {32 << 20}",  # lines are sorted in memory, not by files of the server
-    f"net_write_timeout = {_A_YEAR}",  # the reader may be slow
-    f"net_read_timeout = {_A_YEAR}",
-    f"wait_timeout = {_A_YEAR}",
-)
-# Of these some exist on MySQL only, some on MariaDB only.
-_PINNED_WHERE_KNOWN = (
-    "max_execution_time = 0",
-    "max_statement_time = 0",
-    f"max_length_for_sort_data = {1 << 16}",  # what is sorted is not looked up again, one by one
-)
+LOCK_WAIT_SECONDS = 60
+_NOT_CONNECTED = "Not connected"  # PyMySQL's word before it has a socket
+# A connection that says nothing for long is asked whether it is there, by the operating system.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
 
 
 def connect(config: SourceConfig) -> Connection[Any]:
     """Connect as `config` says. Texts arrive in UTF-8, whatever the tables have.
 
-    Raises SourceUnavailable when S9 cannot be reached, is not trusted, or does not let us in.
+    Raises SourceUnavailable when S9 cannot be reached, is not trusted, does not let us in, or has
+    not done so within `source.connectionTimeout`.
     """
     tls = _tls(config)
+    opened: Any = pymysql.Connection(
+        **_place(config),
+        **tls,
+        user=config.username,
+        password=str(config.password).encode(),  # PyMySQL would encode a text as Latin-1
+        database=config.database,
+        connect_timeout=config.connection_timeout,
+        read_timeout=config.connection_timeout,
+        charset="utf8mb4",
+        collation="utf8mb4_general_ci",  # the one that all versions have
+        program_name="s9-migrate",
+        autocommit=True,  # until the transaction begins
+        defer_connect=True,
+    )
     with connection_errors(config):
-        opened: Connection[Any] = pymysql.connect(
-            **_place(config),
-            **tls,
-            user=config.username,
-            password=str(config.password).encode(),  # PyMySQL would encode a text as Latin-1
-            database=config.database,
-            connect_timeout=config.connection_timeout,
-            charset="utf8mb4",
-            program_name="s9-migrate",
-            autocommit=True,  # until the transaction begins
-        )
         try:
-            _pin(opened)
+            with _in_time(opened, config):
+                opened.connect()
+                pin(opened, LOCK_WAIT_SECONDS)
+            _wait_from_here_on(opened)
         except BaseException:
-            with suppress(pymysql.Error):
+            with suppress(pymysql.Error, OSError):
                 opened.close()
             raise
-        return opened
+    settled: Connection[Any] = opened
+    return settled
 
 
-def _pin(opened: Connection[Any]) -> None:
-    with opened.cursor() as cursor:
-        cursor.execute(f"SET {', '.join(f'SESSION {each}' for each in _PINNED)}")
-        cursor.execute(f"SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}")
-        for each in _PINNED_WHERE_KNOWN:
-            with suppress(pymysql.Error):
-                cursor.execute(f"SET SESSION {each}")
+@contextmanager
+def _in_time(opened: Any, config: SourceConfig) -> Iterator[None]:
+    """Break off what has not come about in time: PyMySQL's own limits hold for one read each, and
+    whoever sends a byte now and then keeps it waiting. Raises SourceUnavailable."""
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with suppress(OSError, AttributeError):
+            opened._sock.shutdown(socket.SHUT_RDWR)
+
+    clock = threading.Timer(config.connection_timeout, end)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
+    except Exception as error:
+        if over.is_set() or "timed out" in str(error):
+            raise silent(config, connected=opened.host_info != _NOT_CONNECTED) from error
+        raise
+    finally:
+        clock.cancel()
+
+
+def _wait_from_here_on(opened: Any) -> None:
+    """A query takes as long as it takes; whether the other end is still there, the operating
+    system asks."""
+    opened._read_timeout = opened._current_timeout = None
+    opened._sock.settimeout(None)
+    if opened._sock.family != socket.AF_UNIX:
+        for name, value in _KEEPALIVE.items():
+            if hasattr(socket, name):
+                opened._sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _place(config: SourceConfig) -> dict[str, Any]:

@@ -88,33 +88,158 @@ def _is_lost(error: pymysql.Error) -> bool:
     return number_of(error) in _LOST or isinstance(error, pymysql.InterfaceError)
 
 
+# What to do about a login that the server refuses, in its own words.
+_FULL = "wait until connections are free, or raise the limit for source.username"
+_LOGIN = {
+    ER.BAD_DB_ERROR: "check source.database",
+    ER.DBACCESS_DENIED_ERROR: "check source.database; grant SELECT on its tables to "
+    "source.username",
+    **dict.fromkeys(
+        (ER.ACCESS_DENIED_ERROR, 1698),
+        "check source.username and source.password, from which hosts the account may connect, and "
+        "whether it requires TLS (source.ssl)",
+    ),
+    ER.HOST_NOT_PRIVILEGED: "allow this host to the account of source.username, or run where it "
+    "may connect from",
+    ER.HOST_IS_BLOCKED: "FLUSH HOSTS on the server, which counts broken connections of this host; "
+    "then run again",
+    ER.CON_COUNT_ERROR: _FULL,
+    ER.TOO_MANY_USER_CONNECTIONS: _FULL,
+    ER.USER_LIMIT_REACHED: _FULL,
+    3159: "set source.ssl to true: the server lets nobody in without TLS",
+    **dict.fromkeys(
+        (3118, 4151),
+        "unlock the account (ALTER USER … ACCOUNT UNLOCK), or use another source.username",
+    ),
+    **dict.fromkeys(
+        (1820, 1862),
+        "give source.username a new password (ALTER USER …), and set source.password",
+    ),
+    **dict.fromkeys(
+        (_PLUGIN_MISSING, 2059, 1251),
+        "give source.username a password that is checked in a common way (mysql_native_password, "
+        "caching_sha2_password, ed25519)",
+    ),
+    ER.SERVER_SHUTDOWN: "when the server is up again, run again",
+}
+
+
 @contextmanager
 def connection_errors(config: SourceConfig) -> Iterator[None]:
-    """Turn every failure to connect into SourceUnavailable: unreachable, not trusted, refused."""
+    """Turn every failure to connect into SourceUnavailable: unreachable, silent, no such server,
+    not trusted, refused."""
     try:
         yield
-    except (pymysql.Error, OSError, RuntimeError) as error:
+    except SourceUnavailable:
+        raise
+    except Exception as error:  # a stranger's words may break anything that reads them
         raise _unavailable(config, error) from error
 
 
 def _unavailable(config: SourceConfig, error: Exception) -> SourceUnavailable:
-    place = config.host if config.host.startswith("/") else f"{config.host}:{config.tcp_port}"
+    cause = getattr(error, "original_exception", error)
     number = number_of(error) if isinstance(error, pymysql.Error) else 0
     said = one_line(error) if isinstance(error, pymysql.Error) else str(error)
-    cause = getattr(error, "original_exception", error)
     if isinstance(cause, ssl.SSLError) or number == CR.CR_SSL_CONNECTION_ERROR:
-        reason = str(cause) if isinstance(cause, ssl.SSLError) else said
-        return SourceUnavailable(
-            f"S9 at {place} cannot be trusted: {reason}",
-            remedy="check source.host, source.ssl and source.sslRootCert",
+        return _untrusted(config, cause, said)
+    what, remedy = _no_connection(config, cause, number, said) or _no_server(config, number, said)
+    return SourceUnavailable(what, remedy=remedy)
+
+
+def _no_connection(
+    config: SourceConfig, cause: object, number: int, said: str
+) -> tuple[str, str] | None:
+    """What happened and what to do, when the connection itself was not to be had or held."""
+    where = f"S9 at {_place(config)}"
+    if number in _LOGIN:
+        return None
+    if number in _LOST or isinstance(cause, (ConnectionResetError, BrokenPipeError, EOFError)):
+        return (
+            f"{where} takes the connection and ends it again before anybody is let in",
+            "check source.host and source.port: another service may listen there, or a firewall "
+            "or a proxy is in between; see the server's log",
         )
     if number in _UNREACHABLE or isinstance(cause, OSError):
         reason = cause.strerror or str(cause) if isinstance(cause, OSError) else said
+        return (
+            f"{where} cannot be reached: {reason}",
+            "check source.host, source.port, the network and that the server runs",
+        )
+    return None
+
+
+def _no_server(config: SourceConfig, number: int, said: str) -> tuple[str, str]:
+    """The same, when it is a server that refuses, or none of this kind."""
+    where = f"S9 at {_place(config)}"
+    if "cryptography" in said:  # PyMySQL's word for a library that it lacks
+        return (
+            f"{where} wants the password of {config.username} encrypted, and the connection is not",
+            "set source.ssl to true (or to require), so that everything is",
+        )
+    if number and number not in _STRANGE:
+        return (
+            f"{where} does not let {config.username} in: {said}",
+            _LOGIN.get(
+                number, "check source.database, source.username, source.password and source.ssl"
+            ),
+        )
+    return (
+        f"what answers at {_place(config)} is no MySQL and no MariaDB",
+        "check source.type, source.host and source.port",
+    )
+
+
+_STRANGE = {CR.CR_MALFORMED_PACKET, CR.CR_VERSION_ERROR, CR.CR_UNKNOWN_ERROR}
+
+
+def _place(config: SourceConfig) -> str:
+    return config.host if config.host.startswith("/") else f"{config.host}:{config.tcp_port}"
+
+
+def silent(config: SourceConfig, *, connected: bool) -> SourceUnavailable:
+    """The error for a server that has not let us in while `source.connectionTimeout` lasted."""
+    seconds = f"{config.connection_timeout} seconds"
+    if not connected:
         return SourceUnavailable(
-            f"S9 at {place} cannot be reached: {reason}",
-            remedy="check source.host, source.port, the network and that the server runs",
+            f"S9 at {_place(config)} cannot be reached: no answer within {seconds}",
+            remedy="check source.host, source.port, the network and its firewalls; "
+            "source.connectionTimeout is how long to wait",
         )
     return SourceUnavailable(
-        f"S9 at {place} does not let {config.username} in: {said}",
-        remedy="check source.database, source.username, source.password and source.ssl",
+        f"what listens at {_place(config)} takes the connection, and has let nobody in within "
+        f"{seconds}",
+        remedy="check source.type, source.host and source.port: another service may listen there; "
+        "if the server is only slow, raise source.connectionTimeout",
+    )
+
+
+def _untrusted(config: SourceConfig, cause: object, said: str) -> SourceUnavailable:
+    """A fault of TLS, each kind with its own remedy."""
+    reason = str(cause) if isinstance(cause, ssl.SSLError) else said
+    where = f"S9 at {_place(config)} cannot be trusted: "
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        if "mismatch" in reason or "doesn't match" in reason or "not valid for" in reason:
+            return SourceUnavailable(
+                f"{where}its certificate is of another name ({reason})",
+                remedy="set source.host to a name of the certificate, or let the server have one "
+                "for source.host",
+            )
+        if "expired" in reason or "not yet valid" in reason:
+            return SourceUnavailable(
+                f"{where}its certificate is not valid today ({reason})",
+                remedy="let the server have a new certificate; check the clock of this machine",
+            )
+        return SourceUnavailable(
+            f"{where}its certificate is of no authority that is known here ({reason})",
+            remedy="set source.sslRootCert to the file with the authority's certificate (PEM)",
+        )
+    if "not support" in reason or "SSL is required" in reason:
+        return SourceUnavailable(
+            f"{where}it does not speak TLS ({reason})",
+            remedy="let the server have a certificate; source.ssl: false is for a private network",
+        )
+    return SourceUnavailable(
+        f"{where}{reason}",
+        remedy="check source.host, source.port and source.ssl: the server may speak an old "
+        "version of TLS, or something else may listen there",
     )

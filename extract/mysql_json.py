@@ -26,8 +26,11 @@ _INTEGERS = {
     FIELD_TYPE.YEAR,
 }
 _DECIMALS = {FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL}
+_APPROXIMATE = {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE}
 _DAYS = {FIELD_TYPE.DATE, FIELD_TYPE.NEWDATE, FIELD_TYPE.TIME}
 _TIMES = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP}
+_NO_FIXED_SCALE = 31  # of a FLOAT or DOUBLE without (M, D)
+FLOAT_MARK = "\x02"  # before and after a FLOAT: no text has it, as JSON escapes it
 _BINARY = 63  # the number of the character set `binary`
 
 
@@ -54,8 +57,10 @@ def column_of(field: Any) -> MySqlColumn:
     return MySqlColumn(
         name=field.name,
         is_integer=field.type_code in _INTEGERS,
-        is_decimal=field.type_code in _DECIMALS | {FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE},
+        is_decimal=field.type_code in _DECIMALS | _APPROXIMATE,
         is_zoned=field.type_code == FIELD_TYPE.TIMESTAMP,
+        is_approximate=field.type_code in _APPROXIMATE,
+        family=str(field.type_code),
         type=field.type_code,
         flags=field.flags,
         length=field.length,
@@ -74,20 +79,19 @@ def json_object(parts: Iterable[tuple[str, str]]) -> str:
 
 
 def json_fields(
-    fields: Iterable[Field], quote: Callable[[str], str], alias: str, to_local: Callable[[str], str]
+    fields: Iterable[Field], quote: Callable[[str], str], alias: str
 ) -> list[tuple[str, str]]:
-    """The parts of `json_object` for columns of the table `alias`. `to_local` makes S9's local
-    time of a reference to a column with a time zone."""
+    """The parts of `json_object` for columns of the table `alias`."""
     return [
-        (field.name, json_value(f"{alias}.{quote(field.column.name)}", field.column, to_local))
+        (field.name, json_value(f"{alias}.{quote(field.column.name)}", field.column))
         for field in fields
     ]
 
 
-def json_value(reference: str, column: SourceColumn, to_local: Callable[[str], str]) -> str:
+def json_value(reference: str, column: SourceColumn) -> str:
     """The SQL of one column's value as JSON text."""
     assert isinstance(column, MySqlColumn)
-    present = _present(reference, column, to_local)
+    present = _present(reference, column)
     never_null = column.flags & FLAG.NOT_NULL
     return present if never_null else f"IF({reference} IS NULL, 'null', {present})"
 
@@ -99,7 +103,7 @@ def integer(reference: str, column: SourceColumn) -> str:
     return reference if plain else f"({reference} + 0)"
 
 
-def _present(reference: str, column: MySqlColumn, to_local: Callable[[str], str]) -> str:
+def _present(reference: str, column: MySqlColumn) -> str:
     if column.is_integer or column.type == FIELD_TYPE.BIT:
         number = integer(reference, column)
         if column.length != 1 or column.type not in (FIELD_TYPE.TINY, FIELD_TYPE.BIT):
@@ -107,20 +111,42 @@ def _present(reference: str, column: MySqlColumn, to_local: Callable[[str], str]
         return f"CASE {number} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {number} END"
     if column.is_text:
         return f"JSON_QUOTE(CONVERT({reference} USING utf8mb4))"
-    return f"CONCAT('\"', {_unquoted(reference, column, to_local)}, '\"')"
+    return f"CONCAT('\"', {_unquoted(reference, column)}, '\"')"
 
 
-def _unquoted(reference: str, column: MySqlColumn, to_local: Callable[[str], str]) -> str:
+def _unquoted(reference: str, column: MySqlColumn) -> str:
     """What of itself needs no escaping in a JSON string."""
-    if column.type == FIELD_TYPE.FLOAT:  # written with six digits; a DOUBLE has its exact value
-        return f"({reference} + 0e0)"
     if column.is_decimal:
-        return f"({reference} + 0)" if column.flags & FLAG.ZEROFILL else reference
+        return _decimal(reference, column)
+    if column.is_zoned:
+        return _instant(reference, column)
     if column.type in _TIMES:
-        return _time(to_local(reference) if column.is_zoned else reference, column)
+        return _time(reference, column)
     if column.type in _DAYS:
         return reference
     return f"'\\\\\\\\x', LOWER(HEX({reference}))"  # binary, as PostgreSQL's bytea
+
+
+def _decimal(reference: str, column: MySqlColumn) -> str:
+    if column.type == FIELD_TYPE.FLOAT and column.scale == _NO_FIXED_SCALE:
+        # Written with six digits: the reader makes the shortest decimal of the double's.
+        return f"'{FLOAT_MARK}', ({reference} + 0e0), '{FLOAT_MARK}'"
+    if not column.flags & FLAG.ZEROFILL:
+        return reference
+    if column.type in _DECIMALS or column.scale == _NO_FIXED_SCALE:
+        return f"({reference} + 0)"
+    return f"CAST({reference} AS DECIMAL(65, {column.scale}))"
+
+
+def _instant(reference: str, column: MySqlColumn) -> str:
+    """A TIMESTAMP in UTC: its seconds are what is stored, whatever the session's zone, so that
+    nothing is lost in the hour that comes twice. 0 is MySQL's zero date, and stays it."""
+    zero = f"{reference} = '0000-00-00 00:00:00'"
+    seconds = f"UNIX_TIMESTAMP({reference})"
+    utc = f"('1970-01-01 00:00:00' + INTERVAL {seconds} SECOND)"
+    if column.scale:
+        utc = f"('1970-01-01 00:00:00.000000' + INTERVAL {seconds} SECOND)"
+    return f"IF({zero}, '0000-00-00T00:00:00', CONCAT({_time(utc, column)}, 'Z'))"
 
 
 def _time(reference: str, column: MySqlColumn) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from extract.mysql_json import integer, json_fields, json_object
 from extract.selection import JoinedCopy, Selection
@@ -17,11 +17,7 @@ def quote(identifier: str) -> str:
 
 
 class Queries:
-    """Writes queries that return a key and a row as JSON text. `to_local` makes S9's local time of
-    a reference to a column with a time zone."""
-
-    def __init__(self, to_local: Callable[[str], str]) -> None:
-        self._to_local = to_local
+    """Writes queries that return a key and a row as JSON text."""
 
     def after(self, selection: Selection, key: int | None, *, spliced: bool = False) -> str:
         """The rows of a selection whose key is greater than `key`, in order. With `spliced`, the
@@ -34,13 +30,13 @@ class Queries:
         """Those rows of a selection's table that belong to the parents with these keys."""
         listed = b", ".join(keys).decode("ascii")
         where = f"q.{quote(selection.key)} IN ({listed})"
-        return self._ordered(selection, f"SELECT * FROM {selection.table}", where)
+        return self._ordered(selection, selection.everything, where)
 
     def of_all_parents(self, selection: Selection, after: int | None) -> str:
         """As `after`, of the whole table: also the rows of parents that were not selected."""
         reference = f"q.{quote(selection.key)}"
         where = f"{reference} IS NOT NULL" if after is None else f"{reference} > {int(after)}"
-        return self._ordered(selection, f"SELECT * FROM {selection.table}", where)
+        return self._ordered(selection, selection.everything, where)
 
     def copies(self, copy: JoinedCopy) -> str:
         """Everything that could be copied, by its key."""
@@ -55,7 +51,7 @@ class Queries:
     ) -> str:
         columns = {field.column.name: field.column for field in selection.fields}
         key = f"q.{quote(selection.key)}"
-        parts = json_fields(selection.fields, quote, "q", self._to_local)
+        parts = json_fields(selection.fields, quote, "q")
         joins, references = "", ""
         for copy in selection.copies:
             reference = f"q.{quote(copy.reference)}"
@@ -85,4 +81,4 @@ class Queries:
         )
 
     def _row_of(self, copy: JoinedCopy, alias: str) -> str:
-        return json_object(json_fields(copy.fields, quote, alias, self._to_local))
+        return json_object(json_fields(copy.fields, quote, alias))

@@ -6,9 +6,11 @@ has arrived, in pages: a third of the time. This is the one place that knows PyM
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from struct import Struct
@@ -21,6 +23,7 @@ from pymysql.constants import CR
 from pymysql.cursors import SSCursor
 from pymysql.err import raise_mysql_exception
 
+from extract.mysql_json import FLOAT_MARK
 from extract.source import Row
 from utils.error_handler import SourceError
 from utils.workspace import make_directory, storage_errors
@@ -33,6 +36,11 @@ _NULL, _EOF, _ERROR = 0xFB, 0xFE, 0xFF
 _LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}  # bytes of a length that does not fit into the first
 _HEADER = Struct("<I").unpack_from  # a packet's length in three bytes, and its number in one
 _LENGTH = 0xFFFFFF
+
+_MARK = FLOAT_MARK.encode()
+_FLOAT = re.compile(_MARK + b"([^\x02]*)" + _MARK)
+_FLOAT_DIGITS = 6  # that every FLOAT has; up to three more tell one from the next
+_SINGLE = Struct("<f")
 
 Cells = tuple[bytes, ...]
 
@@ -192,7 +200,19 @@ def _row(packet: bytes, place: int, key: bytes) -> bytes:
         row = packet[place + 1 :]
     else:
         raise _unwritable(key)
+    if _MARK in row:
+        row = _FLOAT.sub(_shortest, row)
     return _canonical(row) if b"\\" in row else row
+
+
+def _shortest(match: re.Match[bytes]) -> bytes:
+    """The shortest decimal that is the same FLOAT (single precision) as this double's."""
+    value = float(match[1])
+    for digits in range(_FLOAT_DIGITS, _FLOAT_DIGITS + 3):
+        text = f"{value:.{digits}g}"
+        if _SINGLE.unpack(_SINGLE.pack(float(text)))[0] == value:
+            return format(Decimal(text), "f").encode()
+    return match[1]
 
 
 def _canonical(row: bytes) -> bytes:

@@ -9,7 +9,7 @@ comes exactly as the server holds it, as a JSON string.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -23,7 +23,7 @@ from psycopg2.extensions import adapt, quote_ident
 from extract.postgresql_connection import place
 from extract.postgresql_rows import RowStream
 from extract.postgresql_session import LOCK_SECONDS, Session, TableLocked
-from extract.selection import JoinedCopy, Selection, SourceColumn
+from extract.selection import JoinedCopy, Selection, SourceColumn, first_of, same_family
 from extract.source import Reads, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
@@ -33,6 +33,7 @@ from utils.logger import get_logger
 _INTEGERS = {20, 21, 23}
 _DECIMALS = {700, 701, 1700}
 _MONEY = 790
+_APPROXIMATE = {700, 701}
 _TIMESTAMP_WITH_ZONE = 1184
 # What row_to_json writes as it is: boolean, integers, text, varchar, char(n), "char", name, date,
 # timestamp, time, uuid, bytea. Of a domain, the server tells the type that it is made of.
@@ -257,6 +258,8 @@ class PostgresSource:
                 is_integer=column.type_code in _INTEGERS,
                 is_decimal=column.type_code in _DECIMALS | {_MONEY},
                 is_zoned=column.type_code == _TIMESTAMP_WITH_ZONE,
+                is_approximate=column.type_code in _APPROXIMATE,
+                family=str(column.type_code),
                 type=column.type_code,
             )
             for column in described
@@ -286,6 +289,17 @@ class PostgresSource:
                 "hundredths: what its numbers mean cannot be told",
                 remedy=f"give the query in extraction.<entity>.query with {names[0]}::numeric",
             )
+
+    def listed(self, _table: str) -> list[str]:
+        """None: in PostgreSQL it does."""
+        return []
+
+    def first_of(self, columns: Sequence[SourceColumn]) -> tuple[str, str]:
+        """The first of several columns that has a value, and whether two have different ones."""
+        names = [f"q.{self.quote(column.name)}" for column in columns]
+        if not same_family(columns):
+            names = [f"{name}::text" for name in names]
+        return first_of(names, "btrim({0}::text) <> ''", "{0}::text <> {1}::text")
 
     def count(self, selection: Selection) -> int:
         """How many rows a selection has, by SQL."""

@@ -6,29 +6,43 @@ Nothing here depends on the kind of database but the identifier quotes.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from types import MappingProxyType
 from typing import Protocol
 
-from extract.declaration import Children, Column, ColumnMapping, Copy, Entity, Table, recognise
+from extract.declaration import (
+    Children,
+    Column,
+    ColumnMapping,
+    Copy,
+    Entity,
+    Table,
+    recognise,
+    several_names,
+)
 from utils.config import EntityExtraction
 from utils.error_handler import ConfigurationError, SourceError
 from utils.sql_text import one_piece
 
 _FROM = re.compile(r"\bFROM (\w+)")
+_LONGEST_NAME = 60  # both databases take as much
 _PLACEHOLDER = re.compile(r"\{(\w+)\.(\w+)\}")
 
 
 @dataclass(frozen=True)
 class SourceColumn:
     """A column that a query returns; what kind of value it holds by the
-    database's own word (`is_zoned`: a timestamp with time zone)."""
+    database's own word (`is_zoned`: a timestamp with time zone; `is_approximate`: a decimal that
+    is a binary fraction). Columns of one `family` can be put in each other's place."""
 
     name: str
     is_integer: bool
     is_decimal: bool
     is_zoned: bool = False
+    is_approximate: bool = False
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,7 @@ class JoinedCopy:
 @dataclass(frozen=True)
 class Selection:
     """Rows to stream in the order of `key` (a source column), then of `order`; `table` is the
-    whole table that children are of."""
+    table that children are of, and `everything` the query for all of it."""
 
     query: str
     key: str
@@ -63,15 +77,17 @@ class Selection:
     fields: tuple[Field, ...]
     copies: tuple[JoinedCopy, ...] = ()
     table: str = ""
+    everything: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything that is read for one entity, and how its columns were recognised. `base` is the
-    query before the configured condition and limit."""
+    query before the configured condition and limit, `whole` that for every row of the table."""
 
     entity: str
     base: str
+    whole: str
     records: Selection
     children: Selection | None
     children_name: str
@@ -90,6 +106,13 @@ class Catalog(Protocol):
     def table(self, name: str) -> str:
         """A table of S9's, quoted, with what it takes that nothing else goes by its name."""
 
+    def listed(self, table: str, /) -> list[str]:
+        """All columns of a table in order, if `SELECT *` does not return them all; else none."""
+
+    def first_of(self, columns: Sequence[SourceColumn], /) -> tuple[str, str]:
+        """The SQL of the first of these columns (of the table `q`) that has a value, a blank text
+        being none; and of the condition that two of them have different ones."""
+
 
 def plan(
     entity: Entity,
@@ -106,11 +129,14 @@ def plan(
     has the settings of the entities that are copied from. Raises SourceError for a missing table
     or a missing column without which no record could be migrated.
     """
-    base = configured(settings) or _filled(entity.queries[policy], entity.mentions, source)
-    records, mapping = _selection(base, entity.table, source)
+    base = configured(settings) or _with_invisible(
+        _filled(entity.queries[policy], entity.mentions, source), entity.table, source
+    )
+    decisive = tuple(criterion.column for criterion in entity.criteria)
+    records, mapping = _selection(base, entity.table, source, decisive)
     records = replace(
         records,
-        query=_narrowed(base, settings, records.key, source, only),
+        query=_narrowed(records.query, settings, records.key, source, only),
         copies=tuple(_joined(copy, mapping, source, parties) for copy in entity.copies),
     )
     seen = {entity.table.name: mapping}
@@ -120,11 +146,31 @@ def plan(
     return Plan(
         entity=entity.name,
         base=base,
+        whole=_with_invisible(whole(entity.table, source), entity.table, source),
         records=records,
         children=children,
         children_name=entity.children.name if entity.children else "",
         columns=seen,
     )
+
+
+def same_family(columns: Sequence[SourceColumn]) -> bool:
+    """Whether columns can be put in each other's place as they are."""
+    return (
+        all(column.is_integer for column in columns)
+        or all(column.is_decimal and not column.is_approximate for column in columns)
+        or len({column.family for column in columns}) == 1
+    )
+
+
+def first_of(names: Sequence[str], present: str, differ: str) -> tuple[str, str]:
+    """The SQL of the first name that is `present` ("{0}" stands for it), and of the condition that
+    two of those that are `differ` ("{0}" and "{1}")."""
+    has_value = [present.format(name) for name in names]
+    cases = " ".join(f"WHEN {has} THEN {name}" for has, name in zip(has_value, names, strict=True))
+    pairs = combinations(zip(has_value, names, strict=True), 2)
+    different = (f"({a} AND {b} AND {differ.format(one, two)})" for (a, one), (b, two) in pairs)
+    return f"CASE {cases} ELSE {names[0]} END", " OR ".join(different)
 
 
 def whole(table: Table, source: Catalog) -> str:
@@ -164,10 +210,10 @@ def configured(settings: EntityExtraction) -> str:
     return f"{query}\n" if query else ""
 
 
-def _selection(query: str, table: Table, source: Catalog) -> tuple[Selection, ColumnMapping]:
-    present = source.columns(query)
-    mapping = recognise(table.columns, [column.name for column in present])
-    _require(table.columns, mapping, table.name)
+def _selection(
+    query: str, table: Table, source: Catalog, fixed: Collection[str]
+) -> tuple[Selection, ColumnMapping]:
+    query, present, mapping = _recognised(query, table, source, (table.key, *fixed))
     key = source_name(mapping, table.key)
     if not next(column for column in present if column.name == key).is_integer:
         raise SourceError(
@@ -180,6 +226,56 @@ def _selection(query: str, table: Table, source: Catalog) -> tuple[Selection, Co
         for column in present
     )
     return Selection(query, key, (), fields), mapping
+
+
+def _recognised(
+    query: str, table: Table, source: Catalog, fixed: Collection[str]
+) -> tuple[str, list[SourceColumn], ColumnMapping]:
+    """A query on a table, its columns, and which they are. A column that goes by several names
+    here is in the query once more: for each row the first of them that has a value. Those of
+    `fixed` (canonical names) are what they are: a key is no choice."""
+    present = source.columns(query)
+    by_name = {column.name: column for column in present}
+    several = {
+        canonical: names
+        for canonical, names in several_names(table.columns, list(by_name)).items()
+        if canonical not in fixed
+    }
+    if not several:
+        mapping = recognise(table.columns, list(by_name))
+        _require(table.columns, mapping, table.name)
+        return query, present, mapping
+    parts = []
+    for names in several.values():
+        sql, _ = source.first_of([by_name[name] for name in names])
+        parts.append(f"{sql} AS {source.quote(_joint_name(names))}")
+    query = f"SELECT q.*, {', '.join(parts)} FROM ({query}) AS q"
+    present = source.columns(query)
+    mapping = _mapping_of_several(table, [column.name for column in present], several)
+    _require(table.columns, mapping, table.name)
+    return query, present, mapping
+
+
+def _joint_name(names: Sequence[str]) -> str:
+    """The name of the column that several become."""
+    return " or ".join(names)[:_LONGEST_NAME]
+
+
+def _mapping_of_several(
+    table: Table, present: Sequence[str], several: Mapping[str, tuple[str, ...]]
+) -> ColumnMapping:
+    apart = {name for names in several.values() for name in names}
+    others = [column for column in table.columns if column.name not in several]
+    mapping = recognise(others, [name for name in present if name not in apart])
+    joint = {_joint_name(names): canonical for canonical, names in several.items()}
+    unmapped = tuple(name for name in mapping.unmapped if name not in joint)
+    return ColumnMapping({**mapping.recognised, **joint}, unmapped, mapping.missing, several)
+
+
+def _with_invisible(query: str, table: Table, source: Catalog) -> str:
+    """A declared query with the columns that its asterisk does not stand for."""
+    columns = ", ".join(map(source.quote, source.listed(table.name)))
+    return query.replace("SELECT *", f"SELECT {columns}", 1) if columns else query
 
 
 def _free_name(name: str, taken: set[str]) -> str:
@@ -245,11 +341,11 @@ def _joined(
     """A copy by this installation's names. Where the operator says what the parties are, what can
     be copied is what he says."""
     said = configured(parties[copy.of]) if copy.of in parties else ""
-    query = said or _filled(copy.query, (copy.table,), source) or whole(copy.table, source)
-    present = source.columns(query)
+    declared = _filled(copy.query, (copy.table,), source) or whole(copy.table, source)
+    query, present, mapping = _recognised(
+        said or _with_invisible(declared, copy.table, source), copy.table, source, (copy.table.key,)
+    )
     by_name = {column.name: column for column in present}
-    mapping = recognise(copy.table.columns, list(by_name))
-    _require(copy.table.columns, mapping, copy.table.name)
     return JoinedCopy(
         name=copy.name,
         reference=source_name(sale, copy.reference),
@@ -267,15 +363,19 @@ def _children(
     declared: Children, records: Selection, source: Catalog
 ) -> tuple[Selection, ColumnMapping]:
     """The children of exactly the selected records, in the order of their parents."""
-    everything = whole(declared.table, source)
-    selection, mapping = _selection(everything, declared.table, source)
+    everything = _with_invisible(whole(declared.table, source), declared.table, source)
+    selection, mapping = _selection(everything, declared.table, source, (declared.parent,))
+    everything = selection.query
     parent = source_name(mapping, declared.parent)
     keys = f"SELECT {source.quote(records.key)} FROM ({records.query}) AS r"
     narrowed = replace(
         selection,
-        query=f"{everything} WHERE {source.quote(parent)} IN ({keys})",
+        query=f"SELECT * FROM ({everything}) AS l WHERE {source.quote(parent)} IN ({keys})"
+        if mapping.several
+        else f"{everything} WHERE {source.quote(parent)} IN ({keys})",
         key=parent,
         order=tuple(source_name(mapping, name) for name in declared.order),
         table=declared.table.name,
+        everything=everything,
     )
     return narrowed, mapping

@@ -114,7 +114,7 @@ def open_source(
     if config.type == "mysql":  # each database's library is loaded only when it is asked for
         from extract.mysql import MySqlSource
 
-        return MySqlSource(config, stop, scratch)
+        return MySqlSource(config, stop, scratch, reads)
     from extract.postgresql import PostgresSource
 
     return PostgresSource(config, stop, reads)

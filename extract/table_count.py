@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from extract.declaration import Children, Criterion, Entity
-from extract.selection import Plan, configured, source_name, whole
+from extract.selection import Plan, configured, source_name
 from extract.source import Source
 from utils.config import EntityExtraction
 from utils.error_handler import SourceError
@@ -140,7 +140,7 @@ def _counted(source: Source, reasons: _Reasons, selected: int) -> TableCount:
     name, base = reasons.entity.table.name, reasons.planned.base
     shown: dict[str, str] = {}
     try:
-        every = _groups(source, whole(reasons.entity.table, source), reasons.columns, shown)
+        every = _groups(source, reasons.planned.whole, reasons.columns, shown)
     except SourceError:
         if not reasons.query:
             raise
@@ -235,8 +235,8 @@ def _children(
     source: Source, entity: Entity, declared: Children, planned: Plan, selected: int
 ) -> TableCount:
     """Account for every row of the children's table."""
-    table, everything = declared.table.name, whole(declared.table, source)
     assert planned.children is not None
+    table, everything = declared.table.name, planned.children.everything
     parent = source.quote(planned.children.key)
     [(rows, related)] = source.tally(f"SELECT count(*), count({parent}) FROM ({everything}) AS q")
     if rows == selected:
@@ -248,7 +248,7 @@ def _children(
         there = _rows(
             source,
             f"SELECT 1 AS one FROM ({everything}) AS l WHERE EXISTS (SELECT 1 FROM "
-            f"({whole(entity.table, source)}) AS s WHERE s.{key} = l.{parent})",
+            f"({planned.whole}) AS s WHERE s.{key} = l.{parent})",
         )
     if there is None or there < selected:
         found[f"of no selected {entity.name}"] = related - selected

@@ -56,4 +56,5 @@ def _columns(places: Places, carries: bool, found: Mapping[str, Any]) -> dict[st
         "legacy" if carries else "onlyInExtracted": without,
         "unknown": found["unmapped"],
         "missing": found["missing"],
+        **{name: found[name] for name in ("several", "approximate") if found.get(name)},
     }

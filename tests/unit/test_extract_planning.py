@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from extract.declaration import Column, recognise
@@ -33,6 +35,12 @@ class Catalog:
 
     def table(self, name: str) -> str:
         return name
+
+    def listed(self, _table: str) -> list[str]:
+        return []
+
+    def first_of(self, columns: Sequence[SourceColumn]) -> tuple[str, str]:
+        raise AssertionError(f"there are several of {columns}")
 
 
 ENGLISH = {
