@@ -41,8 +41,8 @@ _REMEDIES = {
         (ER.TABLEACCESS_DENIED_ERROR, _COLUMN_ACCESS_DENIED, ER.SPECIFIC_ACCESS_DENIED_ERROR),
         "grant SELECT on S9's tables to source.username, then go on",
     ),
-    ER.LOCK_WAIT_TIMEOUT: "somebody is changing the table itself (ALTER, LOCK TABLES, a backup): "
-    "go on when that is over",
+    ER.LOCK_WAIT_TIMEOUT: "somebody is changing the table itself (ALTER, LOCK TABLES, a backup; "
+    "SHOW PROCESSLIST tells who): go on when that is over",
     ER.QUERY_INTERRUPTED: "somebody has ended the query (KILL QUERY): go on when it may run",
     **dict.fromkeys(
         (_STATEMENT_TIMEOUT, _EXECUTION_TIMEOUT),
@@ -77,8 +77,11 @@ def query_errors(config: SourceConfig, stop: StopFlag) -> Iterator[None]:
             # PyMySQL lets some errors of a socket that is closed under it through as they are.
             detail = one_line(error) if isinstance(error, pymysql.Error) else str(error)
             raise BackOff("SourceConnectionLost", detail) from error
+        said = f"refused a query: {one_line(error)}"
+        if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+            said = "has a table that was not free to be read in time (Lock wait timeout exceeded)"
         raise SourceError(
-            f"S9 ({config.database}) refused a query: {one_line(error)}",
+            f"S9 ({config.database}) {said}",
             remedy=f"{_REMEDIES.get(number_of(error), _BY_DEFAULT)}: {again()}",
         ) from error
 

@@ -140,7 +140,7 @@ class MySqlTables:
                 f"what the view {self._shown(name)} reads (SHOW VIEW is not granted)"
             )
             return
-        for read in _tables_in(definition, name[0]):
+        for read in self._tables_in(definition):
             self._resolve(read, found)
         found.unknown += [
             f"what the function {_unquoted(database)}.{_unquoted(function)} reads"
@@ -155,7 +155,7 @@ class MySqlTables:
             return {}
         definition = self._definition(name)
         views = {name: definition}
-        for read in _tables_in(definition, name[0]):
+        for read in self._tables_in(definition):
             views.update(self._views(read, seen))
         return views
 
@@ -169,12 +169,19 @@ class MySqlTables:
         return (str(rows[0][0]), str(rows[0][1] or "")) if rows else None
 
     def _definition(self, name: Name) -> str:
+        """A view's definition, "" where the account may not see it. The list of views looks at one
+        kind of grant only; the statement at all."""
         rows = self._ask(
             "SELECT VIEW_DEFINITION FROM information_schema.VIEWS "
             "WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
             name,
         )
-        return str(rows[0][0] or "") if rows else ""
+        if rows and rows[0][0]:
+            return str(rows[0][0])
+        with suppress(pymysql.Error):
+            created = self._ask(f"SHOW CREATE VIEW {quote(name[0])}.{quote(name[1])}")
+            return str(created[0][1])
+        return ""
 
     def _is_temporary(self, table: str) -> bool:
         with suppress(pymysql.Error):  # a view that may not be shown is no temporary table
@@ -182,16 +189,16 @@ class MySqlTables:
             return str(rows[0][1]).upper().startswith("CREATE TEMPORARY")
         return False
 
+    def _tables_in(self, definition: str) -> list[Name]:
+        """What a view reads, by its FROM and JOIN; unqualified is what the session's database
+        has."""
+        return [
+            (_unquoted(qualifier) if qualifier else self._database, _unquoted(name or alone))
+            for qualifier, name, alone in _READ.findall(definition)
+        ]
+
     def _shown(self, name: Name) -> str:
         return name[1] if name[0] == self._database else f"{name[0]}.{name[1]}"
-
-
-def _tables_in(definition: str, database: str) -> list[Name]:
-    """What a view's definition reads, by its FROM and JOIN."""
-    return [
-        (_unquoted(qualifier), _unquoted(name)) if qualifier else (database, _unquoted(alone))
-        for qualifier, name, alone in _READ.findall(definition)
-    ]
 
 
 def _unquoted(name: str) -> str:
