@@ -13,6 +13,7 @@ from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.interrupt import Interrupted, StopFlag
 from utils.invocation import again
+from utils.masking import shows_personal_data, up_to_the_first_quote
 
 # Numbers of the servers' manuals that PyMySQL has no name for.
 _CONNECTION_KILLED = 1927  # MariaDB
@@ -77,13 +78,32 @@ def query_errors(config: SourceConfig, stop: StopFlag) -> Iterator[None]:
             # PyMySQL lets some errors of a socket that is closed under it through as they are.
             detail = one_line(error) if isinstance(error, pymysql.Error) else str(error)
             raise BackOff("SourceConnectionLost", detail) from error
-        said = f"refused a query: {one_line(error)}"
+        said = f"refused a query: {_speakable(error)}"
         if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
             said = "has a table that was not free to be read in time (Lock wait timeout exceeded)"
         raise SourceError(
             f"S9 ({config.database}) {said}",
             remedy=f"{_REMEDIES.get(number_of(error), _BY_DEFAULT)}: {again()}",
         ) from error
+
+
+# These name tables and columns, or quote the query: nothing of a row.
+_NAMING = {
+    *(ER.NO_SUCH_TABLE, ER.BAD_FIELD_ERROR, ER.TABLEACCESS_DENIED_ERROR, _COLUMN_ACCESS_DENIED),
+    *(ER.SPECIFIC_ACCESS_DENIED_ERROR, ER.PARSE_ERROR, ER.VIEW_INVALID, ER.NON_UNIQ_ERROR),
+    *(ER.SP_DOES_NOT_EXIST, ER.PROCACCESS_DENIED_ERROR, ER.QUERY_INTERRUPTED),
+}
+_SIGNALLED = 1644  # in the words of whoever wrote the function
+
+
+def _speakable(error: pymysql.Error) -> str:
+    """What a server says, without values of S9's rows unless they may be shown."""
+    number = number_of(error)
+    if number in _NAMING or shows_personal_data():
+        return one_line(error)
+    if number == _SIGNALLED:
+        return f"error {number}, raised by a function of S9's"
+    return f"error {number}: {up_to_the_first_quote(one_line(error))}"
 
 
 def _is_lost(error: pymysql.Error) -> bool:

@@ -354,3 +354,23 @@ def test_settings_that_do_not_hold_are_refused(
             MySqlSource(config_of(s9_on_mysql), None, tmp_path)
     finally:
         s9_on_mysql.execute("SET GLOBAL init_connect = ''")
+
+
+def test_what_a_function_says_of_a_row_is_not_repeated(
+    s9_on_mysql: S9Database, tmp_path: Path
+) -> None:
+    """C14."""
+    s9 = s9_on_mysql
+    small_trade(s9)
+    s9.execute(
+        "CREATE FUNCTION refuse(n text) RETURNS int READS SQL DATA "
+        "BEGIN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'Ditta La Rosa di Mario'; RETURN 1; END"
+    )
+    s9.execute(f"GRANT EXECUTE ON `{s9.name}`.* TO {s9.server.reader}")
+    with MySqlSource(config_of(s9), None, tmp_path) as source:
+        for query in ("SELECT refuse(name) FROM msg_anag", "SELECT exp(name + 9999) FROM msg_anag"):
+            with pytest.raises(SourceError) as raised:
+                source.tally(query)
+            assert "Ditta" not in raised.value.message
+            assert "Officina" not in raised.value.message
+            assert "error 1" in raised.value.message
