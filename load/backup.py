@@ -44,6 +44,7 @@ from utils.progress import Task
 from utils.requests import ask
 from utils.retry import RetryPolicy
 from utils.session import AtWork
+from utils.shapes import fits
 from utils.table_reader import Way, require_progress
 from utils.workspace import (
     PARTIAL_SUFFIX,
@@ -97,8 +98,9 @@ class ScanProgress:
             saved = orjson.loads((folder / PROGRESS).read_bytes())
             segments = [Segment(**each) for each in saved.pop("segments")]
             parts = [Part(**each) for each in saved.pop("parts")]
-            return cls(**saved, segments=segments, parts=parts)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            progress = cls(**saved, segments=segments, parts=parts)
+            return progress if fits(progress, ScanProgress) else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
 

@@ -33,6 +33,7 @@ from utils.config import is_table_name
 from utils.encryption import Identity, decrypt, needs_identity
 from utils.error_handler import ArtifactError
 from utils.invocation import command
+from utils.shapes import fits
 from utils.workspace import PARTIAL_SUFFIX, write_atomically
 
 VERSION = 1
@@ -188,7 +189,11 @@ class BackupFolder:
 def _require_sound(entry: BackupEntry) -> None:
     """Raise ValueError for a description that the tool has not written: files elsewhere, sizes
     that no part has, a name that is none."""
-    if not (is_table_name(entry.table) and isinstance(bytes.fromhex(entry.salt), bytes)):
+    if not (
+        fits(entry, BackupEntry)
+        and is_table_name(entry.table)
+        and isinstance(bytes.fromhex(entry.salt), bytes)
+    ):
         raise ValueError("table")
     key_names(entry.table_description)
     for part in entry.parts:

@@ -18,6 +18,7 @@ from utils.error_handler import ArtifactError
 from utils.invocation import command
 from utils.run import Run
 from utils.same_tables import bind
+from utils.shapes import fits
 from utils.workspace import write_atomically
 
 # How far beyond what is about to be sent the mark is set: one more fsync each so many bytes of the
@@ -84,7 +85,10 @@ class LoadState:
             return None
         try:
             document: Mapping[str, Any] = orjson.loads(path.read_bytes())
-            return cls(path, **document)
+            state = cls(path, **document)
+            if not fits(state, LoadState):
+                raise ValueError("type")
+            return state
         except (ValueError, TypeError) as error:
             raise ArtifactError(
                 f"{path} is damaged (cut short or edited)",

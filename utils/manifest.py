@@ -15,6 +15,7 @@ import orjson
 from utils.artifacts import ArtifactEntry, utc_now
 from utils.error_handler import ArtifactError
 from utils.invocation import command
+from utils.shapes import fits
 from utils.version import this_tool
 from utils.workspace import write_atomically
 
@@ -135,9 +136,27 @@ class Manifest:
                 phase: {name: PhaseEntry(**entry) for name, entry in entities.items()}
                 for phase, entities in document["phases"].items()
             }
-            return cls(**document)
+            manifest = cls(**document)
+            _require_sound(manifest)
+            return manifest
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{path} is damaged and cannot be read ({type(error).__name__})",
                 remedy=f"move the data directory away and start anew: {command('--full')}",
             ) from error
+
+
+def _require_sound(manifest: Manifest) -> None:
+    """Raise ValueError for what the tool has not written: values of other types, counts below
+    nothing, names of files that are elsewhere."""
+    if not fits(manifest, Manifest):
+        raise ValueError("type")
+    files = [*manifest.artifacts, *manifest.coming, *manifest.sealed]
+    backups = [entry.get("name") for taken in manifest.backups.values() for entry in taken]
+    if any(name.startswith("/") or ".." in name.split("/") or not name for name in files):
+        raise ValueError("file")
+    if not all(isinstance(name, str) and name and "/" not in name for name in backups):
+        raise ValueError("backup")
+    entries = [*manifest.artifacts.values(), *manifest.coming.values()]
+    if any(min(entry.records, entry.items, entry.bytes) < 0 for entry in entries):
+        raise ValueError("count")
