@@ -162,7 +162,7 @@ class TargetConfig:
     )
     use_local_stack: bool = setting(
         False,
-        f"LocalStack at `{LOCALSTACK_ENDPOINT}` (or at `endpoint`), no AWS credentials",
+        f"a server that speaks AWS at `{LOCALSTACK_ENDPOINT}` (or at `endpoint`), no credentials",
         **_FLAG,
     )
     create_tables: bool | None = setting(
