@@ -16,15 +16,20 @@ from tests.bench.plan import PHASES, WHOLE
 from tests.bench.scene import scene
 from tests.bench.source import Size
 
+_LINES_OF_SALE_1 = 3  # times the fold (tests/bench/source.py)
 _ITEMS_PER_SALE = 4.11  # its lines, and its share of the parties
 
 
 def main() -> None:
     """Measure each size and tell."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.large", description=__doc__)
-    parser.add_argument("items", type=int, nargs="+", help="about how many items there are to be")
-    for items in parser.parse_args().items:
+    parser.add_argument("items", type=int, nargs="*", help="about how many items there are to be")
+    parser.add_argument("--lines", type=int, help="a single sale of about so many lines")
+    chosen = parser.parse_args()
+    for items in chosen.items:
         measure(Size(round(items / _ITEMS_PER_SALE)), _say)
+    if chosen.lines:
+        measure(Size(1, -(-chosen.lines // _LINES_OF_SALE_1)), _say)
 
 
 def measure(size: Size, say: Callable[[str, Figures], None]) -> None:

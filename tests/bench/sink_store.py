@@ -252,8 +252,18 @@ class Store:
         entries = entries[first:after]
         if not request.get("ScanIndexForward", True):
             entries.reverse()
-        items = [table.items[place] for _, place in entries[: request.get("Limit")]]
-        return _found(items, b"")
+        start = int(request.get("ExclusiveStartKey", {"PK": {"S": "0"}})["PK"]["S"])
+        items: list[bytes] = []
+        size = 0
+        for _, place in entries[start:][: request.get("Limit")]:
+            if size >= PAGE_BYTES:
+                break
+            items.append(table.items[place])
+            size += len(items[-1])
+        done = start + len(items)
+        # As of a scan: where a page ends means nothing to whoever asks.
+        last = b',"LastEvaluatedKey":{"PK":{"S":"%d"},"SK":{"S":"-"}}' % done
+        return _found(items, last if done < len(entries) and items else b"")
 
     def _get(self, request: dict[str, Any]) -> bytes:
         table, key = self._table(request), request["Key"]
