@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from transform.layout import layout_of, texts_of, usual_texts_of
+from transform.layout import Texts, layout_of, texts_of, usual_texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
 from transform.unreadable import refusal_of
@@ -61,17 +61,11 @@ def transform_piece(
         if (usual_texts := usual(line)) is not None:
             output += usual_texts
             continue
-        try:
-            row = orjson.loads(line)
-        except ValueError:
-            refusals.append(refusal_of(entity, line, PHASE))
-            continue
-        try:
-            texts = to_texts(row, rules)
-        except RejectedRecord as rejected:
-            refusals.append(_refusal(entity, row, line, rejected))
+        became = _slowly(line, entity, to_texts, rules)
+        if isinstance(became, Refusal):
+            refusals.append(became)
         else:
-            output += map(str.encode, texts)
+            output += became
     return Transformed(
         data=Bulk(b"\n".join([*output, b""]), scratch),
         records=len(lines) - len(refusals),
@@ -79,6 +73,22 @@ def transform_piece(
         refusals=tuple(refusals),
         end=place.end,
     )
+
+
+def _slowly(
+    line: bytes, entity: str, to_texts: Texts, rules: TransformRules
+) -> list[bytes] | Refusal:
+    """What a line becomes by way of its row, of which nothing is left after that: a sale may have
+    fifty thousand lines."""
+    try:
+        row = orjson.loads(line)
+    except ValueError:
+        return refusal_of(entity, line, PHASE)
+    try:
+        texts = to_texts(row, rules)
+    except RejectedRecord as rejected:
+        return _refusal(entity, row, line, rejected)
+    return [*map(str.encode, texts)]
 
 
 def _refusal(entity: str, row: Row, line: bytes, rejected: RejectedRecord) -> Refusal:

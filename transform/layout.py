@@ -39,6 +39,7 @@ TRANSFORMS: dict[str, Transform] = {
 }
 
 
+Texts = Callable[[Row, TransformRules], list[str]]
 Adapt = Callable[[Row, Notes, TransformRules], None]
 Complete = Callable[[Item, Row], None]
 Values = Mapping[str, Callable[[object], object]]
@@ -120,16 +121,25 @@ def transform_of(entity: str, rules: TransformRules) -> Transform:
 
 
 @lru_cache(maxsize=16)
-def texts_of(entity: str, rules: TransformRules) -> Callable[[Row, TransformRules], list[str]]:
+def texts_of(entity: str, rules: TransformRules) -> Texts:
     """The same function, but it gives lines of a transformed file (without their line breaks)."""
     transform = transform_of(entity, rules)
     if transform is sale_to_items:
         return sale_to_texts
+    if transform is TRANSFORMS[entity]:
+        return _texts_by(transform)
+    return _Adapted(layout_of(rules.layout), entity).texts
 
+
+def _texts_by(transform: Transform) -> Texts:
     def texts(row: Row, rules: TransformRules) -> list[str]:
-        return [orjson.dumps({"Item": item}).decode() for item in transform(row, rules)]
+        return [_text_of(item) for item in transform(row, rules)]
 
     return texts
+
+
+def _text_of(item: Item) -> str:
+    return orjson.dumps({"Item": item}).decode()
 
 
 def usual_texts_of(
@@ -161,7 +171,8 @@ class _Adapted:
 
     def __init__(self, layout: Layout, entity: str) -> None:
         self._entity = entity
-        self._transform = TRANSFORMS[entity]
+        transform = TRANSFORMS[entity]
+        self._transform = sale_to_texts if transform is sale_to_items else _texts_by(transform)
         self._adapters = {name: layout.adapter(name) for name in (entity, "lines")}
         self._copies = {"buyer": layout.buyers, "producer": layout.producers}
         self._known = {name: layout.places(name) for name in self._adapters}
@@ -169,24 +180,37 @@ class _Adapted:
 
     def items(self, row: Row, rules: TransformRules) -> list[Item]:
         """Return a record's items. Raises RejectedRecord with all that is wrong with it."""
+        return [orjson.loads(text)["Item"] for text in self.texts(row, rules)]
+
+    def texts(self, row: Row, rules: TransformRules) -> list[str]:
+        """The same as lines of a transformed file, without their line breaks. Of a sale with fifty
+        thousand lines one item at a time is a dictionary."""
         rejections = Rejections()
         parts = self._parts(row, rejections, rules)
         try:
-            items = self._transform(parts[0].row, rules)
+            texts = self._transform(parts[0].row, rules)
         except RejectedRecord as refused:
             rejections.add_others(refused.rejections)
             rejections.raise_if_any()
             raise
-        for position, (item, part) in enumerate(zip(items, parts, strict=True)):
+        if len(texts) != len(parts):
+            raise ValueError("a record has as many items as it has rows")
+        for position, part in enumerate(parts):
             if position:
                 rejections.at_line(position, part.row.get("id"))
+            item = orjson.loads(texts[position])["Item"]
             self._put_the_rest(item, part, rejections)
+            texts[position] = _text_of(item)
         rejections.raise_if_any()
-        for item, part in zip(items, parts, strict=True):
-            with _refusing(rejections):
-                self._adapters[part.kind].complete(item, part.row)
+        for position, part in enumerate(parts):
+            complete = self._adapters[part.kind].complete
+            if complete is not complete_already:
+                item = orjson.loads(texts[position])["Item"]
+                with _refusing(rejections):
+                    complete(item, part.row)
+                texts[position] = _text_of(item)
         rejections.raise_if_any()
-        return items
+        return texts
 
     def _put_the_rest(self, item: Item, part: _Part, rejections: Rejections) -> None:
         """Put in what the transform does not know of: further attributes, and `legacy`."""
