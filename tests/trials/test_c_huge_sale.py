@@ -1,4 +1,4 @@
-"""C20: a huge sale is judged line by line, and the same is found (its memory: torture_memory.py)."""
+"""C20: a huge sale is judged line by line, and the same is found (memory: torture_memory.py)."""
 
 from __future__ import annotations
 
