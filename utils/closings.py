@@ -261,6 +261,61 @@ REMEDIES = (
 
 COMMANDS = (
     _closing(
+        "undone",
+        _DONE,
+        "Undone: the load of run {run}, begun at {began}; see {report}. {next}",
+        "`rollback` has undone all of the load.",
+    ),
+    _closing(
+        "undone-but",
+        _DONE,
+        "Undone: the load of run {run}, begun at {began}, but for {records} records that stay, "
+        "whole; see {report}. {next}",
+        "`rollback` has kept records on which the application has worked since, or that a sale "
+        "names.",
+    ),
+    _closing(
+        "nothing-undone",
+        _DONE,
+        "Of the load of run {run}, begun at {began}, nothing is undone: {records} records stay, "
+        "whole; see {report}. {next}",
+        "`rollback` had to keep all that the load had left.",
+    ),
+    _closing(
+        "none-left",
+        _DONE,
+        "Of the load of run {run}, begun at {began}, nothing was left in the tables: there was "
+        "nothing to undo; see {report}. {next}",
+        "`rollback` has found nothing of the load, and nothing that had to be kept.",
+    ),
+    _closing(
+        "undone-before",
+        _DONE,
+        "The load of run {run}, begun at {began}, was undone before, and nothing of it has "
+        "arrived since; see {report}. {next}",
+        "`rollback` has looked once more for requests that were on their way when the load was "
+        "undone.",
+    ),
+    _closing(
+        "undone-before-and-late",
+        _DONE,
+        "The load of run {run}, begun at {began}, was undone before; {late} records of it had "
+        "arrived since and are deleted; see {report}. {next}",
+        "The same, and something had arrived.",
+    ),
+    _closing(
+        "rollback-foreseen",
+        _DONE,
+        "Nothing was written. Do it: {rollback}",
+        "`rollback --dry-run`; what would be done stands before it.",
+    ),
+    _closing(
+        "rollback-does-not-close",
+        ExitCode.FAILED,
+        "The ledger of the rollback does not close: see {report}",
+        "`rollback` cannot account for everything that the load had written.",
+    ),
+    _closing(
         "restored",
         _DONE,
         "Restored: {table} equals {backup}, {items} items ({added} added, {replaced} replaced, "

@@ -55,6 +55,7 @@ def roll_back(run: Run, tables: Mapping[str, TableSpec], when: Time | None = Non
     when = when or Time(sleep=run.stop.sleep)
     runs = loads_to_undo(run)
     unseal(run)
+    run.workspace.set_aside("verification", "load")  # they are of what is undone now
     for loads in runs:
         _require_same_tables(run, loads)
         rolled = _Rollback(run, tables, loads, when).undo()

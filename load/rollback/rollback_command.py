@@ -20,6 +20,7 @@ from load.rollback.engine import (
     roll_back,
 )
 from load.rollback.report import CHANGED, IN_USE, Rolled
+from utils.closings import said
 from utils.command_line import Caller, at_the_edge
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.lifecycle import bind
@@ -53,7 +54,7 @@ def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
             _tell(rolled)
             click.echo(f"The load that run {rolled.run} began at {rolled.began} would be undone")
             click.echo(f"{_kept(run, FORESEEN, rolled, 'would be kept')}")
-            click.echo(f"Nothing was written. Do it: {run.command('rollback')}")
+            click.echo(said("rollback-foreseen", rollback=run.command("rollback")))
             return ExitCode.DONE
         if not (yes or run.manifest.rolled_back == BEGUN):
             _ask(run)
@@ -142,29 +143,25 @@ def _kept(run: Run, report: str, rolled: Rolled, kept: str) -> str:
 def _conclude(run: Run, rolled: Rolled) -> ExitCode:
     report = run.workspace.report(PHASE)
     if not rolled.closes:
-        click.echo(f"The ledger of the rollback does not close: see {report}")
+        click.echo(said("rollback-does-not-close", report=report))
         return ExitCode.FAILED
     if rolled.reasons:
         click.echo(_kept(run, PHASE, rolled, "kept"))
-    click.echo(f"{_sentence(rolled)}; see {report}. {_next(run)}")
+    click.echo(_sentence(rolled, report=str(report), next=_next(run)))
     return ExitCode.DONE
 
 
-def _sentence(rolled: Rolled) -> str:
+def _sentence(rolled: Rolled, **ends: str) -> str:
     """What has happened, in words that are true of it."""
-    of = f"of run {rolled.run}, begun at {rolled.began},"
-    if rolled.again:
-        found = f"{rolled.late:,} records of it had arrived since and are deleted"
-        return f"The load {of} was undone before; " + (
-            found if rolled.late else "nothing of it has arrived since"
-        )
-    if not (rolled.done or rolled.reasons):
-        return f"Of the load {of} nothing was left in the tables: there was nothing to undo"
+    ends |= {"run": rolled.run, "began": rolled.began}
     records = sum(rolled.reasons.values())
-    but = "" if not records else f" but for {records:,} records that stay, whole"
-    if not rolled.done:
-        return f"Of the load {of} nothing is undone: {records:,} records stay, whole"
-    return f"Undone: the load {of}" + but
+    if rolled.again and rolled.late:
+        return said("undone-before-and-late", late=rolled.late, **ends)
+    if rolled.again:
+        return said("undone-before", **ends)
+    if rolled.done:
+        return said("undone-but", records=records, **ends) if records else said("undone", **ends)
+    return said("nothing-undone", records=records, **ends) if records else said("none-left", **ends)
 
 
 def _next(run: Run) -> str:
