@@ -122,12 +122,13 @@ def are_plain(items: bytes, count: int) -> bool:
     to be looked at all the same.
 
     A quotation mark inside a text is escaped, so these openings are in no text; and `":` follows
-    each name of an attribute and of a kind, or the count does not come out.
+    each name of an attribute and of a kind, or the count does not come out. No list is among them.
     """
     scalars, maps = sum(map(items.count, _SCALARS)), items.count(b'{"M":{')
     return (
         scalars + 2 * maps + count == items.count(b"{")
         and 2 * (scalars + maps) == items.count(b'":')
+        and b'":[' not in items
         and _NO_NUMBER.search(items) is None
     )
 

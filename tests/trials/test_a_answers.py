@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from tests.faults.answers import all_cases, chosen, play_all, the_stage
 from utils.answers import NoAnswer, batch_written, check, error_of
+from utils.embedded.aws import EmbeddedAws
 from validate.record_entries import read_table_page
 
 KEY = {"PK": {"S": "SALE#1"}, "SK": {"S": "METADATA"}}
@@ -58,6 +61,7 @@ BAD: dict[str, list[Any]] = {
         {"Items": [{"PK": {"S": 1}}], "Count": 1, "ConsumedCapacity": UNITS},
         {"Items": [{"PK": None, "SK": {"S": "a"}}], "Count": 1, "ConsumedCapacity": UNITS},
         {"Items": [{**ITEM, "l": {"M": {"a": None}}}], "Count": 1, "ConsumedCapacity": UNITS},
+        {"Items": [{**KEY, "a": [{"S": "x"}]}], "Count": 1, "ConsumedCapacity": UNITS},
         {"Items": [{"PK": {"T": "a"}}], "Count": 1, "ConsumedCapacity": UNITS},
         {"Items": [{"PK": {"BOOL": None}}], "Count": 1, "ConsumedCapacity": UNITS},
         {"Items": [{"PK": {"N": "many"}}], "Count": 1, "ConsumedCapacity": UNITS},
@@ -149,3 +153,12 @@ def test_an_error_names_itself() -> None:
     for body in (b"", b"{}", b"<html>", b"[]", b'{"__type":null}', b'{"__type":7}'):
         with pytest.raises(NoAnswer):
             error_of("Scan", body)
+
+
+def test_whatever_is_answered_the_result_is_right_or_an_error_says_what_to_do(
+    aws: EmbeddedAws, tmp_path: Path
+) -> None:
+    """A sample of the thousand of torture_answers.py, the same for everyone."""
+    stage = the_stage(aws.endpoint_url, tmp_path)
+    problems = play_all(stage, chosen(all_cases(stage), 30, seed=12))
+    assert not problems, "\n".join(problems)
