@@ -424,7 +424,7 @@ def put_back(config: Config) -> int:
     """Restore what the load's backup of the sales holds."""
     files = Workspace(Path(config.data.directory))
     work = Session(config, files, Progress(quiet=True))
-    name = max(path.name for path in Path(config.backups).glob(f"{config.target.sales_table}-*"))
+    name = min(path.name for path in Path(config.backups).glob(f"{config.target.sales_table}-*"))
     restore(
         work,
         BackupFolder.open(Path(config.backups) / name),
