@@ -87,7 +87,7 @@ class References:
             "ExpressionAttributeNames": {"#k": self._index.partition_key},
             "ExpressionAttributeValues": {":k": {"S": party}},
         }
-        for page in self._reader.pages("Query", request):
+        for page in self._reader.pages("Query", request, keys=(PARTITION_KEY, SORT_KEY)):
             keys = [key for key in page["Items"] if not self._is_doomed(key[PARTITION_KEY]["S"])]
             for start in range(0, len(keys), READ_AT_ONCE):
                 yield keys[start : start + READ_AT_ONCE]

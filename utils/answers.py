@@ -481,5 +481,7 @@ _SHAPES: dict[str, Check] = {
     "CreateBackup": _object({"BackupDetails": _BACKUP}),
     "DescribeBackup": _object({"BackupDescription": _object({"BackupDetails": _BACKUP})}),
 }
+# That nothing is there they say with an empty answer, unless they are asked what it took.
+SAYS_LITTLE = frozenset({"GetItem"})
 # Where it is asked for, these say what they took. Of BatchGetItem ministack does not.
 _SAY_UNITS = _SHAPES.keys() - {"BatchGetItem"}

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 import orjson
 
-from utils.answers import Answer, reader
+from utils.answers import SAYS_LITTLE, Answer, reader
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB, wire_to
 from utils.error_handler import BackOff
@@ -64,6 +64,8 @@ def ask(
     Raises RequestRefused for a request that DynamoDB does not accept, TargetError when the
     target cannot be used, also after the configured number of retries.
     """
+    if operation in SAYS_LITTLE:
+        request = {"ReturnConsumedCapacity": "TOTAL", **request}
     parse = parse or reader(operation, request)
     body = orjson.dumps(request)
     attempt = 0

@@ -83,12 +83,22 @@ class TableReader:
         """
         return ask(self._wire, self._retry, operation, request)
 
-    def pages(self, operation: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The answers to a Query or Scan, page after page, as far as the caller reads."""
+    def pages(
+        self, operation: str, request: Mapping[str, Any], *, keys: tuple[str, ...] = ()
+    ) -> Iterator[dict[str, Any]]:
+        """The answers to a Query or Scan, page after page, as far as the caller reads; each item
+        has the attributes `keys`. Raises as `ask` does."""
         start: Mapping[str, Any] = {}
         way = Way(self._wire, operation)
         while True:
-            answer = self.ask(operation, {**request, **start})
+            asked = {**request, **start}
+
+            def parse(body: bytes, asked: Mapping[str, Any] = asked) -> dict[str, Any]:
+                answer = check(operation, asked, body)
+                require_keys(operation, answer["Items"], keys)
+                return answer
+
+            answer = ask(self._wire, self._retry, operation, asked, parse)
             yield answer
             if "LastEvaluatedKey" not in answer:
                 return

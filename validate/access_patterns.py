@@ -228,8 +228,7 @@ class _Asked:
 
     def _one(self, pk: str, sample: Sample) -> list[str]:
         key = {"PK": {"S": pk}, "SK": {"S": "METADATA"}}
-        request = {"TableName": self.table, "Key": key, "ReturnConsumedCapacity": "TOTAL"}
-        answer = self.reader.ask("GetItem", request)
+        answer = self.reader.ask("GetItem", {"TableName": self.table, "Key": key})
         if "Item" not in answer:
             return [f"{pk} is not there"]
         names = differing_attributes(sample.item, answer["Item"])

@@ -226,12 +226,6 @@ def name_differences(
 
 def _read_item(reader: TableReader, table: str, item: Item) -> Item:
     key = {"PK": item["PK"], "SK": item["SK"]}
-    request = {
-        "TableName": table,
-        "Key": key,
-        "ConsistentRead": True,
-        "ReturnConsumedCapacity": "TOTAL",
-    }
-    answer = reader.ask("GetItem", request)
+    answer = reader.ask("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
     found: Item = answer.get("Item", {})
     return found
