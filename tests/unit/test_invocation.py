@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from utils import invocation
+from utils.closings import CLOSINGS
 
 ROOT = Path(__file__).parents[2]
 CONFIG, KEY = Path("s9 test.json"), Path("key.txt")
@@ -19,7 +20,17 @@ _TYPED = re.compile(
     r"migrate\.py|(?<![\w-])--(?:full|resume|restart|phase|dry-run|yes)\b|retry-quarantine"
 )
 # Who may be given such words: the place that writes commands, and click's own declarations.
-_MAY = {"command", "again", "for_real", "goes_on_with", "option", "UsageError", "setting"}
+# What a closing is said of may name commands; its words may not, which is looked at apart.
+_MAY = {
+    "command",
+    "again",
+    "for_real",
+    "goes_on_with",
+    "option",
+    "UsageError",
+    "setting",
+    "_closing",
+}
 _WRITES_COMMANDS = "utils/invocation.py"
 
 
@@ -93,6 +104,10 @@ def test_no_command_is_written_by_hand() -> None:
         for line, text in _by_hand(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert not found, "write it with utils.invocation:\n" + "\n".join(found)
+
+
+def test_no_closing_has_a_command_in_its_words() -> None:
+    assert [name for name, each in CLOSINGS.items() if _TYPED.search(each.words)] == []
 
 
 def _sources() -> Iterator[Path]:
