@@ -13,13 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from load import restore as restoring
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
+from load.restore import restore
 from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.faults.sale_module import SaleModule, torn
@@ -45,7 +42,7 @@ class History:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
         self._busy = False
-        self._at_work = self._has_looked = False
+        self._at_work = False
         self._looked = 0  # acts of which the last look at the tables may know
         self._raced: set[str] = set()  # sales that were replaced while they were worked on
 
@@ -99,7 +96,7 @@ class History:
     def _command(self, name: str, command: Callable[[], None]) -> None:
         self.told.append(f"-- {name}")
         self._application.finish()
-        self._at_work, self._has_looked = True, False
+        self._at_work = True
         try:
             command()
         except MigrationError as error:
@@ -138,24 +135,16 @@ class History:
         self._desk.verified()
 
     def _restore(self) -> None:
-        """Back a table up, let the application act, and put it back."""
+        """Back a table up, let the application act, and put it back. While either is done nobody
+        acts: a backup is no picture of one moment, and a restore makes the table what it says."""
+        self._at_work = False
         entity = self._chance.choice(["sales", "buyers"])
         work, table = self._desk.session(), self._desk.table(entity)
         folder = back_up(work, table, new_name(work.config, table))
         self._between()
-        self._looked = self._application.acts
-        keep = restoring._keep
-
-        def keep_what_there_is(*arguments: Any) -> str:
-            self._has_looked = True
-            return keep(*arguments)
-
-        try:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(restoring, "_keep", keep_what_there_is)
-                restoring.restore(work, BackupFolder.open(folder.path), table, (), agreed=True)
-        finally:
-            self._forgive(self._looked)
+        self._application.finish()
+        restore(work, BackupFolder.open(folder.path), table, (), agreed=True)
+        self._forgive(self._application.acts)
 
     def _forgive(self, acts: int) -> None:
         """What the application had done before was to be overwritten."""
@@ -175,6 +164,6 @@ class History:
                 self._application.step()
             finally:
                 self._busy = False
-        if request.operation == "Scan" and self._at_work and not self._has_looked:
+        if request.operation == "Scan" and self._at_work:
             self._looked = self._application.acts
         return None

@@ -52,8 +52,11 @@ class SaleModule:
     done: dict[Key, dict[str, Left]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     pending: list[Act] = field(default_factory=list)
+    # The sale of each act: two of its users at once would overwrite each other's sums.
+    at_work_on: dict[Act, str] = field(default_factory=dict)
     # The sales that were read since everything was finished, by partition key.
     busy_with: dict[str, int] = field(default_factory=dict)
+    _read: str = ""
     acts: int = 0
 
     # -- acting at random -------------------------------------------------------------------
@@ -65,8 +68,12 @@ class SaleModule:
         else:
             act = self._begin()
             self.pending.append(act)
+        self._read = ""
         if next(act, "ended") == "ended":
             self.pending.remove(act)
+            self.at_work_on.pop(act, None)
+        elif self._read:
+            self.at_work_on[act] = self._read
 
     def finish(self) -> None:
         """Bring to its end what is begun."""
@@ -74,6 +81,7 @@ class SaleModule:
             for _ in act:
                 pass
         self.pending.clear()
+        self.at_work_on.clear()
         self.busy_with.clear()
 
     def _begin(self) -> Act:
@@ -274,8 +282,11 @@ class SaleModule:
         found.sort(key=lambda each: each["PK"]["S"])
         self.chance.shuffle(found)
         for sale in found:
-            if sale.get("linesCount") == number(len(self._lines(sale))):
-                self.busy_with[sale["PK"]["S"]] = self.acts
+            key = sale["PK"]["S"]
+            whole = sale.get("linesCount") == number(len(self._lines(sale)))
+            if whole and key not in self.at_work_on.values():
+                self.busy_with[key] = self.acts
+                self._read = key
                 return sale
         return None
 

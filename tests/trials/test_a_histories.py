@@ -1,0 +1,28 @@
+"""Some random histories of a migration with the application at work all the while: the same ones
+for everyone (more of them: make torture)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.desk import one_session
+from tests.faults.histories import History
+from utils.embedded.aws import EmbeddedAws
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
+    with one_session():
+        yield
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_act_of_the_application_is_undone_and_no_record_is_torn(
+    aws: EmbeddedAws, tmp_path: Path, seed: int
+) -> None:
+    history = History(aws, tmp_path / "data", seed)
+    problems = history.play()
+    assert not problems, "\n".join([*problems, *history.told])
