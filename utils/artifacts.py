@@ -22,8 +22,8 @@ from utils.known_files import KnownFiles, Look
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
 _BLOCK = 1 << 20
-_RECORD_MARK = b'"SK":{"S":"METADATA"}'
-_RECORD_MARK_WITHIN = 2_400  # PK (at most 2,048 bytes) and SK open every item
+RECORD_MARK = b'"SK":{"S":"METADATA"}'
+RECORD_MARK_WITHIN = 2_400  # PK (at most 2,048 bytes) and SK open every item
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def sha256_of(path: Path) -> str:
 
 def starts_record(line: bytes) -> bool:
     """Whether a transformed line opens a record (a METADATA item, not a sale's line)."""
-    return line.find(_RECORD_MARK, 0, _RECORD_MARK_WITHIN) >= 0
+    return line.find(RECORD_MARK, 0, RECORD_MARK_WITHIN) >= 0
 
 
 def split_records(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

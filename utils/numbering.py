@@ -26,11 +26,9 @@ from typing import NamedTuple, TypeVar
 import orjson
 
 from utils.artifacts import ArtifactWriter, starts_record
-from utils.bulk import Bulk
 from utils.interrupt import Interrupted
-from utils.pieces import Place, places, rows_at
+from utils.pieces import Place, data_at, headers_in, places
 from utils.run import Run
-from utils.spill import Scratch
 
 _Part = TypeVar("_Part")
 
@@ -45,6 +43,7 @@ _HEAD = re.compile(
 )  # fmt: skip
 _NUMBER = b',"saleNumber":{"N":"'
 _KEYS = b'"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%b"},'
+_KEYS_START, _DAY = _KEYS.partition(b"%b")[0], len("2026-01-31")
 _AFTER_KEYS = b'"saleId":'
 
 
@@ -116,7 +115,9 @@ def toggled(line: bytes) -> bytes | None:
 def numbering_at(place: Place, path: Path) -> Numbering:
     """The last sales of each year in a piece of a transformed file; done in any process."""
     numbering = Numbering()
-    numbering.add(filter(None, map(candidate_of, rows_at(path, place))))
+    _, data = data_at(path, place)
+    lines = (data[start:end] for start, end in headers_in(data))
+    numbering.add(found for line in lines if (found := _read(line)[0]))
     return numbering
 
 
@@ -130,19 +131,50 @@ def numbering_of(run: Run, path: Path) -> Numbering:
     return numbering
 
 
+class Edit(NamedTuple):
+    """A change of a piece's data: what is from `start` to `end` in it becomes `text`."""
+
+    start: int
+    end: int
+    text: bytes
+
+
 def write_numbered(run: Run, path: Path, output: ArtifactWriter) -> None:
-    """Write the sales of the file at `path` with the keys that belong there; counts of records
-    and items are the caller's to add. Raises Interrupted when a stop is asked for."""
-    with Scratch(run.workspace.scratch) as scratch:
-        numbering = numbering_of(run, path)
-        work = partial(_numbered_at, path=path, last=numbering.last, scratch=scratch)
-        for part in _unstopped(run, run.workers.in_order(work, places(path.stat().st_size))):
-            output.write(part.data, records=0, items=0)
+    """Write the sales of the file at `path`, in which every candidate has keys, without those that
+    do not belong there; counts of records and items are the caller's to add. Raises Interrupted
+    when a stop is asked for."""
+    pieces = places(path.stat().st_size)
+    work = partial(_edits_at, path=path, last=numbering_of(run, path).last)
+    edits = _unstopped(run, run.workers.in_order(work, pieces))
+    for place, found in zip(pieces, edits, strict=True):
+        output.write(_edited(data_at(path, place)[1], found), records=0, items=0)
 
 
-def _numbered_at(place: Place, path: Path, last: Mapping[bytes, Candidate], scratch: Path) -> Bulk:
+def _edits_at(place: Place, path: Path, last: Mapping[bytes, Candidate]) -> list[Edit]:
+    """What is to be taken out of a piece in which all candidates have keys, and no other sale."""
     numbering = Numbering(dict(last))
-    return Bulk(b"".join(map(numbering.applied, rows_at(path, place))), scratch)
+    _, data = data_at(path, place)
+    edits = []
+    for start, end in headers_in(data):
+        there = data.find(_KEYS_START, start, end)
+        date = (
+            data[there + len(_KEYS_START) : there + len(_KEYS_START) + _DAY] if there >= 0 else b""
+        )
+        known = last.get(date[:4])
+        if not date or (known and date < known.date):
+            continue
+        found, _ = _read(data[start:end])
+        if found is None or not numbering.carries(found):
+            edits.append(Edit(there, there + len(_KEYS % date), b""))
+    return edits
+
+
+def _edited(data: bytes, edits: Iterable[Edit]) -> bytes:
+    parts, place = [], 0
+    for start, end, text in edits:
+        parts += [data[place:start], text]
+        place = end
+    return b"".join([*parts, data[place:]]) if parts else data
 
 
 def _unstopped(run: Run, parts: Iterable[_Part]) -> Iterator[_Part]:

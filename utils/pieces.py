@@ -7,12 +7,13 @@ the file, wherever the cuts are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from utils.artifacts import starts_record
+from utils.artifacts import RECORD_MARK, RECORD_MARK_WITHIN, starts_record
 
 PIECE_BYTES = 1 << 19  # with what becomes of it, about what stays in a processor's cache
 
@@ -40,6 +41,25 @@ def located_rows(path: Path, place: Place) -> tuple[int, list[bytes]]:
         return _lines(handle, place)
 
 
+def data_at(path: Path, place: Place) -> tuple[int, bytes]:
+    """The lines that begin in a piece of a file as they follow each other, and the byte offset at
+    which the first of them begins."""
+    with path.open("rb") as handle:
+        return _data(handle, place)
+
+
+def headers_in(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where the lines that open a record of a transformed file begin and end (without their line
+    break) in the data of a piece. The lines between are not looked at."""
+    end = 0
+    while (mark := data.find(RECORD_MARK, end)) >= 0:
+        start = data.rfind(b"\n", 0, mark) + 1
+        end = data.find(b"\n", mark)
+        end = len(data) if end < 0 else end
+        if mark - start < RECORD_MARK_WITHIN:
+            yield start, end
+
+
 def records_at(path: Path, place: Place) -> list[bytes]:
     """The lines of the records that begin in a piece of a transformed file."""
     return located_records(path, place)[1]
@@ -61,6 +81,11 @@ def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
 
 def _lines(handle: IO[bytes], place: Place) -> tuple[int, list[bytes]]:
     """The offset of the first line that begins in a piece, and all of these lines."""
+    begin, data = _data(handle, place)
+    return begin, BytesIO(data).readlines()
+
+
+def _data(handle: IO[bytes], place: Place) -> tuple[int, bytes]:
     handle.seek(max(0, place.start - 1))
     if place.start:
         handle.readline()  # the end of the line before
@@ -68,4 +93,4 @@ def _lines(handle: IO[bytes], place: Place) -> tuple[int, list[bytes]]:
     data = handle.read(max(0, place.end - begin))
     if not data.endswith(b"\n"):
         data += handle.readline() if data else b""
-    return begin, BytesIO(data).readlines()
+    return begin, data

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from utils.artifacts import starts_record
-from utils.pieces import Place, places, records_at
+from utils.pieces import Place, data_at, headers_in, places, rows_at
 from utils.workers import Workers
 from validate.consistency import is_numbered, numbering_year
 from validate.rules import Note
@@ -106,16 +106,17 @@ def numbering_notes(path: Path, workers: Workers) -> Iterator[list[Noted]]:
     first = 0
     for piece, outline in zip(pieces, outlines, strict=True):
         if outline.needs_a_look(years):
-            yield list(_judge(records_at(path, piece), first, years, tops))
+            yield list(_judge(rows_at(path, piece), first, years, tops))
         first += outline.records
     yield sorted(_top_notes(years, tops))
 
 
 def _outline_at(place: Place, path: Path) -> _Outline:
     outline = _Outline()
-    for line in filter(starts_record, records_at(path, place)):
+    _, data = data_at(path, place)
+    for start, end in headers_in(data):
         outline.records += 1
-        if sale := _glance(line):
+        if sale := _glance(data[start:end]):
             outline.add(sale)
     return outline
 
@@ -123,7 +124,7 @@ def _outline_at(place: Place, path: Path) -> _Outline:
 def _judge(
     lines: Sequence[bytes], first: int, years: Mapping[str, Top], tops: Mapping[str, _Tops]
 ) -> Iterator[Noted]:
-    """What is to be noted of whole records; `first` is the place of the first one in the file.
+    """What is to be noted of the sales among lines; `first` is the place of the first in the file.
     Those at the top of their year are gathered in `tops`."""
     for place, line in enumerate(filter(starts_record, lines), first):
         sale = _look(line)
