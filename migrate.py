@@ -131,6 +131,13 @@ class Runbook:
 
         self.open_files()
         files, manifest = self.run.workspace, self.run.manifest
+        for name in ENTITIES:  # what is read here must be what was written
+            for phase, path in (
+                ("extract", files.extracted(name)),
+                ("transform", files.quarantine(name)),
+            ):
+                if files.name_of(path) in manifest.artifacts:
+                    self.run.artifact(path, written_by=phase)
         held = {name: quarantined_keys(files.quarantine(name)) for name in ENTITIES}
         if not any(held.values()):
             self.say("There is nothing in quarantine")

@@ -218,3 +218,12 @@ def test_a_file_system_that_does_not_sync_directories_is_put_up_with(
     monkeypatch.setattr("os.fsync", fsync)
     write_atomically(tmp_path / "manifest.json", b"{}")
     assert (tmp_path / "manifest.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize("name", ["quarantine/sales.json", "extracted/sales.json"])
+def test_a_file_that_was_cut_is_told_by_what_tries_its_records_again(
+    after_a_run: Operator, name: str
+) -> None:
+    path = after_a_run.data / name
+    path.write_bytes(path.read_bytes()[:-100])
+    after_a_run.run("retry-quarantine").failed(1, name, "the manifest says")
