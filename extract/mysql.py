@@ -178,6 +178,7 @@ class MySqlSource:
         """The columns that a SELECT returns, with what the server says of their types."""
         with self._errors():
             fields = columns_of(self._connection, f"SELECT * FROM ({query}) AS q LIMIT 0")
+            self._check()  # the query may be the operator's
         return [column_of(field) for field in fields]
 
     def first_of(self, columns: Sequence[SourceColumn]) -> tuple[str, str]:
@@ -191,6 +192,7 @@ class MySqlSource:
         """How many rows a selection has, by SQL."""
         with self._errors():
             [(rows,)] = self._all(f"SELECT count(*) FROM ({selection.query}) AS q")
+            self._check()
         return int(rows)
 
     def count_keys(self, selection: Selection) -> tuple[int, int]:
@@ -200,6 +202,7 @@ class MySqlSource:
             [(rows, keys)] = self._all(
                 f"SELECT count(*), count(DISTINCT {key}) FROM ({selection.query}) AS q"
             )
+            self._check()
         return int(rows), int(keys)
 
     def tally(self, query: str) -> list[tuple[Any, ...]]:

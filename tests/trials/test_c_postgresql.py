@@ -225,6 +225,19 @@ def test_sql_that_changes_the_transactions_settings_is_refused(
         look(s9, tmp_path, Pane("setting", extraction={"sales": {"where": condition}}))
 
 
+def test_on_mysql_as_well_nothing_of_several_statements_is_executed(
+    s9_on_mysql: S9Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_trade(s9_on_mysql)
+    several = {"sales": {"query": "SELECT * FROM msg; DELETE FROM msg"}}
+    with pytest.raises(MigrationError, match="several statements"):
+        look(s9_on_mysql, tmp_path / "looked at", Pane("several", extraction=several))
+    monkeypatch.setattr("extract.selection.one_piece", lambda sql, _database: sql)
+    with pytest.raises(MigrationError):
+        look(s9_on_mysql, tmp_path / "sent", Pane("several", extraction=several))
+    assert s9_on_mysql.rows("SELECT count(*) FROM msg") == [(2,)]
+
+
 @pytest.mark.parametrize(
     ("database", "sql"),
     [
