@@ -256,6 +256,7 @@ class Runbook:
         from load.load_state import stay_with_tables
         from load.survey import survey_before_load
         from load.tables import prepare_tables
+        from load.target_mark import marked
         from utils.moment import check_moment, moment_is_used
 
         for name in self.going_on(entities):
@@ -267,17 +268,20 @@ class Runbook:
         due = [name for name in self.going_on(entities) if not self.is_loaded(name)]
         if due:
             self.begins("load")
-        back_up_before_load(self.run, due)
-        survey_before_load(self.run, TABLES, due, only or {})
-        moment_is_used(self.run)
-        try:
-            self.load_entities(entities, only or {})
-        except MigrationError as error:
-            self.roll_back_after(error, of_all=only is None)
-            raise
-        failure = next((self.failed[name] for name in due if name in self.failed), None)
-        if failure:
-            self.roll_back_after(failure, of_all=only is None)
+        # All of them: one that was killed may have left its mark on any.
+        due_tables = map(self.run.config.target.table, ENTITIES if due or self.run.resuming else ())
+        with marked(self.run, list(due_tables), "a load"):
+            back_up_before_load(self.run, due)
+            survey_before_load(self.run, TABLES, due, only or {})
+            moment_is_used(self.run)
+            try:
+                self.load_entities(entities, only or {})
+            except MigrationError as error:
+                self.roll_back_after(error, of_all=only is None)
+                raise
+            failure = next((self.failed[name] for name in due if name in self.failed), None)
+            if failure:
+                self.roll_back_after(failure, of_all=only is None)
         return self.outcome()
 
     def load_entities(self, entities: Sequence[str], only: Mapping[str, Collection[str]]) -> None:

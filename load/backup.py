@@ -46,6 +46,7 @@ from utils.retry import RetryPolicy
 from utils.session import AtWork
 from utils.shapes import fits
 from utils.table_reader import Way, require_progress
+from utils.tables import is_mark
 from utils.workspace import (
     PARTIAL_SUFFIX,
     make_directory,
@@ -232,12 +233,13 @@ class _TableBackup:
                     if self._halt.is_set() or self._work.stop.requested:
                         raise Interrupted
                     page = self._page(segment.number, next_key)
-                    builder.add(page.items, usual=page.usual)
+                    items = [item for item in page.items if not is_mark(item)]
+                    builder.add(items, usual=page.usual)
                     end = page.after is None
                     if page.after is not None:
                         way.goes_on(page.after)
                         next_key = dict(page.after)
-                    task.advance(len(page.items))
+                    task.advance(len(items))
             except (Interrupted, MigrationError):
                 if builder.items:
                     self._close(segment, builder, next_key, end=False)

@@ -14,10 +14,12 @@ from typing import Any
 
 import orjson
 
+from load.conditional_writer import ConditionalWriter, is_same
+from load.conditions import ABSENT
 from load.lines import units_of
 from load.pace import Pace
 from utils.answers import NoAnswer, batch_written
-from utils.dynamodb import DynamoDB, RequestRefused
+from utils.dynamodb import DynamoDB, Expired, RequestRefused
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.invocation import again
 from utils.retry import RetryPolicy
@@ -37,7 +39,9 @@ class RefusedItem:
 @dataclass
 class Outcome:
     """What became of a batch, or of many added up: `items` were written, for that and for whatever
-    else was not to be written, or was refused, `lines` of the file are done with."""
+    else was not to be written, or was refused, `lines` of the file are done with. `records` are
+    those of which the item that opens them was written, `edited` the lines of items that somebody
+    has changed between two attempts to write them: they stay so."""
 
     items: int = 0
     lines: int = 0
@@ -45,6 +49,8 @@ class Outcome:
     units: float = 0.0
     retries: Counter[str] = field(default_factory=Counter)
     refused: list[RefusedItem] = field(default_factory=list)
+    edited: list[bytes] = field(default_factory=list)
+    records: int = 0
 
     def add(self, other: Outcome) -> None:
         """Add another outcome's figures to these."""
@@ -54,12 +60,14 @@ class Outcome:
         self.units += other.units
         self.retries += other.retries
         self.refused += other.refused
+        self.records += other.records
 
     def as_json(self) -> dict[str, Any]:
         """The figures, as a checkpoint keeps them."""
         return {
             "items": self.items,
             "lines": self.lines,
+            "records": self.records,
             "batches": self.batches,
             "units": str(self.units),
             "retries": dict(self.retries),
@@ -74,6 +82,7 @@ class Outcome:
             saved["batches"],
             float(saved["units"]),
             Counter(saved["retries"]),
+            records=saved.get("records", 0),
         )
 
 
@@ -109,6 +118,12 @@ class _Patience:
         self._retry.wait(self._waits)
 
 
+def _is_nothing_done(problem: BackOff) -> bool:
+    """Whether an answer says that nothing of a request was done. A lost answer, one that cannot be
+    read or an error of the server say nothing."""
+    return isinstance(problem, (Throttled, Expired))
+
+
 class BatchWriter:
     """Sends batches of transformed lines to one table; safe to share between threads."""
 
@@ -121,13 +136,17 @@ class BatchWriter:
         *,
         indexes: int,
         keys: tuple[str, ...] = (PARTITION_KEY, SORT_KEY),
+        doubtful: ConditionalWriter | None = None,
     ) -> None:
+        """Where the items are new, `doubtful` writes those of which it is not known whether they
+        have arrived: what the application has made of them since is not to be overwritten."""
         self._wire = wire
         self._retry = retry
         self._pace = pace
         self._indexes = indexes
         self._table = table
         self._keys = keys
+        self._doubtful = doubtful
 
     def write(self, lines: Sequence[bytes]) -> Outcome:
         """Put a batch of transformed lines into the table.
@@ -172,10 +191,36 @@ class BatchWriter:
                 outcome.retries[problem.reason] += 1
                 if isinstance(problem, Throttled):
                     self._pace.slow_down(str(problem))
+                if verb == _PUT and self._doubtful and not _is_nothing_done(problem):
+                    self._write_doubtful(self._doubtful, sent, outcome)
+                    lines = rest
+                    continue
                 patience.wait()
             except RequestRefused as refusal:
                 self._split(sent, verb, refusal, outcome)
                 lines = rest
+
+    def _write_doubtful(
+        self, writer: ConditionalWriter, lines: list[bytes], outcome: Outcome
+    ) -> None:
+        """Send again what may have arrived, item by item, on condition that nothing is there."""
+        for line in lines:
+            item = line[8:-1]
+            expected = self._expected([line])
+            self._pace.acquire(expected)
+            accepted = 0.0
+            try:
+                written = writer.put(item, ABSENT)
+                accepted = expected
+                if written.done or is_same(written.found, orjson.loads(item)):
+                    outcome.items += 1
+                else:
+                    outcome.edited.append(line)
+            except RequestRefused as refusal:
+                outcome.refused.append(RefusedItem(line, refusal.message))
+            finally:
+                self._pace.settle(expected, expected, accepted)
+            outcome.units += accepted
 
     def at_once(self, lines: Sequence[bytes]) -> int:
         """How many of these lines go into one request at the rate that there is now; at least

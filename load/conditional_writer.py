@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -19,7 +19,7 @@ from load.conditions import Condition
 from load.lines import units_of
 from load.throttle import Governor
 from utils.answers import Answer, NoAnswer, check, consumed, parsed, require_keys
-from utils.config import Config
+from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import ConditionFailed, DynamoDB
 from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
@@ -46,6 +46,15 @@ class Written:
     repeated: bool = False
 
 
+class Reach(Protocol):
+    """What says where to write, and how patiently."""
+
+    @property
+    def target(self) -> TargetConfig: ...
+    @property
+    def migration(self) -> MigrationConfig: ...
+
+
 class ConditionalWriter:
     """Reads and conditional writes of one table; safe to share between threads.
 
@@ -53,9 +62,16 @@ class ConditionalWriter:
     """
 
     def __init__(
-        self, config: Config, spec: TableSpec, stop: StopFlag, wire: DynamoDB | None = None
+        self,
+        config: Reach,
+        spec: TableSpec,
+        stop: StopFlag,
+        wire: DynamoDB | None = None,
+        *,
+        table: str | None = None,
     ) -> None:
-        self.table = config.target.table(spec.entity)
+        """The table is that of the entity of `spec`, or `table`."""
+        self.table = table or config.target.table(spec.entity)
         self._wire = wire or DynamoDB(config.target)
         self._retry = RetryPolicy.of(config.migration, stop.sleep)
         self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)

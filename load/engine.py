@@ -22,7 +22,15 @@ from load.lanes import Lanes, Piece
 from load.load_report import EntityLoad
 from load.load_settings import settings
 from load.loads import Load
-from load.refusals import Reason, Refusals, Withdrawn, dependents, keys_of, withdraw
+from load.refusals import (
+    Reason,
+    Refusals,
+    RefusesNearlyAll,
+    Withdrawn,
+    dependents,
+    keys_of,
+    withdraw,
+)
 from load.sender import Acknowledged, Orders, Report
 from load.throttle import Throttle
 from utils.aws import endpoint_of
@@ -58,7 +66,7 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
     def refuse(item: RefusedItem) -> None:
         if not run.config.migration.continue_on_error:
             raise _refused(run, item)
-        progress.refusals.add(item)
+        progress.refusals.add(item, written=progress.total.records)
 
     with run.progress.task(PHASE, entity, transformed.items) as task:
         task.advance(progress.total.lines)
@@ -78,6 +86,11 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             with a_crew(run.workers, orders, progress.lanes.left) as crew:
                 _Sending(run, crew, throttle, progress, tracker, task, guard).send_all()
             kept_out = Withdrawn()
+            try:
+                progress.refusals.check_all(transformed.records)
+            except RefusesNearlyAll:
+                run.checkpoint.clear()
+                raise
             if progress.refusals.reasons:
                 kept_out = withdraw(run, spec, progress.refusals, guard)
             kept = guard.conclude()
@@ -132,7 +145,7 @@ class LoadProgress:
         refused, outcome.refused = outcome.refused, []
         self.total.add(outcome)
         for item in refused:
-            self.refusals.add(item)
+            self.refusals.add(item, written=self.total.records)
         return outcome.lines, len(refused)
 
     def state(self, started: float) -> dict[str, Any]:
@@ -235,6 +248,9 @@ class _Sending:
                     self._reached()
         except BaseException as error:
             self._settle()
+            if isinstance(error, RefusesNearlyAll):
+                self.run.checkpoint.clear()  # what was refused is to be tried again
+                raise
             self.tracker.save(self.progress.total.lines, self._state)
             self.guard.was_not_sent([*self._untried, *self.progress.lanes.not_given])
             if not isinstance(error, Unanswered):

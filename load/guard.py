@@ -148,7 +148,12 @@ class Guard(Closes):
         )
         with Memory(pictures) as memory:
             replacing = Replacing(
-                self.writer, self._transactions, self.before, memory, self._authors
+                self.writer,
+                self._transactions,
+                self.before,
+                memory,
+                self._authors,
+                self._run.manifest.migration_timestamp,
             )
             self._all(self._groups(again), replacing, refuse)
         self.plan.sync()
@@ -188,6 +193,7 @@ class Guard(Closes):
             "replaced": self._counts[REPLACED],
             "takenAway": self._taken_away,
             "onlyInTarget": self.state.only_in_target,
+            "otherTimestamps": self.state.other_times,
             "conditionalRequests": self.writer.requests,
             "conditionalWriteUnits": self.writer.units,
         }

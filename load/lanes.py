@@ -16,15 +16,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from load.batch_writer import Outcome
+from utils.artifacts import starts_record
 
 LANES = 16
 PIECE_BYTES = 1 << 20
 _LOOK_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 12  # in which a line says what it is
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Whole lines of a file: its bytes from `start` to `end`."""
+    """Whole records of a file: its bytes from `start` to `end`."""
 
     number: int
     start: int
@@ -69,7 +71,7 @@ class Lanes:
         size = path.stat().st_size
         count = max(1, min(LANES, size // PIECE_BYTES))
         with path.open("rb", buffering=0) as handle:
-            cuts = [_line_end(handle.fileno(), size * n // count, size) for n in range(1, count)]
+            cuts = [_record_end(handle.fileno(), size * n // count, size) for n in range(1, count)]
         edges = sorted({0, *cuts, size})
         return cls(path, list(pairwise(edges)))
 
@@ -99,7 +101,7 @@ class Lanes:
         with self._path.open("rb", buffering=0) as handle:
             while self._turn:
                 lane = self._turn.popleft()
-                end = _line_end(handle.fileno(), lane.place + PIECE_BYTES - 1, lane.end)
+                end = _record_end(handle.fileno(), lane.place + PIECE_BYTES - 1, lane.end)
                 piece = Piece(self._given, lane.place, end)
                 self._given += 1
                 lane.in_hand.append(_InHand(piece))
@@ -133,6 +135,17 @@ class Lanes:
             lane.in_hand.popleft()
             del self._of_piece[first.piece.number]
         return acknowledged
+
+
+def _record_end(descriptor: int, place: int, end: int) -> int:
+    """Where the record ends that has byte `place`, at most `end`: no record is cut in two, so that
+    whoever sends it can send it whole."""
+    place = _line_end(descriptor, place, end)
+    while place < end:
+        if starts_record(os.pread(descriptor, _HEAD_BYTES, place).partition(b"\n")[0]):
+            break
+        place = _line_end(descriptor, place, end)
+    return place
 
 
 def _line_end(descriptor: int, place: int, end: int) -> int:

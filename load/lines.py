@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from utils.artifacts import starts_record
+
 BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
 _UNIT_BYTES = 1024
 _INDEX_KEY = b'"GSI'
@@ -26,6 +28,41 @@ def units_of(line: bytes, indexes: int) -> int:
     """
     kilobytes = -(-len(line) // _UNIT_BYTES)
     return kilobytes * (1 + indexes) if line.find(_INDEX_KEY, 0, _KEYS_WITHIN) >= 0 else kilobytes
+
+
+def wholes(lines: Iterable[bytes], size: int, least: int, most: int) -> Iterator[list[bytes]]:
+    """Group lines into whole records, `least` to `most` of them where a record is not longer: what
+    is sent by one thread, first what belongs to the records, then what opens them.
+
+    Within these limits a group ends where the fewest places are left empty in batches of `size`.
+    Records of one line each need no order: `size` of them are a group. Lines that come before the
+    first record (of one that begins elsewhere) are cut anywhere.
+    """
+    group: list[bytes] = []
+    heads = 0
+    best = waste = 0  # where the group is best cut, and how many places that leaves empty
+
+    def end_at(place: int) -> list[bytes]:
+        nonlocal group, heads, best
+        done, group = group[:place], group[place:]
+        heads, best = sum(map(starts_record, group)), 0
+        return done
+
+    for line in lines:
+        opens = starts_record(line)
+        count = len(group)
+        if opens or not heads:  # here it may end
+            empty = -heads % size + -(count - heads) % size
+            if count >= least and (not best or empty <= waste):
+                best, waste = count, empty
+            if count == heads == size or (best and count >= most):
+                yield end_at(best if count != heads else count)
+                if len(group) >= most:
+                    yield end_at(len(group))
+        group.append(line)
+        heads += opens
+    if group:
+        yield group
 
 
 def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:

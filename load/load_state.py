@@ -34,7 +34,8 @@ class LoadState:
     goes. Of the file only the ranges of bytes in `sent` may have been sent in batches. `pictures`
     names the survey's own pictures of the table: as "first" that from before the run's first
     write, as "last" that with which this load was planned (where it is no backup).
-    `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py).
+    `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py),
+    `other_times` the times of other migrations in items that are else as S9 has them.
     `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
     (load/rollback). `reached` is the table that the load went to (utils/reached.py).
 
@@ -59,6 +60,7 @@ class LoadState:
     began: str = ""
     wrote: bool = False
     in_flight: bool = False
+    other_times: list[str] = field(default_factory=list)
 
     @property
     def may_have_written(self) -> bool:

@@ -8,6 +8,7 @@ need it.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,6 +32,10 @@ from utils.tables import TableSpec
 
 PHASE = "load"
 _AT_MOST = 10_000
+# So many of the first records refused for one kind of reason, and so large a part of them, are no
+# chance; of a small entity all, if they are not just a few.
+_FIRST, _NEARLY_ALL, _FEW = 20, 0.8, 3
+_SINGLE = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|[0-9]+|(?:BUYER|PRODUCER|SALE|LINE)#\S+")
 _LEGACY_ID = re.compile(rb'"legacyId":\{"S":"([^"]*)"\}')
 _PARTIES = re.compile(rb'"(?:buyerId|producerId)":\{"S":"([^"]*)"\}')
 _ID = re.compile(r"^(?:BUYER|PRODUCER)#")
@@ -55,15 +60,42 @@ class Reason:
     written: bool
 
 
+class RefusesNearlyAll(TargetError):
+    """DynamoDB refuses nearly all records for one kind of reason: it is the table's."""
+
+    def __init__(self, refused: int, of: int, reason: str) -> None:
+        super().__init__(
+            f"DynamoDB has refused {refused:,} of the first {of:,} records for the same kind of "
+            f"reason: {reason}",
+            remedy="this is no matter of single records, and nothing was put into quarantine: see "
+            "the reason (an index of the table may want an attribute of another type), mend the "
+            f"table or the settings, then go on: {again()}",
+        )
+
+
+def _kind(message: str) -> str:
+    """A reason without what is of the single item: quoted texts and numbers."""
+    return _SINGLE.sub("…", message)
+
+
 class Refusals:
     """The records of one entity that are not loaded, by partition key."""
 
     def __init__(self, reasons: dict[str, Reason]) -> None:
         self.reasons = reasons
+        self._kinds = Counter(_kind(each.message) for each in reasons.values() if each.written)
 
-    def add(self, item: RefusedItem) -> None:
-        """DynamoDB refuses an item. Raises TargetError when it refuses too many to be chance."""
-        self.reasons[record_key(item.line)] = Reason("refused-by-dynamodb", item.reason, True)
+    def add(self, item: RefusedItem, *, written: int = 0) -> None:
+        """DynamoDB refuses an item, and has taken `written` records so far. Raises TargetError when
+        it refuses too many to be chance: RefusesNearlyAll when they are nearly all that there
+        were."""
+        key = record_key(item.line)
+        if key not in self.reasons:
+            self._kinds[_kind(item.reason)] += 1
+        self.reasons[key] = Reason("refused-by-dynamodb", item.reason, True)
+        alike = self._kinds[_kind(item.reason)]
+        if alike >= _FIRST and alike >= _NEARLY_ALL * (alike + written):
+            raise RefusesNearlyAll(alike, len(self.reasons) + written, item.reason)
         if len(self.reasons) > _AT_MOST:
             raise TargetError(
                 f"DynamoDB has refused more than {_AT_MOST:,} records; the last reason: "
@@ -71,6 +103,14 @@ class Refusals:
                 remedy="this is no matter of single records: see the reason, mend it, then go on: "
                 f"{again()}",
             )
+
+    def check_all(self, records: int) -> None:
+        """The end of a load of so many records: raise RefusesNearlyAll when DynamoDB has refused
+        all of them for the same kind of reason, and they are not just one or two."""
+        if records < _FEW or len(self._kinds) != 1 or self._kinds.total() < records:
+            return
+        last = next(reversed(self.reasons.values()))
+        raise RefusesNearlyAll(records, records, last.message)
 
     def without(self, lines: list[bytes]) -> list[bytes]:
         """The lines of a batch whose records are still to be loaded."""

@@ -22,7 +22,7 @@ from load.conditions import ABSENT, Condition, unchanged
 from load.conflicts import Authors, kept, rest_of
 from load.pictures import Memory
 from load.transactions import Transactions, Write, portions
-from utils.item_content import Item
+from utils.item_content import Item, with_time
 from utils.load_plan import (
     ADDED,
     CONFLICT,
@@ -85,7 +85,10 @@ class Replacing:
         before: Before,
         memory: Memory,
         authors: Authors,
+        moment: str,
     ) -> None:
+        """`moment` is the migration's own time, for rows without one."""
+        self._moment = moment
         self._writer = writer
         self._transactions = transactions
         self._before = before
@@ -145,7 +148,7 @@ class Replacing:
     def _change_line(
         self, planned: Planned, found: dict[str, Any] | None, change: _Change, there: Found
     ) -> None:
-        if is_same(found, planned.item):
+        if is_same(found, planned.item) or self._has_another_time(planned, found):
             change.marks.append(self._mark_as_it_is(planned))
             return
         if found is None:
@@ -161,11 +164,19 @@ class Replacing:
             change.replaced.append(found)
         change.marks.append(REPLACED if planned.mark == CONFLICT else ADDED)
 
+    def _has_another_time(self, planned: Planned, found: dict[str, Any] | None) -> bool:
+        """Whether an item that is not to be written is as it is to be but for the time of another
+        migration."""
+        if found is None or planned.mark not in (SAME, OURS):
+            return False
+        theirs = with_time(planned.item, self._moment, _time(found))
+        return theirs is not None and is_same(found, theirs)
+
     def _with_head(self, head: Planned, there: Found, change: _Change) -> None:
         """Have the record's first item among the writes, so that it has to be as it was, too."""
         found = there.get(text_key(head.item))
-        if found is not None and is_same(found, head.item):
-            change.writes.insert(0, Write("Put", head.item, _still(found, there)))
+        if found is not None and head.mark not in (CONFLICT, UPDATE, TO_ADD, NEW):
+            change.writes.insert(0, Write("Put", found, _still(found, there)))
 
     def _mark_as_it_is(self, planned: Planned) -> int:
         """The mark of a line whose content the table has."""
@@ -217,6 +228,10 @@ def _left(record: Sequence[Planned], there: Found) -> list[int]:
         elif each.mark in (OURS, REPLACED):
             marks[place] = EDITED
     return marks
+
+
+def _time(item: Item) -> str:
+    return str(item.get("updatedAt", {}).get("S", ""))
 
 
 def _still(item: dict[str, Any] | Item, there: Found) -> Condition:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from load.lines import batches
 from load.restore_plan import Change, Plan, make_plan
 from load.table_description import creation_request, misfits
 from load.tables import describe, wait_until_active
+from load.target_mark import marked
 from load.throttle import Governor
 from utils.config import ENTITY_NAMES
 from utils.dynamodb import DynamoDB
@@ -33,6 +35,7 @@ from utils.progress import Task
 from utils.requests import control
 from utils.retry import RetryPolicy
 from utils.session import AtWork
+from utils.tables import PARTITION_KEY, SORT_KEY
 
 _BATCH = 25
 _AHEAD = 2
@@ -72,10 +75,14 @@ def restore(
     existing = describe(target, table)
     if existing is not None:
         _require_fit(folder, table, existing)
-    with make_plan(work, folder, identities, table if existing else None) as plan:
+    with ExitStack() as stack:
+        plan = stack.enter_context(make_plan(work, folder, identities, table if existing else None))
         if plan.found and not plan.nothing_to_do and not agreed:
             raise _needs_consent(plan, folder, table)
         get_logger().info("Restoring %s into %s: %s", folder.path.name, table, in_words(plan))
+        can_mark = existing is not None and folder.entry.key_names == (PARTITION_KEY, SORT_KEY)
+        if can_mark and not plan.nothing_to_do:
+            stack.enter_context(marked(work, [table], "a restore"))
         kept_as = _keep(work, table) if plan.to_replace.count or plan.to_delete.count else ""
         if existing is None:
             _create(work, folder, table)

@@ -26,6 +26,7 @@ from utils.retry import RetryPolicy
 from utils.session import AtWork
 from utils.spill import Buckets
 from utils.table_reader import TableReader, items_page
+from utils.tables import is_mark
 from utils.workspace import open_private, temporary_directory
 
 Key = dict[str, Any]
@@ -180,6 +181,8 @@ def _read_page(body: bytes, *, names: tuple[str, ...]) -> _TablePage:
     usual = is_usual(body)
     entries = []
     for item in page.items:
+        if is_mark(item):
+            continue
         key, text = _entry(item, names, usual=usual)
         entries.append((key, _TABLE + text))
     return _TablePage(entries, page.last_key, page.ends_at)

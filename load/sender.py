@@ -1,7 +1,8 @@
 """A sender: what a process does that shares a load, and what it says of it.
 
-It holds pieces of several lanes and takes batches from them in turn, many in flight at once. Of
-each piece it acknowledges what has arrived without a gap.
+It holds pieces of several lanes and takes whole records from them in turn, some batches at once,
+many in flight. A sale is to be seen when it is whole: of what is taken together, the lines of sales
+are sent before what opens the sales. Of each piece it acknowledges what has arrived without a gap.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from load.batch_writer import BatchWriter, Outcome
+from load.conditional_writer import ConditionalWriter
 from load.lanes import Piece
-from load.lines import batches, record_key, units_of
+from load.lines import batches, record_key, units_of, wholes
 from load.pace import Pace
+from utils.artifacts import starts_record
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted, StopFlag
-from utils.load_plan import NEW, LoadPlan
+from utils.load_plan import EDITED, NEW, LoadPlan
 from utils.reached import Tables, bind_process
 from utils.retry import RetryPolicy
 from utils.servants import Packed, packed
@@ -32,6 +35,8 @@ from utils.tables import TableSpec
 SAY_EVERY = 0.05
 # One partition takes 1,000 write units a second, hard (DynamoDB developer guide, "Partitions").
 PARTITION_UNITS = 1000.0
+# How many batches are taken together: enough for them to be full, few enough for all threads.
+_LEAST, _MOST = 4, 12
 _GARBAGE = 50_000
 
 
@@ -114,9 +119,10 @@ class Report:
 
 @dataclass
 class _Batch:
-    """Lines of the file, and the marks that say which of them are to be sent. `is_part`: more of
-    the same batch follows."""
+    """Lines of the file from byte `place` on, and the marks that say which of them are to be sent.
+    `is_part`: more of the same batch follows."""
 
+    place: int
     lines: list[bytes]
     marks: list[int]
     is_part: bool = False
@@ -128,11 +134,26 @@ class _Batch:
         self.to_send = [self.lines[place] for place in new]
         self.size = sum(map(len, self.lines))
 
-    def cut(self, count: int) -> tuple[_Batch, _Batch]:
-        """What comes before the line that is the `count`-th (from 0) to be sent, and the rest."""
-        place = self._new[count]
-        first = _Batch(self.lines[:place], self.marks[:place], is_part=True)
-        return first, _Batch(self.lines[place:], self.marks[place:], is_part=self.is_part)
+    def cut(self, count: int) -> tuple[_Batch, _Batch] | None:
+        """What comes before the line that is the `count`-th (from 0) to be sent, as far as these
+        are whole records, and the rest; None when it is one record."""
+        at = self._new[count]
+        if any(map(starts_record, self.lines)):
+            at = next((n for n in range(at, 0, -1) if starts_record(self.lines[n])), 0)
+        if not at:
+            return None
+        first = _Batch(self.place, self.lines[:at], self.marks[:at], is_part=True)
+        rest = self.place + first.size
+        return first, _Batch(rest, self.lines[at:], self.marks[at:], is_part=self.is_part)
+
+    def place_of(self, line: bytes) -> int:
+        """The byte of the file at which a line (without its line break) begins."""
+        place = self.place
+        for each in self.lines:
+            if each.rstrip(b"\n") == line:
+                break
+            place += len(each)
+        return place
 
 
 @dataclass
@@ -160,12 +181,14 @@ def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
     """The writer to an entity's table, which waits for nothing once `stop` is set."""
     if orders.bound:
         bind_process(orders.target, orders.bound)
+    wire = DynamoDB(orders.target, orders.url)
     return BatchWriter(
-        DynamoDB(orders.target, orders.url),
+        wire,
         orders.target.table(orders.spec.entity),
         RetryPolicy.of(orders.migration, stop.sleep),
         pace,
         indexes=len(orders.spec.indexes),
+        doubtful=ConditionalWriter(orders, orders.spec, stop, wire),
     )
 
 
@@ -239,9 +262,13 @@ class Sender:
             lines = BytesIO(handle.read(piece.end - piece.start)).readlines()
         with LoadPlan(self._orders.plan) as plan:
             marks = iter(plan.marks(piece.start, lines))
-        cut = batches(lines, self._orders.migration.batch_size)
-        waiting = (_Batch(batch, list(islice(marks, len(batch)))) for batch in cut)
-        return _InHand(piece.number, deque(waiting))
+        size = self._orders.migration.batch_size
+        waiting: deque[_Batch] = deque()
+        place = piece.start
+        for group in wholes(lines, size, _LEAST * size, _MOST * size):
+            waiting.append(_Batch(place, group, list(islice(marks, len(group)))))
+            place += waiting[-1].size
+        return _InHand(piece.number, waiting)
 
     def _units(self, line: bytes) -> int:
         return units_of(line, len(self._orders.spec.indexes))
@@ -258,8 +285,6 @@ class Sender:
                 self._fail(error)
                 break
             self._settle(piece, batch, outcome)
-            if outcome.batches and not batch.is_part:
-                self._stop.rest(self._orders.migration.batch_delay / 1000)
         with self._changed:
             self._working -= 1
             if not self._working:
@@ -286,8 +311,8 @@ class Sender:
         others, and rests where this batch and the one before it go to one partition."""
         batch = piece.waiting.popleft()
         count = self._writer.at_once(batch.to_send)
-        if count < len(batch.to_send):
-            batch, rest = batch.cut(count)
+        if count < len(batch.to_send) and (parts := batch.cut(count)):
+            batch, rest = parts
             piece.waiting.appendleft(rest)
         piece.in_flight.append(batch)
         self._pieces.remove(piece)
@@ -304,20 +329,58 @@ class Sender:
         return piece, batch
 
     def _send(self, batch: _Batch) -> Outcome:
-        lines = batch.to_send
+        """Send what is taken together, what opens records last. Raises Interrupted in between when
+        a stop is asked for."""
+        size = self._orders.migration.batch_size
+        tails: list[bytes] = []
+        heads: list[bytes] = []
+        for line in batch.to_send:
+            (heads if starts_record(line) else tails).append(line)
+        outcome, before = Outcome(), ""
+        for number, lines in enumerate(chain(batches(tails, size), batches(heads, size))):
+            if number and self._stop.requested:
+                raise Interrupted
+            if not (wanted := self._wanted(lines)):
+                continue
+            done = self._writer.write(wanted)
+            if done.refused:
+                self._refuse(done)
+            if done.edited:
+                self._note_edited(batch, done)
+            outcome.add(done)
+            outcome.records += done.items if starts_record(wanted[0]) else 0
+            if not batch.is_part:
+                self._stop.rest(self._orders.migration.batch_delay / 1000)
+            key = record_key(wanted[0])
+            if before == key == record_key(wanted[-1]):
+                self._stop.rest(sum(map(self._units, wanted)) / PARTITION_UNITS)
+            before = key
+        outcome.lines = len(batch.lines)
+        return outcome
+
+    def _wanted(self, lines: list[bytes]) -> list[bytes]:
+        """Of lines, those of records that are chosen and not refused."""
         chosen = self._orders.chosen
         if chosen is not None:
             lines = [line for line in lines if record_key(line) in chosen]
         if self._skipped:
             lines = [line for line in lines if record_key(line) not in self._skipped]
-        outcome = self._writer.write(lines) if lines else Outcome()
-        outcome.lines = len(batch.lines)
-        return outcome
+        return lines
+
+    def _refuse(self, outcome: Outcome) -> None:
+        with self._changed:
+            self._skipped.update(record_key(item.line) for item in outcome.refused)
+
+    def _note_edited(self, batch: _Batch, outcome: Outcome) -> None:
+        """The application has changed items since they were sent: they are its own now, durably."""
+        with LoadPlan(self._orders.plan) as plan:
+            for line in outcome.edited:
+                plan.mark(batch.place_of(line), EDITED)
+            plan.sync()
 
     def _settle(self, piece: _InHand, batch: _Batch, outcome: Outcome) -> None:
         """A batch has been dealt with: acknowledge what is without a gap now."""
         with self._changed:
-            self._skipped.update(record_key(item.line) for item in outcome.refused)
             batch.outcome = outcome
             first = piece.in_flight
             while first and (arrived := first[0].outcome) is not None:

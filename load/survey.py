@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -41,7 +40,7 @@ from utils.artifacts import split_records
 from utils.config import FAIL
 from utils.error_handler import TargetError
 from utils.interrupt import Interrupted
-from utils.item_content import content, content_of_line, is_usual, normal_item
+from utils.item_content import Item, content, content_of_line, is_usual, normal_item, with_time
 from utils.load_plan import (
     CONDITIONAL,
     CONFLICT,
@@ -62,6 +61,7 @@ from utils.tables import TableSpec
 from utils.workspace import PARTIAL_SUFFIX, make_directory, publish, storage_errors
 
 PHASE = "survey"
+_TIMES = 20  # of other migrations; more are no such times
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,7 @@ class _Survey:
         self._report = report
         self._table = run.config.target.table(spec.entity)
         self._policy = run.config.load.on_conflict
+        self._times: list[str] = []
 
     def run(self, only: Collection[str] | None) -> tuple[LoadState, Path]:
         """Write the plan (under its partial name); returns the state to be saved with it."""
@@ -238,7 +239,16 @@ class _Survey:
             found.conflicts,
             found.records,
         )
+        if self._times:
+            get_logger().warning(
+                "%s: records without a time of their own carry another migration's (%s) and are "
+                "else the same; they stay. To give them all the same, set "
+                "transformation.migrationTimestamp to it",
+                entity.capitalize(),
+                ", ".join(self._times),
+            )
         state = _state_of(run, entity, names)
+        state.other_times = self._times
         state.only_in_target = surplus.as_json()
         return _going_on(state, old), path
 
@@ -253,7 +263,7 @@ class _Survey:
         with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
             memory = stack.enter_context(Memory(pictures))
             pool = stack.enter_context(ThreadPoolExecutor(run.config.migration.workers))
-            look = Look(memory)
+            look = Look(memory, run.manifest.migration_timestamp)
             transformed = run.workspace.transformed(entity)
             for piece in places(transformed.stat().st_size):
                 if run.stop.requested:
@@ -274,6 +284,7 @@ class _Survey:
                 plan.mark_all(start, lines, marks)
                 task.advance(len(marks))
             self._report.flush(writer)
+            self._times = sorted(look.times)
             return found, list_what_left(run, entity, memory.last, look.seen)
 
     def _rests(
@@ -297,11 +308,15 @@ class Look:
     """How records stand with two pictures of their table (one and the same in a first load).
 
     `seen` has a byte for each item of the last picture (load/only_in_target.py): a hundredth of
-    what the table takes, and the only thing here that grows with it.
+    what the table takes, and the only thing here that grows with it. `times` are those that other
+    migrations have given to rows without a time of their own, where all else is the same.
     """
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, moment: str) -> None:
+        """`moment` is the migration's own time, for rows without one."""
         self._memory = memory
+        self._moment = moment
+        self.times: set[str] = set()
         self.seen = bytearray(len(memory.last))
 
     def at(self, record: Sequence[bytes], chosen: Collection[str] | None) -> _Seen:
@@ -323,27 +338,47 @@ class Look:
         for entry in record.left:
             self.seen[entry.place] = TAKEN if replaced else STAYS
 
-    def _standing(self, line: bytes, item: Mapping[str, Any], now: KeyEntry | None) -> Standing:
+    def _standing(self, line: bytes, item: Item, now: KeyEntry | None) -> Standing:
         ours = str(item.get("updatedAt", {}).get("S", ""))
         if now is None:
             return Standing(NEW, "", ours)
         text = _text_of(line, item)
         before = self._memory.before(item, now)
+        renumbered = False
         if is_in(now, text, self._memory.salt):
             if before is None:
                 mark = OURS
             else:
                 is_same = is_in(before, text, self._memory.before_salt)
                 mark = SAME if is_same else REPLACED
+        elif self._has_another_time(item, now):
+            mark = OURS if before is None else SAME
         else:
             mark = UPDATE if before is None else CONFLICT
             other = toggled(line)
-            renumbered = other is not None and is_in(now, _text_of(other), self._memory.salt)
-            return Standing(mark, now.updated_at, ours, renumbered)
-        return Standing(mark, now.updated_at, ours)
+            renumbered = other is not None and self._is_now(other, now)
+        # The migration's own time says nothing of when a row was changed.
+        ours = now.updated_at if ours == self._moment else ours
+        return Standing(mark, now.updated_at, ours, renumbered)
+
+    def _is_now(self, line: bytes, now: KeyEntry) -> bool:
+        """Whether a line is what the table has, be it with another migration's time."""
+        return is_in(now, _text_of(line), self._memory.salt) or self._has_another_time(
+            orjson.loads(line)["Item"], now
+        )
+
+    def _has_another_time(self, item: Item, now: KeyEntry) -> bool:
+        """Whether an item is the one in the table but for the time of a migration."""
+        if not now.migrated or (len(self.times) >= _TIMES and now.updated_at not in self.times):
+            return False
+        theirs = with_time(item, self._moment, now.updated_at)
+        if theirs is None or not is_in(now, content(normal_item(theirs)), self._memory.salt):
+            return False
+        self.times.add(now.updated_at)
+        return True
 
 
-def _text_of(line: bytes, item: Mapping[str, Any] | None = None) -> bytes:
+def _text_of(line: bytes, item: Item | None = None) -> bytes:
     """The content of a line's item as the pictures of tables compare it."""
     if is_usual(line):
         return content_of_line(line)

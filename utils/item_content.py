@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from typing import Any
@@ -18,6 +19,7 @@ import orjson
 Item = Mapping[str, Any]
 
 DIGEST_HEX = 32
+STAMPS = ("createdAt", "updatedAt")
 # What needs more than sorting: a number that is not in plain notation, or any set. A quotation
 # mark inside a text is escaped, so this cannot match one that only looks like it.
 _UNUSUAL = re.compile(
@@ -65,6 +67,40 @@ def differing_attributes(left: Item, right: Item) -> list[str]:
     """The names of the attributes in which two items differ, sorted."""
     a, b = normal_item(left), normal_item(right)
     return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+def with_time(item: Item, ours: str, theirs: str) -> Item | None:
+    """An item with the time `theirs` where it carries `ours`, the migration's own for rows without
+    times; None when it does not carry it.
+
+    That time is no content of S9: another migration of the same S9 has another. Two items that
+    are the same but for it are the same (the survey and the verification have this rule from here).
+    """
+    changed = {name: {"S": theirs} for name in STAMPS if item.get(name) == {"S": ours}}
+    return {**item, **changed} if changed and ours and theirs else None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The same rule for reading a table in which other migrations have left their times `theirs`
+    where this one writes `ours`."""
+
+    ours: str = ""
+    theirs: tuple[str, ...] = ()
+
+    def as_ours(self, item: Item) -> Item:
+        """An item of the table as this migration would have written it."""
+        for time in self.theirs:
+            item = with_time(item, time, self.ours) or item
+        return item
+
+    def texts(self) -> dict[bytes, bytes]:
+        """What stands for what among attributes as utils/item_text.py has them."""
+        return {
+            f'{name}":{{"S":"{time}"'.encode(): f'{name}":{{"S":"{self.ours}"'.encode()
+            for time in self.theirs
+            for name in STAMPS
+        }
 
 
 def _normal(value: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,21 @@
-"""What a target table must look like: its keys and its global secondary indexes."""
+"""What a target table must look like: its keys and its global secondary indexes; and the one item
+in it that is no record of anybody."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 PARTITION_KEY = "PK"
 SORT_KEY = "SK"
+# The mark of whoever is writing to a table (load/target_mark.py).
+MARK_KEY = {PARTITION_KEY: {"S": "MIGRATION#LOCK"}, SORT_KEY: {"S": "LOCK"}}
+
+
+def is_mark(item: Mapping[str, Any]) -> bool:
+    """Whether an item (DynamoDB JSON) is the mark of whoever is writing to its table."""
+    return item.get(PARTITION_KEY) == MARK_KEY[PARTITION_KEY]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from utils.dynamodb import RequestRefused
-from utils.item_content import Item, differing_attributes
+from utils.item_content import Item, Moments, differing_attributes
 from utils.retry import RetryPolicy
 from utils.table_reader import TableReader
 from utils.tables import Index, TableSpec
@@ -42,6 +42,7 @@ from validate.verification_report import PatternResult
 SLICE_ITEMS = 100
 _LISTED = "attribute_not_exists(deletedAt) AND SK = :metadata"
 _METADATA = {":metadata": {"S": "METADATA"}}
+_NO_MOMENTS = Moments()
 
 Check = Callable[[], list[str]]
 
@@ -79,11 +80,16 @@ def read_slice(reader: TableReader, table: str) -> list[Key]:
 
 
 def replay(
-    reader: TableReader, table: str, spec: TableSpec, samples: Samples, patience: Patience
+    reader: TableReader,
+    table: str,
+    spec: TableSpec,
+    samples: Samples,
+    patience: Patience,
+    moments: Moments = _NO_MOMENTS,
 ) -> tuple[PatternResult, ...]:
     """Replay every access pattern of an entity; raises TargetError when the target is out of
     reach. A request that DynamoDB refuses is a failure of its pattern."""
-    asked = _Asked(reader, table, samples)
+    asked = _Asked(reader, table, samples, moments)
     patterns = (
         _sale_patterns(asked, spec) if spec.entity == "sales" else _party_patterns(asked, spec)
     )
@@ -220,6 +226,7 @@ class _Asked:
     reader: TableReader
     table: str
     samples: Samples
+    moments: Moments = _NO_MOMENTS
 
     def one(self, name: str) -> Pattern:
         samples = self.samples.records.kept
@@ -231,7 +238,7 @@ class _Asked:
         answer = self.reader.ask("GetItem", {"TableName": self.table, "Key": key})
         if "Item" not in answer:
             return [f"{pk} is not there"]
-        names = differing_attributes(sample.item, answer["Item"])
+        names = differing_attributes(sample.item, self.moments.as_ours(answer["Item"]))
         return [f"{pk} differs in {', '.join(names)}"] if names else []
 
     def filtered(self, wanted: Filter) -> Pattern:

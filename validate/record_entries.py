@@ -36,6 +36,7 @@ from utils.item_text import (
     text_of_item,
 )
 from utils.load_plan import KEPT_MARKS, NEW
+from utils.tables import MARK_KEY, PARTITION_KEY
 from validate.target_references import party_is_there, references_of_sale
 from validate.verification_report import Count
 
@@ -55,6 +56,8 @@ _LINES_COUNT = start_of("linesCount", "N")
 _UPDATED_AT, _UPDATED_BY, _DELETED_AT = map(start_of, ("updatedAt", "updatedBy", "deletedAt"))
 _MOMENT = re.compile(rb'"([0-9T:.Z+-]{10,40})"')  # what can be compared as text
 _NO_MOMENT = b"!"  # before all of them
+_NO_STAMPS: Mapping[bytes, bytes] = {}
+_MARK = orjson.dumps(MARK_KEY[PARTITION_KEY]["S"])
 _RECORD_SK = b'"METADATA"'
 _LINE_SK = b'"LINE#'
 _NO_KEY = b"null"
@@ -105,23 +108,33 @@ class FileRecord:
 
 
 def read_table_page(
-    page: bytes, *, sales: bool, as_written: bool = False, keyed: bool = True
+    page: bytes,
+    *,
+    sales: bool,
+    as_written: bool = False,
+    keyed: bool = True,
+    stamps: Mapping[bytes, bytes] = _NO_STAMPS,
 ) -> TablePage:
     """The entries of a Scan's answer; pure, so that pages can be worked on anywhere.
 
     `sales` tells a page of the sales table from one of a party's; `as_written` is as in
-    utils/item_text.py. `keyed`: the table has the keys that it should have; then an item without
-    one cannot be. Raises NoAnswer for a page that is none, or holds such an item.
+    utils/item_text.py, `stamps` says which attributes are to be read as others
+    (utils/item_content.py). `keyed`: the table has the keys that it should have; then an item
+    without one cannot be. Raises NoAnswer for a page that is none, or holds such an item.
     """
     items, last_key = read_page(page, as_written=as_written)
     result = TablePage(last_key=last_key)
     records = migrated = 0
     current, members = b"", list[bytes]()
+    if stamps:
+        items = ([stamps.get(each, each) for each in attributes] for attributes in items)
     pk = sk = b""
     for attributes in items:
         pk, sk = neighbours_of(attributes, _PK, _SK)
         if keyed and _NO_KEY in (pk, sk):
             raise NoAnswer("Scan", "an item has no key PK, SK")
+        if pk == _MARK:
+            continue
         if pk != current:
             if members:
                 result.entries.append(entry_of(current, members, sales=sales))

@@ -7,7 +7,7 @@ in runs on disk, so that neither lines nor pages pass between processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from math import gcd
@@ -111,7 +111,7 @@ def file_pieces(size: int) -> list[Place]:
 class TablePass:
     """Scans segments of a table; runs go below `scratch`. With `compared` false only the
     references are of interest, and only keys are transferred. `as_written` is as of a FilePass,
-    `keyed` as of `read_table_page`."""
+    `keyed` and `stamps` as of `read_table_page`."""
 
     reader: TableReader
     table: str
@@ -121,6 +121,7 @@ class TablePass:
     compared: bool = True
     as_written: bool = False
     keyed: bool = True
+    stamps: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def pieces(self, at_once: int) -> list[tuple[int, ...]]:
         """The segments, `at_once` of them in a piece.
@@ -140,7 +141,11 @@ class TablePass:
         entries, references = Spill(self.scratch), Spill(self.scratch)
         found, scanned = Count(0, 0), 0
         work = partial(
-            read_table_page, sales=self.sales, as_written=self.as_written, keyed=self.keyed
+            read_table_page,
+            sales=self.sales,
+            as_written=self.as_written,
+            keyed=self.keyed,
+            stamps=self.stamps,
         )
         attributes = () if self.compared else ("PK", "SK")
         for page in self.reader.scan(

@@ -21,6 +21,7 @@ from utils.artifacts import ArtifactEntry, utc_now
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted
+from utils.item_content import Moments
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
 from utils.retry import RetryPolicy
@@ -124,11 +125,18 @@ class _Bench:
             compared=compared,
             as_written=as_written,
             keyed=keyed,
+            stamps=self.moments(entity).texts(),
         )
         at_once = migration.workers
         if segments > at_once:
             at_once = -(-at_once // self.run.workers.count)
         return self.shared(work, work.pieces(at_once))
+
+    def moments(self, entity: str) -> Moments:
+        """The times of other migrations that the load has found in the table."""
+        loaded = self.run.manifest.phase("load", entity)
+        times = loaded.result.get("otherTimestamps", []) if loaded else []
+        return Moments(self.run.manifest.migration_timestamp, tuple(times))
 
 
 def verify(
@@ -212,7 +220,9 @@ def _verify_entity(
         beyond=keys.beyond,
     )
     file.samples.leave(keys.touched | keys.over)
-    patterns = replay(bench.reader, table, spec, file.samples, bench.patience)
+    patterns = replay(
+        bench.reader, table, spec, file.samples, bench.patience, bench.moments(entity)
+    )
     return EntityResult(entity, ledger, keys, state, patterns), comparison
 
 

@@ -19,6 +19,7 @@ from load.references import SETTLED_AFTER
 from load.rollback.entity import EntityRollback, file_of
 from load.rollback.key_set import KeySet
 from load.rollback.report import Rolled, write_rollback_report
+from load.target_mark import marked
 from utils.aws import CONNECT_TIMEOUT, READ_TIMEOUT
 from utils.config import ENTITY_NAMES
 from utils.dynamodb import DynamoDB
@@ -55,13 +56,15 @@ def roll_back(run: Run, tables: Mapping[str, TableSpec], when: Time | None = Non
     when = when or Time(sleep=run.stop.sleep)
     runs = loads_to_undo(run)
     unseal(run)
-    run.workspace.set_aside("verification", "load")  # they are of what is undone now
-    for loads in runs:
-        _require_same_tables(run, loads)
-        rolled = _Rollback(run, tables, loads, when).undo()
-        if rolled.done or any(load.state.wrote for load in loads):
-            break
-        get_logger().info("Run %s has written nothing: the one before it is undone", rolled.run)
+    _require_same_tables(run, runs[0])
+    with marked(run, list(map(run.config.target.table, tables)), "a rollback"):
+        run.workspace.set_aside("verification", "load")  # they are of what is undone now
+        for loads in runs:
+            _require_same_tables(run, loads)
+            rolled = _Rollback(run, tables, loads, when).undo()
+            if rolled.done or any(load.state.wrote for load in loads):
+                break
+            get_logger().info("Run %s has written nothing: the one before it is undone", rolled.run)
     return rolled
 
 

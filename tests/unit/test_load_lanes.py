@@ -19,12 +19,22 @@ LINES = st.lists(st.binary(max_size=60).map(lambda text: text.replace(b"\n", b""
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "PIECE_BYTES", 100)
+    monkeypatch.setattr(lanes, "starts_record", lambda line: not line.startswith(b"~"))
 
 
 def written(path: Path, lines: list[bytes]) -> bytes:
     content = b"".join(line + b"\n" for line in lines)
     path.write_bytes(content)
     return content
+
+
+def test_no_record_is_cut_in_two(tmp_path: Path) -> None:
+    records = [b"header\n" + b"~line\n" * (n % 40) for n in range(200)]
+    (tmp_path / "file").write_bytes(b"".join(records))
+    content = b"".join(records)
+    pieces = list(Lanes.cut(tmp_path / "file").pieces())
+    assert len(pieces) > 20
+    assert all(content[piece.start : piece.end].startswith(b"header") for piece in pieces)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

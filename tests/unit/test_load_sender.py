@@ -99,6 +99,12 @@ class Desk:
         return [each for _, lines in self.writer.batches for each in lines]
 
 
+@pytest.fixture(autouse=True)
+def one_batch_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LEAST", 1)
+    monkeypatch.setattr(module, "_MOST", 1)
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     lines = [[line(f"{piece}-{n // 3}", n) for n in range(33)] for piece in range(4)]
