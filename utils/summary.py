@@ -157,8 +157,10 @@ def _what_is_over(over: Mapping[str, Mapping[str, int]]) -> str:
     """What is only in the target, by kind: "2 sales and 3 lines"."""
     parts = []
     for entity, kinds in over.items():
-        for kind, count in kinds.items():
-            one = _ONE.get(kind, entity.removesuffix("s"))
+        for kind in ("records", "lines", "items"):
+            count, one = kinds.get(kind, 0), _ONE.get(kind, entity.removesuffix("s"))
+            if not count:
+                continue
             parts.append(f"{count:,} {one}{'' if count == 1 else 's'}")
     return _names(parts)
 
