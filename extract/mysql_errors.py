@@ -124,8 +124,7 @@ _LOGIN = {
     ),
     ER.HOST_NOT_PRIVILEGED: "allow this host to the account of source.username, or run where it "
     "may connect from",
-    ER.HOST_IS_BLOCKED: "FLUSH HOSTS on the server, which counts broken connections of this host; "
-    "then run again",
+    ER.HOST_IS_BLOCKED: "FLUSH HOSTS on the server, which counts broken connections of this host",
     ER.CON_COUNT_ERROR: _FULL,
     ER.TOO_MANY_USER_CONNECTIONS: _FULL,
     ER.USER_LIMIT_REACHED: _FULL,
@@ -143,7 +142,7 @@ _LOGIN = {
         "give source.username a password that is checked in a common way (mysql_native_password, "
         "caching_sha2_password, ed25519)",
     ),
-    ER.SERVER_SHUTDOWN: "when the server is up again, run again",
+    ER.SERVER_SHUTDOWN: "wait until the server is up",
 }
 
 

@@ -26,6 +26,7 @@ from pymysql.err import raise_mysql_exception
 from extract.mysql_json import FLOAT_MARK
 from extract.source import Row
 from utils.error_handler import SourceError
+from utils.invocation import again
 from utils.workspace import make_directory, storage_errors
 
 # Small: what goes from hand to hand stays in the processor's cache.
@@ -225,5 +226,5 @@ def _unwritable(key: bytes) -> SourceError:
     return SourceError(
         f"S9 cannot write the row with the key {key.decode()} as text: it is longer than the "
         "server's max_allowed_packet, or holds text that is not valid in its character set",
-        remedy="raise max_allowed_packet on the server, or correct the row; then run again",
+        remedy="raise max_allowed_packet on the server, or correct the row; then: " + again(),
     )

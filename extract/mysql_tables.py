@@ -15,6 +15,7 @@ import pymysql
 
 from extract.mysql_queries import quote
 from utils.error_handler import SourceError
+from utils.invocation import again
 
 Ask = Callable[..., list[tuple[Any, ...]]]
 Name = tuple[str, str]  # database and table
@@ -77,7 +78,7 @@ class MySqlTables:
                 raise SourceError(
                     f"{table} is a temporary table of this session (init_connect makes it): it "
                     "hides the table of S9",
-                    remedy="let init_connect make none for source.username, then run again",
+                    remedy=f"let init_connect make none for source.username, then: {again()}",
                 )
             for name, definition in self._views((self._database, table), set()).items():
                 if found := _BY_ACCOUNT.search(_TEXTS.sub("''", definition)):

@@ -28,6 +28,7 @@ from extract.source import Reads, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.interrupt import Interrupted, StopFlag
+from utils.invocation import again
 from utils.logger import get_logger
 
 _INTEGERS = {20, 21, 23}
@@ -83,7 +84,7 @@ class PostgresSource:
                 f"S9 at {place(config)} ends the connection as soon as it is used: {error.detail}",
                 remedy="a pooler in between has to keep a transaction on one connection (pool_mode "
                 "transaction or session) and to have room for two at a time; without one, see the "
-                "server's log; or connect to the database itself. Then run again",
+                "server's log; or connect to the database itself",
             ) from error
         except BaseException:
             self._hang_up()
@@ -157,7 +158,7 @@ class PostgresSource:
         return SourceError(
             f"S9 ({self._config.database}): {held}, who changes the table itself (ALTER, TRUNCATE, "
             f"a reload, VACUUM FULL), and {LOCK_SECONDS} seconds went by",
-            remedy="wait until that is over, or have it ended by whoever does it; then run again",
+            remedy=f"wait until that is over, or have it ended by whoever does it; then: {again()}",
         )
 
     def _export(self) -> Snapshot:

@@ -231,12 +231,12 @@ _FAILURES = (
         "no more connections allowed|max_client_conn",
         "has no connection left for {user}",
         "the tool needs two at a time: free some, or raise the limit of the server, the account or "
-        "the pooler; then run again",
+        "the pooler",
     ),
     _Failure(
         "starting up|shutting down|recovery mode|not yet accepting",
         "is starting up or shutting down",
-        "run again when it answers",
+        "wait until it answers",
     ),
     _Failure(
         "unsupported startup parameter|unsupported frontend protocol",

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from extract.selection import Catalog, Selection
 from utils.config import SourceConfig
+from utils.error_handler import SourceUnavailable
 from utils.interrupt import StopFlag
+from utils.invocation import again
 
 # A row's key and the row as a JSON object, as the artifact holds it (without a line break).
 Row = tuple[bytes, bytes]
@@ -111,6 +113,15 @@ def open_source(
     Raises SourceUnavailable when there is no connection to be had, SourceError when somebody
     keeps a table from being read.
     """
+    try:
+        return _open(config, stop, scratch, reads)
+    except SourceUnavailable as error:
+        raise SourceUnavailable(error.message, remedy=f"{error.remedy}; then: {again()}") from error
+
+
+def _open(
+    config: SourceConfig, stop: StopFlag | None, scratch: Path, reads: Reads | None
+) -> Source:
     if config.type == "mysql":  # each database's library is loaded only when it is asked for
         from extract.mysql import MySqlSource
 

@@ -21,6 +21,7 @@ from extract.selection import Plan, configured, source_name
 from extract.source import Source
 from utils.config import EntityExtraction
 from utils.error_handler import SourceError
+from utils.invocation import again
 from utils.logger import get_logger
 
 NO_LONGER_SELECTED = "no longer selected when read again"
@@ -303,7 +304,7 @@ def _require_some(entity: str, count: TableCount) -> None:
             f"{listed(count.not_selected, own)}",
             remedy=f"if the rows are {entity} all the same, say so in extraction.{entity}.query; "
             f"if there are none to migrate, confirm it: extraction.{entity}.where: "
-            '"1 = 1", then run again',
+            f'"1 = 1", then: {again()}',
         )
     for name, children in count.children.items():
         if children.unknown and count.selected and not children.selected:
@@ -311,5 +312,5 @@ def _require_some(entity: str, count: TableCount) -> None:
                 f"none of the {children.rows:,} rows of {children.of} belongs to a selected record "
                 f"of {entity}: {listed(children.not_selected, children.not_selected)}",
                 remedy=f"check that {children.of} names its {entity} by their key; if they have no "
-                f'{name}, confirm it: extraction.{entity}.where: "1 = 1", then run again',
+                f'{name}, confirm it: extraction.{entity}.where: "1 = 1", then: {again()}',
             )

@@ -30,7 +30,7 @@ from utils.config import (
     section_type,
 )
 from utils.error_handler import ConfigurationError
-from utils.invocation import command
+from utils.invocation import again, command
 from utils.sql_text import DATABASES, one_piece
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -87,7 +87,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigurationError(
             f"{path} has {count}:{listed}",
-            remedy="correct the file (config.json.example shows every setting) and run again",
+            remedy="correct the file (config.json.example shows every setting), then: " + again(),
         )
     config: Config = _build(Config, resolved)
     return config

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from utils.artifacts import utc_now
 from utils.error_handler import MigrationError, StorageError
+from utils.invocation import again
 from utils.workspace import open_plain, storage_errors
 
 _LOOKS = 20
@@ -56,7 +57,7 @@ def _take(path: Path, descriptor: int) -> None:
     except (BlockingIOError, PermissionError):  # EWOULDBLOCK, EACCES: both say that it is held
         raise MigrationError(
             f"another run is at work in {path.parent} ({_holder(descriptor)})",
-            remedy="wait until it has ended, or stop it; then run again",
+            remedy=f"wait until it has ended, or stop it; then: {again()}",
         ) from None
     except OSError as error:
         raise StorageError(

@@ -29,7 +29,7 @@ from utils.encryption import (
     recipients,
 )
 from utils.error_handler import ArtifactError, ExitCode, StorageError
-from utils.invocation import command
+from utils.invocation import again, command
 from utils.logger import get_logger
 from utils.run import Run
 from utils.workspace import PARTIAL_SUFFIX, publish, storage_errors
@@ -102,7 +102,7 @@ def _seal_file(
     if check.hexdigest() != entry.sha256:
         raise StorageError(
             f"{path} is not read back as it was after its encryption",
-            remedy="it is kept as it is; look at the disk, then run again",
+            remedy=f"it is kept as it is; look at the disk, then: {again()}",
         )
     _sync(partial)
     with storage_errors(sealed):

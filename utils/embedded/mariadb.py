@@ -25,6 +25,7 @@ from pymysql.connections import Connection
 from utils.embedded.ports import LOOPBACK, free_port, is_free
 from utils.embedded.process import ServerProcess, log_tail
 from utils.error_handler import ConfigurationError, SourceError
+from utils.invocation import again
 
 START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
@@ -180,7 +181,7 @@ class EmbeddedMariaDB:
             raise ConfigurationError(
                 "MariaDB is not installed: there is no mariadbd to start",
                 remedy="install it (Debian, Ubuntu: apt-get install mariadb-server; Fedora: dnf "
-                "install mariadb-server; macOS: brew install mariadb), then run again",
+                f"install mariadb-server; macOS: brew install mariadb), then: {again()}",
             )
 
     def _initialize(self, home: Path) -> None:
