@@ -3,28 +3,36 @@
 Nothing is changed before the whole backup has been read and found whole, the table has been found
 to fit it, and whoever asks has agreed to the changes. A restore that was cut short is repeated:
 it writes what is still missing.
+
+What was agreed to are changes of what was there at the look. A table that held something then is
+in use: its records are written one by one, and what the application has changed meanwhile stays as
+it is (load/restore_records.py). Into a new or an empty table everything goes in batches, which ask
+for no conditions: nobody is expected to be at work there under the same keys. The same goes for a
+table of another kind than the Sale Module's (its key is not PK and SK).
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.batch_writer import BatchWriter, Outcome
 from load.lines import batches
+from load.restore_looks import Look
 from load.restore_plan import Change, Plan, make_plan
+from load.restore_records import ADDED, DELETED, REPLACED, Done, Restoring, parts_of
 from load.table_description import creation_request, misfits
 from load.tables import describe, wait_until_active
 from load.target_mark import marked
 from load.throttle import Governor
 from utils.config import ENTITY_NAMES
-from utils.dynamodb import DynamoDB
+from utils.dynamodb import DynamoDB, RequestRefused
 from utils.encryption import Identity
 from utils.error_handler import ConfigurationError, TargetError
 from utils.interrupt import Interrupted
@@ -39,12 +47,15 @@ from utils.tables import PARTITION_KEY, SORT_KEY
 
 _BATCH = 25
 _AHEAD = 2
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class Restored:
     """What a restore did; `kept_as` names the backup of what was there before, "" when none was
-    needed."""
+    needed. `left` are the items in which the table differs from the backup because the application
+    has worked on them meanwhile, `left_records` the number of their records."""
 
     table: str
     items: int
@@ -53,6 +64,22 @@ class Restored:
     replaced: int
     deleted: int
     kept_as: str
+    left: Change = field(default_factory=Change)
+    left_records: int = 0
+
+
+@dataclass
+class _Written:
+    """What the writes of a restore have come to: how many items were added, replaced, deleted, and
+    the records (JSON of the partition key) that stay as the application has them."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    kept: set[bytes] = field(default_factory=set)
+
+    def add(self, done: Done) -> None:
+        self.counts.update(done.counts)
+        if done.kept:
+            self.kept.add(done.look.record)
 
 
 def restore(
@@ -63,7 +90,8 @@ def restore(
     *,
     agreed: bool,
 ) -> Restored:
-    """Make `table` what the backup says, item for item, and look that it is.
+    """Make `table` what the backup says, item for item, and look that it is; but for what the
+    application does to it meanwhile.
 
     Unless `agreed`, a table that holds anything is not changed. Raises ConfigurationError that
     says what would be, then; ArtifactError for a backup that is damaged or that `identities` do
@@ -86,20 +114,22 @@ def restore(
         kept_as = _keep(work, table) if plan.to_replace.count or plan.to_delete.count else ""
         if existing is None:
             _create(work, folder, table)
+        written = _Written()
         if not plan.nothing_to_do:
             _forget_load(work, table)
-            _write(work, folder, identities, table, plan)
-        done = Restored(
-            table,
-            folder.entry.items,
-            existing is None,
-            plan.to_add.count,
-            plan.to_replace.count,
-            plan.to_delete.count,
-            kept_as,
-        )
-    _prove(work, folder, identities, table)
-    return done
+            _write(work, folder, identities, table, plan, written)
+        left, left_records = _prove(work, folder, identities, table, plan, written)
+    return Restored(
+        table,
+        folder.entry.items,
+        existing is None,
+        written.counts[ADDED],
+        written.counts[REPLACED],
+        written.counts[DELETED],
+        kept_as,
+        left,
+        left_records,
+    )
 
 
 def in_words(plan: Plan) -> str:
@@ -169,10 +199,54 @@ def _forget_load(work: AtWork, table: str) -> None:
 
 
 def _write(
-    work: AtWork, folder: BackupFolder, identities: tuple[Identity, ...], table: str, plan: Plan
+    work: AtWork,
+    folder: BackupFolder,
+    identities: tuple[Identity, ...],
+    table: str,
+    plan: Plan,
+    written: _Written,
 ) -> None:
+    lines = plan.lines(folder.items(identities))
+    with work.progress.task("restore", table, plan.to_write) as task:
+        if plan.found and plan.of_records:
+            _write_records(work, folder, table, plan, lines, written, task)
+            return
+        writer = _batch_writer(work, folder, table)
+        _send(work, writer.delete, plan.deletes(), task)
+        _send(work, writer.write, lines, task)
+    written.counts.update(
+        {
+            ADDED: plan.to_add.count,
+            REPLACED: plan.to_replace.count,
+            DELETED: plan.to_delete.count,
+        }
+    )
+
+
+def _write_records(
+    work: AtWork,
+    folder: BackupFolder,
+    table: str,
+    plan: Plan,
+    lines: Iterable[bytes],
+    written: _Written,
+    task: Task,
+) -> None:
+    restoring = Restoring(work, table, folder.entry.table_description)
+
+    def settle(done: Done) -> None:
+        written.add(done)
+        task.advance(done.due)
+
+    try:
+        _in_parallel(work, parts_of(plan, lines), restoring.restore, settle)
+    except RequestRefused as refusal:
+        raise _refused(refusal.message) from refusal
+
+
+def _batch_writer(work: AtWork, folder: BackupFolder, table: str) -> BatchWriter:
     migration = work.config.migration
-    writer = BatchWriter(
+    return BatchWriter(
         DynamoDB(work.config.target),
         table,
         RetryPolicy.of(migration, work.stop.sleep),
@@ -180,10 +254,6 @@ def _write(
         indexes=len(folder.entry.table_description.get("GlobalSecondaryIndexes", [])),
         keys=folder.entry.key_names,
     )
-    total = plan.to_add.count + plan.to_replace.count + plan.to_delete.count
-    with work.progress.task("restore", table, total) as task:
-        _send(work, writer.delete, plan.deletes(), task)
-        _send(work, writer.write, plan.lines(folder.items(identities)), task)
 
 
 def _send(
@@ -192,42 +262,86 @@ def _send(
     lines: Iterable[bytes],
     task: Task,
 ) -> None:
-    """Send lines in batches, many in flight at once."""
-    workers = work.config.migration.workers
-    waiting: deque[Future[Outcome]] = deque()
+    """Send lines in batches."""
 
-    def settle() -> None:
-        outcome = waiting.popleft().result()
+    def settle(outcome: Outcome) -> None:
         if outcome.refused:
-            raise TargetError(
-                f"DynamoDB refuses an item of the backup: {outcome.refused[0].reason}",
-                remedy="see the reason; the table has been restored in part: mend the cause, then "
-                f"again: {again('--yes')}",
-            )
+            raise _refused(outcome.refused[0].reason)
         task.advance(outcome.items)
 
+    _in_parallel(work, batches(lines, _BATCH), send, settle)
+
+
+def _refused(reason: str) -> TargetError:
+    return TargetError(
+        f"DynamoDB refuses an item of the backup: {reason}",
+        remedy="see the reason; the table has been restored in part: mend the cause, then "
+        f"again: {again('--yes')}",
+    )
+
+
+def _in_parallel(
+    work: AtWork,
+    jobs: Iterable[_Job],
+    do: Callable[[_Job], _Result],
+    settle: Callable[[_Result], None],
+) -> None:
+    """Do jobs, many at once; `settle` gets the results, one after the other."""
+    workers = work.config.migration.workers
+    waiting: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="restore") as pool:
         try:
-            for batch in batches(lines, _BATCH):
+            for job in jobs:
                 if work.stop.requested:
                     raise Interrupted
-                waiting.append(pool.submit(send, batch))
+                waiting.append(pool.submit(do, job))
                 if len(waiting) >= workers * _AHEAD:
-                    settle()
+                    settle(waiting.popleft().result())
             while waiting:
-                settle()
+                settle(waiting.popleft().result())
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _prove(
-    work: AtWork, folder: BackupFolder, identities: tuple[Identity, ...], table: str
-) -> None:
-    """Compare again: the table must be what the backup says."""
-    with make_plan(work, folder, identities, table) as left:
-        if not left.nothing_to_do:
-            raise TargetError(
-                f"table {table} is not what {folder.path.name} says: {in_words(left)}",
-                remedy="somebody else may be writing to it: stop that, then again: "
-                f"{again('--yes')}",
-            )
+    work: AtWork,
+    folder: BackupFolder,
+    identities: tuple[Identity, ...],
+    table: str,
+    plan: Plan,
+    written: _Written,
+) -> tuple[Change, int]:
+    """Compare again: the table must be what the backup says, but for what somebody else has written
+    since the look. Returns the items in which it differs, and the number of their records."""
+    left, records = Change(), 0
+    with make_plan(work, folder, identities, table) as differences:
+        if differences.nothing_to_do:
+            return left, records
+        if not (plan.found and plan.of_records):
+            raise _is_not_restored(folder, table, differences)
+        for look in differences.looks:
+            if look.record not in written.kept and _was_not_written(look, plan):
+                raise _is_not_restored(folder, table, differences)
+            records += 1
+            for key, seen in look.items.items():
+                if seen.differs:
+                    left.add(key)
+                    get_logger().info("Stays as the application has it: %s", key.decode())
+    return left, records
+
+
+def _was_not_written(look: Look, plan: Plan) -> bool:
+    """Whether something of a record is still as it was, although it was to be changed."""
+    before = plan.looks.of(look.record)
+    return before is not None and any(
+        seen.differs and key in before.items and before.items[key].found == seen.found
+        for key, seen in look.items.items()
+        if key not in before.items or before.items[key].differs
+    )
+
+
+def _is_not_restored(folder: BackupFolder, table: str, differences: Plan) -> TargetError:
+    return TargetError(
+        f"table {table} is not what {folder.path.name} says: {in_words(differences)}",
+        remedy=f"somebody else may be writing to it: stop that, then again: {again('--yes')}",
+    )

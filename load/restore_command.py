@@ -34,7 +34,8 @@ def restore_backup(
 
     The table is created if there is none, with the keys and indexes that it had. One that is not
     empty is only changed with --yes; without, what would change is said. In the end the table
-    equals the backup, item for item.
+    equals the backup, item for item; but for records that the application has changed meanwhile,
+    which stay as it has them.
     """
     at_the_edge(lambda: _restore(caller, backup, into, identity, agreed=yes))
 
@@ -53,8 +54,9 @@ def _restore(
         key_file = identity or (Path(config.backup.identity) if config.backup.identity else None)
         keys = identities(key_file) if key_file and folder.entry.encrypted else ()
         done = restore(work, folder, into or folder.entry.table, keys, agreed=agreed)
-    click.echo(_told(done, folder))
-    return ExitCode.DONE
+        look = work.command(shlex.join(words))
+    click.echo(_told(done, folder, look))
+    return ExitCode.QUARANTINED if done.left.count else ExitCode.DONE
 
 
 def _place(config: Config, backup: str) -> Path:
@@ -65,7 +67,8 @@ def _place(config: Config, backup: str) -> Path:
     return named if named.is_dir() or not Path(backup).is_dir() else Path(backup)
 
 
-def _told(done: Restored, folder: BackupFolder) -> str:
+def _told(done: Restored, folder: BackupFolder, look: str) -> str:
+    """What was done; `look` is the command that says what a restore would change."""
     lines = []
     live = folder.entry.time_to_live or {}
     if done.created and live.get("TimeToLiveStatus") == "ENABLED":
@@ -75,14 +78,13 @@ def _told(done: Restored, folder: BackupFolder) -> str:
         )
     if done.kept_as:
         lines.append(f"What {done.table} held before is in {done.kept_as}")
-    figures = {"items": done.items, "added": done.added, "replaced": done.replaced}
-    lines.append(
-        said(
-            "restored",
-            table=done.table,
-            backup=folder.path.name,
-            **figures,
-            deleted=done.deleted,
-        )
-    )
+    figures = {"added": done.added, "replaced": done.replaced, "deleted": done.deleted}
+    names: dict[str, object] = {"table": done.table, "backup": folder.path.name, **figures}
+    if done.left.count:
+        more = ", … (all of them are in the log)" if done.left.count > len(done.left.first) else ""
+        lines.append(f"As the application has them: {', '.join(done.left.first)}{more}")
+        count = {"records": done.left_records, "different": done.left.count}
+        lines.append(said("restored-but", **names, **count, look=look))
+    else:
+        lines.append(said("restored", **names, items=done.items))
     return "\n".join(lines)

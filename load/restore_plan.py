@@ -2,7 +2,9 @@
 
 Both sides become entries (key, digest of the content) in buckets on disk, a bucket is compared in
 memory. An item of the backup is known by its place in it, and one bit says whether it is to be
-written; so the plan of millions of items is small.
+written; so the plan of millions of items is small. What was seen in the table of each record that
+is to be changed is kept beside it (load/restore_looks.py), to be compared with what is there when
+it is written.
 """
 
 from __future__ import annotations
@@ -10,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
 from load.backup_folder import BackupFolder
+from load.restore_looks import Look, Looks, Seen
 from utils.closing import Closes
 from utils.dynamodb import DynamoDB
 from utils.encryption import Identity
@@ -26,8 +28,7 @@ from utils.retry import RetryPolicy
 from utils.session import AtWork
 from utils.spill import Buckets
 from utils.table_reader import TableReader, items_page
-from utils.tables import is_mark
-from utils.workspace import open_private, temporary_directory
+from utils.tables import PARTITION_KEY, SORT_KEY, is_mark
 
 Key = dict[str, Any]
 Entry = tuple[bytes, bytes]
@@ -35,6 +36,7 @@ Entry = tuple[bytes, bytes]
 _SHOWN = 5
 _BACKUP, _TABLE = b"B", b"T"
 _SIDE, _DIGEST = slice(0, 1), slice(1, 33)
+_OF_RECORDS = (PARTITION_KEY, SORT_KEY)
 
 
 @dataclass
@@ -52,48 +54,67 @@ class Change:
 
 
 class Plan(Closes):
-    """What makes a table what the backup says. A context manager: the keys of the items to be
-    deleted are in a file, and gone with it."""
+    """What makes a table what the backup says. A context manager: what it has of the records that
+    are to be changed (`looks`) is in a file, and gone with it."""
 
-    def __init__(self, scratch: Path, items: int, key_names: tuple[str, ...]) -> None:
+    def __init__(self, looks: Looks, items: int, key_names: tuple[str, ...]) -> None:
         self.to_add, self.to_replace, self.to_delete = Change(), Change(), Change()
         self.same = 0
+        self.looks = looks
         self._bits = bytearray(items // 8 + 1)
         self._names = key_names
-        self._path = temporary_directory(scratch) / "deletes"
-        self._deletes: IO[bytes] = open_private(self._path, "wb")
 
     def close(self) -> None:
-        self._deletes.close()
-        self._path.unlink(missing_ok=True)
-        self._path.parent.rmdir()
+        self.looks.close()
+
+    @property
+    def to_write(self) -> int:
+        """How many items are to be changed."""
+        return self.to_add.count + self.to_replace.count + self.to_delete.count
 
     @property
     def nothing_to_do(self) -> bool:
-        return not (self.to_add.count or self.to_replace.count or self.to_delete.count)
+        return not self.to_write
 
     @property
     def found(self) -> int:
         """How many items the table has."""
         return self.same + self.to_replace.count + self.to_delete.count
 
-    def compare(self, entries: Iterable[Entry]) -> None:
-        """Take in all the entries of some keys."""
-        wanted: dict[bytes, bytes] = {}
-        found: dict[bytes, bytes] = {}
-        for key, value in entries:
-            (wanted if value[_SIDE] == _BACKUP else found)[key] = value
-        for key, value in sorted(wanted.items()):
-            there = found.pop(key, None)
-            if there is not None and there[_DIGEST] == value[_DIGEST]:
+    @property
+    def of_records(self) -> bool:
+        """Whether the items make records, as those of the Sale Module do."""
+        return self._names == _OF_RECORDS
+
+    def compare(self, entries: Iterable[Entry], *, remember: bool) -> None:
+        """Take in all the entries of some records; `remember` what the table has of them."""
+        records: dict[bytes, dict[bytes, Seen]] = {}
+        places: dict[bytes, int] = {}
+        for record, value in entries:
+            place, _, key = value[_DIGEST.stop :].partition(b" ")
+            seen = records.setdefault(record, {}).setdefault(key, Seen())
+            digest_there = value[_DIGEST].decode()
+            if value[_SIDE] == _BACKUP:
+                seen.wanted, places[key] = digest_there, int(place)
+            else:
+                seen.found = digest_there
+        looks = (Look(record, items) for record, items in sorted(records.items()))
+        changed = [look for look in looks if self._take(look, places)]
+        if remember:
+            self.looks.add(changed)
+
+    def _take(self, look: Look, places: Mapping[bytes, int]) -> bool:
+        """Take in a record; whether there is something to be changed."""
+        before = self.to_write
+        for key, seen in sorted(look.items.items()):
+            if not seen.differs:
                 self.same += 1
-                continue
-            (self.to_add if there is None else self.to_replace).add(key)
-            place = int(value[33:])
-            self._bits[place // 8] |= 1 << place % 8
-        for key in sorted(found):
-            self.to_delete.add(key)
-            self._deletes.write(key + b"\n")
+            elif not seen.wanted:
+                self.to_delete.add(key)
+            else:
+                (self.to_replace if seen.found else self.to_add).add(key)
+                self._bits[places[key] // 8] |= 1 << places[key] % 8
+        return self.to_write > before
 
     def lines(self, items: Iterable[bytes]) -> Iterator[bytes]:
         """Of the backup's lines, in their order, those to be written."""
@@ -103,11 +124,11 @@ class Plan(Closes):
 
     def deletes(self) -> Iterator[bytes]:
         """Lines `{"Item":{…}}` with the keys of the items to be deleted."""
-        self._deletes.flush()
-        with self._path.open("rb") as handle:
-            for line in handle:
-                item = dict(zip(self._names, orjson.loads(line), strict=True))
-                yield orjson.dumps({"Item": item})
+        for look in self.looks:
+            for key, seen in look.items.items():
+                if not seen.wanted:
+                    item = dict(zip(self._names, orjson.loads(key), strict=True))
+                    yield orjson.dumps({"Item": item})
 
 
 @dataclass(frozen=True)
@@ -136,17 +157,18 @@ def make_plan(
         work.progress.task("compare", shown, folder.entry.items) as task,
     ):
         buckets.add(_stoppable(work, _of_backup(folder, identities, names)))
-        if table:
-            _add_table(work, table, names, buckets, task)
-        plan = Plan(scratch, folder.entry.items, names)
+        found = _add_table(work, table, names, buckets, task) if table else 0
+        plan = Plan(Looks(scratch), folder.entry.items, names)
         for bucket in buckets:
-            plan.compare(bucket)
+            plan.compare(bucket, remember=found > 0)
     return plan
 
 
 def _add_table(
     work: AtWork, table: str, names: tuple[str, ...], buckets: Buckets, task: Task
-) -> None:
+) -> int:
+    """Add what the table has; returns how many items that are."""
+    found = 0
     retry = RetryPolicy.of(work.config.migration, work.stop.sleep)
     reader = TableReader(DynamoDB(work.config.target), retry)
     segments = work.config.migration.workers
@@ -158,6 +180,8 @@ def _add_table(
             raise Interrupted
         buckets.add(page.entries)
         task.advance(len(page.entries))
+        found += len(page.entries)
+    return found
 
 
 def _stoppable(work: AtWork, entries: Iterable[Entry]) -> Iterator[Entry]:
@@ -172,22 +196,23 @@ def _of_backup(
 ) -> Iterator[Entry]:
     for place, line in enumerate(folder.items(identities)):
         item = orjson.loads(line)["Item"]
-        key, text = _entry(item, names, usual=is_usual(line))
-        yield key, _BACKUP + text + b"%d" % place
+        yield _entry(item, names, _BACKUP, b"%d" % place, usual=is_usual(line))
 
 
 def _read_page(body: bytes, *, names: tuple[str, ...]) -> _TablePage:
     page = items_page(body, names=names)
     usual = is_usual(body)
-    entries = []
-    for item in page.items:
-        if is_mark(item):
-            continue
-        key, text = _entry(item, names, usual=usual)
-        entries.append((key, _TABLE + text))
+    entries = [
+        _entry(item, names, _TABLE, b"", usual=usual) for item in page.items if not is_mark(item)
+    ]
     return _TablePage(entries, page.last_key, page.ends_at)
 
 
-def _entry(item: dict[str, Any], names: tuple[str, ...], *, usual: bool) -> Entry:
+def _entry(
+    item: dict[str, Any], names: tuple[str, ...], side: bytes, place: bytes, *, usual: bool
+) -> Entry:
+    """An item under its record, or under its own key where items make no records."""
     text = content(item if usual else normal_item(item))
-    return orjson.dumps([item[name] for name in names]), digest(text)
+    key = orjson.dumps([item[name] for name in names])
+    record = orjson.dumps([item[PARTITION_KEY]]) if names == _OF_RECORDS else key
+    return record, side + digest(text) + place + b" " + key

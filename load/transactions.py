@@ -49,12 +49,19 @@ class Write:
 
 
 class Transactions:
-    """Transactions on one table; safe to share between threads."""
+    """Transactions on one table, an entity's if no `table` is named; safe to share between
+    threads."""
 
     def __init__(
-        self, config: Config, spec: TableSpec, stop: StopFlag, wire: DynamoDB | None = None
+        self,
+        config: Config,
+        spec: TableSpec,
+        stop: StopFlag,
+        wire: DynamoDB | None = None,
+        *,
+        table: str = "",
     ) -> None:
-        self._table = config.target.table(spec.entity)
+        self._table = table or config.target.table(spec.entity)
         self._wire = wire or DynamoDB(config.target)
         self._retry = RetryPolicy.of(config.migration, stop.sleep)
         self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)

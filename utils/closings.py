@@ -323,6 +323,16 @@ COMMANDS = (
         "`restore` has put a backup back and compared the table with it.",
     ),
     _closing(
+        "restored-but",
+        _KEPT_OUT,
+        "Restored, but for {records} records that the application has changed meanwhile: they stay "
+        "as it has them, {table} differs from {backup} in {different} items of theirs ({added} "
+        "added, {replaced} replaced, {deleted} deleted). What would put them back as well is said "
+        "by: {look}",
+        "`restore` has found records changed since it had looked at the table, before it wrote "
+        "them or after it.",
+    ),
+    _closing(
         "backed-up",
         _DONE,
         "To put one back: {restore}",

@@ -44,6 +44,8 @@ class History:
         self._busy = False
         self._at_work = False
         self._looked = 0  # acts of which the last look at the tables may know
+        self._looking: bool | None = None  # whether a restore still looks; None: there is none
+        self._seen = False
         self._raced: set[str] = set()  # sales that were replaced while they were worked on
 
     def play(self) -> list[str]:
@@ -135,16 +137,22 @@ class History:
         self._desk.verified()
 
     def _restore(self) -> None:
-        """Back a table up, let the application act, and put it back. While either is done nobody
-        acts: a backup is no picture of one moment, and a restore makes the table what it says."""
+        """Back a table up, let the application act, and put it back while it goes on. While the
+        backup is taken nobody acts: it is no picture of one moment."""
         self._at_work = False
         entity = self._chance.choice(["sales", "buyers"])
         work, table = self._desk.session(), self._desk.table(entity)
         folder = back_up(work, table, new_name(work.config, table))
         self._between()
         self._application.finish()
-        restore(work, BackupFolder.open(folder.path), table, (), agreed=True)
-        self._forgive(self._application.acts)
+        self._at_work, self._looking, self._seen = True, True, False
+        self._looked = self._application.acts
+        try:
+            done = restore(work, BackupFolder.open(folder.path), table, (), agreed=True)
+            self.told.append(f"   {entity}: {done}")
+        finally:
+            self._forgive(self._looked)
+            self._looking = None
 
     def _forgive(self, acts: int) -> None:
         """What the application had done before was to be overwritten."""
@@ -164,6 +172,12 @@ class History:
                 self._application.step()
             finally:
                 self._busy = False
-        if request.operation == "Scan" and self._at_work:
-            self._looked = self._application.acts
+        self._note_look(request)
         return None
+
+    def _note_look(self, request: Request) -> None:
+        """Of a restore, the first requests look at the table, and what comes after them writes."""
+        if request.operation == "Scan" and self._at_work and self._looking is not False:
+            self._looked, self._seen = self._application.acts, True
+        elif self._looking and self._seen:
+            self._looking = False

@@ -23,7 +23,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import Sample, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.scenarios.conftest import hire
-from tests.scenarios.operator import ENTITIES, Operator
+from tests.scenarios.operator import ENTITIES, Operator, scan
 from utils.embedded.aws import EmbeddedAws
 
 FILE = Path(__file__).parents[2] / "docs" / "iam-policy.json"
@@ -171,14 +171,20 @@ def native(scene: Scene) -> list[str]:
 
 
 def put_back(scene: Scene) -> list[str]:
-    """Each table has lost an item and got another."""
-    scene.run("backup")
-    for table in (TABLES.sales, TABLES.buyers, TABLES.producers):
-        item, *_ = scene.dynamodb.scan(TableName=table)["Items"]
-        key = {name: item[name] for name in ("PK", "SK")}
-        scene.dynamodb.delete_item(TableName=table, Key=key)
-        scene.dynamodb.put_item(TableName=table, Item={**item, "SK": {"S": "OTHER"}})
-    return [f"restore {scene.backup_of(name)} --yes" for name in ("sales", "buyers", "producers")]
+    """Each table is made as it was when it held nothing, and filled again."""
+    commands = []
+    for name in ENTITIES:
+        table = getattr(TABLES, name)
+        scene.run(f"backup --table {table}")
+        full, items = scene.backup_of(name), scan(scene.dynamodb, table).values()
+        for item in items:
+            key = {part: item[part] for part in ("PK", "SK")}
+            scene.dynamodb.delete_item(TableName=table, Key=key)
+        scene.run(f"backup --table {table}")
+        for item in items:
+            scene.dynamodb.put_item(TableName=table, Item=item)
+        commands += [f"restore {scene.backup_of(name)} --yes", f"restore {full}"]
+    return commands
 
 
 def put_into_a_new_table(scene: Scene) -> list[str]:
