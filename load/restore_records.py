@@ -7,7 +7,12 @@ the look that somebody has agreed to, the record stays whole, as the application
 already as the backup has it is no change: an earlier restore that was cut short has written it.
 
 A record with more changes than a transaction can hold goes in several, its header in the first:
-the application changes that with everything that it does to a sale.
+the application changes that with everything that it does to a sale. What it does between two of
+these transactions keeps the rest of the record as it is.
+
+A record of which the backup has nothing is taken away. Who has read it before and writes to it
+afterwards makes an item of what he writes alone: a rollback waits for that and puts the record
+back, a restore does not. If it comes before the last comparison it is listed.
 """
 
 from __future__ import annotations

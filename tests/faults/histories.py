@@ -46,6 +46,7 @@ class History:
         self._looked = 0  # acts of which the last look at the tables may know
         self._looking: bool | None = None  # whether a restore still looks; None: there is none
         self._seen = False
+        self._taken_away: set[str] = set()
         self._raced: set[str] = set()  # sales that were replaced while they were worked on
 
     def play(self) -> list[str]:
@@ -91,7 +92,9 @@ class History:
         """What is wrong now."""
         self._application.finish()
         items = self._desk.scan()
-        return [*self._application.undone(items), *torn(items, raced=self._raced)]
+        broken = torn(items, raced=self._raced)
+        unasked = [each for each in broken if each.partition(":")[0] not in self._taken_away]
+        return [*self._application.undone(items), *unasked]
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -152,7 +155,14 @@ class History:
             self.told.append(f"   {entity}: {done}")
         finally:
             self._forgive(self._looked)
+            self._take_away()
             self._looking = None
+
+    def _take_away(self) -> None:
+        """A sale that somebody has read before a restore took it away as agreed may be written to
+        afterwards: that makes an item of what is written alone."""
+        there = {pk for pk, _ in self._desk.scan()}
+        self._taken_away |= self._application.busy_with.keys() - there
 
     def _forgive(self, acts: int) -> None:
         """What the application had done before was to be overwritten."""
