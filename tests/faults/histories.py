@@ -93,7 +93,7 @@ class History:
         self._application.finish()
         items = self._desk.scan()
         broken = torn(items, raced=self._raced)
-        unasked = [each for each in broken if each.partition(":")[0] not in self._taken_away]
+        unasked = [each for each in broken if not any(pk in each for pk in self._taken_away)]
         return [*self._application.undone(items), *unasked]
 
     # -- commands ---------------------------------------------------------------------------
@@ -160,9 +160,11 @@ class History:
 
     def _take_away(self) -> None:
         """A sale that somebody has read before a restore took it away as agreed may be written to
-        afterwards: that makes an item of what is written alone."""
+        afterwards: that makes an item of what is written alone. And a party that was taken away as
+        agreed may be named by a sale: a restore of one table knows nothing of the others."""
         there = {pk for pk, _ in self._desk.scan()}
-        self._taken_away |= self._application.busy_with.keys() - there
+        parties = {pk for pk, _ in self._application.done if not pk.startswith("SALE#")}
+        self._taken_away |= (self._application.busy_with.keys() | parties) - there
 
     def _forgive(self, acts: int) -> None:
         """What the application had done before was to be overwritten."""
