@@ -190,12 +190,13 @@ def test_a_load_that_failed_goes_on_without_reading_s9_again(
         )
         alone.run("--full").failed(1, gateway.url, "cannot be reached")
         assert [len(found) for found in scan_all(dynamodb, tables).values()] == [2, 1, 2]
-        alone.run("--full").failed(2, "stopped in load, sales, 2 of 5 items", "--resume")
+        # Two lines are there, and what opens their sale is not: nothing is done with in order.
+        alone.run("--full").failed(2, "stopped in load, sales, 0 of 5 items", "--resume")
 
         s9.execute("DELETE FROM msg_line")  # nobody looks there again
-        gateway.writes = 3
+        gateway.writes = 5  # one each: what may have arrived is asked for by its own write
         outcome = alone.run("--resume").ended(0)
-        assert gateway.writes == 0, "what had arrived was sent again"
+        assert gateway.writes == 0
     assert "Extract of sales is complete" in outcome.stderr
     assert alone.report("verification")["passed"]
     for entity, found in scan_all(dynamodb, tables).items():

@@ -31,6 +31,7 @@ PERSONAL = (*WORDS, *NUMBERS)
 IBAN, BAD_IBAN = "IT60X0542811101000000123456", "IT61X0542811101000000123456"
 BY_DESIGN = re.compile(
     r"(dry-run/)?(extracted|transformed|quarantine)/[a-z]+\.json|backups/[^/]+/items-.*"
+    r"|undo/(earlier/)?[a-z]+\.loaded"
 )
 KEY = "planted/AWS+secret+key/of40characters000"
 TOKEN = "planted-session-token-XXXXXXXXXXXXXXXXXXXXXXXX"

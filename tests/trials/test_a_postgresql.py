@@ -123,7 +123,7 @@ def test_a_table_that_stays_held_is_named_with_its_holder(
             look(s9, tmp_path)
         [(pid,)] = s9.rows("SELECT pid FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
     assert f'"msg_line" is held by process {pid} of {s9.server.owner}' in refusal.value.message
-    assert "run again" in refusal.value.remedy
+    assert "--resume" in refusal.value.remedy
 
 
 def test_somebody_who_waits_to_rewrite_a_table_keeps_nobody_from_reading_the_rest(

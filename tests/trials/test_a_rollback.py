@@ -339,8 +339,11 @@ def held_load(desk: Desk, aws: EmbeddedAws) -> list[Request]:
     held: list[Request] = []
 
     def hold(request: Request) -> Answer | None:
-        if request.operation == "BatchWriteItem" and SALE.encode() in request.body:
+        if SALE.encode() not in request.body:
+            return None
+        if request.operation == "BatchWriteItem":
             held.append(request)
+        if request.operation in ("BatchWriteItem", "PutItem"):
             return error("InternalServerError", "held", 500)
         return None
 
