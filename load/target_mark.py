@@ -93,8 +93,8 @@ def marked(work: AtWork, tables: Sequence[str], what: str) -> Iterator[None]:
     keeper = _Keeper(taken, work.stop)
     try:
         for mark in marks:
+            taken.append(mark)  # also where the answer was lost it may be there
             mark.take(work)
-            taken.append(mark)
             _held.add(mark.table)
         with keeper:
             yield
