@@ -92,6 +92,7 @@ def keep_loaded(run: Run, entity: str) -> None:
         partial.unlink(missing_ok=True)
         _link(run.workspace.transformed(entity), partial)
         publish(partial, path)
+        partial.unlink(missing_ok=True)  # a rename to another link to the same file does nothing
 
 
 def drop_others(run: Run) -> None:
