@@ -19,7 +19,8 @@ from load.conditions import ABSENT
 from load.lines import units_of
 from load.pace import Pace
 from utils.answers import NoAnswer, batch_written
-from utils.dynamodb import DynamoDB, Expired, RequestRefused
+from utils.aws_keys import Expired
+from utils.dynamodb import DynamoDB, RequestRefused
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.invocation import again
 from utils.retry import RetryPolicy
@@ -114,8 +115,8 @@ class _Patience:
     def exhausted(self) -> bool:
         return self._retry.exhausted(self.tries)
 
-    def wait(self) -> None:
-        self._retry.wait(self._waits)
+    def wait(self, problem: BackOff) -> None:
+        self._retry.wait(self._waits, problem.at_least)
 
 
 def _is_nothing_done(problem: BackOff) -> bool:
@@ -195,7 +196,7 @@ class BatchWriter:
                     self._write_doubtful(self._doubtful, sent, outcome)
                     lines = rest
                     continue
-                patience.wait()
+                patience.wait(problem)
             except RequestRefused as refusal:
                 self._split(sent, verb, refusal, outcome)
                 lines = rest

@@ -33,7 +33,6 @@ from load.refusals import (
 )
 from load.sender import Acknowledged, Orders, Report
 from load.throttle import Throttle
-from utils.aws import endpoint_of
 from utils.checkpoint import Checkpoint, Tracker
 from utils.dynamodb import Unanswered
 from utils.error_handler import ArtifactError, TargetError
@@ -206,7 +205,6 @@ def _orders(
         source=run.workspace.transformed(spec.entity),
         plan=run.workspace.plan(spec.entity),
         target=run.config.target,
-        url=endpoint_of(run.config.target),
         migration=run.config.migration,
         spec=spec,
         skipped=frozenset(progress.refusals.reasons),

@@ -49,7 +49,6 @@ class Orders:
     source: Path
     plan: Path
     target: TargetConfig
-    url: str
     migration: MigrationConfig
     spec: TableSpec
     skipped: frozenset[str]
@@ -181,7 +180,7 @@ def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
     """The writer to an entity's table, which waits for nothing once `stop` is set."""
     if orders.bound:
         bind_process(orders.target, orders.bound)
-    wire = DynamoDB(orders.target, orders.url)
+    wire = DynamoDB(orders.target)
     return BatchWriter(
         wire,
         orders.target.table(orders.spec.entity),

@@ -26,8 +26,8 @@ from click.testing import CliRunner
 import migrate
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
-from utils.aws import open_dynamodb
 from utils.config import defaults
+from utils.dynamodb import forget_targets
 from utils.error_handler import ExitCode
 from utils.logger import close_logs
 
@@ -259,7 +259,7 @@ def _elsewhere(directory: Path, environ: Mapping[str, str]) -> Iterator[None]:
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environ)
-    open_dynamodb.cache_clear()
+    forget_targets()
     signal.signal(signal.SIGALRM, too_long)
     signal.setitimer(signal.ITIMER_REAL, LONGEST)
     try:

@@ -158,7 +158,7 @@ class TargetConfig:
     endpoint: str | None = setting(
         None,
         "URL of a DynamoDB-compatible service instead of AWS",
-        **_optional_text(pattern=r"^https?://[^/\s@]+/?\Z"),
+        **_optional_text(format="endpoint"),
     )
     use_local_stack: bool = setting(
         False,

@@ -39,6 +39,12 @@ _TABLE_DEFAULTS = {
 }
 _SHOWN = 100  # characters of a wrong value
 _NO_NAME = re.compile(r"://|@.*[:/]|\b(password|passwd|user|host|service)\s*=", re.I)
+# A host as AWS's client library takes it, the port after it, and a path without blanks.
+_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+_ENDPOINT = re.compile(
+    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{{1,5}}))?"
+    r"(?:/[!-\"$->@-~]*)?"
+)
 _FORMATS = FormatChecker(formats=())
 
 
@@ -64,6 +70,12 @@ def _is_path(value: object) -> bool:
 @_FORMATS.checks("name")
 def _is_name(value: object) -> bool:
     return not isinstance(value, str) or not _NO_NAME.search(value)
+
+
+@_FORMATS.checks("endpoint")
+def _is_endpoint(value: object) -> bool:
+    found = _ENDPOINT.fullmatch(value) if isinstance(value, str) else None
+    return not isinstance(value, str) or bool(found and int(found["port"] or 1) in range(1, 65536))
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -296,6 +308,9 @@ def _unknown_key(key: str, path: str, known: list[str]) -> str:
 
 _FORMAT_WORDS = {
     "timezone": "is not a time zone that this machine knows, such as Europe/Rome",
+    "endpoint": "is no URL of a server, http://HOST:PORT or https://HOST with a path after it if "
+    "need be: a host's name has letters, digits, dots and - (no _), a port is 1 to 65535, and no "
+    "user or password belongs there",
     "path": "begins with a home directory that this machine does not know",
     "name": "is a URL or a list of settings, not a name: write host, port, username and password "
     "into their own settings, the password as ${S9_PASSWORD}",

@@ -1,8 +1,10 @@
 """A thin wire to DynamoDB for the two hot calls, BatchWriteItem and Scan.
 
 Request bodies go out as the bytes they are. Credentials, endpoint, TLS and signature are
-botocore's; what is left out is its serialising, parsing and retrying. The low-level API: HTTP POST
-of JSON with the operation in X-Amz-Target ("DynamoDB low-level API", DynamoDB developer guide).
+botocore's (utils/aws_access.py); what is left out is its serialising, parsing and retrying. The
+low-level API: HTTP POST of JSON with the operation in X-Amz-Target ("DynamoDB low-level API",
+DynamoDB developer guide). What is worth another try is what botocore's standard mode tries again
+(botocore.retries.standard), and a few more that pass.
 """
 
 from __future__ import annotations
@@ -20,23 +22,24 @@ from botocore.auth import SigV4Auth
 from botocore.credentials import ReadOnlyCredentials
 
 from utils.answers import NoAnswer, check, error_of
-from utils.aws import (
-    CONNECT_TIMEOUT,
-    EXPIRED_CODES,
-    READ_TIMEOUT,
-    UNRENEWED,
-    Keys,
-    endpoint_of,
-    refused,
-    target_errors,
-    trusted_certificates,
-    unreachable,
-)
+from utils.aws import CONNECT_TIMEOUT, READ_TIMEOUT, forget_sessions
+from utils.aws_access import Access, access_to, forget_access
+from utils.aws_errors import EXPIRED_CODES, refused
+from utils.aws_keys import Expired, Unrenewed, forget_keys, keys_to
 from utils.config import TargetConfig
 from utils.error_handler import BackOff, TargetError, Throttled
-from utils.http_wire import HttpWire, Server
+from utils.http_wire import HttpWire, Reply, Server
 from utils.invocation import again
-from utils.reached import Reached, bound_to, has_proven, is_proven, require_same
+from utils.reached import (
+    Reached,
+    forget_tables,
+    has_proven,
+    is_proven,
+    note,
+    require_same,
+    to_prove,
+)
+from utils.unreached import Unreached
 
 _VERSION = "DynamoDB_20120810"
 THROTTLING_CODES = frozenset(
@@ -44,9 +47,31 @@ THROTTLING_CODES = frozenset(
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
         "RequestLimitExceeded",
+        "Throttling",
+        "ThrottledException",
+        "RequestThrottledException",
+        "RequestThrottled",
+        "TooManyRequestsException",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
     }
 )
-_PASSING_CODES = frozenset({"InternalServerError", "InternalFailure", "ServiceUnavailable"})
+PASSING_CODES = frozenset(
+    {
+        "InternalServerError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ReplicatedWriteConflictException",
+    }
+)
+_TOO_MANY, _TOO_LATE, _TOO_LARGE, _UNKNOWN_TO_THE_PROXY = 429, 408, 413, 407
+_LONGEST_WISH = 20.0  # seconds of rest that a service may wish for
 _TRANSACTION_CODES = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -59,6 +84,10 @@ _TRANSACTION_CODES = frozenset(
 
 class RequestRefused(TargetError):
     """DynamoDB refused a request for what is in it (ValidationException)."""
+
+
+class RequestTooLarge(RequestRefused):
+    """What stands before DynamoDB does not let a request of that size through (HTTP 413)."""
 
 
 class ResourceMissing(TargetError):
@@ -80,10 +109,6 @@ class ConditionFailed(Exception):
     def __init__(self, item: dict[str, Any] | None) -> None:
         super().__init__("the condition of a write does not hold")
         self.item = item
-
-
-class Expired(BackOff):
-    """The credentials have expired; the next call looks for new ones."""
 
 
 @dataclass
@@ -110,8 +135,8 @@ class Signer(SigV4Auth):
     for a whole day: both are kept. Safe to share between threads.
     """
 
-    def __init__(self, keys: ReadOnlyCredentials, region: str) -> None:
-        super().__init__(keys, "dynamodb", region)
+    def __init__(self, keys: ReadOnlyCredentials, region: str, service: str = "dynamodb") -> None:
+        super().__init__(keys, service, region)
         self._signed: tuple[object, Any] = (None, None)
         self._canonical: tuple[object, str] = (None, "")
         self._key: tuple[object, bytes] = (None, b"")
@@ -145,21 +170,19 @@ class Signer(SigV4Auth):
 class DynamoDB:
     """Signed raw calls to one endpoint, safe to share between threads."""
 
-    def __init__(self, target: TargetConfig, url: str | None = None) -> None:
-        """`url` is what `endpoint_of` gives; a process that is given it need not find it."""
+    def __init__(self, target: TargetConfig) -> None:
+        """Raises TargetError for settings that cannot be used, and without credentials."""
         self._target = target
-        self._url = (url or endpoint_of(target)) + "/"
-        self._keys = Keys(target)
+        self._access = access_to(target)
+        self._url = self._access.url
+        self._keys = keys_to(target)
         self._signer: Signer | None = None
         self._proving = threading.Lock()
-        server = Server(
-            self._url,
-            certificates=trusted_certificates(target),
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-        )
-        self._host = server.host
-        self._http = HttpWire(server)
+        self._server = _server(self._access)
+        self._unsigned = (
+            f"User-Agent: {self._access.user_agent}\r\nAccept-Encoding: identity\r\n"
+        ).encode("latin-1")
+        self._http = HttpWire(self._server)
 
     def call(self, operation: str, body: bytes) -> bytes:
         """POST one request and return the answer's body.
@@ -170,16 +193,19 @@ class DynamoDB:
         a condition that does not hold, and TargetError for everything that a retry cannot mend
         (AnotherTable when credentials reach another account's tables).
         """
-        keys = self._current()
+        keys = self._keys.current()
         if not is_proven(self._target, keys):
             self._prove(keys)
-        return self._post(keys, operation, body)
+        content = self._post(keys, operation, body)
+        if operation == "DescribeTable":
+            self._note(keys, body, content)
+        return content
 
-    def _current(self) -> ReadOnlyCredentials:
-        try:
-            return self._keys.current()
-        except UNRENEWED as error:
-            raise Expired(type(error).__name__, str(error)) from error
+    def _note(self, keys: ReadOnlyCredentials, body: bytes, content: bytes) -> None:
+        """A table has been seen: other credentials must reach the same one."""
+        request = orjson.loads(body)
+        table = check("DescribeTable", request, content)["Table"]
+        note(self._target, request["TableName"], Reached.of(self.endpoint, table), keys)
 
     def _prove(self, keys: ReadOnlyCredentials) -> None:
         """Look, before anything else is asked for with these credentials, whether they reach the
@@ -187,7 +213,7 @@ class DynamoDB:
         with self._proving:
             if is_proven(self._target, keys):
                 return
-            for table, was in bound_to(self._target).items():
+            for table, was in to_prove(self._target, keys).items():
                 now = self._reached(keys, table)
                 require_same(table, was, now, endpoint=self.endpoint, remedy=_with_former_keys())
             has_proven(self._target, keys)
@@ -203,7 +229,7 @@ class DynamoDB:
     def _post(self, keys: ReadOnlyCredentials, operation: str, body: bytes) -> bytes:
         reply = self._http.post(self._sign(keys, operation, body), body)
         if reply.status != 200:
-            problem = self._error(operation, reply.status, reply.content)
+            problem = self._error(operation, reply, len(body))
             if isinstance(problem, Expired):
                 self._keys.look_again(keys)
             raise problem
@@ -211,48 +237,70 @@ class DynamoDB:
         return reply.content
 
     def _sign(self, keys: ReadOnlyCredentials, operation: str, body: bytes) -> bytes:
-        """The header lines."""
+        """The header lines. Of what others may change on the way nothing is signed."""
         signer = self._signer
         if signer is None or signer.credentials != keys:
-            self._signer = signer = Signer(keys, self._target.region)
+            signer = Signer(keys, self._access.region, self._access.service)
+            self._signer = signer
         headers = {
-            "Host": self._host,
+            "Host": self._server.host,
             "Content-Type": "application/x-amz-json-1.0",
             "X-Amz-Target": f"{_VERSION}.{operation}",
-            "Accept-Encoding": "identity",
         }
-        with target_errors(self._target):
-            signer.add_auth(_Request(self._url, headers, body))  # type: ignore[arg-type] # it needs no more
+        signer.add_auth(_Request(self._url, headers, body))  # type: ignore[arg-type] # it needs no more
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        return lines.encode("latin-1")
+        return lines.encode("latin-1") + self._unsigned
 
-    def _error(self, operation: str, status: int, content: bytes) -> Exception:
+    def _error(self, operation: str, reply: Reply, size: int) -> Exception:
+        """What an answer with another status than 200 means; `size` is the request's, in bytes."""
+        status = reply.status
+        if status == _TOO_LARGE:
+            return RequestTooLarge(
+                f"what stands before DynamoDB lets no request of {size:,} bytes through (HTTP 413)",
+                remedy="let the proxy or gateway on the way take requests of 16 MB, or set "
+                f"migration.batchSize lower; then go on: {again()}",
+            )
         try:
-            answer = error_of(operation, content)
+            answer = error_of(operation, reply.content)
         except NoAnswer as problem:
-            if status >= 500:
-                return BackOff(f"HTTP {status}")
-            return NoAnswer(operation, f"HTTP {status}, and {problem.what}")
-        code = answer["__type"].rpartition("#")[2]
+            said = f"HTTP {status}, and {problem.what}"
+            return self._of_another(status) or NoAnswer(operation, said)
+        code = answer["__type"].rpartition("#")[2].partition(":")[0]
         message = str(answer.get("message") or answer.get("Message") or "")
         if status in range(400, 500) and code in _TRANSACTION_CODES:
             return self._of_transaction(operation, code, message, answer)
+        passing = self._passing(operation, status, code, message)
         if code in THROTTLING_CODES:
-            return Throttled(code, _throttling_reasons(answer) or message)
-        return self._passing(operation, status, code, message) or self._final(code, message)
+            passing = Throttled(code, _throttling_reasons(answer) or message)
+        if passing is None:
+            return self._final(code, message, reply.headers)
+        passing.at_least = _wished(reply.headers)
+        return passing
+
+    def _of_another(self, status: int) -> BackOff | None:
+        """What an error that is not worded as DynamoDB's means: somebody on the way has spoken."""
+        way = f"an answer{self._server.asked.way}, not worded as DynamoDB's"
+        if status == _TOO_MANY:
+            return Throttled(f"HTTP {status}", way)
+        if status == _UNKNOWN_TO_THE_PROXY and self._access.proxy:
+            nearest = self._server.asked.nearest
+            return Unreached(f"HTTP {status}", f"{nearest} wants other credentials (HTTP {status})")
+        return BackOff(f"HTTP {status}", way) if status >= 500 or status == _TOO_LATE else None
 
     def _passing(self, operation: str, status: int, code: str, message: str) -> BackOff | None:
         """The error when it is one that passes."""
         if code in EXPIRED_CODES:
             return Expired(code, message)
-        if status >= 500 or code in _PASSING_CODES:
+        if status == _TOO_MANY:
+            return Throttled(code, message)
+        if status >= 500 or status == _TOO_LATE or code in PASSING_CODES:
             return BackOff(code, message)
         if status < 400:
             return NoAnswer(operation, f"it is an error with the status {status}")
         return None
 
-    def _final(self, code: str, message: str) -> TargetError:
-        error = refused(code, message, self._target)
+    def _final(self, code: str, message: str, headers: Mapping[bytes, bytes]) -> TargetError:
+        error = refused(code, message, self._target, headers, self._where)
         kind = _KINDS_OF_REFUSAL.get(code)
         return kind(error.message, remedy=error.remedy) if kind else error
 
@@ -272,7 +320,8 @@ class DynamoDB:
         if "ConditionalCheckFailed" in reasons:
             return ConditionFailed(None)
         if "ValidationError" in reasons:
-            error = refused("ValidationException", reasons["ValidationError"], self._target)
+            said = reasons["ValidationError"]
+            error = refused("ValidationException", said, self._target, where=self._where)
             return RequestRefused(error.message, remedy=error.remedy)
         if slow := reasons.keys() & {"ThrottlingError", "ProvisionedThroughputExceeded"}:
             return Throttled(sorted(slow)[0], message)
@@ -280,17 +329,21 @@ class DynamoDB:
 
     def gave_up(self, last: BackOff, attempts: int) -> TargetError:
         """The error when a call has failed `attempts` times in ways that should pass."""
+        if isinstance(last, Unrenewed):
+            return TargetError(last.message, remedy=last.remedy)
         if isinstance(last, Expired):
-            return refused("ExpiredTokenException", last.detail, self._target)
+            return refused(last.reason, last.detail, self._target, where=self._where)
         if isinstance(last, NoAnswer):
             return TargetError(
                 f"what answers at {self.endpoint} is no DynamoDB: its answer {last.detail}",
                 remedy="see what is there: target.endpoint, AWS_ENDPOINT_URL and the proxies of "
-                f"the environment say where requests go; then go on: {again()}",
+                f"the environment say where requests go; then go on: {again()}. {self._in_play}",
             )
-        if last.reason == "ConnectionLost":
-            error = unreachable(self._target)
-            return Unanswered(error.message, remedy=error.remedy)
+        if isinstance(last, Unreached):
+            return Unanswered(
+                f"{self._where} cannot be reached: {last.detail}",
+                remedy=f"{self._hint}, then go on: {again()}. {self._in_play}",
+            )
         return Unanswered(
             f"the target did not accept a request in {attempts} tries; the last answer was {last}",
             remedy=f"wait until it has recovered, then go on: {again()}",
@@ -299,7 +352,25 @@ class DynamoDB:
     @property
     def endpoint(self) -> str:
         """The URL that requests go to."""
-        return self._url.rstrip("/")
+        return self._access.endpoint
+
+    @property
+    def _where(self) -> str:
+        """What requests go to, as an operator calls it."""
+        known = self._target.endpoint_url
+        return known or f"DynamoDB in {self._target.region} ({self.endpoint})"
+
+    @property
+    def _hint(self) -> str:
+        if self._access.proxy:
+            return "see that the proxy runs and lets this through, or name the host in NO_PROXY"
+        if self._target.endpoint_url:
+            return "start the server there, or correct target.endpoint"
+        return "check the network, target.region and AWS's settings"
+
+    @property
+    def _in_play(self) -> str:
+        return f"In play: {'; '.join(self._access.settings)}"
 
 
 def _with_former_keys() -> str:
@@ -321,6 +392,30 @@ _KINDS_OF_REFUSAL: dict[str, type[TargetError]] = {
 def wire_to(target: TargetConfig) -> DynamoDB:
     """The wire of this process for the calls that are not hot: tables and what is kept of them."""
     return DynamoDB(target)
+
+
+def forget_targets() -> None:
+    """Forget how targets are reached, with which credentials, and what was reached there: a
+    process in which another run begins must find out anew."""
+    for each in (wire_to.cache_clear, forget_access, forget_keys, forget_sessions, forget_tables):
+        each()
+
+
+def _server(access: Access) -> Server:
+    return Server(
+        access.url,
+        certificates=access.certificates,
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        proxy=access.proxy,
+        socket_options=access.socket_options,
+    )
+
+
+def _wished(headers: Mapping[bytes, bytes]) -> float:
+    """For how many seconds the service wishes not to be asked again (botocore.retries.standard)."""
+    wish = headers.get(b"x-amz-retry-after", b"")
+    return min(int(wish) / 1000, _LONGEST_WISH) if wish.isdigit() else 0.0
 
 
 def _check(headers: Mapping[bytes, bytes], content: bytes) -> None:

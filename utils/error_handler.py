@@ -75,8 +75,11 @@ class RunInterrupted(MigrationError):
 class BackOff(Exception):
     """A call failed in a way that passes: try it again after a while.
 
-    `reason` is a short word for the reports (the service's error code, or what the network did).
+    `reason` is a short word for the reports (the service's error code, or what the network did);
+    `at_least` is for how many seconds whoever was asked wishes to be left alone.
     """
+
+    at_least = 0.0
 
     def __init__(self, reason: str, detail: str = "") -> None:
         detail = scrub(detail)

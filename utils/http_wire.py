@@ -1,9 +1,9 @@
 """HTTP/1.1 as far as the hot calls need it: POST, answered, over connections that are kept.
 
-A connection is opened by urllib3 as botocore would have it opened (certificates, proxies of the
-environment). What then goes over it is written and read here, because a general HTTP library costs
-ten times the CPU time of the socket. Answers with a Content-Length, which is how DynamoDB answers,
-are read here; any other framing (RFC 9112, section 6.3) is left to http.client.
+A connection is opened by urllib3 as botocore has it opened (utils/aws_access.py says how). What
+then goes over it is written and read here, because a general HTTP library costs ten times the CPU
+time of the socket. Answers with a Content-Length, which is how DynamoDB answers, are read here; any
+other framing (RFC 9112, section 6.3) is left to http.client.
 """
 
 from __future__ import annotations
@@ -11,28 +11,30 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import Any, cast
 
 from botocore.httpsession import ProxyConfiguration, create_urllib3_context, get_cert_path
-from botocore.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util import Url, parse_url, wait_for_read
 
 from utils.error_handler import BackOff
+from utils.unreached import NETWORK_ERRORS, Asked
 
 _RECEIVE = 1 << 16
 _RECEIVE_MOST = 1 << 20
 _HEAD_AT_MOST = 1 << 16
+# DynamoDB's largest is a BatchGetItem of 16 MB.
+_ANSWER_AT_MOST = 64 << 20
 _HEAD_END = b"\r\n\r\n"
 # Without it the body would wait for the acknowledgement of the headers: 40 ms a request.
-_NO_DELAY = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+_NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,30 @@ class Reply:
 
 
 class Server:
-    """Where requests go and how it is reached: `url` has no path; `certificates` is the file of
-    authorities to trust, True for the usual ones. Times in seconds."""
+    """Where requests go and how it is reached: `certificates` is the file of authorities to trust,
+    True for the usual ones; `proxy` is the URL of one that is before it. Times in seconds; a whole
+    answer may take twice as long as its first byte."""
 
     def __init__(
-        self, url: str, *, certificates: str | bool, connect_timeout: float, read_timeout: float
+        self,
+        url: str,
+        *,
+        certificates: str | bool,
+        connect_timeout: float,
+        read_timeout: float,
+        proxy: str | None = None,
+        socket_options: Sequence[tuple[int, int, int]] = _NO_DELAY,
     ) -> None:
         self._url = parse_url(url)
         self._connect_timeout = connect_timeout
         self.read_timeout = read_timeout
-        proxies = ProxyConfiguration(get_environ_proxies(url))
-        found = proxies.proxy_url_for(url)
-        self._proxy = parse_url(found) if found else None
-        self._proxy_headers: dict[str, str] = proxies.proxy_headers_for(found) if found else {}
+        self.answer_timeout = 2 * read_timeout
+        self._socket_options = list(socket_options)
+        self._proxy = parse_url(proxy) if proxy else None
+        headers = ProxyConfiguration().proxy_headers_for(proxy) if proxy else {}
+        self._proxy_headers: dict[str, str] = headers
         self._context = _trusting(certificates) if self._encrypted or self._proxy else None
+        self.asked = Asked(self._url, self._proxy, connect_timeout, read_timeout)
 
     @property
     def _encrypted(self) -> bool:
@@ -73,19 +85,23 @@ class Server:
     def opening(self) -> bytes:
         """The lines with which each request begins. A proxy in front of a server without TLS has
         to be told where a request goes, and who asks (RFC 9112, section 3.2.2)."""
+        path = self._url.request_uri
         if self._encrypted or self._proxy is None:
-            return b"POST / HTTP/1.1\r\n"
-        lines = [f"POST {self._url.scheme}://{self._url.netloc}/ HTTP/1.1"]
+            return f"POST {path} HTTP/1.1\r\n".encode("latin-1")
+        lines = [f"POST {self._url.scheme}://{self._url.netloc}{path} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in self._proxy_headers.items()]
         return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
 
     def connect(self) -> socket.socket:
-        """A new connection to the server. Raises OSError and urllib3's HTTPError."""
+        """A new connection to the server. Raises Unreached."""
         nearest = self._proxy or self._url
         encrypted = self._encrypted or nearest.scheme == "https"
         connection = self._over_tls() if encrypted else HTTPConnection(**self._way(nearest))
         try:
             connection.connect()
+        except NETWORK_ERRORS as error:
+            connection.close()
+            raise self.asked.why_not_connected(error) from error
         except BaseException:
             connection.close()
             raise
@@ -117,14 +133,15 @@ class Server:
             "host": (to.host or "").strip("[]"),
             "port": to.port or usual,
             "timeout": self._connect_timeout,
-            "socket_options": _NO_DELAY,
+            "socket_options": self._socket_options,
         }
 
 
 def _trusting(certificates: str | bool) -> ssl.SSLContext:
     context: ssl.SSLContext = create_urllib3_context()
     context.verify_mode = ssl.CERT_REQUIRED
-    context.check_hostname = True
+    # The name is looked at by urllib3, as botocore has it: OpenSSL judges some of them differently.
+    context.check_hostname = False
     context.load_verify_locations(get_cert_path(certificates))  # type: ignore[arg-type] # the stub is narrow
     return context
 
@@ -145,21 +162,22 @@ class HttpWire:
         """Send one request; `headers` are whole lines. Raises BackOff when there is no answer, or
         only a part of one: the server may have dealt with the request all the same."""
         request = b"%b%bContent-Length: %d\r\n\r\n%b" % (self._opening, headers, len(body), body)
-        with _network_errors():
-            connection = self._send(request)
+        with self._network_errors():
+            connection, whole = self._send(request)
             try:
-                reply, keep = _receive(connection)
+                reply, keep = _receive(_Incoming(connection, self._server))
             except BaseException:
                 connection.close()
                 raise
-        if keep:
+        if keep and whole:
             self._idle.append(connection)
         else:
             connection.close()
         return reply
 
-    def _send(self, request: bytes) -> socket.socket:
-        """Send over a kept connection where there is one that the server has not closed."""
+    def _send(self, request: bytes) -> tuple[socket.socket, bool]:
+        """Send over a kept connection where there is one that the server has not closed; the second
+        value is whether the whole request could be sent."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -174,15 +192,29 @@ class HttpWire:
                 except OSError:
                     pass  # closed just now: the server cannot have got the whole request
                 else:
-                    return connection
+                    return connection, True
             connection.close()
         connection = self._server.connect()
         try:
             connection.sendall(request)
+        except (BrokenPipeError, ConnectionResetError):
+            # It may have been answered before it was read to its end: too large, not allowed.
+            if not wait_for_read(connection, 0.0):
+                connection.close()
+                raise
+            return connection, False
         except BaseException:
             connection.close()
             raise
-        return connection
+        return connection, True
+
+    @contextmanager
+    def _network_errors(self) -> Iterator[None]:
+        """Turn what sockets and TLS raise into BackOff."""
+        try:
+            yield
+        except NETWORK_ERRORS as error:
+            raise self._server.asked.why_not_answered(error) from error
 
 
 def _close_all(connections: deque[socket.socket]) -> None:
@@ -190,24 +222,37 @@ def _close_all(connections: deque[socket.socket]) -> None:
         connections.pop().close()
 
 
-@contextmanager
-def _network_errors() -> Iterator[None]:
-    """Turn what sockets, TLS and urllib3 raise into BackOff."""
-    try:
-        yield
-    except NewConnectionError as error:  # to urllib3 a kind of timeout
-        raise BackOff("ConnectionLost", type(error).__name__) from error
-    except (TimeoutError, ConnectTimeoutError) as error:
-        raise BackOff("Timeout", type(error).__name__) from error
-    except (OSError, HTTPError) as error:
-        raise BackOff("ConnectionLost", type(error).__name__) from error
+class _Incoming:
+    """What comes over a connection: all of one answer within its time, and of a bearable size."""
+
+    def __init__(self, connection: socket.socket, server: Server) -> None:
+        self._connection = connection
+        self._server = server
+        self._until = 0.0
+        self._size = 0
+
+    def receive(self, most: int = _RECEIVE) -> bytes:
+        """The next bytes, none at the end. Raises OSError, and BackOff for what has no end."""
+        self._go_on()
+        part = self._connection.recv(most)
+        self._size += len(part)
+        return part
+
+    def _go_on(self) -> None:
+        if not self._until:  # the first bytes of an answer, and mostly all of it
+            self._until = time.monotonic() + self._server.answer_timeout
+            return
+        if time.monotonic() > self._until:
+            raise self._server.asked.why_too_slow(self._server.answer_timeout)
+        if self._size > _ANSWER_AT_MOST:
+            raise BackOff("CorruptAnswer", "the answer has no end")
 
 
-def _receive(connection: socket.socket) -> tuple[Reply, bool]:
+def _receive(incoming: _Incoming) -> tuple[Reply, bool]:
     """Read one answer; the second value is whether the connection can be used again."""
-    received = connection.recv(_RECEIVE)
+    received = incoming.receive()
     while (end := received.find(_HEAD_END)) < 0:
-        more = connection.recv(_RECEIVE)
+        more = incoming.receive()
         if not more:
             raise ConnectionError("closed before an answer")
         received += more
@@ -216,11 +261,11 @@ def _receive(connection: socket.socket) -> tuple[Reply, bool]:
     status, headers = _head(received[:end])
     length = headers.get(b"content-length", b"")
     if not length.isdigit() or b"transfer-encoding" in headers or status < 200:
-        return _receive_otherwise(connection, received)
+        return _receive_otherwise(incoming, received)
     content = received[end + len(_HEAD_END) :]
     missing = int(length) - len(content)
     if missing:
-        content = _rest(connection, content, missing)
+        content = _rest(incoming, content, missing)
     keep = received.startswith(b"HTTP/1.1") and headers.get(b"connection") in (None, b"keep-alive")
     return Reply(status, headers, content), keep
 
@@ -238,10 +283,10 @@ def _head(head: bytes) -> tuple[int, dict[bytes, bytes]]:
     return int(status[:3]), headers
 
 
-def _rest(connection: socket.socket, content: bytes, missing: int) -> bytes:
+def _rest(incoming: _Incoming, content: bytes, missing: int) -> bytes:
     parts = [content]
     while missing > 0:
-        part = connection.recv(min(missing, _RECEIVE_MOST))
+        part = incoming.receive(min(missing, _RECEIVE_MOST))
         if not part:
             break
         parts.append(part)
@@ -254,16 +299,16 @@ def _rest(connection: socket.socket, content: bytes, missing: int) -> bytes:
 class _Replayed(io.RawIOBase):
     """What has been received, and then what is still to come."""
 
-    def __init__(self, received: bytes, connection: socket.socket) -> None:
+    def __init__(self, received: bytes, incoming: _Incoming) -> None:
         self._received = received
-        self._connection = connection
+        self._incoming = incoming
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         if not self._received:
-            return self._connection.recv_into(buffer)
+            self._received = self._incoming.receive(len(buffer))
         part = self._received[: len(buffer)]
         self._received = self._received[len(part) :]
         buffer[: len(part)] = part
@@ -273,9 +318,9 @@ class _Replayed(io.RawIOBase):
         return io.BufferedReader(self)
 
 
-def _receive_otherwise(connection: socket.socket, received: bytes) -> tuple[Reply, bool]:
+def _receive_otherwise(incoming: _Incoming, received: bytes) -> tuple[Reply, bool]:
     """Read an answer that does not say its length: chunked, or up to the connection's end."""
-    response = HTTPResponse(_Replayed(received, connection), method="POST")  # type: ignore[arg-type] # it needs no more of a socket than makefile
+    response = HTTPResponse(_Replayed(received, incoming), method="POST")  # type: ignore[arg-type] # it needs no more of a socket than makefile
     try:
         response.begin()
         content = response.read()

@@ -23,6 +23,8 @@ from utils.workspace import open_private
 
 LOGGER_NAME = "migrate"
 _SCREEN_FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
+# Of these the tool says itself what an operator has to know.
+_TOLD_OTHERWISE = ("botocore.credentials", "botocore.tokens", "botocore.utils", "urllib3")
 _RED, _YELLOW, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[0m"
 
 
@@ -53,8 +55,10 @@ class _ScreenHandler(logging.Handler):
         self.setFormatter(logging.Formatter(_SCREEN_FORMAT, "%Y-%m-%d %H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "files_only", False):
+        if getattr(record, "files_only", False) or record.name.startswith(_TOLD_OTHERWISE):
             return
+        if record.name != LOGGER_NAME and record.exc_info:  # a library's traceback is for the file
+            record = logging.makeLogRecord({**vars(record), "exc_info": None, "exc_text": None})
         text = printable(indented(self.format(record)))
         if self._color and record.levelno >= logging.WARNING:
             tone = _RED if record.levelno >= logging.ERROR else _YELLOW

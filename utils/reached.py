@@ -5,6 +5,9 @@ another AWS_ENDPOINT_URL, or after a table was dropped and made again. So a run 
 DynamoDB says of its tables, and before the first request with credentials that this process has
 not used yet, every table that it is bound to is looked at again (utils/dynamodb.py).
 
+Tables that a command has only looked at (a backup's, say) count as well: other credentials must
+reach the same ones.
+
 Which tables a process is bound to is a matter of the process, like what is to be masked: whoever
 opens a wire to the target is bound without knowing it. Other processes that share the work are
 told (`bind_process`).
@@ -79,6 +82,7 @@ Tables = Mapping[str, Reached]
 
 _lock = threading.Lock()
 _bound: dict[TargetConfig, dict[str, Reached]] = {}
+_seen: dict[TargetConfig, dict[str, tuple[Reached, set[Hashable]]]] = {}
 _proven: dict[TargetConfig, set[Hashable]] = {}
 
 
@@ -91,14 +95,41 @@ def bind_process(target: TargetConfig, tables: Tables) -> None:
             _proven[target] = set()
 
 
+def note(target: TargetConfig, table: str, now: Reached, keys: Hashable) -> None:
+    """A table has been looked at with these credentials."""
+    with _lock:
+        seen = _seen.setdefault(target, {})
+        before = seen.get(table)
+        if before is None or not before[0].is_same(now):
+            before = seen[table] = now, set()
+        if keys not in before[1]:
+            before[1].add(keys)
+            _proven.get(target, set()).intersection_update({keys})
+
+
 def bound_to(target: TargetConfig) -> Tables:
-    """The tables that this process is bound to, by name."""
-    return _bound.get(target, {})
+    """The tables that this process is bound to, and those that it has seen, by name."""
+    seen = {table: reached for table, (reached, _) in _seen.get(target, {}).items()}
+    return {**seen, **_bound.get(target, {})}
+
+
+def to_prove(target: TargetConfig, keys: Hashable) -> Tables:
+    """Of which tables it is to be shown that these credentials reach them."""
+    seen = _seen.get(target, {}).items()
+    others = {table: reached for table, (reached, by) in seen if keys not in by}
+    return {**others, **_bound.get(target, {})}
 
 
 def is_proven(target: TargetConfig, keys: Hashable) -> bool:
     """Whether these credentials are known to reach the tables that the process is bound to."""
-    return not _bound.get(target) or keys in _proven[target]
+    return keys in _proven.get(target, ()) or not to_prove(target, keys)
+
+
+def forget_tables() -> None:
+    """Be bound to nothing: the next run of this process begins."""
+    with _lock:
+        for each in (_bound, _seen, _proven):
+            each.clear()
 
 
 def has_proven(target: TargetConfig, keys: Hashable) -> None:

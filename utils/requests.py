@@ -77,7 +77,8 @@ def ask(
             attempt += 1
             if retry.exhausted(attempt):
                 raise wire.gave_up(problem, attempt) from problem
-        retry.wait(attempt)
+            wish = problem.at_least
+        retry.wait(attempt, wish)
 
 
 def control(

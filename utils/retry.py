@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from utils.config import MigrationConfig
 
+_WISHES_ADD = 5.0
 LONGEST_DELAY = 20.0
 """Seconds; how far a delay grows, unless it was longer to begin with."""
 
@@ -38,9 +39,11 @@ class RetryPolicy:
         """Whether retry number `attempt` (from 1) is one too many."""
         return attempt > self.max_retries
 
-    def wait(self, attempt: int) -> None:
-        """Sleep before retry number `attempt` (from 1)."""
-        self.sleep(self.uniform(0.0, self.bound(attempt)))
+    def wait(self, attempt: int, at_least: float = 0.0) -> None:
+        """Sleep before retry number `attempt` (from 1); `at_least` is what the service wishes for
+        (five seconds more than without it are the most that botocore waits)."""
+        delay = self.uniform(0.0, self.bound(attempt))
+        self.sleep(max(delay, min(at_least, delay + _WISHES_ADD)))
 
     def bound(self, attempt: int) -> float:
         """The longest delay before retry number `attempt`."""

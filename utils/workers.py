@@ -25,13 +25,13 @@ from typing import Any, TypeVar
 from utils import invocation, masking
 from utils.closing import Closes
 from utils.error_handler import MigrationError
+from utils.first_process import answering, live
 from utils.servants import (
     Applied,
     Importing,
     Packed,
     Reply,
     Servant,
-    serve,
     undisturbed,
     unpacked,
 )
@@ -215,14 +215,19 @@ class Workers(Closes):
         try:
             while len(self._started) < count:
                 here, there = spawn.Pipe()
+                line = answering()
                 process = spawn.Process(
-                    target=serve, args=(there, masking.state(), invocation.state()), daemon=True
+                    target=live,
+                    args=(line, there, masking.state(), invocation.state()),
+                    daemon=True,
                 )
                 try:
                     process.start()
                 except OSError as error:
                     raise _no_process(error) from error
-                there.close()
+                finally:
+                    line.close()
+                    there.close()
                 self._started.append(_Worker(process, here))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

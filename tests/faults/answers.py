@@ -35,7 +35,7 @@ from migrate import Runbook
 from tests.transformed_artifacts import Migration, sale
 from utils import requests
 from utils.config import BackupConfig, Config, DataConfig, LoadConfig
-from utils.dynamodb import wire_to
+from utils.dynamodb import forget_targets
 from utils.error_handler import MigrationError, RunInterrupted
 from utils.http_wire import HttpWire, Reply
 from utils.interrupt import StopFlag
@@ -494,7 +494,7 @@ def the_stage(endpoint: str, directory: Path) -> Stage:
             goes_on=None,
         )
     )
-    wire_to.cache_clear()
+    forget_targets()
     return stage
 
 

@@ -71,7 +71,6 @@ class Desk:
             source=path,
             plan=plan,
             target=TargetConfig(),
-            url="",
             migration=MigrationConfig(batch_size=5),
             spec=TABLE,
             skipped=frozenset(),
