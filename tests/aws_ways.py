@@ -14,11 +14,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -108,7 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner  # type: ignore[attr-defined]
         owner.arrived.append(Arrived(self.requestline, dict(self.headers.items()), body))
         status, content = owner.answer
-        self.send_response(status)
+        self.send_response_only(status)
+        for name, value in owner.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -162,6 +166,7 @@ class Service:
         self.arrived: list[Arrived] = []
         self.onward = onward
         self.answer = answer
+        self.headers: dict[str, str] = {}
         self._server = _QuietServer(("127.0.0.1", 0), _Handler)
         self._server.owner = self  # type: ignore[attr-defined]
         if context:
@@ -206,4 +211,12 @@ def led_to(world: World) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(urllib3_connection, "create_connection", create)
+        yield
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """botocore's own files are read once, for all sessions: they are the same for everybody."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         yield

@@ -92,6 +92,7 @@ def _core(target: TargetConfig) -> botocore.session.Session:
     else:
         core = botocore.session.Session(profile=target.profile)
         _name_providers(core)
+    core.set_config_variable("region", target.region)  # also for who gives credentials (STS)
     core.user_agent_name, core.user_agent_version = TOOL, VERSION
     return core
 

@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.session
 import pytest
-from botocore import loaders
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from tests.aws_ways import DAY, NOW, Arrived, Authority, Service, World, led_to
+from tests.aws_ways import DAY, NOW, Arrived, Authority, Service, World, led_to, read_once
 from tests.sigv4 import verify
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB, forget_targets
@@ -413,15 +410,13 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def one_loader() -> Iterator[None]:
-    """botocore's own files are read once: they are the same for everybody."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", cache(loaders.create_loader))
+def files_read_once() -> Iterator[None]:
+    with read_once():
         yield
 
 
 @pytest.fixture(scope="module")
-def servers(authority: Authority, one_loader: None) -> Iterator[tuple[World, Service]]:
+def servers(authority: Authority, files_read_once: None) -> Iterator[tuple[World, Service]]:
     with ExitStack() as opened:
 
         def start(*arguments: Any, **more: Any) -> Service:
