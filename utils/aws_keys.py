@@ -20,14 +20,14 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from utils.aws import CodeSpent, ProviderFailed, look_anew, session_of
 from utils.aws_errors import CREDENTIALS_REMEDY, clock, in_short, of_clocks, target_errors
 from utils.config import TargetConfig
-from utils.error_handler import BackOff, TargetError
+from utils.error_handler import BackOff, TargetError, traceback_of
 from utils.first_process import in_the_first, is_the_first
 from utils.invocation import again
 from utils.logger import get_logger
 from utils.masking import conceal
 
 _LOOK_EVERY = 5.0  # seconds between two looks whether it is time to renew
-_SEEK_EVERY = 1.0  # seconds between two looks for others than those that have expired
+_SEEK_EVERY = 1.0  # seconds between two looks for others than what has expired
 _REST = 30.0  # seconds after a renewal that failed
 _ASK_EVERY = 20.0  # seconds after which another process asks again
 _UNRENEWED = "CredentialsNotRenewed"
@@ -87,10 +87,12 @@ class OwnKeys:
         if self._clock() < self._looked_at + _LOOK_EVERY and self._failure is None:
             return self._keys
         with self._lock:
-            if self._clock() >= self._looked_at + (_REST if self._failure else _LOOK_EVERY):
-                self._renew()
             if self._failure is not None and self._keys == self._spent:
-                raise self._failure
+                self.look_again(self._spent)  # perhaps somebody has signed in meanwhile
+                if self._failure is not None:
+                    raise self._failure
+            elif self._clock() >= self._looked_at + (_REST if self._failure else _LOOK_EVERY):
+                self._renew()
             return self._keys
 
     def _renew(self) -> None:
@@ -114,7 +116,6 @@ class OwnKeys:
                 found = self._find()
                 keys = found.get_frozen_credentials()
             except Exception as error:
-                self._looked_at = self._clock()
                 raise self._failed(error) from error
             self._found = found
             self._take(keys)
@@ -141,7 +142,8 @@ class OwnKeys:
         told = _error(error, self._method, self._target, "renewed")
         if self._failure is None:
             get_logger().warning("%s", told.message)
-            get_logger().info("How that came about", exc_info=error, extra={"files_only": True})
+            files = {"files_only": True, "context": {"traceback": traceback_of(error)}}
+            get_logger().info("How the credentials could not be renewed", extra=files)
         self._failure = Unrenewed(told.message, told.remedy)
         return self._failure
 
@@ -311,4 +313,6 @@ def _said(error: BaseException) -> str:
         return f"what it gives cannot be read ({in_short(error)})"
     if isinstance(error, KeyError):
         return f"what it gives lacks {error}"
-    return in_short(error) + (f" (this machine's clock says {clock()})" if of_clocks(error) else "")
+    return in_short(error).rstrip(".") + (
+        f" (this machine's clock says {clock()})" if of_clocks(error) else ""
+    )
