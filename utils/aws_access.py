@@ -186,10 +186,10 @@ class _Settings:
             if isinstance(cause, ValueError):  # its word for a URL
                 rule = ": a host's name has no _" if "_" in str(cause) else ""
                 message = f"the URL of DynamoDB cannot be used: {cause}{rule}"
-            raise TargetError(message, remedy=f"{error.remedy}. {self._listed()}") from error
+            raise TargetError(f"{message}. {self._listed()}", remedy=error.remedy) from error
 
     def _refused(self, what: str) -> TargetError:
-        return TargetError(what, remedy=f"correct it, then: {again()}. {self._listed()}")
+        return TargetError(f"{what}. {self._listed()}", remedy=f"correct it, then: {again()}")
 
     def _listed(self) -> str:
         return f"In play: {'; '.join(self.in_play())}"

@@ -335,17 +335,19 @@ class DynamoDB:
             return refused(last.reason, last.detail, self._target, where=self._where)
         if isinstance(last, NoAnswer):
             return TargetError(
-                f"what answers at {self.endpoint} is no DynamoDB: its answer {last.detail}",
+                f"what answers at {self.endpoint} is no DynamoDB: its answer {last.detail}. "
+                f"{self._in_play}",
                 remedy="see what is there: target.endpoint, AWS_ENDPOINT_URL and the proxies of "
-                f"the environment say where requests go; then go on: {again()}. {self._in_play}",
+                f"the environment say where requests go; then go on: {again()}",
             )
         if isinstance(last, Unreached):
             return Unanswered(
-                f"{self._where} cannot be reached: {last.detail}",
-                remedy=f"{self._hint}, then go on: {again()}. {self._in_play}",
+                f"{self._where} cannot be reached: {last.detail}. {self._in_play}",
+                remedy=f"{self._hint}, then go on: {again()}",
             )
         return Unanswered(
-            f"the target did not accept a request in {attempts} tries; the last answer was {last}",
+            f"{self._where} did not accept a request in {attempts} tries; the last answer was "
+            f"{last}. {self._in_play}",
             remedy=f"wait until it has recovered, then go on: {again()}",
         )
 

@@ -32,6 +32,7 @@ _RECEIVE_MOST = 1 << 20
 _HEAD_AT_MOST = 1 << 16
 # DynamoDB's largest is a BatchGetItem of 16 MB.
 _ANSWER_AT_MOST = 64 << 20
+_TLS_ALERT = b"\x15\x03"
 _HEAD_END = b"\r\n\r\n"
 # Without it the body would wait for the acknowledgement of the headers: 40 ms a request.
 _NO_DELAY = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
@@ -231,6 +232,10 @@ class _Incoming:
         self._until = 0.0
         self._size = 0
 
+    @property
+    def asked(self) -> Asked:
+        return self._server.asked
+
     def receive(self, most: int = _RECEIVE) -> bytes:
         """The next bytes, none at the end. Raises OSError, and BackOff for what has no end."""
         self._go_on()
@@ -243,7 +248,7 @@ class _Incoming:
             self._until = time.monotonic() + self._server.answer_timeout
             return
         if time.monotonic() > self._until:
-            raise self._server.asked.why_too_slow(self._server.answer_timeout)
+            raise self.asked.why_too_slow(self._server.answer_timeout)
         if self._size > _ANSWER_AT_MOST:
             raise BackOff("CorruptAnswer", "the answer has no end")
 
@@ -251,6 +256,8 @@ class _Incoming:
 def _receive(incoming: _Incoming) -> tuple[Reply, bool]:
     """Read one answer; the second value is whether the connection can be used again."""
     received = incoming.receive()
+    if received.startswith(_TLS_ALERT):
+        raise incoming.asked.why_encrypted()
     while (end := received.find(_HEAD_END)) < 0:
         more = incoming.receive()
         if not more:

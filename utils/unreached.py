@@ -62,6 +62,10 @@ class Asked:
             _LOST, f"{self.server}{self.way} closed the connection before it answered{said}"
         )
 
+    def why_encrypted(self) -> Unreached:
+        """A server that has answered in TLS what was asked without."""
+        return Unreached(_LOST, f"{self.server}{self.way} speaks TLS only: is it https://?")
+
     def why_too_slow(self, seconds: float) -> Unreached:
         """An answer that has begun, and does not come to its end."""
         return Unreached(

@@ -126,6 +126,14 @@ def with_tls(opened: ExitStack, ca: Authority, patch: pytest.MonkeyPatch) -> str
     return f"http://127.0.0.1:{_started(opened, ca.context('localhost')).port}"
 
 
+def answering_in_tls(opened: ExitStack, _: Authority, patch: pytest.MonkeyPatch) -> str:
+    def alert(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"\x15\x03\x03\x00\x02\x02\x46")
+
+    return opened.enter_context(speaking(alert))
+
+
 def refusing_proxy(opened: ExitStack, _: Authority, patch: pytest.MonkeyPatch) -> str:
     patch.setenv("HTTP_PROXY", f"http://ann:hunter22@127.0.0.1:{_closed_port()}")
     return "http://tables.example:8000"
@@ -169,6 +177,7 @@ def silent_before_tls(opened: ExitStack, ca: Authority, patch: pytest.MonkeyPatc
         (of_yesterday, ["certificate of localhost", "expired", "clock says"]),
         (without_tls, ["127.0.0.1 port {port}", "TLS", "http://"]),
         (with_tls, ["127.0.0.1 port {port}"]),
+        (answering_in_tls, ["127.0.0.1 port {port}", "https://"]),
         (refusing_proxy, ["the proxy at 127.0.0.1", "refuses", "HTTP_PROXY=http://***@127.0.0.1"]),
         (proxy_without_a_name, ["proxy's name proxy.invalid (port 3128)", "HTTPS_PROXY="]),
         (strict_proxy, ["the proxy at 127.0.0.1", "407", "tables.example port 443", "NO_PROXY"]),
