@@ -164,7 +164,8 @@ class ConditionalWriter:
                 attempt += 1
                 if self._retry.exhausted(attempt):
                     raise self._wire.gave_up(problem, attempt) from problem
-            self._retry.wait(attempt)
+                wish = problem.at_least
+            self._retry.wait(attempt, wish)
 
     def _send(self, operation: str, body: bytes, item: bytes) -> None:
         expected = float(units_of(item, self._indexes))

@@ -95,7 +95,8 @@ class Transactions:
                 attempt += 1
                 if self._retry.exhausted(attempt):
                     raise self._wire.gave_up(problem, attempt) from problem
-            self._retry.wait(attempt)
+                wish = problem.at_least
+            self._retry.wait(attempt, wish)
 
     def _send(self, body: bytes, expected: float) -> None:
         self._throttle.acquire(expected)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
+import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -15,8 +17,11 @@ from tests.conftest import REGION, S9Database, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.faults.sabotage import SHARED, SabotagedOperator
 from tests.scenarios.operator import ENTITIES, IMPATIENT, Operator, scan_all, small_trade
+from utils.aws_keys import keys_to
+from utils.config import TargetConfig
+from utils.dynamodb import DynamoDB, forget_targets
 from utils.embedded.aws import EmbeddedAws
-from utils.reached import Reached
+from utils.reached import AnotherTable, Reached
 
 OURS, THEIRS = "111111111111", "222222222222"  # the embedded AWS takes such keys for accounts
 SHOWN = "is another one than this run has reached"
@@ -142,6 +147,43 @@ def test_renewed_credentials_of_another_account_write_nothing_there(
     assert len(scan_all(client(aws, OURS), tables)["sales"]) == 5
 
 
+def test_what_was_only_looked_at_must_be_reached_by_renewed_credentials_as_well(
+    aws: EmbeddedAws, tables: TableNames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a backup, which is bound to nothing."""
+
+    def with_account(account: str) -> None:
+        (tmp_path / "keys").write_text(
+            f"[default]\naws_access_key_id = {account}\naws_secret_access_key = x\n"
+        )
+
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "keys"))
+    for account in (OURS, THEIRS):
+        request = creation_request_of(tables.sales)
+        client(aws, account).create_table(**request)
+    target = TargetConfig(endpoint=aws.endpoint_url)
+    asked = orjson.dumps({"TableName": tables.sales})
+    with_account(OURS)
+    forget_targets()
+    wire = DynamoDB(target)
+    wire.call("DescribeTable", asked)
+    wire.call("Scan", asked)
+    with_account(THEIRS)
+    keys_to(target).look_again(keys_to(target).current())
+    with pytest.raises(AnotherTable, match=SHOWN):
+        wire.call("Scan", asked)
+    forget_targets()
+
+
+def creation_request_of(table: str) -> Any:
+    return {
+        "TableName": table,
+        "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "PK", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+
+
 def test_another_endpoint_in_the_environment_is_found(
     tool: Operator, proxy: FaultyProxy, aws: EmbeddedAws, tables: TableNames
 ) -> None:
@@ -173,12 +215,7 @@ def test_a_table_that_was_made_again_is_another_but_a_new_run_may_begin_there(
     assert first.keys() == second.keys()
     assert all(first[name]["id"] != second[name]["id"] for name in first)
     dynamodb.delete_table(TableName=tables.sales)
-    dynamodb.create_table(
-        TableName=tables.sales,
-        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "PK", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    dynamodb.create_table(**creation_request_of(tables.sales))
     tool.run("rollback", "--yes").failed(1, SHOWN, "dropped and made again", "nothing to undo")
     tool.run("--phase", "verify").failed(1, SHOWN, "dropped and made again", "--full")
 
