@@ -25,8 +25,10 @@ CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 TOOL = "s9-to-sale-module"
 
+Who = tuple[str | None, str, bool]
+
 _lock = threading.RLock()
-_sessions: dict[TargetConfig, botocore.session.Session] = {}
+_sessions: dict[Who, botocore.session.Session] = {}
 _clients: dict[TargetConfig, DynamoDBClient] = {}
 
 
@@ -43,19 +45,25 @@ class CodeSpent(Exception):
     """A session that a code had opened (MFA) is over, and one run asks for one code only."""
 
 
+def who_asks(target: TargetConfig) -> Who:
+    """What of a target decides about session and credentials; its tables do not."""
+    return target.profile, target.region, target.use_local_stack
+
+
 def session_of(target: TargetConfig) -> botocore.session.Session:
     """This process's session with the profile that `target` asks for; LocalStack takes any
     credentials, and no profile of the environment, which belongs to a real account."""
     with _lock:
-        if target not in _sessions:
-            _sessions[target] = _core(target)
-        return _sessions[target]
+        who = who_asks(target)
+        if who not in _sessions:
+            _sessions[who] = _core(target)
+        return _sessions[who]
 
 
 def look_anew(target: TargetConfig) -> None:
     """Let the next session of `target` look for everything once more."""
     with _lock:
-        _sessions.pop(target, None)
+        _sessions.pop(who_asks(target), None)
 
 
 def forget_sessions() -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
-from utils.aws import CodeSpent, ProviderFailed, look_anew, session_of
+from utils.aws import CodeSpent, ProviderFailed, Who, look_anew, session_of, who_asks
 from utils.aws_errors import CREDENTIALS_REMEDY, clock, in_short, of_clocks, target_errors
 from utils.config import TargetConfig
 from utils.error_handler import BackOff, TargetError, traceback_of
@@ -178,15 +178,16 @@ class AskedKeys:
 
 
 _opening = threading.RLock()
-_opened: dict[TargetConfig, Keys] = {}
+_opened: dict[Who, Keys] = {}
 
 
 def keys_to(target: TargetConfig) -> Keys:
     """This process's credentials of a target. Raises TargetError when there are none."""
     with _opening:
-        if target not in _opened:
-            _opened[target] = OwnKeys(target) if is_the_first() else AskedKeys(target)
-        return _opened[target]
+        who = who_asks(target)
+        if who not in _opened:
+            _opened[who] = OwnKeys(target) if is_the_first() else AskedKeys(target)
+        return _opened[who]
 
 
 def keys_in_use(target: TargetConfig, expired: ReadOnlyCredentials | None) -> ReadOnlyCredentials:

@@ -8,6 +8,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -311,6 +312,7 @@ def in_use(expired: ReadOnlyCredentials | None) -> tuple[str, str]:
 def test_other_processes_ask_the_first_for_credentials(desk: Desk) -> None:
     desk.process(given("AKIDFIRST"))
     first = keys_to(TARGET).current()
+    assert keys_to(replace(TARGET, sales_table="Other")).current() is first
     with Workers(2) as workers:
         found = set(workers.in_order(in_use, [None] * 4))
         assert found == {("AKIDFIRST", AskedKeys.__name__)}
