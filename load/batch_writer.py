@@ -20,7 +20,7 @@ from load.lines import units_of
 from load.pace import Pace
 from utils.answers import NoAnswer, batch_written
 from utils.aws_keys import Expired
-from utils.dynamodb import DynamoDB, RequestRefused
+from utils.dynamodb import DynamoDB, RequestRefused, RequestTooLarge
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.invocation import again
 from utils.retry import RetryPolicy
@@ -197,7 +197,7 @@ class BatchWriter:
                     lines = rest
                     continue
                 patience.wait(problem)
-            except RequestRefused as refusal:
+            except (RequestRefused, RequestTooLarge) as refusal:
                 self._split(sent, verb, refusal, outcome)
                 lines = rest
 
@@ -265,10 +265,17 @@ class BatchWriter:
         )
 
     def _split(
-        self, lines: list[bytes], verb: bytes, refusal: RequestRefused, outcome: Outcome
+        self,
+        lines: list[bytes],
+        verb: bytes,
+        refusal: RequestRefused | RequestTooLarge,
+        outcome: Outcome,
     ) -> None:
-        """Halve a batch that was refused as a whole until the items at fault stand alone."""
+        """Halve a batch that was refused as a whole until the items at fault stand alone. An item
+        that is too large for what stands before DynamoDB is not at fault."""
         if len(lines) == 1:
+            if isinstance(refusal, RequestTooLarge):
+                raise refusal
             outcome.refused.append(RefusedItem(lines[0], refusal.message))
             return
         middle = len(lines) // 2

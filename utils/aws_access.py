@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from botocore.httpsession import ProxyConfiguration, get_cert_path
 from urllib3.exceptions import LocationParseError
@@ -164,7 +165,9 @@ def _text(value: object) -> str:
 def _hide_password(proxy: str | None) -> None:
     with suppress(LocationParseError):
         if proxy and (auth := parse_url(proxy).auth):
-            conceal(auth.partition(":")[2])
+            password = auth.partition(":")[2]
+            conceal(password)
+            conceal(unquote(password))
 
 
 @dataclass

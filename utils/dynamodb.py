@@ -86,7 +86,7 @@ class RequestRefused(TargetError):
     """DynamoDB refused a request for what is in it (ValidationException)."""
 
 
-class RequestTooLarge(RequestRefused):
+class RequestTooLarge(TargetError):
     """What stands before DynamoDB does not let a request of that size through (HTTP 413)."""
 
 
