@@ -257,8 +257,8 @@ class DynamoDB:
         if status == _TOO_LARGE:
             return RequestTooLarge(
                 f"what stands before DynamoDB lets no request of {size:,} bytes through (HTTP 413)",
-                remedy="let the proxy or gateway on the way take requests of 16 MB, or set "
-                f"migration.batchSize lower; then go on: {again()}",
+                remedy="let the proxy or gateway on the way take requests of 16 MB, then go on: "
+                f"{again()}",
             )
         try:
             answer = error_of(operation, reply.content)
