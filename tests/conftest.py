@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -86,6 +87,12 @@ class TableNames:
     sales: str
     buyers: str
     producers: str
+
+
+@pytest.fixture(autouse=True)
+def _audible() -> None:
+    """What a test before has done to the tool's logger is forgotten: caplog hears it, once."""
+    logging.getLogger("migrate").propagate = True
 
 
 @pytest.fixture(scope="session")

@@ -198,9 +198,11 @@ def assert_nothing_is_left_over(operator: Operator) -> None:
 
 def seeded_kills(chance: random.Random, happened: list[str], count: int) -> list[dict[str, Any]]:
     """`count` kills in the order of a run in which these events happened: at least one in each
-    phase and entity, each at a random event, and early enough to leave some for the next."""
+    phase and entity (or, of fewer, each in another one), each at a random event, and early enough
+    to leave some for the next."""
     places = [(phase, entity) for phase in PHASES for entity in ENTITIES]
-    chosen = places + chance.choices(places, k=count - len(places))
+    chosen = chance.sample(places, min(count, len(places)))
+    chosen += chance.choices(places, k=count - len(chosen))
     there = Counter(tuple(event.split()[:2]) for event in happened)
     return [
         {

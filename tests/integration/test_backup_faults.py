@@ -63,7 +63,6 @@ def test_every_item_comes_through_once(
     rates: dict[Fault, float] = dict.fromkeys((*FAULTS, take_and_cut), 0.07)
     plan = Plan(rates=rates, operations=frozenset({"Scan"}))
     with FaultyProxy(aws, plan) as proxy, caplog.at_level(logging.WARNING, "migrate"):
-        logging.getLogger("migrate").propagate = True
         folder = back_up(patient(begin(proxy.url)), tables.sales, "faults-20260101-000000")
         assert proxy.counts[request_limit]
     keys = [orjson.loads(line)["Item"]["PK"]["S"] for line in folder.items()]

@@ -336,7 +336,6 @@ def test_a_number_that_the_table_has_in_another_notation_is_equal_at_the_second_
     run = migration.write()
     migration.load()
     with caplog.at_level(logging.INFO, "migrate"):
-        logging.getLogger("migrate").propagate = True
         assert migration.verify(run).problems == []
     told = [message for message in caplog.messages if "looking once more" in message]
     assert len(told) == (number != "25.5")

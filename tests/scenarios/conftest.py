@@ -58,6 +58,8 @@ def alone(tmp_path: Path, s9: S9Database, aws: EmbeddedAws, tables: TableNames) 
 
 
 DONE_TABLES = TableNames("done-Sales", "done-Buyers", "done-Producers")
+# Folders of tests that share this fixture each have one of their own, but there is one run.
+_finished: list[Operator] = []
 
 
 @pytest.fixture(scope="session")
@@ -65,9 +67,11 @@ def finished(
     tmp_path_factory: pytest.TempPathFactory, sample: Sample, aws: EmbeddedAws
 ) -> Operator:
     """The operator of a run over the shared sample that has ended. For reading only."""
-    done = hire(tmp_path_factory.mktemp("finished"), sample.s9, aws, DONE_TABLES)
-    done.run("--full").ended(5)
-    return done
+    if not _finished:
+        done = hire(tmp_path_factory.mktemp("finished"), sample.s9, aws, DONE_TABLES)
+        done.run("--full").ended(5)
+        _finished.append(done)
+    return _finished[0]
 
 
 @pytest.fixture

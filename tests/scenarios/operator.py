@@ -1,7 +1,9 @@
 """An operator at the command line: writes config.json, types commands, looks at what is left.
 
 Every command is a process of its own, in a directory of its own, with an environment in which
-nothing of the real one is left that could help it: no credentials, no home.
+nothing of the real one is left that could help it: no credentials, no home. What `run` types is
+forked from a process that has the tool's modules already (tests/scenarios/forked.py); `start`
+starts an interpreter, as a shell does.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
+from tests.scenarios.forked import Nursery
 from utils.closings import COMMANDS, OPENINGS
 
 SCRIPT = Path(__file__).parents[2] / "migrate.py"
@@ -31,6 +34,7 @@ MOMENT = "2026-01-30T08:00:00.000Z"
 TIMEOUT = 120.0
 ENTITIES: Final = ("buyers", "producers", "sales")
 _MASK = re.compile("(…~)[0-9a-f]{8}".encode())
+NURSERY = Nursery()
 IMPATIENT = {"maxRetries": 1, "retryDelay": 0.001}
 
 
@@ -122,20 +126,28 @@ class Operator:
         """Type a command and wait for its end. Unless `configured`, config.json is not touched."""
         if configured:
             self.write_config()
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.directory,
-            env=self.environment,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            timeout=TIMEOUT,
-            preexec_fn=preexec,  # the limits of a process are set in it
-            check=False,
-        )
-        self.outcomes.append(Outcome(done.returncode, done.stdout, done.stderr))
-        return self.outcomes[-1]
+        command = self.command(*arguments)
+        if preexec is None and NURSERY.takes(command, self.environment):
+            ended = NURSERY.run(
+                command, self.directory, self.environment, self.directory.parent, TIMEOUT
+            )
+            outcome = Outcome(ended[0], ended[1].decode(), ended[2].decode())
+        else:
+            done = subprocess.run(
+                command,
+                cwd=self.directory,
+                env=self.environment,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                encoding="utf-8",
+                timeout=TIMEOUT,
+                preexec_fn=preexec,  # the limits of a process are set in it
+                check=False,
+            )
+            outcome = Outcome(done.returncode, done.stdout, done.stderr)
+        self.outcomes.append(outcome)
+        return outcome
 
     def start(self, *arguments: str) -> Running:
         """Type a command, and go on while it is at work."""

@@ -20,8 +20,9 @@ from tests.scenarios.conftest import DONE_TABLES
 from tests.scenarios.operator import Operator, small_trade
 
 SEED = 20260130
-KILLS = 27
+KILLS = 16
 EVENTS = 3
+ENDINGS = 6  # all of them are in tests/torture/torture_kills.py
 
 
 def test_killed_in_every_phase_and_entity_and_resumed_to_the_same_bytes(
@@ -60,7 +61,7 @@ def test_killed_where_a_phase_ends_it_leaves_all_that_an_undisturbed_run_leaves(
     tool = SabotagedOperator.like(alone)
     happened = events(tool, "--full")
     expected = Result.of(tool, dynamodb, tables)
-    for phase, after in endings(happened):
+    for phase, after in random.Random(SEED).sample(endings(happened), ENDINGS):
         start_over(tool, dynamodb, tables)
         tool.killed("--full", phase=phase, entity="sales", what="after rename", after=after)
         tool.run("--resume").ended(0)

@@ -418,7 +418,7 @@ def test_killed_anywhere_and_resumed_to_the_same_bytes(
     expected = Result.of(tool, dynamodb, tables)
     start_over(tool, dynamodb, tables)
     command = "--full"
-    for kill in seeded_kills(random.Random(SEED), happened, 4):
+    for kill in seeded_kills(random.Random(SEED), happened, 5):
         tool.killed(command, **kill)
         command = "--resume"
     tool.run("--resume").ended(5)

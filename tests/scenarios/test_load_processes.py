@@ -104,7 +104,7 @@ def test_the_report_is_the_same_for_any_number_of_processes(
     clean: SabotagedOperator, dynamodb: DynamoDBClient, tables: TableNames
 ) -> None:
     reports: list[Any] = []
-    for processes in (1, 2, 3):
+    for processes in (1, 3):
         if reports:  # a second load would write nothing
             start_over(clean, dynamodb, tables)
         clean.configure(migration={"processes": processes})
@@ -114,7 +114,7 @@ def test_the_report_is_the_same_for_any_number_of_processes(
             for name in ("at", "seconds", "itemsPerSecond"):
                 del entities[entity][name]
         reports.append(entities)
-    assert reports[0] == reports[1] == reports[2]
+    assert reports[0] == reports[1]
     assert reports[0]["sales"]["items"] == 600
     assert loaded(clean, dynamodb, tables)
 

@@ -25,9 +25,9 @@ SEED = 2026
 def test_nothing_is_unexpected(alone: Operator, s9: S9Database) -> None:
     settled = settle(alone, s9)
     settled.write_config()
-    assert not list(data_directories_that_fail(settled, SEED, 20))
-    assert not list(environments_that_fail(settled, SEED, 4))
-    assert not list(configurations_that_fail(settled, SEED, 60))
+    assert not list(data_directories_that_fail(settled, SEED, 12))
+    assert not list(environments_that_fail(settled, SEED, 3))
+    assert not list(configurations_that_fail(settled, SEED, 30))
 
 
 @dataclass
