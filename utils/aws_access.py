@@ -272,10 +272,10 @@ class _Settings:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(get_cert_path(certificates))  # type: ignore[arg-type] # the stub is narrow
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, TypeError, ValueError) as error:
+            file = shortened(str(certificates))
             raise self._refused(
-                f"the file of certificate authorities {certificates} cannot be used: "
-                f"{in_short(error)}"
+                f"the file of certificate authorities {file} cannot be used: {in_short(error)}"
             ) from error
 
 

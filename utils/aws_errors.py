@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
+from utils.aws import ProviderFailed
 from utils.config import TargetConfig
-from utils.error_handler import TargetError
+from utils.error_handler import MigrationError, TargetError
 from utils.invocation import again
 
 CREDENTIALS_REMEDY = (
@@ -55,9 +56,13 @@ def target_errors(target: TargetConfig) -> Iterator[None]:
     except ClientError as error:
         problem = error.response.get("Error", {})
         raise refused(problem.get("Code", ""), problem.get("Message", ""), target) from error
-    except (BotoCoreError, ValueError, OSError) as error:
+    except (MigrationError, ProviderFailed):
+        raise
+    except Exception as error:  # it meets words that it does not expect with whatever comes of it
+        known = isinstance(error, (BotoCoreError, ValueError, OSError))
+        kind = "" if known else f"{type(error).__name__}: "
         raise TargetError(
-            f"AWS's client library does not take these settings: {in_short(error)}",
+            f"AWS's client library does not take these settings: {kind}{in_short(error)}",
             remedy="correct what it names in the environment, in AWS's configuration file or in "
             f"`target`; then: {again()}",
         ) from error

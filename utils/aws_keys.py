@@ -10,10 +10,11 @@ Whatever fails in a provider is told in one way: which provider it is, what it s
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
@@ -26,10 +27,13 @@ from utils.invocation import again
 from utils.logger import get_logger
 from utils.masking import conceal
 
+Found = TypeVar("Found")
+
 _LOOK_EVERY = 5.0  # seconds between two looks whether it is time to renew
 _SEEK_EVERY = 1.0  # seconds between two looks for others than what has expired
 _REST = 30.0  # seconds after a renewal that failed
 _ASK_EVERY = 20.0  # seconds after which another process asks again
+_PATIENCE = 60.0  # seconds that a provider may take to renew them
 _UNRENEWED = "CredentialsNotRenewed"
 
 
@@ -100,7 +104,7 @@ class OwnKeys:
         assert self._found is not None
         self._looked_at = self._clock()
         try:
-            keys = self._found.get_frozen_credentials()
+            keys = _in_time(self._found.get_frozen_credentials)
         except Exception as error:
             self._failed(error)
         else:
@@ -113,12 +117,15 @@ class OwnKeys:
             self._spent, self._sought_at = expired, self._clock()
             look_anew(self._target)
             try:
-                found = self._find()
-                keys = found.get_frozen_credentials()
+                found, keys = _in_time(self._find_anew)
             except Exception as error:
                 raise self._failed(error) from error
             self._found = found
             self._take(keys)
+
+    def _find_anew(self) -> tuple[Credentials, ReadOnlyCredentials]:
+        found = self._find()
+        return found, found.get_frozen_credentials()
 
     def _find(self) -> Credentials:
         with target_errors(self._target):
@@ -146,6 +153,27 @@ class OwnKeys:
             get_logger().info("How the credentials could not be renewed", extra=files)
         self._failure = Unrenewed(told.message, told.remedy)
         return self._failure
+
+
+def _in_time(renew: Callable[[], Found]) -> Found:
+    """What `renew` returns or raises; TimeoutError when it does not come to an end: a program of
+    somebody's, or a service, may wait for ever, and a load would with it."""
+    outcome: queue.SimpleQueue[tuple[Found | None, Exception | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            outcome.put((renew(), None))
+        except Exception as error:
+            outcome.put((None, error))
+
+    threading.Thread(target=work, name="credentials", daemon=True).start()
+    try:
+        found, error = outcome.get(timeout=_PATIENCE)
+    except queue.Empty:
+        raise TimeoutError(f"it gives no answer within {_PATIENCE:g} seconds") from None
+    if error is not None:
+        raise error
+    return cast(Found, found)
 
 
 class AskedKeys:

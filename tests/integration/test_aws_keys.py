@@ -234,6 +234,19 @@ def test_while_they_last_a_renewal_that_fails_is_no_harm(desk: Desk, clock: Cloc
     assert keys.current().access_key == "AKIDSECOND"
 
 
+def test_a_provider_that_never_answers_is_not_waited_for_for_ever(
+    desk: Desk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.process(given("AKIDFIRST", minutes=5))
+    keys = OwnKeys(TARGET, now=clock)
+    first = keys.current()
+    monkeypatch.setattr("utils.aws_keys._PATIENCE", 0.05)
+    desk.config("[default]\ncredential_process = sleep 3\n")
+    with pytest.raises(Unrenewed, match="no answer within") as raised:
+        keys.look_again(first)
+    assert PROCESS in raised.value.message
+
+
 def test_what_has_expired_is_looked_for_where_it_came_from(desk: Desk, clock: Clock) -> None:
     desk.config(OWN.replace("profile own", "default"))
     keys = OwnKeys(TARGET, now=clock)

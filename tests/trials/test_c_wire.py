@@ -17,6 +17,7 @@ from botocore.retries import standard
 
 from load.batch_writer import BatchWriter
 from load.pace import Pace
+from tests.aws_environments import environments_that_fail
 from tests.aws_ways import DAY, NOW, Authority, Service, read_once
 from utils import dynamodb, http_wire
 from utils.config import TargetConfig
@@ -231,6 +232,12 @@ def test_what_the_wire_cannot_use_is_refused_by_name_at_the_start(
     assert all(word in told for word in [*words, "In play: "]), told
     assert "hunter22" not in told
     assert "hünter22" not in told
+
+
+def test_whatever_the_environment_holds_is_used_as_botocore_does_or_refused(
+    tmp_path: Path,
+) -> None:
+    assert not list(environments_that_fail(tmp_path, 2026, 25))
 
 
 @pytest.mark.parametrize(
