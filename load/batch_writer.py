@@ -25,6 +25,7 @@ from utils.error_handler import BackOff, TargetError, Throttled
 from utils.invocation import again
 from utils.retry import RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY
+from utils.unreached import Unreached
 
 _PUT, _DELETE = b"PutRequest", b"DeleteRequest"
 
@@ -120,8 +121,10 @@ class _Patience:
 
 
 def _is_nothing_done(problem: BackOff) -> bool:
-    """Whether an answer says that nothing of a request was done. A lost answer, one that cannot be
+    """Whether it is certain that nothing of a request was done. A lost answer, one that cannot be
     read or an error of the server say nothing."""
+    if isinstance(problem, Unreached):
+        return not problem.sent
     return isinstance(problem, (Throttled, Expired))
 
 

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import unquote
 
@@ -52,7 +53,6 @@ _OF_A_PROFILE = (
     "use_dualstack_endpoint",
     "use_fips_endpoint",
 )
-_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 @dataclass(frozen=True)
@@ -208,6 +208,10 @@ class _Settings:
             yield "target.useLocalStack"
         else:
             yield f"target.region {self.target.region}"
+            if self.target.profile:
+                yield f"target.profile {self.target.profile}"
+            else:
+                yield from self._set(["AWS_PROFILE"])
             yield from self._set(_VARIABLES)
             yield from self._of_profile(_OF_A_PROFILE)
 
@@ -226,10 +230,14 @@ class _Settings:
         yield from self._set([*names, "no_proxy", "NO_PROXY"])
 
     def _of_certificates(self) -> Iterator[str]:
+        """The one that counts: in botocore's order."""
         if self.url.startswith("https"):
-            yield from self._set(_BUNDLES)
-            if not self.environ.get(_BUNDLES[0]):
-                yield from self._of_profile(("ca_bundle",))
+            found = chain(
+                self._set(["AWS_CA_BUNDLE"]),
+                self._of_profile(("ca_bundle",)),
+                self._set(["REQUESTS_CA_BUNDLE"]),
+            )
+            yield from islice(found, 1)
 
     def _set(self, names: tuple[str, ...] | list[str]) -> Iterator[str]:
         for name in names:

@@ -21,7 +21,10 @@ _LOST, _LATE = "ConnectionLost", "Timeout"
 
 
 class Unreached(BackOff):
-    """Nobody answered; `detail` says who was asked and what came of it."""
+    """Nobody answered; `detail` says who was asked and what came of it. `sent` is whether anything
+    of the request may have arrived."""
+
+    sent = True
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ class Asked:
         """What it means that no connection could be opened."""
         late = isinstance(error, (TimeoutError, ConnectTimeoutError))
         late = late and not isinstance(error, NewConnectionError)  # to urllib3 a kind of it
-        return Unreached(_LATE if late else _LOST, self._connecting(error, late=late))
+        problem = Unreached(_LATE if late else _LOST, self._connecting(error, late=late))
+        problem.sent = False
+        return problem
 
     def why_not_answered(self, error: Exception) -> Unreached:
         """What it means that an open connection has brought no answer."""

@@ -34,6 +34,7 @@ from utils.error_handler import BackOff, MigrationError, TargetError, Throttled
 from utils.http_wire import HttpWire, Server
 from utils.requests import ask
 from utils.retry import RetryPolicy
+from utils.unreached import Unreached
 
 BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 AT_ONCE = RetryPolicy(1, 0.0, sleep=lambda _seconds: None)
@@ -168,6 +169,10 @@ def silent_before_tls(opened: ExitStack, ca: Authority, patch: pytest.MonkeyPatc
     return f"https://127.0.0.1:{quiet.getsockname()[1]}"
 
 
+# Of these it is not certain that nothing of the request has arrived.
+SENT = (with_tls, answering_in_tls, strict_proxy_without_tls, silent)
+
+
 @pytest.mark.parametrize(
     ("lay", "words"),
     [
@@ -195,6 +200,8 @@ def test_who_cannot_be_reached_is_named_with_the_cause_and_the_settings_in_play(
         said = asked(url)
     port = url.rpartition(":")[2]
     assert isinstance(said, Unanswered)
+    assert isinstance(said.__cause__, Unreached)
+    assert said.__cause__.sent == (lay in SENT)
     assert said.message.startswith(f"{url} cannot be reached: ")
     told = f"{said.message} {said.remedy}"
     assert all(word.format(port=port) in told for word in [*words, "In play: "]), told
@@ -409,6 +416,37 @@ def test_a_batch_that_is_too_large_for_what_stands_between_is_halved() -> None:
     wire.most = 100
     with pytest.raises(RequestTooLarge):  # that is not the item's fault
         writer.write([line(1), line(2)])
+
+
+def test_what_could_not_be_sent_goes_out_as_a_batch_again() -> None:
+    """Item by item goes only what may have arrived."""
+    wire = Strait(10_000)
+    refusals = [_unsent(), _unsent()]
+    call = wire.call
+
+    def refuse_first(operation: str, body: bytes) -> bytes:
+        if refusals:
+            raise refusals.pop()
+        return call(operation, body)
+
+    wire.call = refuse_first  # type: ignore[method-assign]
+    retry = RetryPolicy(3, 0.0, sleep=lambda _seconds: None)
+    writer = BatchWriter(
+        wire,  # type: ignore[arg-type]
+        "T",
+        retry,
+        Pace(),
+        indexes=0,
+        doubtful=object(),  # type: ignore[arg-type] # it would fail
+    )
+    outcome = writer.write([line(number) for number in range(25)])
+    assert (outcome.items, wire.items, dict(outcome.retries)) == (25, [25], {"ConnectionLost": 2})
+
+
+def _unsent() -> Unreached:
+    problem = Unreached("ConnectionLost", "nobody listens there")
+    problem.sent = False
+    return problem
 
 
 @contextmanager
