@@ -21,10 +21,9 @@ CREDENTIALS_REMEDY = (
     "or set target.useLocalStack"
 )
 EXPIRED_CODES = frozenset({"ExpiredTokenException", "ExpiredToken"})
-_CREDENTIAL_CODES = {
+_SIGNATURE_CODES = {"InvalidSignatureException", "SignatureDoesNotMatch"}
+_CREDENTIAL_CODES = _SIGNATURE_CODES | {
     "UnrecognizedClientException",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
     "IncompleteSignature",
     "IncompleteSignatureException",
     "InvalidClientTokenId",
@@ -123,7 +122,8 @@ def refused(
 def _not_accepted(code: str, message: str, where: str, date: str) -> TargetError:
     """The service does not accept who asks, or when: a wrong clock looks like wrong keys."""
     said = f": {shortened(message)}" if message else ""
-    if code in _CLOCK_CODES or _names_moments(message) or _is_far(date):
+    of_time = code in _SIGNATURE_CODES and (_names_moments(message) or _is_far(date))
+    if code in _CLOCK_CODES or of_time:
         service = f", the service's {date}" if date else ""
         return TargetError(
             f"{where} does not accept the time of a request ({code}){said}. This machine's clock "
