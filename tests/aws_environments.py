@@ -14,10 +14,10 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 
-from tests.aws_ways import read_once
+from tests.aws_ways import nothing_kept, read_once
 from utils.aws_access import access_to
 from utils.config import TargetConfig
-from utils.dynamodb import DynamoDB, forget_targets
+from utils.dynamodb import DynamoDB
 from utils.error_handler import TargetError
 
 SECRET = "hunter22-hunter22"
@@ -183,13 +183,12 @@ def _in(environ: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environ)
-    forget_targets()
     try:
-        yield
+        with nothing_kept():
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-        forget_targets()
 
 
 class _Taken(Exception):

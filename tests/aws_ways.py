@@ -28,6 +28,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from urllib3.util import connection as urllib3_connection
 
+from utils import masking
+from utils.dynamodb import forget_targets
+
 NOW = dt.datetime.now(dt.timezone.utc)
 DAY = dt.timedelta(days=1)
 
@@ -220,3 +223,15 @@ def read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         yield
+
+
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """What this process knows of targets, and which secrets it conceals, is for this long only."""
+    known = masking.state().known
+    forget_targets()
+    try:
+        yield
+    finally:
+        forget_targets()
+        masking.state().known = known

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
-from tests.aws_ways import Service, read_once
+from tests.aws_ways import Service, nothing_kept, read_once
 from utils.aws_keys import AskedKeys, OwnKeys, Unrenewed, keys_to
 from utils.config import TargetConfig
-from utils.dynamodb import forget_targets
 from utils.error_handler import TargetError
 from utils.workers import Workers
 
@@ -92,9 +91,8 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    forget_targets()
-    yield Desk(tmp_path, monkeypatch)
-    forget_targets()
+    with nothing_kept():
+        yield Desk(tmp_path, monkeypatch)
 
 
 @pytest.fixture

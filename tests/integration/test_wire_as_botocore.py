@@ -17,10 +17,20 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from tests.aws_ways import DAY, NOW, Arrived, Authority, Service, World, led_to, read_once
+from tests.aws_ways import (
+    DAY,
+    NOW,
+    Arrived,
+    Authority,
+    Service,
+    World,
+    led_to,
+    nothing_kept,
+    read_once,
+)
 from tests.sigv4 import verify
 from utils.config import TargetConfig
-from utils.dynamodb import DynamoDB, forget_targets
+from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff
 from utils.version import VERSION
 
@@ -443,12 +453,10 @@ def stage(
         "other": other.file,
     }
 
-    forget_targets()
-    with led_to(world):
+    with nothing_kept(), led_to(world):
         stage = Stage(world, proxy, names, tmp_path)
         stage.seen()
         yield stage
-    forget_targets()
 
 
 def by_botocore(target: TargetConfig) -> None:

@@ -18,7 +18,7 @@ from botocore.retries import standard
 from load.batch_writer import BatchWriter
 from load.pace import Pace
 from tests.aws_environments import environments_that_fail
-from tests.aws_ways import DAY, NOW, Authority, Service, read_once
+from tests.aws_ways import DAY, NOW, Authority, Service, nothing_kept, read_once
 from utils import dynamodb, http_wire
 from utils.config import TargetConfig
 from utils.config_file import load_config
@@ -28,7 +28,6 @@ from utils.dynamodb import (
     DynamoDB,
     RequestTooLarge,
     Unanswered,
-    forget_targets,
 )
 from utils.error_handler import BackOff, MigrationError, TargetError, Throttled
 from utils.http_wire import HttpWire, Server
@@ -51,9 +50,8 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", *BUNDLES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    forget_targets()
-    yield
-    forget_targets()
+    with nothing_kept():
+        yield
 
 
 @pytest.fixture
