@@ -330,7 +330,7 @@ class Runbook:
 
         if self.run.manifest.rolled_back:
             raise ArtifactError(
-                f"the load of run {self.run.manifest.run_id} was undone: nothing is to be verified",
+                f"the load of run {self.run.manifest.undoes} was undone: nothing is to be verified",
                 remedy=f"start a new run: {self.run.command('--full')}",
             )
         self.require_same_tables(ENTITIES)

@@ -203,14 +203,10 @@ def _forget(files: Workspace, backups: Path) -> None:
     if manifest is None:
         return
     replace(
-        Manifest.new(),
+        manifest.successor(),
         run_id=manifest.run_id,
         created_at=manifest.created_at,
-        migration_timestamp=manifest.migration_timestamp,
-        updated_at=manifest.updated_at,
-        updated_at_in_use=manifest.updated_at_in_use,
-        source=manifest.source,
-        target=manifest.target,
+        reached=manifest.reached,  # the same run may load again, and then stays with its tables
         stopped=_CLEANED,
         baseline=manifest.baseline,
         made_for=manifest.made_for,
@@ -233,16 +229,16 @@ def require_ended(files: Workspace) -> None:
     run, or its rollback. A run that was undone needs nothing any more."""
     manifest = Manifest.load(files.manifest)
     ends = (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
-    if manifest is None or not manifest.begun or manifest.rolled_back == "done":
+    if manifest is None or manifest.rolled_back == "done":
         return
     given_up = f"or give it up: {again('--unfinished')}"
     if manifest.rolled_back:
         raise ConfigurationError(
-            f"the load of run {manifest.run_id} in {files.root} is being undone, and that was cut "
+            f"the load of run {manifest.undoes} in {files.root} is being undone, and that was cut "
             "short: it could not be finished any more",
             remedy=f"finish it: {command('rollback')}; {given_up}",
         )
-    if manifest.outcome in ends:
+    if manifest.begun and manifest.outcome in ends:
         raise ConfigurationError(
             f"run {manifest.run_id} in {files.root} is not finished "
             f"({manifest.stopped or 'it was killed'}): it could not be resumed any more",

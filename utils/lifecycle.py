@@ -140,14 +140,7 @@ def begin(run: Run, start: Start) -> None:
         _check_tool(run)
     if start in (Start.ANEW, Start.RESTART, *_OWN):
         run.manifest = replace(
-            Manifest.new(),
-            migration_timestamp=old.migration_timestamp,
-            updated_at=old.updated_at,
-            updated_at_in_use=old.updated_at_in_use and old.rolled_back != "done",
-            source=old.source,
-            target=old.target,
-            empty_as_of=old.empty_as_of,
-            reached={side: old.reached[side] for side in ("source",) if side in old.reached},
+            old.successor(),
             # What a rollback needs of the last load stays until this run has written.
             artifacts=_kept_for_undo(old.artifacts),
             sealed=_kept_for_undo(old.sealed),
@@ -188,7 +181,7 @@ def _kept_for_undo(files: Mapping[str, Known]) -> dict[str, Known]:
 def _check_rollback(run: Run, start: Start) -> None:
     """Raise ConfigurationError when a run cannot go on because its load is being undone, or was."""
     state = run.manifest.rolled_back
-    run_id = run.manifest.undone_run or run.manifest.run_id
+    run_id = run.manifest.undoes
     if state == "begun" and start is not Start.RESTART:
         raise ConfigurationError(
             f"the load of run {run_id} is being undone, and that was cut short",

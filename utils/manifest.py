@@ -6,7 +6,7 @@ It is the ledger's memory. It never holds a credential or a personal value.
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,30 @@ class Manifest:
         run_id = uuid.uuid4().hex[:8]
         return cls(run_id=run_id, created_at=utc_now(), baseline=run_id, tool=this_tool())
 
+    def successor(self) -> Manifest:
+        """The manifest of a new run of this migration, which knows what every later run needs:
+        what it asked for and which S9 answered, its moments, when its tables were empty."""
+        undone = self.rolled_back == "done"
+        return replace(
+            Manifest.new(),
+            migration_timestamp=self.migration_timestamp,
+            updated_at=self.updated_at,
+            updated_at_in_use=self.updated_at_in_use and not undone,
+            source=self.source,
+            target=self.target,
+            empty_as_of=self.empty_as_of,
+            reached={side: self.reached[side] for side in ("source",) if side in self.reached},
+        )
+
     @property
     def begun(self) -> bool:
         """Whether any phase has done anything, be it in the middle of its first entity."""
         return bool(self.snapshot) or any(self.phases.values())
+
+    @property
+    def undoes(self) -> str:
+        """The run whose load is being undone, or was."""
+        return self.undone_run or self.run_id
 
     def phase(self, phase: str, entity: str) -> PhaseEntry | None:
         """The recorded outcome of a phase for an entity, or None."""

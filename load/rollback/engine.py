@@ -116,7 +116,7 @@ def began(loads: Sequence[Load]) -> str:
 
 def _nothing_to_undo(run: Run) -> ConfigurationError:
     if run.manifest.rolled_back == DONE:
-        return _undone_already(run, run.manifest.undone_run or run.manifest.run_id)
+        return _undone_already(run, run.manifest.undoes)
     return ConfigurationError(
         f"there is nothing to undo in {run.workspace.root}: no run has written anything that "
         "is not undone",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ import pytest
 from tests.conftest import S9Database
 from tests.faults.trade import many_sales
 from tests.scenarios.operator import TIMEOUT, Operator, small_trade
+from utils.clean import require_ended
+from utils.error_handler import ConfigurationError
+from utils.manifest import Manifest
+from utils.workspace import Workspace
 
 
 def tree(root: Path) -> set[str]:
@@ -45,7 +50,8 @@ def test_everything_goes_but_what_later_runs_need(done: Operator) -> None:
     assert tree(done.data) - earlier == {"manifest.json", ".lock"}
     assert str(Path("data") / "manifest.json") in outcome.stdout.partition("Left:")[2]
     after = done.manifest()
-    for kept in ("run_id", "migration_timestamp", "source", "target"):
+    assert before["reached"].keys() == {"source", "target"}
+    for kept in ("run_id", "migration_timestamp", "source", "target", "reached", "empty_as_of"):
         assert after[kept] == before[kept]
     assert not any(after[gone] for gone in ("phases", "artifacts", "backups", "snapshot"))
 
@@ -115,6 +121,15 @@ def test_an_unfinished_run_is_kept_unless_that_is_said(alone: Operator, s9: S9Da
     alone.run("clean", "--yes", "--unfinished").ended(0)
     assert tree(alone.data) == {"manifest.json", ".lock"}
     assert "nothing to clean" in alone.run("clean", "--yes").ended(0).stdout
+
+
+def test_a_rollback_that_was_cut_short_is_told_by_the_run_that_it_undoes(tmp_path: Path) -> None:
+    """It may be an earlier one than that of the manifest, which may not even have begun."""
+    files = Workspace(tmp_path)
+    manifest = replace(Manifest.new(), rolled_back="begun", undone_run="0ld5")
+    manifest.save(files.manifest)
+    with pytest.raises(ConfigurationError, match=r"run 0ld5 .* is being undone"):
+        require_ended(files)
 
 
 @pytest.mark.parametrize("place", [".lock", "dry-run/.lock"])
