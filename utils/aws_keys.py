@@ -25,7 +25,7 @@ from utils.error_handler import BackOff, TargetError, traceback_of
 from utils.first_process import in_the_first, is_the_first
 from utils.invocation import again
 from utils.logger import get_logger
-from utils.masking import conceal
+from utils.masking import conceal, conceal_key_id
 
 Found = TypeVar("Found")
 
@@ -234,6 +234,7 @@ def forget_keys() -> None:
 
 def hide(keys: ReadOnlyCredentials) -> None:
     """Take them out of every text."""
+    conceal_key_id(keys.access_key or "")
     for secret in (keys.secret_key, keys.token):
         conceal(secret or "")
 

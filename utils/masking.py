@@ -27,6 +27,8 @@ from urllib.parse import quote
 HIDDEN = "***"
 KEY_BYTES = 16
 _SHORTEST_SECRET = 4  # below it is a word, and taking it out would garble every text
+# AWS's are no shorter (IAM API reference, AccessKey); what is, is an emulator's, and a word.
+_SHORTEST_KEY_ID = 16
 
 
 @dataclass
@@ -76,6 +78,13 @@ def conceal(secret: str) -> None:
     _state.known = tuple(sorted({*_state.known, *spellings}, key=len, reverse=True))
 
 
+def conceal_key_id(key_id: str) -> None:
+    """Take the id of an AWS key out of every text: it names an account and who signs there."""
+    if len(key_id) >= _SHORTEST_KEY_ID:
+        conceal(key_id)
+
+
+_KEY_ID_NAME = re.compile(r"ACCESS_?KEY(_?ID)?$", re.I)
 _SECRET_NAME = re.compile(r"PASSW(OR)?D|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|API_?KEY", re.I)
 _NO_SECRET = re.compile(r"_(FILE|PATH|ARN|URI|URL)$", re.I)
 
@@ -85,6 +94,8 @@ def conceal_environment(environ: Mapping[str, str]) -> None:
     for name, value in environ.items():
         if _SECRET_NAME.search(name) and not _NO_SECRET.search(name):
             conceal(value)
+        elif _KEY_ID_NAME.search(name):
+            conceal_key_id(value)
 
 
 def mask(value: str) -> str:
@@ -121,8 +132,8 @@ def up_to_the_first_quote(text: str) -> str:
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):([^\s/]+)@")
 _NAMED_SECRET = re.compile(
-    r"""\b(?P<name>password|passwd|pwd|secret(?:_access_key)?|aws_secret_access_key|
-        (?:session|security)_?token|x-amz-security-token|authorization|api_?key)
+    r"""\b(?P<name>(?:\w+_)?(?:password|passwd|pwd|secret|api_?key|(?:session|security)_?token
+        |(?:aws)?(?:secret_?)?access_?key(?:_?id)?)|x-amz-security-token|authorization)
         (?P<gap>["']?\s*[=:]\s*)(?:(?P<quote>["']).*?(?P=quote)|[^\s"',;&]+)""",
     re.I | re.X,
 )
@@ -130,7 +141,8 @@ _SETTINGS = "source."  # where a setting has such a name (utils/config.py)
 _BARE_SECRETS = re.compile(
     r"""-----BEGIN[ A-Z]*PRIVATE\ KEY-----.*?(?:-----END[ A-Z]*PRIVATE\ KEY-----|\Z)
       | AGE-SECRET-KEY-1[0-9A-Z]+
-      | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b
+      | \b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{12,}
+      | (?<=Credential=)(?:.{1,200}?(?=(?:/|%2F)\d{8}(?:/|%2F))|[^\s/,;&"']+)
       | (?<=Signature=)[0-9a-f]{64}""",
     re.X | re.S,
 )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
 from hypothesis import given
 from hypothesis import strategies as st
 
 from utils import masking
-from utils.config import LoggingConfig, Secret
-from utils.error_handler import BackOff, MigrationError, told, traceback_of
+from utils.aws_errors import target_errors
+from utils.config import LoggingConfig, Secret, TargetConfig
+from utils.error_handler import BackOff, MigrationError, TargetError, told, traceback_of
 from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
-from utils.masking import conceal, conceal_environment, mask, scrub, veil
+from utils.masking import conceal, conceal_environment, conceal_key_id, mask, scrub, veil
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +83,13 @@ def test_every_secret_of_the_configuration_and_the_environment_is_known() -> Non
         ("password=geheim user=x", "password=*** user=x"),
         ('{"Authorization": "AWS4-HMAC-SHA256"}', '{"Authorization": "***"}'),
         ("key AKIAIOSFODNN7EXAMPLE is not", "key *** is not"),
+        ("AWS_ACCESS_KEY_ID=cats S9_PASSWORD=dogs", "AWS_ACCESS_KEY_ID=*** S9_PASSWORD=***"),
+        (
+            '{"AccessKeyId": "x1", "SecretAccessKey": "y"}',
+            '{"AccessKeyId": "***", "SecretAccessKey": "***"}',
+        ),
+        ("aws_session_token = IQoJ//x= ;", "aws_session_token = *** ;"),
+        ("?X-Amz-Credential=keyid%2F20261126%2Feu", "?X-Amz-Credential=***%2F20261126%2Feu"),
         ("AGE-SECRET-KEY-1QQQSZQG3", "***"),
         ("-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY----- after", "*** after"),
     ],
@@ -130,6 +142,30 @@ def test_what_looks_personal_is_masked(text: str, personal: str) -> None:
 def test_what_an_operator_needs_to_read_stays_as_it_is(text: str) -> None:
     assert scrub(text) == text
     assert veil(text) == text
+
+
+@pytest.mark.parametrize(
+    "key_id", ["AKIAIOSFODNN7EXAMPLE", "AKIAIOSF\nODNN7EXAMPLE", "Qx9w/Zz8y id"]
+)
+def test_what_the_http_library_says_of_a_header_has_no_key_in_it(key_id: str) -> None:
+    """botocore puts the text of whatever its HTTP library raises into HTTPClientError."""
+    signed = f"AWS4-HMAC-SHA256 Credential={key_id}/20261126/eu-west-1/dynamodb/aws4_request, S=\n"
+    request = AWSRequest("POST", "http://127.0.0.1:9/", {"Authorization": signed}, b"{}").prepare()
+    with pytest.raises(HTTPClientError) as raised:
+        URLLib3Session().send(request)
+    assert repr(key_id)[1:-1] in str(raised.value)
+    with pytest.raises(TargetError) as refused, target_errors(TargetConfig()):
+        raise raised.value
+    for text in (refused.value.message, traceback_of(refused.value), told(raised.value)):
+        assert not [part for part in re.split(r"\W+", key_id) if len(part) > 2 and part in text]
+        assert "unhandled exception" in text or text == told(raised.value)
+
+
+def test_the_id_of_a_key_in_use_is_hidden_and_an_emulators_stays_a_word() -> None:
+    conceal_environment({"AWS_ACCESS_KEY_ID": "localstack", "OTHER_ACCESS_KEY": "0123456789abcdef"})
+    conceal_key_id("an-id-of-no-usual-form")
+    shown = scrub("localstack 0123456789abcdef an-id-of-no-usual-form")
+    assert shown == "localstack *** ***"
 
 
 def test_errors_are_scrubbed_when_they_are_made() -> None:
