@@ -143,7 +143,9 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     saved = run.begin(PHASE, entity.name, {})
     planned = planned_of(run, source, entity)
     counted = _count(source, planned)
-    table = count_table(source, entity, planned, extraction.of(entity.name), counted)
+    others = (entry.result for entry in run.manifest.phases.get(PHASE, {}).values())
+    told = [each["table"] for each in others if each.get("snapshot") == source.snapshot.taken_at]
+    table = count_table(source, entity, planned, extraction.of(entity.name), counted, told)
     run.workers.expect(counted["items"] // _ITEMS_A_PIECE)
     _write(run, source, planned, counted, saved)
     report = _columns_report(source, planned)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -37,9 +37,10 @@ class TableCount:
     """How many rows a table has, how many of them are `selected`, and the others by reason.
 
     `unknown` are those of the reasons that are values without a known meaning, `elsewhere` those
-    of rows that belong to another entity of the table. `of` is what was counted: the table, or the
-    setting whose query reads something else. `children` is the same for the rows that belong to
-    the records, under the name that they have there.
+    of rows that belong to another entity of the table; `unclaimed` are those of the unknown ones
+    that would say to which entity of the table a row belongs: all of these entities count them.
+    `of` is what was counted: the table, or the setting whose query reads something else. `children`
+    is the same for the rows that belong to the records, under the name that they have there.
     """
 
     of: str
@@ -48,6 +49,7 @@ class TableCount:
     not_selected: Mapping[str, int] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    unclaimed: tuple[str, ...] = ()
     children: Mapping[str, TableCount] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -68,8 +70,10 @@ def count_table(
     planned: Plan,
     settings: EntityExtraction,
     counted: Mapping[str, int],
+    told: Iterable[Mapping[str, Any]] = (),
 ) -> TableCount:
     """Account for every row of an entity's table, given what S9 counts of the planned selection.
+    `told` are the counts of other entities (as JSON), whose unclaimed rows are known already.
 
     Raises SourceError when nothing is selected of a table that has rows for the entity, and the
     configuration does not ask for that.
@@ -81,16 +85,8 @@ def count_table(
     if entity.children is not None:
         lines = counted["items"] - selected
         children[entity.children.name] = _children(source, entity, entity.children, planned, lines)
-    count = TableCount(
-        count.of,
-        count.rows,
-        selected,
-        count.not_selected,
-        count.unknown,
-        count.elsewhere,
-        children,
-    )
-    _tell(entity.name, count)
+    count = replace(count, children=children)
+    _tell(entity.name, count, _told_of(count, told))
     if not (settings.query or settings.where or settings.limit):
         _require_some(entity.name, count)
     return count
@@ -110,6 +106,7 @@ class _Reasons:
         self.columns = [source_name(mapping, each.column) for each in self._criteria]
         self.unknown: set[str] = set()
         self.elsewhere: set[str] = set()
+        self.unclaimed: set[str] = set()
 
     def of(self, values: Values, shown: Mapping[str, str]) -> str:
         """The reason of a row with these values: the first criterion that leaves it out."""
@@ -123,6 +120,8 @@ class _Reasons:
                 return reason
             reason = f"{column} {shown[value]}"
             self.unknown.add(reason)
+            if criterion.elsewhere:
+                self.unclaimed.add(reason)
             return reason
         if self.query:
             return self.query
@@ -165,6 +164,7 @@ def _counted(source: Source, reasons: _Reasons, selected: int) -> TableCount:
         dict(found.most_common()),
         tuple(sorted(reasons.unknown)),
         tuple(sorted(reasons.elsewhere)),
+        tuple(sorted(reasons.unclaimed)),
     )
 
 
@@ -265,16 +265,29 @@ def _some(found: Counter[str]) -> dict[str, int]:
     return {reason: rows for reason, rows in found.most_common() if rows}
 
 
-def _tell(entity: str, count: TableCount) -> None:
+def _told_of(count: TableCount, others: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The unclaimed rows of a table that another of its entities has told of."""
+    return frozenset(
+        reason
+        for other in others
+        if other.get("name") == count.of
+        for reason in count.unclaimed
+        if reason in other["unknown"]
+        and other["notSelected"].get(reason) == count.not_selected[reason]
+    )
+
+
+def _tell(entity: str, count: TableCount, told: Collection[str]) -> None:
     for each in (count, *count.children.values()):
-        if each.unknown:
+        news = [reason for reason in each.unknown if each is not count or reason not in told]
+        if news:
             get_logger().warning(
                 "%s: %d rows of %s are not selected, and nobody has said what they are: %s. Mend "
                 "them in S9, or say in extraction.%s.query what is to be selected",
                 entity.capitalize(),
-                sum(each.not_selected[reason] for reason in each.unknown),
+                sum(each.not_selected[reason] for reason in news),
                 each.of,
-                listed(each.not_selected, each.unknown),
+                listed(each.not_selected, news),
                 entity,
             )
         others = [reason for reason in each.not_selected if reason not in each.unknown]

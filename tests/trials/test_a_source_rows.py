@@ -180,6 +180,8 @@ def test_the_ledger_begins_with_the_rows_of_the_table(desk: Operator, s9_of: S9D
     }
     for words in ("kind 0 (1)", "kind 4 (1)", "kind NULL (1)", "enabled NULL (1)", "msg_id NULL"):
         assert words in outcome.stderr
+    assert outcome.stderr.count("kind 0") == 1, "what is of no party is told once, not of each kind"
+    assert outcome.stderr.count("enabled NULL") == 2, "a producer, and a sale"
     counts = desk.report("verification")["counts"]
     for entity in ("buyers", "producers", "sales"):
         assert counts[entity]["table"] == table_of(desk, entity)
