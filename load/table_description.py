@@ -10,6 +10,7 @@ from utils.dynamodb import DynamoDB
 from utils.error_handler import TargetError
 from utils.requests import ask
 from utils.retry import RetryPolicy
+from utils.table_reader import Way
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,25 @@ def describe_for_backup(wire: DynamoDB, retry: RetryPolicy, table: str) -> Table
     description: dict[str, Any] = ask(wire, retry, "DescribeTable", request)["Table"]
     arn = {"ResourceArn": description["TableArn"]}
     live = _if_allowed(wire, retry, "DescribeTimeToLive", request)
-    tags = _if_allowed(wire, retry, "ListTagsOfResource", arn)
     return TableFacts(
         description,
         live.get("TimeToLiveDescription") if live else None,
-        tags.get("Tags", []) if tags else None,
+        _tags(wire, retry, arn),
     )
+
+
+def _tags(wire: DynamoDB, retry: RetryPolicy, arn: dict[str, str]) -> list[dict[str, str]] | None:
+    """All tags of a table, page after page; None where the credentials may not ask."""
+    tags: list[dict[str, str]] = []
+    request, way = arn, Way(wire, "ListTagsOfResource")
+    while answer := _if_allowed(wire, retry, "ListTagsOfResource", request):
+        tags += answer["Tags"]
+        if "NextToken" not in answer:
+            return tags
+        further = {"NextToken": answer["NextToken"]}
+        way.goes_on(further)
+        request = {**arn, **further}
+    return None
 
 
 def _if_allowed(

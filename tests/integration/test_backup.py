@@ -18,10 +18,11 @@ from load import backup, backup_part
 from load.backup import back_up, is_stale, new_name, unfinished
 from load.backup_folder import BackupFolder
 from tests.conftest import TableNames
+from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.integration.conftest import Begin, client_of, fill, item
 from utils.embedded.aws import EmbeddedAws
 from utils.encryption import Identity, encrypt
-from utils.error_handler import ArtifactError, ConfigurationError, StorageError
+from utils.error_handler import ArtifactError, ConfigurationError, StorageError, TargetError
 from utils.interrupt import Interrupted
 
 MOMENT = 1_770_000_000.0
@@ -52,6 +53,32 @@ def test_a_backup_holds_every_item_and_says_what_the_table_was(
     assert folder.entry.tags == [{"Key": "owner", "Value": "sales"}]
     assert folder.entry.time_to_live is not None
     folder.check()
+
+
+def tags_in_pages(*pages: tuple[str, str | None]) -> Plan:
+    """ListTagsOfResource gives a tag a page; each page names the token of the next."""
+
+    def decide(request: Request) -> Answer | None:
+        if request.operation != "ListTagsOfResource":
+            return None
+        place = int(orjson.loads(request.body).get("NextToken", "0"))
+        key, token = pages[place]
+        more = {"NextToken": token} if token else {}
+        return Answer(200, orjson.dumps({"Tags": [{"Key": key, "Value": ""}], **more}))
+
+    return Plan(always=decide)
+
+
+def test_tags_are_read_to_their_last_page(
+    aws: EmbeddedAws, dynamodb: DynamoDBClient, tables: TableNames, begin: Begin
+) -> None:
+    fill(dynamodb, tables.sales, 1)
+    with FaultyProxy(aws, tags_in_pages(("a", "1"), ("b", "2"), ("c", None))) as proxy:
+        folder = back_up(begin(proxy.url), tables.sales, "tags-20260101-000000")
+        assert [tag["Key"] for tag in folder.entry.tags or ()] == ["a", "b", "c"]
+        proxy.plan = tags_in_pages(("a", "1"), ("b", "0"))
+        with pytest.raises(TargetError, match="again and again"):
+            back_up(begin(proxy.url), tables.sales, "circle-20260101-000000")
 
 
 def test_files_are_what_other_tools_read_and_nobody_else_may(
