@@ -22,6 +22,7 @@ from load.before import Before
 from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, is_same
 from load.conditions import ABSENT
 from load.conflicts import Authors
+from load.kept_report import KeptSince
 from load.load_state import LoadState
 from load.loads import drop_others
 from load.pictures import Memory, Pictures
@@ -174,6 +175,9 @@ class Guard(Closes):
         self._taken_away = self.before.taken_count()
         items = sum(self._counts[mark] for mark in KEPT_MARKS)
         absent = self._counts[KEPT_ABSENT]
+        if items != self.state.kept:
+            since = KeptSince(self._run, self._entity, self.writer, self._authors)
+            since.rewrite(self._records())
         return Kept(self._kept_records() if items else 0, items, absent)
 
     def _kept_records(self) -> int:

@@ -36,6 +36,7 @@ class LoadState:
     write, as "last" that with which this load was planned (where it is no backup).
     `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py),
     `other_times` the times of other migrations in items that are else as S9 has them.
+    `kept` counts the items of the file that the survey has listed as kept (conflicts_report.json).
     `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
     (load/rollback). `reached` is the table that the load went to (utils/reached.py).
 
@@ -61,6 +62,7 @@ class LoadState:
     wrote: bool = False
     in_flight: bool = False
     other_times: list[str] = field(default_factory=list)
+    kept: int = 0
 
     @property
     def may_have_written(self) -> bool:

@@ -209,6 +209,7 @@ class _Survey:
         self._table = run.config.target.table(spec.entity)
         self._policy = run.config.load.on_conflict
         self._times: list[str] = []
+        self._kept = 0
 
     def run(self, only: Collection[str] | None) -> tuple[LoadState, Path]:
         """Write the plan (under its partial name); returns the state to be saved with it."""
@@ -249,6 +250,7 @@ class _Survey:
             )
         state = _state_of(run, entity, names)
         state.other_times = self._times
+        state.kept = self._kept
         state.only_in_target = surplus.as_json()
         return _going_on(state, old), path
 
@@ -278,7 +280,7 @@ class _Survey:
                     found = found.plus(record.standings)
                     look.note_rest(record, replaced=not CONDITIONAL.isdisjoint(decided))
                     if record.chosen:
-                        self._report.add(
+                        self._kept += self._report.add(
                             entity, writer, record.lines, record.standings, decided, rest
                         )
                 plan.mark_all(start, lines, marks)

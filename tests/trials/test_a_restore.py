@@ -22,6 +22,7 @@ from tests.faults.sale_module import SaleModule, torn
 from tests.faults.trades import sale_of, two_parties
 from tests.scenarios.operator import Operator, scan, small_trade
 from tests.transformed_artifacts import identity
+from tests.trials.conftest import does
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ConfigurationError
 from utils.interrupt import Interrupted
@@ -53,16 +54,6 @@ def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
     opened.settings(workers=1)
     yield opened
     opened.drop()
-
-
-@pytest.fixture
-def application(desk: Desk) -> SaleModule:
-    return SaleModule(desk.client, {name: desk.table(name) for name in desk.records})
-
-
-def does(act: Any) -> None:
-    for _ in act:
-        pass
 
 
 def backed_up(desk: Desk) -> BackupFolder:

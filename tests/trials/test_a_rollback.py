@@ -14,6 +14,7 @@ from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error, refusi
 from tests.faults.sale_module import SaleModule, torn
 from tests.faults.trades import sale_of, two_parties
 from tests.transformed_artifacts import identity
+from tests.trials.conftest import does
 from utils.embedded.aws import EmbeddedAws
 from utils.encryption import new_identity
 from utils.error_handler import ConfigurationError, RunInterrupted, TargetError
@@ -37,16 +38,6 @@ def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
     opened.records = {**two_parties(), "sales": [sale_of(1, lines=2), sale_of(2, buyer=2)]}
     yield opened
     opened.drop()
-
-
-@pytest.fixture
-def application(desk: Desk) -> SaleModule:
-    return SaleModule(desk.client, {name: desk.table(name) for name in desk.records})
-
-
-def does(act: Any) -> None:
-    for _ in act:
-        pass
 
 
 def keys(desk: Desk) -> set[str]:
