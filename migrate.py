@@ -37,6 +37,7 @@ from utils.command_line import (
     at_the_edge,
 )
 from utils.error_handler import ArtifactError, ExitCode, MigrationError, TargetError
+from utils.figures import counted
 from utils.version import VERSION
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class Runbook:
             if not self.skips("transform", name):
                 self.begins("transform")
                 entry = engine.transform(self.run, name)
-                self.say(f"Transformed {entry.result['records']} {name}")
+                self.say(f"Transformed {counted(entry.result['records'], name[:-1], name)}")
         write_mapping_report(self.run)
         return self.outcome()
 
@@ -240,8 +241,8 @@ class Runbook:
         self.begins("validate")
         outcome = validate(self.run, checked)
         self.say(
-            f"Validated {', '.join(checked)}: {outcome.error_count} errors, "
-            f"{outcome.warning_count} warnings"
+            f"Validated {', '.join(checked)}: "
+            f"{counted(outcome.error_count, 'error')}, {counted(outcome.warning_count, 'warning')}"
         )
         return self.outcome() if outcome.passed else ExitCode.VALIDATION_FAILED
 
@@ -298,7 +299,7 @@ class Runbook:
             except TargetError as error:
                 self.set_aside("load", name, error)
             else:
-                self.say(f"Loaded {entry.result['items']} items of {name}")
+                self.say(f"Loaded {counted(entry.result['items'], 'item')} of {name}")
             write_load_report(self.run)
         write_load_report(self.run)
 

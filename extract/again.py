@@ -21,6 +21,7 @@ from extract.source import Source
 from extract.table_count import NO_LONGER_SELECTED
 from utils.artifacts import ArtifactWriter, lines_of, utc_now
 from utils.error_handler import ArtifactError, BackOff, SourceError
+from utils.figures import counted
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
 from utils.run import COMPLETE, Run
@@ -132,7 +133,9 @@ def _state_the_moment(run: Run, source: Source, count: int, doubt: str) -> None:
     run.manifest.snapshot = {
         **run.manifest.snapshot,
         "consistent": False,
-        "statement": f"{earlier}; {count} records of the quarantine were read again at "
+        "statement": f"{earlier}; "
+        f"{counted(count, 'record of the quarantine was', 'records of the quarantine were')} read "
+        "again at "
         f"{source.snapshot.taken_at}; {doubt}",
     }
     run.save()

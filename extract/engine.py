@@ -20,6 +20,7 @@ from extract.table_count import count_table
 from utils.artifacts import ArtifactWriter, PartialState
 from utils.checkpoint import Checkpoint
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
+from utils.figures import counted
 from utils.interrupt import Interrupted
 from utils.invocation import again
 from utils.logger import get_logger
@@ -134,7 +135,8 @@ def _read_all(
         except SourceError as error:
             set_aside(PHASE, name, error)
             continue
-        get_logger().info("Extracted %d %s", entry.result["source"]["records"], name)
+        records = entry.result["source"]["records"]
+        get_logger().info("Extracted %s", counted(records, name[:-1], name))
 
 
 def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
@@ -187,8 +189,9 @@ def _count(source: Source, planned: Plan) -> dict[str, int]:
         key = source.quote(planned.records.key)
         doubled = _doubled(source, planned.records.query, key)
         raise SourceError(
-            f"the query for {planned.entity} returns {records - keys:,} rows without a key or "
-            "with the key of another row" + (f": {doubled}" if doubled else ""),
+            f"the query for {planned.entity} returns "
+            f"{counted(records - keys, 'row')} without a key or with the key of another row"
+            + (f": {doubled}" if doubled else ""),
             remedy=f"correct extraction.{planned.entity}.query: each record once, none without key",
         )
     children = source.count(planned.children) if planned.children else 0
@@ -409,10 +412,10 @@ def _tell_doubts(table: str, report: Mapping[str, Any]) -> None:
         get_logger().log(
             WARNING if found["different"] else INFO,
             "%s has both %s: the first that has a value is taken. Both have one, and not the same, "
-            "in %d rows",
+            "in %s",
             table,
             names,
-            found["different"],
+            counted(found["different"], "row"),
         )
     if report["approximate"]:
         get_logger().warning(

@@ -11,6 +11,7 @@ from pymysql.constants import CR, ER
 
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
+from utils.figures import counted
 from utils.interrupt import Interrupted, StopFlag
 from utils.invocation import again
 from utils.masking import shows_personal_data, up_to_the_first_quote
@@ -220,7 +221,7 @@ def _place(config: SourceConfig) -> str:
 
 def silent(config: SourceConfig, *, connected: bool) -> SourceUnavailable:
     """The error for a server that has not let us in while `source.connectionTimeout` lasted."""
-    seconds = f"{config.connection_timeout} seconds"
+    seconds = counted(config.connection_timeout, "second")
     if not connected:
         return SourceUnavailable(
             f"S9 at {_place(config)} cannot be reached: no answer within {seconds}",

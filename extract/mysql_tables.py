@@ -15,6 +15,7 @@ import pymysql
 
 from extract.mysql_queries import quote
 from utils.error_handler import SourceError
+from utils.figures import counted
 from utils.invocation import again
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -243,4 +244,8 @@ def _lag(row: Mapping[str, Any]) -> str:
     behind = value("Seconds_Behind_Master", "Seconds_Behind_Source")
     if running != ["yes", "yes"] or behind is None:
         return "S9 is a replica that does not follow at present: what it has not got is not read"
-    return f"S9 is a replica, {int(behind)} seconds behind" if int(behind) else "S9 is a replica"
+    return (
+        f"S9 is a replica, {counted(int(behind), 'second')} behind"
+        if int(behind)
+        else "S9 is a replica"
+    )

@@ -15,6 +15,7 @@ from psycopg2.extensions import libpq_version
 
 from utils.config import SourceConfig
 from utils.error_handler import SourceUnavailable
+from utils.figures import counted
 
 _SYSTEM_CERTIFICATES_SINCE = 160000  # libpq 16 knows sslrootcert=system
 
@@ -114,7 +115,7 @@ def _unreachable(config: SourceConfig, error: OSError | UnicodeError) -> SourceU
         )
     if isinstance(error, TimeoutError):
         return SourceUnavailable(
-            f"{head}: no answer within {config.connection_timeout} seconds",
+            f"{head}: no answer within {counted(config.connection_timeout, 'second')}",
             remedy="check source.host, source.port and the firewalls between; a slow network needs "
             "a longer source.connectionTimeout",
         )

@@ -21,6 +21,7 @@ from extract.selection import Plan, configured, source_name
 from extract.source import Source
 from utils.config import EntityExtraction
 from utils.error_handler import SourceError
+from utils.figures import counted
 from utils.invocation import again
 from utils.logger import get_logger
 
@@ -282,11 +283,14 @@ def _tell(entity: str, count: TableCount, told: Collection[str]) -> None:
         news = [reason for reason in each.unknown if each is not count or reason not in told]
         if news:
             get_logger().warning(
-                "%s: %d rows of %s are not selected, and nobody has said what they are: %s. Mend "
-                "them in S9, or say in extraction.%s.query what is to be selected",
+                "%s: %s not selected, and nobody has said why: %s. Mend that in S9, or say in "
+                "extraction.%s.query what is to be selected",
                 entity.capitalize(),
-                sum(each.not_selected[reason] for reason in news),
-                each.of,
+                counted(
+                    sum(each.not_selected[reason] for reason in news),
+                    f"row of {each.of} is",
+                    f"rows of {each.of} are",
+                ),
                 listed(each.not_selected, news),
                 entity,
             )
@@ -305,15 +309,21 @@ def listed(counts: Mapping[str, int], reasons: Iterable[str]) -> str:
     ordered = sorted(reasons, key=lambda reason: -counts[reason])
     said = [f"{reason} ({counts[reason]:,})" for reason in ordered[:_LISTED]]
     if len(ordered) > _LISTED:
-        said.append(f"{len(ordered) - _LISTED} further reasons")
+        said.append(counted(len(ordered) - _LISTED, "further reason"))
     return ", ".join(said)
+
+
+def _none_of(count: TableCount) -> str:
+    every = f"none of the {count.rows:,} rows" if count.rows > 1 else "not even the only row"
+    return f"{every} of {count.of}"
 
 
 def _require_some(entity: str, count: TableCount) -> None:
     own = [reason for reason in count.not_selected if reason not in count.elsewhere]
     if own and not count.selected:
         raise SourceError(
-            f"nothing of {count.of} is selected as {entity}, though it has {count.rows:,} rows: "
+            f"nothing of {count.of} is selected as {entity}, though it has "
+            f"{counted(count.rows, 'row')}: "
             f"{listed(count.not_selected, own)}",
             remedy=f"if the rows are {entity} all the same, say so in extraction.{entity}.query; "
             f"if there are none to migrate, confirm it: extraction.{entity}.where: "
@@ -322,7 +332,7 @@ def _require_some(entity: str, count: TableCount) -> None:
     for name, children in count.children.items():
         if children.unknown and count.selected and not children.selected:
             raise SourceError(
-                f"none of the {children.rows:,} rows of {children.of} belongs to a selected record "
+                f"{_none_of(children)} belongs to a selected record "
                 f"of {entity}: {listed(children.not_selected, children.not_selected)}",
                 remedy=f"check that {children.of} names its {entity} by their key; if they have no "
                 f'{name}, confirm it: extraction.{entity}.where: "1 = 1", then: {again()}',

@@ -11,6 +11,7 @@ from load.backup_list import listed
 from utils.closings import said
 from utils.command_line import Caller, at_the_edge, require_table_name
 from utils.error_handler import ExitCode
+from utils.figures import counted
 from utils.logger import get_logger
 from utils.screen import table as as_table
 from utils.session import open_session
@@ -41,7 +42,8 @@ def _back_up_all(caller: Caller, tables: tuple[str, ...]) -> ExitCode:
                 get_logger().info("Going on with %s", name)
             made.append(back_up(work, table, name or new_name(config, table)))
     for folder in made:
-        click.echo(f"Backed up {folder.entry.items:,} items of {folder.entry.table}: {folder.path}")
+        items = counted(folder.entry.items, "item")
+        click.echo(f"Backed up {items} of {folder.entry.table}: {folder.path}")
     click.echo(said("backed-up", restore=work.command(f"restore {made[-1].path.name}")))
     return ExitCode.DONE
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from load.backup_folder import BackupEntry, BackupFolder
 from utils.error_handler import ArtifactError
+from utils.figures import counted
 from utils.workspace import PARTIAL_SUFFIX
 
 
@@ -71,4 +72,4 @@ def size_in_words(size: int) -> str:
     while value >= 1000 and len(units) > 1:
         value /= 1000
         units.pop(0)
-    return f"{value:.1f} {units[0]}" if units[0] != "bytes" else f"{size} bytes"
+    return f"{value:.1f} {units[0]}" if units[0] != "bytes" else counted(size, "byte")

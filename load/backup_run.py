@@ -20,6 +20,7 @@ from load.load_state import LoadState
 from load.recovery import secure
 from utils.artifacts import utc_now
 from utils.error_handler import ArtifactError
+from utils.figures import counted
 from utils.logger import get_logger
 from utils.run import Run
 
@@ -101,7 +102,9 @@ def _back_up(run: Run, table: str, known: list[dict[str, Any]]) -> None:
     entry.update(secure(run.config, table, entry["name"], run.stop.sleep))
     entry.update(at=utc_now(), items=folder.entry.items, sha256=folder.sha256, complete=True)
     run.save()
-    get_logger().info("Backed up %d items of %s in %s", entry["items"], table, folder.path)
+    get_logger().info(
+        "Backed up %s of %s in %s", counted(entry["items"], "item"), table, folder.path
+    )
 
 
 def _open(run: Run, entry: dict[str, Any]) -> BackupFolder:

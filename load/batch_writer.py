@@ -22,6 +22,7 @@ from utils.answers import NoAnswer, batch_written
 from utils.aws_keys import Expired
 from utils.dynamodb import DynamoDB, RequestRefused, RequestTooLarge
 from utils.error_handler import BackOff, TargetError, Throttled
+from utils.figures import counted
 from utils.invocation import again
 from utils.retry import RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY
@@ -187,7 +188,9 @@ class BatchWriter:
                 if len(left) < len(sent):
                     patience = _Patience(self._retry, self._pace)
                 if left:
-                    raise Throttled("UnprocessedItems", f"{len(left)} items of {self._table}")
+                    raise Throttled(
+                        "UnprocessedItems", f"{counted(len(left), 'item')} of {self._table}"
+                    )
             except BackOff as problem:
                 patience.wear(problem)
                 if patience.exhausted:

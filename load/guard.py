@@ -32,6 +32,7 @@ from utils.artifacts import ArtifactEntry, sha256_of, starts_record, utc_now
 from utils.closing import Closes
 from utils.dynamodb import RequestRefused
 from utils.error_handler import ArtifactError
+from utils.figures import counted
 from utils.interrupt import Interrupted
 from utils.load_plan import (
     ADDED,
@@ -159,10 +160,10 @@ class Guard(Closes):
             self._all(self._groups(again), replacing, refuse)
         self.plan.sync()
         get_logger().info(
-            "%s: %d conditional requests took %.0f write units",
+            "%s: %s took %s",
             self._entity.capitalize(),
-            self.writer.requests,
-            self.writer.units,
+            counted(self.writer.requests, "conditional request"),
+            counted(round(self.writer.units), "write unit"),
         )
 
     def conclude(self) -> Kept:

@@ -22,6 +22,7 @@ from utils.artifacts import ArtifactWriter, lines_of, starts_record
 from utils.config import PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.error_handler import TargetError
+from utils.figures import counted
 from utils.findings import Finding
 from utils.invocation import again
 from utils.load_plan import EDITED, KEPT_ABSENT, WITHDRAWN, LoadPlan
@@ -65,8 +66,8 @@ class RefusesNearlyAll(TargetError):
 
     def __init__(self, refused: int, of: int, reason: str) -> None:
         super().__init__(
-            f"DynamoDB has refused {refused:,} of the first {of:,} records for the same kind of "
-            f"reason: {reason}",
+            f"DynamoDB has refused {refused:,} of the first {counted(of, 'record')} for the same "
+            f"kind of reason: {reason}",
             remedy="this is no matter of single records, and nothing was put into quarantine: see "
             "the reason (an index of the table may want an attribute of another type), mend the "
             f"table or the settings, then go on: {again()}",

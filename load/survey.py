@@ -39,6 +39,7 @@ from load.refusals import keys_of
 from utils.artifacts import split_records
 from utils.config import FAIL
 from utils.error_handler import TargetError
+from utils.figures import counted
 from utils.interrupt import Interrupted
 from utils.item_content import Item, content, content_of_line, is_usual, normal_item, with_time
 from utils.load_plan import (
@@ -116,7 +117,7 @@ def survey_before_load(
         report.complete()
     if report.count and run.config.load.on_conflict == FAIL:
         raise TargetError(
-            f"{report.count:,} {'item is' if report.count == 1 else 'items are'} in the target "
+            f"{counted(report.count, 'item is', 'items are')} in the target "
             "otherwise than in S9 (another content, or their record has lost them there); nothing "
             "was written:" + "".join(f"\n  - {line}" for line in report.first),
             remedy=f"all of them are in {run.workspace.report('conflicts')}. Set load.onConflict "
@@ -232,13 +233,13 @@ class _Survey:
                 found = Found(new=source.items)
             plan.sync()
         get_logger().info(
-            "%s in %s: %d items are new, %d are there already, %d in conflict (%d records)",
+            "%s in %s: %s new, %d there already, %d in conflict (%s)",
             entity.capitalize(),
             self._table,
-            found.new,
+            counted(found.new, "item is", "items are"),
             found.there,
             found.conflicts,
-            found.records,
+            counted(found.records, "record"),
         )
         if self._times:
             get_logger().warning(

@@ -11,6 +11,7 @@ from load.attributes import MAY_BE_EMPTY, MAY_BE_LONG, type_of, writers_of
 from utils.config import TargetConfig
 from utils.dynamodb import ResourceBusy, ResourceMissing
 from utils.error_handler import TargetError
+from utils.figures import counted
 from utils.invocation import again
 from utils.logger import get_logger
 from utils.requests import control
@@ -178,7 +179,9 @@ def _shown(schema: Sequence[Mapping[str, str]]) -> str:
 
 def _create(target: TargetConfig, spec: TableSpec) -> None:
     name = target.table(spec.entity)
-    get_logger().info("Creating table %s with %d indexes", name, len(spec.indexes))
+    get_logger().info(
+        "Creating table %s with %s", name, counted(len(spec.indexes), "index", "indexes")
+    )
     request: dict[str, Any] = {
         "TableName": name,
         "KeySchema": key_schema(PARTITION_KEY, SORT_KEY),

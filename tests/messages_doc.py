@@ -52,7 +52,7 @@ def document() -> str:
 
 def _table(closings: Iterable[Closing]) -> str:
     rows = [
-        f"| `{each.name}` | {', '.join(str(int(code)) for code in each.codes)} | {each.words} | "
+        f"| `{each.name}` | {', '.join(str(int(code)) for code in each.codes)} | {each.plain} | "
         f"{each.when} |"
         for each in closings
     ]

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO
 
 from utils.error_handler import ArtifactError
+from utils.figures import counted
 from utils.invocation import again_with_key, command
 from utils.known_files import KnownFiles, Look
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
@@ -168,8 +169,8 @@ def expected_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) ->
     size = path.stat().st_size
     if size != entry.bytes:
         raise ArtifactError(
-            f"{path} has {size:,} bytes, the manifest says {entry.bytes:,}: it was cut or edited "
-            "after it was written",
+            f"{path} has {counted(size, 'byte')}, the manifest says {entry.bytes:,}: it was "
+            "cut or edited after it was written",
             remedy=_again(path, phase),
         )
     return entry

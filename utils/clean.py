@@ -16,6 +16,7 @@ from pathlib import Path
 
 from utils.config import ENTITY_NAMES
 from utils.error_handler import ConfigurationError, ExitCode
+from utils.figures import counted
 from utils.invocation import RESUME, again, command
 from utils.manifest import Manifest
 from utils.workspace import Workspace, storage_errors
@@ -77,7 +78,7 @@ class Found:
     def lines(self) -> list[str]:
         """One line a kind, for people."""
         return [
-            f"{kind}: {_files(len(paths))}, {self.bytes[kind]:,} bytes"
+            f"{kind}: {counted(len(paths), 'file')}, {counted(self.bytes[kind], 'byte')}"
             for kind, paths in self.files.items()
         ]
 
@@ -256,14 +257,10 @@ def left_in(*directories: Path) -> list[str]:
             elif path.is_file():
                 lines.append(str(path))
             elif count := sum(1 for _ in _below(path)):
-                lines.append(f"{path}/: {_files(count)}")
+                lines.append(f"{path}/: {counted(count, 'file')}")
     return lines
 
 
 def _below(directory: Path) -> Iterator[str]:
     for _, _, names in os.walk(directory):  # which follows no links
         yield from names
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"

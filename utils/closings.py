@@ -14,14 +14,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from utils.error_handler import ExitCode
+from utils.figures import Figure, counted
 
+_COUNTED = re.compile(r"\{(\w+):([^{}|]*)(?:\|([^{}]*))?\}")
 _DONE, _KEPT_OUT = ExitCode.DONE, ExitCode.QUARANTINED
 
 
 @dataclass(frozen=True)
 class Closing:
     """A last line, or a part of one. `words` has names in braces for what differs from time to
-    time; `codes` are the exit codes with which it is said, `when` is the situation in a sentence.
+    time, and a figure has its noun there (utils/figures.py); `codes` are the exit codes with which
+    it is said, `when` is the situation in a sentence.
     """
 
     name: str
@@ -30,12 +33,24 @@ class Closing:
     when: str
 
     @property
+    def plain(self) -> str:
+        """The words as they are for many, for people."""
+        return _COUNTED.sub(lambda said: f"{{{said[1]}}} {said[3] or said[2] + 's'}", self.words)
+
+    @property
     def pattern(self) -> str:
         """A regular expression for every text that the words can become."""
         parts = string.Formatter().parse(self.words)
-        return "".join(
-            re.escape(text) + ("" if field is None else "(?:.|\n)*") for text, field, *_ in parts
-        )
+        return "".join(re.escape(text) + _pattern(field, words) for text, field, words, _ in parts)
+
+
+def _pattern(field: str | None, words: str | None) -> str:
+    if field is None:
+        return ""
+    if not words:
+        return "(?:.|\n)*"
+    nouns = {counted(number, *words.split("|", 1)).partition(" ")[2] for number in (1, 2)}
+    return f"[0-9,]+ (?:{'|'.join(map(re.escape, nouns))})"
 
 
 def _closing(name: str, codes: ExitCode | Iterable[ExitCode], words: str, when: str) -> Closing:
@@ -125,27 +140,27 @@ REASONS = (
     _closing(
         "kept",
         (_DONE, _KEPT_OUT),
-        "{kept} items stay as the tables have them (listed in {lists})",
+        "{kept:item stays|items stay} as the tables have them (listed in {lists})",
         "`load.onConflict` kept them, or the application changed them while the load was at work.",
     ),
     _closing(
         "kept-out",
         _KEPT_OUT,
-        "{absent} items of S9 are in no table, because their records stay as the tables have them "
-        "(listed in {lists}): enter them in the Sale Module, or let S9 win with load.onConflict "
-        "overwrite",
+        "{absent:item of S9 is in no table, because its record stays as the table has it|items of "
+        "S9 are in no table, because their records stay as the tables have them} (listed in "
+        "{lists}): enter {them} in the Sale Module, or let S9 win with load.onConflict overwrite",
         "A record was kept that has more in S9 than in the table: a new line, mostly.",
     ),
     _closing(
         "in-quarantine",
         _KEPT_OUT,
-        "{refused} records are in {quarantine}; mend them in S9, then: {retry}",
+        "{refused:record is|records are} in {quarantine}; mend {them} in S9, then: {retry}",
         "Records were refused by transform, validation or DynamoDB.",
     ),
     _closing(
         "held-in-quarantine",
         _KEPT_OUT,
-        "{refused} records are in {quarantine}",
+        "{refused:record is|records are} in {quarantine}",
         "The same, where something else is to be typed next.",
     ),
 )
@@ -154,7 +169,7 @@ NOTES = (
     _closing(
         "changed-since",
         (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
-        "The application has changed, deleted or added {changed} items of migrated records since "
+        "The application has changed, deleted or added {changed:item} of migrated records since "
         "they were loaded (listed in {report}): that is no difference.",
         "Verify has found items that carry a later change by somebody else.",
     ),
@@ -269,16 +284,16 @@ COMMANDS = (
     _closing(
         "undone-but",
         _DONE,
-        "Undone: the load of run {run}, begun at {began}, but for {records} records that stay, "
-        "whole; see {report}. {next}",
+        "Undone: the load of run {run}, begun at {began}, but for {records:record that "
+        "stays|records that stay}, whole; see {report}. {next}",
         "`rollback` has kept records on which the application has worked since, or that a sale "
         "names.",
     ),
     _closing(
         "nothing-undone",
         _DONE,
-        "Of the load of run {run}, begun at {began}, nothing is undone: {records} records stay, "
-        "whole; see {report}. {next}",
+        "Of the load of run {run}, begun at {began}, nothing is undone: {records:record "
+        "stays|records stay}, whole; see {report}. {next}",
         "`rollback` had to keep all that the load had left.",
     ),
     _closing(
@@ -299,8 +314,9 @@ COMMANDS = (
     _closing(
         "undone-before-and-late",
         _DONE,
-        "The load of run {run}, begun at {began}, was undone before; {late} records of it had "
-        "arrived since and are deleted; see {report}. {next}",
+        "The load of run {run}, begun at {began}, was undone before; {late:record of it "
+        "had arrived since and is deleted|records of it had arrived since and are deleted}; see "
+        "{report}. {next}",
         "The same, and something had arrived.",
     ),
     _closing(
@@ -318,15 +334,16 @@ COMMANDS = (
     _closing(
         "restored",
         _DONE,
-        "Restored: {table} equals {backup}, {items} items ({added} added, {replaced} replaced, "
+        "Restored: {table} equals {backup}, {items:item} ({added} added, {replaced} replaced, "
         "{deleted} deleted)",
         "`restore` has put a backup back and compared the table with it.",
     ),
     _closing(
         "restored-but",
         _KEPT_OUT,
-        "Restored, but for {records} records that the application has changed meanwhile: they stay "
-        "as it has them, {table} differs from {backup} in {different} items of theirs ({added} "
+        "Restored, but for {records:record that the application has changed meanwhile, and which "
+        "stays so|records that the application has changed meanwhile, and which stay so}: {table} "
+        "differs from {backup} in {different:item} ({added} "
         "added, {replaced} replaced, {deleted} deleted). What would put them back as well is said "
         "by: {look}",
         "`restore` has found records changed since it had looked at the table, before it wrote "
@@ -378,8 +395,8 @@ CLOSINGS = {
 
 
 def said(name: str, **values: object) -> str:
-    """The words of a closing; figures among the values get their commas."""
+    """The words of a closing; figures among the values get their commas and their nouns."""
     shown = {
-        key: f"{value:,}" if isinstance(value, int) else value for key, value in values.items()
+        key: Figure(value) if isinstance(value, int) else value for key, value in values.items()
     }
     return CLOSINGS[name].words.format(**shown)

@@ -30,6 +30,7 @@ from utils.config import (
     section_type,
 )
 from utils.error_handler import ConfigurationError
+from utils.figures import counted
 from utils.invocation import again, command
 from utils.sql_text import DATABASES, one_piece
 
@@ -96,9 +97,8 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
     ]
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
-        count = "one mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigurationError(
-            f"{path} has {count}:{listed}",
+            f"{path} has {counted(len(mistakes), 'mistake')}:{listed}",
             remedy="correct the file (config.json.example shows every setting), then: " + again(),
         )
     config: Config = _build(Config, resolved)

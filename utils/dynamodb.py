@@ -28,6 +28,7 @@ from utils.aws_errors import EXPIRED_CODES, refused
 from utils.aws_keys import Expired, Unrenewed, forget_keys, keys_to
 from utils.config import TargetConfig
 from utils.error_handler import BackOff, TargetError, Throttled
+from utils.figures import counted
 from utils.http_wire import HttpWire, Reply, Server
 from utils.invocation import again
 from utils.reached import (
@@ -346,8 +347,8 @@ class DynamoDB:
                 remedy=f"{self._hint}, then go on: {again()}",
             )
         return Unanswered(
-            f"{self._where} did not accept a request in {attempts} tries; the last answer was "
-            f"{last}. {self._in_play}",
+            f"{self._where} did not accept a request in {counted(attempts, 'try', 'tries')}; the last "
+            f"answer was {last}. {self._in_play}",
             remedy=f"wait until it has recovered, then go on: {again()}",
         )
 

@@ -12,6 +12,7 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
+from utils.figures import counted
 from utils.terminal import canvas, printable
 
 _BAR = "[{desc} {bar} {percentage:3.0f}% ({n_fmt}/{total_fmt}) {elapsed}{postfix}"
@@ -69,8 +70,7 @@ class Task:
 
     def _rate(self) -> str:
         seconds = max(time.monotonic() - self._start, 1e-9)
-        errors = "1 error" if self._errors == 1 else f"{self._errors} errors"
-        return f"{self._done / seconds:,.0f}/s, {errors}"
+        return f"{self._done / seconds:,.0f}/s, {counted(self._errors, 'error')}"
 
     def _say(self) -> None:
         share = 100 if not self._total else 100 * self._done // self._total

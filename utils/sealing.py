@@ -29,6 +29,7 @@ from utils.encryption import (
     recipients,
 )
 from utils.error_handler import ArtifactError, ExitCode, StorageError
+from utils.figures import counted
 from utils.invocation import again, command
 from utils.logger import get_logger
 from utils.run import Run
@@ -75,8 +76,8 @@ def _seal_all(run: Run, keys: tuple[Recipient, ...]) -> None:
             with storage_errors(run.workspace.root / name):
                 (run.workspace.root / name).unlink()
         get_logger().info(
-            "Encrypted %d files of records; a command that needs them again asks for --identity",
-            len(readable),
+            "Encrypted %s of records; a command that needs them again asks for --identity",
+            counted(len(readable), "file"),
         )
 
 

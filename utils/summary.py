@@ -9,6 +9,7 @@ from typing import Any
 from utils.closings import said
 from utils.config import ENTITY_NAMES, OVERWRITE, PHASE_NAMES, SKIP
 from utils.error_handler import ExitCode
+from utils.figures import counted
 from utils.invocation import again, command, for_real
 from utils.run import COMPLETE, Run
 from utils.screen import table
@@ -101,12 +102,18 @@ def _reasons(run: Run, stands: Standing, *, goes_on: bool) -> list[str]:
     if stands.kept > stands.absent:
         found.append(said("kept", kept=stands.kept - stands.absent, lists=_lists(run, stands)))
     if stands.absent:
-        found.append(said("kept-out", absent=stands.absent, lists=_lists(run, stands)))
+        them, lists = _them(stands.absent), _lists(run, stands)
+        found.append(said("kept-out", absent=stands.absent, lists=lists, them=them))
     if stands.refused:
         name = "in-quarantine" if goes_on else "held-in-quarantine"
         place, retry = run.workspace.root / "quarantine", command("retry-quarantine")
-        found.append(said(name, refused=stands.refused, quarantine=place, retry=retry))
+        values = {"quarantine": place, "retry": retry, "them": _them(stands.refused)}
+        found.append(said(name, refused=stands.refused, **values))
     return found
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
 
 
 def _lists(run: Run, stands: Standing) -> str:
@@ -161,7 +168,7 @@ def _what_is_over(over: Mapping[str, Mapping[str, int]]) -> str:
             count, one = kinds.get(kind, 0), _ONE.get(kind, entity.removesuffix("s"))
             if not count:
                 continue
-            parts.append(f"{count:,} {one}{'' if count == 1 else 's'}")
+            parts.append(counted(count, one))
     return _names(parts)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 from utils.dynamodb import RequestRefused
+from utils.figures import counted
 from utils.item_content import Item, Moments, differing_attributes
 from utils.retry import RetryPolicy
 from utils.table_reader import TableReader
@@ -290,10 +291,12 @@ class _Asked:
             expected = {sale for sale in expected if sale[0] < last}
             got = {sale for sale in got if sale[0] < last}
             if len(found) + changed < GROUP:
-                problems.append(f"{partition} has {len(found)} of {group.total:,} sales")
+                problems.append(f"{partition} has {len(found)} of {counted(group.total, 'sale')}")
         for what, sales in (("lacks", expected - got), ("also has", got - expected)):
             if sales:
-                problems.append(f"{partition} {what} {len(sales)} sales, first {min(sales)[1]}")
+                problems.append(
+                    f"{partition} {what} {counted(len(sales), 'sale')}, first {min(sales)[1]}"
+                )
         return problems
 
     def _ours(self, answer: Mapping[str, Any]) -> list[Item]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from utils.figures import counted
 from utils.quarantine import read_quarantine
 from utils.run import Run
 from validate.verification_report import Count, Ledger
@@ -118,7 +119,8 @@ def _of_tables(table: Mapping[str, Any] | None, source: Count | None) -> list[st
         return []
     lines = [(each, source.items - source.records) for each in table.values() if _is_table(each)]
     return [
-        f"{each['name']} has {each['rows']:,} rows, selected + not selected is {accounted:,}"
+        f"{each['name']} has {counted(each['rows'], 'row')}, selected + not selected is "
+        f"{accounted:,}"
         for each, selected in [(table, source.records), *lines]
         if each["rows"] != (accounted := selected + sum(each["notSelected"].values()))
     ]

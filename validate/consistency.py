@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from utils.figures import counted
 from validate.rules import Note
 
 Item = dict[str, Any]
@@ -59,7 +60,9 @@ def sale_notes(sale: Item, lines: Sequence[Item]) -> Iterator[Note]:
     yield from _numbering_notes(sale, day)
     yield from _id_notes(sale, "saleId", "SALE")
     if sale["linesCount"]["N"] != str(len(lines)):
-        text = f"linesCount is {sale['linesCount']['N']}, the sale has {len(lines)} lines"
+        text = (
+            f"linesCount is {sale['linesCount']['N']}, the sale has {counted(len(lines), 'line')}"
+        )
         yield Note("linesCount", "lines-count", text)
     yield from _line_notes(sale, lines)
 

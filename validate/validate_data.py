@@ -14,6 +14,7 @@ from pathlib import Path
 
 from utils.artifacts import utc_now
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
+from utils.figures import counted
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
 from utils.run import COMPLETE, FAILED, Run, settings_digest
@@ -107,9 +108,10 @@ def _record(run: Run, counts: Mapping[str, tuple[EntityCount, int]]) -> None:
 def _tell(result: ValidationResult) -> None:
     if result.quarantined:
         get_logger().warning(
-            "%d records with errors were moved to quarantine; the reasons are there and in %s",
-            result.quarantined,
+            "%s moved to quarantine; the reasons are there and in %s",
+            counted(result.quarantined, "record with errors was", "records with errors were"),
             result.report,
         )
     elif not result.passed:
-        get_logger().error("%d errors were found; see %s", result.error_count, result.report)
+        found = counted(result.error_count, "error was", "errors were")
+        get_logger().error("%s found; see %s", found, result.report)

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
+from utils.figures import counted
 from utils.workspace import make_directory, write_atomically
 
 LISTED = 1_000  # entries that a list of the report holds at most; its count is always whole
@@ -94,8 +95,9 @@ class WrongLines:
 
     def __str__(self) -> str:
         if self.lines_count is None:
-            return f"{self.sale} is not there and has {self.found} lines"
-        return f"{self.sale} has linesCount {self.lines_count or 'absent'}, and {self.found} lines"
+            return f"{self.sale} is not there and has {counted(self.found, 'line')}"
+        said = self.lines_count or "absent"
+        return f"{self.sale} has linesCount {said}, and {counted(self.found, 'line')}"
 
     def as_json(self) -> dict[str, Any]:
         return {"PK": self.sale, "linesCount": self.lines_count, "found": self.found}
@@ -144,9 +146,11 @@ class Listing(Generic[Entry]):
             "truncated": self.count > len(self.entries),
         }
 
-    def sentence(self, what: str) -> list[str]:
-        """One sentence, none for an empty listing: `what` with the count and the first entry."""
-        return [f"{self.count:,} {what}, the first: {self.entries[0]}"] if self.count else []
+    def sentence(self, one: str, many: str) -> list[str]:
+        """One sentence, none for an empty listing: the count with what is counted (utils/figures),
+        and the first entry."""
+        said = counted(self.count, one, many)
+        return [f"{said}, the first: {self.entries[0]}"] if self.count else []
 
 
 @dataclass
@@ -227,9 +231,16 @@ class KeyDifferences:
 
     def sentences(self, table: str) -> list[str]:
         return [
-            *self.missing.sentence(f"items are missing from {table}"),
-            *self.extra.sentence(f"items are only in {table}: S9 gives them no longer"),
-            *self.different.sentence(f"items of {table} differ from the file"),
+            *self.missing.sentence(
+                f"item is missing from {table}", f"items are missing from {table}"
+            ),
+            *self.extra.sentence(
+                f"item is only in {table}: S9 gives it no longer",
+                f"items are only in {table}: S9 gives them no longer",
+            ),
+            *self.different.sentence(
+                f"item of {table} differs from the file", f"items of {table} differ from the file"
+            ),
         ]
 
 
@@ -257,7 +268,9 @@ class LineDifferences:
         return {"checked": self.checked, **self.different.as_json()}
 
     def sentences(self) -> list[str]:
-        return self.different.sentence("sales do not have the lines that they say")
+        return self.different.sentence(
+            "sale does not have the lines that it says", "sales do not have the lines that they say"
+        )
 
 
 @dataclass
@@ -280,7 +293,9 @@ class References:
         return {"checked": self.checked, "unresolved": self.unresolved.as_json()}
 
     def sentences(self) -> list[str]:
-        return self.unresolved.sentence("references of sales lead to no party")
+        return self.unresolved.sentence(
+            "reference of a sale leads to no party", "references of sales lead to no party"
+        )
 
 
 @dataclass(frozen=True)
@@ -373,7 +388,7 @@ class Count:
         return Count(self.records - other.records, self.items - other.items)
 
     def __str__(self) -> str:
-        return f"{self.records:,} records and {self.items:,} items"
+        return f"{counted(self.records, 'record')} and {counted(self.items, 'item')}"
 
     def as_json(self) -> dict[str, int]:
         return {"records": self.records, "items": self.items}

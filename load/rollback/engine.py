@@ -24,6 +24,7 @@ from utils.aws import CONNECT_TIMEOUT, READ_TIMEOUT
 from utils.config import ENTITY_NAMES
 from utils.dynamodb import DynamoDB
 from utils.error_handler import ConfigurationError
+from utils.figures import counted
 from utils.logger import get_logger
 from utils.run import Run
 from utils.same_tables import require_tables_to_undo
@@ -172,9 +173,9 @@ class _Rollback:
         self._report(PHASE)
         for name, figures in rolled.figures.items():
             get_logger().info(
-                "%s: %d items deleted, %d restored, %d kept",
+                "%s: %s deleted, %d restored, %d kept",
                 name.capitalize(),
-                figures.deleted,
+                counted(figures.deleted, "item"),
                 figures.restored,
                 figures.kept,
             )

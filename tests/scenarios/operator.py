@@ -26,6 +26,7 @@ import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
+from tests.figures import ONE_OF_MANY
 from tests.scenarios.forked import Nursery
 from utils.closings import COMMANDS, OPENINGS
 
@@ -59,6 +60,7 @@ class Outcome:
         assert self.code == code, f"exit code {self.code}, not {code}:\n{self.output}"
         assert "Traceback" not in self.output, self.output
         assert "unexpected error" not in self.output, self.output
+        assert not (wrong := ONE_OF_MANY.search(self.output)), wrong
         if "Reports are in " in self.stdout:
             assert self.closing, f"no declared closing of exit code {code}: {self.last_line}"
         return self
@@ -173,7 +175,9 @@ class Operator:
         return orjson.loads((self.data / "manifest.json").read_bytes())
 
     def report(self, name: str) -> Any:
-        return orjson.loads((self.data / "reports" / f"{name}_report.json").read_bytes())
+        text = (self.data / "reports" / f"{name}_report.json").read_bytes()
+        assert not (wrong := ONE_OF_MANY.search(text.decode())), wrong
+        return orjson.loads(text)
 
     def transformed(self) -> dict[str, bytes]:
         """The bytes of each transformed file."""

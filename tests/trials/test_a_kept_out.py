@@ -36,7 +36,7 @@ def test_a_line_that_is_in_no_table_is_kept_out(
     changed.configure(load={"onConflict": policy})
     outcome = changed.run("--full").ended(5)
     assert ARRIVED not in outcome.output and "everything" not in outcome.output
-    assert "1 items of S9 are in no table" in outcome.last_line
+    assert "1 item of S9 is in no table" in outcome.last_line
     assert "conflicts_report.json and verification_report.json" in outcome.last_line
     kept = changed.report("verification")["keys"]["sales"]["kept"]
     assert kept["absent"] == 1
@@ -48,7 +48,7 @@ def test_what_stays_as_the_table_has_it_is_there_and_has_not_arrived(changed: Op
     changed.configure(load={"onConflict": "skip"})
     outcome = changed.run("--full").ended(0)
     assert ARRIVED not in outcome.output and "everything" not in outcome.output
-    assert "1 items stay as the tables have them" in outcome.last_line
+    assert "1 item stays as the tables have them" in outcome.last_line
     assert changed.report("verification")["passed"]
 
 
@@ -58,8 +58,8 @@ def test_kept_out_and_quarantined_are_both_said(changed: Operator, s9: S9Databas
     changed.configure(load={"onConflict": "skip"})
     outcome = changed.run("--full").ended(5)
     assert ARRIVED not in outcome.output
-    assert "1 items of S9 are in no table" in outcome.last_line
-    assert "1 records are in data/quarantine" in outcome.last_line
+    assert "1 item of S9 is in no table" in outcome.last_line
+    assert "1 record is in data/quarantine" in outcome.last_line
     assert outcome.last_line.endswith("python migrate.py retry-quarantine")
 
 

@@ -189,8 +189,8 @@ def say(words: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     ("behave", "says"),
     [
-        (lambda connection: connection.recv(1), "has let nobody in within 1 seconds"),
-        (dribble, "has let nobody in within 1 seconds"),
+        (lambda connection: connection.recv(1), "has let nobody in within 1 second"),
+        (dribble, "has let nobody in within 1 second"),
         (say(b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n"), "no MySQL and no MariaDB|let nobody in"),
         (say(b"\x05\x00\x00\x00hello"), "is no MySQL and no MariaDB"),
         (say(b"\x01\x00\x00\x00\x0a"), "is no MySQL and no MariaDB"),
@@ -219,7 +219,7 @@ def test_another_database_at_the_port_is_told_within_the_timeout(
     postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     config = SourceConfig(type="mysql", host=postgres.host, port=postgres.port, ssl=False)
-    with pytest.raises(SourceUnavailable, match=r"nobody in within 1 seconds|ends it again"):
+    with pytest.raises(SourceUnavailable, match=r"nobody in within 1 second|ends it again"):
         MySqlSource(_hasty(config), None, tmp_path)
 
 

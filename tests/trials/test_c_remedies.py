@@ -61,7 +61,7 @@ def test_beside_the_application_s_changes_nothing_is_said_that_would_undo_them(
     done.configure(load={"onConflict": "overwrite"})
     outcome = done.run("--phase", "verify").ended(4)
     assert "items missing: 1" in outcome.last_line
-    assert "The application has changed, deleted or added 1 items" in outcome.stdout
+    assert "The application has changed, deleted or added 1 item" in outcome.stdout
     assert "Set load.onConflict to skip" in outcome.last_line
     done.configure(load={"onConflict": "skip"})
     typed(done, outcome)

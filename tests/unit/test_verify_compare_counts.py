@@ -68,7 +68,7 @@ def test_it_closes_with_records_in_quarantine(migration: Migration) -> None:
         (
             "load",
             {"records": 2, "items": 7, "refused": 3, "refusedRecords": 1},
-            "the load refused 1 records and 3 items, its quarantine has 0 records and 0 items",
+            "the load refused 1 record and 3 items, its quarantine has 0 records and 0 items",
         ),
         ("extract", {"source": None}, "S9 has no figures, the extract has 5 records and 12 items"),
     ],
