@@ -109,6 +109,7 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             "kept": kept.items,
             "keptRecords": kept.records,
             "keptAbsent": kept.absent,
+            **({"heldNumbers": kept_out.held} if kept_out.held else {}),
             **guard.figures(),
         },
     )

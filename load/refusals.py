@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from load.batch_writer import RefusedItem
 from load.guard import Guard
@@ -27,6 +27,7 @@ from utils.findings import Finding
 from utils.invocation import again
 from utils.load_plan import EDITED, KEPT_ABSENT, WITHDRAWN, LoadPlan
 from utils.logger import get_logger
+from utils.numbering import Numbering, candidate_of, held_numbers
 from utils.quarantine import Refusal, read_quarantine, source_rows
 from utils.run import Run
 from utils.tables import TableSpec
@@ -147,10 +148,12 @@ def dependents(run: Run, entity: str) -> dict[str, Reason]:
 
 @dataclass
 class Withdrawn:
-    """How many records and items were kept out of the table."""
+    """How many records and items were kept out of the table; `held` are the numbers of years that
+    are in quarantine with them and nowhere else (utils/numbering.py)."""
 
     records: int = 0
     items: int = 0
+    held: dict[str, int] = field(default_factory=dict)
 
 
 def withdraw(run: Run, spec: TableSpec, refusals: Refusals, guard: Guard) -> Withdrawn:
@@ -177,7 +180,20 @@ def withdraw(run: Run, spec: TableSpec, refusals: Refusals, guard: Guard) -> Wit
         for refusal in _refusals(run, entity, refusals, counted):
             quarantine.write(refusal.as_line(), records=1, items=refusal.items)
         run.replace((path, quarantine))
-    return Withdrawn(len(counted), sum(record.items for record in counted.values()))
+    held = _held(run, entity, frozenset(record.key for record in counted.values()))
+    return Withdrawn(len(counted), sum(record.items for record in counted.values()), held)
+
+
+def _held(run: Run, entity: str, keys: Collection[str]) -> dict[str, int]:
+    """The numbers of years that only refused sales have: the file is numbered with them, and the
+    sales that are left may be in the index otherwise than they should without them."""
+    if entity in PARTY_ENTITIES:
+        return {}
+    refused, rest = Numbering(), Numbering()
+    for line in filter(starts_record, lines_of(run.workspace.transformed(entity))):
+        if candidate := candidate_of(line):
+            (refused if record_key(line) in keys else rest).add((candidate,))
+    return held_numbers(refused.last.values(), rest)
 
 
 def _withdrawn(records: Sequence[Record], undo: Undo, plan: LoadPlan) -> Iterator[Record]:

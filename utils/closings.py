@@ -190,6 +190,15 @@ NOTES = (
         "The same, with `transformation.updatedAt` set to `migration`.",
     ),
     _closing(
+        "numbers-held",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "The Sale Module may give a number again that S9 has given: in quarantine is the sale with "
+        "the highest number of its year ({numbers}). Until it is mended and loaded, create no sale "
+        "of that year there.",
+        "Validation or DynamoDB has refused the last sale of this year, or of a later one: the "
+        "next number is taken from those that are there.",
+    ),
+    _closing(
         "not-selected",
         (
             _DONE,
@@ -265,6 +274,14 @@ REMEDIES = (
         "Mend these one by one in the Sale Module: a load that overwrites them would overwrite "
         "what the application has changed as well. Then look again: {verify}",
         "Items have another content, and others were changed by the application or kept for it.",
+    ),
+    _closing(
+        "load-the-last-sale",
+        ExitCode.VERIFICATION_FAILED,
+        "The numbers rest on the last sale of their year, which is in quarantine: mend it in S9, "
+        "then: {retry}",
+        "The only difference is that the API would give a wrong next number, and DynamoDB has "
+        "refused the sale with the highest one.",
     ),
     _closing(
         "mend-the-cause",

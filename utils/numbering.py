@@ -93,6 +93,18 @@ class Numbering:
         return line.replace(_AFTER_KEYS, keys + _AFTER_KEYS, 1)
 
 
+def held_numbers(refused: Iterable[Candidate], rest: Numbering) -> dict[str, int]:
+    """By year, the highest number of refused sales, where it is above all of the `rest`: the API
+    does not know that it is taken."""
+    held: dict[str, int] = {}
+    for each in refused:
+        known = rest.last.get(each.year)
+        if each.year.isdigit() and (known is None or each.number > known.number):
+            year = each.year.decode()
+            held[year] = max(each.number, held.get(year, each.number))
+    return held
+
+
 def candidate_of(line: bytes) -> Candidate | None:
     """The candidate that a line of a transformed file is; None for sales that are none, and for
     lines of sales."""

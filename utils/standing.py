@@ -23,7 +23,9 @@ class Standing:
     `absent` those of them that are in no table. `verified` are the entities of which verify has
     found in the target what was loaded, with the files that there are now. `written` are items
     that the run has put into the tables, `strange` what it knows to be in the tables and not to
-    be of this migration. The others are what verify found.
+    be of this migration. `held` are, by year, the highest numbers of sales, where these are in
+    quarantine (utils/numbering.py). The others are what verify found; `wrong_numbers` are the next
+    numbers of sales among the `other_problems`.
     """
 
     refused: int
@@ -37,6 +39,8 @@ class Standing:
     changed: int
     other_problems: int
     only_in_target: Mapping[str, Mapping[str, int]]
+    held: Mapping[str, int]
+    wrong_numbers: int
 
     @property
     def all_verified(self) -> bool:
@@ -77,7 +81,17 @@ def standing_of(manifest: Manifest) -> Standing:
         only_in_target={
             name: over for name, result in verify.items() if (over := result.get("onlyInTarget"))
         },
+        held=_held(_results(manifest, "validate"), load),
+        wrong_numbers=found["wrongNumbers"],
     )
+
+
+def _held(*phases: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for result in (result for results in phases for result in results.values()):
+        for year, number in result.get("heldNumbers", {}).items():
+            held[year] = max(number, held.get(year, number))
+    return held
 
 
 def _results(manifest: Manifest, phase: str) -> dict[str, dict[str, Any]]:

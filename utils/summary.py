@@ -135,8 +135,8 @@ def _differs(run: Run, stands: Standing) -> str:
         found.append(said("only-in-target", what=over, why=_why_over(run, stands)))
     if stands.other_problems or not found:
         found.append(said("other-problems", count=max(1, stands.other_problems)))
-    load, verify = command("--phase load"), command("--phase verify")
-    remedy = said(_remedy(run, stands), load=load, verify=verify)
+    commands = {"load": command("--phase load"), "verify": command("--phase verify")}
+    remedy = said(_remedy(run, stands), **commands, retry=command("retry-quarantine"))
     return said("differs", report=_VERIFICATION, differences="; ".join(found), remedy=remedy)
 
 
@@ -153,6 +153,8 @@ def _remedy(run: Run, stands: Standing) -> str:
         return "load-what-is-missing"
     if stands.missing or stands.different:
         return "load-again"
+    if stands.held and stands.other_problems == stands.wrong_numbers > 0:
+        return "load-the-last-sale"
     alone = stands.only_in_target and not stands.other_problems
     return "delete-what-is-over" if alone else "mend-the-cause"
 
@@ -188,6 +190,10 @@ def _notes(run: Run) -> list[str]:
     found = []
     if stands.changed:
         found.append(said("changed-since", changed=stands.changed, report=_VERIFICATION))
+    years = sorted(year for year in stands.held if int(year) >= run.began.year)
+    if years:  # the Sale Module gives numbers of the current year only
+        numbers = ", ".join(f"{stands.held[year]} of {year}" for year in years)
+        found.append(said("numbers-held", numbers=numbers))
     if stands.written and stands.strange:
         since = getattr(run.config.transformation, "updated_at", "source")
         found.append(said("in-use-by-now" if since == "migration" else "in-use"))

@@ -38,7 +38,7 @@ from validate.pattern_samples import (
     Samples,
     text_of,
 )
-from validate.verification_report import PatternResult
+from validate.verification_report import NEXT_NUMBER, PatternResult
 
 SLICE_ITEMS = 100
 _LISTED = "attribute_not_exists(deletedAt) AND SK = :metadata"
@@ -317,7 +317,7 @@ class _Asked:
         years = self.samples.years
         checks: list[Check] = [partial(self._number, index, *year) for year in years.items()]
         request = f"Query {index.name}, {index.partition_key} = SALE, a year, descending, limit 1"
-        return Pattern("next sale number", request, len(checks), checks)
+        return Pattern(NEXT_NUMBER, request, len(checks), checks)
 
     def _number(self, index: Index, year: str, highest: Highest) -> list[str]:
         """Whether the number that the API would give next is higher than all of a year.

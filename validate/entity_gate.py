@@ -30,7 +30,8 @@ from validate.validation_report import ValidationReport
 class EntityGate:
     """Checks the transformed file of one entity, reports, and refuses what must be refused.
 
-    `parties` are those that passed before; a party entity adds its own when it is done.
+    `parties` are those that passed before; a party entity adds its own when it is done. `held` are
+    the highest numbers of years that are in quarantine only (utils/numbering.py).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class EntityGate:
         self._count = report.of(entity)
         self._rules = run.config.validation
         self._policy = Policy(self._rules.strict_mode, self._rules.business_rules)
+        self.held: dict[str, int] = {}
 
     def check(self) -> int:
         """Check every record; returns how many were moved to quarantine.
@@ -172,9 +174,11 @@ class EntityGate:
         self._count.records_with_errors += count
         if not count or not self._run.config.migration.continue_on_error:
             return 0
-        moved = remove_refused(self._run, self._entity, errors)
-        self._count.quarantined[PHASE] += moved
-        return moved
+        removed = remove_refused(self._run, self._entity, errors)
+        self._count.quarantined[PHASE] += removed.records
+        for year, number in removed.held.items():
+            self.held[year] = max(number, self.held.get(year, number))
+        return removed.records
 
     def _finding(self, legacy_id: str, note: Note) -> Finding:
         return as_finding(self._entity, legacy_id, note, strict=self._policy.strict)

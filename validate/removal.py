@@ -7,7 +7,8 @@ next run finishes the exchange or finds everything as it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -16,7 +17,7 @@ from utils.artifacts import ArtifactWriter, lines_of, split_records
 from utils.error_handler import ArtifactError
 from utils.findings import Finding
 from utils.invocation import command
-from utils.numbering import Numbering, candidate_of
+from utils.numbering import Numbering, candidate_of, held_numbers
 from utils.pieces import places, records_at
 from utils.quarantine import Refusal
 from utils.run import Run
@@ -28,7 +29,16 @@ _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 Refused = Iterable[tuple[int, list[Finding]]]
 
 
-def remove_refused(run: Run, entity: str, refused: Refused) -> int:
+@dataclass(frozen=True)
+class Removed:
+    """How many records were moved into quarantine, and the numbers of years that are only there
+    (utils/numbering.py)."""
+
+    records: int
+    held: Mapping[str, int]
+
+
+def remove_refused(run: Run, entity: str, refused: Refused) -> Removed:
     """Move records of an entity's transformed file into quarantine; returns how many.
 
     `refused` gives the places of the records in the file, ascending, each with its findings; it is
@@ -38,7 +48,9 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> int:
     """
     rows = _rows(run, entity)
     kept_path, refused_path = _paths(run, entity)
-    numbering = _numbering_without(kept_path, refused) if entity == NUMBERED else None
+    numbering, held = None, dict[str, int]()
+    if entity == NUMBERED:
+        numbering, held = _numbering_without(kept_path, refused)
     with ArtifactWriter(kept_path) as kept, ArtifactWriter(refused_path) as quarantine:
         _copy(run, refused_path, quarantine)
         before = quarantine.records
@@ -57,20 +69,23 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> int:
             quarantine.write(refusal.as_line(), records=1, items=len(record))
             place, findings = next(waiting, (-1, []))
         run.replace((kept_path, kept), (refused_path, quarantine))
-        return quarantine.records - before
+        return Removed(quarantine.records - before, held)
 
 
-def _numbering_without(path: Path, refused: Refused) -> Numbering:
-    """The last sales of the years, as they are without the refused records."""
-    numbering = Numbering()
+def _numbering_without(path: Path, refused: Refused) -> tuple[Numbering, dict[str, int]]:
+    """The last sales of the years, as they are without the refused records; and what is held with
+    these."""
+    numbering, without = Numbering(), Numbering()
     waiting = (place for place, _ in refused)
     place = next(waiting, -1)
     for number, record in enumerate(_records(path)):
-        if number == place:
+        candidate = candidate_of(record[0])
+        is_refused = number == place
+        if is_refused:
             place = next(waiting, -1)
-        elif candidate := candidate_of(record[0]):
-            numbering.add((candidate,))
-    return numbering
+        if candidate:
+            (without if is_refused else numbering).add((candidate,))
+    return numbering, held_numbers(without.last.values(), numbering)
 
 
 def _paths(run: Run, entity: str) -> tuple[Path, Path]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from utils.artifacts import utc_now
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
@@ -20,7 +21,7 @@ from utils.manifest import PhaseEntry
 from utils.run import COMPLETE, FAILED, Run, settings_digest
 from validate.entity_gate import EntityGate
 from validate.references import MigratedParties
-from validate.removal import PHASE
+from validate.removal import NUMBERED, PHASE
 from validate.validation_report import EntityCount, ValidationReport
 
 
@@ -55,18 +56,22 @@ def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResu
     _forget(run, asked)
     parties = MigratedParties()
     moved: dict[str, int] = {}
+    held: dict[str, int] = {}
     with ValidationReport(run.workspace) as report:
         for entity in asked:
             if entity == "sales" and run.config.validation.validate_references:
                 _read_parties(run, parties, [name for name in PARTY_ENTITIES if name not in asked])
-            moved[entity] = EntityGate(run, entity, parties, report).check()
+            gate = EntityGate(run, entity, parties, report)
+            moved[entity] = gate.check()
+            held |= gate.held
             if moved[entity] and entity in PARTY_ENTITIES:
                 _forget(run, ["sales"])  # what was said of them leaned on these parties
             run.leave(PHASE, entity)
         passed = run.config.migration.continue_on_error or not report.error_count
         path = report.write(run, passed=passed)
         # Not before: where there is a verdict, a resumed run does not ask for a report once more.
-        _record(run, {entity: (report.of(entity), moved[entity]) for entity in asked})
+        counts = {entity: (report.of(entity), moved[entity]) for entity in asked}
+        _record(run, counts, {NUMBERED: {"heldNumbers": held}} if held else {})
         result = ValidationResult(
             passed, report.error_count, report.warning_count, sum(moved.values()), path
         )
@@ -88,10 +93,14 @@ def _read_parties(run: Run, parties: MigratedParties, entities: Sequence[str]) -
         parties.read(entity, path)
 
 
-def _record(run: Run, counts: Mapping[str, tuple[EntityCount, int]]) -> None:
+def _record(
+    run: Run,
+    counts: Mapping[str, tuple[EntityCount, int]],
+    further: Mapping[str, Mapping[str, Any]],
+) -> None:
     """Record the verdict on each entity, from its counts and how many of its records have been
-    moved to quarantine. Only one that lets the entity pass names the file, because the load asks
-    for just that."""
+    moved to quarantine, and what `further` there is to say of it. Only one that lets the entity
+    pass names the file, because the load asks for just that."""
     for entity, (count, moved) in counts.items():
         failed = count.errors and not run.config.migration.continue_on_error
         entry = PhaseEntry(
@@ -99,7 +108,12 @@ def _record(run: Run, counts: Mapping[str, tuple[EntityCount, int]]) -> None:
             at=utc_now(),
             inputs={} if failed else run.sha_of(run.workspace.transformed(entity)),
             settings=settings(run),
-            result={"errors": count.errors, "warnings": count.warnings, "quarantined": moved},
+            result={
+                "errors": count.errors,
+                "warnings": count.warnings,
+                "quarantined": moved,
+                **further.get(entity, {}),
+            },
         )
         run.manifest.record(PHASE, entity, entry)
     run.save()

@@ -17,6 +17,7 @@ import orjson
 from utils.figures import counted
 from utils.workspace import make_directory, write_atomically
 
+NEXT_NUMBER = "next sale number"
 LISTED = 1_000  # entries that a list of the report holds at most; its count is always whole
 MOST_TOUCHED = 200_000  # beyond them the access patterns of sales in groups are not judged
 
@@ -495,6 +496,7 @@ class VerificationResult:
         apart += sum(bool(pattern.failures) for pattern in result.patterns)
         if entity == "sales":
             apart += sum(not check.passed for check in (self.lines, self.references) if check)
+        wrong_numbers = any(each.name == NEXT_NUMBER and each.failures for each in result.patterns)
         return {
             "missing": keys.missing.count,
             "different": keys.different.count,
@@ -503,6 +505,7 @@ class VerificationResult:
             "foreign": keys.foreign,
             "keptAbsent": keys.kept_absent,
             "otherProblems": apart,
+            **({"wrongNumbers": 1} if wrong_numbers else {}),
         }
 
     @property

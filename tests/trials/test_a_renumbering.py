@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
+from tests.faults.proxy import FaultyProxy, Plan, refusing
 from tests.scenarios.operator import Operator, insert, line, party, sale, scan
+from utils.embedded.aws import EmbeddedAws
 
 
 def trade(s9: S9Database, *sales: dict[str, object]) -> None:
@@ -99,6 +102,46 @@ def test_a_rollback_puts_the_place_in_the_numbering_back(
     alone.run("--full").ended(0)
     alone.run("rollback", "--yes").ended(0)
     assert scan(dynamodb, tables.sales) == before
+
+
+YEAR = date.today().year  # the Sale Module gives numbers of no other
+LAST = {"PK": {"S": "SALE#SALE8"}, "SK": {"S": "METADATA"}}
+HELD = f"the highest number of its year (8 of {YEAR})"
+
+
+@pytest.mark.parametrize(("days", "code"), [((2, 3), 5), ((3, 2), 4)], ids=["in order", "not"])
+def test_that_dynamodb_refuses_the_last_sale_of_a_year_is_said_until_it_is_loaded(
+    alone: Operator,
+    s9: S9Database,
+    aws: EmbeddedAws,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+    days: tuple[int, int],
+    code: int,
+) -> None:
+    """It was decided with it which sales stand in the index: without it the API gives its number
+    again, or even one that another sale in the table has."""
+    six, seven = (f"{YEAR}-01-{day:02}" for day in days)
+    trade(s9, sold(6, six), sold(7, seven), sold(8, f"{YEAR}-01-05"))
+    with FaultyProxy(aws, Plan(always=refusing(LAST))) as proxy:
+        alone.configure(target={"endpoint": proxy.url}, transformation={"generateIds": False})
+        outcome = alone.run("--full").ended(code)
+        assert HELD in outcome.stdout
+        assert "then: python migrate.py retry-quarantine" in outcome.last_line
+        assert HELD in alone.run("--phase", "verify").stdout
+        proxy.plan = Plan()
+        again = alone.run("retry-quarantine").ended(0)
+    assert HELD not in again.stdout
+    assert next_number(dynamodb, tables, YEAR) == 9
+
+
+def test_that_validation_refuses_the_last_sale_of_a_year_is_said(
+    alone: Operator, s9: S9Database
+) -> None:
+    trade(s9, sold(7, f"{YEAR}-01-02"), sold(8, f"{YEAR}-01-05", buyer_id=77))
+    outcome = alone.run("--full").ended(5)
+    assert alone.manifest()["phases"]["validate"]["sales"]["result"]["heldNumbers"]
+    assert HELD in outcome.stdout
 
 
 def test_an_edit_of_the_application_is_not_overwritten_for_the_numbering_and_verify_says_so(

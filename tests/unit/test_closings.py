@@ -235,6 +235,22 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         {"differs", "only-in-target", "delete-what-is-over"},
         "Then look again: python migrate.py --phase verify",
     ),
+    "the last sale refused": (
+        Situation(load={"heldNumbers": {"2999": 8, "1999": 3}}, refused=1),
+        KEPT_OUT,
+        after_run,
+        {"arrived-but", "in-quarantine", "numbers-held"},
+        "mend it in S9, then: python migrate.py retry-quarantine",
+    ),
+    "the last sale refused, and others not in the order of their numbers": (
+        Situation(
+            load={"heldNumbers": {"1999": 8}}, verify={"otherProblems": 1, "wrongNumbers": 1}
+        ),
+        DIFFERS,
+        after_run,
+        {"differs", "other-problems", "load-the-last-sale"},
+        "python migrate.py retry-quarantine",
+    ),
     "a check of the whole": (
         Situation(verify={"otherProblems": 1}),
         DIFFERS,
