@@ -13,18 +13,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 import orjson
 
+from utils.closing import Closes
 from utils.findings import Finding
 from utils.workspace import open_private, storage_errors, temporary_directory
 
 Entry = tuple[int, Finding]
 
 
-class FindingSpool:
+class FindingSpool(Closes):
     """Runs of (place in the file, finding), each in ascending order of the place."""
 
     def __init__(self, scratch: Path) -> None:
@@ -32,15 +32,7 @@ class FindingSpool:
         self._runs = 1
         self._first = open_private(self._directory / "0", "wb")
 
-    def __enter__(self) -> FindingSpool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         with suppress(OSError):  # a full disk has been told by whoever wrote
             self._first.close()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -10,11 +10,11 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import orjson
 
+from utils.closing import Closes
 from utils.config import Config
 from utils.findings import Finding
 from utils.run import Run
@@ -57,7 +57,7 @@ class EntityCount:
         }
 
 
-class ValidationReport:
+class ValidationReport(Closes):
     """Gathers findings, in constant memory. A context manager: it holds the file of findings."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -69,15 +69,7 @@ class ValidationReport:
         self._partial = self._all.with_name(FINDINGS_FILE + PARTIAL_SUFFIX)
         self._stream = open_private(self._partial, "wb")
 
-    def __enter__(self) -> ValidationReport:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         with suppress(OSError):  # a full disk has been told by whoever wrote
             self._stream.close()
         self._partial.unlink(missing_ok=True)

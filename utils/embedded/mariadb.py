@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import tempfile
@@ -16,13 +15,13 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 
-from utils.embedded.ports import LOOPBACK, free_port, is_free
+from utils.embedded.database import EmbeddedDatabase
+from utils.embedded.ports import free_port, is_free
 from utils.embedded.process import ServerProcess, log_tail
 from utils.error_handler import ConfigurationError, SourceError
 from utils.invocation import again
@@ -60,47 +59,17 @@ def _program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=_PLACES)
 
 
-class EmbeddedMariaDB:
-    """The server. Use it as a context manager, or call `start` and `close`.
+class EmbeddedMariaDB(EmbeddedDatabase[Connection[Any]]):
+    """The server; its log is `directory`/mariadb.log."""
 
-    Its log is `directory`/mariadb.log. It listens on TCP only, at 127.0.0.1, and asks everybody
-    for a password. `owner` may do anything; `reader` is what S9 gives to a migration: it can only
-    select. Both passwords are random. `options` are further options of mariadbd.
-    """
+    ends_with, breaks_off_with = signal.SIGTERM, signal.SIGKILL
 
     def __init__(
         self, directory: Path, *, database: str = "s9", options: Sequence[str] = ()
     ) -> None:
-        self.directory = directory
-        self.host = LOOPBACK
-        self.port = 0
-        self.database = database
-        self.owner = "s9_owner"
-        self.owner_password = secrets.token_urlsafe(18)
-        self.reader = "s9_reader"
-        self.reader_password = secrets.token_urlsafe(18)
-        self.log = directory / "mariadb.log"
+        """`options` are further options of mariadbd."""
+        super().__init__(directory, database, "mariadb.log")
         self._options = tuple(options)
-        self._home: Path | None = None
-        self._server: ServerProcess | None = None
-        self._pid = os.getpid()
-
-    @property
-    def running(self) -> bool:
-        """Whether the server has been started and has not ended."""
-        return self._server is not None and self._server.running
-
-    def __enter__(self) -> EmbeddedMariaDB:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start and wait until it answers; a second call does nothing.
@@ -126,40 +95,6 @@ class EmbeddedMariaDB:
             self.close()
             raise
 
-    def stop(self, immediate: bool = False) -> None:
-        """Stop, and keep the data for another `start`.
-
-        Open connections are ended; `immediate` is the harsh way, as in a crash: whoever is
-        connected sees the connection break off, and the next start recovers.
-        """
-        if self._server is not None:
-            self._server.stop(signal.SIGKILL if immediate else signal.SIGTERM)
-
-    def restart(self, immediate: bool = False) -> None:
-        """Stop and start on the same port, with the same data."""
-        self.stop(immediate)
-        self.start()
-
-    def close(self) -> None:
-        """Stop, and delete the data; the log stays."""
-        if os.getpid() != self._pid:
-            return  # forked off the process that the server belongs to
-        atexit.unregister(self.close)
-        if self._server is not None:
-            self._server.stop(signal.SIGKILL)  # nothing to be kept: the fastest way
-            self._server = None
-        if self._home is not None:
-            shutil.rmtree(self._home, ignore_errors=True)
-            self._home = None
-
-    def connect(self, database: str | None = None) -> Connection[Any]:
-        """Connect as the owner to `database` (default: the first one)."""
-        return self._connect(database or self.database, self.owner, self.owner_password)
-
-    def connect_reader(self, database: str | None = None) -> Connection[Any]:
-        """Connect as the read-only account to `database` (default: the first one)."""
-        return self._connect(database or self.database, self.reader, self.reader_password)
-
     def create_database(self, name: str) -> None:
         """Create an empty database; the reader may select from all that is made there."""
         self._maintain(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
@@ -169,7 +104,7 @@ class EmbeddedMariaDB:
         self._maintain(f"DROP DATABASE IF EXISTS `{name}`")
 
     def _maintain(self, statement: str) -> None:
-        owner = self._connect(None, self.owner, self.owner_password)
+        owner = self._connect("", self.owner, self.owner_password)
         try:
             with owner.cursor() as cursor:
                 cursor.execute(statement)
@@ -240,18 +175,18 @@ class EmbeddedMariaDB:
         while self.running and time.monotonic() < deadline:
             # Only this server has the account, whoever else may have the port.
             with suppress(pymysql.Error):
-                self._connect(None, self.owner, self.owner_password).close()
+                self._connect("", self.owner, self.owner_password).close()
                 return self.running
             time.sleep(_POLL_SECONDS)
         return False
 
-    def _connect(self, database: str | None, user: str, password: str) -> Connection[Any]:
+    def _connect(self, database: str, user: str, password: str) -> Connection[Any]:
         return pymysql.connect(
             host=self.host,
             port=self.port,
             user=user,
             password=password,
-            database=database,
+            database=database or None,
             charset="utf8mb4",
             connect_timeout=10,
             ssl_disabled=True,

@@ -6,21 +6,18 @@ The data are disposable: nothing is synced to disk, and everything is deleted at
 from __future__ import annotations
 
 import atexit
-import os
-import secrets
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection, cursor
 
-from utils.embedded.ports import LOOPBACK, free_port, is_free
+from utils.embedded.database import EmbeddedDatabase
+from utils.embedded.ports import free_port, is_free
 from utils.embedded.postgres_files import Installation, give, install, make_home, server_account
 from utils.embedded.process import ServerProcess, log_tail
 from utils.error_handler import SourceError
@@ -50,50 +47,19 @@ _SETTINGS = (
 )
 
 
-class EmbeddedPostgres:
-    """The server. Use it as a context manager, or call `start` and `close`.
+class EmbeddedPostgres(EmbeddedDatabase[connection]):
+    """The server; its log is `directory`/postgresql.log. It asks for passwords by SCRAM-SHA-256,
+    the reader's transactions are read-only, and it has no TLS."""
 
-    Its log is `directory`/postgresql.log. It listens on TCP only, at 127.0.0.1, and asks
-    everybody for a password (SCRAM-SHA-256). `owner` may do anything; `reader` is what S9 gives
-    to a migration: it can only select, and its transactions are read-only. Both passwords are
-    random. It has no TLS.
-    """
+    ends_with, breaks_off_with = signal.SIGINT, signal.SIGQUIT
 
     def __init__(
         self, directory: Path, *, database: str = "s9", programs: Path | None = None
     ) -> None:
         """`programs` is the directory of another PostgreSQL's programs, as Debian's."""
-        self.directory = directory
-        self.host = LOOPBACK
-        self.port = 0
-        self.database = database
-        self.owner = "s9_owner"
-        self.owner_password = secrets.token_urlsafe(18)
-        self.reader = "s9_reader"
-        self.reader_password = secrets.token_urlsafe(18)
-        self.log = directory / "postgresql.log"
+        super().__init__(directory, database, "postgresql.log")
         self._programs = programs
-        self._home: Path | None = None
         self._installation: Installation | None = None
-        self._server: ServerProcess | None = None
-        self._pid = os.getpid()
-
-    @property
-    def running(self) -> bool:
-        """Whether the server has been started and has not ended."""
-        return self._server is not None and self._server.running
-
-    def __enter__(self) -> EmbeddedPostgres:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start and wait until it answers; a second call does nothing.
@@ -125,40 +91,6 @@ class EmbeddedPostgres:
         except BaseException:
             self.close()
             raise
-
-    def stop(self, immediate: bool = False) -> None:
-        """Stop, and keep the data for another `start`.
-
-        Open connections are ended; `immediate` is the harsh way, as in a crash: whoever is
-        connected sees the connection break off, and the next start recovers.
-        """
-        if self._server is not None:
-            self._server.stop(signal.SIGQUIT if immediate else signal.SIGINT)
-
-    def restart(self, immediate: bool = False) -> None:
-        """Stop and start on the same port, with the same data."""
-        self.stop(immediate)
-        self.start()
-
-    def close(self) -> None:
-        """Stop, and delete the data; the log stays."""
-        if os.getpid() != self._pid:
-            return  # forked off the process that the server belongs to
-        atexit.unregister(self.close)
-        if self._server is not None:
-            self._server.stop(signal.SIGQUIT)  # nothing to be kept: the fastest way
-            self._server = None
-        if self._home is not None:
-            shutil.rmtree(self._home, ignore_errors=True)
-            self._home = None
-
-    def connect(self, database: str | None = None) -> connection:
-        """Connect as the owner to `database` (default: the first one)."""
-        return self._connect(database or self.database, self.owner, self.owner_password)
-
-    def connect_reader(self, database: str | None = None) -> connection:
-        """Connect as the read-only account to `database` (default: the first one)."""
-        return self._connect(database or self.database, self.reader, self.reader_password)
 
     def create_database(self, name: str) -> None:
         """Create an empty database; the reader may select from all that the owner makes there."""
