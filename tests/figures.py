@@ -11,7 +11,8 @@ NOUNS = (
     "|mistakes|pages|parts|places|processes|producers|reasons|records|references|requests|rows"
     "|sales|seconds|sums|tables|tries|units|values|warnings"
 )
-# "conditional requests", "further reasons"; behind a verb it is another's noun.
-_BETWEEN = "(?:(?!has |have |lacks |in |is )[a-z]+ ){0,2}?"
-ONE_OF_MANY = re.compile(rf"(?<![\w.,:/#~+-])1 {_BETWEEN}(?:{NOUNS})\b(?!\.)")
+_LIKE = "(?:(?:conditional|different|further|more|other|significant|write) )?"
+# Whatever may be between, but for what makes it another's noun.
+_BETWEEN = "(?:(?!has |have |lacks |in |is |of )[a-z]+ ){0,2}?"
+ONE_OF_MANY = re.compile(rf"(?<![\w.,:/#~+-])1 {_LIKE}(?:{NOUNS})\b(?!\.)")
 AFTER_A_FIGURE = re.compile(rf"^ {_BETWEEN}(?:{NOUNS})\b")

@@ -21,7 +21,6 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from utils.figures import counted
 from utils.masking import mask, veil
 from validate.rules import Note
 
@@ -173,7 +172,7 @@ def _value_note(name: str, error: ValidationError) -> Note:
     if error.validator == "minLength":
         return Note(name, "attribute-length", f"{name} is empty")
     if error.validator == "maxLength":
-        text = f"{name} has {counted(len(value), 'character')}, the Sale Module takes {limit}"
+        text = f"{name} has {len(value)} characters, the Sale Module takes {limit}"
         return Note(name, "attribute-length", text)
     shown = f"; it holds {_quoted(name, value)}" if error.validator in _QUOTABLE else ""
     return Note(name, "attribute-value", f"{name} must be {_described(error)}{shown}")
@@ -192,5 +191,5 @@ def _quoted(name: str, value: object) -> str:
     if name in _PERSONAL:
         return mask(text)
     if len(text) > _QUOTED_AT_MOST:
-        return f"a text of {counted(len(text), 'character')}"
+        return f"a text of {len(text)} characters"
     return f'"{veil(text)}"'

@@ -40,6 +40,7 @@ NEVER_ONE = {
     "len(addresses)",
     "len(digits)",  # more than DynamoDB takes
     "len(text)",  # likewise
+    "len(value)",  # likewise
     "field or 'the record'",
     "size",  # beyond a limit
     "soft",  # of open files
@@ -99,6 +100,8 @@ def test_no_sentence_has_a_plural_after_a_figure_that_may_be_one() -> None:
         ("11 items", False),
         ("2.1 items", False),
         ("phase 1: sales", False),
+        ("1 item of producers", False),
+        ("1 of the sales", False),
     ],
 )
 def test_a_wrong_figure_is_found(text: str, *, wrong: bool) -> None:
