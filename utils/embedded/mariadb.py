@@ -59,7 +59,7 @@ def _program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=_PLACES)
 
 
-class EmbeddedMariaDB(EmbeddedDatabase[Connection[Any]]):
+class EmbeddedMariaDB(EmbeddedDatabase["Connection[Any]"]):
     """The server; its log is `directory`/mariadb.log."""
 
     ends_with, breaks_off_with = signal.SIGTERM, signal.SIGKILL
