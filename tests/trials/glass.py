@@ -18,13 +18,12 @@ import pytest
 from extract.engine import extract
 from extract.entities import entities_of
 from tests.conftest import S9Database
+from tests.integration.test_mysql_values import config_of
 from utils.config import (
     Config,
     EntityExtraction,
     ExtractionConfig,
     MigrationConfig,
-    Secret,
-    SourceConfig,
 )
 from utils.error_handler import MigrationError
 from utils.manifest import Manifest
@@ -111,21 +110,11 @@ def assert_seen_through(
 
 
 def _config(s9: S9Database, pane: Pane) -> Config:
-    source: dict[str, Any] = {
-        "type": s9.type,
-        "host": s9.server.host,
-        "port": s9.server.port,
-        "database": s9.name,
-        "username": s9.server.reader,
-        "password": Secret(s9.server.reader_password),
-        "ssl": False,
-        **pane.source,
-    }
     chosen: dict[str, Any] = {
         name: EntityExtraction(**values) for name, values in pane.extraction.items()
     }
     return Config(
-        source=SourceConfig(**source),
+        source=config_of(s9, **pane.source),
         extraction=ExtractionConfig(**chosen),
         migration=MigrationConfig(max_retries=2, retry_delay=0),
     )

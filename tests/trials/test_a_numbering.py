@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from tests.extracted_artifacts import run_over
 from tests.numbering_model import headers, left_out, misplaced, random_rows, wrong_answers
 from tests.transform_rows import buyer_row, line_row, producer_row, sale_row
 from transform import engine
 from utils import pieces
 from utils.artifacts import ArtifactWriter
-from utils.config import Config, MigrationConfig
 from utils.interrupt import Interrupted
-from utils.manifest import Manifest
-from utils.progress import Progress
 from utils.run import Run
-from utils.workspace import Workspace
 from validate.validate_data import validate
 
 Row = dict[str, Any]
@@ -40,25 +37,10 @@ def sold(key: int, day: str, **changes: Any) -> Row:
     )
 
 
-@contextmanager
-def extracted(root: Path, sales: Sequence[Row], processes: int = 1) -> Iterator[Run]:
-    """A run that has extracted these sales and their two parties, and goes on with errors."""
-    workspace = Workspace(root)
-    workspace.prepare()
-    manifest = Manifest.new()
-    manifest.migration_timestamp = "2026-01-01T00:00:00.000Z"
-    migration = MigrationConfig(processes=processes, continue_on_error=True)
-    run = Run(Config(migration=migration), workspace, manifest, Progress(quiet=True))
+def extracted(root: Path, sales: Sequence[Row], processes: int = 1) -> AbstractContextManager[Run]:
+    """A run that has extracted these sales and their two parties."""
     rows = {"buyers": [buyer_row()], "producers": [producer_row()], "sales": sales}
-    for entity, records in rows.items():
-        path = workspace.extracted(entity)
-        with ArtifactWriter(path) as writer:
-            for row in records:
-                items = 1 + len(row.get("lines", ()))
-                writer.write(orjson.dumps(row) + b"\n", records=1, items=items)
-            run.publish(path, writer.commit())
-    with run.workers:
-        yield run
+    return run_over(root, rows, processes)
 
 
 def transformed(run: Run) -> list[Any]:

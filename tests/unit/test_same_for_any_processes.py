@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from tests.extracted_artifacts import run_over
 from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, sale_row
 from transform import engine
 from utils import pieces
-from utils.artifacts import ArtifactWriter
-from utils.config import Config, MigrationConfig
-from utils.manifest import Manifest
-from utils.progress import Progress
-from utils.run import Run
-from utils.workspace import Workspace
 from validate.validate_data import validate
 
 SALES, PARTIES = 60, 12
@@ -57,29 +50,9 @@ ROWS = {
 }
 
 
-@contextmanager
-def extracted(root: Path, processes: int) -> Iterator[Run]:
-    """A run that has extracted ROWS, and goes on with errors."""
-    workspace = Workspace(root)
-    workspace.prepare()
-    manifest = Manifest.new()
-    manifest.migration_timestamp = "2026-01-01T00:00:00.000Z"
-    migration = MigrationConfig(processes=processes, continue_on_error=True)
-    run = Run(Config(migration=migration), workspace, manifest, Progress(quiet=True))
-    for entity, rows in ROWS.items():
-        path = workspace.extracted(entity)
-        with ArtifactWriter(path) as writer:
-            for row in rows:
-                items = 1 + len(row.get("lines", ()))
-                writer.write(orjson.dumps(row) + b"\n", records=1, items=items)
-            run.publish(path, writer.commit())
-    with run.workers:
-        yield run
-
-
 def _outcome(root: Path, processes: int) -> dict[str, bytes]:
     """The bytes of everything that the two phases write, without clocks and run ids."""
-    with extracted(root, processes) as run:
+    with run_over(root, ROWS, processes) as run:
         for entity in ROWS:
             engine.transform(run, entity)
         first = {entity: run.workspace.transformed(entity).read_bytes() for entity in ROWS}
