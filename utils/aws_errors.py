@@ -15,6 +15,7 @@ from utils.aws import ProviderFailed
 from utils.config import TargetConfig
 from utils.error_handler import MigrationError, TargetError
 from utils.invocation import again
+from utils.masking import scrub
 
 CREDENTIALS_REMEDY = (
     "give AWS credentials (environment, `aws configure`, target.profile or the machine's role) "
@@ -76,8 +77,9 @@ def in_short(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """Others' words in one line of a bearable length."""
-    line = " ".join(text.split())
+    """Others' words in one line of a bearable length. A secret is found whole only, so that it goes
+    before anything is cut."""
+    line = " ".join(scrub(text).split())
     return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
 
 

@@ -347,8 +347,8 @@ class DynamoDB:
                 remedy=f"{self._hint}, then go on: {again()}",
             )
         return Unanswered(
-            f"{self._where} did not accept a request in {counted(attempts, 'try', 'tries')}; the last "
-            f"answer was {last}. {self._in_play}",
+            f"{self._where} did not accept a request in {counted(attempts, 'try', 'tries')}; "
+            f"the last answer was {last}. {self._in_play}",
             remedy=f"wait until it has recovered, then go on: {again()}",
         )
 

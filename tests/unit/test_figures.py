@@ -44,6 +44,8 @@ NEVER_ONE = {
     "field or 'the record'",
     "size",  # beyond a limit
     "soft",  # of open files
+    "self.connect_timeout",
+    "self.read_timeout",
     "this['version']",
     "%.0f seconds",  # at least those that pass before a second look
 }

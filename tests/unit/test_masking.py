@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utils import masking
-from utils.aws_errors import target_errors
+from utils.aws_errors import shortened, target_errors
 from utils.config import LoggingConfig, Secret, TargetConfig
 from utils.error_handler import BackOff, MigrationError, TargetError, told, traceback_of
 from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
@@ -159,6 +159,12 @@ def test_what_the_http_library_says_of_a_header_has_no_key_in_it(key_id: str) ->
     for text in (refused.value.message, traceback_of(refused.value), told(raised.value)):
         assert not [part for part in re.split(r"\W+", key_id) if len(part) > 2 and part in text]
         assert "unhandled exception" in text or text == told(raised.value)
+
+
+def test_no_part_of_a_secret_is_left_where_a_text_is_cut() -> None:
+    conceal("s3cret-of-some-length")
+    for place in range(150, 320):
+        assert "s3cret" not in shortened("x" * place + " s3cret-of-some-length")
 
 
 def test_the_id_of_a_key_in_use_is_hidden_and_an_emulators_stays_a_word() -> None:
