@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from transform.held import held_in
 from transform.layout import Texts, layout_of, texts_of, usual_texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
@@ -24,7 +25,7 @@ from utils.config import TransformationConfig
 from utils.findings import Finding
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
-from utils.numbering import write_numbered
+from utils.numbering import Numbering, write_numbered
 from utils.pieces import Place, places, rows_at
 from utils.quarantine import Refusal
 from utils.run import Run, settings_digest
@@ -177,8 +178,10 @@ def transform(run: Run, entity: str) -> PhaseEntry:
                 output.records + quarantine.records,
                 partial(_state, became.end, output, quarantine),
             )
+        held = {}
         if entity == NUMBERED:
-            _commit_numbered(run, entity, output, refused, quarantine)
+            numbering = _commit_numbered(run, entity, output, refused, quarantine)
+            held = held_in(refused, numbering, run.config.transformation.status_mapping)
         else:
             run.commit(refused, quarantine)
             run.commit(target, output)
@@ -192,6 +195,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             "records": output.records,
             "items": output.items,
             "quarantined": quarantine.records,
+            **({"heldNumbers": held} if held else {}),
         },
     )
 
@@ -203,18 +207,19 @@ def _output(files: Workspace, entity: str) -> Path:
 
 def _commit_numbered(
     run: Run, entity: str, made: ArtifactWriter, refused: Path, quarantine: ArtifactWriter
-) -> None:
+) -> Numbering:
     """Decide the numbering over all that was made, and publish. Killed or stopped meanwhile, that
-    is done again from its beginning."""
+    is done again from its beginning. Returns the last sales of the years."""
     target = run.workspace.transformed(entity)
     made.flush()
     with ArtifactWriter(target) as output:
-        write_numbered(run, made.partial, output)
+        numbering = write_numbered(run, made.partial, output)
         output.write(b"", records=made.records, items=made.items)
         run.commit(refused, quarantine)
         run.commit(target, output)
     with storage_errors(made.partial):
         made.partial.unlink()
+    return numbering
 
 
 @dataclass(frozen=True)

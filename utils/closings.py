@@ -195,8 +195,8 @@ NOTES = (
         "The Sale Module may give a number again that S9 has given: in quarantine is the sale with "
         "the highest number of its year ({numbers}). Until it is mended and loaded, create no sale "
         "of that year there.",
-        "Validation or DynamoDB has refused the last sale of this year, or of a later one: the "
-        "next number is taken from those that are there.",
+        "Transform, validation or DynamoDB has refused the last sale of this year, or of a later "
+        "one: the next number is taken from those that are there.",
     ),
     _closing(
         "not-selected",

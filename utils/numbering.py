@@ -151,15 +151,17 @@ class Edit(NamedTuple):
     text: bytes
 
 
-def write_numbered(run: Run, path: Path, output: ArtifactWriter) -> None:
+def write_numbered(run: Run, path: Path, output: ArtifactWriter) -> Numbering:
     """Write the sales of the file at `path`, in which every candidate has keys, without those that
-    do not belong there; counts of records and items are the caller's to add. Raises Interrupted
-    when a stop is asked for."""
+    do not belong there; counts of records and items are the caller's to add. Returns the last sales
+    of the years. Raises Interrupted when a stop is asked for."""
     pieces = places(path.stat().st_size)
-    work = partial(_edits_at, path=path, last=numbering_of(run, path).last)
+    numbering = numbering_of(run, path)
+    work = partial(_edits_at, path=path, last=numbering.last)
     edits = _unstopped(run, run.workers.in_order(work, pieces))
     for place, found in zip(pieces, edits, strict=True):
         output.write(_edited(data_at(path, place)[1], found), records=0, items=0)
+    return numbering
 
 
 def _edits_at(place: Place, path: Path, last: Mapping[bytes, Candidate]) -> list[Edit]:

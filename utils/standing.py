@@ -81,7 +81,7 @@ def standing_of(manifest: Manifest) -> Standing:
         only_in_target={
             name: over for name, result in verify.items() if (over := result.get("onlyInTarget"))
         },
-        held=_held(_results(manifest, "validate"), load),
+        held=_held(*(_results(manifest, phase) for phase in ("transform", "validate")), load),
         wrong_numbers=found["wrongNumbers"],
     )
 

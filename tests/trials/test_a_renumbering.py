@@ -135,13 +135,20 @@ def test_that_dynamodb_refuses_the_last_sale_of_a_year_is_said_until_it_is_loade
     assert next_number(dynamodb, tables, YEAR) == 9
 
 
-def test_that_validation_refuses_the_last_sale_of_a_year_is_said(
-    alone: Operator, s9: S9Database
+@pytest.mark.parametrize(
+    ("phase", "dirt"),
+    [("validate", {"notes": "x" * 1_200}), ("transform", {"buyer_id": 77, "status": "sospeso"})],
+)
+def test_that_the_last_sale_of_a_year_is_in_quarantine_is_said(
+    alone: Operator, s9: S9Database, phase: str, dirt: dict[str, object]
 ) -> None:
-    trade(s9, sold(7, f"{YEAR}-01-02"), sold(8, f"{YEAR}-01-05", buyer_id=77))
+    older = sold(9, f"{YEAR - 1}-01-05", **dirt)
+    cancelled = sold(10, f"{YEAR}-01-06", **{**dirt, "status": "annullato"})
+    trade(s9, sold(7, f"{YEAR}-01-02"), sold(8, f"{YEAR}-01-05", **dirt), older, cancelled)
     outcome = alone.run("--full").ended(5)
-    assert alone.manifest()["phases"]["validate"]["sales"]["result"]["heldNumbers"]
-    assert HELD in outcome.stdout
+    result = alone.manifest()["phases"][phase]["sales"]["result"]
+    assert result["heldNumbers"] == {str(YEAR): 8, str(YEAR - 1): 9}
+    assert HELD in outcome.stdout, "of this year: no number of another is given"
 
 
 def test_an_edit_of_the_application_is_not_overwritten_for_the_numbering_and_verify_says_so(
