@@ -137,7 +137,7 @@ def test_that_dynamodb_refuses_the_last_sale_of_a_year_is_said_until_it_is_loade
 
 @pytest.mark.parametrize(
     ("phase", "dirt"),
-    [("validate", {"notes": "x" * 1_200}), ("transform", {"buyer_id": 77, "status": "sospeso"})],
+    [("validate", {"notes": "x" * 1_200}), ("transform", {"doc_type": "ddt", "status": "sospeso"})],
 )
 def test_that_the_last_sale_of_a_year_is_in_quarantine_is_said(
     alone: Operator, s9: S9Database, phase: str, dirt: dict[str, object]
