@@ -25,7 +25,7 @@ from utils.interrupt import Interrupted
 from utils.invocation import again
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 from utils.run import Run, settings_digest
 
 _FLUSH_RECORDS = 100
@@ -67,7 +67,7 @@ def extract(
     counted in the same snapshot.
     """
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
-    attempt, was_open, before = 0, False, _progress(run)
+    attempts, was_open, before = Attempts(retry), False, _progress(run)
     while due:
         try:
             with open_for(run, declared) as source:
@@ -81,16 +81,17 @@ def extract(
             if isinstance(lost, SourceUnavailable) and not was_open:
                 raise  # it was not lost: it has never been there
             now = _progress(run)
-            attempt = 1 if now > before else attempt + 1
+            if now > before:
+                attempts = Attempts(retry)
             before = now
-            if retry.exhausted(attempt):
+            if not attempts.fail():
                 raise SourceError(
                     f"{_what_happened(lost)}, and could not be opened again: {lost}",
                     remedy=f"when S9 answers again, go on: {again()}",
                 ) from lost
             happened = _what_happened(lost)
             get_logger().warning("%s (%s), trying again", happened[0].upper() + happened[1:], lost)
-            retry.wait(attempt)
+            attempts.wait()
             run.resuming = True
             due = [name for name in due if run.manifest.phase(PHASE, name) is None]
 

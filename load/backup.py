@@ -187,7 +187,7 @@ class _TableBackup:
     def _take_up(self, facts: TableFacts) -> ScanProgress:
         """What was done already, if it is of the same table, stored in the same way, and young
         enough to make one piece with the rest."""
-        backup, workers = self._work.config.backup, self._work.config.migration.workers
+        backup, workers = self._work.config.backup, self._work.config.migration.scans
         options = {
             "compress": backup.compress,
             "recipients": list(self._recipients),

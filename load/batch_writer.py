@@ -6,6 +6,7 @@ parsing them.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from utils.dynamodb import DynamoDB, RequestRefused, RequestTooLarge
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.figures import counted
 from utils.invocation import again
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY
 from utils.unreached import Unreached
 
@@ -94,31 +95,28 @@ class _Patience:
     throttled beside them makes a batch wait longer and longer, but does not count."""
 
     def __init__(self, retry: RetryPolicy, pace: Pace) -> None:
-        self._retry = retry
+        self._attempts = Attempts(retry)
         self._pace = pace
         self._seen = self._accepted
-        self._waits = 0
-        self.tries = 0
 
-    def wear(self, problem: BackOff) -> None:
-        """It was in vain once more."""
+    def wear(self, problem: BackOff) -> bool:
+        """It was in vain once more; whether it may be tried again."""
         accepted = self._accepted
         if isinstance(problem, Throttled) and accepted != self._seen:
-            self.tries = 0
+            self._attempts.begin_anew()
         self._seen = accepted
-        self._waits += 1
-        self.tries += 1
+        return self._attempts.fail(problem.at_least)
+
+    @property
+    def tries(self) -> int:
+        return self._attempts.failed
 
     @property
     def _accepted(self) -> float:
         return self._pace.accepted + self._pace.elsewhere
 
-    @property
-    def exhausted(self) -> bool:
-        return self._retry.exhausted(self.tries)
-
-    def wait(self, problem: BackOff) -> None:
-        self._retry.wait(self._waits, problem.at_least)
+    def wait(self) -> None:
+        self._attempts.wait()
 
 
 def _is_nothing_done(problem: BackOff) -> bool:
@@ -192,8 +190,7 @@ class BatchWriter:
                         "UnprocessedItems", f"{counted(len(left), 'item')} of {self._table}"
                     )
             except BackOff as problem:
-                patience.wear(problem)
-                if patience.exhausted:
+                if not patience.wear(problem):
                     raise self._wire.gave_up(problem, patience.tries) from problem
                 outcome.retries[problem.reason] += 1
                 if isinstance(problem, Throttled):
@@ -202,7 +199,7 @@ class BatchWriter:
                     self._write_doubtful(self._doubtful, sent, outcome)
                     lines = rest
                     continue
-                patience.wait(problem)
+                patience.wait()
             except (RequestRefused, RequestTooLarge) as refusal:
                 self._split(sent, verb, refusal, outcome)
                 lines = rest
@@ -243,14 +240,15 @@ class BatchWriter:
         expected = self._expected(lines)
         self._pace.acquire(expected)
         used, accepted = expected, 0.0
+        body = self._body(lines, verb)
+        began = time.monotonic()
         try:
-            body = self._body(lines, verb)
             consumed, listed = batch_written(self._wire.call("BatchWriteItem", body), self._table)
             left = self._unprocessed(lines, verb, listed) if listed else []
             used = consumed + self._expected(left)
             accepted = consumed if len(left) < len(lines) else 0.0
         finally:
-            self._pace.settle(expected, used, accepted)
+            self._pace.settle(expected, used, accepted, time.monotonic() - began)
         outcome.batches += 1
         outcome.units += consumed
         outcome.items += len(lines) - len(left)

@@ -25,7 +25,7 @@ from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
 from utils.item_content import Item, normal_item
 from utils.requests import ask
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 from utils.table_reader import Way
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
 
@@ -125,19 +125,20 @@ class ConditionalWriter:
         """What is in the table under the keys of `items` (at most 100), by key."""
         keys = [key_of(item) for item in items]
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        attempt = 0
+        attempts = Attempts(self._retry)
         while keys:
             request = {"RequestItems": {self.table: {"Keys": keys, "ConsistentRead": True}}}
             answer = ask(self._wire, self._retry, "BatchGetItem", request, tell=self._tell)
             for item in answer["Responses"].get(self.table, ()):
                 found[text_key(item)] = item
             left = answer["UnprocessedKeys"].get(self.table, {}).get("Keys", [])
-            attempt = attempt + 1 if len(left) == len(keys) else 1
+            if len(left) < len(keys):
+                attempts = Attempts(self._retry)
             keys = left
             if keys:
-                if self._retry.exhausted(attempt):
-                    raise self._wire.gave_up(BackOff("UnprocessedKeys"), attempt)
-                self._retry.wait(attempt)
+                if not attempts.fail():
+                    raise self._wire.gave_up(BackOff("UnprocessedKeys"), attempts.failed)
+                attempts.wait()
         return found
 
     def _write(self, operation: str, what: bytes, condition: Condition, item: bytes) -> Written:
@@ -152,20 +153,18 @@ class ConditionalWriter:
                 }
             )[1:],
         )
-        attempt = 0
+        attempts = Attempts(self._retry)
         while True:
             try:
                 self._send(operation, body, item)
                 return Written(True)
             except ConditionFailed as failed:
-                return Written(False, self._there(body, failed), repeated=attempt > 0)
+                return Written(False, self._there(body, failed), repeated=attempts.failed > 0)
             except BackOff as problem:
                 self._tell(problem)
-                attempt += 1
-                if self._retry.exhausted(attempt):
-                    raise self._wire.gave_up(problem, attempt) from problem
-                wish = problem.at_least
-            self._retry.wait(attempt, wish)
+                if not attempts.fail(problem.at_least):
+                    raise self._wire.gave_up(problem, attempts.failed) from problem
+            attempts.wait()
 
     def _send(self, operation: str, body: bytes, item: bytes) -> None:
         expected = float(units_of(item, self._indexes))

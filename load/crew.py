@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
+from load.in_flight import InFlight
 from load.lanes import LANES, Piece
-from load.sender import Elsewhere, NoMore, Orders, Rate, Report, Sender, Stop, in_a_process
+from load.sender import Elsewhere, Many, NoMore, Orders, Rate, Report, Sender, Stop, in_a_process
 from utils.error_handler import MigrationError
 from utils.workers import Workers
 
@@ -29,29 +30,35 @@ class Talk(Protocol):
 
 @contextmanager
 def a_crew(workers: Workers, orders: Orders, size: int) -> Iterator[Crew]:
-    """As many senders as `migration` allows for `size` bytes; `workers` batches are in flight
-    altogether."""
-    threads = orders.migration.workers
-    count = min(workers.count, threads) if size >= WORTH_IT else 1
+    """As many senders as `migration` allows for `size` bytes, and as many batches in flight as it
+    takes, or allows."""
+    flight = InFlight(orders.migration.workers)
+    count = min(workers.count, flight.number) if size >= WORTH_IT else 1
     share = None if orders.rate is None else orders.rate / count
     first, *others = (
-        replace(orders, rate=share, threads=threads // count + (n < threads % count))
-        for n in range(count)
+        replace(orders, rate=share, threads=threads) for threads in shares(flight.number, count)
     )
     makes = [partial(Sender, first), *(partial(in_a_process, mine) for mine in others)]
     with workers.conversing(makes) as talk:
-        yield Crew(talk, count, share)
+        yield Crew(talk, count, share, flight)
+
+
+def shares(number: int, count: int) -> list[int]:
+    """A number as the sum of `count` numbers that are nearly the same; at least one each."""
+    return [max(1, number // count + (n < number % count)) for n in range(count)]
 
 
 class Crew:
     """Keeps the senders in work and within the rate, all of them together."""
 
-    def __init__(self, talk: Talk, count: int, share: float | None) -> None:
+    def __init__(self, talk: Talk, count: int, share: float | None, flight: InFlight) -> None:
         self._talk = talk
+        self._flight = flight
         self._count = count
         self._pieces: Iterator[Piece] = iter(())
         self._in_hand = dict.fromkeys(range(count), 0)  # of those that have not ended
         self._shares: dict[int, float | None] = dict.fromkeys(range(count), share)
+        self._threads = dict(enumerate(shares(flight.number, count)))
         self._accepted = dict.fromkeys(range(count), 0.0)  # units in all
         self._at_work = {0}
         self._failed: list[Exception] = []
@@ -85,7 +92,8 @@ class Crew:
                 continue
             reports.append(said)
             self._at_work.add(sender)
-            self._accepted[sender] += said.accepted
+            self._accepted[sender] += said.accepted.units
+            self._flight.heard(said.accepted)
             if said.throttled:
                 throttled.add(sender)
             finished = sum(part.finished for part in said.acknowledged.values())
@@ -110,6 +118,12 @@ class Crew:
             if _differs(share, self._shares[sender]):
                 self._shares[sender] = share
                 self._tell(sender, Rate(share))
+        if busy:
+            number = self._flight.decide(rate)
+            for sender, threads in zip(busy, shares(number, len(busy)), strict=True):
+                if threads != self._threads[sender]:
+                    self._threads[sender] = threads
+                    self._tell(sender, Many(threads))
 
     def stop(self) -> None:
         """Let the senders finish what is in flight, and end."""

@@ -263,7 +263,7 @@ class _Sending:
             yield piece
 
     def _note(self, report: Report) -> None:
-        self.throttle.accepted(report.accepted)
+        self.throttle.accepted(report.accepted.units)
         if report.throttled:
             self.throttle.throttled(report.throttled)
         self._note_untried(report)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +18,10 @@ import orjson
 
 from load.batch_writer import RefusedItem
 from load.before import Before
-from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, is_same
+from load.conditional_writer import ConditionalWriter, is_same
 from load.conditions import ABSENT
 from load.conflicts import Authors
+from load.crowd import Crowd
 from load.kept_report import KeptSince
 from load.load_state import LoadState
 from load.loads import drop_others
@@ -33,7 +33,6 @@ from utils.closing import Closes
 from utils.dynamodb import RequestRefused
 from utils.error_handler import ArtifactError
 from utils.figures import counted
-from utils.interrupt import Interrupted
 from utils.load_plan import (
     ADDED,
     CONDITIONAL,
@@ -52,7 +51,7 @@ from utils.tables import TableSpec
 
 __all__ = ["Guard", "Kept", "Planned", "publish_replaced"]
 
-_AHEAD = 4  # groups waiting for each one in hand
+_TOGETHER = 100  # items of a record that are written one after the other
 Refuse = Callable[[RefusedItem], object]
 
 
@@ -205,8 +204,7 @@ class Guard(Closes):
 
     def _groups(self, again: Sequence[tuple[int, int]]) -> Iterator[_Group]:
         """What is to be written on condition: records that are replaced one by one, and of others
-        what may have been sent, about a hundred items at a time."""
-        sent: list[Planned] = []
+        what may have been sent."""
         for record in self._records():
             if any(mark in CONDITIONAL for _, _, mark in record):
                 yield _Group(_planned(record), replaces=True)
@@ -217,12 +215,9 @@ class Guard(Closes):
                 if mark == NEW and any(start <= place < end for start, end in again)
             ]
             # A sale is to be seen when it is whole: what opens it comes last.
-            sent += reversed(_planned(wanted))
-            if len(sent) >= READ_AT_ONCE:
-                yield _Group(sent)
-                sent = []
-        if sent:
-            yield _Group(sent)
+            wanted.reverse()
+            for place in range(0, len(wanted), _TOGETHER):
+                yield _Group(_planned(wanted[place : place + _TOGETHER]))
 
     def _records(self) -> Iterator[list[tuple[int, bytes, int]]]:
         """The records of the file: the place, the line and the mark of each of their items."""
@@ -236,28 +231,16 @@ class Guard(Closes):
             yield record
 
     def _all(self, groups: Iterable[_Group], replacing: Replacing, refuse: Refuse) -> None:
-        workers = self._run.config.migration.workers
-        waiting: list[Future[list[RefusedItem]]] = []
-        with ThreadPoolExecutor(workers, thread_name_prefix="guard") as pool:
-            try:
-                for group in groups:
-                    if self._run.stop.requested:
-                        raise Interrupted
-                    waiting.append(pool.submit(self._group, group, replacing))
-                    if len(waiting) >= workers * _AHEAD:
-                        self._told(waiting.pop(0), refuse)
-                while waiting:
-                    self._told(waiting.pop(0), refuse)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        def write(group: _Group) -> list[RefusedItem]:
+            return self._group(group, replacing)
 
-    def _told(self, done: Future[list[RefusedItem]], refuse: Refuse) -> None:
-        refused = done.result()
-        if self._wrote:
-            self.has_written()
-        for item in refused:
-            refuse(item)
+        def settle(_: _Group, refused: list[RefusedItem]) -> None:
+            if self._wrote:
+                self.has_written()
+            for item in refused:
+                refuse(item)
+
+        Crowd(self._run, write, settle, name="guard").do_all(groups)
 
     def _mark(self, planned: Planned, mark: int) -> None:
         self.plan.mark(planned.place, mark)

@@ -73,7 +73,7 @@ def _surplus(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> Iterato
     there, and are of no record of the file."""
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     reader = TableReader(DynamoDB(run.config.target), retry, pause=lambda: run.stop.sleep(0.0))
-    segments = run.config.migration.workers
+    segments = run.config.migration.scans
     prefix = f"{entity.removesuffix('s').upper()}#"
     for page in reader.scan(
         run.config.target.table(entity),

@@ -5,9 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 _BURST_SECONDS = 0.2
 _AT_ONCE = 0.1  # of a second's units in one request
+
+
+@dataclass
+class Answered:
+    """What DynamoDB has accepted: `units`, by so many `answers`, which took `seconds` in all."""
+
+    units: float = 0.0
+    answers: int = 0
+    seconds: float = 0.0
 
 
 class Pace:
@@ -36,7 +46,7 @@ class Pace:
         self._updated = clock()
         self.accepted = 0.0  # units in all
         self.elsewhere = 0.0  # units of those that share the table
-        self._told = 0.0
+        self._untold = Answered()
 
     @property
     def most_at_once(self) -> float | None:
@@ -70,21 +80,29 @@ class Pace:
             self._available -= units
             return -self._available / self._rate
 
-    def settle(self, expected: float, used: float, accepted: float | None = None) -> None:
+    def settle(
+        self, expected: float, used: float, accepted: float | None = None, seconds: float = 0.0
+    ) -> None:
         """Correct an earlier `acquire(expected)`: `used` is what DynamoDB was asked for in the
-        end, whether it has `accepted` it (None: all of it) or not.
+        end, whether it has `accepted` it (None: all of it) or not, after how many `seconds`.
 
         What it refuses is not given back: to ask at once for as much again would be in vain.
         """
+        accepted = used if accepted is None else accepted
         with self._lock:
-            self.accepted += used if accepted is None else accepted
+            self.accepted += accepted
+            if accepted:
+                untold = self._untold
+                untold.units += accepted
+                untold.answers += 1
+                untold.seconds += seconds
             if self._rate is not None:
                 self._available += expected - used
 
-    def take_accepted(self) -> float:
+    def take_accepted(self) -> Answered:
         """What DynamoDB has accepted since this was last asked."""
         with self._lock:
-            untold, self._told = self.accepted - self._told, self.accepted
+            untold, self._untold = self._untold, Answered()
         return untold
 
     def _earn(self) -> None:

@@ -162,7 +162,7 @@ def withdraw(run: Run, spec: TableSpec, refusals: Refusals, guard: Guard) -> Wit
     entity = spec.entity
     kept: set[str] = set()
     counted: dict[str, _Record] = {}
-    with ThreadPoolExecutor(run.config.migration.workers, "withdraw") as looks:
+    with ThreadPoolExecutor(run.config.migration.scans, "withdraw") as looks:
         doubt = Doubt(absent_ok=lambda _line: True)
         wire = DynamoDB(run.config.target)
         undo = Undo.on(wire, run, spec, guard.before, looks, doubt=doubt, completes=False)

@@ -13,16 +13,16 @@ table of another kind than the Sale Module's (its key is not PK and SK).
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.batch_writer import BatchWriter, Outcome
+from load.crowd import Crowd
 from load.lines import batches
 from load.restore_looks import Look
 from load.restore_plan import Change, Plan, make_plan
@@ -35,7 +35,6 @@ from utils.config import ENTITY_NAMES
 from utils.dynamodb import DynamoDB, RequestRefused
 from utils.encryption import Identity
 from utils.error_handler import ConfigurationError, TargetError
-from utils.interrupt import Interrupted
 from utils.invocation import again
 from utils.logger import get_logger
 from utils.manifest import Manifest
@@ -46,9 +45,6 @@ from utils.session import AtWork
 from utils.tables import PARTITION_KEY, SORT_KEY
 
 _BATCH = 25
-_AHEAD = 2
-_Job = TypeVar("_Job")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -234,12 +230,12 @@ def _write_records(
 ) -> None:
     restoring = Restoring(work, table, folder.entry.table_description)
 
-    def settle(done: Done) -> None:
+    def settle(_: object, done: Done) -> None:
         written.add(done)
         task.advance(done.due)
 
     try:
-        _in_parallel(work, parts_of(plan, lines), restoring.restore, settle)
+        Crowd(work, restoring.restore, settle, name="restore").do_all(parts_of(plan, lines))
     except RequestRefused as refusal:
         raise _refused(refusal.message) from refusal
 
@@ -264,12 +260,12 @@ def _send(
 ) -> None:
     """Send lines in batches."""
 
-    def settle(outcome: Outcome) -> None:
+    def settle(_: object, outcome: Outcome) -> None:
         if outcome.refused:
             raise _refused(outcome.refused[0].reason)
         task.advance(outcome.items)
 
-    _in_parallel(work, batches(lines, _BATCH), send, settle)
+    Crowd(work, send, settle, name="restore").do_all(batches(lines, _BATCH))
 
 
 def _refused(reason: str) -> TargetError:
@@ -278,29 +274,6 @@ def _refused(reason: str) -> TargetError:
         remedy="see the reason; the table has been restored in part: mend the cause, then "
         f"again: {again('--yes')}",
     )
-
-
-def _in_parallel(
-    work: AtWork,
-    jobs: Iterable[_Job],
-    do: Callable[[_Job], _Result],
-    settle: Callable[[_Result], None],
-) -> None:
-    """Do jobs, many at once; `settle` gets the results, one after the other."""
-    workers = work.config.migration.workers
-    waiting: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="restore") as pool:
-        try:
-            for job in jobs:
-                if work.stop.requested:
-                    raise Interrupted
-                waiting.append(pool.submit(do, job))
-                if len(waiting) >= workers * _AHEAD:
-                    settle(waiting.popleft().result())
-            while waiting:
-                settle(waiting.popleft().result())
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _prove(

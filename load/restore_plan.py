@@ -171,7 +171,7 @@ def _add_table(
     found = 0
     retry = RetryPolicy.of(work.config.migration, work.stop.sleep)
     reader = TableReader(DynamoDB(work.config.target), retry)
-    segments = work.config.migration.workers
+    segments = work.config.migration.scans
     pages = reader.scan(
         table, partial(_read_page, names=names), segments=range(segments), of=segments
     )

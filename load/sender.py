@@ -21,7 +21,7 @@ from load.batch_writer import BatchWriter, Outcome
 from load.conditional_writer import ConditionalWriter
 from load.lanes import Piece
 from load.lines import batches, record_key, units_of, wholes
-from load.pace import Pace
+from load.pace import Answered, Pace
 from utils.artifacts import starts_record
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import DynamoDB
@@ -72,6 +72,13 @@ class Elsewhere:
     units: float
 
 
+@dataclass(frozen=True)
+class Many:
+    """From now on so many batches are to be in flight at once."""
+
+    batches: int
+
+
 class Stop:
     """Finish what is in flight, and begin nothing."""
 
@@ -94,12 +101,12 @@ class Acknowledged:
 
 @dataclass
 class Report:
-    """What has happened since the last report: units accepted, whether DynamoDB throttled and
+    """What has happened since the last report: what was accepted, whether DynamoDB throttled and
     why, the error that has ended the work, and whether this is the last one. The last one says of
     pieces by number from which of their bytes on nothing has been tried."""
 
     acknowledged: dict[int, Acknowledged] = field(default_factory=dict)
-    accepted: float = 0.0
+    accepted: Answered = field(default_factory=Answered)
     throttled: str = ""
     failed: Packed | None = None
     untried: dict[int, int] = field(default_factory=dict)
@@ -202,6 +209,10 @@ def in_a_process(orders: Orders, reply: Callable[[object], None]) -> Sender:
     return sender
 
 
+class _Superfluous(Exception):
+    """A thread is one too many."""
+
+
 class Sender:
     """Sends the pieces that it is told, with threads of its own; see utils.servants.Servant."""
 
@@ -224,18 +235,20 @@ class Sender:
         self._changed = threading.Condition()
         self._report = Report()
         self._said_at = 0.0
-        self._working = orders.threads
-        self._threads = [
-            threading.Thread(target=self._work, name=f"load-{n}", daemon=True)
-            for n in range(orders.threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._wanted_threads = self._working = 0
+        self._threads: list[threading.Thread] = []
+        with self._changed:
+            self._want(orders.threads)
 
-    def receive(self, message: Piece | Rate | Elsewhere | Stop | NoMore) -> None:
-        """Take note of a piece, of a rate, of how the others get on, or of the end."""
+    def receive(self, message: Piece | Rate | Elsewhere | Many | Stop | NoMore) -> None:
+        """Take note of a piece, of a rate, of how the others get on, of how many batches are to be
+        in flight, or of the end."""
         if isinstance(message, Rate):
             self._pace.change(message.units)
+            return
+        if isinstance(message, Many):
+            with self._changed:
+                self._want(message.batches)
             return
         if isinstance(message, Elsewhere):
             self._pace.elsewhere = message.units
@@ -254,6 +267,20 @@ class Sender:
         """Wait for the threads, which have said that they end."""
         for thread in self._threads:
             thread.join()
+
+    def _want(self, threads: int) -> None:
+        """From now on so many threads work: others are started, or end with what they have in
+        hand. When all have ended, the work has."""
+        self._wanted_threads = threads
+        if self._threads and not self._working:
+            return
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        while self._working < threads:
+            self._working += 1
+            thread = threading.Thread(target=self._work, name="load", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._changed.notify_all()
 
     def _open(self, piece: Piece) -> _InHand:
         with self._orders.source.open("rb") as handle:
@@ -274,16 +301,16 @@ class Sender:
 
     def _work(self) -> None:
         """The life of a thread."""
-        while taken := self._take():
-            piece, batch = taken
-            try:
-                outcome = self._send(batch)
-            except Interrupted:
-                break
-            except Exception as error:
-                self._fail(error)
-                break
-            self._settle(piece, batch, outcome)
+        try:
+            while taken := self._take():
+                piece, batch = taken
+                self._settle(piece, batch, self._send(batch))
+        except _Superfluous:
+            return
+        except Interrupted:
+            pass
+        except Exception as error:
+            self._fail(error)
         with self._changed:
             self._working -= 1
             if not self._working:
@@ -292,9 +319,13 @@ class Sender:
                 self._say()
 
     def _take(self) -> tuple[_InHand, _Batch] | None:
-        """The next batch to be sent; None when there is nothing more to do."""
+        """The next batch to be sent; None when there is nothing more to do. Raises _Superfluous
+        when there are more threads than are wanted: this one does not count any more."""
         with self._changed:
             while not self._stop.requested:
+                if self._working > self._wanted_threads:
+                    self._working -= 1
+                    raise _Superfluous
                 now = self._clock()
                 ready = [piece for piece in self._pieces if piece.not_before <= now]
                 if ready:
@@ -346,6 +377,7 @@ class Sender:
                 self._refuse(done)
             if done.edited:
                 self._note_edited(batch, done)
+            self._say_now_and_then()
             outcome.add(done)
             outcome.records += done.items if starts_record(wanted[0]) else 0
             if not batch.is_part:
@@ -385,6 +417,11 @@ class Sender:
             while first and (arrived := first[0].outcome) is not None:
                 self._report.add(piece, first.popleft(), arrived)
             if piece.finished or self._clock() - self._said_at >= SAY_EVERY:
+                self._say()
+
+    def _say_now_and_then(self) -> None:
+        if self._clock() - self._said_at >= SAY_EVERY:
+            with self._changed:
                 self._say()
 
     def _throttled(self, reason: str) -> None:

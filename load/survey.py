@@ -265,7 +265,7 @@ class _Survey:
         authors = Authors.of(run.config.transformation, run.manifest.empty_as_of.get(entity, ""))
         with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
             memory = stack.enter_context(Memory(pictures))
-            pool = stack.enter_context(ThreadPoolExecutor(run.config.migration.workers))
+            pool = stack.enter_context(ThreadPoolExecutor(run.config.migration.scans))
             look = Look(memory, run.manifest.migration_timestamp)
             transformed = run.workspace.transformed(entity)
             for piece in places(transformed.stat().st_size):

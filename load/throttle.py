@@ -154,11 +154,11 @@ class Governor(Pace):
 
     def _cut(self, reason: str) -> None:
         with self._deciding:
-            self._throttle.accepted(self.take_accepted())
+            self._throttle.accepted(self.take_accepted().units)
             self._throttle.throttled(reason)
 
     def borrow(self, units: float) -> float:
         with self._deciding:
-            self._throttle.accepted(self.take_accepted())
+            self._throttle.accepted(self.take_accepted().units)
             self.change(self._throttle.rate())
         return super().borrow(units)

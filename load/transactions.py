@@ -25,7 +25,7 @@ from utils.dynamodb import ConditionFailed, DynamoDB
 from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
 from utils.item_content import Item
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 from utils.tables import TableSpec
 
 MOST_WRITES = 100
@@ -82,7 +82,7 @@ class Transactions:
             }
         )
         expected = sum(_FACTOR * units_of(orjson.dumps(w.item), self._indexes) for w in writes)
-        attempt = 0
+        attempts = Attempts(self._retry)
         while True:
             try:
                 self._send(body, expected)
@@ -92,11 +92,9 @@ class Transactions:
             except BackOff as problem:
                 if isinstance(problem, Throttled):
                     self._throttle.slow_down(str(problem))
-                attempt += 1
-                if self._retry.exhausted(attempt):
-                    raise self._wire.gave_up(problem, attempt) from problem
-                wish = problem.at_least
-            self._retry.wait(attempt, wish)
+                if not attempts.fail(problem.at_least):
+                    raise self._wire.gave_up(problem, attempts.failed) from problem
+            attempts.wait()
 
     def _send(self, body: bytes, expected: float) -> None:
         self._throttle.acquire(expected)

@@ -20,6 +20,8 @@ PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 LAYOUTS = ("s9", "i2_speedex")
 FAIL, SKIP, OVERWRITE, NEWER = "fail", "skip", "overwrite", "newer"
+MOST_IN_FLIGHT = 128
+USUAL_SCANS = 16
 LOCALSTACK_ENDPOINT = "http://localhost:4566"
 
 
@@ -240,7 +242,13 @@ class MigrationConfig:
         maximum=60000,
     )
     dry_run: bool = setting(False, "as `--dry-run`: nothing is written to the target", **_FLAG)
-    workers: int = setting(4, "batches in flight at once", type="integer", minimum=1, maximum=64)
+    workers: int | None = setting(
+        None,
+        "requests in flight at once, at the most; default: as many as it takes to go fast",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=MOST_IN_FLIGHT,
+    )
     processes: int | None = setting(
         None,
         "processes that share the work; default: as many as the machine has cores",
@@ -253,6 +261,12 @@ class MigrationConfig:
         "write units a second that the load may consume; default: no limit of its own",
         **_UNITS,
     )
+
+    @property
+    def scans(self) -> int:
+        """How many segments of a table are read at once, where their number is fixed before it is
+        known how fast they come: pages are large, so that few are needed to keep a process busy."""
+        return min(self.workers or USUAL_SCANS, USUAL_SCANS)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from utils.answers import SAYS_LITTLE, Answer, reader
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB, wire_to
 from utils.error_handler import BackOff
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 
 # Calls about tables are few, and each ends what it is for: as botocore's standard mode has it.
 _RETRIES, _DELAY = 3, 0.5
@@ -68,17 +68,15 @@ def ask(
         request = {"ReturnConsumedCapacity": "TOTAL", **request}
     parse = parse or reader(operation, request)
     body = orjson.dumps(request)
-    attempt = 0
+    attempts = Attempts(retry)
     while True:
         try:
             return parse(wire.call(operation, body))
         except BackOff as problem:
             tell(problem)
-            attempt += 1
-            if retry.exhausted(attempt):
-                raise wire.gave_up(problem, attempt) from problem
-            wish = problem.at_least
-        retry.wait(attempt, wish)
+            if not attempts.fail(problem.at_least):
+                raise wire.gave_up(problem, attempts.failed) from problem
+        attempts.wait()
 
 
 def control(

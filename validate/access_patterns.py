@@ -24,7 +24,7 @@ import orjson
 from utils.dynamodb import RequestRefused
 from utils.figures import counted
 from utils.item_content import Item, Moments, differing_attributes
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 from utils.table_reader import TableReader
 from utils.tables import Index, TableSpec
 from validate.pattern_samples import (
@@ -63,15 +63,13 @@ class Patience:
     writes."""
 
     def __init__(self, retry: RetryPolicy) -> None:
-        self._retry = retry
-        self._waits = 0
+        self._attempts = Attempts(retry)
 
     def wait(self) -> bool:
         """Wait a while; False when the budget is used up."""
-        self._waits += 1
-        if self._retry.exhausted(self._waits):
+        if not self._attempts.fail():
             return False
-        self._retry.wait(self._waits)
+        self._attempts.wait()
         return True
 
 

@@ -115,7 +115,7 @@ class _Bench:
     ) -> Iterator[TablePart]:
         """A table of about `items` items, in parts."""
         migration = self.run.config.migration
-        segments = max(migration.workers, -(-items // SEGMENT_ITEMS))
+        segments = max(migration.scans, -(-items // SEGMENT_ITEMS))
         work = TablePass(
             self.reader,
             self.table(entity),
@@ -127,7 +127,7 @@ class _Bench:
             keyed=keyed,
             stamps=self.moments(entity).texts(),
         )
-        at_once = migration.workers
+        at_once = migration.scans
         if segments > at_once:
             at_once = -(-at_once // self.run.workers.count)
         return self.shared(work, work.pieces(at_once))

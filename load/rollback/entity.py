@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from load.before import Before
+from load.crowd import Crowd
 from load.engine import unacknowledged
 from load.lines import record_key
 from load.loads import Load
@@ -30,7 +31,6 @@ from utils.artifacts import sha256_of, starts_record
 from utils.config import PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.error_handler import ArtifactError
-from utils.interrupt import Interrupted
 from utils.load_plan import (
     DELETED,
     NEVER,
@@ -47,7 +47,6 @@ from utils.workspace import make_directory, open_private, storage_errors
 
 PHASE = "rollback"
 _AHEAD = 4 << 20  # bytes of the file for which one mark is set
-_GROUPS_AHEAD = 2  # waiting for each one in hand
 _SAVE_EVERY = 1.0  # seconds
 _LOOKS = 8  # requests that only read, for each worker
 _LOOKS_AT_MOST = 64
@@ -136,9 +135,8 @@ class EntityRollback:
             before = stack.enter_context(Before(self.load.before))
             self._taken_from = before.taken_from()
             workers = self._run.config.migration.workers
-            looks = stack.enter_context(
-                ThreadPoolExecutor(min(_LOOKS * workers, _LOOKS_AT_MOST), "look")
-            )
+            count = _LOOKS_AT_MOST if workers is None else min(_LOOKS * workers, _LOOKS_AT_MOST)
+            looks = stack.enter_context(ThreadPoolExecutor(count, "look"))
             self._undo = Undo.on(
                 self._wire,
                 self._run,
@@ -196,34 +194,25 @@ class EntityRollback:
 
     def _all(self, advance: Callable[[int], object]) -> None:
         """Undo group after group, many at once, and take note of them in their order."""
-        workers = self._run.config.migration.workers
-        waiting: deque[tuple[_Group, Future[list[Verdict]]]] = deque()
 
-        def settle() -> None:
-            group, result = waiting[0]
-            self._settle(group, result.result())
-            waiting.popleft()
+        def undo(group: _Group) -> list[Verdict]:
+            return self._undo.undo(group.records)
+
+        def settle(group: _Group, verdicts: list[Verdict]) -> None:
+            self._settle(group, verdicts)
             advance(group.items)
 
-        with ThreadPoolExecutor(workers, thread_name_prefix="rollback") as pool:
-            try:
-                for group in self._groups():
-                    if self._run.stop.requested:
-                        raise Interrupted
-                    self._set_mark(group.end)
-                    waiting.append((group, pool.submit(self._undo.undo, group.records)))
-                    if len(waiting) >= workers * _GROUPS_AHEAD:
-                        settle()
-                while waiting:
-                    settle()
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                while waiting and waiting[0][1].done() and not waiting[0][1].cancelled():
-                    if waiting[0][1].exception():
-                        break
-                    settle()
-                self._save()
-                raise
+        try:
+            Crowd(self._run, undo, settle, name="rollback").do_all(self._marked(self._groups()))
+        except BaseException:
+            self._save()
+            raise
+
+    def _marked(self, groups: Iterator[_Group]) -> Iterator[_Group]:
+        """Groups of which it is known on disk that they may have been undone, before they are."""
+        for group in groups:
+            self._set_mark(group.end)
+            yield group
 
     def _groups(self) -> Iterator[_Group]:
         group = _Group([], self._place)

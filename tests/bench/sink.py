@@ -1,5 +1,7 @@
 """A DynamoDB that answers at once, in a process of its own: what is measured is the tool.
 
+Told to, it answers after a delay, as over a network, however many requests wait meanwhile.
+
 It takes a BatchWriteItem without looking at the items, knows no throttling, checks no signature,
 and keeps what is written to tables that somebody created (all else it swallows).
 """
@@ -13,7 +15,9 @@ import selectors
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from zlib import crc32
 
@@ -87,6 +91,10 @@ class Sink:
         found = orjson.loads(self.ask("Metered"))
         return [(at, units) for at, units in found["taken"]], found["refused"]
 
+    def delay(self, seconds: float) -> None:
+        """From now on answer so long after a request has arrived."""
+        self.ask("Delay", orjson.dumps({"Seconds": seconds}))
+
     def prepare(self) -> None:
         """Build the indexes now, so that the first Query does not wait for them."""
         self.ask("Prepare")
@@ -127,36 +135,69 @@ class Requests:
             yield (target[1] if target else b""), body
 
 
+class _Server:
+    """Takes requests on all connections, and answers each when it is due."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._store = Store()
+        self._listener = listener
+        self._waiting = selectors.DefaultSelector()
+        self._waiting.register(listener, selectors.EVENT_READ, None)
+        self._due: deque[tuple[float, socket.socket, bytes]] = deque()
+        self._delay = 0.0
+
+    def serve(self) -> None:
+        """Answer until the process is ended."""
+        pause: float | None = None
+        while True:
+            ready = self._waiting.select(self._until_due(pause))
+            pause = _QUIET if ready or self._due else 0 if self._store.idle() else None
+            for key, _ in ready:
+                if key.data is None:
+                    connection, _ = self._listener.accept()
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._waiting.register(connection, selectors.EVENT_READ, Requests())
+                elif not self._take(key.fileobj, key.data):
+                    self._waiting.unregister(key.fileobj)
+                    key.fileobj.close()  # type: ignore[union-attr] # sockets only
+            self._answer_what_is_due()
+
+    def _until_due(self, pause: float | None) -> float | None:
+        if not self._due:
+            return pause
+        left = max(0.0, self._due[0][0] - time.monotonic())
+        return left if pause is None else min(pause, left)
+
+    def _take(self, connection: object, requests: Requests) -> bool:
+        """Take what has arrived on a connection; False when its other end has gone."""
+        assert isinstance(connection, socket.socket)
+        try:
+            data = connection.recv(_RECEIVE)
+            for operation, body in requests.feed(data):
+                if operation == b"Delay":
+                    self._delay = float(orjson.loads(body)["Seconds"])
+                arrived = time.monotonic()
+                answer = _response(self._store, operation.decode(), body)
+                if self._delay:
+                    self._due.append((arrived + self._delay, connection, answer))
+                else:
+                    connection.sendall(answer)
+        except OSError:
+            return False
+        return bool(data)
+
+    def _answer_what_is_due(self) -> None:
+        while self._due and self._due[0][0] <= time.monotonic():
+            _, connection, answer = self._due.popleft()
+            with suppress(OSError):  # its other end has gone
+                connection.sendall(answer)
+
+
 def serve(port: int) -> None:
     """Answer until the process is ended."""
     gc.disable()  # it would look through every item again and again
-    store = Store()
-    with socket.create_server((LOOPBACK, port)) as listener, selectors.DefaultSelector() as waiting:
-        waiting.register(listener, selectors.EVENT_READ, None)
-        pause: float | None = None
-        while True:
-            ready = waiting.select(pause)
-            pause = _QUIET if ready else 0 if store.idle() else None
-            for key, _ in ready:
-                if key.data is None:
-                    connection, _ = listener.accept()
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    waiting.register(connection, selectors.EVENT_READ, Requests())
-                elif not _answer(store, key.fileobj, key.data):
-                    waiting.unregister(key.fileobj)
-                    key.fileobj.close()  # type: ignore[union-attr] # sockets only
-
-
-def _answer(store: Store, connection: object, requests: Requests) -> bool:
-    """Answer what has arrived on a connection; False when its other end has gone."""
-    assert isinstance(connection, socket.socket)
-    try:
-        data = connection.recv(_RECEIVE)
-        for operation, body in requests.feed(data):
-            connection.sendall(_response(store, operation.decode(), body))
-    except OSError:
-        return False
-    return bool(data)
+    with socket.create_server((LOOPBACK, port), backlog=512) as listener:
+        _Server(listener).serve()
 
 
 def _response(store: Store, operation: str, body: bytes) -> bytes:

@@ -148,6 +148,7 @@ class Store:
             "PutItem": self._mark,
             "DeleteItem": self._mark,
             "Clear": self._clear,
+            "Delay": lambda _request: b"{}",
             "Count": self._count,
             "Prepare": self._prepare,
             "Meter": self._meter,

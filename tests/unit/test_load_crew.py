@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from load.crew import Crew
+from load.in_flight import InFlight
 from load.lanes import LANES, Piece
-from load.sender import Acknowledged, Elsewhere, Rate, Report
+from load.pace import Answered
+from load.sender import Acknowledged, Elsewhere, Many, Rate, Report
 from utils.error_handler import MigrationError
 
 Said = list[tuple[int, Report | Exception]]
@@ -22,6 +24,7 @@ class Talk:
         self.rates: dict[int, float | None] = {}
         self.said: Said = []
         self.elsewhere: dict[int, float] = {}
+        self.threads: dict[int, int] = {}
         self.killed: set[int] = set()
 
     def tell(self, servant: int, message: object, /) -> None:
@@ -29,6 +32,8 @@ class Talk:
             raise KILLED
         if isinstance(message, Rate):
             self.rates[servant] = message.units
+        if isinstance(message, Many):
+            self.threads[servant] = message.batches
         if isinstance(message, Elsewhere):
             self.elsewhere[servant] = message.units
 
@@ -47,8 +52,12 @@ def finished(number: int, *, ended: bool = False) -> Report:
     return Report(acknowledged={number: done}, ended=ended)
 
 
+def accepting(units: float) -> Report:
+    return Report(accepted=Answered(units))
+
+
 def crew_of_two(talk: Talk, count: int = 100) -> Crew:
-    crew = Crew(talk, 2, 500.0)
+    crew = Crew(talk, 2, 500.0, InFlight(4))
     crew.supply(pieces(count))
     return crew
 
@@ -89,13 +98,34 @@ def test_no_limit_is_no_limit_for_everybody() -> None:
     assert talk.rates == {0: None, 1: None}
 
 
+def test_the_batches_in_flight_are_shared_out_among_those_that_are_at_work() -> None:
+    now = 0.0
+    talk = Talk()
+    crew = Crew(talk, 2, None, InFlight(7, clock=lambda: now))
+    crew.supply(pieces(100))
+    talk.said = [(1, Report())]
+    crew.hear()
+    now = 1.0
+    talk.said = [(0, Report(accepted=Answered(1000.0, 100, 0.5)))]
+    crew.hear()
+    crew.keep_to(None)
+    assert talk.threads == {0: 4, 1: 3}
+
+
 def test_one_that_is_throttled_hears_how_the_others_get_on() -> None:
     talk = Talk()
     crew = crew_of_two(talk)
-    talk.said = [(0, Report(accepted=10.0)), (1, Report(accepted=1.0)), (0, Report(accepted=5.0))]
+    talk.said = [
+        (0, Report(accepted=Answered(10.0))),
+        (1, Report(accepted=Answered(1.0))),
+        (0, Report(accepted=Answered(5.0))),
+    ]
     crew.hear()
     assert talk.elsewhere == {}
-    talk.said = [(1, Report(accepted=2.0, throttled="no room")), (0, Report(accepted=1.0))]
+    talk.said = [
+        (1, Report(accepted=Answered(2.0), throttled="no room")),
+        (0, Report(accepted=Answered(1.0))),
+    ]
     crew.hear()
     assert talk.elsewhere == {1: 16.0}
 
@@ -129,7 +159,7 @@ def test_what_ends_the_handing_out_of_pieces_loses_no_last_word() -> None:
         raise MigrationError("the disk is full", remedy="make room")
 
     talk = Talk()
-    crew = Crew(talk, 2, None)
+    crew = Crew(talk, 2, None, InFlight(4))
     crew.supply(full())
     talk.said = [(1, finished(1)), (0, finished(0, ended=True))]
     with pytest.raises(MigrationError, match="full"):

@@ -16,7 +16,7 @@ from load import sender as module
 from load.batch_writer import Outcome, RefusedItem
 from load.lanes import Piece
 from load.load_sales import TABLE
-from load.sender import NoMore, Orders, Report, Sender, Stop
+from load.sender import Many, NoMore, Orders, Report, Sender, Stop
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
 from utils.interrupt import Interrupted, StopFlag
@@ -259,6 +259,42 @@ def test_at_a_low_rate_what_is_sent_is_acknowledged_before_the_rest_of_its_batch
     assert sum(part.size for part in parts) == len(b"".join(lines[:7]))
     assert sum(part.outcome.lines for part in parts) == 7
     assert last.untried == {0: len(b"".join(lines[:9]))}
+
+
+def test_it_has_as_many_threads_as_it_is_told_and_the_last_says_that_it_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, most, lock = 0, 0, threading.Lock()
+
+    def watched(lines: Sequence[bytes]) -> Outcome:
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.005)
+        with lock:
+            busy -= 1
+        return taken(lines)
+
+    sender = desk.start(monkeypatch, watched)
+    sender.receive(Many(9))
+    for piece in desk.pieces[:2]:
+        sender.receive(piece)
+    while sum(len(lines) for _, lines in desk.writer.batches) < 66:
+        time.sleep(0.001)
+    assert 2 < most <= 9
+    sender.receive(Many(1))
+    time.sleep(0.05)
+    most = 0
+    for piece in desk.pieces[2:]:
+        sender.receive(piece)
+    sender.receive(NoMore())
+    reports = list(desk.heard())
+    sender.receive(Many(5))  # too late
+    sender.close()
+    assert most == 1
+    assert [report.ended for report in reports].count(True) == 1
+    assert sorted(desk.sent) == sorted(desk.orders.source.read_bytes().splitlines(keepends=True))
 
 
 def test_after_a_batch_a_sender_rests_and_not_within_it(

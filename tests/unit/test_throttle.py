@@ -129,7 +129,7 @@ class World:
                 left = self.table.put(self.now, items)
                 accepted = sum(items) - sum(left)
                 pace.settle(expected, sum(items), accepted)
-                self.throttle.accepted(pace.take_accepted())
+                self.throttle.accepted(pace.take_accepted().units)
                 if left:
                     pace.slow_down("ThrottlingException: on Sales")
                     attempt = attempt + 1 if left == items else 1
