@@ -216,7 +216,8 @@ class MigrationConfig:
     )
     retry_delay: float = setting(
         0.1,
-        "seconds before the first retry, also fractions (an upper bound: jitter shortens it)",
+        "seconds before the first retry at the most, also fractions; `maxRetries` delays together "
+        "(with the defaults a minute) are how long an outage may last",
         type="number",
         minimum=0.001,
         maximum=60000,

@@ -12,7 +12,7 @@ Condition = Callable[[Item], bool]
 
 _AFTER_ALL = "\U0010ffff"
 _KEY = re.compile(
-    r"(\w+) = (:\w+)"
+    r"(#?\w+) = (:\w+)"
     r"(?: AND \w+ BETWEEN (?P<first>:\w+) AND (?P<last>:\w+)"
     r"| AND begins_with\(\w+, (?P<part>:\w+)\))?"
 )
@@ -39,11 +39,12 @@ def key_range(expression: str, request: Mapping[str, Any]) -> KeyRange:
     def value(name: str | None) -> str | None:
         return request["ExpressionAttributeValues"][name]["S"] if name else None
 
+    attribute = request.get("ExpressionAttributeNames", {}).get(found[1], found[1])
     partition = value(found[2]) or ""
     if part := value(found["part"]):
-        return KeyRange(found[1], partition, part, part + _AFTER_ALL)
+        return KeyRange(attribute, partition, part, part + _AFTER_ALL)
     first, last = value(found["first"]), value(found["last"])
-    return KeyRange(found[1], partition, first or "", last or _AFTER_ALL)
+    return KeyRange(attribute, partition, first or "", last or _AFTER_ALL)
 
 
 def condition(expression: str, request: Mapping[str, Any]) -> Condition:

@@ -19,6 +19,13 @@ from tests.bench.scene import Scene, scene
 from tests.bench.source import Size
 
 OWN_CHOICE = 0
+# What is done beside the load, after which other job.
+OTHERS = (
+    ("load", "verify"),
+    ("load", "backup"),
+    ("load", "rollback"),
+    ("", "load_on_condition"),
+)
 DELAYS = (0.0, 0.005, 0.015, 0.040)
 NUMBERS = (OWN_CHOICE, 4, 16, 32, 64)
 
@@ -39,6 +46,13 @@ def main() -> None:
                 for number in options.numbers:
                     found[number].append(_rate(stage, configuration, delay, number))
             _say(f"{delay * 1000:g} ms: {_told(found)}")
+            if delay:
+                for before, job in OTHERS:
+                    each = [
+                        _rate(stage, configuration, delay, OWN_CHOICE, job, before)
+                        for _ in range(options.rounds)
+                    ]
+                    _say(f"{delay * 1000:g} ms, {job}: {statistics.median(each):,.0f} items/s")
 
 
 def _options() -> argparse.Namespace:
@@ -52,14 +66,25 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rate(stage: Scene, configuration: str, delay: float, number: int) -> float:
+def _rate(
+    stage: Scene,
+    configuration: str,
+    delay: float,
+    number: int,
+    job: str = "load",
+    before: str = "",
+) -> float:
+    """Items a second of a job that follows `before`, which is not measured."""
     document = orjson.loads(Path(configuration).read_bytes())
     document["migration"] = {"workers": number or None}
     Path(configuration).write_bytes(orjson.dumps(document))
     stage.sink.clear()
+    if before:
+        run_job(before, Job(configuration))
+        stage.sink.prepare()
     stage.sink.delay(delay)
     try:
-        return run_job("load", Job(configuration)).rate
+        return run_job(job, Job(configuration)).rate
     finally:
         stage.sink.delay(0.0)
 

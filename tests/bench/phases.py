@@ -88,6 +88,37 @@ def load_by_one(job: Job) -> Figures:
     return load(replace(job, processes=1))
 
 
+def load_on_condition(job: Job) -> Figures:
+    """The load after one that was killed and of which nothing is known to have arrived: item by
+    item, each on condition."""
+    from load import engine
+    from load.load_state import LoadState
+    from load.survey import plan_for_empty
+    from load.tables import prepare_tables
+
+    def work(run: Run) -> None:
+        for name in ENTITY_NAMES:
+            plan_for_empty(run, name)
+            state = LoadState.load(run.workspace.load_state(name))
+            assert state is not None
+            state.about_to_send(0, run.workspace.transformed(name).stat().st_size)
+            engine.load(run, TABLES[name])
+
+    prepare_tables(_settings(job).target, list(TABLES.values()), create=True)
+    return _measured(job, work, "transformed")
+
+
+def rollback(job: Job) -> Figures:
+    """`migrate.py rollback` of the load, with its second look."""
+    return _command(job, "rollback", "--yes")
+
+
+def backup(job: Job) -> Figures:
+    """`migrate.py backup` of the table of sales. Items are those of all entities, of which it
+    holds all but a few."""
+    return _command(job, "backup", "--table", _settings(job).target.table("sales"))
+
+
 def verify(job: Job) -> Figures:
     """Scan the sink and check everything. Raises RuntimeError for a difference."""
     from validate.verify_target import verify as prove
@@ -102,8 +133,13 @@ def verify(job: Job) -> Figures:
 
 def whole(job: Job) -> Figures:
     """`migrate.py --full`, all five phases, the imports of each phase included."""
+    return _command(job, "--full", "--restart")
+
+
+def _command(job: Job, *command: str) -> Figures:
+    """Time a command. Raises RuntimeError when it does not end with 0."""
     watch = Watch()
-    arguments = ["--full", "--restart", "--quiet", "--config", job.config]
+    arguments = ["--quiet", "--config", job.config, *command]
     code: object = None
     with watch.running():
         try:
@@ -111,7 +147,7 @@ def whole(job: Job) -> Figures:
         except SystemExit as ended:
             code = ended.code
     if code != 0:
-        raise RuntimeError(f"migrate.py --full ended with {code}")
+        raise RuntimeError(f"migrate.py {' '.join(command)} ended with {code}")
     with quiet_run(_settings(job)) as run:
         artifacts = run.manifest.artifacts
         items = sum(artifacts[f"transformed/{name}.json"].items for name in ENTITY_NAMES)

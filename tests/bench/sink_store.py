@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -22,6 +22,7 @@ import orjson
 
 from tests.bench.capacity import Capacity, units_of
 from tests.bench.expressions import condition, key_range
+from utils.tables import is_mark
 
 PAGE_BYTES = 1 << 20
 _VERSION = "com.amazonaws.dynamodb.v20120810"
@@ -81,6 +82,12 @@ class Table:
         if self._sorted:
             self._sorted = {}
 
+    def delete(self, partition: str, sort_key: bytes) -> None:
+        """Forget an item; its place stays, empty."""
+        for found, place in self.under("PK", partition):
+            if found == sort_key:
+                self.items[place] = b""
+
     def page(self, start: int, end: int, limit: int) -> tuple[list[bytes], int]:
         """The items from `start` on that one answer holds, and where the next one starts."""
         size, place = 0, start
@@ -88,7 +95,7 @@ class Table:
         while place < last and size < PAGE_BYTES:
             size += len(self.items[place])
             place += 1
-        return self.items[start:place], place
+        return [item for item in self.items[start:place] if item], place
 
     def under(self, attribute: str, value: str) -> Entries:
         """The sort keys, in order, and places of the items whose `attribute` (PK, GSI1PK, …) is
@@ -145,8 +152,9 @@ class Store:
             "Scan": self._scan,
             "Query": self._query,
             "GetItem": self._get,
-            "PutItem": self._mark,
+            "PutItem": self._put,
             "DeleteItem": self._mark,
+            "TransactWriteItems": self._transact,
             "Clear": self._clear,
             "Delay": lambda _request: b"{}",
             "Count": self._count,
@@ -257,13 +265,14 @@ class Store:
             entries.reverse()
         start = int(request.get("ExclusiveStartKey", {"PK": {"S": "0"}})["PK"]["S"])
         items: list[bytes] = []
-        size = 0
+        size, done = 0, start
         for _, place in entries[start:][: request.get("Limit")]:
             if size >= PAGE_BYTES:
                 break
-            items.append(table.items[place])
-            size += len(items[-1])
-        done = start + len(items)
+            done += 1
+            if table.items[place]:
+                items.append(table.items[place])
+                size += len(items[-1])
         # As of a scan: where a page ends means nothing to whoever asks.
         last = b',"LastEvaluatedKey":{"PK":{"S":"%d"},"SK":{"S":"-"}}' % done
         return _found(items, last if done < len(entries) and items else b"")
@@ -276,6 +285,26 @@ class Store:
             if found == sort_key:
                 return b'{"Item":%b,%b}' % (table.items[place], units)
         return b"{%b}" % units
+
+    def _put(self, request: dict[str, Any]) -> bytes:
+        """Every condition holds here."""
+        if not is_mark(request["Item"]):
+            self._table(request).put([orjson.dumps(request["Item"])])
+        return self._mark(request)
+
+    def _transact(self, request: dict[str, Any]) -> bytes:
+        """Deletions and checks, of which every condition holds here."""
+        taken: Counter[str] = Counter()
+        for each in request["TransactItems"]:
+            ((kind, what),) = each.items()
+            taken[what["TableName"]] += 2
+            if kind == "Delete":
+                key = what["Key"]
+                self._table(what).delete(key["PK"]["S"], _escaped(key["SK"]["S"]))
+            elif kind != "ConditionCheck":
+                raise Refused("ValidationException", f"{kind} in a transaction")
+        consumed = [{"TableName": name, "CapacityUnits": units} for name, units in taken.items()]
+        return orjson.dumps({"ConsumedCapacity": consumed})
 
     def _mark(self, request: dict[str, Any]) -> bytes:
         """The mark of whoever is at work: nobody else is, so it is not kept."""
