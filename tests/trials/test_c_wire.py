@@ -32,7 +32,7 @@ from utils.dynamodb import (
 from utils.error_handler import BackOff, MigrationError, TargetError, Throttled
 from utils.http_wire import HttpWire, Server
 from utils.requests import ask
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 from utils.unreached import Unreached
 
 BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
@@ -332,7 +332,9 @@ def test_the_rest_that_a_service_wishes_for_is_kept_but_not_for_long() -> None:
     slept: list[float] = []
     retry = RetryPolicy(9, 2.0, sleep=slept.append, uniform=lambda _low, _high: 1.0)
     for wish in (0.0, 0.5, 3.0, 60.0):
-        retry.wait(1, wish)
+        attempts = Attempts(retry)
+        attempts.fail(wish)
+        attempts.wait()
     assert slept == [1.0, 1.0, 3.0, 6.0]
 
 
