@@ -29,6 +29,10 @@ class Road:
     now: float = 0.0
     sent: float = 0.0
 
+    def name(self) -> str:
+        """What a test is called by."""
+        return f"{self.latency}s-{self.fastest}-{self.friction}-{self.noise}"
+
     def speed(self, number: int) -> float:
         """Batches a second with so many in flight."""
         return min(number / self.latency, self.fastest * max(0.1, 1 - self.friction * number))
@@ -70,7 +74,7 @@ ROADS = [
 ]
 
 
-@pytest.mark.parametrize("road", ROADS, ids=str)
+@pytest.mark.parametrize("road", ROADS, ids=Road.name)
 def test_on_every_road_it_is_nearly_as_fast_as_the_best_number(road: Road) -> None:
     flight = flight_on(road)
     road.drive(flight, 5.0)
