@@ -21,7 +21,8 @@ from load.pace import Answered
 from utils.config import MOST_IN_FLIGHT
 
 FIRST, LEAST, MOST = 4, 2, MOST_IN_FLIGHT
-_WINDOW = 0.12  # seconds that are measured, at least
+_WINDOW = 0.15  # seconds that are measured, at least
+_SECOND_WINDOW = 0.4  # the same where the first look has disappointed
 _CALM_WINDOW = 1.0  # the same where there is time: a trial from a number that has stood the test
 _ANSWERS = 4  # to each of those in flight in a window, at least
 _LONGEST = 5.0  # seconds after which a window in which little comes is given up
@@ -61,6 +62,7 @@ class InFlight:
         self.number = min(FIRST, self.most)
         self._doubling = True
         self._before: tuple[int, float] | None = None  # the number and speed that are to be beaten
+        self._looks_again = False  # a short window is easily disturbed: whether it was too slow
         self._rise = True  # whether the next trial goes up
         self._pause = _TRY_AFTER
         self._rest_until = 0.0
@@ -101,6 +103,8 @@ class InFlight:
             self._begin(settle=0.0)
             return None
         least = _WINDOW if self._doubling else _CALM_WINDOW
+        if self._looks_again:
+            least = _SECOND_WINDOW
         if seen.span < least or seen.answers < _ANSWERS * self.number or not seen.units:
             return None
         return seen
@@ -136,8 +140,13 @@ class InFlight:
         """Whether it is better here than before the last step; otherwise go back."""
         assert self._before is not None
         number, speed = self._before
-        self._before = None
-        if seen.speed >= speed * self._due(self.number / number):
+        is_better = seen.speed >= speed * self._due(self.number / number)
+        if self._doubling and not is_better and not self._looks_again:
+            self._looks_again = True
+            self._begin(settle=0.0)
+            return
+        self._before, self._looks_again = None, False
+        if is_better:
             if self._doubling:
                 self._try(seen)
                 return
