@@ -32,6 +32,7 @@ NEVER_ONE = {
     "_ACTIVE_WITHIN / 60",
     "_AT_MOST",
     "_BANK_DETAILS",
+    "_PATIENCE",
     "_WITHIN / 60",
     "count.rows",  # where there is more than one
     "counted['items']",  # "with lines"
