@@ -35,7 +35,14 @@ def test_what_others_say_of_a_password_is_still_taken_out(text: str) -> None:
 
 
 def test_a_demonstration_advises_nothing_that_needs_its_servers(tmp_path: Path) -> None:
-    tool = Operator(tmp_path, {}, bare_environment(tmp_path / "home"))
+    elsewhere = {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "AWS_PROFILE": "of-my-work",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_CA_BUNDLE": "/missing.pem",
+        "PGSERVICE": "of-my-work",
+    }
+    tool = Operator(tmp_path, {}, bare_environment(tmp_path / "home", **elsewhere))
     outcome: Outcome = tool.run(
         "demo", "--buyers", "20", "--producers", "10", "--sales", "40", configured=False
     ).ended(0)

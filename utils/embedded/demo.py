@@ -5,6 +5,8 @@ How the migration runs between the two is the runbook's business; this is what i
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +48,27 @@ _DATABASES: dict[str, Callable[[Path], Database]] = {
 _NAMES = {"postgresql": "PostgreSQL", "mysql": "MariaDB"}
 
 
+# What leads to other servers, or to these in another way.
+_LEADING_AWAY = re.compile("(AWS|PG|MYSQL)[A-Z_]*|REQUESTS_CA_BUNDLE|.*_PROXY", re.IGNORECASE)
+
+
+@contextmanager
+def _among_ourselves() -> Iterator[None]:
+    """As long as this lasts nothing in the environment or the home directory says how to reach the
+    two servers, which belong to the demonstration."""
+    before = {name: text for name, text in os.environ.items() if _LEADING_AWAY.fullmatch(name)}
+    for name in before:
+        del os.environ[name]
+    own = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name in own:
+            del os.environ[name]
+        os.environ.update(before)
+
+
 @dataclass
 class Demo:
     """One demonstration in `directory`, which is emptied first, if it is of an earlier one."""
@@ -64,6 +87,7 @@ class Demo:
         configuration of a migration between them."""
         require_ours(Workspace(self.directory), DEMONSTRATION)
         with (
+            _among_ourselves(),
             tempfile.TemporaryDirectory() as scratch,
             _DATABASES[self.source](Path(scratch) / self.source) as s9,
             EmbeddedAws() as aws,
