@@ -31,10 +31,11 @@ _PAIR, _AFTER = "\0", "\1"
 class Before(Closes):
     """The replaced items of one entity; safe to share between threads. A context manager.
 
-    Its methods raise StorageError when the file cannot be written or is damaged.
+    What is not `durable` need not outlast this process. The methods raise StorageError when the
+    file cannot be written or is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._path = path
         self._lock = Lock()
         open_private(path, "ab").close()
@@ -42,7 +43,7 @@ class Before(Closes):
             require_plain(path.with_name(path.name + beside))
         self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         for statement in (
-            "PRAGMA synchronous=FULL",
+            f"PRAGMA synchronous={'FULL' if durable else 'OFF'}",
             "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB) WITHOUT ROWID",
             "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY) WITHOUT ROWID",
         ):

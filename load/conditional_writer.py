@@ -18,7 +18,7 @@ import orjson
 from load.conditions import Condition
 from load.lines import units_of
 from load.throttle import Governor
-from utils.answers import Answer, NoAnswer, check, consumed, parsed, require_keys
+from utils.answers import NoAnswer, check, consumed, parsed, require_keys
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import ConditionFailed, DynamoDB
 from utils.error_handler import BackOff, Throttled
@@ -30,6 +30,7 @@ from utils.table_reader import Way
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
 
 READ_AT_ONCE = 100  # keys of one BatchGetItem
+_LONG = 64 << 10  # bytes of an answer; one that ends for its length has about a megabyte
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,16 @@ class Written:
     done: bool
     found: dict[str, Any] | None = None
     repeated: bool = False
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A page of a record: its items, after which key the next one begins (None: there is none),
+    and whether there may be one even if nothing is missing."""
+
+    items: list[dict[str, Any]]
+    after: dict[str, Any] | None
+    goes_on: bool
 
 
 class Reach(Protocol):
@@ -93,9 +104,16 @@ class ConditionalWriter:
         key = b'"Key":' + orjson.dumps(key_of(item))
         return self._write("DeleteItem", key, condition, orjson.dumps(item))
 
-    def record(self, item: Item) -> dict[tuple[str, str], dict[str, Any]]:
-        """Everything that is in the table under the partition key of `item`, by key. Raises
-        TargetError."""
+    def record(
+        self, item: Item, *, expected: Iterable[str] = ()
+    ) -> dict[tuple[str, str], dict[str, Any]]:
+        """Everything that is in the table under the partition key of `item`, by key; `expected` are
+        the sort keys that it should have. Raises TargetError.
+
+        A page may have lost its LastEvaluatedKey on the way. So a record ends with an answer that
+        is no page's worth (DynamoDB ends a page after 1 MB) and that leaves nothing expected out,
+        or with an empty one.
+        """
         request: dict[str, Any] = {
             "TableName": self.table,
             "ConsistentRead": True,
@@ -104,22 +122,28 @@ class ConditionalWriter:
             "ExpressionAttributeValues": {":k": item[PARTITION_KEY]},
         }
 
-        def parse(body: bytes) -> Answer:
+        def parse(body: bytes) -> _Page:
             answer = check("Query", request, body)
-            require_keys("Query", answer["Items"], (PARTITION_KEY, SORT_KEY))
-            if any(each[PARTITION_KEY] != item[PARTITION_KEY] for each in answer["Items"]):
+            items = answer["Items"]
+            require_keys("Query", items, (PARTITION_KEY, SORT_KEY))
+            if any(each[PARTITION_KEY] != item[PARTITION_KEY] for each in items):
                 raise NoAnswer("Query", "an item is of another record")
-            return answer
+            # The last item, not what the answer names: that may be lost, or another's.
+            after = key_of(items[-1]) if items else answer.get("LastEvaluatedKey")
+            return _Page(items, after, "LastEvaluatedKey" in answer or len(body) >= _LONG)
 
         found: dict[tuple[str, str], dict[str, Any]] = {}
+        missing = set(expected)
         way = Way(self._wire, "Query")
         while True:
-            answer = ask(self._wire, self._retry, "Query", request, parse, tell=self._tell)
-            found |= {text_key(each): each for each in answer["Items"]}
-            if "LastEvaluatedKey" not in answer:
+            page = ask(self._wire, self._retry, "Query", request, parse, tell=self._tell)
+            read = {text_key(each): each for each in page.items}
+            found |= read
+            missing -= {sk for _, sk in read}
+            if page.after is None or not (page.goes_on or missing):
                 return found
-            way.goes_on(answer["LastEvaluatedKey"])
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            way.goes_on(page.after)
+            request["ExclusiveStartKey"] = page.after
 
     def find(self, items: Iterable[Item]) -> dict[tuple[str, str], dict[str, Any]]:
         """What is in the table under the keys of `items` (at most 100), by key."""

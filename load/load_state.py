@@ -16,6 +16,7 @@ import orjson
 from utils.artifacts import utc_now
 from utils.error_handler import ArtifactError
 from utils.invocation import command
+from utils.item_content import Moments
 from utils.run import Run
 from utils.same_tables import bind
 from utils.shapes import fits
@@ -35,8 +36,9 @@ class LoadState:
     names the survey's own pictures of the table: as "first" that from before the run's first
     write, as "last" that with which this load was planned (where it is no backup).
     `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py),
-    `other_times` the times of other migrations in items that are else as S9 has them.
-    `kept` counts the items of the file that the survey has listed as kept (conflicts_report.json).
+    `other_times` the times of other migrations in items that are else as S9 has them, in the place
+    of `own_time`. `kept` counts the items of the file that the survey has listed as kept
+    (conflicts_report.json).
     `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
     (load/rollback). `reached` is the table that the load went to (utils/reached.py).
 
@@ -63,6 +65,12 @@ class LoadState:
     in_flight: bool = False
     other_times: list[str] = field(default_factory=list)
     kept: int = 0
+    own_time: str = ""
+
+    @property
+    def moments(self) -> Moments:
+        """What stands for what in the items that the load has left as they were."""
+        return Moments(self.own_time, tuple(self.other_times))
 
     @property
     def may_have_written(self) -> bool:

@@ -79,15 +79,16 @@ class References:
 
     def _listed(self, party: str) -> Iterator[list[dict[str, Any]]]:
         """The keys of the sales that the index lists under a party."""
+        index = self._index
+        names = (PARTITION_KEY, SORT_KEY, index.partition_key, index.sort_key)
         request = {
             "TableName": self._table,
-            "IndexName": self._index.name,
-            "KeyConditionExpression": "#k = :k",
-            "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}",
-            "ExpressionAttributeNames": {"#k": self._index.partition_key},
+            "IndexName": index.name,
+            "KeyConditionExpression": f"{index.partition_key} = :k",
+            "ProjectionExpression": ", ".join(names),
             "ExpressionAttributeValues": {":k": {"S": party}},
         }
-        for page in self._reader.pages("Query", request, keys=(PARTITION_KEY, SORT_KEY)):
+        for page in self._reader.pages("Query", request, keys=names, to_the_end=True):
             keys = [key for key in page["Items"] if not self._is_doomed(key[PARTITION_KEY]["S"])]
             for start in range(0, len(keys), READ_AT_ONCE):
                 yield keys[start : start + READ_AT_ONCE]

@@ -163,7 +163,7 @@ def withdraw(run: Run, spec: TableSpec, refusals: Refusals, guard: Guard) -> Wit
     kept: set[str] = set()
     counted: dict[str, _Record] = {}
     with ThreadPoolExecutor(run.config.migration.scans, "withdraw") as looks:
-        doubt = Doubt(absent_ok=lambda _line: True)
+        doubt = Doubt(absent_ok=lambda _line: True, moments=guard.state.moments)
         wire = DynamoDB(run.config.target)
         undo = Undo.on(wire, run, spec, guard.before, looks, doubt=doubt, completes=False)
         for records in _refused_records(run, entity, refusals, guard.plan):
@@ -207,7 +207,8 @@ def _withdrawn(records: Sequence[Record], undo: Undo, plan: LoadPlan) -> Iterato
             gone.append(record)
             by_us.update(place for place, mark in verdict.fates.items() if mark in UNDONE)
     # What the application had read before, it may have written to afterwards.
-    again = replace(undo, doubt=Doubt(lambda _line: True, lambda line: line.place in by_us))
+    doubt = replace(undo.doubt, by_us=lambda line: line.place in by_us)
+    again = replace(undo, doubt=doubt)
     for record, verdict in zip(gone, again.undo(gone), strict=True):
         if verdict.kept:
             yield _stays(record, verdict, plan)

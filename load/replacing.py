@@ -101,7 +101,7 @@ class Replacing:
         Raises RequestRefused when DynamoDB does not take an item of it, and TargetError.
         """
         for _ in range(_TRIES):
-            there = self._writer.record(record[0].item)
+            there = self._there(record)
             try:
                 change = self._change(record, there)
             except _Kept:
@@ -115,6 +115,11 @@ class Replacing:
                 return change.marks
             # Somebody was faster, or it was done and the answer lost: what is there now tells.
         return _left(record, there)
+
+    def _there(self, record: Sequence[Planned]) -> Found:
+        """What the table has of a record."""
+        expected = {text_key(each.item)[1] for each in record}
+        return self._writer.record(record[0].item, expected=expected)
 
     def _done(self, writes: Sequence[Write]) -> bool:
         """Do writes that go together; a single one is cheaper alone."""
@@ -188,7 +193,7 @@ class Replacing:
         """Write what is too much for a transaction, as far as nobody is in between."""
         for write in change.writes:
             if not self._done([write]):
-                there = self._writer.record(record[0].item)
+                there = self._there(record)
                 left = _left(record, there)
                 same = [is_same(there.get(text_key(each.item)), each.item) for each in record]
                 return [

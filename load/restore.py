@@ -6,24 +6,30 @@ it writes what is still missing.
 
 What was agreed to are changes of what was there at the look. A table that held something then is
 in use: its records are written one by one, and what the application has changed meanwhile stays as
-it is (load/restore_records.py). Into a new or an empty table everything goes in batches, which ask
-for no conditions: nobody is expected to be at work there under the same keys. The same goes for a
-table of another kind than the Sale Module's (its key is not PK and SK).
+it is, as does a party that a sale names (load/restore_records.py). Into a new or an empty table
+everything goes in batches, which ask for no conditions: nobody is expected to be at work there
+under the same keys. The same goes for a table of another kind than the Sale Module's (its key is
+not PK and SK).
 """
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.batch_writer import BatchWriter, Outcome
+from load.before import Before
 from load.crowd import Crowd
 from load.lines import batches
+from load.references import SETTLED_AFTER, References
 from load.restore_looks import Look
 from load.restore_plan import Change, Plan, make_plan
 from load.restore_records import ADDED, DELETED, REPLACED, Done, Restoring, parts_of
@@ -31,7 +37,7 @@ from load.table_description import creation_request, misfits
 from load.tables import describe, wait_until_active
 from load.target_mark import marked
 from load.throttle import Governor
-from utils.config import ENTITY_NAMES
+from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB, RequestRefused
 from utils.encryption import Identity
 from utils.error_handler import ConfigurationError, TargetError
@@ -43,6 +49,7 @@ from utils.requests import control
 from utils.retry import RetryPolicy
 from utils.session import AtWork
 from utils.tables import PARTITION_KEY, SORT_KEY
+from utils.workspace import temporary_directory
 
 _BATCH = 25
 
@@ -51,7 +58,8 @@ _BATCH = 25
 class Restored:
     """What a restore did; `kept_as` names the backup of what was there before, "" when none was
     needed. `left` are the items in which the table differs from the backup because the application
-    has worked on them meanwhile, `left_records` the number of their records."""
+    has worked on their records meanwhile, or because a sale names them; `left_records` is the
+    number of these records, `in_use` has those that a sale names, with the sale."""
 
     table: str
     items: int
@@ -62,20 +70,42 @@ class Restored:
     kept_as: str
     left: Change = field(default_factory=Change)
     left_records: int = 0
+    in_use: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class _Written:
-    """What the writes of a restore have come to: how many items were added, replaced, deleted, and
-    the records (JSON of the partition key) that stay as the application has them."""
+    """What the writes of a restore have come to: how many items were added, replaced, deleted;
+    the records (JSON of the partition key) that stay, those of which a part was written before,
+    and those that stay because a sale names them, with the sale."""
 
     counts: Counter[str] = field(default_factory=Counter)
     kept: set[bytes] = field(default_factory=set)
+    in_parts: set[bytes] = field(default_factory=set)
+    in_use: dict[bytes, str] = field(default_factory=dict)
 
     def add(self, done: Done) -> None:
+        """Take in what became of a part."""
         self.counts.update(done.counts)
         if done.kept:
-            self.kept.add(done.look.record)
+            self._keep(done)
+            if done.counts:
+                self.in_parts.add(done.look.record)
+
+    def take_back(self, done: Done | None) -> None:
+        """Take in what was put back of a record, if anything was."""
+        if done is not None:
+            self.counts.subtract(done.counts)
+            self._keep(done)
+
+    def was_written(self, record: bytes) -> bool:
+        """Whether something of a record that was to be changed may have been."""
+        return record not in self.kept or record in self.in_parts
+
+    def _keep(self, done: Done) -> None:
+        self.kept.add(done.look.record)
+        if done.used_by:
+            self.in_use[done.look.record] = done.used_by
 
 
 def restore(
@@ -102,7 +132,7 @@ def restore(
     with ExitStack() as stack:
         plan = stack.enter_context(make_plan(work, folder, identities, table if existing else None))
         if plan.found and not plan.nothing_to_do and not agreed:
-            raise _needs_consent(plan, folder, table)
+            raise _needs_consent(work, plan, folder, table)
         get_logger().info("Restoring %s into %s: %s", folder.path.name, table, in_words(plan))
         can_mark = existing is not None and folder.entry.key_names == (PARTITION_KEY, SORT_KEY)
         if can_mark and not plan.nothing_to_do:
@@ -125,6 +155,7 @@ def restore(
         kept_as,
         left,
         left_records,
+        {_pk(record): sale for record, sale in written.in_use.items()},
     )
 
 
@@ -136,9 +167,13 @@ def in_words(plan: Plan) -> str:
     )
 
 
-def _needs_consent(plan: Plan, folder: BackupFolder, table: str) -> ConfigurationError:
+def _needs_consent(
+    work: AtWork, plan: Plan, folder: BackupFolder, table: str
+) -> ConfigurationError:
     changes = [("add", plan.to_add), ("replace", plan.to_replace), ("delete", plan.to_delete)]
     listed = "".join(f"\n  {_listed(verb, change)}" for verb, change in changes if change.count)
+    if plan.to_delete.count and _entity_of_parties(work, table):
+        listed += "\nbut for parties that a sale names: they stay"
     return ConfigurationError(
         f"table {table} is not empty: it has {plan.found:,} items, of which {plan.same:,} are "
         f"as in {folder.path.name}. Restoring would{listed}",
@@ -228,16 +263,59 @@ def _write_records(
     written: _Written,
     task: Task,
 ) -> None:
-    restoring = Restoring(work, table, folder.entry.table_description)
-
     def settle(_: object, done: Done) -> None:
         written.add(done)
         task.advance(done.due)
 
+    with _restoring(work, folder, table) as restoring:
+        try:
+            Crowd(work, restoring.restore, settle, name="restore").do_all(parts_of(plan, lines))
+        except RequestRefused as refusal:
+            raise _refused(refusal.message) from refusal
+        if written.counts[REPLACED] or written.counts[DELETED]:
+            _look_again(work, plan, restoring, written)
+
+
+@contextmanager
+def _restoring(work: AtWork, folder: BackupFolder, table: str) -> Iterator[Restoring]:
+    """What restores the records of a table; what it keeps of them is gone with the context."""
+    directory = temporary_directory(work.workspace.scratch)
     try:
-        Crowd(work, restoring.restore, settle, name="restore").do_all(parts_of(plan, lines))
-    except RequestRefused as refusal:
-        raise _refused(refusal.message) from refusal
+        with Before(directory / "before", durable=False) as before:
+            uses = _uses(work, table)
+            yield Restoring(work, table, folder.entry.table_description, before, uses)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _uses(work: AtWork, table: str) -> References | None:
+    """Who names the records of a table: sales name the parties of the configured tables."""
+    target, entity = work.config.target, _entity_of_parties(work, table)
+    if not entity or describe(target, target.table("sales")) is None:
+        return None
+    return References(DynamoDB(target), work.config, entity, work.stop, {})
+
+
+def _entity_of_parties(work: AtWork, table: str) -> str:
+    """The entity of parties whose table this is; "" for another table."""
+    names = (name for name in PARTY_ENTITIES if work.config.target.table(name) == table)
+    return next(names, "")
+
+
+def _look_again(work: AtWork, plan: Plan, restoring: Restoring, written: _Written) -> None:
+    """Look once more at what was changed, for what the application has written to what it had read
+    before, and for the sales that it has made for parties that were taken away."""
+    get_logger().info("Looking again at what was changed in %.0f seconds", SETTLED_AFTER)
+    work.stop.sleep(SETTLED_AFTER)
+    looks = (look for look in plan.looks if written.was_written(look.record))
+
+    def again(look: Look) -> Done | None:
+        return restoring.again(look, in_parts=look.record in written.in_parts)
+
+    def settle(_: object, done: Done | None) -> None:
+        written.take_back(done)
+
+    Crowd(work, again, settle, name="restore").do_all(looks)
 
 
 def _batch_writer(work: AtWork, folder: BackupFolder, table: str) -> BatchWriter:
@@ -299,8 +377,18 @@ def _prove(
             for key, seen in look.items.items():
                 if seen.differs:
                     left.add(key)
-                    get_logger().info("Stays as the application has it: %s", key.decode())
+                    get_logger().info("%s: %s", _why(look, written), key.decode())
     return left, records
+
+
+def _why(look: Look, written: _Written) -> str:
+    sale = written.in_use.get(look.record)
+    return f"Stays because {sale} names it" if sale else "Stays as the application has it"
+
+
+def _pk(record: bytes) -> str:
+    (value,) = orjson.loads(record)
+    return str(value["S"])
 
 
 def _was_not_written(look: Look, plan: Plan) -> bool:

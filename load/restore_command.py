@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ from utils.config import Config
 from utils.encryption import identities
 from utils.error_handler import ExitCode
 from utils.session import open_session
+
+_SHOWN = 5
 
 
 @click.command("restore")
@@ -35,7 +38,7 @@ def restore_backup(
     The table is created if there is none, with the keys and indexes that it had. One that is not
     empty is only changed with --yes; without, what would change is said. In the end the table
     equals the backup, item for item; but for records that the application has changed meanwhile,
-    which stay as it has them.
+    which stay as it has them, and for parties that a sale names.
     """
     at_the_edge(lambda: _restore(caller, backup, into, identity, agreed=yes))
 
@@ -57,6 +60,16 @@ def _restore(
         look = work.command(shlex.join(words))
     click.echo(_told(done, folder, look))
     return ExitCode.QUARANTINED if done.left.count else ExitCode.DONE
+
+
+def _records(done: Restored) -> str:
+    """How many records stay, and why."""
+    changed, in_use = done.left_records - len(done.in_use), len(done.in_use)
+    parts = [
+        f"{changed:,} records that the application has changed meanwhile" if changed else "",
+        f"{in_use:,} parties that a sale names" if in_use else "",
+    ]
+    return " and ".join(filter(None, parts))
 
 
 def _place(config: Config, backup: str) -> Path:
@@ -82,8 +95,13 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
     names: dict[str, object] = {"table": done.table, "backup": folder.path.name, **figures}
     if done.left.count:
         more = ", … (all of them are in the log)" if done.left.count > len(done.left.first) else ""
-        lines.append(f"As the application has them: {', '.join(done.left.first)}{more}")
-        count = {"records": done.left_records, "different": done.left.count}
+        whose = "Not as the backup has them" if done.in_use else "As the application has them"
+        lines.append(f"{whose}: {', '.join(done.left.first)}{more}")
+        for party, sale in islice(done.in_use.items(), _SHOWN):
+            lines.append(f"In use: {party} ({sale} names it)")
+        if done.in_use:
+            lines.append("Where the sales go back as well, put them back first, then this")
+        count = {"records": _records(done), "different": done.left.count}
         lines.append(said("restored-but", **names, **count, look=look))
     else:
         lines.append(said("restored", **names, items=done.items))

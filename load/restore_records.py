@@ -10,34 +10,36 @@ A record with more changes than a transaction can hold goes in several, its head
 the application changes that with everything that it does to a sale. What it does between two of
 these transactions keeps the rest of the record as it is.
 
-A record of which the backup has nothing is taken away. Who has read it before and writes to it
-afterwards makes an item of what he writes alone: a rollback waits for that and puts the record
-back, a restore does not. If it comes before the last comparison it is listed.
+A party that a sale names is not taken away. Whoever has restored looks again later (`again`): at
+what the application had read before and has written to since (load/restore_again.py), and at sales
+that it has made meanwhile for a party that was taken away.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 import orjson
 
+from load.before import Before
 from load.conditional_writer import ConditionalWriter
 from load.conditions import ABSENT, Condition, unchanged
+from load.restore_again import Items, digest_of, is_header, put_together, takes_header_away
 from load.restore_looks import Look
 from load.restore_plan import Plan
 from load.transactions import Transactions, Write, portions
+from load.undo import Record, Uses
 from utils.dynamodb import DynamoDB
-from utils.item_content import Item, content, digest, normal_item
+from utils.item_content import Item
 from utils.session import AtWork
 from utils.tables import PARTITION_KEY, SORT_KEY, Index, TableSpec
 
 ADDED, REPLACED, DELETED = "added", "replaced", "deleted"
 _TRIES = 5
-_HEADER = "METADATA"
 # What the application changes in an item with whatever it changes, and what it never takes away.
 _MARKS = ("updatedAt", "updatedBy", "createdAt", "deletedAt")
 
@@ -52,13 +54,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a part: the numbers of items by what was done, or that it was `kept`; `due`
-    is how many items were to be changed."""
+    """What became of a part: the numbers of items by what was done, or that it was `kept`, as the
+    application has it or because `used_by`, a sale, names it; `due` is how many items were to be
+    changed."""
 
     look: Look
     due: int
     kept: bool = False
     counts: Counter[str] = field(default_factory=Counter)
+    used_by: str = ""
 
 
 def parts_of(plan: Plan, lines: Iterable[bytes]) -> Iterator[Part]:
@@ -74,40 +78,98 @@ def parts_of(plan: Plan, lines: Iterable[bytes]) -> Iterator[Part]:
 
 
 class Restoring:
-    """Restores records of a table; safe to share between threads."""
+    """Restores records of a table; safe to share between threads.
 
-    def __init__(self, work: AtWork, table: str, description: Mapping[str, Any]) -> None:
+    `before` keeps what there was of the records that it changes, `uses` knows which of the table's
+    records are named by others.
+    """
+
+    def __init__(
+        self,
+        work: AtWork,
+        table: str,
+        description: Mapping[str, Any],
+        before: Before,
+        uses: Uses | None = None,
+    ) -> None:
         names = [each["IndexName"] for each in description.get("GlobalSecondaryIndexes") or ()]
         spec = TableSpec(table, tuple(Index(name, "", "") for name in names))
         wire = DynamoDB(work.config.target)
         self._reader = ConditionalWriter(work.config, spec, work.stop, wire, table=table)
         self._transactions = Transactions(work.config, spec, work.stop, wire, table=table)
+        self._before = before
+        self._uses = uses
 
     def restore(self, part: Part) -> Done:
-        """Write a part of a record unless the application has changed the record since.
+        """Write a part of a record unless the application has changed the record since, or another
+        record needs it.
 
         Raises RequestRefused when DynamoDB does not take an item, and TargetError.
         """
-        due = len(part.items) + sum(1 for _ in _to_delete(part.look))
-        first = there = self._there(part.look)
+        look = part.look
+        due = len(part.items) + sum(1 for _ in _to_delete(look))
+        if used_by := self._used_by(look):
+            return Done(look, due, kept=True, used_by=used_by)
+        first = there = self._there(look)
         for _ in range(_TRIES):
-            if _is_changed(part.look, there):
+            if _is_changed(look, there):
                 break
+            if there:
+                self._before.keep(there.values())
             if all(map(self._transactions.write, portions(_writes(part, there)))):
-                return Done(part.look, due, counts=Counter(_counted(part, first)))
+                return Done(look, due, counts=Counter(_counted(part, first)))
             # Somebody was quicker, or it was done and the answer lost: what is there now tells.
-            there = self._there(part.look)
-        return Done(part.look, due, kept=True, counts=Counter(_counted(part, first, there)))
+            there = self._there(look)
+        return Done(look, due, kept=True, counts=Counter(_counted(part, first, there)))
+
+    def again(self, look: Look, *, in_parts: bool = False) -> Done | None:
+        """Look again at a record that was changed (`in_parts`: that could be changed only in part);
+        what was put back of it, None for nothing. The counts are of what is no longer restored.
+
+        Raises TargetError.
+        """
+        before = self._kept(look)
+        for _ in range(_TRIES):
+            now = self._there(look)
+            wanted = put_together(look, before, now, in_parts=in_parts)
+            used_by = "" if wanted else self._used_by(look)
+            if used_by:
+                wanted = before
+            writes = list(_changes(now, wanted))
+            if not writes:
+                return None
+            if all(map(self._transactions.write, portions(writes))):
+                back = Counter(_put_back(look, before, wanted))
+                return Done(look, 0, kept=True, counts=back, used_by=used_by)
+        return None
+
+    def _used_by(self, look: Look) -> str:
+        """The sale that names a party which is to be taken away, "" for none."""
+        if self._uses is None or not takes_header_away(look):
+            return ""
+        return self._uses.used_by(Record(_pk(look), "", ()))
 
     def _there(self, look: Look) -> dict[bytes, dict[str, Any]]:
         """What the table has of a record, by key."""
         (value,) = orjson.loads(look.record)
-        return {_key(item): item for item in self._reader.record({PARTITION_KEY: value}).values()}
+        expected = {orjson.loads(key)[1]["S"] for key, seen in look.items.items() if seen.found}
+        found = self._reader.record({PARTITION_KEY: value}, expected=expected)
+        return {_key(item): item for item in found.values()}
+
+    def _kept(self, look: Look) -> dict[bytes, dict[str, Any]]:
+        """What there was of a record when it was changed, by key."""
+        items = map(orjson.loads, self._before.of_record(_pk(look)).values())
+        return {_key(item): item for item in items}
+
+
+def _pk(look: Look) -> str:
+    (value,) = orjson.loads(look.record)
+    return str(value["S"])
 
 
 def _is_changed(look: Look, there: Mapping[bytes, Item]) -> bool:
     """Whether something of a record is neither as it was looked at nor as it is to be."""
-    now = {key: digest(content(normal_item(item))).decode() for key, item in there.items()}
+    now = {key: digest_of(item) for key, item in there.items()}
     if not now.keys() <= look.items.keys():
         return True
     return any(
@@ -125,22 +187,51 @@ def _writes(part: Part, there: Mapping[bytes, dict[str, Any]]) -> list[Write]:
     ]
     gone = (there.get(key) for key in _to_delete(part.look))
     writes += [Write("Delete", item, _still(item)) for item in gone if item is not None]
-    head = next((each for each in there.values() if each[SORT_KEY] == {"S": _HEADER}), None)
-    if head is not None and writes and not any(_is_head(write.item) for write in writes):
+    return _with_head(writes, there)
+
+
+def _changes(now: Items, wanted: Items) -> Sequence[Write]:
+    """What makes of what there is `now` what is wanted."""
+    writes = [
+        Write("Put", item, _still(now.get(key)))
+        for key, item in wanted.items()
+        if key not in now or digest_of(now[key]) != digest_of(item)
+    ]
+    writes += [
+        Write("Delete", item, _still(item)) for key, item in now.items() if key not in wanted
+    ]
+    return _with_head(writes, now)
+
+
+def _with_head(writes: list[Write], there: Items) -> list[Write]:
+    """Writes with that of what opens the record, first: it has to be as it is."""
+    head = next(filter(is_header, there.values()), None)
+    if head is not None and writes and not any(is_header(write.item) for write in writes):
         writes.append(Write("Put", head, _still(head)))
-    return sorted(writes, key=lambda write: not _is_head(write.item))
+    return sorted(writes, key=lambda write: not is_header(write.item))
 
 
-def _is_head(item: Item) -> bool:
-    return bool(item[SORT_KEY] == {"S": _HEADER})
+def _put_back(look: Look, before: Items, wanted: Items) -> Iterator[str]:
+    """What is no longer done of what was done with the items of a record."""
+    for key, seen in look.items.items():
+        if not seen.differs:
+            continue
+        if not seen.wanted and key in wanted:
+            yield DELETED
+        elif not seen.found and key not in wanted:
+            yield ADDED
+        elif seen.found and seen.wanted and _is_same(wanted.get(key), before.get(key)):
+            yield REPLACED
+
+
+def _is_same(one: Item | None, other: Item | None) -> bool:
+    return one is not None and other is not None and digest_of(one) == digest_of(other)
 
 
 def _is_as(look: Look, key: bytes, there: Mapping[bytes, Item]) -> bool:
     """Whether an item is as the backup has it already."""
     item = there.get(key)
-    return item is not None and (
-        digest(content(normal_item(item))).decode() == look.items[key].wanted
-    )
+    return item is not None and digest_of(item) == look.items[key].wanted
 
 
 def _to_delete(look: Look) -> Iterator[bytes]:

@@ -250,7 +250,7 @@ class _Survey:
                 ", ".join(self._times),
             )
         state = _state_of(run, entity, names)
-        state.other_times = self._times
+        state.other_times, state.own_time = self._times, run.manifest.migration_timestamp
         state.kept = self._kept
         state.only_in_target = surplus.as_json()
         return _going_on(state, old), path
@@ -301,7 +301,9 @@ class _Survey:
 
         def read(record: _Seen) -> Rest:
             items = [orjson.loads(line)["Item"] for line in record.lines]
-            return rest_of(writer.record(items[0]), set(map(text_key, items)), authors)
+            keys = set(map(text_key, items))
+            there = writer.record(items[0], expected={sk for _, sk in keys})
+            return rest_of(there, keys, authors)
 
         reading = [pool.submit(read, each) if each.needs_look else None for each in records]
         return (NO_REST if each is None else each.result() for each in reading)

@@ -29,7 +29,14 @@ from load.conditions import ABSENT, unchanged
 from load.transactions import MOST_WRITES, Transactions, Write, portions
 from utils.dynamodb import DynamoDB
 from utils.error_handler import TargetError
-from utils.item_content import content, content_of_line, differing_attributes, is_usual, normal_item
+from utils.item_content import (
+    Moments,
+    content,
+    content_of_line,
+    differing_attributes,
+    is_usual,
+    normal_item,
+)
 from utils.load_plan import (
     CONFLICT,
     DELETED,
@@ -145,11 +152,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Doubt:
-    """What is not known of a record's lines: whether they have ever arrived (`absent_ok`), and
-    whether they have been undone already (`by_us`)."""
+    """What is not known of a record's lines: whether they have ever arrived (`absent_ok`), whether
+    they have been undone already (`by_us`), and the times of other migrations that were there."""
 
     absent_ok: Callable[[Line], bool] = lambda _line: False
     by_us: Callable[[Line], bool] = lambda line: line.mark in UNDONE
+    moments: Moments = field(default_factory=Moments)
+
+    def is_as_loaded(self, line: Line, now: bytes | None) -> bool:
+        """Whether what is there of a line is what the load has left: also with the time of another
+        migration, where the load has not written it."""
+        if now == line.content or now is None or not self.moments.theirs:
+            return now == line.content
+        return content(self.moments.as_ours(orjson.loads(now))) == line.content
 
 
 @dataclass
@@ -207,7 +222,7 @@ def _is_there(record: Record, there: Contents) -> bool:
 def _sort(line: Line, now: bytes | None, old: bytes | None, doubt: Doubt, found: _Sorted) -> None:
     """Sort one line's item."""
     if line.mark in LEFT_ALONE:
-        if line.mark == SAME and now == line.content:
+        if line.mark == SAME and doubt.is_as_loaded(line, now):
             found.checks.append(Step(line.sk, now, now))
         elif line.mark == SAME or (line.mark == KEPT and now is not None):
             found.changes.append(_difference(line.sk, line.content, now))
@@ -388,8 +403,8 @@ class Undo:
         doubt = self.doubt
         if done:
             doubt = replace(doubt, by_us=lambda line: line.sk in done or self.doubt.by_us(line))
-        there = self._there(record.pk)
         before = self.before.of_record(record.pk)
+        there = self._there(record, before)
         verdict = decide(record, there, before, doubt, completes=self.completes)
         if self.uses is None or verdict.changes or not _deletes(verdict):
             return verdict
@@ -398,9 +413,10 @@ class Undo:
             return verdict
         return decide(record, there, before, doubt, used_by=used_by, completes=self.completes)
 
-    def _there(self, pk: str) -> dict[str, bytes]:
-        """What the table holds under a partition key."""
-        found = self.writer.record({PARTITION_KEY: {"S": pk}})
+    def _there(self, record: Record, before: Contents) -> dict[str, bytes]:
+        """What the table holds under the partition key of a record."""
+        expected = {line.sk for line in record.lines} | before.keys()
+        found = self.writer.record({PARTITION_KEY: {"S": record.pk}}, expected=expected)
         return {sk: content(normal_item(item)) for (_, sk), item in found.items()}
 
 

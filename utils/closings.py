@@ -358,13 +358,12 @@ COMMANDS = (
     _closing(
         "restored-but",
         _KEPT_OUT,
-        "Restored, but for {records:record that the application has changed meanwhile, and which "
-        "stays so|records that the application has changed meanwhile, and which stay so}: {table} "
-        "differs from {backup} in {different:item} ({added} "
-        "added, {replaced} replaced, {deleted} deleted). What would put them back as well is said "
-        "by: {look}",
-        "`restore` has found records changed since it had looked at the table, before it wrote "
-        "them or after it.",
+        "Restored, but for {records}, and which stay so: {table} differs from {backup} in "
+        "{different:item} ({added} added, {replaced} replaced, {deleted} deleted). What another "
+        "restore would do is said by: {look}",
+        "`restore` has found records that the application has changed since it had looked at the "
+        "table, before it wrote them or after it; or parties that the backup has not, and a sale "
+        "names.",
     ),
     _closing(
         "backed-up",

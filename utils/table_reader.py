@@ -84,10 +84,19 @@ class TableReader:
         return ask(self._wire, self._retry, operation, request)
 
     def pages(
-        self, operation: str, request: Mapping[str, Any], *, keys: tuple[str, ...] = ()
+        self,
+        operation: str,
+        request: Mapping[str, Any],
+        *,
+        keys: tuple[str, ...] = (),
+        to_the_end: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """The answers to a Query or Scan, page after page, as far as the caller reads; each item
-        has the attributes `keys`. Raises as `ask` does."""
+        has the attributes `keys`. Raises as `ask` does.
+
+        With `to_the_end` (`keys` are then those of the index and of its table) a page goes on after
+        its last item, and the end is an empty one, as in `scan`.
+        """
         start: Mapping[str, Any] = {}
         way = Way(self._wire, operation)
         while True:
@@ -100,10 +109,13 @@ class TableReader:
 
             answer = ask(self._wire, self._retry, operation, asked, parse)
             yield answer
-            if "LastEvaluatedKey" not in answer:
+            after = answer.get("LastEvaluatedKey")
+            if to_the_end and answer["Items"]:
+                after = {name: answer["Items"][-1][name] for name in keys}
+            if after is None:
                 return
-            way.goes_on(answer["LastEvaluatedKey"])
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            way.goes_on(after)
+            start = {"ExclusiveStartKey": after}
 
     def scan(
         self,

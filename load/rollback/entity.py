@@ -179,7 +179,7 @@ class EntityRollback:
         def by_us(line: Line) -> bool:
             return line.mark in _UNDONE or line.place < self._repeated
 
-        return Doubt(absent_ok, by_us)
+        return Doubt(absent_ok, by_us, self.load.state.moments)
 
     def _open_kept(self, size: int | None) -> IO[bytes]:
         """The list of what was kept, to go on at byte `size`; None: after its last whole line."""

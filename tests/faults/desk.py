@@ -28,7 +28,7 @@ from utils import aws
 from utils.artifacts import ArtifactWriter
 from utils.config import ENTITY_NAMES, LoadConfig, TargetConfig
 from utils.error_handler import ExitCode, MigrationError
-from utils.interrupt import StopFlag
+from utils.interrupt import Interrupted, StopFlag
 from utils.lifecycle import Start, begin, end, recording_why_it_stops
 from utils.manifest import Manifest
 from utils.progress import Progress
@@ -58,8 +58,21 @@ class Clock:
         return Time(lambda: self.now, self.sleep)
 
 
+class Patience(StopFlag):
+    """A stop that waits by such a clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def sleep(self, seconds: float) -> None:
+        if self.requested:
+            raise Interrupted
+        self._clock.sleep(seconds)
+
+
 class Desk(Migration):
-    """A migration with its commands. `clock` is the rollbacks'."""
+    """A migration with its commands. `clock` is that of rollbacks, backups and restores."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,7 +192,7 @@ class Desk(Migration):
 
     def session(self) -> Session:
         """Work on the data directory that is no run."""
-        return Session(self.config, self.workspace, Progress(quiet=True))
+        return Session(self.config, self.workspace, Progress(quiet=True), Patience(self.clock))
 
     def manifest(self) -> Manifest:
         manifest = Manifest.load(self.workspace.manifest)

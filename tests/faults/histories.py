@@ -46,7 +46,6 @@ class History:
         self._looked = 0  # acts of which the last look at the tables may know
         self._looking: bool | None = None  # whether a restore still looks; None: there is none
         self._seen = False
-        self._taken_away: set[str] = set()
         self._raced: set[str] = set()  # sales that were replaced while they were worked on
 
     def play(self) -> list[str]:
@@ -92,9 +91,7 @@ class History:
         """What is wrong now."""
         self._application.finish()
         items = self._desk.scan()
-        broken = torn(items, raced=self._raced)
-        unasked = [each for each in broken if not any(pk in each for pk in self._taken_away)]
-        return [*self._application.undone(items), *unasked]
+        return [*self._application.undone(items), *torn(items, raced=self._raced)]
 
     # -- commands ---------------------------------------------------------------------------
 
@@ -120,6 +117,7 @@ class History:
                 self._desk.full(Start.RESTART)
         finally:
             if policy in (OVERWRITE, NEWER):
+                self._raced |= self._application.busy_with.keys()
                 self._forgive(self._looked if policy == OVERWRITE else 0)
 
     def _changed(self) -> None:
@@ -155,20 +153,10 @@ class History:
             self.told.append(f"   {entity}: {done}")
         finally:
             self._forgive(self._looked)
-            self._take_away()
             self._looking = None
-
-    def _take_away(self) -> None:
-        """A sale that somebody has read before a restore took it away as agreed may be written to
-        afterwards: that makes an item of what is written alone. And a party that was taken away as
-        agreed may be named by a sale: a restore of one table knows nothing of the others."""
-        there = {pk for pk, _ in self._desk.scan()}
-        parties = {pk for pk, _ in self._application.done if not pk.startswith("SALE#")}
-        self._taken_away |= (self._application.busy_with.keys() | parties) - there
 
     def _forgive(self, acts: int) -> None:
         """What the application had done before was to be overwritten."""
-        self._raced |= self._application.busy_with.keys()
         self._application.forget(self._desk.scan(), until=acts)
 
     # -- the application --------------------------------------------------------------------

@@ -45,3 +45,5 @@ def test_another_migrations_time_is_no_change_of_s9(
         item["legacyId"]["S"] for key, item in sales.items() if item != before["sales"].get(key)
     }
     assert changed == {"11", "4"}
+    alone.run("rollback", "--yes").ended(0)
+    assert application.scan() == before
