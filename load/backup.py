@@ -1,5 +1,8 @@
 """The engine that backs up one table: a parallel Scan, part by part, that goes on where it was.
 
+Records that were being changed while the scan came past them are read again when it is over, so
+that each has what belongs together (load/backup_records.py).
+
 The folder has .partial at the end of its name until the backup is complete. In it, progress.json
 has for each segment of the scan where the next part begins, and every part that is done: a part
 is read back before it counts, and what comes after it is read again by whoever goes on.
@@ -11,7 +14,7 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -29,6 +32,7 @@ from load.backup_folder import (
 )
 from load.backup_keys import FORM, Digests, merge
 from load.backup_part import Packing, PartBuilder
+from load.backup_records import OF_RECORDS, Meanwhile, Records
 from load.table_description import TableFacts, describe_for_backup
 from load.throttle import Governor
 from utils.answers import check, consumed, require_keys
@@ -39,14 +43,15 @@ from utils.dynamodb import DynamoDB
 from utils.encryption import recipients
 from utils.error_handler import BackOff, MigrationError, Throttled
 from utils.interrupt import Interrupted
-from utils.item_content import is_usual
+from utils.item_content import digest, is_usual
+from utils.logger import get_logger
 from utils.progress import Task
 from utils.requests import ask
 from utils.retry import RetryPolicy
 from utils.session import AtWork
 from utils.shapes import fits
-from utils.table_reader import Way, require_progress
-from utils.tables import is_mark
+from utils.table_reader import TableReader, Way, require_progress
+from utils.tables import PARTITION_KEY, is_mark
 from utils.workspace import (
     PARTIAL_SUFFIX,
     make_directory,
@@ -61,6 +66,8 @@ PROGRESS = "progress.json"
 _PAGE_ITEMS = 2_500
 _SEGMENTS = 8  # more do not read faster in one process, and each holds a page and a part
 _YOUNG = timedelta(hours=24)
+# How often, and seconds apart, a record is looked at that was being changed; how many at once.
+_LOOKS, _PAUSE, _AT_ONCE = 5, 2.0, 100
 
 
 @dataclass
@@ -75,7 +82,8 @@ class Segment:
 
 @dataclass
 class ScanProgress:
-    """progress.json. With other `options` or another `table_id` what is there is of no use."""
+    """progress.json. With other `options` or another `table_id` what is there is of no use.
+    `recent` are the records (JSON of their partition keys) that are to be read again."""
 
     table_id: str
     options: dict[str, Any]
@@ -84,6 +92,7 @@ class ScanProgress:
     segments: list[Segment]
     parts: list[Part] = field(default_factory=list)
     continued: int = 0
+    recent: list[str] = field(default_factory=list)
 
     @property
     def items(self) -> int:
@@ -178,10 +187,12 @@ class _TableBackup:
         facts = describe_for_backup(self._wire, self._retry, self._table)
         self._key_names = facts.key_names
         self._progress = self._take_up(facts)
+        self._meanwhile = Meanwhile.of(self._work, self._progress.started_at)
         self._digests = Digests(facts.key_names, bytes.fromhex(self._progress.salt))
         with self._work.progress.task("backup", self._table, facts.about) as task:
             task.advance(self._progress.items)
             self._scan(task)
+            self._read_again(task)
         return self._complete(done, facts)
 
     def _take_up(self, facts: TableFacts) -> ScanProgress:
@@ -224,6 +235,8 @@ class _TableBackup:
 
     def _read_segment(self, segment: Segment, task: Task) -> None:
         next_key = segment.next_key
+        after = next_key
+        records = Records(self._meanwhile, self._progress.recent)
         way = Way(self._wire, "Scan")
         while not segment.done:
             builder = PartBuilder(self._packing, self._digests)
@@ -232,17 +245,24 @@ class _TableBackup:
                 while not (end or builder.full):
                     if self._halt.is_set() or self._work.stop.requested:
                         raise Interrupted
-                    page = self._page(segment.number, next_key)
+                    page = self._page(segment.number, after)
                     items = [item for item in page.items if not is_mark(item)]
-                    builder.add(items, usual=page.usual)
                     end = page.after is None
+                    if self._key_names == OF_RECORDS:
+                        items, recent = records.take(items, usual=page.usual, end=end)
+                        builder.add(items, usual=records.usual)
+                        self._note(recent)
+                    else:
+                        builder.add(items, usual=page.usual)
                     if page.after is not None:
                         way.goes_on(page.after)
-                        next_key = dict(page.after)
+                        after = dict(page.after)
+                        next_key = records.goes_on_at(after) or segment.next_key
                     task.advance(len(items))
             except (Interrupted, MigrationError):
                 if builder.items:
-                    self._close(segment, builder, next_key, end=False)
+                    self._note(records.unfinished())
+                    self._close(segment, builder, after, end=False)
                 raise
             self._close(segment, builder, next_key, end=end)
 
@@ -267,6 +287,74 @@ class _TableBackup:
         page = ask(self._wire, self._retry, "Scan", request, parse, tell=self._slow_down)
         self._throttle.settle(0.0, page.units)
         return page
+
+    def _note(self, recent: Sequence[str]) -> None:
+        """Take note of records that are to be read again."""
+        if recent:
+            with self._lock:
+                self._progress.recent += recent
+
+    def _read_again(self, task: Task) -> None:
+        """Read the records again that were being changed, until two looks, a pause apart, find the
+        same. Those that never come to rest are taken as they are."""
+        due = sorted(set(self._progress.recent))
+        if not due:
+            return
+        writing = _Writing(self._folder, self._packing, self._digests, len(self._progress.segments))
+        seen: dict[str, bytes] = {}
+        for look in range(1, _LOOKS + 1):
+            restless = []
+            for record, items in self._records(due):
+                found = digest(orjson.dumps(items, option=orjson.OPT_SORT_KEYS))
+                rests = seen.get(record) == found
+                if rests or look == _LOOKS:
+                    writing.add(items)
+                    task.advance(len(items))
+                if not rests:
+                    seen[record] = found
+                    restless.append(record)
+            due = restless
+            if not due or look == _LOOKS:
+                break
+            self._work.stop.sleep(_PAUSE)
+        if due:
+            get_logger().warning(
+                "%s: %d records were being changed all the time while the backup was taken; what "
+                "it has of them need not fit together",
+                self._table,
+                len(due),
+            )
+        self._progress.parts += writing.finish()
+        self._progress.recent = []
+        self._progress.save(self._folder)
+
+    def _records(self, records: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """The items of records, some read at once."""
+        with ThreadPoolExecutor(_SEGMENTS, thread_name_prefix="backup") as pool:
+            for first in range(0, len(records), _AT_ONCE):
+                some = records[first : first + _AT_ONCE]
+                yield from zip(some, pool.map(self._record, some), strict=True)
+
+    def _record(self, record: str) -> list[dict[str, Any]]:
+        """The items of a record (JSON of its partition key)."""
+        if self._work.stop.requested:
+            raise Interrupted
+        request = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "Limit": _PAGE_ITEMS,
+            "KeyConditionExpression": f"{PARTITION_KEY} = :k",
+            "ExpressionAttributeValues": {":k": orjson.loads(record)},
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        found: list[dict[str, Any]] = []
+        self._throttle.acquire(0.0)
+        reader = TableReader(self._wire, self._retry)
+        for answer in reader.pages("Query", request, keys=OF_RECORDS, to_the_end=True):
+            self._throttle.settle(0.0, consumed("Query", answer))
+            found += answer["Items"]
+            self._throttle.acquire(0.0)
+        return found
 
     def _slow_down(self, problem: BackOff) -> None:
         if isinstance(problem, Throttled):
@@ -349,6 +437,33 @@ def _page_of(request: Mapping[str, Any], body: bytes, names: tuple[str, ...]) ->
     ends_at = {name: items[-1][name] for name in names} if items else None
     last_key = answer.get("LastEvaluatedKey")
     return _Page(items, is_usual(body), consumed("Scan", answer), last_key, ends_at)
+
+
+class _Writing:
+    """Writes the parts of what is read after the scan, under the number of a further segment."""
+
+    def __init__(self, folder: Path, packing: Packing, digests: Digests, number: int) -> None:
+        self._folder, self._packing, self._digests = folder, packing, digests
+        self._number = number
+        self._parts: list[Part] = []
+        self._builder = PartBuilder(packing, digests)
+
+    def add(self, items: list[dict[str, Any]]) -> None:
+        self._builder.add(items, usual=False)
+        if self._builder.full:
+            self._write()
+
+    def finish(self) -> list[Part]:
+        """The parts, all of them written."""
+        if self._builder.items:
+            self._write()
+        return self._parts
+
+    def _write(self) -> None:
+        name = f"items-{self._number:02}-{len(self._parts):04}{self._packing.ending}"
+        path = self._folder / name
+        self._parts.append(self._builder.write(path, _keys_of(path)))
+        self._builder = PartBuilder(self._packing, self._digests)
 
 
 def _moment(away: timedelta) -> str:

@@ -31,6 +31,7 @@ from load.crowd import Crowd
 from load.lines import batches
 from load.references import SETTLED_AFTER, References
 from load.restore_looks import Look
+from load.restore_parties import NamedParties
 from load.restore_plan import Change, Plan, make_plan
 from load.restore_records import ADDED, DELETED, REPLACED, Done, Restoring, parts_of
 from load.table_description import creation_request, misfits
@@ -59,7 +60,8 @@ class Restored:
     """What a restore did; `kept_as` names the backup of what was there before, "" when none was
     needed. `left` are the items in which the table differs from the backup because the application
     has worked on their records meanwhile, or because a sale names them; `left_records` is the
-    number of these records, `in_use` has those that a sale names, with the sale."""
+    number of these records, `in_use` has those that a sale names, with the sale. `nowhere` are
+    parties that are in no table, with a sale that was put back and names them."""
 
     table: str
     items: int
@@ -71,6 +73,7 @@ class Restored:
     left: Change = field(default_factory=Change)
     left_records: int = 0
     in_use: Mapping[str, str] = field(default_factory=dict)
+    nowhere: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -140,10 +143,11 @@ def restore(
         kept_as = _keep(work, table) if plan.to_replace.count or plan.to_delete.count else ""
         if existing is None:
             _create(work, folder, table)
-        written = _Written()
+        written, named = _Written(), NamedParties(work, table)
         if not plan.nothing_to_do:
             _forget_load(work, table)
-            _write(work, folder, identities, table, plan, written)
+            lines = named.watch(plan.lines(folder.items(identities)))
+            _write(work, folder, table, plan, lines, written)
         left, left_records = _prove(work, folder, identities, table, plan, written)
     return Restored(
         table,
@@ -156,6 +160,7 @@ def restore(
         left,
         left_records,
         {_pk(record): sale for record, sale in written.in_use.items()},
+        named.missing(),
     )
 
 
@@ -232,12 +237,11 @@ def _forget_load(work: AtWork, table: str) -> None:
 def _write(
     work: AtWork,
     folder: BackupFolder,
-    identities: tuple[Identity, ...],
     table: str,
     plan: Plan,
+    lines: Iterable[bytes],
     written: _Written,
 ) -> None:
-    lines = plan.lines(folder.items(identities))
     with work.progress.task("restore", table, plan.to_write) as task:
         if plan.found and plan.of_records:
             _write_records(work, folder, table, plan, lines, written, task)

@@ -15,6 +15,7 @@ from utils.command_line import Caller, at_the_edge, require_table_name
 from utils.config import Config
 from utils.encryption import identities
 from utils.error_handler import ExitCode
+from utils.figures import counted
 from utils.session import open_session
 
 _SHOWN = 5
@@ -65,9 +66,10 @@ def _restore(
 def _records(done: Restored) -> str:
     """How many records stay, and why."""
     changed, in_use = done.left_records - len(done.in_use), len(done.in_use)
+    of = " that the application has changed meanwhile"
     parts = [
-        f"{changed:,} records that the application has changed meanwhile" if changed else "",
-        f"{in_use:,} parties that a sale names" if in_use else "",
+        counted(changed, f"record{of}", f"records{of}") if changed else "",
+        counted(in_use, "party that a sale names", "parties that a sale names") if in_use else "",
     ]
     return " and ".join(filter(None, parts))
 
@@ -91,6 +93,15 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
         )
     if done.kept_as:
         lines.append(f"What {done.table} held before is in {done.kept_as}")
+    if done.nowhere:
+        first = ", ".join(
+            f"{party} ({sale})" for party, sale in islice(done.nowhere.items(), _SHOWN)
+        )
+        more = ", …" if len(done.nowhere) > _SHOWN else ""
+        lines.append(
+            f"In no table although sales that were put back name them: {first}{more} ("
+            f"{counted(len(done.nowhere), 'party', 'parties')}). Put their tables back as well"
+        )
     figures = {"added": done.added, "replaced": done.replaced, "deleted": done.deleted}
     names: dict[str, object] = {"table": done.table, "backup": folder.path.name, **figures}
     if done.left.count:

@@ -138,12 +138,12 @@ class History:
         self._desk.verified()
 
     def _restore(self) -> None:
-        """Back a table up, let the application act, and put it back while it goes on. While the
-        backup is taken nobody acts: it is no picture of one moment."""
-        self._at_work = False
+        """Back a table up, let the application act, and put it back, while it goes on all the
+        time. What the backup has of a record belongs together, though no moment is that of all."""
         entity = self._chance.choice(["sales", "buyers"])
         work, table = self._desk.session(), self._desk.table(entity)
         folder = back_up(work, table, new_name(work.config, table))
+        self._at_work = False
         self._between()
         self._application.finish()
         self._at_work, self._looking, self._seen = True, True, False
@@ -176,8 +176,12 @@ class History:
         return None
 
     def _note_look(self, request: Request) -> None:
-        """Of a restore, the first requests look at the table, and what comes after them writes."""
-        if request.operation == "Scan" and self._at_work and self._looking is not False:
+        """Of a restore, the first requests look at the table, and what comes after them writes. Of
+        a load, the backup does, also record by record (a Query with a limit)."""
+        looks = request.operation == "Scan" or (
+            request.operation == "Query" and b'"Limit"' in request.body and self._looking is None
+        )
+        if looks and self._at_work and self._looking is not False:
             self._looked, self._seen = self._application.acts, True
         elif self._looking and self._seen:
             self._looking = False

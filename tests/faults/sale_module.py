@@ -11,6 +11,7 @@ import random
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +22,6 @@ from utils.item_content import plain_number
 Key = tuple[str, str]
 Item = dict[str, Any]
 Act = Generator[None, None, None]
-LATER = "2031-05-04T03:02:01.000Z"
 USER = "someone@example.com"
 HEADER = "METADATA"
 
@@ -150,7 +150,7 @@ class SaleModule:
             return
         yield
         chosen = self.chance.choice(lines)
-        self._update("sales", chosen, deletedAt=text(LATER))
+        self._update("sales", chosen, deletedAt=self._now())
         yield
         self._recompute(sale, [line for line in lines if line is not chosen])
 
@@ -158,7 +158,7 @@ class SaleModule:
         """A sale is deleted softly."""
         if sale := self._sale(pk):
             yield
-            self._update("sales", sale, deletedAt=text(LATER))
+            self._update("sales", sale, deletedAt=self._now())
 
     def confirm(self, pk: str = "") -> Act:
         """A sale is confirmed, which recomputes it."""
@@ -301,11 +301,16 @@ class SaleModule:
 
     # -- what it writes ---------------------------------------------------------------------
 
+    def _now(self) -> Item:
+        """The time, another one for each act."""
+        now = datetime.now(timezone.utc)
+        return text(f"{now:%Y-%m-%dT%H:%M:%S}.{self.acts % 1000:03}Z")
+
     def _audit(self) -> Item:
         return {
-            "createdAt": text(LATER),
+            "createdAt": self._now(),
             "createdBy": text(USER),
-            "updatedAt": text(LATER),
+            "updatedAt": self._now(),
             "updatedBy": text(USER),
         }
 
@@ -313,7 +318,7 @@ class SaleModule:
         self._update("sales", sale, **sums(lines), **further)
 
     def _update(self, entity: str, item: Item, **attributes: Item) -> None:
-        values = {"updatedAt": text(LATER), "updatedBy": text(USER), **attributes}
+        values = {"updatedAt": self._now(), "updatedBy": text(USER), **attributes}
         names = list(values)
         self.client.update_item(
             TableName=self.tables[entity],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from load import restore as restoring
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.restore import Restored, restore
@@ -24,13 +25,28 @@ from utils.error_handler import ConfigurationError
 
 SALE, OTHER = (f"SALE#{identity('sale', number)}" for number in (1, 2))
 BUYER, SECOND = (f"BUYER#{identity('buyer', number)}" for number in (1, 2))
-Put = Callable[..., None]
+Acts = Callable[[], object]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def quick() -> Iterator[None]:
     with one_session():
         yield
+
+
+@pytest.fixture
+def afterwards(monkeypatch: pytest.MonkeyPatch) -> list[Acts]:
+    """What happens when a restore has written, before it looks again."""
+    acts: list[Acts] = []
+    original = restoring._look_again
+
+    def look_again(*arguments: Any) -> None:
+        for act in acts:
+            act()
+        original(*arguments)
+
+    monkeypatch.setattr(restoring, "_look_again", look_again)
+    return acts
 
 
 @pytest.fixture
@@ -87,7 +103,7 @@ ACTS = ["edit", "add_line", "edit_line", "delete_line", "delete_sale", "confirm"
 
 @pytest.mark.parametrize("act", ACTS)
 def test_a_sale_that_was_read_and_then_taken_away_is_whole_when_it_is_written_to(
-    desk: Desk, application: SaleModule, act: str
+    desk: Desk, application: SaleModule, act: str, afterwards: list[Acts]
 ) -> None:
     take_away(desk, SALE)
     folder = backed_up(desk)
@@ -95,7 +111,7 @@ def test_a_sale_that_was_read_and_then_taken_away_is_whole_when_it_is_written_to
     before = desk.scan()
     begun = getattr(application, act)(SALE)
     next(begun)
-    desk.clock.meanwhile = lambda: does(begun)
+    afterwards.append(lambda: does(begun))
     done = put_back(desk, folder)
     now = desk.scan()
     assert application.acts
@@ -109,7 +125,7 @@ def test_a_sale_that_was_read_and_then_taken_away_is_whole_when_it_is_written_to
 @pytest.mark.parametrize("act", ["edit_line", "delete_line", "add_line", "confirm"])
 @pytest.mark.parametrize("chance", range(3))
 def test_a_sale_that_was_read_with_a_line_that_is_then_taken_away_adds_up_when_it_is_written_to(
-    desk: Desk, application: SaleModule, act: str, chance: int
+    desk: Desk, application: SaleModule, act: str, chance: int, afterwards: list[Acts]
 ) -> None:
     """Whether the line is the one that is written to or another."""
     application.chance.seed(chance)
@@ -119,7 +135,7 @@ def test_a_sale_that_was_read_with_a_line_that_is_then_taken_away_adds_up_when_i
     application.done.clear()
     begun = getattr(application, act)(SALE)
     next(begun)
-    desk.clock.meanwhile = lambda: does(begun)
+    afterwards.append(lambda: does(begun))
     done = put_back(desk, folder)
     now = desk.scan()
     assert not application.undone(now)
@@ -128,12 +144,12 @@ def test_a_sale_that_was_read_with_a_line_that_is_then_taken_away_adds_up_when_i
 
 
 def test_what_is_read_and_written_after_a_restore_stays_upon_it(
-    desk: Desk, application: SaleModule
+    desk: Desk, application: SaleModule, afterwards: list[Acts]
 ) -> None:
     before, folder = desk.scan(), backed_up(desk)
     does(application.add_line(SALE))
     application.done.clear()
-    desk.clock.meanwhile = lambda: does(application.edit(SALE))
+    afterwards.append(lambda: does(application.edit(SALE)))
     done = put_back(desk, folder)
     now = desk.scan()
     assert now.keys() == before.keys()
@@ -143,7 +159,7 @@ def test_what_is_read_and_written_after_a_restore_stays_upon_it(
 
 
 def test_a_party_that_was_read_and_then_taken_away_is_whole_when_it_is_written_to(
-    desk: Desk, application: SaleModule
+    desk: Desk, application: SaleModule, afterwards: list[Acts]
 ) -> None:
     take_away(desk, OTHER)
     take_away(desk, SECOND)
@@ -152,7 +168,7 @@ def test_a_party_that_was_read_and_then_taken_away_is_whole_when_it_is_written_t
     before = desk.scan()
     name = before[SECOND, "METADATA"]["companyName"]
     item = {"PK": {"S": SECOND}, "SK": {"S": "METADATA"}}
-    desk.clock.meanwhile = lambda: application._update("buyers", item, notes={"S": "edited"})
+    afterwards.append(lambda: application._update("buyers", item, notes={"S": "edited"}))
     done = put_back(desk, folder, "buyers")
     now = desk.scan()
     assert now[SECOND, "METADATA"]["companyName"] == name
@@ -182,7 +198,7 @@ def test_a_party_that_a_sale_names_is_not_taken_away(desk: Desk, application: Sa
 
 
 def test_a_party_for_which_a_sale_is_made_after_it_was_taken_away_comes_back(
-    desk: Desk, application: SaleModule
+    desk: Desk, application: SaleModule, afterwards: list[Acts]
 ) -> None:
     take_away(desk, OTHER)
     take_away(desk, SECOND)
@@ -191,13 +207,22 @@ def test_a_party_for_which_a_sale_is_made_after_it_was_taken_away_comes_back(
     before = desk.scan()
     begun = application.create_sale(SECOND)
     next(begun)
-    desk.clock.meanwhile = lambda: does(begun)
+    afterwards.append(lambda: does(begun))
     done = put_back(desk, folder, "buyers")
     now = desk.scan()
     assert now[SECOND, "METADATA"] == before[SECOND, "METADATA"]
     assert not torn(now)
     assert list(done.in_use) == [SECOND]
     assert (done.left_records, done.deleted) == (1, 0)
+
+
+def test_parties_that_are_nowhere_though_restored_sales_name_them_are_told(desk: Desk) -> None:
+    folder = backed_up(desk)
+    take_away(desk, OTHER)
+    take_away(desk, SECOND)
+    done = put_back(desk, folder)
+    assert done.nowhere == {SECOND: OTHER}
+    assert put_back(desk, folder).nowhere == {}  # nothing was put back
 
 
 def test_without_a_table_of_sales_no_party_is_in_use(desk: Desk, application: SaleModule) -> None:

@@ -1,0 +1,118 @@
+"""A Query whose answer has lost its end, and says nothing of it: nothing is decided by what is left
+of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from load.backup import back_up, new_name
+from load.restore import restore
+from tests.faults.desk import Desk, one_session
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Plan, Request
+from tests.faults.sale_module import SaleModule, torn
+from tests.faults.trades import sale_of, two_parties
+from tests.transformed_artifacts import identity
+from utils.config import OVERWRITE
+from utils.embedded.aws import EmbeddedAws
+
+SALE, OTHER, THIRD = (f"SALE#{identity('sale', number)}" for number in (1, 2, 3))
+FIRST = f"BUYER#{identity('buyer', 1)}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
+    with one_session():
+        yield
+
+
+@pytest.fixture
+def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
+    opened = Desk(tmp_path / "data", aws.endpoint_url)
+    opened.records = {**two_parties(), "sales": [sale_of(n, lines=3) for n in range(1, 5)]}
+    opened.create_tables()
+    opened.settings(workers=2)
+    yield opened
+    opened.drop()
+
+
+@pytest.fixture
+def application(desk: Desk) -> SaleModule:
+    return SaleModule(desk.client, {name: desk.table(name) for name in desk.records})
+
+
+def cut(request: Request, forward: Forward) -> Answer:
+    """One item, and not a word of there being more."""
+    body = {**orjson.loads(request.body), "Limit": 1}
+    answer = orjson.loads(forward(orjson.dumps(body)).content)
+    answer.pop("LastEvaluatedKey", None)
+    return Answer(200, orjson.dumps(answer))
+
+
+@pytest.fixture
+def cutting(aws: EmbeddedAws) -> Iterator[FaultyProxy]:
+    with FaultyProxy(aws, Plan({cut: 1.0}, operations=frozenset({"Query"}))) as proxy:
+        yield proxy
+        assert proxy.counts[cut]
+
+
+def test_a_rollback_keeps_and_deletes_records_whole(
+    desk: Desk, application: SaleModule, cutting: FaultyProxy
+) -> None:
+    desk.full()
+    for _ in application.edit(SALE):
+        pass
+    for _ in application.attach(OTHER):
+        pass
+    desk.settings(endpoint=cutting.url)
+    rolled = desk.rollback()
+    now = desk.scan()
+    assert {pk for pk, _ in now if pk.startswith("SALE#")} == {SALE, OTHER}
+    assert not application.undone(now)
+    assert not torn(now)
+    assert rolled.reasons == {"changed": 2, "inUse": 2}
+
+
+def test_a_party_is_in_use_also_where_the_first_sale_that_is_listed_is_about_to_be_deleted(
+    desk: Desk, application: SaleModule, cutting: FaultyProxy
+) -> None:
+    """In a dry run all sales of the load are still listed, before the application's own."""
+    desk.full()
+    for _ in application.create_sale(FIRST):
+        pass
+    desk.settings(endpoint=cutting.url)
+    assert desk.foreseen().reasons["inUse"] == 2
+
+
+def test_a_restore_keeps_and_puts_back_records_whole(
+    desk: Desk, application: SaleModule, cutting: FaultyProxy
+) -> None:
+    desk.full()
+    before = desk.scan()
+    work, table = desk.session(), desk.table("sales")
+    folder = back_up(work, table, new_name(work.config, table))
+    for act in (application.edit(SALE), application.add_line(OTHER)):
+        for _ in act:
+            pass
+    desk.settings(endpoint=cutting.url)
+    done = restore(desk.session(), folder, table, (), agreed=True)
+    assert desk.scan() == before
+    assert done.left_records == 0
+
+
+def test_a_load_replaces_records_whole(
+    desk: Desk, application: SaleModule, cutting: FaultyProxy
+) -> None:
+    desk.full()
+    desk.records["sales"] = [sale_of(n, lines=2) for n in range(1, 5)]
+    for _ in application.add_line(THIRD):
+        pass
+    desk.settings(endpoint=cutting.url, on_conflict=OVERWRITE)
+    desk.full()
+    now = desk.scan()
+    assert not torn(now)
+    assert not application.undone(now)
+    assert len([key for key in now if key[0] == SALE]) == 3
