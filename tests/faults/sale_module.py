@@ -356,12 +356,13 @@ class SaleModule:
         return problems
 
     def forget(self, items: Mapping[Key, Item], *, until: int) -> None:
-        """Somebody was asked to overwrite what there was after the `until`-th act: what of it is no
-        longer there was to go."""
+        """Somebody was asked to overwrite what there was after the `until`-th act: of what is no
+        longer there the whole act was to go, also where another value happens to be the same."""
         for key, attributes in self.done.items():
             there = items.get(key, {})
+            gone = {left.at for name, left in attributes.items() if not _is_left(there, name, left)}
             for name, left in list(attributes.items()):
-                if left.at <= until and not _is_left(there, name, left):
+                if left.at <= until and left.at in gone:
                     del attributes[name]
 
 
