@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 from typing import Any
