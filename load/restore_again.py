@@ -16,12 +16,10 @@ from typing import Any
 import orjson
 
 from load.restore_looks import Look
+from load.undo import ALWAYS_THERE, HEADER
 from utils.item_content import Item, content, digest, normal_item
 from utils.tables import SORT_KEY
 
-HEADER = "METADATA"
-# What every item of the application has: one without it is what an update made of a deleted item.
-_ALWAYS_THERE = "createdAt"
 _LINE = "LINE#"
 _DELETED = "deletedAt"
 _SUMS = {"subtotal": "netAmount", "taxAmount": "taxAmount", "total": "totalAmount"}
@@ -74,7 +72,7 @@ def put_together(look: Look, before: Items, now: Items, *, in_parts: bool = Fals
 def _merged(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:
     """An item as it is now, or on top of what was there if it is what an update has made of
     nothing."""
-    return now if before is None or _ALWAYS_THERE in now else {**before, **now}
+    return now if before is None or ALWAYS_THERE in now else {**before, **now}
 
 
 def _adds_up(items: Iterable[Item]) -> bool:

@@ -16,12 +16,12 @@ from load.conditional_writer import READ_AT_ONCE, ConditionalWriter
 from load.entities import TABLES
 from load.references import parties_of
 from load.tables import describe
+from load.undo import HEADER
 from utils.config import PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.session import AtWork
 from utils.tables import PARTITION_KEY, SORT_KEY
 
-_HEADER = b'"METADATA"'
 _PREFIX = {"buyers": "BUYER#", "producers": "PRODUCER#"}
 
 
@@ -37,9 +37,9 @@ class NamedParties:
     def watch(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """The lines `{"Item":{…}}` as they come, with the parties that they name taken note of."""
         for line in lines:
-            if self._is_of_sales and _HEADER in line:
+            if self._is_of_sales and HEADER.encode() in line:
                 item = orjson.loads(line)["Item"]
-                if item[SORT_KEY] == {"S": "METADATA"} and "deletedAt" not in item:
+                if item[SORT_KEY] == {"S": HEADER} and "deletedAt" not in item:
                     for party in parties_of(item):
                         self._named.setdefault(party, item[PARTITION_KEY]["S"])
             yield line
@@ -65,6 +65,6 @@ class NamedParties:
         reader = ConditionalWriter(self._work.config, TABLES[entity], self._work.stop, wire)
         left = iter(parties)
         while some := list(islice(left, READ_AT_ONCE)):
-            keys = [{PARTITION_KEY: {"S": pk}, SORT_KEY: {"S": "METADATA"}} for pk in some]
+            keys = [{PARTITION_KEY: {"S": pk}, SORT_KEY: {"S": HEADER}} for pk in some]
             there = reader.find(keys)
-            yield from (pk for pk in some if (pk, "METADATA") not in there)
+            yield from (pk for pk in some if (pk, HEADER) not in there)

@@ -62,7 +62,7 @@ UNDONE = frozenset({DELETED, RESTORED})
 STAYING = frozenset({STAYS, STAYS_REPLACED, RETURNED, RETURNED_REPLACED})
 _ROUNDS = 10
 # What every item of the application has: one without it is what an update made of a deleted item.
-_ALWAYS_THERE = "createdAt"
+ALWAYS_THERE = "createdAt"
 
 Contents = Mapping[str, bytes]  # the canonical content (utils/item_content.py) of items, by SK
 
@@ -321,7 +321,7 @@ def _merged(ours: bytes, now: bytes) -> bytes | None:
     """An update that came just after the deletion has made an item of its own attributes alone:
     these, on top of what was deleted. None when it is a whole item."""
     theirs = orjson.loads(now)
-    if _ALWAYS_THERE in theirs:
+    if ALWAYS_THERE in theirs:
         return None
     return content({**orjson.loads(ours), **theirs})
 
