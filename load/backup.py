@@ -42,6 +42,7 @@ from utils.config import Config
 from utils.dynamodb import DynamoDB
 from utils.encryption import recipients
 from utils.error_handler import BackOff, MigrationError, Throttled
+from utils.figures import counted
 from utils.interrupt import Interrupted
 from utils.item_content import digest, is_usual
 from utils.logger import get_logger
@@ -319,10 +320,10 @@ class _TableBackup:
             self._work.stop.sleep(_PAUSE)
         if due:
             get_logger().warning(
-                "%s: %d records were being changed all the time while the backup was taken; what "
-                "it has of them need not fit together",
+                "%s: %s being changed all the time while the backup was taken; what it has of that "
+                "need not fit together",
                 self._table,
-                len(due),
+                counted(len(due), "record was", "records were"),
             )
         self._progress.parts += writing.finish()
         self._progress.recent = []
