@@ -21,6 +21,7 @@ from utils.error_handler import (
     of_the_machine,
     traceback_of,
 )
+from utils.figures import counted
 from utils.interrupt import Interrupted
 from utils.lock import run_lock
 from utils.manifest import Manifest
@@ -229,7 +230,8 @@ def where_it_stopped(run: Run) -> str:
         why = "it had come to its end, but settings or files have changed since"
     saved = run.checkpoint.load()
     if saved is not None:
-        place = f"{saved.phase}, {saved.entity}, {saved.done:,} of {saved.total:,} {saved.unit}"
+        total = counted(saved.total, saved.unit.removesuffix("s"))
+        place = f"{saved.phase}, {saved.entity}, {saved.done:,} of {total}"
     else:
         done = [
             f"{phase} of {name}"
