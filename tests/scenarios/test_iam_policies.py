@@ -162,12 +162,14 @@ def create_tables(scene: Scene) -> list[str]:
 
 
 def backup(scene: Scene) -> list[str]:
-    """A record of each table was changed just now: it is read again."""
+    """A record of the application's own in each table was written just now: it is read again."""
     now = datetime.now(timezone.utc) - timedelta(seconds=30)
     for entity in ENTITIES:
-        item, *_ = scene.operator.items(entity)
-        changed = {**item, "updatedAt": {"S": f"{now:%Y-%m-%dT%H:%M:%S}.000Z"}}
-        scene.dynamodb.put_item(TableName=getattr(TABLES, entity), Item=changed)
+        item = {"PK": {"S": f"{entity}#own"}, "SK": {"S": "METADATA"}}
+        times = {
+            name: {"S": f"{now:%Y-%m-%dT%H:%M:%S}.000Z"} for name in ("createdAt", "updatedAt")
+        }
+        scene.dynamodb.put_item(TableName=getattr(TABLES, entity), Item={**item, **times})
     return ["backup"]
 
 
@@ -182,21 +184,25 @@ def native(scene: Scene) -> list[str]:
 
 
 def put_back(scene: Scene) -> list[str]:
-    """Each table is made as it was when it held nothing, but for parties that a sale names, and
-    filled again."""
-    commands = []
+    """Each table is made as it was when it held nothing, and filled again; of the parties those go
+    that no sale names, and all of them when the sales are gone."""
+    empty, full = {}, {}
     for name in ENTITIES:
         table = getattr(TABLES, name)
         scene.run(f"backup --table {table}")
-        full, items = scene.backup_of(name), scan(scene.dynamodb, table).values()
+        full[name], items = scene.backup_of(name), scan(scene.dynamodb, table).values()
         for item in items:
             key = {part: item[part] for part in ("PK", "SK")}
             scene.dynamodb.delete_item(TableName=table, Key=key)
         scene.run(f"backup --table {table}")
+        empty[name] = scene.backup_of(name)
         for item in items:
             scene.dynamodb.put_item(TableName=table, Item=item)
-        commands += [f"restore {scene.backup_of(name)} --yes", f"restore {full} --yes"]
-    return commands
+    emptied = ["buyers", "producers", "sales", "buyers", "producers"]
+    return [
+        *(f"restore {empty[name]} --yes" for name in emptied),
+        *(f"restore {full[name]}" for name in ("buyers", "producers", "sales")),
+    ]
 
 
 def put_into_a_new_table(scene: Scene) -> list[str]:
