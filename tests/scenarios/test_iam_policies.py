@@ -166,10 +166,9 @@ def backup(scene: Scene) -> list[str]:
     now = datetime.now(timezone.utc) - timedelta(seconds=30)
     for entity in ENTITIES:
         item = {"PK": {"S": f"{entity}#own"}, "SK": {"S": "METADATA"}}
-        times = {
-            name: {"S": f"{now:%Y-%m-%dT%H:%M:%S}.000Z"} for name in ("createdAt", "updatedAt")
-        }
-        scene.dynamodb.put_item(TableName=getattr(TABLES, entity), Item={**item, **times})
+        time = {"S": f"{now:%Y-%m-%dT%H:%M:%S}.000Z"}
+        own = {**item, "createdAt": time, "updatedAt": time}
+        scene.dynamodb.put_item(TableName=getattr(TABLES, entity), Item=own)
     return ["backup"]
 
 
