@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from utils import invocation
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.postgresql import EmbeddedPostgres
@@ -103,9 +104,11 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _audible() -> None:
-    """What a test before has done to the tool's logger is forgotten: caplog hears it, once."""
+def _as_at_the_start() -> None:
+    """What a test before has left in this process is forgotten: that the tool's logger speaks to
+    its own handlers only (else caplog would hear it twice), and how the tool was called."""
     logging.getLogger("migrate").propagate = True
+    invocation.restore(invocation.Invocation())
 
 
 @pytest.fixture(scope="session")

@@ -263,12 +263,9 @@ _INSIDE = {each.name for each in OPENINGS} | {each.name for each in NOTES}
 
 
 @pytest.fixture(autouse=True)
-def as_called() -> Iterator[None]:
-    before = replace(invocation.state())
+def as_called() -> None:
     invocation.set_up(["--full"], config=None, identity=None)
     invocation.goes_on_with("--resume")
-    yield
-    invocation.restore(before)
 
 
 def closings_in(text: str, code: ExitCode) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,13 +31,6 @@ _MAY = {
     "_closing",
 }
 _WRITES_COMMANDS = "utils/invocation.py"
-
-
-@pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
-    before = replace(invocation.state())
-    yield
-    invocation.restore(before)
 
 
 def test_every_command_has_the_options_that_name_files_before_its_own_words() -> None:
