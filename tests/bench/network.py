@@ -46,7 +46,7 @@ def main() -> None:
                 for number in options.numbers:
                     found[number].append(_rate(stage, configuration, delay, number))
             _say(f"{delay * 1000:g} ms: {_told(found)}")
-            if delay:
+            if delay and not options.load_only:
                 for before, job in OTHERS:
                     each = [
                         _rate(stage, configuration, delay, OWN_CHOICE, job, before)
@@ -63,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--numbers", type=int, nargs="+", default=NUMBERS, help="batches in flight; 0: as it finds"
     )
+    parser.add_argument("--load-only", action="store_true", help="nothing but the load")
     return parser.parse_args()
 
 

@@ -157,6 +157,8 @@ def _paths(value: Any, path: Path_ = ()) -> Iterator[Path_]:
 def _is_a_lie(path: Path_, how: str, answer: Any) -> bool:
     """Whether the changed answer would be one that DynamoDB could have given, of another state."""
     inside_item = _inside_item(path)
+    if how == "truncate" and path == ("Table", "GlobalSecondaryIndexes"):
+        return True  # a table of fewer indexes
     if how == "drop" and isinstance(path[-1], int):
         return path[0] in ("Responses", "Tags")  # an item less was found
     if how == "truncate" and path[:1] == ("Responses",) and len(path) == 2:

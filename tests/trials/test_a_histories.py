@@ -19,7 +19,7 @@ def quick() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_no_act_of_the_application_is_undone_and_no_record_is_torn(
     aws: EmbeddedAws, tmp_path: Path, seed: int
 ) -> None:
