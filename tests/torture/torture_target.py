@@ -13,6 +13,7 @@ from tests.faults.proxy import REASONS, FaultyProxy, Plan, hang, refusing, take_
 from tests.faults.sabotage import Result, events, retries, start_over, through
 from tests.scenarios.conftest import DONE_TABLES
 from tests.scenarios.operator import Operator, small_trade
+from tests.scenarios.test_faults_outage import endured
 from utils.embedded.aws import EmbeddedAws
 
 
@@ -35,6 +36,19 @@ def test_faults_at_random_rates_and_every_retry_counted(
         tool.configure(migration={"batchSize": size, "workers": workers, "maxRetries": 1000})
         tool.run("--full").ended(5)
         assert retries(tool) == proxy.reasons, (size, workers, rates)
+    assert Result.of(tool, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)
+
+
+@pytest.mark.parametrize("workers", [1, 4, 64])
+def test_half_a_minute_without_the_target_is_survived_as_it_is_configured_by_default(
+    workers: int,
+    operator: Operator,
+    finished: Operator,
+    aws: EmbeddedAws,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    tool = endured(operator, aws, 30.0, workers)
     assert Result.of(tool, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)
 
 
