@@ -42,6 +42,7 @@ from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB, RequestRefused
 from utils.encryption import Identity
 from utils.error_handler import ConfigurationError, TargetError
+from utils.figures import counted
 from utils.invocation import again
 from utils.logger import get_logger
 from utils.manifest import Manifest
@@ -167,7 +168,7 @@ def restore(
 def in_words(plan: Plan) -> str:
     """The counts of a plan in a line."""
     return (
-        f"{plan.to_add.count:,} items to add, {plan.to_replace.count:,} to replace, "
+        f"{counted(plan.to_add.count, 'item')} to add, {plan.to_replace.count:,} to replace, "
         f"{plan.to_delete.count:,} to delete, {plan.same:,} are the same"
     )
 
@@ -180,8 +181,8 @@ def _needs_consent(
     if plan.to_delete.count and _entity_of_parties(work, table):
         listed += "\nbut for parties that a sale names: they stay"
     return ConfigurationError(
-        f"table {table} is not empty: it has {plan.found:,} items, of which {plan.same:,} are "
-        f"as in {folder.path.name}. Restoring would{listed}",
+        f"table {table} is not empty: it has {counted(plan.found, 'item')}, of which "
+        f"{plan.same:,} are as in {folder.path.name}. Restoring would{listed}",
         remedy=f"if that is what is wanted: {again('--yes')}; or restore into a new table: add "
         "--into NAME",
     )
@@ -189,8 +190,7 @@ def _needs_consent(
 
 def _listed(verb: str, change: Change) -> str:
     more = ", …" if change.count > len(change.first) else ""
-    items = "1 item" if change.count == 1 else f"{change.count:,} items"
-    return f"{verb} {items}: {', '.join(change.first)}{more}"
+    return f"{verb} {counted(change.count, 'item')}: {', '.join(change.first)}{more}"
 
 
 def _require_fit(folder: BackupFolder, table: str, existing: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ SOURCES = [
         path
         for name in ("extract", "transform", "validate", "load", "utils")
         for path in sorted((ROOT / name).rglob("*.py"))
-        if "embedded" not in path.parts and path.name != "restore.py"
+        if "embedded" not in path.parts
     ),
 ]
 # What stands before such a word and is no figure, or one that is never 1.
