@@ -131,14 +131,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             with suppress(OSError):
-                _pump(self.connection, onward)
+                pump(self.connection, onward)
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         return
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
+def pump(one: socket.socket, other: socket.socket) -> None:
     """Carry everything both ways until one side closes."""
     while True:
         for ready in select.select([one, other], [], [])[0]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import select
 import socket
 import ssl
 import threading
@@ -18,6 +17,7 @@ import pytest
 from botocore.httpsession import ProxyConfiguration
 from botocore.utils import get_environ_proxies
 
+from tests.aws_ways import pump
 from tests.integration.test_tls import NOW, Authority
 from utils.error_handler import BackOff
 from utils.http_wire import HttpWire, Server
@@ -66,16 +66,6 @@ class Echo(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         return
-
-
-def pump(one: socket.socket, other: socket.socket) -> None:
-    """Carry everything both ways until one side closes."""
-    while True:
-        for ready in select.select([one, other], [], [])[0]:
-            data = ready.recv(1 << 16)
-            if not data:
-                return
-            (other if ready is one else one).sendall(data)
 
 
 class Service:

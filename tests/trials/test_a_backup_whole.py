@@ -13,48 +13,28 @@ import pytest
 from load import backup
 from load.backup import back_up, new_name, unfinished
 from load.backup_folder import BackupFolder
-from tests.faults.desk import Desk, one_session
+from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.faults.sale_module import SaleModule, torn
-from tests.faults.trades import sale_of, two_parties
+from tests.faults.trades import sale_of
 from tests.transformed_artifacts import identity
+from tests.trials.conftest import backed_up, desk_with, put
 from utils.embedded.aws import EmbeddedAws
 from utils.interrupt import Interrupted
 
+pytestmark = pytest.mark.usefixtures("quick")
 SALE, OTHER = (f"SALE#{identity('sale', number)}" for number in (1, 2))
 SALES = 12
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick() -> Iterator[None]:
-    with one_session():
-        yield
-
-
 @pytest.fixture
 def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
-    opened = Desk(tmp_path / "data", aws.endpoint_url)
-    opened.records = {
-        **two_parties(),
-        "sales": [sale_of(number, lines=3) for number in range(1, SALES + 1)],
-    }
-    opened.create_tables()
-    for entity, records in opened.records.items():
-        for item in (item for record in records for item in record):
-            opened.client.put_item(TableName=opened.table(entity), Item=item)
-    opened.settings(workers=2)
-    yield opened
-    opened.drop()
-
-
-@pytest.fixture
-def application(desk: Desk) -> SaleModule:
-    return SaleModule(desk.client, {name: desk.table(name) for name in desk.records})
-
-
-def backed_up(desk: Desk) -> BackupFolder:
-    work, table = desk.session(), desk.table("sales")
-    return back_up(work, table, new_name(work.config, table))
+    with desk_with(tmp_path, aws, [sale_of(n, lines=3) for n in range(1, SALES + 1)]) as opened:
+        opened.create_tables()
+        for entity in opened.records:
+            put(opened, entity)
+        opened.settings(workers=2)
+        yield opened
 
 
 def sales_of(desk: Desk) -> dict[tuple[str, str], Any]:

@@ -11,37 +11,26 @@ import pytest
 
 from load.backup import back_up, new_name
 from load.restore import restore
-from tests.faults.desk import Desk, one_session
+from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Plan, Request
 from tests.faults.sale_module import SaleModule, torn
-from tests.faults.trades import sale_of, two_parties
+from tests.faults.trades import sale_of
 from tests.transformed_artifacts import identity
+from tests.trials.conftest import desk_with
 from utils.config import OVERWRITE
 from utils.embedded.aws import EmbeddedAws
 
+pytestmark = pytest.mark.usefixtures("quick")
 SALE, OTHER, THIRD = (f"SALE#{identity('sale', number)}" for number in (1, 2, 3))
 FIRST = f"BUYER#{identity('buyer', 1)}"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick() -> Iterator[None]:
-    with one_session():
-        yield
-
-
 @pytest.fixture
 def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
-    opened = Desk(tmp_path / "data", aws.endpoint_url)
-    opened.records = {**two_parties(), "sales": [sale_of(n, lines=3) for n in range(1, 5)]}
-    opened.create_tables()
-    opened.settings(workers=2)
-    yield opened
-    opened.drop()
-
-
-@pytest.fixture
-def application(desk: Desk) -> SaleModule:
-    return SaleModule(desk.client, {name: desk.table(name) for name in desk.records})
+    with desk_with(tmp_path, aws, [sale_of(n, lines=3) for n in range(1, 5)]) as opened:
+        opened.create_tables()
+        opened.settings(workers=2)
+        yield opened
 
 
 def cut(request: Request, forward: Forward) -> Answer:

@@ -3,20 +3,14 @@ for everyone (more of them: make torture)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.desk import one_session
 from tests.faults.histories import History
 from utils.embedded.aws import EmbeddedAws
 
-
-@pytest.fixture(autouse=True, scope="module")
-def quick() -> Iterator[None]:
-    with one_session():
-        yield
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.mark.parametrize("seed", range(6))

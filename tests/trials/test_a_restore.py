@@ -11,54 +11,37 @@ from typing import Any
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.restore import Restored, restore
 from load.restore_records import Restoring
 from tests.conftest import S9Database, TableNames
-from tests.faults.desk import Desk, one_session
+from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.faults.sale_module import SaleModule, torn
-from tests.faults.trades import sale_of, two_parties
+from tests.faults.trades import sale_of
 from tests.scenarios.operator import Operator, scan, small_trade
 from tests.transformed_artifacts import identity
-from tests.trials.conftest import does
+from tests.trials.conftest import backed_up, desk_with, does, put
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ConfigurationError
 from utils.interrupt import Interrupted
 
+pytestmark = pytest.mark.usefixtures("quick")
 SALES = 6
 SALE, OTHER, THIRD = (f"SALE#{identity('sale', number)}" for number in (1, 2, 3))
 WRITES = ("TransactWriteItems", "PutItem", "DeleteItem", "BatchWriteItem")
 Acts = Callable[[], object]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick() -> Iterator[None]:
-    with one_session():
-        yield
-
-
 @pytest.fixture
 def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
     """The tables with six sales of two lines each."""
-    opened = Desk(tmp_path / "data", aws.endpoint_url)
-    opened.records = {
-        **two_parties(),
-        "sales": [sale_of(number, lines=2) for number in range(1, SALES + 1)],
-    }
-    opened.create_tables()
-    for entity, records in opened.records.items():
-        for item in (item for record in records for item in record):
-            opened.client.put_item(TableName=opened.table(entity), Item=item)
-    opened.settings(workers=1)
-    yield opened
-    opened.drop()
-
-
-def backed_up(desk: Desk) -> BackupFolder:
-    work, table = desk.session(), desk.table("sales")
-    return back_up(work, table, new_name(work.config, table))
+    with desk_with(tmp_path, aws, [sale_of(n, lines=2) for n in range(1, SALES + 1)]) as opened:
+        opened.create_tables()
+        for entity in opened.records:
+            put(opened, entity)
+        opened.settings(workers=1)
+        yield opened
 
 
 def put_back(desk: Desk, folder: BackupFolder) -> Restored:

@@ -11,27 +11,22 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from load import restore as restoring
-from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.restore import Restored, restore
 from tests.conftest import S9Database, TableNames
-from tests.faults.desk import Desk, one_session
+from tests.faults.desk import Desk
 from tests.faults.sale_module import SaleModule, torn
-from tests.faults.trades import sale_of, two_parties
+from tests.faults.trades import sale_of
 from tests.scenarios.operator import Operator, scan, small_trade
 from tests.transformed_artifacts import identity
+from tests.trials.conftest import backed_up, desk_with, put
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ConfigurationError
 
+pytestmark = pytest.mark.usefixtures("quick")
 SALE, OTHER = (f"SALE#{identity('sale', number)}" for number in (1, 2))
 BUYER, SECOND = (f"BUYER#{identity('buyer', number)}" for number in (1, 2))
 Acts = Callable[[], object]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick() -> Iterator[None]:
-    with one_session():
-        yield
 
 
 @pytest.fixture
@@ -53,27 +48,12 @@ def afterwards(monkeypatch: pytest.MonkeyPatch) -> list[Acts]:
 def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
     """Two sales of three lines each, one of each buyer; a backup of each table is taken by
     `backed_up`."""
-    opened = Desk(tmp_path / "data", aws.endpoint_url)
-    opened.records = {
-        **two_parties(),
-        "sales": [sale_of(number, buyer=number, lines=3) for number in (1, 2)],
-    }
-    opened.create_tables()
-    for entity in opened.records:
-        put(opened, entity)
-    opened.settings(workers=1)
-    yield opened
-    opened.drop()
-
-
-@pytest.fixture
-def application(desk: Desk) -> SaleModule:
-    return SaleModule(desk.client, {name: desk.table(name) for name in desk.records})
-
-
-def put(desk: Desk, entity: str) -> None:
-    for item in (item for record in desk.records[entity] for item in record):
-        desk.client.put_item(TableName=desk.table(entity), Item=item)
+    with desk_with(tmp_path, aws, [sale_of(n, buyer=n, lines=3) for n in (1, 2)]) as opened:
+        opened.create_tables()
+        for entity in opened.records:
+            put(opened, entity)
+        opened.settings(workers=1)
+        yield opened
 
 
 def take_away(desk: Desk, pk: str, *sks: str) -> None:
@@ -82,11 +62,6 @@ def take_away(desk: Desk, pk: str, *sks: str) -> None:
     for key in [key for key in desk.scan() if key[0] == pk and (not sks or key[1] in sks)]:
         named = {"PK": {"S": key[0]}, "SK": {"S": key[1]}}
         desk.client.delete_item(TableName=desk.table(entity), Key=named)
-
-
-def backed_up(desk: Desk, entity: str = "sales") -> BackupFolder:
-    work, table = desk.session(), desk.table(entity)
-    return back_up(work, table, new_name(work.config, table))
 
 
 def put_back(desk: Desk, folder: BackupFolder, entity: str = "sales") -> Restored:

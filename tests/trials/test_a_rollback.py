@@ -9,35 +9,28 @@ from typing import Any
 
 import pytest
 
-from tests.faults.desk import Desk, one_session
+from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error, refusing
 from tests.faults.sale_module import SaleModule, torn
-from tests.faults.trades import sale_of, two_parties
+from tests.faults.trades import sale_of
 from tests.transformed_artifacts import identity
-from tests.trials.conftest import does
+from tests.trials.conftest import desk_with, does
 from utils.embedded.aws import EmbeddedAws
 from utils.encryption import new_identity
 from utils.error_handler import ConfigurationError, RunInterrupted, TargetError
 from utils.lifecycle import Start
 
+pytestmark = pytest.mark.usefixtures("quick")
 SALE = f"SALE#{identity('sale', 1)}"
 OTHER = f"SALE#{identity('sale', 2)}"
 BUYER, PRODUCER = f"BUYER#{identity('buyer', 1)}", f"PRODUCER#{identity('producer', 1)}"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick() -> Iterator[None]:
-    with one_session():
-        yield
-
-
 @pytest.fixture
 def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
     """Two buyers and producers; sale 1 of the first ones has two lines, sale 2 has one."""
-    opened = Desk(tmp_path / "data", aws.endpoint_url)
-    opened.records = {**two_parties(), "sales": [sale_of(1, lines=2), sale_of(2, buyer=2)]}
-    yield opened
-    opened.drop()
+    with desk_with(tmp_path, aws, [sale_of(1, lines=2), sale_of(2, buyer=2)]) as opened:
+        yield opened
 
 
 def keys(desk: Desk) -> set[str]:

@@ -10,34 +10,24 @@ import orjson
 import pytest
 
 from load.conflict_report import entries_of
-from tests.faults.desk import Desk, one_session
+from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.faults.sale_module import SaleModule
-from tests.faults.trades import sale_of, two_parties
+from tests.faults.trades import sale_of
 from tests.transformed_artifacts import identity
-from tests.trials.conftest import does
+from tests.trials.conftest import desk_with, does
 from utils.embedded.aws import EmbeddedAws
 from utils.load_plan import KEPT_MARKS, LoadPlan
 
+pytestmark = pytest.mark.usefixtures("quick")
 SALES = 4
 SALE, *OTHERS = (f"SALE#{identity('sale', number)}" for number in range(1, SALES + 1))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick() -> Iterator[None]:
-    with one_session():
-        yield
-
-
 @pytest.fixture
 def desk(tmp_path: Path, aws: EmbeddedAws) -> Iterator[Desk]:
-    opened = Desk(tmp_path / "data", aws.endpoint_url)
-    opened.records = {
-        **two_parties(),
-        "sales": [sale_of(number, lines=2) for number in range(1, SALES + 1)],
-    }
-    yield opened
-    opened.drop()
+    with desk_with(tmp_path, aws, [sale_of(n, lines=2) for n in range(1, SALES + 1)]) as opened:
+        yield opened
 
 
 def listed(desk: Desk) -> dict[str, set[tuple[str, str]]]:
