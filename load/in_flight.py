@@ -50,6 +50,16 @@ class _Seen(Answered):
         return self.seconds / self.answers
 
 
+@dataclass
+class _Trial:
+    """A step from `number`, at which so much was sent, to another. A short window is easily
+    disturbed: `looks_again` once it has disappointed."""
+
+    number: int
+    speed: float
+    looks_again: bool = False
+
+
 class InFlight:
     """Decides on the number of batches in flight: at most `ceiling` (None: MOST)."""
 
@@ -61,8 +71,7 @@ class InFlight:
         self._clock = clock
         self.number = min(FIRST, self.most)
         self._doubling = True
-        self._before: tuple[int, float] | None = None  # the number and speed that are to be beaten
-        self._looks_again = False  # a short window is easily disturbed: whether it was too slow
+        self._trial: _Trial | None = None
         self._rise = True  # whether the next trial goes up
         self._pause = _TRY_AFTER
         self._rest_until = 0.0
@@ -84,10 +93,10 @@ class InFlight:
         if seen is None:
             return self.number
         if rate is not None and self._is_paced(seen, rate):
-            self._before = None
+            self._trial = None
             self._begin(settle=0.0)
-        elif self._before is not None:
-            self._judge(seen)
+        elif self._trial is not None:
+            self._judge(self._trial, seen)
         elif self._doubling or self._clock() >= self._rest_until:
             self._try(seen)
         else:
@@ -99,11 +108,11 @@ class InFlight:
         seen = self._seen
         seen.span = self._clock() - self._since
         if seen.span >= _LONGEST:
-            self._before = None  # an outage, or hardly any answers: nothing is told by that
+            self._trial = None  # an outage, or hardly any answers: nothing is told by that
             self._begin(settle=0.0)
             return None
         least = _WINDOW if self._doubling else _CALM_WINDOW
-        if self._looks_again:
+        if self._trial is not None and self._trial.looks_again:
             least = _SECOND_WINDOW
         if seen.span < least or seen.answers < _ANSWERS * self.number or not seen.units:
             return None
@@ -132,27 +141,25 @@ class InFlight:
             self._rise = not self._rise
             self._rest()
             return
-        self._before = self.number, seen.speed
+        self._trial = _Trial(self.number, seen.speed)
         self.number = number
         self._begin(settle=_settled_after(seen))
 
-    def _judge(self, seen: _Seen) -> None:
+    def _judge(self, trial: _Trial, seen: _Seen) -> None:
         """Whether it is better here than before the last step; otherwise go back."""
-        assert self._before is not None
-        number, speed = self._before
-        is_better = seen.speed >= speed * self._due(self.number / number)
-        if self._doubling and not is_better and not self._looks_again:
-            self._looks_again = True
+        is_better = seen.speed >= trial.speed * self._due(self.number / trial.number)
+        if self._doubling and not is_better and not trial.looks_again:
+            trial.looks_again = True
             self._begin(settle=0.0)
             return
-        self._before, self._looks_again = None, False
+        self._trial = None
         if is_better:
             if self._doubling:
                 self._try(seen)
                 return
             self._pause = _TRY_AFTER
         else:
-            self.number = number
+            self.number = trial.number
             if self._doubling:  # too far: it may be between the two
                 self._doubling, self._rise = False, True
                 self._begin(settle=_settled_after(seen))

@@ -39,10 +39,6 @@ class RetryPolicy:
         """The policy that the configuration asks for."""
         return cls(config.max_retries, config.retry_delay, config.exponential_backoff, sleep)
 
-    def exhausted(self, attempt: int) -> bool:
-        """Whether retry number `attempt` (from 1) is one too many."""
-        return attempt > self.max_retries
-
     @property
     def endurance(self) -> float:
         """The seconds of an outage that is survived at least: all delays together."""
@@ -69,7 +65,7 @@ class Attempts:
         service would like to be left alone for."""
         self.failed += 1
         self._wish = wish
-        return not self._policy.exhausted(self.failed)
+        return self.failed <= self._policy.max_retries
 
     def wait(self) -> None:
         """Sleep before the next attempt; of what the service wishes for, five seconds more than
