@@ -28,7 +28,7 @@ from typing import Any
 import orjson
 
 from utils.closing import Closes
-from utils.item_content import content
+from utils.item_content import content, updated_at
 from utils.workspace import make_directory, open_private, storage_errors
 
 Item = Mapping[str, Any]
@@ -84,7 +84,7 @@ class Digests:
 
     def record(self, item: Item, text: bytes) -> bytes:
         """The record of an item whose canonical form is `text`."""
-        moment = str(item.get("updatedAt", {}).get("S", "")).encode()[:_MOMENT].ljust(_MOMENT)
+        moment = updated_at(item).encode()[:_MOMENT].ljust(_MOMENT)
         mark = b"m" if "legacyId" in item else b"-"
         return self.key(item) + self.content(text) + moment + mark
 

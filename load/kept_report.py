@@ -21,7 +21,7 @@ from load.conditional_writer import ConditionalWriter, is_same, text_key
 from load.conflict_report import Entry, ReportFile, entries_of, entry_of
 from load.conflicts import Authors, Standing, newer, rest_of
 from load.lines import record_key
-from utils.item_content import Item
+from utils.item_content import Item, updated_at
 from utils.load_plan import CONFLICT, KEPT_MARKS, NEW, SAME
 from utils.run import Run
 
@@ -94,7 +94,7 @@ class KeptSince:
             yield entry_of(self.entity, item, "application", who, _KEEP)
 
     def _standing(self, item: Item, theirs: dict[str, Any] | None) -> Standing:
-        ours, at = _time(item), _time(theirs or {})
+        ours, at = updated_at(item), updated_at(theirs or {})
         if theirs is None:
             return Standing(NEW, "", ours)
         # The migration's own time says nothing of when a row was changed.
@@ -105,7 +105,3 @@ class KeptSince:
 def _item(line: bytes) -> Item:
     item: Item = orjson.loads(line)["Item"]
     return item
-
-
-def _time(item: Item) -> str:
-    return str(item.get("updatedAt", {}).get("S", ""))

@@ -21,7 +21,7 @@ from utils.item_content import Item
 from utils.retry import RetryPolicy
 from utils.run import Run
 from utils.table_reader import TableReader, items_page
-from utils.tables import PARTITION_KEY, SORT_KEY
+from utils.tables import PARTITION_KEY, SORT_KEY, prefix_of
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
 # What the survey knows of an item of the picture: nothing (its record is not in the file), that
@@ -74,7 +74,7 @@ def _surplus(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> Iterato
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     reader = TableReader(DynamoDB(run.config.target), retry, pause=lambda: run.stop.sleep(0.0))
     segments = run.config.migration.scans
-    prefix = f"{entity.removesuffix('s').upper()}#"
+    prefix = prefix_of(entity)
     for page in reader.scan(
         run.config.target.table(entity),
         items_page,

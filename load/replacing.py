@@ -22,7 +22,7 @@ from load.conditions import ABSENT, Condition, unchanged
 from load.conflicts import Authors, kept, rest_of
 from load.pictures import Memory
 from load.transactions import Transactions, Write, portions
-from utils.item_content import Item, with_time
+from utils.item_content import Item, updated_at, with_time
 from utils.load_plan import (
     ADDED,
     CONFLICT,
@@ -174,7 +174,7 @@ class Replacing:
         migration."""
         if found is None or planned.mark not in (SAME, OURS):
             return False
-        theirs = with_time(planned.item, self._moment, _time(found))
+        theirs = with_time(planned.item, self._moment, updated_at(found))
         return theirs is not None and is_same(found, theirs)
 
     def _with_head(self, head: Planned, there: Found, change: _Change) -> None:
@@ -233,10 +233,6 @@ def _left(record: Sequence[Planned], there: Found) -> list[int]:
         elif each.mark in (OURS, REPLACED):
             marks[place] = EDITED
     return marks
-
-
-def _time(item: Item) -> str:
-    return str(item.get("updatedAt", {}).get("S", ""))
 
 
 def _still(item: dict[str, Any] | Item, there: Found) -> Condition:

@@ -20,9 +20,7 @@ from load.undo import HEADER
 from utils.config import PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.session import AtWork
-from utils.tables import PARTITION_KEY, SORT_KEY
-
-_PREFIX = {"buyers": "BUYER#", "producers": "PRODUCER#"}
+from utils.tables import PARTITION_KEY, SORT_KEY, prefix_of
 
 
 class NamedParties:
@@ -48,7 +46,7 @@ class NamedParties:
         """Those that are in no table, each with a sale that names it. Raises TargetError."""
         found: dict[str, str] = {}
         for entity in PARTY_ENTITIES:
-            parties = sorted(party for party in self._named if party.startswith(_PREFIX[entity]))
+            parties = sorted(party for party in self._named if party.startswith(prefix_of(entity)))
             for party in self._absent(entity, parties):
                 found[party] = self._named[party]
         return found

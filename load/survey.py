@@ -41,7 +41,15 @@ from utils.config import FAIL
 from utils.error_handler import TargetError
 from utils.figures import counted
 from utils.interrupt import Interrupted
-from utils.item_content import Item, content, content_of_line, is_usual, normal_item, with_time
+from utils.item_content import (
+    Item,
+    content,
+    content_of_line,
+    is_usual,
+    normal_item,
+    updated_at,
+    with_time,
+)
 from utils.load_plan import (
     CONDITIONAL,
     CONFLICT,
@@ -344,7 +352,7 @@ class Look:
             self.seen[entry.place] = TAKEN if replaced else STAYS
 
     def _standing(self, line: bytes, item: Item, now: KeyEntry | None) -> Standing:
-        ours = str(item.get("updatedAt", {}).get("S", ""))
+        ours = updated_at(item)
         if now is None:
             return Standing(NEW, "", ours)
         text = _text_of(line, item)

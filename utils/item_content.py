@@ -130,3 +130,8 @@ def plain_number(text: str) -> str:
     if "." in plain:
         plain = plain.rstrip("0").rstrip(".")
     return "0" if plain == "-0" else plain
+
+
+def updated_at(item: Item) -> str:
+    """When an item says that it was changed; "" when it does not."""
+    return str(item.get("updatedAt", {}).get("S", ""))

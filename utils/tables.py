@@ -41,3 +41,8 @@ class TableSpec:
         for index in self.indexes:
             names += [index.partition_key, index.sort_key]
         return tuple(dict.fromkeys(names))
+
+
+def prefix_of(entity: str) -> str:
+    """How the partition keys of an entity's records begin."""
+    return f"{entity.removesuffix('s').upper()}#"
