@@ -1,9 +1,9 @@
 """What the sink holds, and its answers: as much of DynamoDB as the tool asks of it.
 
-Items are kept as the bytes they came as; a key that is written twice is there twice. Which items
-are in a partition is found from the keys that open every item, while nobody asks for anything, at
-the latest when somebody asks for a partition, and their order when he does. The time for it is
-taken from the tool, on the same cores.
+Items are kept as the bytes they came as; a key that is written twice in batches, or on condition
+that it is not there, is there twice. Which items are in a partition is found from the keys that
+open every item, while nobody asks for anything, at the latest when somebody asks for one of them,
+and the order in an index when he does. The time for it is taken from the tool, on the same cores.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ _KEYS = re.compile(
     )
 )
 _OWN_KEYS = 2
+_ABSENT = "attribute_not_exists(#k)"  # of what is put: nothing is there in its place
+_NEW = re.compile(rb'\{"TableName":"([^"]+)","Item":')
+_IF_ABSENT = b',"ConditionExpression":"%b"' % _ABSENT.encode()
+_DELETIONS = re.compile(rb'\{"TransactItems":\[\{"Delete":\{"TableName":"([^"]+)","Key":')
+_NO_DELETIONS = (b'{"Put":{"TableName"', b'{"ConditionCheck":{"TableName"')
+_KEY = re.compile(rb'\{"PK":\{"S":%b\},"SK":\{"S":%b\}\}' % (_TEXT, _TEXT))
+_UNITS = b'{"TableName":"%b","CapacityUnits":%d.0}'
 _TAKEN = b'"ConsumedCapacity":{"TableName":"%b","CapacityUnits":1.0}'
 _AT_A_TIME = 200  # items: half a millisecond
 
@@ -60,65 +67,101 @@ class Table:
 
     def __init__(self, definition: dict[str, Any]) -> None:
         self.definition = definition
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the items."""
         self.items: list[bytes] = []
         self.ends: dict[tuple[bytes, bytes], int] = {}  # of pages: key of the last item, place
+        self._gone = 0
         self._forget()
 
     def _forget(self) -> None:
         self._known = 0
-        self._own: dict[bytes, list[int]] = defaultdict(list)
+        self._own: dict[bytes, dict[bytes, int]] = defaultdict(dict)
         self._indexes: Indexes = {name: defaultdict(list) for name in _INDEXES}
         self._sorted: dict[tuple[str, bytes], Entries] = {}
 
-    def clear(self) -> None:
-        """Forget the items."""
-        self.items = []
-        self.ends = {}
-        self._forget()
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return len(self.items) - self._gone
 
     def put(self, items: Sequence[bytes]) -> None:
-        """Keep items."""
+        """Keep items that are not there yet."""
         self.items += items
         if self._sorted:
             self._sorted = {}
 
-    def delete(self, partition: str, sort_key: bytes) -> None:
-        """Forget an item; its place stays, empty."""
-        for found, place in self.under("PK", partition):
-            if found == sort_key:
-                self.items[place] = b""
+    def replace(self, item: bytes) -> None:
+        """Keep an item instead of the one that has its key."""
+        item = _opened(item)
+        keys = _KEYS.match(item)
+        assert keys is not None
+        place = self.place_of(keys[1], keys[2])
+        if place is not None and _KEYS.match(self.items[place])[0] == keys[0]:  # type: ignore[index] # it is known
+            self.items[place] = item
+            return
+        self.delete(keys[1], keys[2])
+        self.put([item])
+
+    def delete(self, partition: bytes, sort_key: bytes) -> None:
+        """Forget an item, if it is there; its place stays, empty."""
+        place = self.place_of(partition, sort_key)
+        if place is not None:
+            del self._own[partition][sort_key]
+            self.items[place] = b""
+            self._gone += 1
+
+    def place_of(self, partition: bytes, sort_key: bytes) -> int | None:
+        """Where the item with this key (as it is escaped in items) is, None: nowhere."""
+        if self._known < len(self.items):
+            self.prepare()
+        record = self._own.get(partition)
+        return None if record is None else record.get(sort_key)
 
     def page(self, start: int, end: int, limit: int) -> tuple[list[bytes], int]:
         """The items from `start` on that one answer holds, and where the next one starts."""
+        found: list[bytes] = []
         size, place = 0, start
-        last = min(end, start + limit)
-        while place < last and size < PAGE_BYTES:
-            size += len(self.items[place])
+        while place < end and size < PAGE_BYTES and len(found) < limit:
+            if item := self.items[place]:
+                found.append(item)
+                size += len(item)
             place += 1
-        return [item for item in self.items[start:place] if item], place
+        return found, place
+
+    def begins_at(self, part: int, parts: int) -> int:
+        """The first place of a part of the table: no record is in two of them."""
+        place = len(self.items) * part // parts
+        while 0 < place < len(self.items) and self._record(place) == self._record(place - 1):
+            place += 1
+        return place
+
+    def _record(self, place: int) -> bytes:
+        keys = _KEYS.match(self.items[place])
+        return keys[1] if keys else b""
 
     def under(self, attribute: str, value: str) -> Entries:
         """The sort keys, in order, and places of the items whose `attribute` (PK, GSI1PK, …) is
-        `value`."""
+        `value`; of an index also the places of some that are gone."""
+        if self._known < len(self.items):
+            self.prepare()
+        if attribute == "PK":
+            return sorted(self._own.get(_escaped(value), {}).items())
         asked = attribute, _escaped(value)
         if asked not in self._sorted:
-            self.prepare()
-            if attribute == "PK":
-                places = self._own.get(asked[1], ())
-                entries = [(self._sort_key(place), place) for place in places]
-            else:
-                entries = self._indexes[attribute.removesuffix("PK").encode()].get(asked[1], [])
-            self._sorted[asked] = sorted(entries)
+            index = self._indexes[attribute.removesuffix("PK").encode()]
+            self._sorted[asked] = sorted(index.get(asked[1], ()))
         return self._sorted[asked]
 
     def prepare(self, most: int | None = None) -> bool:
         """Find in which partitions the next items are, `most` of them; whether there were any."""
         start = self._known
         items = self.items[start : start + most if most else None]
-        for place, keys in enumerate(map(_KEYS.match, items), start):
-            if keys is None:
-                raise Refused("InternalFailure", "an item does not open with PK and SK")
-            self._own[keys[1]].append(place)
+        for place, opening in enumerate(map(_KEYS.match, items), start):
+            keys = opening or self._open(place)
+            self._own[keys[1]][keys[2]] = place
             if keys.lastindex != _OWN_KEYS:
                 texts = iter(keys.groups()[_OWN_KEYS:])
                 for index, partition, key in zip(self._indexes.values(), texts, texts, strict=True):
@@ -127,14 +170,44 @@ class Table:
         self._known += len(items)
         return bool(items)
 
-    def _sort_key(self, place: int) -> bytes:
-        return self.key_at(place)[1]
-
-    def key_at(self, place: int) -> tuple[bytes, bytes]:
-        """PK and SK of an item, as they are escaped there."""
+    def _open(self, place: int) -> re.Match[bytes]:
+        self.items[place] = _opened(self.items[place])
         keys = _KEYS.match(self.items[place])
         assert keys is not None
-        return keys[1], keys[2]
+        return keys
+
+    def arrange(self) -> None:
+        """Put the items of a record one after the other, in the order of their keys, as a table
+        has them: what has been sent at once has come in any order."""
+        self.prepare()
+        places = [place for record in self._own.values() for _, place in sorted(record.items())]
+        items = [self.items[place] for place in places]
+        self.clear()
+        self.put(items)
+        self.prepare()
+
+
+def _keys_of(item: bytes) -> tuple[bytes, bytes]:
+    """PK and SK of an item, as they are escaped there."""
+    keys = _KEYS.match(item)
+    assert keys is not None
+    return keys[1], keys[2]
+
+
+def _opened(item: bytes) -> bytes:
+    """An item that opens with its keys. Raises Refused when it has none."""
+    if _KEYS.match(item):
+        return item
+    found = orjson.loads(item)
+    names = [name + kind for name in ("", *(i.decode() for i in _INDEXES)) for kind in ("PK", "SK")]
+    opened = orjson.dumps({name: found[name] for name in names if name in found} | found)
+    if not _KEYS.match(opened):
+        raise Refused("ValidationException", "an item has no PK and SK")
+    return opened
+
+
+def _key(key: dict[str, Any]) -> tuple[bytes, bytes]:
+    return _escaped(key["PK"]["S"]), _escaped(key["SK"]["S"])
 
 
 def _escaped(text: str) -> bytes:
@@ -153,7 +226,8 @@ class Store:
             "Query": self._query,
             "GetItem": self._get,
             "PutItem": self._put,
-            "DeleteItem": self._mark,
+            "DeleteItem": self._delete,
+            "BatchGetItem": self._get_batch,
             "TransactWriteItems": self._transact,
             "Clear": self._clear,
             "Delay": lambda _request: b"{}",
@@ -171,7 +245,25 @@ class Store:
         known = self._operations.get(operation)
         if known is None:
             raise Refused("UnknownOperationException", operation)
-        return known(orjson.loads(body))
+        return self._usual(operation, body) or known(orjson.loads(body))
+
+    def _usual(self, operation: str, body: bytes) -> bytes | None:
+        """The answer to what is asked most, without parsing; None for anything else."""
+        if operation == "PutItem" and (put := _NEW.match(body)):
+            end = body.find(_IF_ABSENT, put.end())
+            if end >= 0 and (table := self._tables.get(put[1].decode())):
+                table.put([body[put.end() : end]])
+                return b"{%b}" % (_TAKEN % put[1])
+        if operation == "TransactWriteItems" and (first := _DELETIONS.match(body)):
+            table = self._tables.get(first[1].decode())
+            deletions = body.split(first[0].partition(b"[")[2])[1:]
+            keys = [key for key in map(_KEY.match, deletions) if key]
+            others = any(other in body for other in _NO_DELETIONS)
+            if table and len(keys) == len(deletions) and not others:
+                for key in keys:
+                    table.delete(key[1], key[2])
+                return b'{"ConsumedCapacity":[%b]}' % (_UNITS % (first[1], 2 * len(keys)))
+        return None
 
     def _write(self, body: bytes) -> bytes:
         opening = _BATCH.match(body)
@@ -235,21 +327,20 @@ class Store:
     def _scan(self, request: dict[str, Any]) -> bytes:
         table = self._table(request)
         segment, total = request.get("Segment", 0), request.get("TotalSegments", 1)
-        start, end = (len(table.items) * part // total for part in (segment, segment + 1))
+        start, end = (table.begins_at(part, total) for part in (segment, segment + 1))
         if "ExclusiveStartKey" in request:
             key = request["ExclusiveStartKey"]
             start = table.ends[_escaped(key["PK"]["S"]), _escaped(key["SK"]["S"])]
         items, place = table.page(start, end, request.get("Limit", end - start))
+        last = b""
+        if items:
+            found = _keys_of(items[-1])
+            table.ends[found] = place  # also of the last page: it may be asked what follows
+            if place < end:
+                last = b',"LastEvaluatedKey":{"PK":{"S":"%b"},"SK":{"S":"%b"}}' % found
         if "FilterExpression" in request:
             holds = condition(request["FilterExpression"], request)
             items = [item for item in items if holds(orjson.loads(item))]
-        last = b""
-        if place > start:
-            key = table.key_at(place - 1)
-            table.ends[key] = place
-            last = b',"LastEvaluatedKey":{"PK":{"S":"%b"},"SK":{"S":"%b"}}' % key
-        if place == end:
-            last = b""
         if "ReturnConsumedCapacity" in request:
             last += b"," + _TAKEN % request["TableName"].encode()
         return _found(items, last)
@@ -275,39 +366,58 @@ class Store:
                 size += len(items[-1])
         # As of a scan: where a page ends means nothing to whoever asks.
         last = b',"LastEvaluatedKey":{"PK":{"S":"%d"},"SK":{"S":"-"}}' % done
-        return _found(items, last if done < len(entries) and items else b"")
+        last = last if done < len(entries) and items else b""
+        if "ReturnConsumedCapacity" in request:
+            last += b"," + _TAKEN % request["TableName"].encode()
+        return _found(items, last)
 
     def _get(self, request: dict[str, Any]) -> bytes:
-        table, key = self._table(request), request["Key"]
-        sort_key = _escaped(key["SK"]["S"])
+        table = self._table(request)
         units = _TAKEN % request["TableName"].encode()
-        for found, place in table.under("PK", key["PK"]["S"]):
-            if found == sort_key:
-                return b'{"Item":%b,%b}' % (table.items[place], units)
-        return b"{%b}" % units
+        place = table.place_of(*_key(request["Key"]))
+        return b"{%b}" % units if place is None else b'{"Item":%b,%b}' % (table.items[place], units)
+
+    def _get_batch(self, request: dict[str, Any]) -> bytes:
+        found = []
+        for name, asked in request["RequestItems"].items():
+            table = self._table({"TableName": name})
+            places = [table.place_of(*_key(key)) for key in asked["Keys"]]
+            items = b",".join(table.items[place] for place in places if place is not None)
+            found.append(b'"%b":[%b]' % (name.encode(), items))
+        return b'{"Responses":{%b},"UnprocessedKeys":{}}' % b",".join(found)
 
     def _put(self, request: dict[str, Any]) -> bytes:
-        """Every condition holds here."""
-        if not is_mark(request["Item"]):
-            self._table(request).put([orjson.dumps(request["Item"])])
-        return self._mark(request)
+        """Every condition holds here, as in all that follows."""
+        self._keep(request)
+        return self._taken(request)
+
+    def _keep(self, put: dict[str, Any]) -> None:
+        table, item = self._table(put), put["Item"]
+        if put.get("ConditionExpression") == _ABSENT:
+            table.put([orjson.dumps(item)])
+        elif not is_mark(item):  # that of whoever is at work: nobody else is
+            table.replace(orjson.dumps(item))
+
+    def _delete(self, request: dict[str, Any]) -> bytes:
+        self._table(request).delete(*_key(request["Key"]))
+        return self._taken(request)
 
     def _transact(self, request: dict[str, Any]) -> bytes:
-        """Deletions and checks, of which every condition holds here."""
         taken: Counter[str] = Counter()
         for each in request["TransactItems"]:
             ((kind, what),) = each.items()
             taken[what["TableName"]] += 2
             if kind == "Delete":
-                key = what["Key"]
-                self._table(what).delete(key["PK"]["S"], _escaped(key["SK"]["S"]))
+                self._table(what).delete(*_key(what["Key"]))
+            elif kind == "Put":
+                self._keep(what)
             elif kind != "ConditionCheck":
                 raise Refused("ValidationException", f"{kind} in a transaction")
         consumed = [{"TableName": name, "CapacityUnits": units} for name, units in taken.items()]
         return orjson.dumps({"ConsumedCapacity": consumed})
 
-    def _mark(self, request: dict[str, Any]) -> bytes:
-        """The mark of whoever is at work: nobody else is, so it is not kept."""
+    @staticmethod
+    def _taken(request: dict[str, Any]) -> bytes:
         return b"{%b}" % (_TAKEN % request["TableName"].encode())
 
     def _clear(self, _: dict[str, Any]) -> bytes:
@@ -327,7 +437,7 @@ class Store:
         return orjson.dumps({"taken": capacity.taken, "refused": capacity.refused})
 
     def _count(self, _: dict[str, Any]) -> bytes:
-        return orjson.dumps({name: len(table.items) for name, table in self._tables.items()})
+        return orjson.dumps({name: table.count for name, table in self._tables.items()})
 
     def idle(self) -> bool:
         """Use a moment in which nobody asks for anything; whether there was something to do."""
@@ -337,7 +447,7 @@ class Store:
 
     def _prepare(self, _: dict[str, Any]) -> bytes:
         for table in self._tables.values():
-            table.prepare()
+            table.arrange()
         return b"{}"
 
 

@@ -16,8 +16,9 @@ from tests.bench.expressions import condition, key_range
 from tests.bench.measure import ROOT, Job, run_job
 from tests.bench.plan import COMPARISONS, LINES, ON_MYSQL, PHASES, SMALL, WHOLE
 from tests.bench.rate import windows
+from tests.bench.raw import Wire
 from tests.bench.report import Target
-from tests.bench.sink import Requests
+from tests.bench.sink import Requests, Sink
 from tests.bench.sink_store import Refused, Store
 from utils.embedded.mariadb import installed
 
@@ -186,6 +187,69 @@ def test_the_sink_swallows_what_goes_to_a_table_that_nobody_created() -> None:
     assert written["ConsumedCapacity"] == [{"TableName": "Nowhere", "CapacityUnits": 1.0}]
     with pytest.raises(Refused):
         answer(store, "Scan", TableName="Nowhere")
+
+
+def test_the_sink_deletes_replaces_and_tells_what_is_left() -> None:
+    store, if_absent = filled(6), {"ConditionExpression": "attribute_not_exists(#k)"}
+    keys = [{name: item(number)[name] for name in ("PK", "SK")} for number in range(9)]
+    answer(store, "PutItem", TableName="T", Item=item(6), **if_absent)
+    answer(store, "PutItem", TableName="T", Item=item(2, name="changed"))
+    other = item(7, GSI1PK="STATUS#sent")
+    backwards = dict(sorted(other.items()))  # as the canonical form has it
+    deletions = [{"Delete": {"TableName": "T", "Key": key}} for key in keys[:2]]
+    puts = [{"Put": {"TableName": "T", "Item": backwards, **if_absent}}]
+    for writes in (deletions, [{"Delete": {"TableName": "T", "Key": keys[3]}}, *puts]):
+        done = answer(store, "TransactWriteItems", TransactItems=writes)
+        assert done["ConsumedCapacity"] == [{"TableName": "T", "CapacityUnits": 4}]
+    answer(store, "DeleteItem", TableName="T", Key=keys[4])
+    found = answer(store, "BatchGetItem", RequestItems={"T": {"Keys": keys}})
+    texts = [each["PK"]["S"] for each in found["Responses"]["T"]]
+    assert texts == ["SALE#2", "SALE#5", "SALE#6", "SALE#7"]
+    assert answer(store, "Count") == {"T": 4}
+    answer(store, "Prepare")
+    assert [each["PK"]["S"] for each in answer(store, "Scan", TableName="T")["Items"]] == texts
+    paid = answer(
+        store,
+        "Query",
+        TableName="T",
+        KeyConditionExpression="GSI1PK = :partition",
+        ExpressionAttributeValues={":partition": {"S": "STATUS#paid"}},
+    )
+    assert paid["Items"] == [item(2, name="changed"), item(5, name='"è"}},{'), item(6)]
+
+
+def test_no_part_of_a_scan_begins_within_a_record() -> None:
+    store = Store()
+    answer(store, "CreateTable", TableName="T")
+    lines = [item(number) | {"SK": {"S": f"LINE#{n}"}} for number in range(3) for n in range(4)]
+    mixed = lines[::2] + lines[1::2]
+    puts = [{"PutRequest": {"Item": each}} for each in mixed]
+    answer(store, "BatchWriteItem", RequestItems={"T": puts})
+    answer(store, "Prepare")
+    parts = [
+        answer(store, "Scan", TableName="T", Segment=part, TotalSegments=5)["Items"]
+        for part in range(5)
+    ]
+    records = [{each["PK"]["S"] for each in part} for part in parts]
+    assert sum(map(len, records)) == 3
+    assert [each for part in parts for each in part] == lines
+
+
+def test_whoever_does_not_take_his_answers_keeps_nobody_waiting() -> None:
+    name = "x" * 300_000
+    with Sink() as sink:
+        sink.ask("CreateTable", orjson.dumps({"TableName": "T"}))
+        puts = [{"PutRequest": {"Item": item(number, name=name)}} for number in range(3)]
+        sink.ask("BatchWriteItem", orjson.dumps({"RequestItems": {"T": puts}}))
+        for endpoint in (sink.endpoint, sink.encrypted_endpoint):
+            for delay in (0.0, 0.01):
+                sink.delay(delay)
+                with Wire(endpoint, sink.certificate) as slow:
+                    for _ in range(20):
+                        slow.send("Scan", b'{"TableName":"T"}')
+                    assert sink.count() == {"T": 3}
+                    answers = [orjson.loads(slow.receive())["Items"] for _ in range(20)]
+                assert answers == [[item(number, name=name) for number in range(3)]] * 20
 
 
 def test_requests_are_cut_out_of_the_stream_wherever_it_is_broken() -> None:
