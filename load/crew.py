@@ -12,6 +12,7 @@ from typing import Protocol
 from load.in_flight import InFlight
 from load.lanes import LANES, Piece
 from load.sender import Elsewhere, Many, NoMore, Orders, Rate, Report, Sender, Stop, in_a_process
+from utils.config import MOST_IN_FLIGHT
 from utils.error_handler import MigrationError
 from utils.workers import Workers
 
@@ -32,8 +33,9 @@ class Talk(Protocol):
 def a_crew(workers: Workers, orders: Orders, size: int) -> Iterator[Crew]:
     """As many senders as `migration` allows for `size` bytes, and as many batches in flight as it
     takes, or allows."""
-    flight = InFlight(orders.migration.workers)
-    count = min(workers.count, flight.number) if size >= WORTH_IT else 1
+    most = orders.migration.workers
+    count = min(workers.count, MOST_IN_FLIGHT if most is None else most) if size >= WORTH_IT else 1
+    flight = InFlight(most, senders=count)
     share = None if orders.rate is None else orders.rate / count
     first, *others = (
         replace(orders, rate=share, threads=threads) for threads in shares(flight.number, count)

@@ -61,15 +61,20 @@ class _Trial:
 
 
 class InFlight:
-    """Decides on the number of batches in flight: at most `ceiling` (None: MOST)."""
+    """Decides on the number of batches in flight: at most `ceiling` (None: MOST), and at least one
+    for each of the `senders`, who cannot have fewer."""
 
     def __init__(
-        self, ceiling: int | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        ceiling: int | None = None,
+        *,
+        senders: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.most = MOST if ceiling is None else ceiling
-        self._least = min(LEAST, self.most)
+        self._least = min(max(LEAST, senders), self.most)
         self._clock = clock
-        self.number = min(FIRST, self.most)
+        self.number = self._within(FIRST)
         self._doubling = True
         self._trial: _Trial | None = None
         self._rise = True  # whether the next trial goes up
@@ -177,7 +182,7 @@ class InFlight:
         self._begin(settle=0.0)
 
     def _within(self, number: int, *, least: int | None = None) -> int:
-        least = self._least if least is None else min(least, self.most)
+        least = self._least if least is None else min(max(least, self._least), self.most)
         return max(least, min(number, self.most))
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from load.crew import Crew
+from load.crew import WORTH_IT, Crew, a_crew
+from load.entities import TABLES
 from load.in_flight import InFlight
 from load.lanes import LANES, Piece
 from load.pace import Answered
-from load.sender import Acknowledged, Elsewhere, Many, Rate, Report
+from load.sender import Acknowledged, Elsewhere, Many, Orders, Rate, Report
+from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import MigrationError
 
 Said = list[tuple[int, Report | Exception]]
@@ -60,6 +65,29 @@ def crew_of_two(talk: Talk, count: int = 100) -> Crew:
     crew = Crew(talk, 2, 500.0, InFlight(4))
     crew.supply(pieces(count))
     return crew
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "processes", "threads"),
+    [(None, 8, [1] * 8), (None, 2, [2, 2]), (3, 8, [1] * 3), (40, 6, [1] * 6), (1, 2, [1])],
+)
+def test_every_process_has_a_part_in_a_load_if_so_many_batches_may_be_in_flight(
+    in_flight: int | None, processes: int, threads: list[int], tmp_path: Path
+) -> None:
+    class Pool:
+        count = processes
+
+        @contextmanager
+        def conversing(self, makes: Sequence[partial[object]]) -> Iterator[Talk]:
+            given = [make.args[0].threads for make in makes]
+            assert given == threads
+            yield Talk()
+
+    migration = MigrationConfig(workers=in_flight)
+    paths = (tmp_path / "sales.json", tmp_path / "plan")
+    orders = Orders(*paths, TargetConfig(), migration, TABLES["sales"], frozenset(), None, None)
+    with a_crew(Pool(), orders, WORTH_IT) as crew:  # type: ignore[arg-type] # it starts nobody
+        assert crew.working
 
 
 def test_a_sender_whose_process_is_still_being_born_leaves_its_share_to_the_other() -> None:

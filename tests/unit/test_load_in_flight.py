@@ -139,3 +139,10 @@ def test_a_road_that_becomes_longer_is_found_out() -> None:
     road.latency = 0.040
     road.drive(flight, 4 * _ENOUGH)
     assert mean(road.drive(flight, _ENOUGH)) >= 0.85 * road.best()
+
+
+def test_there_is_one_for_each_sender_at_least_however_little_there_is_to_do() -> None:
+    road = Road(0.010, 2000)
+    flight = InFlight(None, senders=12, clock=lambda: road.now)
+    assert flight.number == 12
+    assert {number for _, number in road.drive(flight, 20.0, rate=100.0)} == {12}
