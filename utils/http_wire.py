@@ -25,13 +25,14 @@ from urllib3.connection import HTTPConnection, HTTPSConnection, ProxyConfig
 from urllib3.util import Url, parse_url, wait_for_read
 
 from utils.error_handler import BackOff
-from utils.unreached import NETWORK_ERRORS, Asked
+from utils.unreached import NETWORK_ERRORS, Asked, Unreached
 
 _RECEIVE = 1 << 16
 _RECEIVE_MOST = 1 << 20
 _HEAD_AT_MOST = 1 << 16
 # DynamoDB's largest is a BatchGetItem of 16 MB.
 _ANSWER_AT_MOST = 64 << 20
+_AT_LEAST = 0.001  # seconds: what has arrived is read
 _TLS_ALERT = b"\x15\x03"
 _HEAD_END = b"\r\n\r\n"
 # Without it the body would wait for the acknowledgement of the headers: 40 ms a request.
@@ -162,9 +163,39 @@ class HttpWire:
     def post(self, headers: bytes, body: bytes) -> Reply:
         """Send one request; `headers` are whole lines. Raises BackOff when there is no answer, or
         only a part of one: the server may have dealt with the request all the same."""
-        request = b"%b%bContent-Length: %d\r\n\r\n%b" % (self._opening, headers, len(body), body)
+        return self._receive(*self._send(headers, body))
+
+    def post_all(self, requests: Sequence[tuple[bytes, bytes]]) -> list[Reply | BackOff]:
+        """Send requests (headers and body of each) all at once, over as many connections; what
+        `post` returns or raises for each. Together they take as long as the slowest of them."""
+        sent: list[tuple[socket.socket, bool] | BackOff] = []
+        unreached: Unreached | None = None
+        for headers, body in requests:
+            try:
+                sent.append(unreached or self._send(headers, body))
+            except BackOff as problem:
+                sent.append(problem)
+                # The others would have to wait as long, to find the same.
+                if isinstance(problem, Unreached) and not problem.sent:
+                    unreached = problem
+        until = time.monotonic() + self._server.read_timeout
+        return [each if isinstance(each, BackOff) else self._reply(*each, until) for each in sent]
+
+    def _reply(self, connection: socket.socket, whole: bool, until: float) -> Reply | BackOff:
+        """The answer that begins at `until` at the latest, or why there is none."""
+        left = until - time.monotonic()
+        if left < self._server.read_timeout / 2:
+            connection.settimeout(max(left, _AT_LEAST))
+            whole = False  # with so little time it is not to be kept
+        try:
+            return self._receive(connection, whole)
+        except BackOff as problem:
+            return problem
+
+    def _receive(self, connection: socket.socket, whole: bool) -> Reply:
+        """Read an answer; the connection is kept for the next request if the `whole` of this one
+        was sent."""
         with self._network_errors():
-            connection, whole = self._send(request)
             try:
                 reply, keep = _receive(_Incoming(connection, self._server))
             except BaseException:
@@ -176,7 +207,12 @@ class HttpWire:
             connection.close()
         return reply
 
-    def _send(self, request: bytes) -> tuple[socket.socket, bool]:
+    def _send(self, headers: bytes, body: bytes) -> tuple[socket.socket, bool]:
+        request = b"%b%bContent-Length: %d\r\n\r\n%b" % (self._opening, headers, len(body), body)
+        with self._network_errors():
+            return self._send_over_any(request)
+
+    def _send_over_any(self, request: bytes) -> tuple[socket.socket, bool]:
         """Send over a kept connection where there is one that the server has not closed; the second
         value is whether the whole request could be sent."""
         while True:

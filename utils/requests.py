@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import orjson
@@ -64,19 +65,70 @@ def ask(
     Raises RequestRefused for a request that DynamoDB does not accept, TargetError when the
     target cannot be used, also after the configured number of retries.
     """
+    (question,) = _questions(operation, [request], [parse])
+    return question.answered(wire, retry, tell)
+
+
+def ask_all(
+    wire: DynamoDB,
+    retry: RetryPolicy,
+    operation: str,
+    requests: Sequence[Mapping[str, Any]],
+    parses: Sequence[Callable[[bytes], Parsed]],
+    *,
+    tell: Tell = _nobody,
+) -> list[Parsed]:
+    """The same for requests that are sent together: what the parse of each makes of its answer."""
+    questions = _questions(operation, requests, parses)
+    answers = wire.call_all([(operation, each.body) for each in questions])
+    return [
+        each.answered(wire, retry, tell, answer)
+        for each, answer in zip(questions, answers, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Question:
+    operation: str
+    body: bytes
+    parse: Callable[[bytes], Any]
+
+    def answered(
+        self,
+        wire: DynamoDB,
+        retry: RetryPolicy,
+        tell: Tell,
+        answer: bytes | Exception | None = None,
+    ) -> Any:
+        """What `parse` makes of the answer: of `answer`, which came of a first try, or of those
+        that are asked for."""
+        attempts = Attempts(retry)
+        while True:
+            try:
+                if answer is None:
+                    answer = wire.call(self.operation, self.body)
+                if isinstance(answer, Exception):
+                    raise answer
+                return self.parse(answer)
+            except BackOff as problem:
+                tell(problem)
+                if not attempts.fail(problem.at_least):
+                    raise wire.gave_up(problem, attempts.failed) from problem
+            answer = None
+            attempts.wait()
+
+
+def _questions(
+    operation: str,
+    requests: Sequence[Mapping[str, Any]],
+    parses: Sequence[Callable[[bytes], Any] | None],
+) -> list[_Question]:
     if operation in SAYS_LITTLE:
-        request = {"ReturnConsumedCapacity": "TOTAL", **request}
-    parse = parse or reader(operation, request)
-    body = orjson.dumps(request)
-    attempts = Attempts(retry)
-    while True:
-        try:
-            return parse(wire.call(operation, body))
-        except BackOff as problem:
-            tell(problem)
-            if not attempts.fail(problem.at_least):
-                raise wire.gave_up(problem, attempts.failed) from problem
-        attempts.wait()
+        requests = [{"ReturnConsumedCapacity": "TOTAL", **request} for request in requests]
+    return [
+        _Question(operation, orjson.dumps(request), parse or reader(operation, request))
+        for request, parse in zip(requests, parses, strict=True)
+    ]
 
 
 def control(
