@@ -25,11 +25,13 @@ from utils.invocation import again
 from utils.item_content import Item, content, normal_item
 from utils.workspace import open_private, require_plain
 
+_PATIENCE = 60.0  # seconds for which another process may be writing
 _PAIR, _AFTER = "\0", "\1"
 
 
 class Before(Closes):
-    """The replaced items of one entity; safe to share between threads. A context manager.
+    """The replaced items of one entity; safe to share between threads, and for as many processes as
+    open it. A context manager.
 
     What is not `durable` need not outlast this process. The methods raise StorageError when the
     file cannot be written or is damaged.
@@ -41,7 +43,9 @@ class Before(Closes):
         open_private(path, "ab").close()
         for beside in ("-journal", "-wal", "-shm"):  # which SQLite opens by itself
             require_plain(path.with_name(path.name + beside))
-        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._file = sqlite3.connect(
+            path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None
+        )
         for statement in (
             f"PRAGMA synchronous={'FULL' if durable else 'OFF'}",
             "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB) WITHOUT ROWID",
@@ -61,7 +65,7 @@ class Before(Closes):
         if not rows:
             return
         with self._lock:
-            self._do("BEGIN")
+            self._do("BEGIN IMMEDIATE")
             try:
                 for row in rows:
                     self._do("INSERT OR IGNORE INTO before VALUES (?, ?)", row)

@@ -8,7 +8,7 @@ developer guide, "Capacity consumption for conditional writes").
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
@@ -20,15 +20,16 @@ from load.lines import units_of
 from load.throttle import Governor
 from utils.answers import NoAnswer, check, consumed, parsed, require_keys
 from utils.config import MigrationConfig, TargetConfig
-from utils.dynamodb import ConditionFailed, DynamoDB
+from utils.dynamodb import ConditionFailed, DynamoDB, RequestRefused
 from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
-from utils.item_content import Item, normal_item
-from utils.requests import ask
+from utils.item_content import Item, content, is_usual, normal_item
+from utils.requests import ask, ask_all
 from utils.retry import Attempts, RetryPolicy
 from utils.table_reader import Way
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
 
+Found = dict[tuple[str, str], dict[str, Any]]  # items by their keys
 READ_AT_ONCE = 100  # keys of one BatchGetItem
 _LONG = 64 << 10  # bytes of an answer; one that ends for its length has about a megabyte
 
@@ -49,12 +50,69 @@ class Written:
 
 @dataclass(frozen=True)
 class _Page:
-    """A page of a record: its items, after which key the next one begins (None: there is none),
-    and whether there may be one even if nothing is missing."""
+    """A page of a record: its items, whether they are `usual` (utils/item_content.py), after which
+    key the next one begins (None: there is none), and whether there may be one even if nothing is
+    missing."""
 
     items: list[dict[str, Any]]
+    usual: bool
     after: dict[str, Any] | None
     goes_on: bool
+
+
+class _Partition:
+    """A record that is being read: the Query for its first page, what was found of it, and the sort
+    keys that are still missing."""
+
+    def __init__(self, table: str, item: Item, expected: set[str]) -> None:
+        self.found: Found = {}
+        self._usual = True  # whether what was found is in canonical form but for the order
+        self._missing = expected
+        self._key = item[PARTITION_KEY]
+        self.request: dict[str, Any] = {
+            "TableName": table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "#k = :k",
+            "ExpressionAttributeNames": {"#k": PARTITION_KEY},
+            "ExpressionAttributeValues": {":k": self._key},
+        }
+
+    def parse(self, body: bytes) -> _Page:
+        answer = check("Query", self.request, body)
+        items = answer["Items"]
+        require_keys("Query", items, (PARTITION_KEY, SORT_KEY))
+        if any(each[PARTITION_KEY] != self._key for each in items):
+            raise NoAnswer("Query", "an item is of another record")
+        # The last item, not what the answer names: that may be lost, or another's.
+        after = key_of(items[-1]) if items else answer.get("LastEvaluatedKey")
+        goes_on = "LastEvaluatedKey" in answer or len(body) >= _LONG
+        return _Page(items, is_usual(body), after, goes_on)
+
+    def take(self, page: _Page) -> dict[str, Any] | None:
+        """Take a page; returns after which key the next one begins, None at the end."""
+        read = {text_key(each): each for each in page.items}
+        self.found |= read
+        self._usual = self._usual and page.usual
+        self._missing -= {sk for _, sk in read}
+        return page.after if page.goes_on or self._missing else None
+
+    def contents(self) -> dict[str, bytes]:
+        """What was found, as canonical contents by sort key."""
+        return {
+            sk: content(item if self._usual else normal_item(item))
+            for (_, sk), item in self.found.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Write:
+    """A conditional write: the request, the write units that it will take if it is done, and those
+    of the table alone."""
+
+    operation: str
+    body: bytes
+    expected: float
+    table: float
 
 
 class Reach(Protocol):
@@ -83,10 +141,10 @@ class ConditionalWriter:
     ) -> None:
         """The table is that of the entity of `spec`, or `table`."""
         self.table = table or config.target.table(spec.entity)
-        self._wire = wire or DynamoDB(config.target)
-        self._retry = RetryPolicy.of(config.migration, stop.sleep)
-        self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
-        self._indexes = len(spec.indexes)
+        self.wire = wire or DynamoDB(config.target)
+        self.retry = RetryPolicy.of(config.migration, stop.sleep)
+        self.throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
+        self.indexes = len(spec.indexes)
         self._lock = Lock()
         self.requests = 0
         self.units = 0.0
@@ -97,16 +155,18 @@ class ConditionalWriter:
 
         Raises RequestRefused when DynamoDB does not take the item, and TargetError.
         """
-        return self._write("PutItem", b'"Item":' + item, condition, item)
+        return self._written(self._put(item, condition))
+
+    def put_all(self, puts: Sequence[tuple[bytes, Condition]]) -> list[Written | RequestRefused]:
+        """Put items, each on its condition, many at once; what became of each. Raises
+        TargetError."""
+        return self._all_written([self._put(*each) for each in puts])
 
     def delete(self, item: Item, condition: Condition) -> Written:
         """Delete what is under the key of `item` if the condition holds. Raises TargetError."""
-        key = b'"Key":' + orjson.dumps(key_of(item))
-        return self._write("DeleteItem", key, condition, orjson.dumps(item))
+        return self._written(self._delete(item, condition))
 
-    def record(
-        self, item: Item, *, expected: Iterable[str] = ()
-    ) -> dict[tuple[str, str], dict[str, Any]]:
+    def record(self, item: Item, *, expected: Iterable[str] = ()) -> Found:
         """Everything that is in the table under the partition key of `item`, by key; `expected` are
         the sort keys that it should have. Raises TargetError.
 
@@ -114,97 +174,124 @@ class ConditionalWriter:
         is no page's worth (DynamoDB ends a page after 1 MB) and that leaves nothing expected out,
         or with an empty one.
         """
-        request: dict[str, Any] = {
-            "TableName": self.table,
-            "ConsistentRead": True,
-            "KeyConditionExpression": "#k = :k",
-            "ExpressionAttributeNames": {"#k": PARTITION_KEY},
-            "ExpressionAttributeValues": {":k": item[PARTITION_KEY]},
-        }
+        return self.records([(item, expected)])[0]
 
-        def parse(body: bytes) -> _Page:
-            answer = check("Query", request, body)
-            items = answer["Items"]
-            require_keys("Query", items, (PARTITION_KEY, SORT_KEY))
-            if any(each[PARTITION_KEY] != item[PARTITION_KEY] for each in items):
-                raise NoAnswer("Query", "an item is of another record")
-            # The last item, not what the answer names: that may be lost, or another's.
-            after = key_of(items[-1]) if items else answer.get("LastEvaluatedKey")
-            return _Page(items, after, "LastEvaluatedKey" in answer or len(body) >= _LONG)
+    def records(self, asked: Sequence[tuple[Item, Iterable[str]]]) -> list[Found]:
+        """`record` of many, which are asked for together."""
+        return [each.found for each in self._partitions(asked)]
 
-        found: dict[tuple[str, str], dict[str, Any]] = {}
-        missing = set(expected)
-        way = Way(self._wire, "Query")
-        while True:
-            page = ask(self._wire, self._retry, "Query", request, parse, tell=self._tell)
-            read = {text_key(each): each for each in page.items}
-            found |= read
-            missing -= {sk for _, sk in read}
-            if page.after is None or not (page.goes_on or missing):
-                return found
-            way.goes_on(page.after)
-            request["ExclusiveStartKey"] = page.after
+    def contents(self, asked: Sequence[tuple[Item, Iterable[str]]]) -> list[dict[str, bytes]]:
+        """The same as canonical contents (utils/item_content.py), by sort key."""
+        return [each.contents() for each in self._partitions(asked)]
+
+    def _partitions(self, asked: Sequence[tuple[Item, Iterable[str]]]) -> list[_Partition]:
+        wanted = [_Partition(self.table, item, set(expected)) for item, expected in asked]
+        pages = ask_all(
+            self.wire,
+            self.retry,
+            "Query",
+            [each.request for each in wanted],
+            [each.parse for each in wanted],
+            tell=self._tell,
+        )
+        for each, page in zip(wanted, pages, strict=True):
+            self._read_on(each, page)
+        return wanted
+
+    def _read_on(self, record: _Partition, page: _Page) -> None:
+        """Take the first page of a record, and those that come after it."""
+        way = Way(self.wire, "Query")
+        while after := record.take(page):
+            way.goes_on(after)
+            request = {**record.request, "ExclusiveStartKey": after}
+            page = ask(self.wire, self.retry, "Query", request, record.parse, tell=self._tell)
 
     def find(self, items: Iterable[Item]) -> dict[tuple[str, str], dict[str, Any]]:
         """What is in the table under the keys of `items` (at most 100), by key."""
         keys = [key_of(item) for item in items]
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        attempts = Attempts(self._retry)
+        attempts = Attempts(self.retry)
         while keys:
             request = {"RequestItems": {self.table: {"Keys": keys, "ConsistentRead": True}}}
-            answer = ask(self._wire, self._retry, "BatchGetItem", request, tell=self._tell)
+            answer = ask(self.wire, self.retry, "BatchGetItem", request, tell=self._tell)
             for item in answer["Responses"].get(self.table, ()):
                 found[text_key(item)] = item
             left = answer["UnprocessedKeys"].get(self.table, {}).get("Keys", [])
             if len(left) < len(keys):
-                attempts = Attempts(self._retry)
+                attempts = Attempts(self.retry)
             keys = left
             if keys:
                 if not attempts.fail():
-                    raise self._wire.gave_up(BackOff("UnprocessedKeys"), attempts.failed)
+                    raise self.wire.gave_up(BackOff("UnprocessedKeys"), attempts.failed)
                 attempts.wait()
         return found
 
-    def _write(self, operation: str, what: bytes, condition: Condition, item: bytes) -> Written:
-        body = b'{"TableName":"%b",%b,%b' % (
-            self.table.encode(),
-            what,
-            orjson.dumps(
-                {
-                    **condition.as_request(),
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                    "ReturnConsumedCapacity": "TOTAL",
-                }
-            )[1:],
-        )
-        attempts = Attempts(self._retry)
+    def _put(self, item: bytes, condition: Condition) -> _Write:
+        return self._write("PutItem", b'"Item":' + item, condition, item)
+
+    def _delete(self, item: Item, condition: Condition) -> _Write:
+        key = b'"Key":' + orjson.dumps(key_of(item))
+        return self._write("DeleteItem", key, condition, orjson.dumps(item))
+
+    def _write(self, operation: str, what: bytes, condition: Condition, item: bytes) -> _Write:
+        asked = _asked(condition)
+        body = b'{"TableName":"%b",%b,%b' % (self.table.encode(), what, asked)
+        table = units_of(item, indexes=0)
+        return _Write(operation, body, float(units_of(item, self.indexes)), float(table))
+
+    def _all_written(self, writes: Sequence[_Write]) -> list[Written | RequestRefused]:
+        """What became of writes, which are sent some at a time."""
+        done: list[Written | RequestRefused] = []
+        costs = [each.expected for each in writes]
+        for numbers in self.throttle.together(costs, self.wire.at_once):
+            some = [writes[n] for n in numbers]
+            self.throttle.acquire(sum(each.expected for each in some))
+            answers = self.wire.call_all([(each.operation, each.body) for each in some])
+            for write, answer in zip(some, answers, strict=True):
+                try:
+                    done.append(self._written(write, answer))
+                except RequestRefused as refusal:
+                    done.append(refusal)
+        return done
+
+    def _written(self, write: _Write, answer: bytes | Exception | None = None) -> Written:
+        """What became of a write, of which a first try has had an `answer`."""
+        attempts = Attempts(self.retry)
         while True:
             try:
-                self._send(operation, body, item)
+                if answer is None:
+                    answer = self._answer(write)
+                self._take(write, answer)
                 return Written(True)
             except ConditionFailed as failed:
-                return Written(False, self._there(body, failed), repeated=attempts.failed > 0)
+                there = self._there(write.body, failed)
+                return Written(False, there, repeated=attempts.failed > 0)
             except BackOff as problem:
                 self._tell(problem)
                 if not attempts.fail(problem.at_least):
-                    raise self._wire.gave_up(problem, attempts.failed) from problem
+                    raise self.wire.gave_up(problem, attempts.failed) from problem
+            answer = None
             attempts.wait()
 
-    def _send(self, operation: str, body: bytes, item: bytes) -> None:
-        expected = float(units_of(item, self._indexes))
-        self._throttle.acquire(expected)
-        used = accepted = expected
+    def _answer(self, write: _Write) -> bytes | Exception:
+        self.throttle.acquire(write.expected)
+        return self.wire.call_all([(write.operation, write.body)])[0]
+
+    def _take(self, write: _Write, answer: bytes | Exception) -> None:
+        """Account for the answer to a write. Raises what it is, if it is an error."""
+        used = accepted = write.expected
         try:
-            answer = parsed(operation, self._wire.call(operation, body))
-            used = accepted = consumed(operation, answer)
+            if isinstance(answer, Exception):
+                raise answer
+            used = accepted = consumed(write.operation, parsed(write.operation, answer))
         except Throttled:
             accepted = 0.0
             raise
         except ConditionFailed:
-            used = accepted = float(units_of(item, indexes=0))  # the answer does not say
+            used = accepted = write.table  # the answer does not say
             raise
         finally:
-            self._throttle.settle(expected, used, accepted)
+            self.throttle.settle(write.expected, used, accepted)
             with self._lock:
                 self.requests += 1
                 self.units += accepted
@@ -222,7 +309,18 @@ class ConditionalWriter:
         with self._lock:
             self.retries[problem.reason] += 1
         if isinstance(problem, Throttled):
-            self._throttle.slow_down(str(problem))
+            self.throttle.slow_down(str(problem))
+
+
+def _asked(condition: Condition) -> bytes:
+    """What a request says besides what it writes, up to its end."""
+    return orjson.dumps(
+        {
+            **condition.as_request(),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+    )[1:]
 
 
 def key_of(item: Item) -> dict[str, Any]:

@@ -1,95 +1,352 @@
-"""Jobs that mostly wait for DynamoDB, done by as many threads as it takes (load/in_flight.py)."""
+"""Jobs that mostly wait for DynamoDB, done by several processes, in each by some threads.
+
+A process that is short of jobs is given more, so that all are done at the same time; in each there
+are as many under way as it takes (load/in_flight.py). What became of the jobs is taken note of here
+in their order, so that it does not depend on who did which.
+"""
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
-from load.in_flight import InFlight
+from load.in_flight import FIRST, MOST, InFlight
 from load.pace import Answered
-from utils.interrupt import Interrupted
+from utils.config import MigrationConfig
+from utils.error_handler import MigrationError
+from utils.interrupt import Interrupted, StopFlag
+from utils.servants import Packed, packed, unpacked
 from utils.session import AtWork
+from utils.workers import Conversation, Workers
 
-_AHEAD = 2  # jobs that are taken up for each one that is under way
+WORTH_IT = 2 << 20  # bytes of records below which no process is started
+_WIDEST = 32  # requests that a job has under way at once
+_JOBS = 8  # jobs under way in a process, at the most
+_AHEAD = 2  # jobs that a process has, for each one that is under way
+_WINDOW = 64  # jobs of each process that may be done before one that was to be done earlier
+_LOOK_EVERY = 0.05  # seconds
+_GARBAGE = 50_000
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Job_contra = TypeVar("Job_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a process may have under way: so many jobs, each with so many requests at once."""
+
+    jobs: int = _JOBS
+    width: int = _WIDEST
+
+    @classmethod
+    def of(cls, workers: int | None, processes: int) -> Share:
+        """The share of one of some processes, where `workers` requests are all that may be under
+        way (None: as many as it takes)."""
+        if workers is None:
+            return cls()
+        mine = max(1, workers // processes)
+        width = min(mine, _WIDEST)
+        return cls(mine // width, width)
+
+    @staticmethod
+    def of_rate(migration: MigrationConfig, processes: int) -> MigrationConfig:
+        """The settings of one of some processes, which keep to `maxWriteUnits` together."""
+        if migration.max_write_units is None:
+            return migration
+        return replace(migration, max_write_units=max(1, migration.max_write_units // processes))
+
+
+class Work(Protocol[Job_contra, Result_co]):
+    """What is done. Goes to other processes, so that it must survive pickling."""
+
+    def opened(
+        self, stop: StopFlag, share: Share, processes: int
+    ) -> AbstractContextManager[Callable[[Job_contra], Result_co]]:
+        """What does a job, in whatever thread, in this process, which is one of some; it waits for
+        nothing any more once `stop` is set."""
+
+
+@dataclass(frozen=True)
+class Here(Generic[Job, Result]):
+    """Work that stays in this process."""
+
+    do: Callable[[Job], Result]
+
+    def opened(
+        self, stop: StopFlag, share: Share, processes: int
+    ) -> AbstractContextManager[Callable[[Job], Result]]:
+        del stop, share, processes
+        return nullcontext(self.do)
 
 
 class Crowd(Generic[Job, Result]):
-    """Does jobs, at most `migration.workers` at once, and fewer where more do not do more."""
+    """Does jobs, at most `migration.workers` requests at once, and fewer where more do not do more.
+
+    `settle` gets the results, one after the other, in the order of the jobs.
+    """
 
     def __init__(
         self,
-        work: AtWork,
-        do: Callable[[Job], Result],
+        at_work: AtWork,
+        work: Work[Job, Result],
         settle: Callable[[Job, Result], object],
         *,
-        name: str,
-        clock: Callable[[], float] = time.monotonic,
+        workers: Workers | None = None,
+        size: int = 0,
     ) -> None:
-        """`do` does a job, in whatever thread; `settle` gets the results, one after the other, in
-        the order of the jobs."""
+        """`workers` have the other processes; none of them takes part in less than WORTH_IT bytes
+        of records, of which there are about `size`."""
+        self._stop = at_work.stop
         self._work = work
-        self._do = do
         self._settle = settle
-        self._name = name
-        self._clock = clock
-        self._flight = InFlight(work.config.migration.workers, clock=clock)
-        self._under_way = 0
-        self._changed = threading.Condition()
+        most = at_work.config.migration.workers
+        self._workers = workers or Workers(1)
+        self._count = min(self._workers.count, most or self._workers.count)
+        if size < WORTH_IT:
+            self._count = 1
+        single = isinstance(work, Here)  # of which a job has one request at a time
+        self._share = Share(most or MOST, 1) if single else Share.of(most, self._count)
 
     def do_all(self, jobs: Iterable[Job]) -> None:
-        """Do every job. Raises what `do` and `settle` raise, and Interrupted when a stop is asked
-        for: nothing is under way any more then, and what has been done without a gap is settled."""
-        waiting: deque[tuple[Job, Future[Result]]] = deque()
-        with ThreadPoolExecutor(self._flight.most, thread_name_prefix=self._name) as pool:
-            try:
-                for job in jobs:
-                    if self._work.stop.requested:
-                        raise Interrupted
-                    waiting.append((job, pool.submit(self._one, job)))
-                    while len(waiting) >= _AHEAD * self._flight.number:
-                        self._settle_first(waiting)
-                while waiting:
-                    self._settle_first(waiting)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                while waiting and _is_done(waiting[0][1]):
-                    self._settle_first(waiting)
-                raise
+        """Do every job. Raises what a job or `settle` raises, MigrationError when a process is
+        killed, and Interrupted when a stop is asked for: nothing is under way any more then, and
+        what has been done without a gap is settled."""
+        makes = [partial(Hands, self._work, self._share, self._count)]
+        makes += [partial(in_a_process, self._work, self._share, self._count)] * (self._count - 1)
+        with self._workers.conversing(makes) as talk:
+            _Sharing(talk, self._count, iter(jobs), self._settle, self._stop).do_all()
 
-    def _settle_first(self, waiting: deque[tuple[Job, Future[Result]]]) -> None:
-        job, result = waiting[0]
-        self._settle(job, result.result())
-        waiting.popleft()
 
-    def _one(self, job: Job) -> Result:
-        """Do a job when it is its turn."""
-        with self._changed:
-            while self._under_way >= self._flight.number:
-                self._changed.wait()
-            self._under_way += 1
-        began = self._clock()
+@dataclass(frozen=True)
+class _Done:
+    """What became of the job with a number, and how many jobs its process is to have."""
+
+    number: int
+    wants: int
+    result: Any = None
+    failed: Packed | None = None
+
+
+class _Ended:
+    """A process has done all that it was told, and will not do more."""
+
+
+class _NoMore:
+    """There are no more jobs."""
+
+
+class _Stop:
+    """Finish what is under way, and begin nothing."""
+
+
+class _Sharing(Generic[Job, Result]):
+    """The jobs in the hands of some processes."""
+
+    def __init__(
+        self,
+        talk: Conversation,
+        count: int,
+        jobs: Iterator[Job],
+        settle: Callable[[Job, Result], object],
+        stop: StopFlag,
+    ) -> None:
+        self._talk = talk
+        self._jobs = jobs
+        self._settle = settle
+        self._stop = stop
+        self._in_hand = dict.fromkeys(range(count), 0)  # of those that have not ended
+        self._wants = dict.fromkeys(range(count), _AHEAD * FIRST)
+        self._window = _WINDOW * count
+        self._given: deque[Job] = deque()  # and not settled
+        self._settled = 0
+        self._done: dict[int, _Done] = {}
+        self._exhausted = self._has_gap = False
+
+    def do_all(self) -> None:
         try:
-            result = self._do(job)
+            self._give()
+            while self._given:
+                if self._stop.requested:
+                    raise Interrupted
+                self._hear()
+                self._settle_all()
+                self._give()
+            self._tell_all(_NoMore())
+            while self._in_hand:
+                self._hear()
         except BaseException:
-            self._over(Answered())
+            self._wind_up()
             raise
-        self._over(Answered(1.0, 1, self._clock() - began))
-        return result
 
-    def _over(self, answered: Answered) -> None:
+    def _give(self) -> None:
+        """Hand jobs to who has too few of them, one after the other."""
+        short = deque(self._in_hand)
+        while short and not self._exhausted and len(self._given) < self._window:
+            servant = short.popleft()
+            if self._in_hand[servant] >= self._wants[servant]:
+                continue
+            try:
+                job = next(self._jobs)
+            except StopIteration:
+                self._exhausted = True
+                return
+            self._tell(servant, (self._settled + len(self._given), job))
+            self._given.append(job)
+            self._in_hand[servant] += 1
+            short.append(servant)
+
+    def _hear(self) -> None:
+        """What has been done meanwhile. Raises MigrationError when a process was killed."""
+        failed: Exception | None = None
+        for servant, said in self._talk.hear(_LOOK_EVERY):
+            if isinstance(said, Exception):
+                if self._in_hand.pop(servant, None) is not None:
+                    failed = said
+            elif isinstance(said, _Ended):
+                self._in_hand.pop(servant, None)
+            else:
+                self._done[said.number] = said
+                self._in_hand[servant] -= 1
+                self._wants[servant] = said.wants
+        if failed is not None:
+            raise failed
+
+    def _settle_all(self) -> None:
+        """Take note of what has been done without a gap. Raises what a job has raised."""
+        while (done := self._done.get(self._settled)) is not None:
+            self._has_gap = True  # unless all goes well
+            if done.failed is not None:
+                raise unpacked(done.failed)
+            self._settle(self._given[0], done.result)
+            self._given.popleft()
+            self._done.pop(self._settled)
+            self._settled += 1
+            self._has_gap = False
+
+    def _wind_up(self) -> None:
+        """Let what is under way end, and take note of it as far as there is no gap."""
+        self._tell_all(_Stop())
+        while self._in_hand:
+            with suppress(Exception):  # one has ended it all already
+                self._hear()
+        if not self._has_gap:
+            with suppress(Exception):
+                self._settle_all()
+
+    def _tell_all(self, message: object) -> None:
+        for servant in list(self._in_hand):
+            self._tell(servant, message)
+
+    def _tell(self, servant: int, message: object) -> None:
+        with suppress(MigrationError):  # killed: that is its last word, to be heard soon
+            self._talk.tell(servant, message)
+
+
+class Hands(Generic[Job, Result]):
+    """The threads that do jobs in one process; see utils.servants.Servant."""
+
+    def __init__(
+        self,
+        work: Work[Job, Result],
+        share: Share,
+        processes: int,
+        reply: Callable[[object], object],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reply = reply
+        self._clock = clock
+        self._stop = StopFlag()
+        self._stack = ExitStack()
+        self._do = self._stack.enter_context(work.opened(self._stop, share, processes))
+        self._flight = InFlight(share.jobs, clock=clock)
+        self._jobs: deque[tuple[int, Job]] = deque()
+        self._threads: list[threading.Thread] = []
+        self._at_work = 0  # threads
+        self._no_more = False
+        self._changed = threading.Condition()
+
+    def receive(self, message: tuple[int, Job] | _NoMore | _Stop) -> None:
+        """Take note of a job, or of the end."""
         with self._changed:
-            self._under_way -= 1
-            self._flight.heard(answered)
-            self._flight.decide()
+            if isinstance(message, tuple):
+                self._jobs.append(message)
+                self._enough_threads()
+                return
+            if isinstance(message, _Stop):
+                self._stop.request()
+                self._jobs.clear()
+            self._no_more = True
             self._changed.notify_all()
+            if not self._at_work:
+                self._end()
+
+    def close(self) -> None:
+        """Wait for the threads, which have said that they end."""
+        for thread in self._threads:
+            thread.join()
+
+    def _enough_threads(self) -> None:
+        self._changed.notify()
+        if self._at_work < min(self._flight.number, self._at_work + len(self._jobs)):
+            self._at_work += 1
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            thread = threading.Thread(target=self._live, name="crowd", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _live(self) -> None:
+        """The life of a thread."""
+        while (taken := self._take()) is not None:
+            number, job = taken
+            began = self._clock()
+            try:
+                done, failed = self._do(job), None
+            except Exception as error:
+                done, failed = None, packed(error)
+            seconds = self._clock() - began
+            with self._changed:
+                self._flight.heard(Answered() if failed else Answered(1.0, 1, seconds))
+                self._flight.decide()
+                if self._jobs:
+                    self._enough_threads()
+                wants = _AHEAD * self._flight.number
+            self._reply(_Done(number, wants, done, failed))
+
+    def _take(self) -> tuple[int, Job] | None:
+        """The next job; None when this thread is to end."""
+        with self._changed:
+            while self._at_work <= self._flight.number:
+                if self._jobs:
+                    return self._jobs.popleft()
+                if self._no_more:
+                    break
+                self._changed.wait()
+            self._at_work -= 1
+            if self._no_more and not self._jobs and not self._at_work:
+                self._end()
+            return None
+
+    def _end(self) -> None:
+        self._stack.close()
+        self._reply(_Ended())
 
 
-def _is_done(result: Future[Result]) -> bool:
-    """Whether a job has come to its end, and that was none by an error."""
-    return result.done() and not result.cancelled() and result.exception() is None
+def in_a_process(
+    work: Work[Job, Result], share: Share, processes: int, reply: Callable[[object], object]
+) -> Hands[Job, Result]:
+    """The hands of a process of its own, where little is garbage that is not free at once."""
+    hands = Hands(work, share, processes, reply)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
+    return hands

@@ -14,53 +14,41 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from load.batch_writer import RefusedItem
 from load.before import Before
-from load.conditional_writer import ConditionalWriter, is_same
-from load.conditions import ABSENT
+from load.conditional_writer import ConditionalWriter
 from load.conflicts import Authors
 from load.crowd import Crowd
 from load.kept_report import KeptSince
 from load.load_state import LoadState
 from load.loads import drop_others
-from load.pictures import Memory, Pictures
-from load.replacing import Planned, Replacing
-from load.transactions import Transactions
+from load.on_condition import Done, OnCondition
+from load.pictures import Pictures
+from load.replacing import Planned
 from utils.artifacts import ArtifactEntry, sha256_of, starts_record, utc_now
 from utils.closing import Closes
-from utils.dynamodb import RequestRefused
 from utils.error_handler import ArtifactError
 from utils.figures import counted
 from utils.load_plan import (
-    ADDED,
     CONDITIONAL,
-    EDITED,
     KEPT_ABSENT,
     KEPT_MARKS,
-    NEW,
     OURS,
     REPLACED,
     SAME,
     LoadPlan,
 )
 from utils.logger import get_logger
+from utils.pieces import Place, whole_records
+from utils.reached import bound_to
 from utils.run import Run
 from utils.tables import TableSpec
 
 __all__ = ["Guard", "Kept", "Planned", "publish_replaced"]
 
-_TOGETHER = 100  # items of a record that are written one after the other
+_PIECE = 1 << 17  # bytes of the file that are one job
+_ABOUT = 1 << 10  # bytes of an item
 Refuse = Callable[[RefusedItem], object]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Lines that are written one after the other; with `replaces` they are a record."""
-
-    lines: list[Planned]
-    replaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,18 +74,17 @@ class Guard(Closes):
             )
         self.state = state
         self._run = run
+        self._spec = spec
         self._entity = entity
         self._stack = ExitStack()
         self.plan = self._stack.enter_context(LoadPlan(files.plan(entity)))
         self.before = self._stack.enter_context(Before(files.before(entity)))
         self.writer = ConditionalWriter(run.config, spec, run.stop)
-        self._transactions = Transactions(run.config, spec, run.stop)
         self._authors = Authors.of(
             run.config.transformation, run.manifest.empty_as_of.get(entity, "")
         )
         self._counts: Counter[int] = Counter()
         self._taken_away = 0
-        self._wrote = False
 
     def close(self) -> None:
         self._stack.close()
@@ -147,16 +134,21 @@ class Guard(Closes):
         pictures = Pictures.of_load(
             self._run, self._run.config.target.table(self._entity), self.state.pictures
         )
-        with Memory(pictures) as memory:
-            replacing = Replacing(
-                self.writer,
-                self._transactions,
-                self.before,
-                memory,
-                self._authors,
-                self._run.manifest.migration_timestamp,
-            )
-            self._all(self._groups(again), replacing, refuse)
+        run, files = self._run, self._run.workspace
+        work = OnCondition(
+            source=files.transformed(self._entity),
+            plan=files.plan(self._entity),
+            before=files.before(self._entity),
+            target=run.config.target,
+            migration=run.config.migration,
+            spec=self._spec,
+            pictures=pictures,
+            authors=self._authors,
+            moment=run.manifest.migration_timestamp,
+            again=again,
+            bound=bound_to(run.config.target),
+        )
+        self._all(work, refuse)
         self.plan.sync()
         get_logger().info(
             "%s: %s took %s",
@@ -202,23 +194,6 @@ class Guard(Closes):
             "conditionalWriteUnits": self.writer.units,
         }
 
-    def _groups(self, again: Sequence[tuple[int, int]]) -> Iterator[_Group]:
-        """What is to be written on condition: records that are replaced one by one, and of others
-        what may have been sent."""
-        for record in self._records():
-            if any(mark in CONDITIONAL for _, _, mark in record):
-                yield _Group(_planned(record), replaces=True)
-                continue
-            wanted = [
-                (place, line, mark)
-                for place, line, mark in record
-                if mark == NEW and any(start <= place < end for start, end in again)
-            ]
-            # A sale is to be seen when it is whole: what opens it comes last.
-            wanted.reverse()
-            for place in range(0, len(wanted), _TOGETHER):
-                yield _Group(_planned(wanted[place : place + _TOGETHER]))
-
     def _records(self) -> Iterator[list[tuple[int, bytes, int]]]:
         """The records of the file: the place, the line and the mark of each of their items."""
         record: list[tuple[int, bytes, int]] = []
@@ -230,44 +205,23 @@ class Guard(Closes):
         if record:
             yield record
 
-    def _all(self, groups: Iterable[_Group], replacing: Replacing, refuse: Refuse) -> None:
-        def write(group: _Group) -> list[RefusedItem]:
-            return self._group(group, replacing)
+    def _all(self, work: OnCondition, refuse: Refuse) -> None:
+        """Do the work in all pieces of the file where there is some."""
 
-        def settle(_: _Group, refused: list[RefusedItem]) -> None:
-            if self._wrote:
+        def settle(_: Place, done: Done) -> None:
+            self.writer.requests += done.requests
+            self.writer.units += done.units
+            if done.wrote:
                 self.has_written()
-            for item in refused:
+            for item in done.refused:
                 refuse(item)
 
-        Crowd(self._run, write, settle, name="guard").do_all(groups)
-
-    def _mark(self, planned: Planned, mark: int) -> None:
-        self.plan.mark(planned.place, mark)
-        self._wrote |= mark in (ADDED, REPLACED)
-
-    def _group(self, group: _Group, replacing: Replacing) -> list[RefusedItem]:
-        """Write a group; returns what DynamoDB does not take of it."""
-        refused: list[RefusedItem] = []
-        if group.replaces:
-            try:
-                for each, mark in zip(group.lines, replacing.replace(group.lines), strict=True):
-                    self._mark(each, mark)
-            except RequestRefused as refusal:
-                refused.append(_refused(group.lines[0], refusal))
-            return refused
-        for each in group.lines:
-            try:
-                self._mark(each, self._write_again(each))
-            except RequestRefused as refusal:
-                refused.append(_refused(each, refusal))
-        return refused
-
-    def _write_again(self, planned: Planned) -> int:
-        """Write an item that may be there already; returns the line's new mark."""
-        written = self.writer.put(planned.body, ABSENT)
-        # Nobody but the run makes items with these keys: it was sent, and changed since.
-        return ADDED if written.done or is_same(written.found, planned.item) else EDITED
+        replaced = sum(self.plan.count()[mark] for mark in CONDITIONAL)
+        again = sum(end - start for start, end in work.again)
+        pieces = whole_records(work.source, target=_PIECE)
+        due = (place for place in pieces if work.is_due(self.plan, place))
+        size = again + replaced * _ABOUT
+        Crowd(self._run, work, settle, workers=self._run.workers, size=size).do_all(due)
 
 
 def publish_replaced(run: Run, entity: str) -> None:
@@ -282,11 +236,3 @@ def publish_replaced(run: Run, entity: str) -> None:
     if run.workspace.loaded(entity).exists():
         transformed = run.workspace.name_of(run.workspace.transformed(entity))
         run.publish(run.workspace.loaded(entity), run.manifest.artifacts[transformed])
-
-
-def _planned(record: Iterable[tuple[int, bytes, int]]) -> list[Planned]:
-    return [Planned(place, line, mark, orjson.loads(line)["Item"]) for place, line, mark in record]
-
-
-def _refused(planned: Planned, refusal: RequestRefused) -> RefusedItem:
-    return RefusedItem(planned.line.rstrip(b"\n"), refusal.message)

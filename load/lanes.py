@@ -8,7 +8,6 @@ more than 1,000 write units a second. Lanes spread the writes over all of the fi
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +15,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from load.batch_writer import Outcome
-from utils.artifacts import starts_record
+from utils.pieces import record_end
 
 LANES = 16
 PIECE_BYTES = 1 << 20
-_LOOK_BYTES = 1 << 16
-_HEAD_BYTES = 1 << 12  # in which a line says what it is
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ class Lanes:
         size = path.stat().st_size
         count = max(1, min(LANES, size // PIECE_BYTES))
         with path.open("rb", buffering=0) as handle:
-            cuts = [_record_end(handle.fileno(), size * n // count, size) for n in range(1, count)]
+            cuts = [record_end(handle.fileno(), size * n // count, size) for n in range(1, count)]
         edges = sorted({0, *cuts, size})
         return cls(path, list(pairwise(edges)))
 
@@ -101,7 +98,7 @@ class Lanes:
         with self._path.open("rb", buffering=0) as handle:
             while self._turn:
                 lane = self._turn.popleft()
-                end = _record_end(handle.fileno(), lane.place + PIECE_BYTES - 1, lane.end)
+                end = record_end(handle.fileno(), lane.place + PIECE_BYTES - 1, lane.end)
                 piece = Piece(self._given, lane.place, end)
                 self._given += 1
                 lane.in_hand.append(_InHand(piece))
@@ -135,27 +132,3 @@ class Lanes:
             lane.in_hand.popleft()
             del self._of_piece[first.piece.number]
         return acknowledged
-
-
-def _record_end(descriptor: int, place: int, end: int) -> int:
-    """Where the record ends that has byte `place`, at most `end`: no record is cut in two, so that
-    whoever sends it can send it whole."""
-    place = _line_end(descriptor, place, end)
-    while place < end:
-        if starts_record(os.pread(descriptor, _HEAD_BYTES, place).partition(b"\n")[0]):
-            break
-        place = _line_end(descriptor, place, end)
-    return place
-
-
-def _line_end(descriptor: int, place: int, end: int) -> int:
-    """Where the line ends that has byte `place`, at most `end`."""
-    while place < end:
-        block = os.pread(descriptor, _LOOK_BYTES, place)
-        found = block.find(b"\n")
-        if found >= 0:
-            return min(place + found + 1, end)
-        if not block:
-            return end
-        place += len(block)
-    return end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 _BURST_SECONDS = 0.2
@@ -54,6 +54,21 @@ class Pace:
         low capacity has room for it; None: as many as there are."""
         rate = self._rate
         return None if rate is None else rate * _AT_ONCE
+
+    def together(self, costs: Sequence[float], most: int) -> Iterator[range]:
+        """Which of requests, of which each costs so many units, go out together: `most` of them,
+        and no more units than should be taken at once."""
+        first = 0
+        while first < len(costs):
+            limit = self.most_at_once
+            last, units = first + 1, costs[first]
+            while last < min(first + most, len(costs)):
+                units += costs[last]
+                if limit is not None and units > limit:
+                    break
+                last += 1
+            yield range(first, last)
+            first = last
 
     def change(self, rate: float | None) -> None:
         """From now on grant so many units a second; what was saved at a higher rate is lost."""

@@ -9,17 +9,18 @@ deletes a party asks once more, `SETTLED_AFTER` seconds later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from load.conditional_writer import READ_AT_ONCE, ConditionalWriter
+from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, Reach
 from load.entities import TABLES
 from load.undo import Record
-from utils.config import Config
+from utils.answers import reader
 from utils.dynamodb import DynamoDB
 from utils.interrupt import StopFlag
+from utils.requests import ask_all
 from utils.retry import RetryPolicy
 from utils.table_reader import TableReader
 from utils.tables import PARTITION_KEY, SORT_KEY
@@ -51,7 +52,7 @@ class References:
     def __init__(
         self,
         wire: DynamoDB,
-        config: Config,
+        config: Reach,
         entity: str,
         stop: StopFlag,
         named: Mapping[str, str],
@@ -61,37 +62,59 @@ class References:
         sales = TABLES["sales"]
         self._index = next(i for i in sales.indexes if i.partition_key == _INDEX_KEYS[entity])
         self._table = config.target.table(sales.entity)
-        self._reader = TableReader(wire, RetryPolicy.of(config.migration, stop.sleep))
+        self._wire = wire
+        self._retry = RetryPolicy.of(config.migration, stop.sleep)
+        self._reader = TableReader(wire, self._retry)
         self._look = ConditionalWriter(config, sales, stop, wire)
         self._named = named
         self._is_doomed = is_doomed
 
-    def used_by(self, record: Record) -> str:
-        """The partition key of a sale that names this party, "" when there is none."""
-        if record.pk in self._named:
-            return self._named[record.pk]
-        for keys in self._listed(record.pk):
+    def used_by(self, records: Sequence[Record]) -> list[str]:
+        """For each of these parties the partition key of a sale that names it, "" when there is
+        none. The index is asked for all of them together."""
+        asked = [record.pk for record in records if record.pk not in self._named]
+        requests = list(map(self._request, asked))
+        parses = [reader("Query", each) for each in requests]
+        pages = ask_all(self._wire, self._retry, "Query", requests, parses)
+        found = {
+            party: self._user(party, request) if answer["Items"] or _goes_on(answer) else ""
+            for party, request, answer in zip(asked, requests, pages, strict=True)
+        }
+        return [self._named.get(record.pk) or found[record.pk] for record in records]
+
+    def _user(self, party: str, request: Mapping[str, Any]) -> str:
+        """A sale in the table that is listed under a party and names it."""
+        for keys in self._listed(request):
             found = self._look.find(keys)
             for (pk, _), item in sorted(found.items()):
-                if record.pk in parties_of(item):
+                if party in parties_of(item):
                     return pk
         return ""
 
-    def _listed(self, party: str) -> Iterator[list[dict[str, Any]]]:
-        """The keys of the sales that the index lists under a party."""
+    def _request(self, party: str) -> dict[str, Any]:
         index = self._index
-        names = (PARTITION_KEY, SORT_KEY, index.partition_key, index.sort_key)
-        request = {
+        return {
             "TableName": self._table,
             "IndexName": index.name,
             "KeyConditionExpression": f"{index.partition_key} = :k",
-            "ProjectionExpression": ", ".join(names),
+            "ProjectionExpression": ", ".join(self._key_names),
             "ExpressionAttributeValues": {":k": {"S": party}},
         }
-        for page in self._reader.pages("Query", request, keys=names, to_the_end=True):
+
+    @property
+    def _key_names(self) -> tuple[str, ...]:
+        return (PARTITION_KEY, SORT_KEY, self._index.partition_key, self._index.sort_key)
+
+    def _listed(self, request: Mapping[str, Any]) -> Iterator[list[dict[str, Any]]]:
+        """The keys of the sales that the index lists under a party."""
+        for page in self._reader.pages("Query", request, keys=self._key_names, to_the_end=True):
             keys = [key for key in page["Items"] if not self._is_doomed(key[PARTITION_KEY]["S"])]
             for start in range(0, len(keys), READ_AT_ONCE):
                 yield keys[start : start + READ_AT_ONCE]
+
+
+def _goes_on(answer: Mapping[str, Any]) -> bool:
+    return "LastEvaluatedKey" in answer
 
 
 def header_of(text: bytes | None) -> Mapping[str, Any]:

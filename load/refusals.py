@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from load.batch_writer import RefusedItem
@@ -20,7 +19,6 @@ from load.transactions import MOST_WRITES
 from load.undo import STAYING, UNDONE, Doubt, Record, Undo, Verdict
 from utils.artifacts import ArtifactWriter, lines_of, starts_record
 from utils.config import PARTY_ENTITIES
-from utils.dynamodb import DynamoDB
 from utils.error_handler import TargetError
 from utils.figures import counted
 from utils.findings import Finding
@@ -162,19 +160,17 @@ def withdraw(run: Run, spec: TableSpec, refusals: Refusals, guard: Guard) -> Wit
     entity = spec.entity
     kept: set[str] = set()
     counted: dict[str, _Record] = {}
-    with ThreadPoolExecutor(run.config.migration.scans, "withdraw") as looks:
-        doubt = Doubt(absent_ok=lambda _line: True, moments=guard.state.moments)
-        wire = DynamoDB(run.config.target)
-        undo = Undo.on(wire, run, spec, guard.before, looks, doubt=doubt, completes=False)
-        for records in _refused_records(run, entity, refusals, guard.plan):
-            written = [each for each in records if refusals.reasons[each.pk].written]
-            for record in _withdrawn(written, undo, guard.plan):
-                kept.add(record.pk)
-            for record in records:
-                if record.pk not in kept:
-                    counted[record.legacy_id] = _Record(record.pk, len(record.lines))
-                    for line in record.lines:
-                        guard.plan.mark(line.place, WITHDRAWN)
+    doubt = Doubt(absent_ok=lambda _line: True, moments=guard.state.moments)
+    undo = Undo.on(guard.writer, guard.before, doubt=doubt, completes=False)
+    for records in _refused_records(run, entity, refusals, guard.plan):
+        written = [each for each in records if refusals.reasons[each.pk].written]
+        for record in _withdrawn(written, undo, guard.plan):
+            kept.add(record.pk)
+        for record in records:
+            if record.pk not in kept:
+                counted[record.legacy_id] = _Record(record.pk, len(record.lines))
+                for line in record.lines:
+                    guard.plan.mark(line.place, WITHDRAWN)
     path = run.workspace.quarantine(entity)
     with ArtifactWriter(path) as quarantine:
         for refusal in _refusals(run, entity, refusals, counted):

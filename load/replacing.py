@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from load.conditions import ABSENT, Condition, unchanged
 from load.conflicts import Authors, kept, rest_of
 from load.pictures import Memory
 from load.transactions import Transactions, Write, portions
+from utils.dynamodb import RequestRefused
 from utils.item_content import Item, updated_at, with_time
 from utils.load_plan import (
     ADDED,
@@ -48,12 +50,19 @@ class Planned:
     place: int
     line: bytes
     mark: int
-    item: dict[str, Any]
+
+    @cached_property
+    def item(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.line)["Item"]
+        return found
 
     @property
     def body(self) -> bytes:
         """The item as the line has it."""
         return self.line.rstrip(b"\n")[8:-1]
+
+
+Record = Sequence[Planned]
 
 
 class _Kept(Exception):
@@ -81,7 +90,6 @@ class Replacing:
     def __init__(
         self,
         writer: ConditionalWriter,
-        transactions: Transactions,
         before: Before,
         memory: Memory,
         authors: Authors,
@@ -90,47 +98,85 @@ class Replacing:
         """`moment` is the migration's own time, for rows without one."""
         self._moment = moment
         self._writer = writer
-        self._transactions = transactions
+        self._transactions = Transactions(writer)
         self._before = before
         self._memory = memory
         self._authors = authors
 
-    def replace(self, record: Sequence[Planned]) -> list[int]:
-        """Replace a record, of which these are all the lines; returns their new marks.
-
-        Raises RequestRefused when DynamoDB does not take an item of it, and TargetError.
-        """
+    def replace_all(self, records: Sequence[Record]) -> list[list[int] | RequestRefused]:
+        """Replace records, each given by all of its lines, many at once; the new marks of the lines
+        of each, or that DynamoDB does not take an item of it. Raises TargetError."""
+        outcomes: dict[int, list[int] | RequestRefused] = {}
         for _ in range(_TRIES):
-            there = self._there(record)
-            try:
-                change = self._change(record, there)
-            except _Kept:
-                break
-            if not change.writes:
-                return change.marks
-            self._before.keep(change.replaced, taken=change.taken)
-            if sum(1 for _ in portions(change.writes)) > 1:
-                return self._one_by_one(record, change)
-            if self._done(change.writes):
-                return change.marks
+            left = [n for n in range(len(records)) if n not in outcomes]
+            found = dict(zip(left, self._there([records[n] for n in left]), strict=True))
             # Somebody was faster, or it was done and the answer lost: what is there now tells.
-        return _left(record, there)
+            outcomes |= self._try({n: records[n] for n in left}, found)
+            if len(outcomes) == len(records):
+                break
+        return [
+            outcomes[n] if n in outcomes else _left(record, found[n])
+            for n, record in enumerate(records)
+        ]
 
-    def _there(self, record: Sequence[Planned]) -> Found:
-        """What the table has of a record."""
-        expected = {text_key(each.item)[1] for each in record}
-        return self._writer.record(record[0].item, expected=expected)
+    def _try(
+        self, records: Mapping[int, Record], found: Mapping[int, Found]
+    ) -> dict[int, list[int] | RequestRefused]:
+        """Replace records by their numbers as they were found; what became of those that were not
+        changed meanwhile."""
+        outcomes: dict[int, list[int] | RequestRefused] = {}
+        changes: dict[int, _Change] = {}
+        for n, record in records.items():
+            try:
+                change = self._change(record, found[n])
+            except _Kept:
+                outcomes[n] = _left(record, found[n])
+                continue
+            if change.writes:
+                changes[n] = change
+            else:
+                outcomes[n] = change.marks
+        self._before.keep(
+            [item for each in changes.values() for item in each.replaced],
+            taken=[item for each in changes.values() for item in each.taken],
+        )
+        whole = {n: each for n, each in changes.items() if len(list(portions(each.writes))) == 1}
+        for n, done in self._done_all({n: each.writes for n, each in whole.items()}).items():
+            if done:
+                outcomes[n] = done if isinstance(done, RequestRefused) else changes[n].marks
+        for n in changes.keys() - whole.keys():
+            try:
+                outcomes[n] = self._one_by_one(records[n], changes[n])
+            except RequestRefused as refusal:
+                outcomes[n] = refusal
+        return outcomes
 
-    def _done(self, writes: Sequence[Write]) -> bool:
-        """Do writes that go together; a single one is cheaper alone."""
-        if len(writes) > 1:
-            return self._transactions.write(writes)
-        (write,) = writes
+    def _there(self, records: Sequence[Record]) -> Sequence[Found]:
+        """What the table has of records."""
+        return self._writer.records(
+            [(each[0].item, {text_key(line.item)[1] for line in each}) for each in records]
+        )
+
+    def _done_all(self, writes: Mapping[int, Sequence[Write]]) -> dict[int, bool | RequestRefused]:
+        """Do writes that go together, by their numbers; single ones are cheaper alone."""
+        single = [n for n, some in writes.items() if len(some) == 1 and some[0].kind == "Put"]
+        others = [n for n in writes if n not in single]
+        puts = [(orjson.dumps(each.item), each.condition) for n in single for each in writes[n]]
+        written = self._writer.put_all(puts)
+        done = dict(
+            zip(others, self._transactions.write_all([writes[n] for n in others]), strict=True)
+        )
+        for n, each in zip(single, written, strict=True):
+            done[n] = each if isinstance(each, RequestRefused) else each.done
+        return done
+
+    def _done(self, write: Write) -> bool:
+        """Do a write by itself."""
         if write.kind == "Delete":
             return self._writer.delete(write.item, write.condition).done
         return self._writer.put(orjson.dumps(write.item), write.condition).done
 
-    def _change(self, record: Sequence[Planned], there: Found) -> _Change:
+    def _change(self, record: Record, there: Found) -> _Change:
         """What makes the record in the table the one of the file. Raises _Kept."""
         change = _Change()
         if _only_renumbers(record, there):
@@ -189,11 +235,11 @@ class Replacing:
             return SAME if self._before.find(planned.item) is None else REPLACED
         return ADDED if planned.mark in (NEW, TO_ADD, UPDATE) else planned.mark
 
-    def _one_by_one(self, record: Sequence[Planned], change: _Change) -> list[int]:
+    def _one_by_one(self, record: Record, change: _Change) -> list[int]:
         """Write what is too much for a transaction, as far as nobody is in between."""
         for write in change.writes:
-            if not self._done([write]):
-                there = self._there(record)
+            if not self._done(write):
+                (there,) = self._there([record])
                 left = _left(record, there)
                 same = [is_same(there.get(text_key(each.item)), each.item) for each in record]
                 return [
@@ -203,7 +249,7 @@ class Replacing:
         return change.marks
 
 
-def _only_renumbers(record: Sequence[Planned], there: Found) -> bool:
+def _only_renumbers(record: Record, there: Found) -> bool:
     """Whether a sale's place in the numbering is all that is to be changed: other sales of its year
     decide that, whatever the application has hung on this one."""
     head, *lines = (each.item for each in record)
@@ -219,7 +265,7 @@ def _unnumbered(item: Item) -> dict[str, Any]:
     return {name: value for name, value in item.items() if not name.startswith("GSI4")}
 
 
-def _left(record: Sequence[Planned], there: Found) -> list[int]:
+def _left(record: Record, there: Found) -> list[int]:
     """The marks of a record that stays as the table has it."""
     marks = kept([each.mark for each in record])
     for place, each in enumerate(record):

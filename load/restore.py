@@ -27,7 +27,7 @@ from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
 from load.batch_writer import BatchWriter, Outcome
 from load.before import Before
-from load.crowd import Crowd
+from load.crowd import Crowd, Here
 from load.lines import batches
 from load.references import SETTLED_AFTER, References
 from load.restore_looks import Look
@@ -273,7 +273,7 @@ def _write_records(
 
     with _restoring(work, folder, table) as restoring:
         try:
-            Crowd(work, restoring.restore, settle, name="restore").do_all(parts_of(plan, lines))
+            Crowd(work, Here(restoring.restore), settle).do_all(parts_of(plan, lines))
         except RequestRefused as refusal:
             raise _refused(refusal.message) from refusal
         if written.counts[REPLACED] or written.counts[DELETED]:
@@ -319,7 +319,7 @@ def _look_again(work: AtWork, plan: Plan, restoring: Restoring, written: _Writte
     def settle(_: object, done: Done | None) -> None:
         written.take_back(done)
 
-    Crowd(work, again, settle, name="restore").do_all(looks)
+    Crowd(work, Here(again), settle).do_all(looks)
 
 
 def _batch_writer(work: AtWork, folder: BackupFolder, table: str) -> BatchWriter:
@@ -347,7 +347,7 @@ def _send(
             raise _refused(outcome.refused[0].reason)
         task.advance(outcome.items)
 
-    Crowd(work, send, settle, name="restore").do_all(batches(lines, _BATCH))
+    Crowd(work, Here(send), settle).do_all(batches(lines, _BATCH))
 
 
 def _refused(reason: str) -> TargetError:

@@ -96,7 +96,7 @@ class Restoring:
         spec = TableSpec(table, tuple(Index(name, "", "") for name in names))
         wire = DynamoDB(work.config.target)
         self._reader = ConditionalWriter(work.config, spec, work.stop, wire, table=table)
-        self._transactions = Transactions(work.config, spec, work.stop, wire, table=table)
+        self._transactions = Transactions(self._reader)
         self._before = before
         self._uses = uses
 
@@ -147,7 +147,7 @@ class Restoring:
         """The sale that names a party which is to be taken away, "" for none."""
         if self._uses is None or not takes_header_away(look):
             return ""
-        return self._uses.used_by(Record(_pk(look), "", ()))
+        return self._uses.used_by([Record(_pk(look), "", ())])[0]
 
     def _there(self, look: Look) -> dict[bytes, dict[str, Any]]:
         """What the table has of a record, by key."""

@@ -15,21 +15,18 @@ from typing import Any
 
 import orjson
 
-from load.conditional_writer import key_of
+from load.conditional_writer import ConditionalWriter, key_of
 from load.conditions import Condition
 from load.lines import units_of
-from load.throttle import Governor
 from utils.answers import check
-from utils.config import Config
-from utils.dynamodb import ConditionFailed, DynamoDB
+from utils.dynamodb import ConditionFailed, RequestRefused
 from utils.error_handler import BackOff, Throttled
-from utils.interrupt import StopFlag
 from utils.item_content import Item
-from utils.retry import Attempts, RetryPolicy
-from utils.tables import TableSpec
+from utils.retry import Attempts
 
 MOST_WRITES = 100
 _MOST_BYTES = 2 << 20  # of the items; their conditions repeat them
+_OPERATION = "TransactWriteItems"
 _FACTOR = 2.0  # write units of a transaction for one of a single write
 
 
@@ -48,24 +45,23 @@ class Write:
         return len(orjson.dumps(self.item)) + len(orjson.dumps(self.condition.as_request()))
 
 
-class Transactions:
-    """Transactions on one table, an entity's if no `table` is named; safe to share between
-    threads."""
+@dataclass(frozen=True)
+class _Request:
+    """A transaction as it is sent, and the write units that it will take."""
 
-    def __init__(
-        self,
-        config: Config,
-        spec: TableSpec,
-        stop: StopFlag,
-        wire: DynamoDB | None = None,
-        *,
-        table: str = "",
-    ) -> None:
-        self._table = table or config.target.table(spec.entity)
-        self._wire = wire or DynamoDB(config.target)
-        self._retry = RetryPolicy.of(config.migration, stop.sleep)
-        self._throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
-        self._indexes = len(spec.indexes)
+    body: bytes
+    expected: float
+
+
+class Transactions:
+    """Transactions on the table of a writer, within its rate; safe to share between threads."""
+
+    def __init__(self, writer: ConditionalWriter) -> None:
+        self._table = writer.table
+        self._wire = writer.wire
+        self._retry = writer.retry
+        self._throttle = writer.throttle
+        self._indexes = writer.indexes
 
     def write(self, writes: Sequence[Write]) -> bool:
         """Do all of `writes` (at most MOST_WRITES); False, and none of them is done, when a
@@ -74,6 +70,29 @@ class Transactions:
         Raises RequestRefused when DynamoDB does not take an item, and TargetError when it cannot
         be used.
         """
+        (done,) = self.write_all([writes])
+        if isinstance(done, RequestRefused):
+            raise done
+        return done
+
+    def write_all(self, transactions: Sequence[Sequence[Write]]) -> list[bool | RequestRefused]:
+        """Do transactions, many at once; what `write` returns of each, or that DynamoDB does not
+        take an item of it. Raises TargetError."""
+        done: list[bool | RequestRefused] = []
+        requests = list(map(self._request, transactions))
+        costs = [each.expected for each in requests]
+        for numbers in self._throttle.together(costs, self._wire.at_once):
+            some = [requests[n] for n in numbers]
+            self._throttle.acquire(sum(each.expected for each in some))
+            answers = self._wire.call_all([(_OPERATION, each.body) for each in some])
+            for request, answer in zip(some, answers, strict=True):
+                try:
+                    done.append(self._is_done(request, answer))
+                except RequestRefused as refusal:
+                    done.append(refusal)
+        return done
+
+    def _request(self, writes: Sequence[Write]) -> _Request:
         body = orjson.dumps(
             {
                 "TransactItems": [self._member(each) for each in writes],
@@ -81,11 +100,15 @@ class Transactions:
                 "ReturnConsumedCapacity": "TOTAL",
             }
         )
-        expected = sum(_FACTOR * units_of(orjson.dumps(w.item), self._indexes) for w in writes)
+        units = sum(_FACTOR * units_of(orjson.dumps(w.item), self._indexes) for w in writes)
+        return _Request(body, units)
+
+    def _is_done(self, request: _Request, answer: bytes | Exception) -> bool:
+        """What became of a transaction, of which a first try has had an `answer`."""
         attempts = Attempts(self._retry)
         while True:
             try:
-                self._send(body, expected)
+                self._take(request, answer)
                 return True
             except ConditionFailed:
                 return False
@@ -95,16 +118,19 @@ class Transactions:
                 if not attempts.fail(problem.at_least):
                     raise self._wire.gave_up(problem, attempts.failed) from problem
             attempts.wait()
+            self._throttle.acquire(request.expected)
+            (answer,) = self._wire.call_all([(_OPERATION, request.body)])
 
-    def _send(self, body: bytes, expected: float) -> None:
-        self._throttle.acquire(expected)
-        used, accepted = expected, 0.0
+    def _take(self, request: _Request, answer: bytes | Exception) -> None:
+        """Account for an answer. Raises what it is, if it is an error."""
+        used, accepted = request.expected, 0.0
         try:
-            answer = check("TransactWriteItems", {}, self._wire.call("TransactWriteItems", body))
-            told = [each["CapacityUnits"] for each in answer["ConsumedCapacity"]]
-            used = accepted = sum(told) or expected
+            if isinstance(answer, Exception):
+                raise answer
+            told = check(_OPERATION, {}, answer)["ConsumedCapacity"]
+            used = accepted = sum(each["CapacityUnits"] for each in told) or request.expected
         finally:
-            self._throttle.settle(expected, used, accepted)
+            self._throttle.settle(request.expected, used, accepted)
 
     def _member(self, write: Write) -> dict[str, Any]:
         what = {"Item": write.item} if write.kind == "Put" else {"Key": key_of(write.item)}

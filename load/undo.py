@@ -16,8 +16,7 @@ and written to it afterwards. Then what was deleted is put back under it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -27,7 +26,7 @@ from load.before import Before
 from load.conditional_writer import ConditionalWriter
 from load.conditions import ABSENT, unchanged
 from load.transactions import MOST_WRITES, Transactions, Write, portions
-from utils.dynamodb import DynamoDB
+from utils.dynamodb import RequestRefused
 from utils.error_handler import TargetError
 from utils.item_content import (
     Moments,
@@ -53,8 +52,7 @@ from utils.load_plan import (
     STAYS_REPLACED,
     WITHDRAWN,
 )
-from utils.session import AtWork
-from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
+from utils.tables import PARTITION_KEY, SORT_KEY
 
 LEFT_ALONE = frozenset({SAME, KEPT, KEPT_ABSENT, WITHDRAWN})
 HEADER = "METADATA"
@@ -327,61 +325,59 @@ def _merged(ours: bytes, now: bytes) -> bytes | None:
 
 
 class Uses(Protocol):
-    """Who needs a record."""
+    """Who needs records."""
 
-    def used_by(self, record: Record) -> str:
-        """The partition key of a record that names this one, "" when there is none."""
+    def used_by(self, records: Sequence[Record]) -> list[str]:
+        """For each record the partition key of one that names it, "" when there is none."""
 
 
 @dataclass(frozen=True)
 class Undo:
     """Undoes the load of records of one table; safe to share between threads.
 
-    `looks` runs the requests that only read. With `writes` false it only says what would be done.
+    With `writes` false it only says what would be done.
     """
 
     writer: ConditionalWriter
     transactions: Transactions
     before: Before
-    looks: Executor
     uses: Uses | None = None
     doubt: Doubt = field(default_factory=Doubt)
     completes: bool = True
     writes: bool = True
 
     @classmethod
-    def on(
-        cls,
-        wire: DynamoDB,
-        work: AtWork,
-        spec: TableSpec,
-        before: Before,
-        looks: Executor,
-        **options: Any,
-    ) -> Undo:
-        """An Undo of what was loaded into an entity's table; `options` are the fields."""
-        writer = ConditionalWriter(work.config, spec, work.stop, wire)
-        transactions = Transactions(work.config, spec, work.stop, wire)
-        return cls(writer, transactions, before, looks, **options)
+    def on(cls, writer: ConditionalWriter, before: Before, **options: Any) -> Undo:
+        """An Undo of what was loaded into a writer's table; `options` are the fields."""
+        return cls(writer, Transactions(writer), before, **options)
 
     def undo(self, records: Sequence[Record]) -> list[Verdict]:
         """Undo records (together about a hundred items, or one record of any size); what became
         of each. Raises TargetError when DynamoDB cannot be used."""
-        verdicts = list(self.looks.map(self._decide, records))
+        verdicts = self._decide(records, self.doubt)
         if not self.writes:
             return verdicts
-        for together in _together(range(len(records)), verdicts):
-            writes = [write for n in together for write in _writes(verdicts[n].steps)]
-            if len(writes) > MOST_WRITES or not self.transactions.write(writes):
-                for n in together:
+        groups = list(_together(range(len(records)), verdicts))
+        writes = [[w for n in group for w in _writes(verdicts[n].steps)] for group in groups]
+        whole = [n for n, some in enumerate(writes) if len(some) <= MOST_WRITES]
+        done = dict(
+            zip(whole, self.transactions.write_all([writes[n] for n in whole]), strict=True)
+        )
+        for number, group in enumerate(groups):
+            outcome = done.get(number, not writes[number])
+            if isinstance(outcome, RequestRefused):
+                raise outcome
+            if not outcome:
+                for n in group:
                     verdicts[n] = self._alone(records[n])
         return verdicts
 
     def _alone(self, record: Record) -> Verdict:
         """Undo one record, again as long as somebody else is quicker."""
         done: set[str] = set()
+        doubt = replace(self.doubt, by_us=lambda line: line.sk in done or self.doubt.by_us(line))
         for _ in range(_ROUNDS):
-            verdict = self._decide(record, done)
+            (verdict,) = self._decide([record], doubt if done else self.doubt)
             if self._take(verdict, done):
                 return verdict
         raise TargetError(
@@ -399,25 +395,40 @@ class Undo:
             done.symmetric_difference_update(sks & done if verdict.kept else sks - done)
         return True
 
-    def _decide(self, record: Record, done: Collection[str] = ()) -> Verdict:
-        doubt = self.doubt
-        if done:
-            doubt = replace(doubt, by_us=lambda line: line.sk in done or self.doubt.by_us(line))
-        before = self.before.of_record(record.pk)
-        there = self._there(record, before)
-        verdict = decide(record, there, before, doubt, completes=self.completes)
-        if self.uses is None or verdict.changes or not _deletes(verdict):
-            return verdict
-        used_by = self.uses.used_by(record)
-        if not used_by:
-            return verdict
-        return decide(record, there, before, doubt, used_by=used_by, completes=self.completes)
+    def _decide(self, records: Sequence[Record], doubt: Doubt) -> list[Verdict]:
+        """What is to become of records, which are looked at together."""
+        befores = [self.before.of_record(record.pk) for record in records]
+        looks = self._look(records, befores)
+        verdicts = [
+            decide(record, there, before, doubt, completes=self.completes)
+            for record, there, before in zip(records, looks, befores, strict=True)
+        ]
+        if self.uses is None:
+            return verdicts
+        asked = [n for n, each in enumerate(verdicts) if not each.changes and _deletes(each)]
+        users = self.uses.used_by([records[n] for n in asked])
+        for n, user in zip(asked, users, strict=True):
+            if user:
+                verdicts[n] = decide(
+                    records[n],
+                    looks[n],
+                    befores[n],
+                    doubt,
+                    used_by=user,
+                    completes=self.completes,
+                )
+        return verdicts
 
-    def _there(self, record: Record, before: Contents) -> dict[str, bytes]:
-        """What the table holds under the partition key of a record."""
-        expected = {line.sk for line in record.lines} | before.keys()
-        found = self.writer.record({PARTITION_KEY: {"S": record.pk}}, expected=expected)
-        return {sk: content(normal_item(item)) for (_, sk), item in found.items()}
+    def _look(
+        self, records: Sequence[Record], befores: Sequence[Contents]
+    ) -> list[dict[str, bytes]]:
+        """What the table holds under the partition key of each record."""
+        return self.writer.contents(
+            [
+                ({PARTITION_KEY: {"S": each.pk}}, {line.sk for line in each.lines} | before.keys())
+                for each, before in zip(records, befores, strict=True)
+            ]
+        )
 
 
 def _deletes(verdict: Verdict) -> bool:

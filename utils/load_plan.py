@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from utils.closing import Closes
-from utils.pieces import located_rows, places
+from utils.pieces import Place, located_rows, places
 from utils.workspace import open_plain, open_private, storage_errors
 
 _CELL = 64
@@ -85,6 +85,12 @@ class LoadPlan(Closes):
             found.append(cells[start // _CELL - first])
             start += len(line)
         return found
+
+    def has_any(self, marks: Collection[int], place: Place) -> bool:
+        """Whether a line that begins in a range of bytes has one of these marks (not NEW)."""
+        first = place.start // _CELL
+        cells = os.pread(self._file, (place.end - 1) // _CELL - first + 1, first)
+        return any(mark in cells for mark in marks)
 
     def lines_of(self, path: Path, start: int = 0) -> Iterator[tuple[int, bytes, int]]:
         """The lines of the transformed file at `path` from byte `start` on: for each where it

@@ -7,6 +7,7 @@ the file, wherever the cuts are.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import takewhile
@@ -15,6 +16,8 @@ from typing import IO, NamedTuple
 
 from utils.artifacts import RECORD_MARK, RECORD_MARK_WITHIN, starts_record
 
+_LOOK_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 12  # in which a line says what it is
 PIECE_BYTES = 1 << 19  # with what becomes of it, about what stays in a processor's cache
 
 
@@ -77,6 +80,48 @@ def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
         # The last record may have lines behind the end.
         lines += takewhile(lambda line: not starts_record(line), handle)
         return begin + sum(map(len, lines[:first])), lines[first:]
+
+
+def whole_records(path: Path, *, start: int = 0, target: int = PIECE_BYTES) -> Iterator[Place]:
+    """The pieces of a transformed file from byte `start` on, where a record begins, each of whole
+    records: as many as fit into `target` bytes, and one that goes beyond."""
+    size = path.stat().st_size
+    with path.open("rb", buffering=0) as handle:
+        while start < size:
+            end = record_end(handle.fileno(), min(start + target, size) - 1, size)
+            yield Place(start, end)
+            start = end
+
+
+def lines_in(path: Path, place: Place) -> list[bytes]:
+    """The lines of a piece that begins and ends with whole lines."""
+    with path.open("rb") as handle:
+        handle.seek(place.start)
+        return BytesIO(handle.read(place.end - place.start)).readlines()
+
+
+def record_end(descriptor: int, place: int, end: int) -> int:
+    """Where the record ends that has byte `place`, at most `end`: no record is cut in two, so that
+    whoever sends it can send it whole."""
+    place = _line_end(descriptor, place, end)
+    while place < end:
+        if starts_record(os.pread(descriptor, _HEAD_BYTES, place).partition(b"\n")[0]):
+            break
+        place = _line_end(descriptor, place, end)
+    return place
+
+
+def _line_end(descriptor: int, place: int, end: int) -> int:
+    """Where the line ends that has byte `place`, at most `end`."""
+    while place < end:
+        block = os.pread(descriptor, _LOOK_BYTES, place)
+        found = block.find(b"\n")
+        if found >= 0:
+            return min(place + found + 1, end)
+        if not block:
+            return end
+        place += len(block)
+    return end
 
 
 def _lines(handle: IO[bytes], place: Place) -> tuple[int, list[bytes]]:

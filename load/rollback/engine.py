@@ -22,7 +22,6 @@ from load.rollback.report import Rolled, write_rollback_report
 from load.target_mark import marked
 from utils.aws import CONNECT_TIMEOUT, READ_TIMEOUT
 from utils.config import ENTITY_NAMES
-from utils.dynamodb import DynamoDB
 from utils.error_handler import ConfigurationError
 from utils.figures import counted
 from utils.logger import get_logger
@@ -149,10 +148,9 @@ class _Rollback:
         self._loads = {load.entity: load for load in loads}
         named: dict[str, str] = {}
         doomed = None if writes else KeySet()
-        wire = DynamoDB(run.config.target)
         # Sales first: they need the others.
         self._parts = [
-            EntityRollback(wire, run, tables[name], load, file_of(run, load), named, doomed)
+            EntityRollback(run, tables[name], load, file_of(run, load), named, doomed)
             for name in reversed(ENTITY_NAMES)
             if (load := self._loads.get(name))
         ]

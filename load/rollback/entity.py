@@ -10,37 +10,23 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from load.before import Before
 from load.crowd import Crowd
 from load.engine import unacknowledged
-from load.lines import record_key
 from load.loads import Load
-from load.references import References, header_of, parties_of
 from load.rollback.key_set import KeySet
-from load.rollback.report import Undone, kept_line
-from load.transactions import MOST_WRITES
-from load.undo import LEFT_ALONE, Doubt, Line, Record, Undo, Verdict
-from utils.artifacts import sha256_of, starts_record
+from load.rollback.report import Undone
+from load.rollback.undoing import Done, Undoing
+from utils.artifacts import sha256_of
 from utils.config import PARTY_ENTITIES
-from utils.dynamodb import DynamoDB
 from utils.error_handler import ArtifactError
-from utils.load_plan import (
-    DELETED,
-    NEVER,
-    NEW,
-    RESTORED,
-    STAYS,
-    STAYS_REPLACED,
-    TO_ADD,
-    LoadPlan,
-)
+from utils.load_plan import LoadPlan
+from utils.pieces import Place, whole_records
+from utils.reached import bound_to
 from utils.run import Run
 from utils.tables import TableSpec
 from utils.workspace import make_directory, open_private, storage_errors
@@ -48,26 +34,7 @@ from utils.workspace import make_directory, open_private, storage_errors
 PHASE = "rollback"
 _AHEAD = 4 << 20  # bytes of the file for which one mark is set
 _SAVE_EVERY = 1.0  # seconds
-_LOOKS = 8  # requests that only read, for each worker
-_LOOKS_AT_MOST = 64
-_UNDONE = frozenset({DELETED, RESTORED})
-_DECIDED = frozenset({STAYS, STAYS_REPLACED})
-
-_RawLine = tuple[int, bytes, int]
-
-
-@dataclass
-class _Group:
-    """Records that follow each other and that something is to be done about, and where the file
-    goes on after them. `passed` are the marks of lines up to there about which nothing is."""
-
-    records: list[Record]
-    end: int
-    passed: Counter[int] = field(default_factory=Counter)
-
-    @property
-    def items(self) -> int:
-        return sum(len(record.lines) for record in self.records)
+_PIECE = 1 << 17  # bytes of the file that are one job
 
 
 class EntityRollback:
@@ -79,7 +46,6 @@ class EntityRollback:
 
     def __init__(
         self,
-        wire: DynamoDB,
         run: Run,
         spec: TableSpec,
         load: Load,
@@ -88,7 +54,7 @@ class EntityRollback:
         doomed: KeySet | None = None,
     ) -> None:
         self.load, self.entity = load, spec.entity
-        self._wire, self._run, self._spec, self._file = wire, run, spec, file
+        self._run, self._spec, self._file = run, spec, file
         self._named = named
         self._doomed = doomed
         self._writes = doomed is None
@@ -132,21 +98,6 @@ class EntityRollback:
     def _go(self, kept: int | None) -> None:
         with ExitStack() as stack:
             self._plan = stack.enter_context(LoadPlan(self.load.plan))
-            before = stack.enter_context(Before(self.load.before))
-            self._taken_from = before.taken_from()
-            workers = self._run.config.migration.workers
-            count = _LOOKS_AT_MOST if workers is None else min(_LOOKS * workers, _LOOKS_AT_MOST)
-            looks = stack.enter_context(ThreadPoolExecutor(count, "look"))
-            self._undo = Undo.on(
-                self._wire,
-                self._run,
-                self._spec,
-                before,
-                looks,
-                uses=self._uses(),
-                doubt=self._doubt(),
-                writes=self._writes,
-            )
             self._saved_at = time.monotonic()
             self._kept = stack.enter_context(self._open_kept(kept))
             what = "rollback, second look" if self._again else PHASE
@@ -154,32 +105,21 @@ class EntityRollback:
                 self._all(task.advance)
             self._save()
 
-    def _uses(self) -> References | None:
-        if self.entity not in PARTY_ENTITIES:
-            return None
-        doomed = self._doomed
-        return References(
-            self._wire,
-            self._run.config,
-            self.entity,
-            self._run.stop,
-            self._named,
-            is_doomed=lambda pk: doomed is not None and pk in doomed,
+    def _undoing(self) -> Undoing:
+        config = self._run.config
+        return Undoing(
+            load=self.load,
+            file=self._file,
+            target=config.target,
+            migration=config.migration,
+            spec=self._spec,
+            repeated=self._repeated,
+            unknown=unacknowledged(self._run, self.load),
+            again=self._again,
+            named=self._named if self.entity in PARTY_ENTITIES else {},
+            doomed=self._doomed,
+            bound=bound_to(config.target),
         )
-
-    def _doubt(self) -> Doubt:
-        """What is not known: whether a line that is not there has ever arrived, and in the part
-        in which an earlier try was cut short, whether that has taken it away."""
-        unknown = unacknowledged(self._run, self.load)
-
-        def absent_ok(line: Line) -> bool:
-            place = line.place
-            return line.mark in (TO_ADD, NEVER) or any(a <= place < b for a, b in unknown)
-
-        def by_us(line: Line) -> bool:
-            return line.mark in _UNDONE or line.place < self._repeated
-
-        return Doubt(absent_ok, by_us, self.load.state.moments)
 
     def _open_kept(self, size: int | None) -> IO[bytes]:
         """The list of what was kept, to go on at byte `size`; None: after its last whole line."""
@@ -193,93 +133,48 @@ class EntityRollback:
         return handle
 
     def _all(self, advance: Callable[[int], object]) -> None:
-        """Undo group after group, many at once, and take note of them in their order."""
+        """Undo piece after piece, many at once, and take note of them in their order."""
 
-        def undo(group: _Group) -> list[Verdict]:
-            return self._undo.undo(group.records)
+        def settle(place: Place, done: Done) -> None:
+            self._settle(place, done)
+            advance(done.items)
 
-        def settle(group: _Group, verdicts: list[Verdict]) -> None:
-            self._settle(group, verdicts)
-            advance(group.items)
-
+        crowd = Crowd(
+            self._run,
+            self._undoing(),
+            settle,
+            workers=self._run.workers,
+            size=self._file.stat().st_size - self._place,
+        )
         try:
-            Crowd(self._run, undo, settle, name="rollback").do_all(self._marked(self._groups()))
+            crowd.do_all(self._marked(whole_records(self._file, start=self._place, target=_PIECE)))
         except BaseException:
             self._save()
             raise
 
-    def _marked(self, groups: Iterator[_Group]) -> Iterator[_Group]:
-        """Groups of which it is known on disk that they may have been undone, before they are."""
-        for group in groups:
-            self._set_mark(group.end)
-            yield group
+    def _marked(self, pieces: Iterator[Place]) -> Iterator[Place]:
+        """Pieces of which it is known on disk that they may have been undone, before they are."""
+        for piece in pieces:
+            self._set_mark(piece.end)
+            yield piece
 
-    def _groups(self) -> Iterator[_Group]:
-        group = _Group([], self._place)
-        items = 0
-        for raw in self._raw_records():
-            if items and items + len(raw) > MOST_WRITES:
-                yield group
-                group, items = _Group([], group.end), 0
-            place, line, _ = raw[-1]
-            group.end = place + len(line)
-            if self._is_due(raw):
-                group.records.append(Record.of(raw))
-                items += len(raw)
-            else:
-                group.passed.update(mark for _, _, mark in raw)
-        yield group
-
-    def _raw_records(self) -> Iterator[list[_RawLine]]:
-        raw: list[_RawLine] = []
-        for each in self._plan.lines_of(self._file, self._place):
-            if raw and starts_record(each[1]):
-                yield raw
-                raw = []
-            raw.append(each)
-        if raw:
-            yield raw
-
-    def _is_due(self, raw: Sequence[_RawLine]) -> bool:
-        """Whether anything is to be done about a record."""
-        state = self.load.state
-        if not self._again:
-            return record_key(raw[0][1]) in self._taken_from or any(
-                mark not in LEFT_ALONE and (mark != NEW or state.may_be_sent(place))
-                for place, _, mark in raw
-            )
-        marks = {mark for _, _, mark in raw}
-        if marks & _DECIDED:
-            return False
-        late = state.in_flight and (
-            NEVER in marks or any(m == NEW and state.may_be_sent(place) for place, _, m in raw)
-        )
-        return bool(marks & _UNDONE) or late
-
-    def _settle(self, group: _Group, verdicts: Sequence[Verdict]) -> None:
-        """Take note of what became of a group."""
-        self._tally.update(group.passed)
-        for record, verdict in zip(group.records, verdicts, strict=True):
-            if verdict.kept:
-                self._note_kept(record, verdict)
-            elif self._again and verdict.steps:
-                self.late += 1
-            if self._doomed is not None and not verdict.kept:
-                self._doomed.add(record.pk)
-            for line in record.lines:
-                mark = verdict.fates.get(line.place, line.mark)
-                self._tally[mark] += 1
-                if self._writes and mark != line.mark:
-                    self._plan.mark(line.place, mark)
-        self._place = group.end
+    def _settle(self, place: Place, done: Done) -> None:
+        """Take note of what became of a piece."""
+        self._tally.update(done.marks)
+        self.late += done.late
+        for kept in done.kept:
+            self._named.update(dict.fromkeys(kept.parties, kept.pk))
+            with storage_errors(self.kept):
+                self._kept.write(kept.line)
+        if self._doomed is not None:
+            for pk in done.undone:
+                self._doomed.add(pk)
+        if self._writes:
+            for line, mark in done.changed:
+                self._plan.mark(line, mark)
+        self._place = place.end
         if time.monotonic() - self._saved_at >= _SAVE_EVERY:
             self._save()
-
-    def _note_kept(self, record: Record, verdict: Verdict) -> None:
-        for party in parties_of(header_of(verdict.header)):
-            self._named[party] = record.pk
-        with storage_errors(self.kept):
-            self._kept.write(kept_line(self.entity, record, verdict, returned=self._again))
 
     def _set_mark(self, end: int) -> None:
         """From now on, what is before byte `end` may have been deleted."""

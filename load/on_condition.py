@@ -1,0 +1,201 @@
+"""The work of the guard (load/guard.py) on pieces of a file, which processes share: what must not
+go out in batches is written on condition, as it is marked in the plan of the load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+
+import orjson
+
+from load.batch_writer import RefusedItem
+from load.before import Before
+from load.conditional_writer import ConditionalWriter, Written, is_same
+from load.conditions import ABSENT
+from load.conflicts import Authors
+from load.crowd import Share
+from load.pictures import Memory, Pictures
+from load.replacing import Planned, Replacing
+from utils.artifacts import starts_record
+from utils.config import MigrationConfig, TargetConfig
+from utils.dynamodb import DynamoDB, RequestRefused
+from utils.interrupt import StopFlag
+from utils.load_plan import ADDED, CONDITIONAL, EDITED, NEW, REPLACED, LoadPlan
+from utils.pieces import Place, lines_in
+from utils.reached import Tables, bind_process
+from utils.tables import TableSpec
+
+_TOGETHER = 500  # lines of a record that are made requests at once
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a piece: the items that DynamoDB does not take, whether anything was written,
+    and the conditional requests and write units since the last piece of this process."""
+
+    refused: list[RefusedItem]
+    wrote: bool
+    requests: int
+    units: float
+
+
+@dataclass(frozen=True)
+class OnCondition:
+    """What is written on condition of one entity: records that are replaced, and of the others the
+    new lines in the ranges of bytes `again`, which may have been sent already.
+
+    `moment` is the migration's own time, for rows without one; `bound` are the tables that the run
+    has reached (utils/reached.py).
+    """
+
+    source: Path
+    plan: Path
+    before: Path
+    target: TargetConfig
+    migration: MigrationConfig
+    spec: TableSpec
+    pictures: Pictures | None
+    authors: Authors
+    moment: str
+    again: Sequence[tuple[int, int]]
+    bound: Tables = field(default_factory=dict)
+
+    def is_due(self, plan: LoadPlan, place: Place) -> bool:
+        """Whether there may be something to do in a piece of the file."""
+        return self._is_again(place) or plan.has_any(CONDITIONAL, place)
+
+    def _is_again(self, place: Place) -> bool:
+        return any(start < place.end and place.start < end for start, end in self.again)
+
+    @contextmanager
+    def opened(
+        self, stop: StopFlag, share: Share, processes: int
+    ) -> Iterator[Callable[[Place], Done]]:
+        """What does the work in this process; see load.crowd.Work."""
+        if self.bound:
+            bind_process(self.target, self.bound)
+        mine = replace(self, migration=share.of_rate(self.migration, processes))
+        with ExitStack() as stack:
+            wire = DynamoDB(self.target, at_once=share.width)
+            writer = ConditionalWriter(mine, self.spec, stop, wire)
+            yield _Writing(
+                self,
+                stack.enter_context(LoadPlan(self.plan)),
+                writer,
+                Replacing(
+                    writer,
+                    stack.enter_context(Before(self.before)),
+                    stack.enter_context(Memory(self.pictures)),
+                    self.authors,
+                    self.moment,
+                ),
+            ).write
+
+
+class _Writing:
+    """The work in one process; safe to share between threads."""
+
+    def __init__(
+        self, work: OnCondition, plan: LoadPlan, writer: ConditionalWriter, replacing: Replacing
+    ) -> None:
+        self._work = work
+        self._plan = plan
+        self._writer = writer
+        self._replacing = replacing
+        self._lock = Lock()
+        self._told = (0, 0.0)
+
+    def write(self, place: Place) -> Done:
+        """Write what is due of a piece; raises TargetError when DynamoDB cannot be used."""
+        again: list[list[Planned]] = []
+        replaced: list[list[Planned]] = []
+        for record in self._records(place):
+            if any(each.mark in CONDITIONAL for each in record):
+                replaced.append(record)
+            elif wanted := [each for each in record if self._is_again(each)]:
+                again.append(wanted)
+        done = Done([], wrote=False, requests=0, units=0.0)
+        return self._told_of(self._replace(replaced, self._write_again(again, done)))
+
+    def _is_again(self, planned: Planned) -> bool:
+        ranges = self._work.again
+        return planned.mark == NEW and any(a <= planned.place < b for a, b in ranges)
+
+    def _records(self, place: Place) -> Iterator[list[Planned]]:
+        lines = lines_in(self._work.source, place)
+        at = place.start
+        record: list[Planned] = []
+        for line, mark in zip(lines, self._plan.marks(at, lines), strict=True):
+            if record and starts_record(line):
+                yield record
+                record = []
+            record.append(Planned(at, line, mark))
+            at += len(line)
+        if record:
+            yield record
+
+    def _write_again(self, records: Sequence[Sequence[Planned]], done: Done) -> Done:
+        """Write items that may be there already. A sale is to be seen when it is whole: what opens
+        records comes last, and not at all where DynamoDB does not take the rest."""
+        heads = [each[0] for each in records if starts_record(each[0].line)]
+        opening = {each.place for each in heads}
+        tails = [each for record in records for each in record if each.place not in opening]
+        done = self._put(tails, done)
+        if done.refused:
+            refused = {each.line for each in done.refused}
+            spoilt = [
+                record[0].place
+                for record in records
+                if any(each.line.rstrip(b"\n") in refused for each in record)
+            ]
+            heads = [each for each in heads if each.place not in spoilt]
+        return self._put(heads, done)
+
+    def _put(self, items: Sequence[Planned], done: Done) -> Done:
+        for first in range(0, len(items), _TOGETHER):
+            some = items[first : first + _TOGETHER]
+            outcomes = self._writer.put_all([(each.body, ABSENT) for each in some])
+            for each, written in zip(some, outcomes, strict=True):
+                if isinstance(written, RequestRefused):
+                    done = self._refused(each, written, done)
+                else:
+                    done = self._mark(each, _mark_of(written, each), done)
+        return done
+
+    def _replace(self, records: Sequence[Sequence[Planned]], done: Done) -> Done:
+        for record, marks in zip(records, self._replacing.replace_all(records), strict=True):
+            if isinstance(marks, RequestRefused):
+                done = self._refused(record[0], marks, done)
+                continue
+            for each, mark in zip(record, marks, strict=True):
+                done = self._mark(each, mark, done)
+        return done
+
+    def _mark(self, planned: Planned, mark: int, done: Done) -> Done:
+        if mark != planned.mark:
+            self._plan.mark(planned.place, mark)
+        wrote = mark in (ADDED, REPLACED)
+        return replace(done, wrote=True) if wrote and not done.wrote else done
+
+    @staticmethod
+    def _refused(planned: Planned, refusal: RequestRefused, done: Done) -> Done:
+        done.refused.append(RefusedItem(planned.line.rstrip(b"\n"), refusal.message))
+        return done
+
+    def _told_of(self, done: Done) -> Done:
+        with self._lock:
+            requests, units = self._told
+            self._told = self._writer.requests, self._writer.units
+            now = self._told
+        return replace(done, requests=now[0] - requests, units=now[1] - units)
+
+
+def _mark_of(written: Written, planned: Planned) -> int:
+    """The new mark of an item that may have been there already. Nobody but the run makes items with
+    these keys: it was sent, and changed since."""
+    if written.done or is_same(written.found, orjson.loads(planned.body)):
+        return ADDED
+    return EDITED
