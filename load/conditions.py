@@ -8,8 +8,8 @@ names in it are short.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from load.attributes import known_attributes
@@ -18,6 +18,8 @@ from utils.tables import PARTITION_KEY, SORT_KEY
 
 _BYTES, _OPERATORS = 4096, 300
 _AND = " AND "
+_VALUES = tuple(f":{n}" for n in range(_OPERATORS))
+_KEYS = frozenset({PARTITION_KEY, SORT_KEY})
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,17 @@ class Condition:
     """A ConditionExpression with what its short names stand for."""
 
     expression: str
-    names: Mapping[str, str]
-    values: Mapping[str, Any] = field(default_factory=dict)
+    names: dict[str, str]
+    values: dict[str, Any] = field(default_factory=dict)
 
     def as_request(self) -> dict[str, Any]:
         """Its part of a PutItem or DeleteItem request."""
         request: dict[str, Any] = {
             "ConditionExpression": self.expression,
-            "ExpressionAttributeNames": dict(self.names),
+            "ExpressionAttributeNames": self.names,
         }
         if self.values:
-            request["ExpressionAttributeValues"] = dict(self.values)
+            request["ExpressionAttributeValues"] = self.values
         return request
 
 
@@ -48,20 +50,32 @@ def unchanged(item: Item) -> Condition | None:
     Of attributes that no schema of the Sale Module knows it cannot see that they have been added.
     None when an item has more attributes than an expression can compare.
     """
+    own = tuple(sorted(item.keys() - _KEYS))
     known = known_attributes(_text(item, PARTITION_KEY), _text(item, SORT_KEY))
-    own = sorted(item.keys() - {PARTITION_KEY, SORT_KEY})
+    worded = _worded(own, frozenset(known))
+    if worded is None:
+        return None
+    expression, names = worded
+    return Condition(
+        expression, names, dict(zip(_VALUES, map(item.__getitem__, own), strict=False))
+    )
+
+
+@lru_cache(maxsize=1024)
+def _worded(own: tuple[str, ...], known: frozenset[str]) -> tuple[str, dict[str, str]] | None:
+    """The expression for an item with attributes `own` of those that are `known`, and what its
+    short names stand for; None when there are too many of them. Few kinds of item have most."""
     names = {"#k": PARTITION_KEY} | {f"#{n}": name for n, name in enumerate(own)}
-    values = {f":{n}": item[name] for n, name in enumerate(own)}
     parts = ["attribute_exists(#k)", *(f"#{n}=:{n}" for n in range(len(own)))]
     if not _fits(parts):
         return None
-    for n, name in enumerate(sorted(known - item.keys()), len(own)):
+    for n, name in enumerate(sorted(known.difference(own)), len(own)):
         part = f"attribute_not_exists(#{n})"
         if not _fits([*parts, part]):
             break
         parts.append(part)
         names[f"#{n}"] = name
-    return Condition(_AND.join(parts), names, values)
+    return _AND.join(parts), names
 
 
 def _fits(parts: list[str]) -> bool:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -27,8 +27,8 @@ from utils.session import AtWork
 from utils.workers import Conversation, Workers
 
 WORTH_IT = 2 << 20  # bytes of records below which no process is started
-_WIDEST = 32  # requests that a job has under way at once
-_JOBS = 8  # jobs under way in a process, at the most
+_WIDEST = 32
+_JOBS = 8
 _AHEAD = 2  # jobs that a process has, for each one that is under way
 _WINDOW = 64  # jobs of each process that may be done before one that was to be done earlier
 _LOOK_EVERY = 0.05  # seconds
@@ -122,7 +122,7 @@ class Crowd(Generic[Job, Result]):
         what has been done without a gap is settled."""
         makes = [partial(Hands, self._work, self._share, self._count)]
         makes += [partial(in_a_process, self._work, self._share, self._count)] * (self._count - 1)
-        with self._workers.conversing(makes) as talk:
+        with little_garbage(), self._workers.conversing(makes) as talk:
             _Sharing(talk, self._count, iter(jobs), self._settle, self._stop).do_all()
 
 
@@ -350,3 +350,14 @@ def in_a_process(
     gc.freeze()
     gc.set_threshold(_GARBAGE)
     return hands
+
+
+@contextmanager
+def little_garbage() -> Iterator[None]:
+    """The collector looks for cycles less often: items and requests are none."""
+    before = gc.get_threshold()
+    gc.set_threshold(_GARBAGE)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

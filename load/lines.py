@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+import orjson
+
 from utils.artifacts import starts_record
 
 BATCH_BYTES = 15 << 20  # the limit of 16 MB, less the request's own text
@@ -12,12 +14,20 @@ _UNIT_BYTES = 1024
 _INDEX_KEY = b'"GSI'
 _KEYS_WITHIN = 200  # PK and SK of the tool's own items are shorter
 _KEY = re.compile(rb'"PK":\{"S":"([^"]*)"\}')
+_SORT_KEY = re.compile(rb'"SK":\{"S":"([^"\\]*)"\}')
 
 
 def record_key(line: bytes) -> str:
     """The partition key of a transformed line: all items of a record have the same."""
     found = _KEY.search(line)
     return found[1].decode() if found else ""
+
+
+def sort_key(line: bytes) -> str:
+    """The sort key of a transformed line."""
+    found = _SORT_KEY.search(line)
+    key: str = found[1].decode() if found else orjson.loads(line)["Item"]["SK"]["S"]
+    return key
 
 
 def units_of(line: bytes, indexes: int) -> int:

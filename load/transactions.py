@@ -38,11 +38,17 @@ class Write:
     kind: str
     item: Item
     condition: Condition
+    text: bytes = b""  # the item in JSON, where that is known
 
     @property
     def size(self) -> int:
         """About how many bytes of a request it takes."""
-        return len(orjson.dumps(self.item)) + len(orjson.dumps(self.condition.as_request()))
+        return len(self.json) + len(orjson.dumps(self.condition.as_request()))
+
+    @property
+    def json(self) -> bytes:
+        """The item in JSON."""
+        return self.text or orjson.dumps(self.item)
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class Transactions:
                 "ReturnConsumedCapacity": "TOTAL",
             }
         )
-        units = sum(_FACTOR * units_of(orjson.dumps(w.item), self._indexes) for w in writes)
+        units = sum(_FACTOR * units_of(w.json, self._indexes) for w in writes)
         return _Request(body, units)
 
     def _is_done(self, request: _Request, answer: bytes | Exception) -> bool:
@@ -133,8 +139,12 @@ class Transactions:
             self._throttle.settle(request.expected, used, accepted)
 
     def _member(self, write: Write) -> dict[str, Any]:
-        what = {"Item": write.item} if write.kind == "Put" else {"Key": key_of(write.item)}
-        return {write.kind: {"TableName": self._table, **what, **write.condition.as_request()}}
+        request = {"TableName": self._table, **write.condition.as_request()}
+        if write.kind == "Put":
+            request["Item"] = orjson.Fragment(write.json)
+        else:
+            request["Key"] = key_of(write.item)
+        return {write.kind: request}
 
 
 def portions(writes: Iterable[Write]) -> Iterator[list[Write]]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import orjson
@@ -25,6 +26,7 @@ import orjson
 from load.before import Before
 from load.conditional_writer import ConditionalWriter
 from load.conditions import ABSENT, unchanged
+from load.lines import sort_key
 from load.transactions import MOST_WRITES, Transactions, Write, portions
 from utils.dynamodb import RequestRefused
 from utils.error_handler import TargetError
@@ -67,19 +69,24 @@ Contents = Mapping[str, bytes]  # the canonical content (utils/item_content.py) 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a loaded file: the byte at which it begins, its item's SK and canonical content,
-    and its mark in the plan of the load."""
+    """A line of a loaded file: the byte at which it begins, its mark in the plan of the load, and
+    its item's SK."""
 
     place: int
     mark: int
     sk: str
-    content: bytes
+    text: bytes
 
     @classmethod
     def of(cls, place: int, line: bytes, mark: int) -> Line:
-        item = orjson.loads(line)["Item"]
-        text = content_of_line(line) if is_usual(line) else content(normal_item(item))
-        return cls(place, mark, item[SORT_KEY]["S"], text)
+        return cls(place, mark, sort_key(line), line)
+
+    @cached_property
+    def content(self) -> bytes:
+        """Its item's canonical content."""
+        if is_usual(self.text):
+            return content_of_line(self.text)
+        return content(normal_item(orjson.loads(self.text)["Item"]))
 
 
 @dataclass(frozen=True)
@@ -106,17 +113,18 @@ class Step:
     old: bytes | None
     new: bytes | None
 
-    def as_write(self) -> Write | None:
+    @cached_property
+    def write(self) -> Write | None:
         """Its part of a transaction; None when what is there cannot be told in a condition."""
         expected: dict[str, Any] = orjson.loads(self.old or b"{}")
         condition = unchanged(expected) if expected else ABSENT
         if condition is None:
             return None
         if self.new == self.old:
-            return Write("ConditionCheck", expected, condition)
+            return Write("ConditionCheck", expected, condition, self.old or b"")
         if self.new is None:
-            return Write("Delete", expected, condition)
-        return Write("Put", orjson.loads(self.new), condition)
+            return Write("Delete", expected, condition, self.old or b"")
+        return Write("Put", orjson.loads(self.new), condition, self.new)
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,21 @@ class Doubt:
         return content(self.moments.as_ours(orjson.loads(now))) == line.content
 
 
+@dataclass(frozen=True)
+class _Undone:
+    """A line that has been undone: what is there `now`, and what it is to be when it comes back, if
+    that is not what it was."""
+
+    line: Line
+    now: bytes | None
+    merged: bytes | None = None
+
+    @property
+    def back(self) -> Step:
+        """The way back."""
+        return Step(self.line.sk, self.now, self.merged or self.line.content)
+
+
 @dataclass
 class _Sorted:
     """A record's items, sorted by what is found of them."""
@@ -172,7 +195,7 @@ class _Sorted:
     fates: dict[int, int] = field(default_factory=dict)
     checks: list[Step] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
-    undone: list[Step] = field(default_factory=list)  # the way back
+    undone: list[_Undone] = field(default_factory=list)
     missing: list[Line] = field(default_factory=list)  # never arrived
     gone: list[Line] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -205,7 +228,7 @@ def decide(
     if found.changes or (used_by and (found.steps or found.undone)):
         return _keep(record, there, before, found, used_by, completes=completes)
     steps = sorted(found.steps, key=lambda step: step.sk != HEADER)
-    if any(step.as_write() is None for step in steps):
+    if any(step.write is None for step in steps):
         found.changes.append(Change(HEADER, "changed"))
         return _keep(record, there, before, found, "", completes=False)
     checks = found.checks if steps and len(steps) + len(found.checks) <= MOST_WRITES else []
@@ -225,18 +248,19 @@ def _sort(line: Line, now: bytes | None, old: bytes | None, doubt: Doubt, found:
         elif line.mark == SAME or (line.mark == KEPT and now is not None):
             found.changes.append(_difference(line.sk, line.content, now))
         return
-    place, ours = line.place, line.content
+    if now is None:
+        _sort_absent(line, doubt, found, replaced=old is not None)
+        return
+    ours = line.content
     if now == ours:
         found.steps.append(Step(line.sk, ours, old))
-        found.fates[place] = DELETED if old is None else RESTORED
-    elif now == old and old is not None:
+        found.fates[line.place] = DELETED if old is None else RESTORED
+    elif now == old:
         _sort_as_before(line, old, doubt, found)
-    elif now is None:
-        _sort_absent(line, doubt, found, replaced=old is not None)
     else:
         found.changes.append(_difference(line.sk, ours, now))
         if doubt.by_us(line) and (whole := _merged(ours, now)):
-            found.undone.append(Step(line.sk, now, whole))
+            found.undone.append(_Undone(line, now, whole))
 
 
 def _sort_as_before(line: Line, old: bytes, doubt: Doubt, found: _Sorted) -> None:
@@ -244,7 +268,7 @@ def _sort_as_before(line: Line, old: bytes, doubt: Doubt, found: _Sorted) -> Non
     written = line.mark != CONFLICT
     found.fates[line.place] = RESTORED if written else KEPT
     if written and doubt.by_us(line):
-        found.undone.append(Step(line.sk, old, line.content))
+        found.undone.append(_Undone(line, old))
 
 
 def _sort_absent(line: Line, doubt: Doubt, found: _Sorted, *, replaced: bool) -> None:
@@ -254,7 +278,7 @@ def _sort_absent(line: Line, doubt: Doubt, found: _Sorted, *, replaced: bool) ->
         found.gone.append(line)
     elif doubt.by_us(line):
         found.fates[line.place] = DELETED
-        found.undone.append(Step(line.sk, None, line.content))
+        found.undone.append(_Undone(line, None))
     elif doubt.absent_ok(line):
         found.fates[line.place] = NEVER
         found.missing.append(line)
@@ -287,8 +311,8 @@ def _keep(
     completes: bool,
 ) -> Verdict:
     """The verdict on a record that stays as the application has it."""
-    back = {step.sk for step in found.undone}
-    steps = list(found.undone)
+    steps = [each.back for each in found.undone]
+    back = {step.sk for step in steps}
     fates = dict(found.fates)
     for line in record.lines:
         if line.mark in LEFT_ALONE or fates.get(line.place) in (GONE, GONE_REPLACED, KEPT):
@@ -437,7 +461,7 @@ def _deletes(verdict: Verdict) -> bool:
 
 
 def _writes(steps: Iterable[Step]) -> Iterator[Write]:
-    return (write for step in steps if (write := step.as_write()) is not None)
+    return (write for step in steps if (write := step.write) is not None)
 
 
 def _together(numbers: Iterable[int], verdicts: Sequence[Verdict]) -> Iterator[list[int]]:
