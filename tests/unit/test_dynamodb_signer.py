@@ -43,11 +43,16 @@ def test_a_request_is_signed_as_botocore_signs_it(
     token: str | None, requests: list[tuple[int, str, bytes]]
 ) -> None:
     keys = ReadOnlyCredentials("AKID", "secret", token)
-    now = MIDNIGHT
-    signer = Signer(keys, "eu-west-1", "dynamodb", clock=lambda: now.timestamp())
+    moments = [MIDNIGHT]
+
+    def clock() -> float:
+        return moments[-1].timestamp()
+
+    signer = Signer(keys, "eu-west-1", "dynamodb", clock=clock)
     for seconds, operation, body in requests:
         with pytest.MonkeyPatch.context() as patch:
             now = MIDNIGHT + dt.timedelta(seconds=seconds)
+            moments.append(now)
             patch.setattr(auth, "get_current_datetime", lambda now=now: now)
             lines = signer.lines(URL, headers(operation), operation, body)
             expected = AWSRequest("POST", URL, data=body, headers=headers(operation))

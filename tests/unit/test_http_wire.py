@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utils.embedded.ports import free_port
 from utils.error_handler import BackOff
-from utils.http_wire import HttpWire, Server
+from utils.http_wire import HttpWire, Reply, Server
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = (
@@ -215,3 +218,72 @@ def test_nobody_there_is_a_lost_connection() -> None:
 )
 def test_the_host_header_names_no_usual_port(url: str, host: str) -> None:
     assert server_at(url).host == host
+
+
+def test_requests_that_go_out_together_have_their_own_answers(serve: Start) -> None:
+    """The server takes one connection after the other: all requests are there before it answers."""
+    script = [[[answer(b"%d" % n)]] for n in range(5)]
+    wire, listener = serve(*script)
+    replies = wire.post_all([(b"Host: h\r\n", b"%d" % n) for n in range(5)])
+    assert [reply.content for reply in replies if isinstance(reply, Reply)] == [
+        b"0",
+        b"1",
+        b"2",
+        b"3",
+        b"4",
+    ]
+    assert listener.connections == 5
+    assert [request[-1:] for request in listener.requests] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_connections_of_requests_that_went_out_together_are_kept() -> None:
+    connections = 0
+
+    class Echo(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            nonlocal connections
+            connections += 1
+            super().setup()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.wfile.write(answer(body))
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        wire = HttpWire(server_at(f"http://127.0.0.1:{server.server_address[1]}"))
+        for _ in range(3):
+            replies = wire.post_all([(b"", b"%d" % n) for n in range(4)])
+            found = [reply.content for reply in replies if isinstance(reply, Reply)]
+            assert found == [b"0", b"1", b"2", b"3"]
+        del wire
+        server.shutdown()
+    assert connections == 4
+
+
+def test_what_has_no_answer_among_others_is_told_alone(serve: Start) -> None:
+    wire, _ = serve([[answer(b"1")]], [None], [[answer(b"3")]])
+    first, second, third = wire.post_all([(b"", b"x")] * 3)
+    assert isinstance(first, Reply)
+    assert isinstance(second, BackOff)
+    assert isinstance(third, Reply)
+
+
+def test_silence_is_waited_for_once_not_for_each_request() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # nobody accepts, nobody answers
+        wire = HttpWire(server_at(f"http://127.0.0.1:{server.getsockname()[1]}", read_timeout=0.2))
+        began = time.monotonic()
+        replies = wire.post_all([(b"", b"x")] * 20)
+        waited = time.monotonic() - began
+    assert all(isinstance(reply, BackOff) for reply in replies)
+    assert waited < 20 * 0.2 / 2
+    assert not wire._idle
+
+
+def test_who_cannot_be_reached_is_tried_once() -> None:
+    wire = HttpWire(server_at(f"http://127.0.0.1:{free_port()}"))
+    replies = wire.post_all([(b"", b"x")] * 3)
+    assert all(isinstance(reply, BackOff) for reply in replies)
+    assert replies[0] is replies[1] is replies[2]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from load import lanes
 from load.batch_writer import Outcome
 from load.lanes import Lanes, Piece
+from utils import pieces
 
 LINES = st.lists(st.binary(max_size=60).map(lambda text: text.replace(b"\n", b"")), max_size=60)
 
@@ -19,7 +20,7 @@ LINES = st.lists(st.binary(max_size=60).map(lambda text: text.replace(b"\n", b""
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "PIECE_BYTES", 100)
-    monkeypatch.setattr(lanes, "starts_record", lambda line: not line.startswith(b"~"))
+    monkeypatch.setattr(pieces, "starts_record", lambda line: not line.startswith(b"~"))
 
 
 def written(path: Path, lines: list[bytes]) -> bytes:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from tests.transformed_artifacts import sale
 from utils.artifacts import starts_record
-from utils.pieces import Place, located_records, places, records_at, rows_at
+from utils.pieces import (
+    Place,
+    lines_in,
+    located_records,
+    places,
+    records_at,
+    rows_at,
+    whole_records,
+)
 
 
 def records_of(line_counts: list[int]) -> list[list[bytes]]:
@@ -48,6 +56,27 @@ def test_everything_is_in_exactly_one_piece(
         later = places(len(whole), start=pieces[middle].end, target=target)
         rest = [line for place in later for line in records_at(path, place)]
         assert rest == [line for piece in found[middle + 1 :] for line in piece]
+
+
+@given(line_counts=st.lists(st.integers(0, 4), max_size=9), target=st.integers(1, 4_000))
+def test_pieces_of_whole_records_follow_each_other(
+    tmp_path_factory: pytest.TempPathFactory, line_counts: list[int], target: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "sales.json"
+    lines = [line for record in records_of(line_counts) for line in record]
+    path.write_bytes(b"".join(lines))
+    pieces = list(whole_records(path, target=target))
+    assert [line for place in pieces for line in lines_in(path, place)] == lines
+    for place in pieces:
+        found = lines_in(path, place)
+        assert starts_record(found[0])
+        last = max(n for n, line in enumerate(found) if starts_record(line))
+        assert place.start + sum(map(len, found[:last])) < place.start + target
+    for place in pieces:
+        assert (
+            list(whole_records(path, start=place.end, target=target))
+            == pieces[pieces.index(place) + 1 :]
+        )
 
 
 @pytest.mark.parametrize("shift", [-1, 0, 1])
