@@ -11,7 +11,6 @@ decides with (load/conflicts.py); what is nowhere in the file is listed (load/on
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import orjson
 
 from load.backup_keys import KeyEntry
-from load.conditional_writer import ConditionalWriter, text_key
+from load.conditional_writer import ConditionalWriter
 from load.conflict_report import ConflictReport
 from load.conflicts import (
     NO_REST,
@@ -29,7 +28,7 @@ from load.conflicts import (
     decide,
     rest_of,
 )
-from load.lines import record_key
+from load.lines import record_key, sort_key
 from load.load_settings import settings
 from load.load_state import LoadState
 from load.loads import keep_loaded, make_way
@@ -66,7 +65,7 @@ from utils.numbering import toggled
 from utils.pieces import located_records, places
 from utils.run import Run
 from utils.same_tables import reached_by
-from utils.tables import TableSpec
+from utils.tables import PARTITION_KEY, TableSpec
 from utils.workspace import PARTIAL_SUFFIX, make_directory, publish, storage_errors
 
 PHASE = "survey"
@@ -273,7 +272,6 @@ class _Survey:
         authors = Authors.of(run.config.transformation, run.manifest.empty_as_of.get(entity, ""))
         with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
             memory = stack.enter_context(Memory(pictures))
-            pool = stack.enter_context(ThreadPoolExecutor(run.config.migration.scans))
             look = Look(memory, run.manifest.migration_timestamp)
             transformed = run.workspace.transformed(entity)
             for piece in places(transformed.stat().st_size):
@@ -282,7 +280,7 @@ class _Survey:
                 start, lines = located_records(transformed, piece)
                 marks: list[int] = []
                 records = [look.at(record, chosen) for record in split_records(lines)]
-                rests = self._rests(records, writer, authors, pool)
+                rests = self._rests(records, writer, authors)
                 for record, rest in zip(records, rests, strict=True):
                     decided = decide(record.standings, self._policy, rest, chosen=record.chosen)
                     marks += decided
@@ -299,22 +297,17 @@ class _Survey:
             return found, list_what_left(run, entity, memory.last, look.seen)
 
     def _rests(
-        self,
-        records: Sequence[_Seen],
-        writer: ConditionalWriter,
-        authors: Authors,
-        pool: ThreadPoolExecutor,
+        self, records: Sequence[_Seen], writer: ConditionalWriter, authors: Authors
     ) -> Iterator[Rest]:
-        """What the table has beside each record: read where that matters, many at once."""
-
-        def read(record: _Seen) -> Rest:
-            items = [orjson.loads(line)["Item"] for line in record.lines]
-            keys = set(map(text_key, items))
-            there = writer.record(items[0], expected={sk for _, sk in keys})
-            return rest_of(there, keys, authors)
-
-        reading = [pool.submit(read, each) if each.needs_look else None for each in records]
-        return (NO_REST if each is None else each.result() for each in reading)
+        """What the table has beside each record: read where that matters, many together."""
+        due = [each for each in records if each.needs_look]
+        keys = [{(record_key(line), sort_key(line)) for line in each.lines} for each in due]
+        asked = [
+            ({PARTITION_KEY: {"S": record_key(each.lines[0])}}, {sk for _, sk in own})
+            for each, own in zip(due, keys, strict=True)
+        ]
+        found = iter(zip(writer.records(asked), keys, strict=True))
+        return (rest_of(*next(found), authors) if each.needs_look else NO_REST for each in records)
 
 
 class Look:
