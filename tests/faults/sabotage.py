@@ -33,8 +33,14 @@ MANY_STEPS: dict[str, Any] = {
         "load.lanes.PIECE_BYTES": 20_000,
     },
 }
-# Even a small load is shared by processes, in many pieces.
-SHARED: dict[str, Any] = {"load.crew.WORTH_IT": 0, "load.lanes.PIECE_BYTES": 4_000}
+# Even a small load, or rollback, is shared by processes, in many pieces.
+SHARED: dict[str, Any] = {
+    "load.crew.WORTH_IT": 0,
+    "load.lanes.PIECE_BYTES": 4_000,
+    "load.crowd.WORTH_IT": 0,
+    "load.guard._PIECE": 8_000,
+    "load.rollback.entity._PIECE": 8_000,
+}
 
 
 @dataclass
@@ -113,7 +119,7 @@ def through(proxy: FaultyProxy, operator: Operator) -> SabotagedOperator:
 
 
 def shared(operator: SabotagedOperator) -> SabotagedOperator:
-    """An operator whose loads are shared by two processes, however small they are."""
+    """An operator whose loads and rollbacks are shared by two processes, however small."""
     operator.configure(migration={"processes": 2})
     operator.plan = {**operator.plan, "set": {**operator.plan["set"], **SHARED}}
     return operator

@@ -26,6 +26,7 @@ from tests.faults.sabotage import (
     through,
 )
 from tests.faults.trade import many_sales
+from tests.scenarios.application import Application
 from tests.scenarios.conftest import DONE_TABLES
 from tests.scenarios.operator import ENTITIES, Operator, Running, scan
 from utils.embedded.aws import EmbeddedAws
@@ -192,3 +193,62 @@ def test_ctrl_c_to_all_of_them_finishes_what_is_in_flight_and_saves_it(
     # Of what had not been sent that was known, so it went out in batches.
     assert clean.report("load")["entities"]["sales"]["conditionalRequests"] <= AT_ONCE
     assert loaded(clean, dynamodb, tables)
+
+
+@pytest.fixture
+def few(alone: Operator, s9: S9Database, proxy: FaultyProxy) -> SabotagedOperator:
+    """The same with 60 sales."""
+    many_sales(s9, 60)
+    return shared(through(proxy, alone.configure(migration={"validateAfterLoad": False})))
+
+
+def test_a_rollback_by_several_processes_goes_on_after_one_of_them_is_killed(
+    few: SabotagedOperator, proxy: FaultyProxy, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    few.configure(migration={"workers": None, "batchSize": 25})
+    few.run("--full").ended(0)
+    application = Application(dynamodb, tables)
+    items = few.items("sales")
+    application.change("sales", items[0], status={"S": "paid"})  # and its parties stay with it
+    application.change("sales", items[91], notes={"S": "urgent"})
+    with few.start("rollback", "--yes") as running:
+        before = proxy.requests["TransactWriteItems"]
+        running.wait_for(lambda: proxy.requests["TransactWriteItems"] > before + 2)
+        os.kill(helpers(running)[0], signal.SIGKILL)
+        outcome = running.end()
+    outcome.failed(1, "one of the processes that share the work has ended", "rollback")
+    few.run("rollback", "--yes").ended(0)
+    report = few.report("rollback")
+    assert report["closes"]
+    assert report["entities"]["sales"]["created"] == {
+        "count": 180,
+        "deleted": 174,
+        "kept": 6,
+        "gone": 0,
+    }
+    left = scan(dynamodb, tables.sales)
+    assert {key for key, _ in left} == {items[n]["PK"]["S"] for n in (0, 91)}
+    assert len(left) == 6
+    buyers = {item["buyerId"]["S"] for item in left.values() if "buyerId" in item}
+    assert {key for key, _ in scan(dynamodb, tables.buyers)} == {f"BUYER#{id}" for id in buyers}
+
+
+def test_records_are_replaced_by_several_processes_whatever_fails(
+    few: SabotagedOperator,
+    proxy: FaultyProxy,
+    s9: S9Database,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    few.run("--full").ended(0)
+    s9.execute("UPDATE msg SET internal_notes = 'changed later' WHERE first_id % 2 = 0")
+    s9.execute("DELETE FROM msg_line WHERE msg_id % 4 = 0")
+    loaded = scan(dynamodb, tables.sales)
+    edited = next(item for (_, sk), item in loaded.items() if sk == "METADATA")
+    Application(dynamodb, tables).change("sales", edited, status={"S": "paid"})
+    faults = {fault: 0.05 for fault in REASONS if fault not in (hang, take_and_hang)}
+    proxy.plan = Plan(faults, seed=6)
+    few.configure(load={"onConflict": "overwrite"})
+    few.run("--full", "--restart").ended(0)
+    few.run("--phase", "verify").ended(0)
+    assert few.report("verification")["passed"]
