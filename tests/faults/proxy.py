@@ -2,10 +2,13 @@
 
 Only BatchWriteItem is disturbed (or the operations that a test names): everything else passes.
 The counts say what the proxy did, so that they can be compared with what the tool reports.
+
+It can be as far away as DynamoDB is: then every answer comes `distance` seconds later.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -13,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -25,6 +29,9 @@ from utils.embedded.aws import EmbeddedAws
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
 HANG_SECONDS = 4.0
+FAR = 0.015  # seconds to an answer of DynamoDB, or a little more
+# Of every proxy and target that is set up from now on.
+distance = float(os.environ.get("TARGET_DISTANCE") or 0.0)
 _SERVICE = "com.amazonaws.dynamodb.v20120810#"
 
 
@@ -208,6 +215,7 @@ class FaultyProxy:
         self.plan = plan or Plan()
         self.counts: Counter[Fault] = Counter()
         self.requests: Counter[str] = Counter()
+        self.distance = distance
         self._aws = aws
         self._chance = random.Random(self.plan.seed)
         self._lock = threading.Lock()
@@ -284,6 +292,17 @@ class FaultyProxy:
         self._server.server_close()
 
 
+def endpoint_of(aws: EmbeddedAws) -> str:
+    """Where an embedded AWS is reached: at a distance, if there is one."""
+    return _far_away(aws).url if distance else aws.endpoint_url
+
+
+@cache
+def _far_away(aws: EmbeddedAws) -> FaultyProxy:
+    """A proxy that does nothing but answer late; it is there as long as the process."""
+    return FaultyProxy(aws)
+
+
 def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -297,6 +316,7 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             key_id = signer[1] if signer else ""
             request = Request(operation, body, key_id, dict(self.headers.items()))
             answer = proxy.answer(request)
+            time.sleep(proxy.distance)
             if answer is None:
                 self.close_connection = True
                 return

@@ -11,6 +11,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import REGION, TableNames
+from tests.faults.proxy import endpoint_of
 from tests.moto_server import MotoAws
 from utils.config import BackupConfig, Config, DataConfig, MigrationConfig, TargetConfig
 from utils.embedded.aws import EmbeddedAws
@@ -41,7 +42,7 @@ Begin = Callable[..., Session]
 def begin(tmp_path: Path, aws: EmbeddedAws) -> Begin:
     """Opens a session at the desk of this test, on the embedded AWS if nothing else is said."""
 
-    def opened(endpoint: str = aws.endpoint_url, workers: int = 3, **settings: Any) -> Session:
+    def opened(endpoint: str = endpoint_of(aws), workers: int = 3, **settings: Any) -> Session:
         config = Config(
             target=TargetConfig(region=REGION, use_local_stack=True, endpoint=endpoint),
             migration=MigrationConfig(workers=workers, max_retries=2, retry_delay=0.001),

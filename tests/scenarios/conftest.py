@@ -9,8 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import S9Database, Sample, TableNames
+from tests.faults import proxy
+from tests.faults.proxy import endpoint_of
 from tests.scenarios.operator import MOMENT, Operator, environment
 from utils.embedded.aws import EmbeddedAws
+
+
+@pytest.fixture(autouse=True)
+def _far_away(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that is marked `far`, every answer of the target takes as long as DynamoDB's."""
+    if request.node.get_closest_marker("far"):
+        monkeypatch.setattr(proxy, "distance", proxy.FAR)
+
 
 Hire = Callable[[S9Database, TableNames], Operator]
 
@@ -32,7 +42,7 @@ def hire(directory: Path, s9: S9Database, aws: EmbeddedAws, tables: TableNames) 
             },
             "target": {
                 "useLocalStack": True,
-                "endpoint": aws.endpoint_url,
+                "endpoint": endpoint_of(aws),
                 "salesTable": tables.sales,
                 "buyersTable": tables.buyers,
                 "producersTable": tables.producers,

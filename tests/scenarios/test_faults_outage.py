@@ -55,7 +55,9 @@ def endured(
     return tool
 
 
-@pytest.mark.parametrize("workers", [1, 4, 64])
+@pytest.mark.parametrize(
+    "workers", [1, pytest.param(4, marks=pytest.mark.far), pytest.param(64, marks=pytest.mark.far)]
+)
 def test_an_outage_shorter_than_all_delays_is_survived_with_any_number_in_flight(
     workers: int,
     operator: Operator,

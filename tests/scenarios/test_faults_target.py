@@ -58,6 +58,7 @@ def clean(alone: Operator, s9: S9Database) -> Operator:
     return alone
 
 
+@pytest.mark.far
 def test_every_fault_is_survived_and_every_retry_counted(
     operator: Operator,
     finished: Operator,
@@ -75,6 +76,7 @@ def test_every_fault_is_survived_and_every_retry_counted(
         assert tool.report("load")["entities"][entity]["items"] == len(tool.items(entity))
 
 
+@pytest.mark.far
 def test_a_verification_survives_every_fault(
     clean: Operator, behind: Behind, tables: TableNames
 ) -> None:
@@ -153,6 +155,7 @@ def test_what_no_retry_can_mend_is_asked_once_and_the_rest_goes_on(
     assert Result.of(tool, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)
 
 
+@pytest.mark.far
 def test_a_refused_line_keeps_its_sale_out_whole(
     operator: Operator,
     finished: Operator,
@@ -300,6 +303,7 @@ def old_key_expires(after: int, then: Callable[[], None]) -> Callable[[Request],
     return decide
 
 
+@pytest.mark.far
 def test_expired_credentials_are_looked_for_again(
     signed: Operator, behind: Behind, dynamodb: DynamoDBClient, tables: TableNames
 ) -> None:
