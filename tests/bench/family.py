@@ -1,4 +1,5 @@
-"""CPU time and memory of this process and of those that share its work, by the operating system."""
+"""CPU time, memory and open files of this process and of those that share its work, by the
+operating system."""
 
 from __future__ import annotations
 
@@ -18,14 +19,22 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Seen:
-    """The largest resident set that one of the other processes was seen to have had, in MB."""
+    """What was seen: the largest resident set that one of the other processes has had, the largest
+    sum of all at once, this process among them (what they share is in it once for each), in MB;
+    and how many files, sockets among them, the one with the most had open."""
 
     peak_mb: float = 0.0
+    sum_mb: float = 0.0
+    files: int = 0
 
     def look(self) -> None:
         """Look at those that are there."""
-        for number in _others():
+        others = _others()
+        for number in others:
             self.peak_mb = max(self.peak_mb, peak_mb(number))
+        everybody = (os.getpid(), *others)
+        self.sum_mb = max(self.sum_mb, sum(map(_resident_mb, everybody)))
+        self.files = max(self.files, *map(_open_files, everybody))
 
 
 def cpu_seconds() -> float:
@@ -50,9 +59,9 @@ def peak_mb(process: int | str = "self") -> float:
 
 
 @contextmanager
-def watched() -> Iterator[Seen]:
-    """Look at the other processes' memory now and then for as long as this lasts."""
-    seen, left = Seen(), threading.Event()
+def watched(seen: Seen) -> Iterator[None]:
+    """Look at the processes now and then for as long as this lasts."""
+    left = threading.Event()
 
     def watch() -> None:
         while not left.wait(_EVERY):
@@ -61,7 +70,7 @@ def watched() -> Iterator[Seen]:
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield seen
+        yield
     finally:
         left.set()
         thread.join()
@@ -72,6 +81,19 @@ def _others() -> list[int]:
     with suppress(RuntimeError):  # one was started while we looked
         return [child.pid for child in multiprocessing.active_children() if child.pid]
     return []
+
+
+def _resident_mb(process: int) -> float:
+    with suppress(OSError):
+        pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+    return 0.0
+
+
+def _open_files(process: int) -> int:
+    with suppress(OSError):
+        return sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
+    return 0
 
 
 def _cpu_of(process: int) -> float:

@@ -43,13 +43,15 @@ class Job:
 class Figures:
     """What a measurement found: `items` in `seconds` of the clock and `cpu` of this process and of
     those that share its work (all their threads); `peak_mb` is the largest resident set that one
-    of them ever had."""
+    of them ever had, `sum_mb` the largest of all together, `files` the most that one had open."""
 
     items: int
     seconds: float
     cpu: float
     peak_mb: float = 0.0
     profile: tuple[tuple[str, float], ...] = ()
+    sum_mb: float = 0.0
+    files: int = 0
 
     @property
     def rate(self) -> float:
@@ -68,7 +70,7 @@ class Watch:
     def __init__(self) -> None:
         self._seconds = 0.0
         self._cpu = 0.0
-        self._peak_mb = 0.0
+        self._seen = family.Seen()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -78,16 +80,23 @@ class Watch:
         gc.freeze()
         start, cpu = time.perf_counter(), cpu_seconds()
         try:
-            with family.watched() as seen:
+            with family.watched(self._seen):
                 yield
         finally:
             self._seconds += time.perf_counter() - start
             self._cpu += cpu_seconds() - cpu
-            self._peak_mb = max(self._peak_mb, seen.peak_mb)
 
     def figures(self, items: int) -> Figures:
         """What has been measured, for so many items."""
-        return Figures(items, max(self._seconds, 1e-9), max(self._cpu, 1e-9), self._peak_mb)
+        seen = self._seen
+        return Figures(
+            items,
+            max(self._seconds, 1e-9),
+            max(self._cpu, 1e-9),
+            seen.peak_mb,
+            sum_mb=seen.sum_mb,
+            files=seen.files,
+        )
 
 
 def run_job(name: str, job: Job) -> Figures:
@@ -113,7 +122,8 @@ def run_here(name: str, job: Job) -> Figures:
         if (found := getattr(import_module(module), name, None)) is not None
     )
     figures = run(job)
-    return replace(figures, peak_mb=max(figures.peak_mb, peak_mb()))
+    peak = max(figures.peak_mb, peak_mb())
+    return replace(figures, peak_mb=peak, sum_mb=max(figures.sum_mb, peak))
 
 
 def main(name: str, text: str) -> None:

@@ -1,106 +1,210 @@
-"""`python -m tests.bench.network`: the load over a network, for each number of batches in flight.
+"""What is measured over a network, where DynamoDB answers after a while.
 
-The sink answers each request after a delay. With every delay the tool's own choice (workers null)
-stands beside fixed numbers; the best of those is what the choice is measured by.
+The sink answers each request after a delay. With every delay the load by the tool's own choice
+(workers null) stands beside fixed numbers of batches in flight, the sink alone, and boto3's
+batch_writer; the best of the fixed numbers is what the choice is measured by.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import sys
-import tempfile
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from tests.bench.measure import Job, run_job
-from tests.bench.scene import Scene, scene
+from tests.bench.compare import BATCH
+from tests.bench.measure import Figures, Job, run_job
+from tests.bench.rate import Metered
+from tests.bench.scene import PART, Scene
 from tests.bench.source import Size
 
 OWN_CHOICE = 0
-# What is done beside the load, after which other job.
-OTHERS = (
-    ("load", "verify"),
-    ("load", "backup"),
-    ("load", "rollback"),
-    ("", "load_on_condition"),
-)
-DELAYS = (0.0, 0.005, 0.015, 0.040)
-NUMBERS = (OWN_CHOICE, 4, 16, 32, 64)
+ALONE, WRITER = "sink_pipelined", "batch_writer"
+FEW, FEWEST = "few", "fewest"  # databases, and the configurations that work on them
+ENCRYPTED = "encrypted"  # the configuration that works on PART, with TLS: it is another target
+WHOLE_OF_IT = "run"  # as of the other measurements: what is there already is not made again
+ENOUGH = 12.0  # seconds that a load is to take, so that its beginning counts for little
+_SLOW = 4_000  # items/s
+CERTIFICATES = "AWS_CA_BUNDLE"
+# What is done besides the load, and what has to be done before it.
+OTHERS = {
+    "load_on_condition": (),
+    "load_replacing": ("load", "alter"),
+    "rollback": ("load",),
+    "verify": ("load",),
+    "backup": ("load",),
+    "restore": ("load", "backup", "clear"),
+}
+AT = 15  # ms: what DynamoDB takes, or a little more
 
 
-def main() -> None:
-    """Measure and tell."""
-    options = _options()
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-") as directory,
-        scene(Path(directory), Size(options.sales), Size(1)) as stage,
-    ):
-        configuration = stage.configuration("network")
-        for phase in ("extract", "transform", "validate"):
-            run_job(phase, Job(configuration))
-        for delay in options.delays:
-            found: dict[int, list[float]] = {number: [] for number in options.numbers}
-            for _ in range(options.rounds):
-                for number in options.numbers:
-                    found[number].append(_rate(stage, configuration, delay, number))
-            _say(f"{delay * 1000:g} ms: {_told(found)}")
-            if delay and not options.load_only:
-                for before, job in OTHERS:
-                    each = [
-                        _rate(stage, configuration, delay, OWN_CHOICE, job, before)
-                        for _ in range(options.rounds)
-                    ]
-                    _say(f"{delay * 1000:g} ms, {job}: {statistics.median(each):,.0f} items/s")
+@dataclass(frozen=True)
+class Case:
+    """A job at a distance: `delay` ms to each answer, so many requests in flight."""
+
+    job: str
+    delay: int
+    in_flight: int = OWN_CHOICE
+    encrypted: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its figures are kept under."""
+        number = f", {self.in_flight} in flight" if self.in_flight else ""
+        return f"{self.job} at {self.delay} ms{number}{', TLS' if self.encrypted else ''}"
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.network", description=__doc__)
-    parser.add_argument("--sales", type=int, default=115_000, help="sales in S9 (three lines each)")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--delays", type=float, nargs="+", default=DELAYS, help="seconds")
-    parser.add_argument(
-        "--numbers", type=int, nargs="+", default=NUMBERS, help="batches in flight; 0: as it finds"
-    )
-    parser.add_argument("--load-only", action="store_true", help="nothing but the load")
-    return parser.parse_args()
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured of a case, in one round; or of a table that takes so many units."""
+
+    case: Case
+    round: int
+    figures: Figures
+    metered: Metered | None = None
+
+    @property
+    def name(self) -> str:
+        """What its figures are kept under."""
+        units = f", {self.metered.units:,} units" if self.metered else ""
+        return self.case.name + units
 
 
-def _rate(
-    stage: Scene,
-    configuration: str,
-    delay: float,
-    number: int,
-    job: str = "load",
-    before: str = "",
-) -> float:
-    """Items a second of a job that follows `before`, which is not measured."""
-    document = orjson.loads(Path(configuration).read_bytes())
-    document["migration"] = {"workers": number or None}
-    Path(configuration).write_bytes(orjson.dumps(document))
-    stage.sink.clear()
-    if before:
-        run_job(before, Job(configuration))
-        stage.sink.prepare()
-    stage.sink.delay(delay)
+def further(sales: int) -> dict[str, Size]:
+    """The databases that are needed besides, by the sales in the largest one."""
+    return {FEW: Size(max(1, sales // 15)), FEWEST: Size(max(1, sales // 230))}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is measured: `delays` in ms, `numbers` in flight, capacities of metered tables with the
+    configuration that is loaded into them."""
+
+    rounds: int = 1
+    delays: Sequence[int] = (0, 5, AT, 40)
+    numbers: Sequence[int] = (4, 16, 32, 64)
+    capacities: Sequence[tuple[int, str]] = ((40_000, WHOLE_OF_IT), (300, FEWEST))
+    limit: int = 2_000
+    others: bool = True
+    run: Callable[[str, Job], Figures] = run_job
+
+    def measure(self, scene: Scene, say: Callable[[str], None]) -> Iterator[Measurement]:
+        """Measure everything, round by round."""
+        _prepare(scene, self.run, [name for _, name in self.capacities], say)
+        slow: set[str] = set()  # jobs that are too slow for as many items as others
+        try:
+            for number in range(1, self.rounds + 1):
+                say(f"network, round {number} of {self.rounds}")
+                for case in self._cases():
+                    figures = self._figures(scene, case, FEW if case.job in slow else "")
+                    if figures.rate < _SLOW and case.job in OTHERS:
+                        slow.add(case.job)
+                    yield Measurement(case, number, figures)
+                for capacity in self.capacities:
+                    yield self._metered(scene, number, *capacity)
+        finally:
+            scene.sink.delay(0.0)
+            scene.sink.clear()
+
+    def _cases(self) -> Iterator[Case]:
+        for delay in self.delays:
+            for number in (OWN_CHOICE, *self.numbers):
+                yield Case("load", delay, number)
+            yield Case(ALONE, delay)
+            yield Case(WRITER, delay)
+        for delay in self.delays:
+            yield Case("load", delay, encrypted=True)
+            if delay == AT:
+                for number in self.numbers[-2:]:
+                    yield Case("load", delay, number, encrypted=True)
+            yield Case(ALONE, delay, encrypted=True)
+        for delay in filter(None, self.delays if self.others else ()):
+            for job in OTHERS:
+                yield Case(job, delay)
+
+    def _figures(self, scene: Scene, case: Case, name: str) -> Figures:
+        name = name or _data_for(scene, case)
+        limit = self.limit if case.job == WRITER else 0
+        with _configured(scene, name, case) as job:
+            scene.sink.clear()
+            self._before(scene, case.job, job)
+            scene.sink.delay(case.delay / 1000)
+            try:
+                return self.run(case.job, Job(job.config, limit))
+            finally:
+                scene.sink.delay(0.0)
+
+    def _before(self, scene: Scene, name: str, job: Job) -> None:
+        """Do what has to be done before, at once."""
+        steps = OTHERS.get(name, ())
+        for step in steps:
+            if step == "clear":
+                scene.sink.clear()
+            elif step == "alter":
+                scene.sink.alter()
+            else:
+                self.run(step, job)
+        if steps:
+            scene.sink.prepare()
+
+    def _metered(self, scene: Scene, number: int, units: int, name: str) -> Measurement:
+        case = Case("load", AT)
+        with _configured(scene, name, case) as job:
+            scene.sink.clear()
+            scene.sink.delay(AT / 1000)
+            scene.sink.meter(units)
+            figures = self.run("load", job)
+            taken, refused = scene.sink.metered()
+        return Measurement(case, number, figures, Metered.of(units, taken, refused))
+
+
+def _data_for(scene: Scene, case: Case) -> str:
+    """The configuration with as many items as take a while, and not too long."""
+    if case.encrypted:
+        return ENCRYPTED
+    if case.job in (ALONE, WRITER):
+        return PART
+    in_time = ENOUGH * BATCH * 1000 * case.in_flight / (case.delay + 2)
+    if case.job == "load":
+        return PART if not case.in_flight or in_time > scene.items(PART) else FEW
+    return PART if case.delay == AT or case.job in ("verify", "backup") else FEW
+
+
+@contextmanager
+def _configured(scene: Scene, name: str, case: Case) -> Iterator[Job]:
+    """The job that works on this configuration as a case has it."""
+    database = {WHOLE_OF_IT: "", ENCRYPTED: PART}.get(name, name)
+    path = Path(scene.configuration(name, database=database))
+    document = orjson.loads(path.read_bytes())
+    document["migration"] = {"workers": case.in_flight or None, "backupBeforeLoad": False}
+    document["load"] = {"onConflict": "overwrite"}
+    if name == ENCRYPTED:
+        document["target"]["endpoint"] = scene.sink.encrypted_endpoint
+    path.write_bytes(orjson.dumps(document))
+    before = os.environ.get(CERTIFICATES)
+    if name == ENCRYPTED:
+        os.environ[CERTIFICATES] = str(scene.sink.certificate)
     try:
-        return run_job(job, Job(configuration)).rate
+        yield Job(str(path))
     finally:
-        stage.sink.delay(0.0)
+        os.environ.pop(CERTIFICATES, None)
+        if before is not None:
+            os.environ[CERTIFICATES] = before
 
 
-def _told(found: dict[int, list[float]]) -> str:
-    def name(number: int) -> str:
-        return "own choice" if number == OWN_CHOICE else f"{number} in flight"
-
-    rates = {number: statistics.median(each) for number, each in found.items()}
-    return "; ".join(f"{name(number)} {rate:,.0f} items/s" for number, rate in rates.items())
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
+def _prepare(
+    scene: Scene,
+    run: Callable[[str, Job], Figures],
+    further_ones: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Make what is to be loaded, where it is not there yet."""
+    for name in dict.fromkeys((PART, ENCRYPTED, FEW, *further_ones)):
+        if not (scene.data(name) / "transformed" / "sales.json").exists():
+            say(f"network: making what is loaded ({name})")
+            with _configured(scene, name, Case("load", 0)) as job:
+                for phase in ("extract", "transform", "validate"):
+                    run(phase, job)

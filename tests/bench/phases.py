@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import migrate
 from extract.entities import entities_of
+from load.backup_list import listed
 from load.entities import TABLES
 from tests.bench.measure import Figures, Job, Watch
 from tests.bench.profiles import Profile, sampling
@@ -75,6 +78,7 @@ def load(job: Job) -> Figures:
     from load.tables import prepare_tables
 
     def work(run: Run) -> None:
+        shutil.rmtree(run.workspace.undo, ignore_errors=True)  # of loads before this one
         for name in ENTITY_NAMES:
             plan_for_empty(run, name)
             engine.load(run, TABLES[name])
@@ -97,6 +101,7 @@ def load_on_condition(job: Job) -> Figures:
     from load.tables import prepare_tables
 
     def work(run: Run) -> None:
+        shutil.rmtree(run.workspace.undo, ignore_errors=True)
         for name in ENTITY_NAMES:
             plan_for_empty(run, name)
             state = LoadState.load(run.workspace.load_state(name))
@@ -108,15 +113,38 @@ def load_on_condition(job: Job) -> Figures:
     return _measured(job, work, "transformed")
 
 
+def load_replacing(job: Job) -> Figures:
+    """The load into a table that holds another content under every key, without the survey."""
+    from load import engine
+    from load.survey import survey_before_load
+
+    watch = Watch()
+    with quiet_run(_settings(job)) as run:
+        survey_before_load(run, TABLES, ENTITY_NAMES, {})
+        with watch.running():
+            replaced = sum(
+                engine.load(run, TABLES[name]).result["replaced"] for name in ENTITY_NAMES
+            )
+    return watch.figures(replaced)
+
+
 def rollback(job: Job) -> Figures:
     """`migrate.py rollback` of the load, with its second look."""
     return _command(job, "rollback", "--yes")
 
 
 def backup(job: Job) -> Figures:
-    """`migrate.py backup` of the table of sales. Items are those of all entities, of which it
-    holds all but a few."""
-    return _command(job, "backup", "--table", _settings(job).target.table("sales"))
+    """`migrate.py backup` of all tables."""
+    return _command(job, "backup")
+
+
+def restore(job: Job) -> Figures:
+    """`migrate.py restore` of the last backup of the sales and their lines. Items are those that
+    it has."""
+    config = _settings(job)
+    entries = [each.entry for each in listed(Path(config.backups), thorough=False) if each.entry]
+    last = [each for each in entries if each.table == config.target.sales_table][-1]
+    return replace(_command(job, "restore", last.name, "--yes"), items=last.items)
 
 
 def verify(job: Job) -> Figures:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -20,7 +21,46 @@ from tests.bench.scene import Scene, scene
 from tests.bench.source import Size
 
 WINDOW = 10.0
+FIRST = 5.0  # seconds, in which the limit is found
 Taken = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Metered:
+    """What a table saw that takes `units` a second, or of a load that keeps to them: the rate over
+    all of `seconds`, and the lowest and highest over any ten seconds after the first five; and how
+    many of its `requests` it `refused`, in part or whole."""
+
+    units: int
+    seconds: float
+    rate: float
+    lowest: float
+    highest: float
+    requests: int
+    refused: int
+
+    @classmethod
+    def of(cls, units: int, taken: Taken, refused: int) -> Metered:
+        """From what was taken at which second."""
+        begin = taken[0][0]
+        seconds = max(taken[-1][0] - begin, 1e-9)
+        rate = sum(units for _, units in taken) / seconds
+        lowest, highest = windows([each for each in taken if each[0] >= begin + FIRST])
+        return cls(units, seconds, rate, lowest, highest, len(taken), refused)
+
+    def row(self) -> str:
+        """Markdown: a row of the tables about rates."""
+        shares = [each / self.units for each in (self.rate, self.lowest, self.highest)]
+        return (
+            f"| {self.units:,} | {self.seconds:.0f} s | {shares[0]:.1%} "
+            f"| {shares[1]:.1%} to {shares[2]:.1%} | {self.refused:,} of {self.requests:,} |"
+        )
+
+
+HEAD = (
+    "| Over | Consumed | Any ten seconds after the first five | Refused, in part or whole |\n"
+    "|---:|---:|---:|---:|---:|"
+)
 
 
 def main() -> None:
@@ -29,6 +69,7 @@ def main() -> None:
     parser.add_argument("--sales", type=int, default=20_000, help="sales in S9 (three lines each)")
     parser.add_argument("--units", type=int, default=8_000, help="write units a second")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds to each answer")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
@@ -37,16 +78,17 @@ def main() -> None:
         configuration = stage.configuration("rate")
         for phase in ("extract", "transform", "validate"):
             run_job(phase, Job(configuration))
+        stage.sink.delay(options.delay)
         for limit, capacity in ((options.units, 0), (None, options.units)):
             _configure(configuration, options.processes, limit)
             taken, refused = _measured(stage, configuration, capacity)
-            _say(f"maxWriteUnits {limit}, the table's limit {capacity or 'none'}:")
-            _say("  " + _told(taken, refused, options.units))
+            _say(f"| {'The limit of the table' if capacity else '`maxWriteUnits`'} {HEAD}")
+            _say(Metered.of(options.units, taken, refused).row())
 
 
 def _configure(path: str, processes: int, limit: int | None) -> None:
     document = orjson.loads(Path(path).read_bytes())
-    document["migration"] = {"processes": processes, "maxWriteUnits": limit, "workers": 8}
+    document["migration"] = {"processes": processes, "maxWriteUnits": limit}
     Path(path).write_bytes(orjson.dumps(document))
 
 
@@ -57,17 +99,6 @@ def _measured(stage: Scene, configuration: str, capacity: float) -> tuple[Taken,
     command = [sys.executable, "migrate.py", *load]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return stage.sink.metered()
-
-
-def _told(taken: Taken, refused: int, wanted: float) -> str:
-    lowest, highest = windows(taken)
-    span = taken[-1][0] - taken[0][0]
-    mean = sum(units for _, units in taken) / span
-    return (
-        f"{mean / wanted:.1%} of {wanted:,} units a second over {span:.0f} s; over any ten seconds "
-        f"{lowest / wanted:.1%} to {highest / wanted:.1%}; {refused} of {len(taken)} requests "
-        "refused, in part or whole"
-    )
 
 
 def windows(taken: Taken) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -52,8 +52,12 @@ class Target:
 class Results:
     """Every measurement of one run of the bench."""
 
-    def __init__(self, measured: Sequence[Measured], sales: int) -> None:
+    def __init__(
+        self, measured: Sequence[Measured], sales: int, further: Sequence[Target] = ()
+    ) -> None:
+        """`further` are targets whose measurements are not among these."""
         self._measured = measured
+        self._further = further
         self._sales = sales
         names = dict.fromkeys(each.name for each in measured if each.round)
         self.medians = {name: self._median(name) for name in names}
@@ -170,7 +174,7 @@ class Results:
             f"| {each.words} | {'at most' if each.at_most else 'at least'} {each.wanted:,} "
             f"| {_shown(median(each.rounds))} ({_shown(min(each.rounds))} to "
             f"{_shown(max(each.rounds))}) | {each.verdict} |"
-            for each in self.targets()
+            for each in (*(self.targets() if self._measured else ()), *self._further)
         ]
         table = "\n".join(["| Target | Wanted | Measured | Met |", "|---|---:|---:|---|", *rows])
         if self._sales >= MILLION_ITEMS:
@@ -180,10 +184,13 @@ class Results:
             "With fewer, the start of processes weighs more."
         )
 
-    def write(self, path: Path, busy: float) -> None:
-        """Append one JSON line for each measurement; `busy` is the load average before them."""
+    def head(self, busy: float) -> dict[str, object]:
+        """What every kept figure is told with; `busy` is the load average before them."""
+        return {"at": _now(), "machine": machine(), "sales": self._sales, "loadBefore": busy}
+
+    def write(self, path: Path, head: Mapping[str, object]) -> None:
+        """Append one JSON line for each measurement."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        head = {"at": _now(), "machine": machine(), "sales": self._sales, "loadBefore": busy}
         with path.open("ab") as handle:
             for each in self._measured:
                 handle.write(orjson.dumps({**head, **asdict(each)}) + b"\n")

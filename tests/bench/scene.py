@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -41,6 +41,16 @@ class Scene:
         """Write the configuration of a migration with a data directory of its own; its path."""
         return self._written(name, self.s9, "postgresql", database or self.s9.database, PASSWORD)
 
+    def items(self, name: str) -> int:
+        """How many items the configuration of this name has made."""
+        manifest = orjson.loads((self.data(name) / "manifest.json").read_bytes())
+        artifacts = manifest["artifacts"]
+        return sum(artifacts[f"transformed/{entity}.json"]["items"] for entity in ENTITY_NAMES)
+
+    def data(self, name: str) -> Path:
+        """The data directory of the configuration of this name."""
+        return self.directory / name
+
     def configuration_of_mysql(self, name: str, password: str) -> str:
         """As `configuration`, of S9 on MySQL; the password is in the variable that is named."""
         assert self.mysql is not None
@@ -66,21 +76,24 @@ class Scene:
                 "ssl": False,
             },
             "target": {"useLocalStack": True, "endpoint": self.sink.endpoint},
-            "data": {"directory": str(self.directory / name)},
+            "data": {"directory": str(self.data(name))},
         }
         path.write_bytes(orjson.dumps(document))
         return str(path)
 
 
 @contextmanager
-def scene(directory: Path, size: Size, part: Size) -> Iterator[Scene]:
-    """Start both servers and fill S9, a smaller one of the same mixture in PART, and MANY_LINES;
-    files go below `directory`."""
-    lines = Size(-(-part.sales // _FEWER_SALES), _FOLD)
+def scene(
+    directory: Path, size: Size, part: Size, further: Mapping[str, Size] | None = None
+) -> Iterator[Scene]:
+    """Start both servers and fill S9, a smaller one of the same mixture in PART, MANY_LINES, and
+    `further` ones by the names of their databases; files go below `directory`."""
+    databases = {PART: part, MANY_LINES: Size(-(-part.sales // _FEWER_SALES), _FOLD)}
+    databases |= further or {}
     with EmbeddedPostgres(directory / "postgresql") as s9, Sink() as sink:
-        for name in (PART, MANY_LINES):
+        for name in databases:
             s9.create_database(name)
-        for database, chosen in ((s9.database, size), (PART, part), (MANY_LINES, lines)):
+        for database, chosen in {s9.database: size, **databases}.items():
             connection = s9.connect(database)
             try:
                 fill(connection, chosen)

@@ -36,6 +36,7 @@ from utils.embedded.process import ServerProcess
 
 START_SECONDS = 20.0
 _RECEIVE = 1 << 18
+_RECORDS = _RECEIVE >> 14
 _QUIET = 0.1  # seconds without a request, after which it uses its time for itself
 _LENGTH, _TARGET = re.compile(rb"Content-Length: *(\d+)"), re.compile(rb"X-Amz-Target: *\w+\.(\w+)")
 _ANY_LENGTH = re.compile(_LENGTH.pattern, re.IGNORECASE)  # much slower
@@ -114,6 +115,10 @@ class Sink:
         """From now on answer so long after a request has arrived."""
         self.ask("Delay", orjson.dumps({"Seconds": seconds}))
 
+    def alter(self) -> None:
+        """Give every item another content."""
+        self.ask("Alter")
+
     def prepare(self) -> None:
         """Put the items in the order in which a Scan gives them, and build the indexes, so that
         the first request does not wait for that."""
@@ -150,18 +155,20 @@ class Requests:
                 return
             data = b"".join(self._parts)
             self._parts = []
-        while data:
-            end = data.find(_END)
+        place = 0
+        while place < len(data):
+            end = data.find(_END, place)
             last = len(data) + 1
             if end >= 0:
-                length = _LENGTH.search(data, 0, end) or _ANY_LENGTH.search(data, 0, end)
+                length = _LENGTH.search(data, place, end) or _ANY_LENGTH.search(data, place, end)
                 last = end + len(_END) + (int(length[1]) if length else 0)
             if len(data) < last:
-                self._parts, self._size, self._needed = [data], len(data), last
+                rest = data[place:]
+                self._parts, self._size, self._needed = [rest], len(rest), last - place
                 return
-            target = _TARGET.search(data, 0, end) or _ANY_TARGET.search(data, 0, end)
+            target = _TARGET.search(data, place, end) or _ANY_TARGET.search(data, place, end)
             yield (target[1] if target else b""), data[end + len(_END) : last]
-            data = data[last:]
+            place = last
 
 
 class Connection:
@@ -184,9 +191,12 @@ class Connection:
         return data
 
     def _records(self) -> Iterator[bytes]:
-        """What has arrived besides: TLS gives out one record at a time."""
+        """What has arrived besides: TLS gives out one record at a time, of 16 KB at the most."""
         with suppress(ssl.SSLWantReadError):
-            while data := self.socket.recv(_RECEIVE):
+            for _ in range(_RECORDS):
+                data = self.socket.recv(_RECEIVE)
+                if not data:
+                    return
                 yield data
 
     def send(self, answer: bytes) -> None:

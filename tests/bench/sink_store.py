@@ -40,6 +40,7 @@ _KEYS = re.compile(
     )
 )
 _OWN_KEYS = 2
+_ANOTHER = b',"altered":{"S":"by the bench"}}'
 _ABSENT = "attribute_not_exists(#k)"  # of what is put: nothing is there in its place
 _NEW = re.compile(rb'\{"TableName":"([^"]+)","Item":')
 _IF_ABSENT = b',"ConditionExpression":"%b"' % _ABSENT.encode()
@@ -229,6 +230,7 @@ class Store:
             "DeleteItem": self._delete,
             "BatchGetItem": self._get_batch,
             "TransactWriteItems": self._transact,
+            "Alter": self._alter,
             "Clear": self._clear,
             "Delay": lambda _request: b"{}",
             "Count": self._count,
@@ -419,6 +421,12 @@ class Store:
     @staticmethod
     def _taken(request: dict[str, Any]) -> bytes:
         return b"{%b}" % (_TAKEN % request["TableName"].encode())
+
+    def _alter(self, _: dict[str, Any]) -> bytes:
+        """The sink's own: every item gets another content."""
+        for table in self._tables.values():
+            table.items[:] = [item and item[:-1] + _ANOTHER for item in table.items]
+        return b"{}"
 
     def _clear(self, _: dict[str, Any]) -> bytes:
         for table in self._tables.values():

@@ -12,10 +12,14 @@ import pytest
 
 from tests.bench import large
 from tests.bench.capacity import Capacity
+from tests.bench.chart import Curve, chart
+from tests.bench.document import DOCUMENT, write_tables
 from tests.bench.expressions import condition, key_range
-from tests.bench.measure import ROOT, Job, run_job
+from tests.bench.measure import ROOT, Figures, Job, run_job
+from tests.bench.network import ALONE, OTHERS, WRITER, Case, Measurement
+from tests.bench.network_report import CHART, NetworkResults, kept_curves
 from tests.bench.plan import COMPARISONS, LINES, ON_MYSQL, PHASES, SMALL, WHOLE
-from tests.bench.rate import windows
+from tests.bench.rate import Metered, windows
 from tests.bench.raw import Wire
 from tests.bench.report import Target
 from tests.bench.sink import Requests, Sink
@@ -32,6 +36,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str,
     results = tmp_path_factory.mktemp("bench") / "results.jsonl"
     command = [sys.executable, "-m", "tests.bench", "--one-process", "--rounds", "1"]
     command += ["--sales", str(SALES), "--limit", "100", "--results", str(results)]
+    command += ["--delays", "1", "--numbers", "2", "--no-metered"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout, [orjson.loads(line) for line in results.read_bytes().splitlines()]
@@ -48,6 +53,9 @@ def test_everything_is_measured_beside_what_it_is_compared_with(
         *(f"{phase} profile" for phase in PHASES),
         *(f"{phase} {LINES}" for phase in PHASES[:3]),
         *(name for pair in COMPARISONS for name in (pair.name, pair.other)),
+        *(f"{job} at 1 ms" for job in (*OTHERS, "load", ALONE, WRITER)),
+        *(f"{job} at 1 ms, TLS" for job in ("load", ALONE)),
+        "load at 1 ms, 2 in flight",
     } - ({ON_MYSQL, "mariadb_client"} if installed() is None else set())
     assert all(each["figures"]["seconds"] > 0 for each in bench[1])
     assert all(each["machine"] and each["sales"] == SALES for each in bench[1])
@@ -72,7 +80,9 @@ def test_the_tables_name_every_phase_and_target(
     for phase in (*PHASES, WHOLE):
         assert f"| {phase} | " in printed
     verdicts = ("| not yet |", "| in some rounds |", "| yes |")
-    assert sum(map(printed.count, verdicts)) == (11 if installed() else 10)
+    assert sum(map(printed.count, verdicts)) == (13 if installed() else 12)
+    for table in ("| Each answer after | `null` | 2 |", "| the rollback of a load, "):
+        assert table in printed
     assert "The targets are about a million items" in printed, "a quick look must not mislead"
     for phase in PHASES:
         assert f"**{phase} profile**" in printed
@@ -108,11 +118,46 @@ def test_a_table_with_a_capacity_takes_no_more_than_its_bucket_holds() -> None:
     assert (bucket.refused, [units for _, units in bucket.taken]) == (2, [50, 50, 10])
 
 
-def test_rates_are_looked_at_over_any_ten_seconds() -> None:
+def test_rates_are_looked_at_over_any_ten_seconds_after_the_first_five() -> None:
     steady = [(second / 10, 10.0) for second in range(300)]
     assert windows(steady) == pytest.approx((100, 100), rel=0.02)
     burst = [(at, units + 500 * (at == 15.0)) for at, units in steady]
     assert windows(burst)[1] == pytest.approx(150, rel=0.02)
+    late = [(at, units * (at > 4)) for at, units in burst]
+    metered = Metered.of(100, late, 3)
+    assert metered.lowest == pytest.approx(100, rel=0.02)
+    assert "| 100 | 30 s | " in metered.row() and metered.row().endswith("| 3 of 300 |")
+
+
+def over_a_network(**rates: float) -> NetworkResults:
+    """Results of loads at 15 ms, by their numbers in flight."""
+    found = {
+        int(name[1:]): Figures(100, 100 / rate, 1, 9, sum_mb=9) for name, rate in rates.items()
+    }
+    return NetworkResults([Measurement(Case("load", 15, n), 1, each) for n, each in found.items()])
+
+
+def test_the_own_choice_is_measured_by_the_best_fixed_number() -> None:
+    targets = {each.words: each for each in over_a_network(n0=81, n8=70, n16=90).targets()}
+    share = targets["load at 15 ms: share of the best fixed number"]
+    assert share.rounds == pytest.approx([0.9]) and share.verdict == "yes"
+    assert targets["load at 15 ms, items/s"].verdict == "not yet"
+    assert "| 15 ms | 81 | 70 | 90 | | |" in over_a_network(n0=81, n8=70, n16=90).loads()
+
+
+def test_the_chart_in_the_documentation_is_drawn_by_the_bench(tmp_path: Path) -> None:
+    text = (ROOT / CHART).read_text(encoding="utf-8")
+    assert text == chart(kept_curves())
+    assert "21,000 at 15 ms" in chart([Curve("own choice", ((0, 40_000), (15, 21_000)))])
+    document = tmp_path / "performance.md"
+    document.write_bytes((ROOT / DOCUMENT).read_bytes())
+    parts = {name: f"| {name} |" for name in ("phases", "targets", "network")}
+    for _ in range(2):
+        write_tables(document, parts)
+    written = document.read_text(encoding="utf-8")
+    assert all(written.count(f"\n\n{part}\n\n<!-- end -->") == 1 for part in parts.values())
+    with pytest.raises(ValueError, match="no place for weather"):
+        write_tables(document, {"weather": ""})
 
 
 # The sink ---------------------------------------------------------------------------------------
