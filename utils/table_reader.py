@@ -6,6 +6,7 @@ would report what is there as missing. Only an index cannot be read that way.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ from functools import cache
 from threading import Lock
 from typing import Any, Protocol, TypeVar, cast
 
+import orjson
+
 from utils.answers import NoAnswer, check, require_keys
 from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
-from utils.error_handler import BackOff, TargetError
+from utils.error_handler import BackOff, TargetError, Throttled
+from utils.page_flow import MOST, PageFlow
 from utils.reached import Reached, bind_process, bound_to
 from utils.requests import ask
-from utils.retry import RetryPolicy
+from utils.retry import Attempts, RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY
 
 # DynamoDB ends a page after 1 MB, which is fewer items than this; the limit bounds the memory
@@ -125,57 +129,111 @@ class TableReader:
         segments: Sequence[int],
         of: int,
         attributes: tuple[str, ...] = (),
+        at_once: int = MOST,
     ) -> Iterator[Page]:
         """What `work` makes of every page of some segments of a table, in no particular order.
 
-        These of all `of` segments are read at once, one page of each ahead of the caller: a slow
-        caller slows the reading. `work` gets the body of an answer, judges its shape (NoAnswer)
-        and must be pure. `attributes` limits what is transferred to these, the key's among them
-        (names that are no reserved words).
+        Of all `of` segments as many of these are read at once as it takes to keep the caller busy,
+        at most `at_once`, each one page ahead of him: a slow caller slows the reading. `work` gets
+        the body of an answer, judges its shape (NoAnswer) and must be pure; it runs in the
+        caller's thread, because threads that work at the same time only fight for the
+        interpreter. `attributes` limits what is transferred to these, the key's among them (names
+        that are no reserved words).
 
         A page goes on after the last item of the page before it, and the end is where nothing
         comes after that: a page that has lost its LastEvaluatedKey on the way ends no scan.
         """
-        request: dict[str, Any] = {
-            "TableName": table,
-            "ConsistentRead": True,
-            "Limit": PAGE_ITEMS,
-            "TotalSegments": of,
-        }
+        request: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "TotalSegments": of}
         if attributes:
             request["ProjectionExpression"] = ", ".join(attributes)
-
+        flow = PageFlow(min(at_once, len(segments)), PAGE_ITEMS)
+        asking = _Asking(self._wire, self._retry, request, flow)
         ways = {segment: Way(self._wire, "Scan") for segment in segments}
+        due = deque(asking.for_page(segment) for segment in segments)
+        with ThreadPoolExecutor(flow.most, thread_name_prefix="scan") as pool:
+            waiting: dict[Future[bytes], _Asked] = {}
 
-        def read(segment: int, start: Key | None) -> Page:
-            asked: Mapping[str, Any] = {**request, "Segment": segment}
-            if start is not None:
-                asked = {**asked, "ExclusiveStartKey": start}
+            def go_on() -> None:
+                while due and len(waiting) < flow.number:
+                    asked = due.popleft()
+                    waiting[pool.submit(asking.body, asked)] = asked
 
-            def parse(body: bytes) -> Page:
-                page = work(body)
-                require_progress(start, page.last_key, page.ends_at)
-                return page
-
-            return ask(self._wire, self._retry, "Scan", asked, parse)
-
-        with ThreadPoolExecutor(len(segments), thread_name_prefix="scan") as pool:
-            waiting: dict[Future[Page], int] = {
-                pool.submit(read, segment, None): segment for segment in segments
-            }
             try:
+                go_on()
                 while waiting:
                     done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        segment = waiting.pop(future)
-                        page = future.result()
-                        self._pause()
-                        if after := page.ends_at or page.last_key:
-                            ways[segment].goes_on(after)
-                            waiting[pool.submit(read, segment, after)] = segment
-                        yield page
+                    future = done.pop()
+                    asked = waiting.pop(future)
+                    self._pause()
+                    try:
+                        page = work(future.result())
+                        require_progress(asked.start, page.last_key, page.ends_at)
+                    except BackOff as problem:
+                        asked.problem = problem
+                        due.appendleft(asked)
+                        go_on()
+                        continue
+                    flow.came(in_vain=not any(each.done() for each in waiting))
+                    if after := page.ends_at or page.last_key:
+                        ways[asked.segment].goes_on(after)
+                        due.appendleft(asking.for_page(asked.segment, after))
+                    go_on()
+                    yield page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class _Asked:
+    """A page of a segment that is asked for: where it starts, the tries so far, what was wrong with
+    the last answer, and how many pages had come to others when it failed last."""
+
+    segment: int
+    start: Key | None
+    attempts: Attempts
+    problem: BackOff | None = None
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """Asks for the pages of a scan, in whatever thread."""
+
+    wire: DynamoDB
+    retry: RetryPolicy
+    request: Mapping[str, Any]
+    flow: PageFlow
+
+    def for_page(self, segment: int, start: Key | None = None) -> _Asked:
+        return _Asked(segment, start, Attempts(self.retry))
+
+    def body(self, asked: _Asked) -> bytes:
+        """The body of the answer. Raises as `TableReader.ask` does."""
+        if asked.problem is not None:
+            problem, asked.problem = asked.problem, None
+            self._wait(asked, problem)
+        while True:
+            request = {**self.request, "Segment": asked.segment, "Limit": self.flow.items}
+            if asked.start is not None:
+                request["ExclusiveStartKey"] = asked.start
+            cuts = self.flow.cuts
+            try:
+                return self.wire.call("Scan", orjson.dumps(request))
+            except BackOff as problem:
+                if isinstance(problem, Throttled):
+                    self.flow.throttled(cuts)
+                self._wait(asked, problem)
+
+    def _wait(self, asked: _Asked, problem: BackOff) -> None:
+        """Wait before the next try. Where others get their pages, a throttled one gets its own at
+        last: its tries do not count."""
+        others = self.flow.pages
+        if isinstance(problem, Throttled) and others > asked.others:
+            asked.attempts.begin_anew()
+        asked.others = others
+        if not asked.attempts.fail(problem.at_least):
+            raise self.wire.gave_up(problem, asked.attempts.failed) from problem
+        asked.attempts.wait()
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,10 @@ class Workers(Closes):
         pieces: Iterable[Piece],
         *,
         pause: Callable[[], object] | None = None,
+        at_most: int | None = None,
     ) -> Iterator[Result]:
-        """Yield `function(piece)` of every piece, in their order.
+        """Yield `function(piece)` of every piece, in their order, done by all processes, or
+        `at_most` so many of them.
 
         `function` is pickled once for each process and lives there until the last piece is done;
         a few pieces at a time are taken from `pieces`. What `function` raises is raised here at
@@ -140,24 +142,26 @@ class Workers(Closes):
         finished = False
         try:
             self.get_ready(function)
-            yield from self._spread(chain(first, rest), pause)
+            yield from self._spread(self._started[:at_most], chain(first, rest), pause)
             finished = True
         finally:
             if not finished:  # pieces are still in the processes' hands
                 self.close()
 
-    def _spread(self, pieces: Iterator[Any], pause: Callable[[], object] | None) -> Iterator[Any]:
+    def _spread(
+        self, workers: list[_Worker], pieces: Iterator[Any], pause: Callable[[], object] | None
+    ) -> Iterator[Any]:
         results: dict[int, tuple[bool, Any]] = {}
         sent = done = 0
         for piece in pieces:
-            worker = min(self._started, key=lambda each: each.in_hand)
+            worker = min(workers, key=lambda each: each.in_hand)
             worker.send(("message", (sent, piece)))
             worker.in_hand += 1
             sent += 1
             while done in results:
                 yield _opened(results.pop(done))
                 done += 1
-            if sent - done >= self.count * _IN_HAND:
+            if sent - done >= len(workers) * _IN_HAND:
                 self._receive(results, pause)
         while done < sent:
             if done not in results:

@@ -13,6 +13,7 @@ from functools import partial
 from math import gcd
 from pathlib import Path
 
+from utils import page_flow
 from utils.load_plan import LoadPlan
 from utils.pieces import Place, located_records, places
 from utils.spill import Run, Spill, read_buckets
@@ -24,6 +25,7 @@ from validate.target_references import resolve
 from validate.verification_report import Count, References
 
 SEGMENT_ITEMS = 4_096
+_FEWEST_SEGMENTS, _MOST_SEGMENTS = 4, 32  # in a piece of a table
 _FILE_BYTES = 4 << 20
 
 
@@ -111,7 +113,7 @@ def file_pieces(size: int) -> list[Place]:
 class TablePass:
     """Scans segments of a table; runs go below `scratch`. With `compared` false only the
     references are of interest, and only keys are transferred. `as_written` is as of a FilePass,
-    `keyed` and `stamps` as of `read_table_page`."""
+    `keyed` and `stamps` as of `read_table_page`, `at_once` as of TableReader.scan."""
 
     reader: TableReader
     table: str
@@ -122,9 +124,20 @@ class TablePass:
     as_written: bool = False
     keyed: bool = True
     stamps: Mapping[bytes, bytes] = field(default_factory=dict)
+    at_once: int = page_flow.MOST
 
-    def pieces(self, at_once: int) -> list[tuple[int, ...]]:
-        """The segments, `at_once` of them in a piece.
+    def pieces(self, processes: int) -> Iterator[tuple[int, ...]]:
+        """The segments, as pieces for so many processes: large ones first, because a process waits
+        at the end of each, and small ones last, so that all of them end together."""
+        rest = self.order()
+        while rest:
+            share = len(rest) // (2 * processes)
+            size = max(_FEWEST_SEGMENTS, min(share, _MOST_SEGMENTS))
+            yield tuple(rest[:size])
+            del rest[:size]
+
+    def order(self) -> list[int]:
+        """The segments in the order in which they are read.
 
         A segment is a stretch of the range in which DynamoDB puts partitions in order, so those
         that follow each other are in one partition, which has a read rate of its own: they are
@@ -134,8 +147,7 @@ class TablePass:
         stride = max(1, total * 5 // 8)
         while gcd(stride, total) > 1:
             stride += 1
-        spread = [number * stride % total for number in range(total)]
-        return [tuple(spread[at : at + at_once]) for at in range(0, total, at_once)]
+        return [number * stride % total for number in range(total)]
 
     def __call__(self, segments: Sequence[int]) -> TablePart:
         entries, references = Spill(self.scratch), Spill(self.scratch)
@@ -149,7 +161,12 @@ class TablePass:
         )
         attributes = () if self.compared else ("PK", "SK")
         for page in self.reader.scan(
-            self.table, work, segments=segments, of=self.segments, attributes=attributes
+            self.table,
+            work,
+            segments=segments,
+            of=self.segments,
+            attributes=attributes,
+            at_once=self.at_once,
         ):
             if self.compared:
                 entries.add(page.entries)

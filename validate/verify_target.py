@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, cast
 
+from utils import page_flow
 from utils.artifacts import ArtifactEntry, utc_now
-from utils.config import ENTITY_NAMES, PARTY_ENTITIES
+from utils.config import ENTITY_NAMES, MOST_IN_FLIGHT, PARTY_ENTITIES
 from utils.dynamodb import DynamoDB
 from utils.interrupt import Interrupted
 from utils.item_content import Moments
@@ -55,6 +56,7 @@ from validate.verify_pieces import (
 
 PHASE = "verify"
 SALES = "sales"
+_FEWEST_SEGMENTS = 4
 # How long the indexes may take to follow the last write: about 6 seconds on average.
 _INDEX_RETRIES, _INDEX_DELAY = 6, 0.2
 
@@ -96,9 +98,15 @@ class _Bench:
             work = TablePass(self.reader, "", 0, self.scratch, sales=False)
             self.run.workers.get_ready(work)
 
-    def shared(self, work: Callable[[Piece], Found], pieces: Iterable[Piece]) -> Iterator[Found]:
-        """What `work` finds in each piece, in their order, by all processes."""
-        in_order = self.run.workers.in_order(work, pieces, pause=self.pause_point)
+    def shared(
+        self,
+        work: Callable[[Piece], Found],
+        pieces: Iterable[Piece],
+        *,
+        at_most: int | None = None,
+    ) -> Iterator[Found]:
+        """What `work` finds in each piece, in their order, by all processes, or `at_most` some."""
+        in_order = self.run.workers.in_order(work, pieces, pause=self.pause_point, at_most=at_most)
         with closing(cast("Generator[Found, None, None]", in_order)) as found:
             for each in found:
                 self.pause_point()
@@ -114,8 +122,8 @@ class _Bench:
         keyed: bool = True,
     ) -> Iterator[TablePart]:
         """A table of about `items` items, in parts."""
-        migration = self.run.config.migration
-        segments = max(migration.scans, -(-items // SEGMENT_ITEMS))
+        processes, at_once = self._in_flight()
+        segments = max(_FEWEST_SEGMENTS, -(-items // SEGMENT_ITEMS))
         work = TablePass(
             self.reader,
             self.table(entity),
@@ -126,11 +134,17 @@ class _Bench:
             as_written=as_written,
             keyed=keyed,
             stamps=self.moments(entity).texts(),
+            at_once=at_once,
         )
-        at_once = migration.scans
-        if segments > at_once:
-            at_once = -(-at_once // self.run.workers.count)
-        return self.shared(work, work.pieces(at_once))
+        return self.shared(work, work.pieces(processes), at_most=processes)
+
+    def _in_flight(self) -> tuple[int, int]:
+        """How many processes scan, and how many pages each of them asks for at once, at most."""
+        most, processes = self.run.config.migration.workers, self.run.workers.count
+        if most is None:
+            most = max(MOST_IN_FLIGHT, processes)
+        processes = min(processes, most)
+        return processes, min(most // processes, page_flow.MOST)
 
     def moments(self, entity: str) -> Moments:
         """The times of other migrations that the load has found in the table."""

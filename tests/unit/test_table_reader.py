@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,6 +19,7 @@ from utils.config import TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.interrupt import Interrupted
+from utils.page_flow import FIRST
 from utils.retry import RetryPolicy
 from utils.table_reader import TableReader
 
@@ -163,6 +165,70 @@ def test_nothing_is_read_far_ahead_of_a_slow_reader() -> None:
         next(pages)
     pages.close()  # type: ignore[attr-defined] # it is a generator
     assert len(wire.requests) <= 4 + 3
+
+
+class NarrowWire(FaultyWire):
+    """A table with room for `room` requests at once, each for at most `most` items; `widest` is
+    how many there were at once, `refused` how many it has throttled."""
+
+    def __init__(self, room: int = 100, most: int = 10_000) -> None:
+        super().__init__()
+        self._room, self._most = room, most
+        self._inside = self.widest = self.refused = 0
+
+    def call(self, operation: str, body: bytes) -> bytes:
+        with self._lock:
+            self._inside += 1
+            self.widest = max(self.widest, self._inside)
+            full = self._inside > self._room or orjson.loads(body)["Limit"] > self._most
+            self.refused += full
+        try:
+            time.sleep(0.001)
+            if full:
+                raise Throttled("ProvisionedThroughputExceededException")
+            return super().call(operation, body)
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+
+def scanned_widely(wire: NarrowWire, at_once: int = 16) -> list[int]:
+    retry = RetryPolicy(5, 0.001)
+    pages = TableReader(cast(DynamoDB, wire), retry).scan(
+        "Sales", read, segments=range(40), of=40, at_once=at_once
+    )
+    return sorted(number for page in pages for number in page.numbers)
+
+
+WIDELY = [segment * 100 + number for segment in range(40) for number in range(5)]
+
+
+def test_as_many_pages_are_asked_for_as_keep_the_caller_busy() -> None:
+    wire = NarrowWire()
+    assert scanned_widely(wire) == WIDELY
+    assert FIRST < wire.widest <= 16
+
+
+@pytest.mark.parametrize("ceiling", [1, 2, 7])
+def test_a_given_number_is_a_ceiling(ceiling: int) -> None:
+    wire = NarrowWire()
+    assert scanned_widely(wire, ceiling) == WIDELY
+    assert wire.widest == ceiling
+
+
+@pytest.mark.parametrize("room", [1, 3])
+def test_where_there_is_room_for_few_at_once_nobody_is_refused_until_he_gives_up(room: int) -> None:
+    wire = NarrowWire(room)
+    assert scanned_widely(wire) == WIDELY
+    assert 0 < wire.refused < len(wire.requests) / 2
+
+
+def test_where_a_page_takes_more_than_there_is_it_becomes_smaller() -> None:
+    wire = NarrowWire(most=100)
+    assert scanned_widely(wire) == WIDELY
+    limits = [request["Limit"] for request in wire.requests]
+    assert max(limits) <= 100
+    assert wire.refused < len(wire.requests) / 2
 
 
 def test_some_segments_of_all_are_read_by_whoever_asks_for_them() -> None:

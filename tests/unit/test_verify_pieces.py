@@ -18,15 +18,20 @@ def table_pass(segments: int) -> TablePass:
 
 
 @given(st.integers(1, 2_000), st.integers(1, 64))
-def test_every_segment_is_in_one_piece(segments: int, at_once: int) -> None:
-    pieces = table_pass(segments).pieces(at_once)
+def test_every_segment_is_in_one_piece_and_the_last_pieces_are_small(
+    segments: int, processes: int
+) -> None:
+    pieces = list(table_pass(segments).pieces(processes))
     assert sorted(segment for piece in pieces for segment in piece) == list(range(segments))
-    assert {len(piece) for piece in pieces[:-1]} <= {at_once}
+    sizes = [len(piece) for piece in pieces]
+    assert sizes == sorted(sizes, reverse=True)
+    assert max(sizes) <= 32
+    assert sizes[-1] <= 4
 
 
 @given(st.integers(8, 2_000))
 def test_segments_that_are_read_together_are_far_apart(segments: int) -> None:
-    order = [segment for (segment,) in table_pass(segments).pieces(1)]
+    order = table_pass(segments).order()
     for one, other in pairwise(order):
         apart = abs(one - other)
         assert min(apart, segments - apart) >= segments // 5

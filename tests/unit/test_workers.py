@@ -53,6 +53,9 @@ def test_results_come_in_the_order_of_the_work_from_several_processes(workers: W
     results = list(workers.in_order(slower_first, range(40)))
     assert [square for square, _ in results] == [number * number for number in range(40)]
     assert len({process for _, process in results} - {os.getpid()}) == 2
+    some = list(workers.in_order(slower_first, range(8), at_most=1))
+    assert [square for square, _ in some] == [number * number for number in range(8)]
+    assert len({process for _, process in some}) == 1
 
 
 def test_large_pieces_and_large_results_do_not_block_each_other(workers: Workers) -> None:
