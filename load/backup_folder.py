@@ -217,11 +217,8 @@ def read_part(
 ) -> Iterator[bytes]:
     """The lines of a part that is stored as `stored`; raises ArtifactError when they are not
     those that were written, at the latest after the last."""
-    names = path.name.split(".")
-    if names[-1] == "age":
-        stored = decrypt(stored, identities, path)
     digest, items, length, rest = hashlib.sha256(), 0, 0, b""
-    for block in _unpacked(path, stored, packed="gz" in names):
+    for block in _plain(path, stored, identities):
         digest.update(block)
         length += len(block)
         *lines, rest = (rest + block).split(b"\n")
@@ -232,6 +229,29 @@ def read_part(
             yield line + b"\n"
     if rest or (items, length, digest.hexdigest()) != (part.items, part.bytes, part.sha256):
         raise _broken(path, "what is in it is not what was written", _another())
+
+
+def check_part(path: Path, part: Part, stored: bytes, identities: tuple[Identity, ...]) -> None:
+    """Raise ArtifactError unless `read_part` would give all lines that were written."""
+    digest, items, length, last = hashlib.sha256(), 0, 0, b""
+    for block in _plain(path, stored, identities):
+        digest.update(block)
+        items += block.count(b"\n")
+        length += len(block)
+        last = block[-1:] or last
+        if length > part.bytes:
+            break
+    said = part.items, part.bytes, part.sha256
+    if last != b"\n" or (items, length, digest.hexdigest()) != said:
+        raise _broken(path, "what is in it is not what was written", _another())
+
+
+def _plain(path: Path, stored: bytes, identities: tuple[Identity, ...]) -> Iterable[bytes]:
+    """What is in a part, in pieces. Raises ArtifactError when it cannot be opened."""
+    names = path.name.split(".")
+    if names[-1] == "age":
+        stored = decrypt(stored, identities, path)
+    return _unpacked(path, stored, packed="gz" in names)
 
 
 def _unpacked(path: Path, stored: bytes, *, packed: bool) -> Iterable[bytes]:

@@ -28,7 +28,7 @@ from typing import Any
 import orjson
 
 from utils.closing import Closes
-from utils.item_content import content, updated_at
+from utils.item_content import content
 from utils.workspace import make_directory, open_private, storage_errors
 
 Item = Mapping[str, Any]
@@ -67,26 +67,34 @@ class Digests:
 
     def key(self, item: Item) -> bytes:
         """The digest of an item's key; only the attributes of the key need be there."""
-        text = orjson.dumps([item[name] for name in self.key_names])
-        if self.form == 1:
-            return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
-        whole = blake2b(text, digest_size=DIGEST - _PARTITION, key=self.salt).digest()
-        return self.partition(item) + whole
+        return self._key([orjson.dumps(item[name]) for name in self.key_names])
 
     def partition(self, item: Item) -> bytes:
         """The digest of an item's partition key, with which that of its key begins."""
-        text = orjson.dumps([item[self.key_names[0]]])
-        return blake2b(text, digest_size=_PARTITION, key=self.salt).digest()
+        return self._partition(orjson.dumps(item[self.key_names[0]]))
+
+    def _key(self, values: Sequence[bytes]) -> bytes:
+        text = b"[%b]" % b",".join(values)
+        if self.form == 1:
+            return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
+        whole = blake2b(text, digest_size=DIGEST - _PARTITION, key=self.salt).digest()
+        return self._partition(values[0]) + whole
+
+    def _partition(self, value: bytes) -> bytes:
+        return blake2b(b"[%b]" % value, digest_size=_PARTITION, key=self.salt).digest()
 
     def content(self, text: bytes) -> bytes:
         """The digest of an item in its canonical form (`content`, utils/item_content.py)."""
         return blake2b(text, digest_size=DIGEST, key=self.salt).digest()
 
-    def record(self, item: Item, text: bytes) -> bytes:
-        """The record of an item whose canonical form is `text`."""
-        moment = updated_at(item).encode()[:_MOMENT].ljust(_MOMENT)
-        mark = b"m" if "legacyId" in item else b"-"
-        return self.key(item) + self.content(text) + moment + mark
+    def record(
+        self, values: Sequence[bytes], text: bytes, updated: bytes, *, migrated: bool
+    ) -> bytes:
+        """The record of an item: `values` are the JSON texts of its key's attributes, `text` is its
+        canonical form, `updated` when it says that it was changed (empty: it does not)."""
+        moment = updated[:_MOMENT].ljust(_MOMENT)
+        mark = b"m" if migrated else b"-"
+        return self._key(values) + self.content(text) + moment + mark
 
 
 class KeyIndex(Closes):

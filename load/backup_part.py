@@ -13,21 +13,19 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
-
-from load.backup_folder import Part, read_part
-from load.backup_keys import Digests
+from load.backup_folder import Part, check_part
+from load.backup_keys import RECORD
+from load.backup_page import Entry
 from utils.encryption import SUFFIX, Identity, Recipient, encrypt, new_identity
 from utils.error_handler import StorageError
-from utils.item_content import content, content_of_line, normal_item
 from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 
-# Bytes of a part as it is stored, and before: a part of each segment is held in memory, and more
-# than once while it is encrypted and read back.
+# Bytes of a part as it is stored, before that, and of its key index: a part of each segment is held
+# in memory as it is stored, and more than once while it is encrypted and read back.
 _FULL = 4 << 20
 _FULL_PLAIN = 32 << 20
+_FULL_KEYS = 4 << 20
 _LEVEL = 1
 _GZIP = 31
 
@@ -56,31 +54,31 @@ class Packing:
 class PartBuilder:
     """Gathers the items of one part."""
 
-    def __init__(self, packing: Packing, digests: Digests) -> None:
+    def __init__(self, packing: Packing) -> None:
         self._packing = packing
-        self._digests = digests
         self._zip = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if packing.compress else None
         self._stored: list[bytes] = []
         self._stored_bytes = 0
         self._sha = hashlib.sha256()
         self._bytes = 0
-        self._keys: list[bytes] = []
+        self._keys = bytearray()
 
     @property
     def items(self) -> int:
-        return len(self._keys)
+        return len(self._keys) // RECORD
 
     @property
     def full(self) -> bool:
-        return self._stored_bytes >= _FULL or self._bytes >= _FULL_PLAIN
+        return (
+            self._stored_bytes >= _FULL
+            or self._bytes >= _FULL_PLAIN
+            or len(self._keys) >= _FULL_KEYS
+        )
 
-    def add(self, items: Sequence[dict[str, Any]], *, usual: bool) -> None:
-        """Add items as DynamoDB gave them; `usual` as `is_usual` says of their text."""
-        lines = [b'{"Item":%b}\n' % orjson.dumps(item) for item in items]
-        for item, line in zip(items, lines, strict=True):
-            text = content_of_line(line) if usual else content(normal_item(item))
-            self._keys.append(self._digests.record(item, text))
-        data = b"".join(lines)
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Add items."""
+        self._keys += b"".join([entry.record for entry in entries])
+        data = b"".join([entry.line for entry in entries])
         self._sha.update(data)
         self._bytes += len(data)
         self._store(self._zip.compress(data) if self._zip else data)
@@ -107,7 +105,7 @@ class PartBuilder:
             len(stored),
             hashlib.sha256(stored).hexdigest(),
         )
-        write_synced(keys, b"".join(self._keys))
+        write_synced(keys, bytes(self._keys))
         partial = path.with_name(path.name + PARTIAL_SUFFIX)
         write_synced(partial, stored)
         self._read_back(partial, path, part)
@@ -123,8 +121,7 @@ class PartBuilder:
                 f"{partial} is not read back as it was written",
                 remedy="the disk is not to be trusted: point backup.directory at another",
             )
-        for _ in read_part(path, part, stored, self._packing.witness):
-            pass
+        check_part(path, part, stored, self._packing.witness)
 
 
 def write_synced(path: Path, data: bytes) -> None:

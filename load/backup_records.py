@@ -8,13 +8,12 @@ left out of what was scanned, and read again when the scan is over (load/backup.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
-
-import orjson
+from itertools import takewhile
+from typing import Generic, Protocol, TypeVar
 
 from utils.error_handler import MigrationError
 from utils.item_content import Item
@@ -23,13 +22,11 @@ from utils.session import AtWork
 from utils.tables import PARTITION_KEY, SORT_KEY
 
 OF_RECORDS = (PARTITION_KEY, SORT_KEY)
-_TIMES = ("updatedAt", "createdAt", "deletedAt")
+TIMES = ("updatedAt", "createdAt", "deletedAt")
 # By how much the application's clock may be behind this one: what it read longer ago than this it
 # has written by now. And ahead: a time that is still to come is S9's, and no change of today's.
 _BEHIND, _AHEAD = timedelta(seconds=60), timedelta(days=2)
 _MOST_HELD = 5_000  # items of a record; a larger one is taken as it was scanned
-
-Found = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -53,79 +50,91 @@ class Meanwhile:
 
     def is_of(self, item: Item) -> bool:
         """Whether an item was written in this time."""
-        for name in _TIMES:
-            time = item[name].get("S", "") if name in item else ""
-            if time and self.first <= time < self.last and time != self.own:
-                return True
-        return False
+        return any(self.has(item[name].get("S", "")) for name in TIMES if name in item)
+
+    def has(self, time: str) -> bool:
+        """Whether what an item carries as a time ("" for none) is in this time."""
+        return self.first <= time < self.last and time != self.own
+
+    @property
+    def moments(self) -> str:
+        """What all moments of this time begin with."""
+        pairs = zip(self.first, self.last, strict=True)
+        return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _text(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-class Records:
+class Kept(Protocol):
+    """An item of a scan: see load.backup_page.Entry."""
+
+    @property
+    def partition(self) -> bytes: ...
+    @property
+    def recent(self) -> bool: ...
+
+
+Found = TypeVar("Found", bound=Kept)
+
+
+class Records(Generic[Found]):
     """The items of one segment of a scan, page after page, taken in record by record: the items of
-    a record follow each other.
+    a record follow each other."""
 
-    `usual` says of what was taken in last whether it is in canonical form but for the order.
-    """
-
-    def __init__(self, meanwhile: Meanwhile, known: Iterable[str] = ()) -> None:
+    def __init__(self, known: Iterable[str] = ()) -> None:
         """`known` are the keys of records that are to be read again anyway."""
-        self._meanwhile = meanwhile
         self._known = {key.encode() for key in known}
         self._cut = b""  # a record so large that a part of it is taken as it was scanned
-        self._held: Found = []
-        self._held_usual = self.usual = True
-        self._settled: Item | None = None
+        self._held: list[Found] = []
+        self._settled: Found | None = None
 
-    def take(self, items: Found, *, usual: bool, end: bool) -> tuple[Found, list[str]]:
+    def take(self, items: list[Found], *, end: bool) -> tuple[list[Found], list[str]]:
         """Take in a page; `end` says that it is the last. Returns the items of records that are
         whole and were not being changed, and the partition keys (JSON) of the others."""
-        self.usual = usual and self._held_usual
         items = self._held + items
         cut = len(items) if end else _begin_of_last(items)
         too_large = len(items) - cut > _MOST_HELD
         cut = len(items) if too_large else cut
-        self._held, self._held_usual = items[cut:], self.usual or cut == len(items)
+        self._held = items[cut:]
         whole = items[:cut]
         if whole:
-            self._settled = {name: whole[-1][name] for name in OF_RECORDS}
-        recent = {_key(item) for item in whole if self._is_recent(item)} - {self._cut}
-        if too_large and _key(whole[-1]) in recent:
-            self._known.add(_key(whole[-1]))
+            self._settled = whole[-1]
+        recent = {item.partition for item in whole if self._is_recent(item)} - {self._cut}
+        if too_large and whole[-1].partition in recent:
+            self._known.add(whole[-1].partition)
         elif too_large:
-            self._cut = _key(whole[-1])
+            self._cut = whole[-1].partition
         if recent:
-            whole = [item for item in whole if _key(item) not in recent]
+            whole = [item for item in whole if item.partition not in recent]
         return whole, [key.decode() for key in sorted(recent)]
 
-    def goes_on_at(self, after: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Where somebody goes on who has only what was taken in, if the next page begins at
-        `after`; None: at the start."""
-        if not self._held:
-            return dict(after)
-        return dict(self._settled) if self._settled else None
+    @property
+    def settled(self) -> Found | None:
+        """The item after which somebody goes on who has only what was taken in, None: at the start;
+        asked for only while something is held of a record that is not whole."""
+        return self._settled
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the last page has ended within a record, of which what there was is held."""
+        return bool(self._held)
 
     def unfinished(self) -> list[str]:
         """The key of the record in the middle of which somebody stops; nothing of it is held any
         more."""
-        keys = {_key(item).decode() for item in self._held}
+        keys = {item.partition.decode() for item in self._held}
         self._held = []
         return sorted(keys)
 
-    def _is_recent(self, item: Item) -> bool:
-        return self._meanwhile.is_of(item) or bool(self._known and _key(item) in self._known)
+    def _is_recent(self, item: Found) -> bool:
+        return item.recent or bool(self._known and item.partition in self._known)
 
 
-def _key(item: Item) -> bytes:
-    return orjson.dumps(item[PARTITION_KEY])
-
-
-def _begin_of_last(items: Found) -> int:
+def _begin_of_last(items: Sequence[Kept]) -> int:
     """The place of the first item of the record that comes last."""
     place = len(items)
-    while place and items[place - 1][PARTITION_KEY] == items[-1][PARTITION_KEY]:
+    while place and items[place - 1].partition == items[-1].partition:
         place -= 1
     return place

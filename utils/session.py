@@ -17,6 +17,7 @@ from utils.interrupt import Interrupted, StopFlag
 from utils.lifecycle import Screen, mask_key
 from utils.lock import run_lock
 from utils.progress import Progress
+from utils.workers import Workers, available_cores
 from utils.workspace import Workspace
 
 
@@ -31,6 +32,8 @@ class AtWork(Protocol):
     def progress(self) -> Progress: ...
     @property
     def stop(self) -> StopFlag: ...
+    @property
+    def workers(self) -> Workers: ...
     def command(self, options: str) -> str:
         """The command line that an operator types for `options`."""
 
@@ -43,6 +46,10 @@ class Session:
     workspace: Workspace
     progress: Progress
     stop: StopFlag = field(default_factory=StopFlag)
+    workers: Workers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workers = Workers(self.config.migration.processes or available_cores())
 
     def command(self, options: str) -> str:
         return invocation.command(options)
@@ -67,7 +74,8 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
         logger.set_up_files(config.logging, files.log, files.error_log, "")
         session.stop.install()
         try:
-            yield session
+            with session.workers:
+                yield session
         except (Interrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(
                 "interrupted by the operator", remedy=f"go on with: {invocation.again()}"

@@ -12,6 +12,7 @@ import os
 import pickle
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -196,11 +197,12 @@ class Workers(Closes):
         inbox = _Inbox()
         try:
             here = makes[0](inbox.put)
+            chosen: list[_Worker] = []
+            talk = Conversation(here, inbox, chosen, self._nth)
             self._start(len(makes) - 1)
-            chosen = self._started[: len(makes) - 1]
-            for worker, make in zip(chosen, makes[1:], strict=True):
-                worker.send(("servant", make))
-            yield Conversation(here, inbox, chosen)
+            for make in makes[1:]:
+                talk.join(make)
+            yield talk
             here.close()
             for worker in chosen:
                 worker.send(("close", None))
@@ -209,6 +211,11 @@ class Workers(Closes):
             inbox.close()
             if not finished:
                 self.close()
+
+    def _nth(self, number: int) -> _Worker:
+        """The process with a number, from 0; started if need be."""
+        self._start(number + 1)
+        return self._started[number]
 
     def _start(self, count: int) -> None:
         spawn = get_context("spawn")  # no inherited lock, connection or thread
@@ -253,11 +260,15 @@ class _Inbox:
         self.bell, self._rope = os.pipe()
         os.set_blocking(self.bell, False)
         os.set_blocking(self._rope, False)
+        self._closing = threading.Lock()
+        self._is_closed = False
 
     def put(self, message: object) -> None:
         self._said.put(message)
-        with suppress(BlockingIOError):  # it has been rung often enough
-            os.write(self._rope, b"!")
+        # Nobody may listen any more: whoever speaks last may be slower than who has heard it.
+        with self._closing, suppress(BlockingIOError):  # it has been rung often enough
+            if not self._is_closed:
+                os.write(self._rope, b"!")
 
     def take(self) -> Iterator[Any]:
         with suppress(BlockingIOError):
@@ -267,18 +278,36 @@ class _Inbox:
                 yield self._said.get_nowait()
 
     def close(self) -> None:
-        os.close(self.bell)
-        os.close(self._rope)
+        with self._closing:
+            self._is_closed = True
+            os.close(self.bell)
+            os.close(self._rope)
 
 
 class Conversation:
     """What is said to the servants, and what they say."""
 
-    def __init__(self, here: Servant, inbox: _Inbox, workers: Sequence[_Worker]) -> None:
+    def __init__(
+        self,
+        here: Servant,
+        inbox: _Inbox,
+        workers: list[_Worker],
+        nth: Callable[[int], _Worker],
+    ) -> None:
         self._here = here
         self._inbox = inbox
         self._workers = workers
-        self._speaking = {worker.connection: n for n, worker in enumerate(workers, 1)}
+        self._nth = nth
+        self._speaking: dict[Connection, int] = {}
+
+    def join(self, make: Callable[[Reply], Servant]) -> int:
+        """Have a further servant, in a process of its own; returns its number. Raises
+        MigrationError when there can be no further process."""
+        worker = self._nth(len(self._workers))
+        worker.send(("servant", make))
+        self._workers.append(worker)
+        self._speaking[worker.connection] = len(self._workers)
+        return len(self._workers)
 
     def tell(self, servant: int, message: object, /) -> None:
         """Say something to one servant. Raises MigrationError when its process was killed."""

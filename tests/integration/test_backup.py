@@ -14,9 +14,10 @@ import pyrage
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import backup, backup_part
+from load import backup_part, backup_reader
 from load.backup import back_up, is_stale, new_name, unfinished
 from load.backup_folder import BackupFolder
+from load.backup_page import PageReader
 from tests.conftest import TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.integration.conftest import Begin, client_of, fill, item
@@ -137,19 +138,19 @@ def test_a_backup_that_is_stopped_goes_on_and_reads_nothing_twice(
     dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(dynamodb, tables.sales, 300)
-    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
     work = begin()
     name = new_name(work.config, tables.sales)
     pages = []
-    original = backup._page_of
+    original = PageReader.read
 
-    def counted(request: Any, body: bytes, names: Any) -> Any:
+    def counted(reader: PageReader, request: Any, body: bytes) -> Any:
         pages.append(len(orjson.loads(body)["Items"]))
         if len(pages) == 9:
             work.stop.request()
-        return original(request, body, names)
+        return original(reader, request, body)
 
-    monkeypatch.setattr(backup, "_page_of", counted)
+    monkeypatch.setattr(PageReader, "read", counted)
     with pytest.raises(Interrupted):
         back_up(work, tables.sales, name)
     assert unfinished(work.config, tables.sales) == name
@@ -167,16 +168,16 @@ def test_a_table_that_was_made_anew_is_backed_up_from_the_start(
     dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(dynamodb, tables.sales, 60)
-    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
     work = begin()
-    original = backup._page_of
+    original = PageReader.read
 
-    def stopping(request: Any, body: bytes, names: Any) -> Any:
+    def stopping(reader: PageReader, request: Any, body: bytes) -> Any:
         work.stop.request()
-        return original(request, body, names)
+        return original(reader, request, body)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_page_of", stopping)
+        patch.setattr(PageReader, "read", stopping)
         with pytest.raises(Interrupted):
             back_up(work, tables.sales, "anew-20260101-000000")
     dynamodb.delete_table(TableName=tables.sales)
@@ -236,16 +237,16 @@ def test_other_settings_begin_an_unfinished_backup_anew(
 ) -> None:
     """Otherwise a part in clear would stay in a backup that is to be encrypted."""
     fill(dynamodb, tables.sales, 60)
-    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
     work = begin()
-    original = backup._page_of
+    original = PageReader.read
 
-    def stopping(request: Any, body: bytes, names: Any) -> Any:
+    def stopping(reader: PageReader, request: Any, body: bytes) -> Any:
         work.stop.request()
-        return original(request, body, names)
+        return original(reader, request, body)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_page_of", stopping)
+        patch.setattr(PageReader, "read", stopping)
         with pytest.raises(Interrupted):
             back_up(work, tables.sales, "secret-20260101-000000")
     key = pyrage.x25519.Identity.generate()
@@ -296,16 +297,16 @@ def test_an_old_unfinished_backup_is_not_gone_on_with(
 ) -> None:
     """Half of yesterday's table and half of today's are no table that there ever was."""
     fill(dynamodb, tables.sales, 60)
-    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
     work = begin()
-    original = backup._page_of
+    original = PageReader.read
 
-    def stopping(request: Any, body: bytes, names: Any) -> Any:
+    def stopping(reader: PageReader, request: Any, body: bytes) -> Any:
         work.stop.request()
-        return original(request, body, names)
+        return original(reader, request, body)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backup, "_page_of", stopping)
+        patch.setattr(PageReader, "read", stopping)
         with pytest.raises(Interrupted):
             back_up(work, tables.sales, "old-20260101-000000")
     saved = Path(work.config.backups) / "old-20260101-000000.partial" / "progress.json"

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import backup, throttle
+from load import backup_reader, throttle
 from load.backup import back_up
 from load.backup_part import PartBuilder
 from load.restore import restore
@@ -38,7 +38,7 @@ FAULTS = (request_limit, server_error, unavailable, cut_before, cut_within, corr
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup, "_PAGE_ITEMS", 10)
+    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
     monkeypatch.setattr(table_reader, "PAGE_ITEMS", 10)
     monkeypatch.setattr(throttle, "_LEAST", 1e6)  # the faults do not come of reading too fast
     monkeypatch.setattr(throttle, "_CUT_EVERY", 0.0)

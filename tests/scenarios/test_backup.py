@@ -102,7 +102,7 @@ def test_killed_while_backing_up_and_resumed(
     # One segment: what has happened after so many events does not depend on who is faster.
     tool = SabotagedOperator.like(
         trade.configure(migration={"workers": 1}),
-        set={"load.backup._PAGE_ITEMS": 1, "load.backup_part._FULL": 1},
+        set={"load.backup_reader.PAGE_ITEMS": 1, "load.backup_part._FULL": 1},
     )
     command: tuple[str, ...] = ("--full",)
     for after in (9, 40, 14):
