@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyrage
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import backup_part, backup_reader
+from load import backup_crew, backup_part, backup_reader
 from load.backup import back_up, is_stale, new_name, unfinished
 from load.backup_folder import BackupFolder
 from load.backup_page import PageReader
@@ -25,6 +26,7 @@ from utils.embedded.aws import EmbeddedAws
 from utils.encryption import Identity, encrypt
 from utils.error_handler import ArtifactError, ConfigurationError, StorageError, TargetError
 from utils.interrupt import Interrupted
+from utils.item_content import normal_item
 
 MOMENT = 1_770_000_000.0
 
@@ -132,6 +134,48 @@ def test_the_key_index_knows_every_item_and_its_content(
             assert entry.migrated is ("legacyId" in there)
             assert not keys.is_same(entry, {**there, "amount": {"N": "1"}})
         assert keys.find(item(200)) is None
+
+
+def slow_scans(request: Request) -> None:
+    """A reader that is alone has so much to wait for that another one is there in time."""
+    if request.operation == "Scan":
+        time.sleep(0.1)
+
+
+def test_two_processes_make_the_backup_that_one_makes(
+    aws: EmbeddedAws,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+    begin: Begin,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill(dynamodb, tables.sales, 120)
+    alone = back_up(begin(), tables.sales, "alone-20260101-000000")
+    monkeypatch.setattr(backup_crew, "WORTH_IT", 0)
+    monkeypatch.setattr(backup_crew, "_AT_ONCE", 1)
+    original = backup_crew._Crew._take
+    wrote: set[int] = set()
+
+    def noted(crew: Any, reader: int, said: Any) -> None:
+        wrote.update({reader} if any(closed.part for closed in said.closed) else ())
+        original(crew, reader, said)
+
+    monkeypatch.setattr(backup_crew._Crew, "_take", noted)
+    key = pyrage.x25519.Identity.generate()
+    with FaultyProxy(aws, Plan(always=slow_scans)) as proxy:
+        work = begin(proxy.url, workers=8, recipient=str(key.to_public()))
+        work.workers.count = 2
+        with work.workers:
+            shared = back_up(work, tables.sales, "shared-20260101-000000")
+    assert wrote == {0, 1}
+    assert sorted(shared.items((key,))) == sorted(alone.items())
+    shared.check()
+    with shared.keys() as keys:
+        assert len(keys) == 120
+        for line in alone.items():
+            entry = keys.find(orjson.loads(line)["Item"])
+            assert entry is not None
+            assert keys.is_same(entry, normal_item(orjson.loads(line)["Item"]))
 
 
 def test_a_backup_that_is_stopped_goes_on_and_reads_nothing_twice(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import shutil
+import signal
 import stat
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +19,12 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from load.backup_folder import BackupFolder
 from tests.conftest import S9Database, TableNames
+from tests.faults.proxy import FaultyProxy, Plan
 from tests.faults.sabotage import SabotagedOperator, assert_nothing_is_left_over
-from tests.scenarios.operator import Operator, scan_all, small_trade
+from tests.integration.conftest import fill
+from tests.scenarios.operator import Operator, Running, scan_all, small_trade
+from tests.scenarios.test_load_processes import command_line, helpers, within
+from utils.embedded.aws import EmbeddedAws
 
 AGE = shutil.which("age")
 
@@ -40,6 +48,10 @@ def key_file(operator: Operator, name: str = "key.txt") -> tuple[Path, str]:
     path = operator.directory / name
     path.write_text(f"# created by a test\n# public key: {identity.to_public()}\n{identity}\n")
     return path, str(identity.to_public())
+
+
+def few(what: int, number: int) -> None:
+    resource.setrlimit(what, (number, number))
 
 
 def edit_by_hand(dynamodb: DynamoDBClient, tables: TableNames) -> None:
@@ -116,6 +128,50 @@ def test_killed_while_backing_up_and_resumed(
     lines = [orjson.loads(line)["Item"] for line in backup.items()]
     assert {(each["PK"]["S"], each["SK"]["S"]) for each in lines} == expected["sales"].keys()
     assert_nothing_is_left_over(tool)
+
+
+def test_a_backup_by_several_processes_goes_on_whichever_of_them_is_killed(
+    alone: Operator, aws: EmbeddedAws, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    fill(dynamodb, tables.sales, 60)
+    tool = SabotagedOperator.like(
+        alone,
+        set={
+            "load.backup_crew.WORTH_IT": 0,
+            "load.backup_crew._AT_ONCE": 1,
+            "load.backup_reader.PAGE_ITEMS": 1,
+            "load.backup_part._FULL": 1,
+        },
+    )
+    command = ("backup", "--table", tables.sales)
+
+    def parts(segment: str = "*") -> int:
+        return len(list(tool.data.rglob(f"backups/*/items-{segment}-*.gz")))
+
+    def helper_at_work(running: Running) -> int:
+        """Wait until both have written a part; returns the process that was started."""
+        running.wait_for(lambda: parts("00") > 0 and parts("01") > 0 and bool(helpers(running)))
+        before = parts()
+        running.wait_for(lambda: parts() > before + 2)
+        return helpers(running)[0]
+
+    with FaultyProxy(aws, Plan(always=lambda _: time.sleep(0.05))) as proxy:
+        tool.configure(target={"endpoint": proxy.url}, migration={"processes": 2})
+        with tool.start(*command) as running:
+            os.kill(helper_at_work(running), signal.SIGKILL)
+            outcome = running.end()
+        outcome.failed(1, "one of the processes that share the work has ended", "code -9", "backup")
+        with tool.start(*command) as running:
+            helper = helper_at_work(running)
+            running.process.send_signal(signal.SIGKILL)
+            running.process.wait()
+            assert within(30, lambda: not command_line(helper))
+    tool.configure(target={"endpoint": aws.endpoint_url})
+    tool.run(*command, preexec=lambda: few(resource.RLIMIT_NOFILE, 128)).ended(0)
+    (folder,) = (tool.data / "backups").iterdir()
+    backup = BackupFolder.open(folder)
+    assert (backup.entry.items, backup.entry.continued) == (60, 2)
+    assert len({orjson.loads(line)["Item"]["PK"]["S"] for line in backup.items()}) == 60
 
 
 def test_a_resumed_load_keeps_its_backup_and_says_when_it_is_gone(
