@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from load.backup_reader import Closed, Orders, Rate, Report, Segment, SegmentReader, Stop
 from load.crew import shares
+from load.crowd import little_garbage
 from load.throttle import Throttle
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted
@@ -55,7 +56,7 @@ def read_all(
     """
     orders = replace(orders, rate=throttle.rate())
     make = partial(SegmentReader, orders, stop=work.stop)
-    with _little_garbage(), work.workers.conversing([make]) as talk:
+    with little_garbage(), work.workers.conversing([make]) as talk:
         _Crew(work, orders, talk, segments, throttle, settle, task).read_all()
 
 
@@ -182,17 +183,6 @@ def _in_a_process(orders: Orders, reply: Reply) -> SegmentReader:
     gc.set_threshold(_GARBAGE)
     reply(Report())  # it is there
     return reader
-
-
-@contextmanager
-def _little_garbage() -> Iterator[None]:
-    """The collector looks for cycles less often: items are none."""
-    before = gc.get_threshold()
-    gc.set_threshold(_GARBAGE)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _differs(share: float | None, before: float | None) -> bool:
