@@ -30,12 +30,14 @@ class Talk(Protocol):
 
 
 @contextmanager
-def a_crew(workers: Workers, orders: Orders, size: int) -> Iterator[Crew]:
+def a_crew(
+    workers: Workers, orders: Orders, size: int, *, in_flight: int | None = None
+) -> Iterator[Crew]:
     """As many senders as `migration` allows for `size` bytes, and as many batches in flight as it
-    takes, or allows."""
+    takes, or allows: `in_flight` to begin with, if that is known from another load."""
     most = orders.migration.workers
     count = min(workers.count, MOST_IN_FLIGHT if most is None else most) if size >= WORTH_IT else 1
-    flight = InFlight(most, senders=count)
+    flight = InFlight(most, senders=count, first=in_flight)
     share = None if orders.rate is None else orders.rate / count
     first, *others = (
         replace(orders, rate=share, threads=threads) for threads in shares(flight.number, count)
@@ -64,6 +66,11 @@ class Crew:
         self._accepted = dict.fromkeys(range(count), 0.0)  # units in all
         self._at_work = {0}
         self._failed: list[Exception] = []
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches are in flight now."""
+        return self._flight.number
 
     @property
     def working(self) -> bool:

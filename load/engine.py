@@ -82,8 +82,10 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
         with Guard(run, spec) as guard:
             guard.write_on_condition(progress.lanes.ranges, refuse)
             orders = _orders(run, spec, progress, throttle, chosen)
-            with a_crew(run.workers, orders, progress.lanes.left) as crew:
+            left = progress.lanes.left
+            with a_crew(run.workers, orders, left, in_flight=run.in_flight) as crew:
                 _Sending(run, crew, throttle, progress, tracker, task, guard).send_all()
+                run.in_flight = crew.in_flight
             kept_out = Withdrawn()
             try:
                 progress.refusals.check_all(transformed.records)

@@ -61,20 +61,21 @@ class _Trial:
 
 
 class InFlight:
-    """Decides on the number of batches in flight: at most `ceiling` (None: MOST), and at least one
-    for each of the `senders`, who cannot have fewer."""
+    """Decides on the number of batches in flight, to begin with `first` (None: FIRST): at most
+    `ceiling` (None: MOST), and at least one for each of the `senders`, who cannot have fewer."""
 
     def __init__(
         self,
         ceiling: int | None = None,
         *,
         senders: int = 1,
+        first: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.most = MOST if ceiling is None else ceiling
         self._least = min(max(LEAST, senders), self.most)
         self._clock = clock
-        self.number = self._within(FIRST)
+        self.number = self._within(first or FIRST)
         self._doubling = True
         self._trial: _Trial | None = None
         self._rise = True  # whether the next trial goes up

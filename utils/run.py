@@ -52,6 +52,7 @@ class Run:
     resuming: bool = False
     known_files: KnownFiles = field(default_factory=KnownFiles)
     began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    in_flight: int | None = None  # batches at once with which the load before this one has ended
     workers: Workers = field(init=False)
 
     def __post_init__(self) -> None:

@@ -146,3 +146,12 @@ def test_there_is_one_for_each_sender_at_least_however_little_there_is_to_do() -
     flight = InFlight(None, senders=12, clock=lambda: road.now)
     assert flight.number == 12
     assert {number for _, number in road.drive(flight, 20.0, rate=100.0)} == {12}
+
+
+@pytest.mark.parametrize(("ceiling", "first"), [(None, 48), (48, 64), (3, 4)])
+def test_the_next_load_begins_where_the_one_before_has_ended(
+    ceiling: int | None, first: int
+) -> None:
+    flight = InFlight(ceiling, first=first)
+    assert flight.number == min(first, ceiling or first)
+    assert InFlight(ceiling).number == min(4, ceiling or 4)
