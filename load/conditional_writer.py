@@ -24,7 +24,7 @@ from utils.dynamodb import ConditionFailed, DynamoDB, RequestRefused
 from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
 from utils.item_content import Item, content, is_usual, normal_item
-from utils.requests import ask, ask_all
+from utils.requests import ask, ask_all, send_all
 from utils.retry import Attempts, RetryPolicy
 from utils.table_reader import Way
 from utils.tables import PARTITION_KEY, SORT_KEY, TableSpec
@@ -239,43 +239,40 @@ class ConditionalWriter:
         table = units_of(item, indexes=0)
         return _Write(operation, body, float(units_of(item, self.indexes)), float(table))
 
-    def _all_written(self, writes: Sequence[_Write]) -> list[Written | RequestRefused]:
-        """What became of writes, which are sent some at a time."""
-        done: list[Written | RequestRefused] = []
-        costs = [each.expected for each in writes]
-        for numbers in self.throttle.together(costs, self.wire.at_once):
-            some = [writes[n] for n in numbers]
-            self.throttle.acquire(sum(each.expected for each in some))
-            answers = self.wire.call_all([(each.operation, each.body) for each in some])
-            for write, answer in zip(some, answers, strict=True):
-                try:
-                    done.append(self._written(write, answer))
-                except RequestRefused as refusal:
-                    done.append(refusal)
+    def _written(self, write: _Write) -> Written:
+        (done,) = self._all_written([write])
+        if isinstance(done, RequestRefused):
+            raise done
         return done
 
-    def _written(self, write: _Write, answer: bytes | Exception | None = None) -> Written:
-        """What became of a write, of which a first try has had an `answer`."""
-        attempts = Attempts(self.retry)
-        while True:
+    def _all_written(self, writes: Sequence[_Write]) -> list[Written | RequestRefused]:
+        """What became of writes, which are sent some at a time."""
+        done: list[Written | RequestRefused | None] = [None] * len(writes)
+        repeated: set[int] = set()
+
+        def take(number: int, answer: bytes | Exception) -> None:
+            write = writes[number]
             try:
-                if answer is None:
-                    answer = self._answer(write)
                 self._take(write, answer)
-                return Written(True)
+                done[number] = Written(True)
             except ConditionFailed as failed:
                 there = self._there(write.body, failed)
-                return Written(False, there, repeated=attempts.failed > 0)
-            except BackOff as problem:
-                self._tell(problem)
-                if not attempts.fail(problem.at_least):
-                    raise self.wire.gave_up(problem, attempts.failed) from problem
-            answer = None
-            attempts.wait()
+                done[number] = Written(False, there, repeated=number in repeated)
+            except RequestRefused as refusal:
+                done[number] = refusal
+            except BackOff:
+                repeated.add(number)
+                raise
 
-    def _answer(self, write: _Write) -> bytes | Exception:
-        self.throttle.acquire(write.expected)
-        return self.wire.call_all([(write.operation, write.body)])[0]
+        send_all(
+            self.wire,
+            self.retry,
+            [(each.operation, each.body) for each in writes],
+            take,
+            tell=self._tell,
+            portions=self.throttle.portions([each.expected for each in writes], self.wire.at_once),
+        )
+        return [each for each in done if each is not None]
 
     def _take(self, write: _Write, answer: bytes | Exception) -> None:
         """Account for the answer to a write. Raises what it is, if it is an error."""

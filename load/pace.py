@@ -55,20 +55,27 @@ class Pace:
         rate = self._rate
         return None if rate is None else rate * _AT_ONCE
 
-    def together(self, costs: Sequence[float], most: int) -> Iterator[range]:
-        """Which of requests, of which each costs so many units, go out together: `most` of them,
-        and no more units than should be taken at once."""
-        first = 0
-        while first < len(costs):
-            limit = self.most_at_once
-            last, units = first + 1, costs[first]
-            while last < min(first + most, len(costs)):
-                units += costs[last]
-                if limit is not None and units > limit:
-                    break
-                last += 1
-            yield range(first, last)
-            first = last
+    def portions(
+        self, costs: Sequence[float], most: int
+    ) -> Callable[[Sequence[int]], Iterator[Sequence[int]]]:
+        """Which of requests by number, of which each costs so many units, go out together: `most`
+        of them, and no more units than should be taken at once. Each portion waits for its turn."""
+
+        def portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+            first = 0
+            while first < len(numbers):
+                limit = self.most_at_once
+                last, units = first + 1, costs[numbers[first]]
+                while last < min(first + most, len(numbers)):
+                    more = units + costs[numbers[last]]
+                    if limit is not None and more > limit:
+                        break
+                    last, units = last + 1, more
+                self.acquire(units)
+                yield numbers[first:last]
+                first = last
+
+        return portions
 
     def change(self, rate: float | None) -> None:
         """From now on grant so many units a second; what was saved at a higher rate is lost."""

@@ -22,7 +22,7 @@ from utils.answers import check
 from utils.dynamodb import ConditionFailed, RequestRefused
 from utils.error_handler import BackOff, Throttled
 from utils.item_content import Item
-from utils.retry import Attempts
+from utils.requests import send_all
 
 MOST_WRITES = 100
 _MOST_BYTES = 2 << 20  # of the items; their conditions repeat them
@@ -84,19 +84,32 @@ class Transactions:
     def write_all(self, transactions: Sequence[Sequence[Write]]) -> list[bool | RequestRefused]:
         """Do transactions, many at once; what `write` returns of each, or that DynamoDB does not
         take an item of it. Raises TargetError."""
-        done: list[bool | RequestRefused] = []
         requests = list(map(self._request, transactions))
+        done: list[bool | RequestRefused] = [False] * len(requests)
+
+        def take(number: int, answer: bytes | Exception) -> None:
+            try:
+                self._take(requests[number], answer)
+                done[number] = True
+            except ConditionFailed:
+                done[number] = False
+            except RequestRefused as refusal:
+                done[number] = refusal
+
         costs = [each.expected for each in requests]
-        for numbers in self._throttle.together(costs, self._wire.at_once):
-            some = [requests[n] for n in numbers]
-            self._throttle.acquire(sum(each.expected for each in some))
-            answers = self._wire.call_all([(_OPERATION, each.body) for each in some])
-            for request, answer in zip(some, answers, strict=True):
-                try:
-                    done.append(self._is_done(request, answer))
-                except RequestRefused as refusal:
-                    done.append(refusal)
+        send_all(
+            self._wire,
+            self._retry,
+            [(_OPERATION, each.body) for each in requests],
+            take,
+            tell=self._tell,
+            portions=self._throttle.portions(costs, self._wire.at_once),
+        )
         return done
+
+    def _tell(self, problem: BackOff) -> None:
+        if isinstance(problem, Throttled):
+            self._throttle.slow_down(str(problem))
 
     def _request(self, writes: Sequence[Write]) -> _Request:
         body = orjson.dumps(
@@ -108,24 +121,6 @@ class Transactions:
         )
         units = sum(_FACTOR * units_of(w.json, self._indexes) for w in writes)
         return _Request(body, units)
-
-    def _is_done(self, request: _Request, answer: bytes | Exception) -> bool:
-        """What became of a transaction, of which a first try has had an `answer`."""
-        attempts = Attempts(self._retry)
-        while True:
-            try:
-                self._take(request, answer)
-                return True
-            except ConditionFailed:
-                return False
-            except BackOff as problem:
-                if isinstance(problem, Throttled):
-                    self._throttle.slow_down(str(problem))
-                if not attempts.fail(problem.at_least):
-                    raise self._wire.gave_up(problem, attempts.failed) from problem
-            attempts.wait()
-            self._throttle.acquire(request.expected)
-            (answer,) = self._wire.call_all([(_OPERATION, request.body)])
 
     def _take(self, request: _Request, answer: bytes | Exception) -> None:
         """Account for an answer. Raises what it is, if it is an error."""

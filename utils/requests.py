@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import orjson
 
 from utils.answers import SAYS_LITTLE, Answer, reader
 from utils.config import TargetConfig
-from utils.dynamodb import DynamoDB, wire_to
+from utils.dynamodb import DynamoDB, Request, wire_to
 from utils.error_handler import BackOff
 from utils.retry import Attempts, RetryPolicy
 
@@ -65,8 +65,19 @@ def ask(
     Raises RequestRefused for a request that DynamoDB does not accept, TargetError when the
     target cannot be used, also after the configured number of retries.
     """
-    (question,) = _questions(operation, [request], [parse])
-    return question.answered(wire, retry, tell)
+    if operation in SAYS_LITTLE:
+        request = {"ReturnConsumedCapacity": "TOTAL", **request}
+    parse = parse or reader(operation, request)
+    body = orjson.dumps(request)
+    attempts = Attempts(retry)
+    while True:
+        try:
+            return parse(wire.call(operation, body))
+        except BackOff as problem:
+            tell(problem)
+            if not attempts.fail(problem.at_least):
+                raise wire.gave_up(problem, attempts.failed) from problem
+        attempts.wait()
 
 
 def ask_all(
@@ -74,61 +85,72 @@ def ask_all(
     retry: RetryPolicy,
     operation: str,
     requests: Sequence[Mapping[str, Any]],
-    parses: Sequence[Callable[[bytes], Parsed]],
+    parses: Sequence[Callable[[bytes], Any] | None],
     *,
     tell: Tell = _nobody,
-) -> list[Parsed]:
+) -> list[Any]:
     """The same for requests that are sent together: what the parse of each makes of its answer."""
-    questions = _questions(operation, requests, parses)
-    answers = wire.call_all([(operation, each.body) for each in questions])
-    return [
-        each.answered(wire, retry, tell, answer)
-        for each, answer in zip(questions, answers, strict=True)
+    if operation in SAYS_LITTLE:
+        requests = [{"ReturnConsumedCapacity": "TOTAL", **request} for request in requests]
+    readers = [
+        parse or reader(operation, request) for parse, request in zip(parses, requests, strict=True)
     ]
+    found: list[Any] = [None] * len(requests)
+
+    def take(number: int, answer: bytes | Exception) -> None:
+        if isinstance(answer, Exception):
+            raise answer
+        found[number] = readers[number](answer)
+
+    bodies = [(operation, orjson.dumps(request)) for request in requests]
+    send_all(wire, retry, bodies, take, tell=tell)
+    return found
 
 
-@dataclass(frozen=True)
-class _Question:
-    operation: str
-    body: bytes
-    parse: Callable[[bytes], Any]
+def send_all(
+    wire: DynamoDB,
+    retry: RetryPolicy,
+    requests: Sequence[Request],
+    take: Callable[[int, bytes | Exception], object],
+    *,
+    tell: Tell = _nobody,
+    portions: Callable[[Sequence[int]], Iterable[Sequence[int]]] | None = None,
+) -> None:
+    """Send requests (operation and body) together, and those of them again that fail in a way that
+    passes, as long as others go through or `retry` has patience.
 
-    def answered(
-        self,
-        wire: DynamoDB,
-        retry: RetryPolicy,
-        tell: Tell,
-        answer: bytes | Exception | None = None,
-    ) -> Any:
-        """What `parse` makes of the answer: of `answer`, which came of a first try, or of those
-        that are asked for."""
-        attempts = Attempts(retry)
-        while True:
-            try:
-                if answer is None:
-                    answer = wire.call(self.operation, self.body)
-                if isinstance(answer, Exception):
-                    raise answer
-                return self.parse(answer)
-            except BackOff as problem:
-                tell(problem)
-                if not attempts.fail(problem.at_least):
-                    raise wire.gave_up(problem, attempts.failed) from problem
-            answer = None
+    `take` gets the number of a request and its answer, or the error that came instead; what it
+    raises ends it all, unless it is a BackOff. `portions` says which of some numbers go out
+    together, and when. Raises TargetError.
+    """
+    portions = portions or partial(_portions, wire.at_once)
+    left: Sequence[int] = range(len(requests))
+    attempts = Attempts(retry)
+    while left:
+        done: set[int] = set()
+        problems: list[BackOff] = []
+        for numbers in portions(left):
+            answers = wire.call_all([requests[n] for n in numbers])
+            for number, answer in zip(numbers, answers, strict=True):
+                try:
+                    take(number, answer)
+                    done.add(number)
+                except BackOff as problem:
+                    tell(problem)
+                    problems.append(problem)
+            if done.isdisjoint(numbers):
+                break  # the others would fare no better now
+        left = [number for number in left if number not in done]
+        if done:
+            attempts.begin_anew()
+        if problems:
+            if not attempts.fail(max(each.at_least for each in problems)):
+                raise wire.gave_up(problems[-1], attempts.failed) from problems[-1]
             attempts.wait()
 
 
-def _questions(
-    operation: str,
-    requests: Sequence[Mapping[str, Any]],
-    parses: Sequence[Callable[[bytes], Any] | None],
-) -> list[_Question]:
-    if operation in SAYS_LITTLE:
-        requests = [{"ReturnConsumedCapacity": "TOTAL", **request} for request in requests]
-    return [
-        _Question(operation, orjson.dumps(request), parse or reader(operation, request))
-        for request, parse in zip(requests, parses, strict=True)
-    ]
+def _portions(size: int, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[first : first + size] for first in range(0, len(numbers), size))
 
 
 def control(
