@@ -42,49 +42,51 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 @dataclass(frozen=True)
 class Share:
-    """What a process may have under way: so many jobs, each with so many requests at once."""
+    """What one of some `processes` may have under way: so many jobs, each with so many requests at
+    once."""
 
     jobs: int = _JOBS
     width: int = _WIDEST
+    processes: int = 1
 
     @classmethod
     def of(cls, workers: int | None, processes: int) -> Share:
-        """The share of one of some processes, where `workers` requests are all that may be under
-        way (None: as many as it takes)."""
+        """A share where `workers` requests are all that may be under way (None: as many as it
+        takes)."""
         if workers is None:
-            return cls()
+            return cls(processes=processes)
         mine = max(1, workers // processes)
         width = min(mine, _WIDEST)
-        return cls(mine // width, width)
+        return cls(mine // width, width, processes)
 
-    @staticmethod
-    def of_rate(migration: MigrationConfig, processes: int) -> MigrationConfig:
-        """The settings of one of some processes, which keep to `maxWriteUnits` together."""
+    def in_rate(self, migration: MigrationConfig) -> MigrationConfig:
+        """The settings of each process: they keep to `maxWriteUnits` together."""
         if migration.max_write_units is None:
             return migration
-        return replace(migration, max_write_units=max(1, migration.max_write_units // processes))
+        units = max(1, migration.max_write_units // self.processes)
+        return replace(migration, max_write_units=units)
 
 
 class Work(Protocol[Job_contra, Result_co]):
     """What is done. Goes to other processes, so that it must survive pickling."""
 
     def opened(
-        self, stop: StopFlag, share: Share, processes: int
+        self, stop: StopFlag, share: Share
     ) -> AbstractContextManager[Callable[[Job_contra], Result_co]]:
-        """What does a job, in whatever thread, in this process, which is one of some; it waits for
-        nothing any more once `stop` is set."""
+        """What does a job in this process, in whatever thread; it waits for nothing any more once
+        `stop` is set."""
 
 
 @dataclass(frozen=True)
 class Here(Generic[Job, Result]):
-    """Work that stays in this process."""
+    """Work that stays in this process; a job has one request under way at a time."""
 
     do: Callable[[Job], Result]
 
     def opened(
-        self, stop: StopFlag, share: Share, processes: int
+        self, stop: StopFlag, share: Share
     ) -> AbstractContextManager[Callable[[Job], Result]]:
-        del stop, share, processes
+        del stop, share
         return nullcontext(self.do)
 
 
@@ -110,18 +112,17 @@ class Crowd(Generic[Job, Result]):
         self._settle = settle
         most = at_work.config.migration.workers
         self._workers = workers or Workers(1)
-        self._count = min(self._workers.count, most or self._workers.count)
-        if size < WORTH_IT:
-            self._count = 1
-        single = isinstance(work, Here)  # of which a job has one request at a time
-        self._share = Share(most or MOST, 1) if single else Share.of(most, self._count)
+        alone = isinstance(work, Here)
+        count = min(self._workers.count, most or self._workers.count)
+        self._count = 1 if alone or size < WORTH_IT else count
+        self._share = Share(most or MOST, 1) if alone else Share.of(most, self._count)
 
     def do_all(self, jobs: Iterable[Job]) -> None:
         """Do every job. Raises what a job or `settle` raises, MigrationError when a process is
         killed, and Interrupted when a stop is asked for: nothing is under way any more then, and
         what has been done without a gap is settled."""
-        makes = [partial(Hands, self._work, self._share, self._count)]
-        makes += [partial(in_a_process, self._work, self._share, self._count)] * (self._count - 1)
+        makes = [partial(Hands, self._work, self._share)]
+        makes += [partial(in_a_process, self._work, self._share)] * (self._count - 1)
         with little_garbage(), self._workers.conversing(makes) as talk:
             _Sharing(talk, self._count, iter(jobs), self._settle, self._stop).do_all()
 
@@ -258,7 +259,6 @@ class Hands(Generic[Job, Result]):
         self,
         work: Work[Job, Result],
         share: Share,
-        processes: int,
         reply: Callable[[object], object],
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -267,7 +267,7 @@ class Hands(Generic[Job, Result]):
         self._clock = clock
         self._stop = StopFlag()
         self._stack = ExitStack()
-        self._do = self._stack.enter_context(work.opened(self._stop, share, processes))
+        self._do = self._stack.enter_context(work.opened(self._stop, share))
         self._flight = InFlight(share.jobs, clock=clock)
         self._jobs: deque[tuple[int, Job]] = deque()
         self._threads: list[threading.Thread] = []
@@ -342,10 +342,10 @@ class Hands(Generic[Job, Result]):
 
 
 def in_a_process(
-    work: Work[Job, Result], share: Share, processes: int, reply: Callable[[object], object]
+    work: Work[Job, Result], share: Share, reply: Callable[[object], object]
 ) -> Hands[Job, Result]:
     """The hands of a process of its own, where little is garbage that is not free at once."""
-    hands = Hands(work, share, processes, reply)
+    hands = Hands(work, share, reply)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE)

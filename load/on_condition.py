@@ -71,13 +71,11 @@ class OnCondition:
         return any(start < place.end and place.start < end for start, end in self.again)
 
     @contextmanager
-    def opened(
-        self, stop: StopFlag, share: Share, processes: int
-    ) -> Iterator[Callable[[Place], Done]]:
+    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
         """What does the work in this process; see load.crowd.Work."""
         if self.bound:
             bind_process(self.target, self.bound)
-        mine = replace(self, migration=share.of_rate(self.migration, processes))
+        mine = replace(self, migration=share.in_rate(self.migration))
         with ExitStack() as stack:
             wire = DynamoDB(self.target, at_once=share.width)
             writer = ConditionalWriter(mine, self.spec, stop, wire)

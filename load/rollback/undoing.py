@@ -81,13 +81,11 @@ class Undoing:
     bound: Tables = field(default_factory=dict)
 
     @contextmanager
-    def opened(
-        self, stop: StopFlag, share: Share, processes: int
-    ) -> Iterator[Callable[[Place], Done]]:
+    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
         """What does the work in this process; see load.crowd.Work."""
         if self.bound:
             bind_process(self.target, self.bound)
-        mine = replace(self, migration=share.of_rate(self.migration, processes))
+        mine = replace(self, migration=share.in_rate(self.migration))
         with ExitStack() as stack:
             plan = stack.enter_context(LoadPlan(self.load.plan))
             before = stack.enter_context(Before(self.load.before))

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -36,10 +36,8 @@ class Noting:
     seconds: float = 0.002
 
     @contextmanager
-    def opened(
-        self, stop: StopFlag, share: Share, processes: int
-    ) -> Iterator[Callable[[int], int]]:
-        del stop, processes
+    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[int], int]]:
+        del stop
 
         def do(job: int) -> int:
             if job == self.bad:
@@ -201,7 +199,13 @@ def test_a_killed_process_is_told_and_what_was_done_before_is_settled(tmp_path: 
 def test_requests_under_way_are_no_more_than_what_is_allowed(
     workers: int | None, processes: int, share: Share
 ) -> None:
-    assert Share.of(workers, processes) == share
+    assert Share.of(workers, processes) == replace(share, processes=processes)
+
+
+def test_processes_keep_to_a_rate_together() -> None:
+    limited = Share(processes=3).in_rate(MigrationConfig(max_write_units=100))
+    assert limited.max_write_units == 33
+    assert Share(processes=3).in_rate(MigrationConfig()).max_write_units is None
 
 
 def test_one_request_is_one_at_a_time(two: Workers) -> None:
