@@ -53,7 +53,8 @@ class Noting:
     def done(self) -> dict[int, int]:
         """Which process has done which job."""
         found = (path for path in self.directory.iterdir() if path.name.isdigit())
-        return {int(path.name): int(path.read_text()) for path in found}
+        texts = {int(path.name): path.read_text() for path in found}
+        return {job: int(text) for job, text in texts.items() if text}  # not being written
 
 
 @dataclass
