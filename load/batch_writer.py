@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from load.conditional_writer import ConditionalWriter, is_same
+from load.conditional_writer import ConditionalWriter
 from load.conditions import ABSENT
 from load.lines import units_of
 from load.pace import Pace
@@ -25,6 +25,7 @@ from utils.dynamodb import DynamoDB, RequestRefused, RequestTooLarge
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.figures import counted
 from utils.invocation import again
+from utils.item_content import is_same
 from utils.retry import Attempts, RetryPolicy
 from utils.tables import PARTITION_KEY, SORT_KEY
 from utils.unreached import Unreached

@@ -22,7 +22,7 @@ from load.conditional_writer import text_key
 from utils.closing import Closes
 from utils.error_handler import StorageError
 from utils.invocation import again
-from utils.item_content import Item, content, normal_item
+from utils.item_content import Item
 from utils.workspace import open_private, require_plain
 
 _PATIENCE = 60.0  # seconds for which another process may be writing
@@ -96,15 +96,14 @@ class Before(Closes):
         with self._lock:
             return int(self._do("SELECT count(*) FROM taken")[0][0])
 
-    def of_record(self, pk: str) -> dict[str, bytes]:
-        """What was there before under a partition key, by SK: the canonical contents of what was
-        replaced or taken away."""
+    def of_record(self, pk: str) -> dict[str, Item]:
+        """What was there before under a partition key, by SK: what was replaced or taken away."""
         with self._lock:
             rows = self._do(
                 "SELECT item FROM before WHERE key >= ? AND key < ?", (pk + _PAIR, pk + _AFTER)
             )
         items = [orjson.loads(item) for (item,) in rows]
-        return {text_key(item)[1]: content(normal_item(item)) for item in items}
+        return {text_key(item)[1]: item for item in items}
 
     def count(self) -> int:
         """How many items were replaced or taken away."""

@@ -8,7 +8,7 @@ developer guide, "Capacity consumption for conditional writes").
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import ConditionFailed, DynamoDB, RequestRefused
 from utils.error_handler import BackOff, Throttled
 from utils.interrupt import StopFlag
-from utils.item_content import Item, content, is_usual, normal_item
+from utils.item_content import Item
 from utils.requests import ask, ask_all, send_all
 from utils.retry import Attempts, RetryPolicy
 from utils.table_reader import Way
@@ -50,12 +50,10 @@ class Written:
 
 @dataclass(frozen=True)
 class _Page:
-    """A page of a record: its items, whether they are `usual` (utils/item_content.py), after which
-    key the next one begins (None: there is none), and whether there may be one even if nothing is
-    missing."""
+    """A page of a record: its items, after which key the next one begins (None: there is none),
+    and whether there may be one even if nothing is missing."""
 
     items: list[dict[str, Any]]
-    usual: bool
     after: dict[str, Any] | None
     goes_on: bool
 
@@ -66,7 +64,6 @@ class _Partition:
 
     def __init__(self, table: str, item: Item, expected: set[str]) -> None:
         self.found: Found = {}
-        self._usual = True  # whether what was found is in canonical form but for the order
         self._missing = expected
         self._key = item[PARTITION_KEY]
         self.request: dict[str, Any] = {
@@ -86,22 +83,14 @@ class _Partition:
         # The last item, not what the answer names: that may be lost, or another's.
         after = key_of(items[-1]) if items else answer.get("LastEvaluatedKey")
         goes_on = "LastEvaluatedKey" in answer or len(body) >= _LONG
-        return _Page(items, is_usual(body), after, goes_on)
+        return _Page(items, after, goes_on)
 
     def take(self, page: _Page) -> dict[str, Any] | None:
         """Take a page; returns after which key the next one begins, None at the end."""
         read = {text_key(each): each for each in page.items}
         self.found |= read
-        self._usual = self._usual and page.usual
         self._missing -= {sk for _, sk in read}
         return page.after if page.goes_on or self._missing else None
-
-    def contents(self) -> dict[str, bytes]:
-        """What was found, as canonical contents by sort key."""
-        return {
-            sk: content(item if self._usual else normal_item(item))
-            for (_, sk), item in self.found.items()
-        }
 
 
 @dataclass(frozen=True)
@@ -178,13 +167,6 @@ class ConditionalWriter:
 
     def records(self, asked: Sequence[tuple[Item, Iterable[str]]]) -> list[Found]:
         """`record` of many, which are asked for together."""
-        return [each.found for each in self._partitions(asked)]
-
-    def contents(self, asked: Sequence[tuple[Item, Iterable[str]]]) -> list[dict[str, bytes]]:
-        """The same as canonical contents (utils/item_content.py), by sort key."""
-        return [each.contents() for each in self._partitions(asked)]
-
-    def _partitions(self, asked: Sequence[tuple[Item, Iterable[str]]]) -> list[_Partition]:
         wanted = [_Partition(self.table, item, set(expected)) for item, expected in asked]
         pages = ask_all(
             self.wire,
@@ -196,7 +178,7 @@ class ConditionalWriter:
         )
         for each, page in zip(wanted, pages, strict=True):
             self._read_on(each, page)
-        return wanted
+        return [each.found for each in wanted]
 
     def _read_on(self, record: _Partition, page: _Page) -> None:
         """Take the first page of a record, and those that come after it."""
@@ -328,8 +310,3 @@ def key_of(item: Item) -> dict[str, Any]:
 def text_key(item: Item) -> tuple[str, str]:
     """The key of an item as two texts."""
     return item[PARTITION_KEY]["S"], item[SORT_KEY]["S"]
-
-
-def is_same(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
-    """Whether two items have the same content, whoever wrote them down."""
-    return one is not None and normal_item(one) == normal_item(other)

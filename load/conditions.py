@@ -50,21 +50,24 @@ def unchanged(item: Item) -> Condition | None:
     Of attributes that no schema of the Sale Module knows it cannot see that they have been added.
     None when an item has more attributes than an expression can compare.
     """
-    own = tuple(sorted(item.keys() - _KEYS))
     known = known_attributes(_text(item, PARTITION_KEY), _text(item, SORT_KEY))
-    worded = _worded(own, frozenset(known))
+    worded = _worded(frozenset(item), known)
     if worded is None:
         return None
-    expression, names = worded
+    expression, names, own = worded
     return Condition(
         expression, names, dict(zip(_VALUES, map(item.__getitem__, own), strict=False))
     )
 
 
 @lru_cache(maxsize=1024)
-def _worded(own: tuple[str, ...], known: frozenset[str]) -> tuple[str, dict[str, str]] | None:
-    """The expression for an item with attributes `own` of those that are `known`, and what its
-    short names stand for; None when there are too many of them. Few kinds of item have most."""
+def _worded(
+    names_of_item: frozenset[str], known: frozenset[str]
+) -> tuple[str, dict[str, str], tuple[str, ...]] | None:
+    """The expression for an item with these attributes, of which some are `known`, what its short
+    names stand for, and the attributes whose values it compares; None when there are too many of
+    them. Few kinds of item have most."""
+    own = tuple(sorted(names_of_item - _KEYS))
     names = {"#k": PARTITION_KEY} | {f"#{n}": name for n, name in enumerate(own)}
     parts = ["attribute_exists(#k)", *(f"#{n}=:{n}" for n in range(len(own)))]
     if not _fits(parts):
@@ -75,7 +78,7 @@ def _worded(own: tuple[str, ...], known: frozenset[str]) -> tuple[str, dict[str,
             break
         parts.append(part)
         names[f"#{n}"] = name
-    return _AND.join(parts), names
+    return _AND.join(parts), names, own
 
 
 def _fits(parts: list[str]) -> bool:

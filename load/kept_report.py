@@ -17,11 +17,11 @@ from typing import Any
 
 import orjson
 
-from load.conditional_writer import ConditionalWriter, is_same, text_key
+from load.conditional_writer import ConditionalWriter, text_key
 from load.conflict_report import Entry, ReportFile, entries_of, entry_of
 from load.conflicts import Authors, Standing, newer, rest_of
 from load.lines import record_key
-from utils.item_content import Item, updated_at
+from utils.item_content import Item, is_same, updated_at
 from utils.load_plan import CONFLICT, KEPT_MARKS, NEW, SAME
 from utils.run import Run
 

@@ -13,7 +13,7 @@ import orjson
 
 from load.batch_writer import RefusedItem
 from load.before import Before
-from load.conditional_writer import ConditionalWriter, Written, is_same
+from load.conditional_writer import ConditionalWriter, Written
 from load.conditions import ABSENT
 from load.conflicts import Authors
 from load.crowd import Share
@@ -23,6 +23,7 @@ from utils.artifacts import starts_record
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb import DynamoDB, RequestRefused
 from utils.interrupt import StopFlag
+from utils.item_content import is_same
 from utils.load_plan import ADDED, CONDITIONAL, EDITED, NEW, REPLACED, LoadPlan
 from utils.pieces import Place, lines_in
 from utils.reached import Tables, bind_process

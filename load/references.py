@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from load.conditional_writer import READ_AT_ONCE, ConditionalWriter, Reach
 from load.entities import TABLES
 from load.undo import Record
@@ -115,9 +113,3 @@ class References:
 
 def _goes_on(answer: Mapping[str, Any]) -> bool:
     return "LastEvaluatedKey" in answer
-
-
-def header_of(text: bytes | None) -> Mapping[str, Any]:
-    """A header from its canonical content."""
-    found: Mapping[str, Any] = orjson.loads(text) if text else {}
-    return found

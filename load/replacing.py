@@ -18,13 +18,13 @@ from typing import Any
 import orjson
 
 from load.before import Before
-from load.conditional_writer import ConditionalWriter, is_same, text_key
+from load.conditional_writer import ConditionalWriter, text_key
 from load.conditions import ABSENT, Condition, unchanged
 from load.conflicts import Authors, kept, rest_of
 from load.pictures import Memory
 from load.transactions import Transactions, Write, portions
 from utils.dynamodb import RequestRefused
-from utils.item_content import Item, updated_at, with_time
+from utils.item_content import Item, is_same, updated_at, with_time
 from utils.load_plan import (
     ADDED,
     CONFLICT,

@@ -147,7 +147,7 @@ class Restoring:
         """The sale that names a party which is to be taken away, "" for none."""
         if self._uses is None or not takes_header_away(look):
             return ""
-        return self._uses.used_by([Record(_pk(look), "", ())])[0]
+        return self._uses.used_by([Record(_pk(look))])[0]
 
     def _there(self, look: Look) -> dict[bytes, dict[str, Any]]:
         """What the table has of a record, by key."""
@@ -158,8 +158,7 @@ class Restoring:
 
     def _kept(self, look: Look) -> dict[bytes, dict[str, Any]]:
         """What there was of a record when it was changed, by key."""
-        items = map(orjson.loads, self._before.of_record(_pk(look)).values())
-        return {_key(item): item for item in items}
+        return {_key(item): dict(item) for item in self._before.of_record(_pk(look)).values()}
 
 
 def _pk(look: Look) -> str:

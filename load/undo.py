@@ -26,18 +26,11 @@ import orjson
 from load.before import Before
 from load.conditional_writer import ConditionalWriter
 from load.conditions import ABSENT, unchanged
-from load.lines import sort_key
+from load.lines import record_key, sort_key
 from load.transactions import MOST_WRITES, Transactions, Write, portions
 from utils.dynamodb import RequestRefused
 from utils.error_handler import TargetError
-from utils.item_content import (
-    Moments,
-    content,
-    content_of_line,
-    differing_attributes,
-    is_usual,
-    normal_item,
-)
+from utils.item_content import Item, Moments, differing_attributes, is_same
 from utils.load_plan import (
     CONFLICT,
     DELETED,
@@ -64,7 +57,7 @@ _ROUNDS = 10
 # What every item of the application has: one without it is what an update made of a deleted item.
 ALWAYS_THERE = "createdAt"
 
-Contents = Mapping[str, bytes]  # the canonical content (utils/item_content.py) of items, by SK
+Items = Mapping[str, Item]  # the items of a record, by SK
 
 
 @dataclass(frozen=True)
@@ -82,11 +75,10 @@ class Line:
         return cls(place, mark, sort_key(line), line)
 
     @cached_property
-    def content(self) -> bytes:
-        """Its item's canonical content."""
-        if is_usual(self.text):
-            return content_of_line(self.text)
-        return content(normal_item(orjson.loads(self.text)["Item"]))
+    def item(self) -> Item:
+        """Its item."""
+        found: Item = orjson.loads(self.text)["Item"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -94,37 +86,41 @@ class Record:
     """All lines of a record."""
 
     pk: str
-    legacy_id: str
-    lines: tuple[Line, ...]
+    lines: tuple[Line, ...] = ()
 
     @classmethod
     def of(cls, lines: Sequence[tuple[int, bytes, int]]) -> Record:
         """A record from its lines, each with the byte at which it begins and its mark."""
-        item: Mapping[str, Any] = orjson.loads(lines[0][1])["Item"]
-        legacy_id = str(item.get("legacyId", {}).get("S", ""))
-        return cls(item[PARTITION_KEY]["S"], legacy_id, tuple(Line.of(*each) for each in lines))
+        return cls(record_key(lines[0][1]), tuple(Line.of(*each) for each in lines))
+
+    @property
+    def legacy_id(self) -> str:
+        """The key that the record has in S9."""
+        return str(self.lines[0].item.get("legacyId", {}).get("S", ""))
 
 
 @dataclass(frozen=True)
 class Step:
-    """A write: under `sk` there is `old` now (None: nothing), and `new` afterwards."""
+    """A write: under `sk` there is `old` now (None: nothing), and `new` afterwards. `text` is about
+    what is written, in JSON, where that is known."""
 
     sk: str
-    old: bytes | None
-    new: bytes | None
+    old: Item | None
+    new: Item | None
+    text: bytes = b""
 
     @cached_property
     def write(self) -> Write | None:
         """Its part of a transaction; None when what is there cannot be told in a condition."""
-        expected: dict[str, Any] = orjson.loads(self.old or b"{}")
+        expected = self.old or {}
         condition = unchanged(expected) if expected else ABSENT
         if condition is None:
             return None
-        if self.new == self.old:
-            return Write("ConditionCheck", expected, condition, self.old or b"")
         if self.new is None:
-            return Write("Delete", expected, condition, self.old or b"")
-        return Write("Put", orjson.loads(self.new), condition, self.new)
+            return Write("Delete", expected, condition, self.text)
+        if self.new == self.old:
+            return Write("ConditionCheck", expected, condition, self.text)
+        return Write("Put", self.new, condition, self.text)
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ class Verdict:
     steps: tuple[Step, ...] = ()
     changes: tuple[Change, ...] = ()
     used_by: str = ""
-    header: bytes | None = None
+    header: Item | None = None
 
     @property
     def kept(self) -> bool:
@@ -165,12 +161,12 @@ class Doubt:
     by_us: Callable[[Line], bool] = lambda line: line.mark in UNDONE
     moments: Moments = field(default_factory=Moments)
 
-    def is_as_loaded(self, line: Line, now: bytes | None) -> bool:
+    def is_as_loaded(self, line: Line, now: Item | None) -> bool:
         """Whether what is there of a line is what the load has left: also with the time of another
         migration, where the load has not written it."""
-        if now == line.content or now is None or not self.moments.theirs:
-            return now == line.content
-        return content(self.moments.as_ours(orjson.loads(now))) == line.content
+        if now is None:
+            return False
+        return is_same(now, line.item) or is_same(self.moments.as_ours(now), line.item)
 
 
 @dataclass(frozen=True)
@@ -179,13 +175,13 @@ class _Undone:
     that is not what it was."""
 
     line: Line
-    now: bytes | None
-    merged: bytes | None = None
+    now: Item | None
+    merged: Item | None = None
 
     @property
     def back(self) -> Step:
         """The way back."""
-        return Step(self.line.sk, self.now, self.merged or self.line.content)
+        return Step(self.line.sk, self.now, self.merged or self.line.item)
 
 
 @dataclass
@@ -203,8 +199,8 @@ class _Sorted:
 
 def decide(
     record: Record,
-    there: Contents,
-    before: Contents,
+    there: Items,
+    before: Items,
     doubt: Doubt,
     *,
     used_by: str = "",
@@ -235,40 +231,40 @@ def decide(
     return Verdict(found.fates, (*steps, *checks), header=header)
 
 
-def _is_there(record: Record, there: Contents) -> bool:
+def _is_there(record: Record, there: Items) -> bool:
     """Whether anything that the load has written is there in whatever form."""
     return any(line.sk in there for line in record.lines if line.mark not in LEFT_ALONE)
 
 
-def _sort(line: Line, now: bytes | None, old: bytes | None, doubt: Doubt, found: _Sorted) -> None:
+def _sort(line: Line, now: Item | None, old: Item | None, doubt: Doubt, found: _Sorted) -> None:
     """Sort one line's item."""
     if line.mark in LEFT_ALONE:
         if line.mark == SAME and doubt.is_as_loaded(line, now):
             found.checks.append(Step(line.sk, now, now))
         elif line.mark == SAME or (line.mark == KEPT and now is not None):
-            found.changes.append(_difference(line.sk, line.content, now))
+            found.changes.append(_difference(line.sk, line.item, now))
         return
     if now is None:
         _sort_absent(line, doubt, found, replaced=old is not None)
         return
-    ours = line.content
-    if now == ours:
-        found.steps.append(Step(line.sk, ours, old))
+    ours = line.item
+    if is_same(now, ours):
+        found.steps.append(Step(line.sk, now, old, line.text))
         found.fates[line.place] = DELETED if old is None else RESTORED
-    elif now == old:
-        _sort_as_before(line, old, doubt, found)
+    elif old is not None and is_same(now, old):
+        _sort_as_before(line, now, doubt, found)
     else:
         found.changes.append(_difference(line.sk, ours, now))
         if doubt.by_us(line) and (whole := _merged(ours, now)):
             found.undone.append(_Undone(line, now, whole))
 
 
-def _sort_as_before(line: Line, old: bytes, doubt: Doubt, found: _Sorted) -> None:
+def _sort_as_before(line: Line, now: Item, doubt: Doubt, found: _Sorted) -> None:
     """Sort an item that is as it was before the load: restored, or never replaced."""
     written = line.mark != CONFLICT
     found.fates[line.place] = RESTORED if written else KEPT
     if written and doubt.by_us(line):
-        found.undone.append(_Undone(line, old))
+        found.undone.append(_Undone(line, now))
 
 
 def _sort_absent(line: Line, doubt: Doubt, found: _Sorted, *, replaced: bool) -> None:
@@ -287,11 +283,11 @@ def _sort_absent(line: Line, doubt: Doubt, found: _Sorted, *, replaced: bool) ->
         found.gone.append(line)
 
 
-def _sort_others(ours: set[str], there: Contents, before: Contents, found: _Sorted) -> None:
+def _sort_others(ours: set[str], there: Items, before: Items, found: _Sorted) -> None:
     """Sort what is under the key besides the record's own lines."""
     for sk, old in before.items():
         now = there.get(sk)
-        if sk in ours or now == old:
+        if sk in ours or is_same(now, old):
             continue
         if now is None:  # the load has taken it away
             found.steps.append(Step(sk, None, old))
@@ -303,8 +299,8 @@ def _sort_others(ours: set[str], there: Contents, before: Contents, found: _Sort
 
 def _keep(
     record: Record,
-    there: Contents,
-    before: Contents,
+    there: Items,
+    before: Items,
     found: _Sorted,
     used_by: str,
     *,
@@ -324,7 +320,7 @@ def _keep(
             fates[line.place] = STAYS_REPLACED if replaced else STAYS
     if completes and HEADER in there.keys() | back:
         for line in found.missing:
-            steps.append(Step(line.sk, None, line.content))
+            steps.append(Step(line.sk, None, line.item))
             fates[line.place] = STAYS
     steps.sort(key=lambda step: step.sk != HEADER)
     changes = tuple(sorted(found.changes, key=lambda change: change.sk))
@@ -332,20 +328,16 @@ def _keep(
     return Verdict(fates, tuple(steps), changes, "" if changes else used_by, header)
 
 
-def _difference(sk: str, ours: bytes, now: bytes | None) -> Change:
+def _difference(sk: str, ours: Item, now: Item | None) -> Change:
     if now is None:
         return Change(sk, "deleted")
-    names = differing_attributes(orjson.loads(ours), orjson.loads(now))
-    return Change(sk, "changed", tuple(names))
+    return Change(sk, "changed", tuple(differing_attributes(ours, now)))
 
 
-def _merged(ours: bytes, now: bytes) -> bytes | None:
+def _merged(ours: Item, now: Item) -> Item | None:
     """An update that came just after the deletion has made an item of its own attributes alone:
     these, on top of what was deleted. None when it is a whole item."""
-    theirs = orjson.loads(now)
-    if ALWAYS_THERE in theirs:
-        return None
-    return content({**orjson.loads(ours), **theirs})
+    return None if ALWAYS_THERE in now else {**ours, **now}
 
 
 class Uses(Protocol):
@@ -443,16 +435,15 @@ class Undo:
                 )
         return verdicts
 
-    def _look(
-        self, records: Sequence[Record], befores: Sequence[Contents]
-    ) -> list[dict[str, bytes]]:
+    def _look(self, records: Sequence[Record], befores: Sequence[Items]) -> list[dict[str, Item]]:
         """What the table holds under the partition key of each record."""
-        return self.writer.contents(
+        found = self.writer.records(
             [
                 ({PARTITION_KEY: {"S": each.pk}}, {line.sk for line in each.lines} | before.keys())
                 for each, before in zip(records, befores, strict=True)
             ]
         )
+        return [{sk: item for (_, sk), item in items.items()} for items in found]
 
 
 def _deletes(verdict: Verdict) -> bool:

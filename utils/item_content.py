@@ -37,6 +37,13 @@ def normal_item(item: Item) -> dict[str, Any]:
     return {name: _normal(value) for name, value in item.items()}
 
 
+def is_same(one: Item | None, other: Item | None) -> bool:
+    """Whether two items have the same content, whoever wrote them down; None is none's."""
+    if one is None or other is None:
+        return False
+    return one == other or normal_item(one) == normal_item(other)
+
+
 def content(item: Item) -> bytes:
     """The canonical form of an item whose numbers and sets are as `normal_item` makes them."""
     return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)

@@ -15,7 +15,7 @@ from load.conditional_writer import ConditionalWriter
 from load.crowd import Share
 from load.lines import record_key
 from load.loads import Load
-from load.references import References, header_of, parties_of
+from load.references import References, parties_of
 from load.rollback.key_set import KeySet
 from load.rollback.report import kept_line
 from load.undo import LEFT_ALONE, UNDONE, Doubt, Line, Record, Undo, Verdict
@@ -181,7 +181,7 @@ class _InProcess:
         work = self.work
         if verdict.kept:
             text = kept_line(work.spec.entity, record, verdict, returned=work.again)
-            parties = frozenset(parties_of(header_of(verdict.header)))
+            parties = frozenset(parties_of(verdict.header or {}))
             done.kept.append(Kept(text, record.pk, parties))
         else:
             done.late += work.again and bool(verdict.steps)

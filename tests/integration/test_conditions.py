@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from load.attributes import known_attributes
-from load.conditional_writer import is_same
 from load.conditions import ABSENT, Condition, unchanged
 from tests.conftest import REGION
 from tests.moto_server import MotoAws
 from utils.embedded.aws import EmbeddedAws
+from utils.item_content import is_same
 
 TABLE = "conditions"
 KEYS = [
