@@ -38,16 +38,16 @@ class Write:
     kind: str
     item: Item
     condition: Condition
-    text: bytes = b""  # the item in JSON, where that is known
+    text: bytes = b""  # about the item in JSON, where that is known: only its size counts
 
     @property
     def size(self) -> int:
         """About how many bytes of a request it takes."""
-        return len(self.json) + len(orjson.dumps(self.condition.as_request()))
+        return len(self.about) + len(orjson.dumps(self.condition.as_request()))
 
     @property
-    def json(self) -> bytes:
-        """The item in JSON."""
+    def about(self) -> bytes:
+        """The item in JSON, or what is about as long."""
         return self.text or orjson.dumps(self.item)
 
 
@@ -119,7 +119,7 @@ class Transactions:
                 "ReturnConsumedCapacity": "TOTAL",
             }
         )
-        units = sum(_FACTOR * units_of(w.json, self._indexes) for w in writes)
+        units = sum(_FACTOR * units_of(w.about, self._indexes) for w in writes)
         return _Request(body, units)
 
     def _take(self, request: _Request, answer: bytes | Exception) -> None:
@@ -136,7 +136,7 @@ class Transactions:
     def _member(self, write: Write) -> dict[str, Any]:
         request = {"TableName": self._table, **write.condition.as_request()}
         if write.kind == "Put":
-            request["Item"] = orjson.Fragment(write.json)
+            request["Item"] = write.item
         else:
             request["Key"] = key_of(write.item)
         return {write.kind: request}
