@@ -67,8 +67,13 @@ def attributes_of_line(line: bytes, *, as_written: bool = False) -> Attributes:
 
 
 def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
-    """Read the answer to a Scan; `as_written` as above. Raises NoAnswer if it is none."""
-    cut = _cut_page(page)
+    """Read the answer to a Scan. Raises NoAnswer if it is none.
+
+    With `as_written` as above, items are not judged either: those that are the same as items that
+    have been judged need it no more. The caller judges all others (`require_item`), or reads the
+    page once more.
+    """
+    cut = _cut_page(page, judged=not as_written)
     if cut is None:
         answer = check("Scan", {}, page)
         return Scanned(map(attributes_of, answer["Items"]), answer.get("LastEvaluatedKey"))
@@ -77,7 +82,7 @@ def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
     return Scanned(_each(texts, usual=usual), last_key)
 
 
-def _cut_page(page: bytes) -> tuple[list[bytes], Mapping[str, Any] | None] | None:
+def _cut_page(page: bytes, *, judged: bool) -> tuple[list[bytes], Mapping[str, Any] | None] | None:
     """The texts of the items on a page; None where it is not sure where they begin and end.
 
     What is around the items must be JSON by itself, and say how many items there are. Whoever
@@ -96,7 +101,7 @@ def _cut_page(page: bytes) -> tuple[list[bytes], Mapping[str, Any] | None] | Non
     texts = items[2:-2].split(_BETWEEN_ITEMS)
     if page_problem(around, len(texts)):
         return None
-    if not are_plain(items, len(texts)):
+    if judged and not are_plain(items, len(texts)):
         check("Scan", {}, page)
     return texts, around.get("LastEvaluatedKey")
 
@@ -105,11 +110,20 @@ def _each(texts: list[bytes], *, usual: bool) -> Iterator[Attributes]:
     for text in texts:
         attributes = _cut(text)
         if attributes is None or not (usual or _UNUSUAL.search(text) is None):
-            item = parsed("Scan", b'{"%b}}' % text)
-            if problem := item_problem(item):
-                raise NoAnswer("Scan", f"an item {problem}")
-            attributes = attributes_of(item)
+            attributes = attributes_of(_judged(text))
         yield attributes
+
+
+def require_item(attributes: Attributes) -> None:
+    """Raise NoAnswer unless these are attributes of DynamoDB JSON."""
+    _judged(text_of_item(attributes))
+
+
+def _judged(text: bytes) -> Item:
+    item = parsed("Scan", b'{"%b}}' % text)
+    if problem := item_problem(item):
+        raise NoAnswer("Scan", f"an item {problem}")
+    return item
 
 
 def _cut(text: bytes) -> Attributes | None:

@@ -122,6 +122,11 @@ class Highest:
 
     sales: list[Numbered] = field(default_factory=list)
 
+    def is_above(self, number: str) -> bool:
+        """Whether there is no place any more for a number."""
+        full = len(self.sales) == SAMPLES
+        return full and number.isdecimal() and int(number) < self.sales[-1].number
+
     def extend(self, later: Highest) -> None:
         if len(self.sales) < SAMPLES or later.sales[:1] > self.sales[-1:]:
             self.sales = sorted(self.sales + later.sales, reverse=True)[:SAMPLES]
@@ -185,8 +190,10 @@ class Samples:
         pk = orjson.loads(record.pk)
         if not isinstance(pk, str):
             return
+        date = status = ""
         if sales:
-            self._add_number(pk, record.head)
+            date, status = _text(record.head, _DATE), _text(record.head, _STATUS)
+            self._add_number(pk, record.head, date, status)
         if record.is_kept:
             if len(self.left) < MOST_LEFT:
                 self.left.add(pk)
@@ -195,31 +202,31 @@ class Samples:
         if sample is not None:
             sample.extend(Sample(record.lines[0], record.lines[1:], whole=not record.kept))
         if sales:
-            self._add_sale(pk, record.head)
+            self._add_sale(pk, record.head, date, status)
 
     def _add_to_slice(self, record: FileRecord) -> None:
         for sk, line in zip(record.sort_keys, record.lines, strict=True):
             if (record.pk, sk) in self._slice_keys and sk not in record.kept:
                 self.slice[(record.pk, sk)] = _item_of(line)
 
-    def _add_sale(self, pk: str, sale: Attributes) -> None:
-        date = _text(sale, _DATE)
-        for groups, start in (
-            (self.statuses, _STATUS),
-            (self.buyers, _BUYER),
-            (self.producers, _PRODUCER),
+    def _add_sale(self, pk: str, sale: Attributes, date: str, status: str) -> None:
+        for groups, key in (
+            (self.statuses, status),
+            (self.buyers, _text(sale, _BUYER)),
+            (self.producers, _text(sale, _PRODUCER)),
         ):
-            group = groups.under(_text(sale, start))
+            group = groups.under(key)
             if group is not None:
                 group.add(date, pk)
 
-    def _add_number(self, pk: str, sale: Attributes) -> None:
+    def _add_number(self, pk: str, sale: Attributes, date: str, status: str) -> None:
         """Whether it is in the index or not, a sale's number must not be given again."""
-        year = _text(sale, _DATE)[:4]
+        year, number = date[:4], _text(sale, _NUMBER)
         highest = self.years.setdefault(year, Highest())
-        own_year, number = _text(sale, _YEAR) or year, _text(sale, _NUMBER)
-        counts = _text(sale, _STATUS) != "cancelled" and _text(sale, _DOCUMENT) != "proforma"
-        if counts and number and year.isdigit() and int(own_year) == int(year):
+        if not number or highest.is_above(number) or status == "cancelled" or not year.isdigit():
+            return
+        own_year = _text(sale, _YEAR) or year
+        if _text(sale, _DOCUMENT) != "proforma" and int(own_year) == int(year):
             highest.extend(Highest([Numbered(int(number), pk, _text(sale, _UPDATED))]))
 
     def leave(self, pks: Collection[bytes]) -> None:

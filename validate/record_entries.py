@@ -31,6 +31,7 @@ from utils.item_text import (
     attributes_of_line,
     neighbours_of,
     read_page,
+    require_item,
     start_of,
     text_of,
     text_of_item,
@@ -121,6 +122,9 @@ def read_table_page(
     utils/item_text.py, `stamps` says which attributes are to be read as others
     (utils/item_content.py). `keyed`: the table has the keys that it should have; then an item
     without one cannot be. Raises NoAnswer for a page that is none, or holds such an item.
+
+    A migrated item is not judged at the first look (`as_written`): either it is the same, byte for
+    byte, as one in the file, which the gate has judged, or there is a second look, which judges it.
     """
     items, last_key = read_page(page, as_written=as_written)
     result = TablePage(last_key=last_key)
@@ -141,6 +145,8 @@ def read_table_page(
             current, members = pk, []
         kind = _kind(sk)
         is_migrated = text_of(attributes, _HAS_LEGACY_ID) != b""
+        if as_written and not is_migrated:
+            require_item(attributes)
         member = _member(
             attributes, sk, kind, sales=sales, migrated=is_migrated, as_written=as_written
         )
@@ -163,7 +169,10 @@ def read_table_page(
 
 def _value(key: bytes) -> Any:
     """The attribute value of a key, as `key_of` (utils/item_text.py) gives it."""
-    value = orjson.loads(key)
+    try:
+        value = orjson.loads(key)
+    except orjson.JSONDecodeError as error:
+        raise NoAnswer("Scan", "a key is not JSON") from error
     return {"S": value} if isinstance(value, str) else value
 
 

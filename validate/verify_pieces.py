@@ -78,19 +78,22 @@ class FilePass:
 
     def __call__(self, place: Place) -> FilePart:
         spill, samples = Spill(self.scratch), Samples(self.slice_keys)
-        entries, records, items, kept = [], 0, 0, Count(0, 0)
-        for record in self._records(place):
-            entries.append(record.entry(sales=self.sales))
-            samples.add(record, sales=self.sales)
-            records += bool(record.head)
-            items += len(record.lines)
-            if record.kept:
-                kept += Count(int(record.is_kept), len(record.kept))
-        spill.add(entries)
+        records, items, kept = 0, 0, Count(0, 0)
+        # One run for the whole piece, from parts that stay in a processor's cache.
+        for part in places(place.end, start=place.start):
+            entries = []
+            for record in self._records(part):
+                entries.append(record.entry(sales=self.sales))
+                samples.add(record, sales=self.sales)
+                records += bool(record.head)
+                items += len(record.lines)
+                if record.kept:
+                    kept += Count(int(record.is_kept), len(record.kept))
+            spill.add(entries)
         return FilePart(spill.finish(), Count(records, items), samples, kept)
 
-    def _records(self, place: Place) -> Iterator[FileRecord]:
-        start, lines = located_records(self.path, place)
+    def _records(self, part: Place) -> Iterator[FileRecord]:
+        start, lines = located_records(self.path, part)
         marks: Sequence[int] = ()
         if self.plan is not None:
             with LoadPlan(self.plan) as plan:

@@ -115,13 +115,16 @@ def test_an_answer_of_another_shape_is_none(operation: str, answer: Any) -> None
 
 @pytest.mark.parametrize("answer", BAD["Scan"])
 @pytest.mark.parametrize("spaced", [False, True])
-def test_verification_believes_no_page_of_another_shape(answer: Any, *, spaced: bool) -> None:
+@pytest.mark.parametrize("as_written", [False, True])
+def test_verification_believes_no_page_of_another_shape(
+    answer: Any, *, spaced: bool, as_written: bool
+) -> None:
     answer = {**answer, "ConsumedCapacity": UNITS} if isinstance(answer, dict) else answer
     if isinstance(answer, dict) and answer.get("Items") == [] and "Count" in answer:
         return  # verification does not ask for the units
     page = json.dumps(answer).encode() if spaced else orjson.dumps(answer)
     with pytest.raises(NoAnswer):
-        read_table_page(page, sales=True)
+        read_table_page(page, sales=True, as_written=as_written)
 
 
 def test_what_is_not_said_to_be_unprocessed_is_not_taken_for_written() -> None:
