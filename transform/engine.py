@@ -25,7 +25,7 @@ from utils.config import TransformationConfig
 from utils.findings import Finding
 from utils.logger import get_logger
 from utils.manifest import PhaseEntry
-from utils.numbering import Numbering, write_numbered
+from utils.numbering import NumbersSoFar, PieceNumbers, numbers_in, write_numbered
 from utils.pieces import Place, places, rows_at
 from utils.quarantine import Refusal
 from utils.run import Run, settings_digest
@@ -40,13 +40,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Transformed:
-    """What a piece of an extracted file became; `end` is where it ends."""
+    """What a piece of an extracted file became; `end` is where it ends. Of sales there is also what
+    their numbering needs."""
 
     data: Bulk
     records: int
     items: int
     refusals: tuple[Refusal, ...]
     end: int
+    numbers: PieceNumbers | None = None
 
 
 def transform_piece(
@@ -67,12 +69,14 @@ def transform_piece(
             refusals.append(became)
         else:
             output += became
+    data = b"\n".join([*output, b""])
     return Transformed(
-        data=Bulk(b"\n".join([*output, b""]), scratch),
+        data=Bulk(data, scratch),
         records=len(lines) - len(refusals),
         items=len(output),
         refusals=tuple(refusals),
         end=place.end,
+        numbers=numbers_in(data) if entity == NUMBERED else None,
     )
 
 
@@ -168,8 +172,14 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             transform_piece, path=source, entity=entity, rules=rules_of(run), scratch=scratch
         )
         pieces = places(extracted.bytes, start=place.offset)
+        numbers = NumbersSoFar()
+        if entity == NUMBERED:
+            numbers.read(run, output.partial, output.bytes)
         for became in run.workers.in_order(work, pieces):
+            start = output.bytes
             output.write(became.data.data, records=became.records, items=became.items)
+            if became.numbers is not None:
+                numbers.add(Place(start, output.bytes), became.numbers)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)
             errors = len(became.refusals)
@@ -180,8 +190,8 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             )
         held = {}
         if entity == NUMBERED:
-            numbering = _commit_numbered(run, entity, output, refused, quarantine)
-            held = held_in(refused, numbering, run.config.transformation.status_mapping)
+            _commit_numbered(run, entity, output, numbers, refused, quarantine)
+            held = held_in(refused, numbers.numbering, run.config.transformation.status_mapping)
         else:
             run.commit(refused, quarantine)
             run.commit(target, output)
@@ -206,20 +216,24 @@ def _output(files: Workspace, entity: str) -> Path:
 
 
 def _commit_numbered(
-    run: Run, entity: str, made: ArtifactWriter, refused: Path, quarantine: ArtifactWriter
-) -> Numbering:
-    """Decide the numbering over all that was made, and publish. Killed or stopped meanwhile, that
-    is done again from its beginning. Returns the last sales of the years."""
+    run: Run,
+    entity: str,
+    made: ArtifactWriter,
+    numbers: NumbersSoFar,
+    refused: Path,
+    quarantine: ArtifactWriter,
+) -> None:
+    """Apply the numbering over all that was made, and publish. Killed or stopped meanwhile, that is
+    done again from its beginning."""
     target = run.workspace.transformed(entity)
     made.flush()
     with ArtifactWriter(target) as output:
-        numbering = write_numbered(run, made.partial, output)
+        write_numbered(run, made.partial, output, numbers)
         output.write(b"", records=made.records, items=made.items)
         run.commit(refused, quarantine)
         run.commit(target, output)
     with storage_errors(made.partial):
         made.partial.unlink()
-    return numbering
 
 
 @dataclass(frozen=True)

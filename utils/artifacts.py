@@ -73,7 +73,7 @@ class ArtifactWriter:
         self._sha = hashlib.sha256()
         self.records = resume.records if resume else 0
         self.items = resume.items if resume else 0
-        self._bytes = resume.bytes if resume else 0
+        self.bytes = resume.bytes if resume else 0
         self.last_look: Look | None = None
         if resume is None:
             self._handle = open_private(self._partial, "wb")
@@ -114,12 +114,12 @@ class ArtifactWriter:
             with storage_errors(self._partial):
                 self._handle.close()
 
-    def write(self, data: bytes, *, records: int, items: int) -> None:
+    def write(self, data: bytes | memoryview, *, records: int, items: int) -> None:
         """Append whole lines: `data` holds `records` records that are `items` items."""
         with storage_errors(self._partial):
             self._handle.write(data)
         self._sha.update(data)
-        self._bytes += len(data)
+        self.bytes += len(data)
         self.records += records
         self.items += items
 
@@ -133,7 +133,7 @@ class ArtifactWriter:
         with storage_errors(self._partial):
             self._handle.flush()
             os.fsync(self._handle.fileno())
-        return PartialState(self.records, self.items, self._bytes, self._sha.hexdigest())
+        return PartialState(self.records, self.items, self.bytes, self._sha.hexdigest())
 
     def entry(self) -> ArtifactEntry:
         """Make everything durable; returns the manifest entry that the file is going to have."""

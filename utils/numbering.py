@@ -9,9 +9,9 @@ number; sales of one date come in no defined order. So for each calendar year:
   these the one whose key comes last;
 - GSI4 keys are on the last one and on the candidates dated before its day. No other sale has them.
 
-That depends on all sales of the year, so it is decided over a whole file: one look at all sales
-says which are the last ones, another puts the keys in or takes them out. Everything else of a line
-stays byte for byte.
+That depends on all sales of the year, so it is decided over a whole file: while it is made, it is
+seen which are the last ones, and in which pieces keys may have to go; these are looked at again.
+Everything else of a line stays byte for byte.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar
 
 import orjson
 
@@ -45,6 +46,8 @@ _NUMBER = b',"saleNumber":{"N":"'
 _KEYS = b'"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%b"},'
 _KEYS_START, _DAY = _KEYS.partition(b"%b")[0], len("2026-01-31")
 _AFTER_KEYS = b'"saleId":'
+_BLOCK = 1 << 18
+_UNKNOWN = 10**130  # above every Number of DynamoDB
 
 
 class Candidate(NamedTuple):
@@ -124,71 +127,129 @@ def toggled(line: bytes) -> bytes | None:
     return line.replace(_AFTER_KEYS, keys + _AFTER_KEYS, 1)
 
 
-def numbering_at(place: Place, path: Path) -> Numbering:
-    """The last sales of each year in a piece of a transformed file; done in any process."""
+class PieceNumbers(NamedTuple):
+    """What the numbering needs of a piece of a transformed file: the last sales of the years, and
+    of each year the latest date that stands in GSI4 keys."""
+
+    last: dict[bytes, Candidate]
+    latest: dict[bytes, bytes]
+
+
+def numbers_in(data: bytes) -> PieceNumbers:
+    """The same, of the data of a piece in which every candidate has keys; done in any process.
+
+    Only the sales that seem to be the last ones are looked at closely; all are where one of these
+    is no candidate, or a number is none.
+    """
+    latest: dict[bytes, bytes] = {}
+    best: dict[bytes, tuple[tuple[int, bytes], list[bytes]]] = {}
+    for start, end in headers_in(data):
+        date = _date_in_keys(data, data.find(_KEYS_START, start, end))
+        if not date:
+            continue
+        year = date[:4]
+        if date > latest.get(year, b""):
+            latest[year] = date
+        number = data.find(_NUMBER, start, end) + len(_NUMBER)
+        digits = data[number : data.find(b'"', number, end)]
+        rank = int(digits) if digits.isdigit() else _UNKNOWN, date
+        known = best.get(year)
+        if known is None or rank > known[0]:
+            best[year] = rank, [data[start:end]]
+        elif rank == known[0]:
+            known[1].append(data[start:end])
     numbering = Numbering()
-    _, data = data_at(path, place)
-    lines = (data[start:end] for start, end in headers_in(data))
-    numbering.add(found for line in lines if (found := _read(line)[0]))
-    return numbering
+    found = [_read(line)[0] for _, ties in best.values() for line in ties]
+    if None in found or any(number == _UNKNOWN for (number, _), _ in best.values()):
+        found = [_read(data[start:end])[0] for start, end in headers_in(data)]
+    numbering.add(each for each in found if each is not None)
+    return PieceNumbers(numbering.last, latest)
 
 
-def numbering_of(run: Run, path: Path) -> Numbering:
-    """The last sale of each year in a transformed file. Raises Interrupted when a stop is asked
-    for."""
-    numbering = Numbering()
-    work = partial(numbering_at, path=path)
-    for part in _unstopped(run, run.workers.in_order(work, places(path.stat().st_size))):
-        numbering.add(part.last.values())
-    return numbering
+def numbers_at(place: Place, path: Path) -> PieceNumbers:
+    """The same, of a piece of a file."""
+    return numbers_in(data_at(path, place)[1])
 
 
-class Edit(NamedTuple):
-    """A change of a piece's data: what is from `start` to `end` in it becomes `text`."""
+@dataclass
+class NumbersSoFar:
+    """What the numbering needs of a file that is being made, piece by piece: a hundred bytes of
+    each."""
 
-    start: int
-    end: int
-    text: bytes
+    numbering: Numbering = field(default_factory=Numbering)
+    _pieces: list[tuple[Place, bytes]] = field(default_factory=list)
+
+    def add(self, place: Place, numbers: PieceNumbers) -> None:
+        """Take the next piece into account."""
+        self.numbering.add(numbers.last.values())
+        self._pieces.append((place, b"".join(numbers.latest.values())))
+
+    def read(self, run: Run, path: Path, size: int) -> None:
+        """Take the first `size` bytes of a file into account, which are there already. Raises
+        Interrupted when a stop is asked for."""
+        pieces = places(size)
+        found = run.workers.in_order(partial(numbers_at, path=path), pieces)
+        for place, numbers in zip(pieces, _unstopped(run, found), strict=True):
+            self.add(place, numbers)
+
+    def to_look_at(self) -> list[Place]:
+        """The pieces in which keys stand that may not belong there."""
+        return [place for place, dates in self._pieces if self._is_late(dates)]
+
+    def _is_late(self, dates: bytes) -> bool:
+        last = self.numbering.last
+        each = (dates[at : at + _DAY] for at in range(0, len(dates), _DAY))
+        return any(date[:4] not in last or date >= last[date[:4]].date for date in each)
 
 
-def write_numbered(run: Run, path: Path, output: ArtifactWriter) -> Numbering:
+def write_numbered(run: Run, path: Path, output: ArtifactWriter, numbers: NumbersSoFar) -> None:
     """Write the sales of the file at `path`, in which every candidate has keys, without those that
-    do not belong there; counts of records and items are the caller's to add. Returns the last sales
-    of the years. Raises Interrupted when a stop is asked for."""
-    pieces = places(path.stat().st_size)
-    numbering = numbering_of(run, path)
-    work = partial(_edits_at, path=path, last=numbering.last)
-    edits = _unstopped(run, run.workers.in_order(work, pieces))
-    for place, found in zip(pieces, edits, strict=True):
-        output.write(_edited(data_at(path, place)[1], found), records=0, items=0)
-    return numbering
+    do not belong there; counts of records and items are the caller's to add. Raises Interrupted
+    when a stop is asked for."""
+    work = partial(_surplus_at, path=path, last=numbers.numbering.last)
+    found = run.workers.in_order(work, numbers.to_look_at())
+    with path.open("rb") as source:
+        for start, end in chain.from_iterable(_unstopped(run, found)):
+            _copy(run, source, start, output)
+            source.seek(end)
+        _copy(run, source, path.stat().st_size, output)
 
 
-def _edits_at(place: Place, path: Path, last: Mapping[bytes, Candidate]) -> list[Edit]:
-    """What is to be taken out of a piece in which all candidates have keys, and no other sale."""
+def _copy(run: Run, source: IO[bytes], end: int, output: ArtifactWriter) -> None:
+    """Copy what comes up to the byte `end` of a file. One piece of memory serves for all of it: a
+    new one each time would cost as much as the copying."""
+    left = end - source.tell()
+    block = memoryview(bytearray(min(left, _BLOCK)))
+    while left:
+        if run.stop.requested:
+            raise Interrupted
+        size = source.readinto(block[: min(left, _BLOCK)])  # type: ignore[attr-defined] # a file has it
+        output.write(block[:size], records=0, items=0)
+        left -= size
+
+
+def _surplus_at(place: Place, path: Path, last: Mapping[bytes, Candidate]) -> list[Place]:
+    """Where in the file keys stand that do not belong there, in a piece in which all candidates
+    have some."""
     numbering = Numbering(dict(last))
-    _, data = data_at(path, place)
-    edits = []
+    begin, data = data_at(path, place)
+    surplus = []
     for start, end in headers_in(data):
         there = data.find(_KEYS_START, start, end)
-        date = (
-            data[there + len(_KEYS_START) : there + len(_KEYS_START) + _DAY] if there >= 0 else b""
-        )
+        date = _date_in_keys(data, there)
         known = last.get(date[:4])
         if not date or (known and date < known.date):
             continue
         found, _ = _read(data[start:end])
         if found is None or not numbering.carries(found):
-            edits.append(Edit(there, there + len(_KEYS % date), b""))
-    return edits
+            surplus.append(Place(begin + there, begin + there + len(_KEYS % date)))
+    return surplus
 
 
-def _edited(data: bytes, edits: Iterable[Edit]) -> bytes:
-    parts, place = [], 0
-    for start, end, text in edits:
-        parts += [data[place:start], text]
-        place = end
-    return b"".join([*parts, data[place:]]) if parts else data
+def _date_in_keys(data: bytes, there: int) -> bytes:
+    """The date in the GSI4 keys that stand at a place (-1: nowhere, then there is none)."""
+    start = there + len(_KEYS_START)
+    return data[start : start + _DAY] if there >= 0 else b""
 
 
 def _unstopped(run: Run, parts: Iterable[_Part]) -> Iterator[_Part]:

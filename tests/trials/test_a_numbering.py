@@ -189,8 +189,14 @@ def test_several_processes_number_as_one_does(
     assert outcomes[0] == outcomes[1]
 
 
-def test_stopped_while_it_numbers_the_transform_goes_on_to_the_same_file(tmp_path: Path) -> None:
-    rows = [sold(n, "2025-11-10") for n in range(1, 30)]
+@pytest.mark.parametrize("target", [1_500, 1 << 19])
+def test_stopped_while_it_numbers_the_transform_goes_on_to_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: int
+) -> None:
+    """After the first of many pieces, or after the only one."""
+    assert pieces.places.__kwdefaults__ is not None
+    monkeypatch.setitem(pieces.places.__kwdefaults__, "target", target)
+    rows = [sold(31 - n, "2025-11-10", first_id=n) for n in range(1, 30)]
     with extracted(tmp_path / "whole", rows) as run:
         transformed(run)
         expected = run.workspace.transformed("sales").read_bytes()
