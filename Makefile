@@ -14,7 +14,7 @@ help:
 	@echo "make test    every test, against real embedded servers"
 	@echo "make torture faults of every kind, seeded (an hour; TORTURE_SEED=n repeats one)"
 	@echo "make lint    ruff and mypy --strict"
-	@echo "make bench   every phase, beside what it is compared with (a quarter of an hour)"
+	@echo "make bench   every phase, beside what it is compared with (half an hour)"
 	@echo "make format  lay the code out as ruff does"
 	@echo "make clean   remove the virtual environment and caches (not data/)"
 

@@ -170,6 +170,8 @@ def _data_for(scene: Scene, case: Case) -> str:
     in_time = ENOUGH * BATCH * 1000 * case.in_flight / (case.delay + 2)
     if case.job == "load":
         return PART if not case.in_flight or in_time > scene.items(PART) else FEW
+    if case.job == "restore":
+        return FEW
     return PART if case.delay == AT or case.job in ("verify", "backup") else FEW
 
 
