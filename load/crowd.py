@@ -12,19 +12,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from load.in_flight import FIRST, MOST, InFlight
 from load.pace import Answered
-from utils.config import MigrationConfig
+from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted, StopFlag
+from utils.reached import Tables, bind_process, bound_to
 from utils.servants import Packed, packed, unpacked
 from utils.session import AtWork
-from utils.workers import Conversation, Workers
+from utils.workers import Conversation
 
 WORTH_IT = 2 << 20  # bytes of records below which no process is started
 _WIDEST = 32
@@ -50,9 +51,11 @@ class Share:
     processes: int = 1
 
     @classmethod
-    def of(cls, workers: int | None, processes: int) -> Share:
+    def of(cls, workers: int | None, processes: int, *, wide: bool = True) -> Share:
         """A share where `workers` requests are all that may be under way (None: as many as it
-        takes)."""
+        takes); of a job that is not `wide`, one at a time."""
+        if not wide:
+            return cls(max(1, (workers or MOST) // processes), 1, processes)
         if workers is None:
             return cls(processes=processes)
         mine = max(1, workers // processes)
@@ -77,19 +80,6 @@ class Work(Protocol[Job_contra, Result_co]):
         `stop` is set."""
 
 
-@dataclass(frozen=True)
-class Here(Generic[Job, Result]):
-    """Work that stays in this process; a job has one request under way at a time."""
-
-    do: Callable[[Job], Result]
-
-    def opened(
-        self, stop: StopFlag, share: Share
-    ) -> AbstractContextManager[Callable[[Job], Result]]:
-        del stop, share
-        return nullcontext(self.do)
-
-
 class Crowd(Generic[Job, Result]):
     """Does jobs, at most `migration.workers` requests at once, and fewer where more do not do more.
 
@@ -102,27 +92,29 @@ class Crowd(Generic[Job, Result]):
         work: Work[Job, Result],
         settle: Callable[[Job, Result], object],
         *,
-        workers: Workers | None = None,
-        size: int = 0,
+        size: int,
+        wide: bool = True,
     ) -> None:
-        """`workers` have the other processes; none of them takes part in less than WORTH_IT bytes
-        of records, of which there are about `size`."""
+        """Other processes take part in no less than WORTH_IT bytes of records, of which there are
+        about `size`. Of a job that is not `wide` one request is under way at a time."""
         self._stop = at_work.stop
         self._work = work
         self._settle = settle
         most = at_work.config.migration.workers
-        self._workers = workers or Workers(1)
-        alone = isinstance(work, Here)
+        self._workers = at_work.workers
         count = min(self._workers.count, most or self._workers.count)
-        self._count = 1 if alone or size < WORTH_IT else count
-        self._share = Share(most or MOST, 1) if alone else Share.of(most, self._count)
+        self._count = 1 if size < WORTH_IT else count
+        self._share = Share.of(most, self._count, wide=wide)
+        self._target = at_work.config.target
 
     def do_all(self, jobs: Iterable[Job]) -> None:
         """Do every job. Raises what a job or `settle` raises, MigrationError when a process is
         killed, and Interrupted when a stop is asked for: nothing is under way any more then, and
         what has been done without a gap is settled."""
         makes = [partial(Hands, self._work, self._share)]
-        makes += [partial(in_a_process, self._work, self._share)] * (self._count - 1)
+        bound = bound_to(self._target)
+        others = partial(in_a_process, self._work, self._share, self._target, bound)
+        makes += [others] * (self._count - 1)
         with little_garbage(), self._workers.conversing(makes) as talk:
             _Sharing(talk, self._count, iter(jobs), self._settle, self._stop).do_all()
 
@@ -342,9 +334,16 @@ class Hands(Generic[Job, Result]):
 
 
 def in_a_process(
-    work: Work[Job, Result], share: Share, reply: Callable[[object], object]
+    work: Work[Job, Result],
+    share: Share,
+    target: TargetConfig,
+    bound: Tables,
+    reply: Callable[[object], object],
 ) -> Hands[Job, Result]:
-    """The hands of a process of its own, where little is garbage that is not free at once."""
+    """The hands of a process of its own, where little is garbage that is not free at once; it is
+    bound to the tables that this one has reached (utils/reached.py)."""
+    if bound:
+        bind_process(target, bound)
     hands = Hands(work, share, reply)
     gc.collect()
     gc.freeze()

@@ -40,7 +40,6 @@ from utils.load_plan import (
 )
 from utils.logger import get_logger
 from utils.pieces import Place, whole_records
-from utils.reached import bound_to
 from utils.run import Run
 from utils.tables import TableSpec
 
@@ -146,7 +145,6 @@ class Guard(Closes):
             authors=self._authors,
             moment=run.manifest.migration_timestamp,
             again=again,
-            bound=bound_to(run.config.target),
         )
         self._all(work, refuse)
         self.plan.sync()
@@ -221,7 +219,7 @@ class Guard(Closes):
         pieces = whole_records(work.source, target=_PIECE)
         due = (place for place in pieces if work.is_due(self.plan, place))
         size = again + replaced * _ABOUT
-        Crowd(self._run, work, settle, workers=self._run.workers, size=size).do_all(due)
+        Crowd(self._run, work, settle, size=size).do_all(due)
 
 
 def publish_replaced(run: Run, entity: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -26,7 +26,6 @@ from utils.interrupt import StopFlag
 from utils.item_content import is_same
 from utils.load_plan import ADDED, CONDITIONAL, EDITED, NEW, REPLACED, LoadPlan
 from utils.pieces import Place, lines_in
-from utils.reached import Tables, bind_process
 from utils.tables import TableSpec
 
 _TOGETHER = 500  # lines of a record that are made requests at once
@@ -48,8 +47,7 @@ class OnCondition:
     """What is written on condition of one entity: records that are replaced, and of the others the
     new lines in the ranges of bytes `again`, which may have been sent already.
 
-    `moment` is the migration's own time, for rows without one; `bound` are the tables that the run
-    has reached (utils/reached.py).
+    `moment` is the migration's own time, for rows without one.
     """
 
     source: Path
@@ -62,7 +60,6 @@ class OnCondition:
     authors: Authors
     moment: str
     again: Sequence[tuple[int, int]]
-    bound: Tables = field(default_factory=dict)
 
     def is_due(self, plan: LoadPlan, place: Place) -> bool:
         """Whether there may be something to do in a piece of the file."""
@@ -74,8 +71,6 @@ class OnCondition:
     @contextmanager
     def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
         """What does the work in this process; see load.crowd.Work."""
-        if self.bound:
-            bind_process(self.target, self.bound)
         mine = replace(self, migration=share.in_rate(self.migration))
         with ExitStack() as stack:
             wire = DynamoDB(self.target, at_once=share.width)

@@ -16,30 +16,30 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import orjson
 
 from load.backup import back_up, new_name
 from load.backup_folder import BackupFolder
-from load.batch_writer import BatchWriter, Outcome
-from load.before import Before
-from load.crowd import Crowd, Here
+from load.batch_writer import Outcome
+from load.crowd import Crowd
 from load.lines import batches
-from load.references import SETTLED_AFTER, References
+from load.references import SETTLED_AFTER
 from load.restore_looks import Look
 from load.restore_parties import NamedParties
 from load.restore_plan import Change, Plan, make_plan
-from load.restore_records import ADDED, DELETED, REPLACED, Done, Restoring, parts_of
+from load.restore_records import ADDED, DELETED, REPLACED, Done, parts_of
+from load.restore_work import TOGETHER, InBatches, LookAgain, OfRecords, PutBack, together
 from load.table_description import creation_request, misfits
 from load.tables import describe, wait_until_active
 from load.target_mark import marked
-from load.throttle import Governor
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
-from utils.dynamodb import DynamoDB, RequestRefused
+from utils.dynamodb import RequestRefused
 from utils.encryption import Identity
 from utils.error_handler import ConfigurationError, TargetError
 from utils.figures import counted
@@ -48,12 +48,14 @@ from utils.logger import get_logger
 from utils.manifest import Manifest
 from utils.progress import Task
 from utils.requests import control
-from utils.retry import RetryPolicy
 from utils.session import AtWork
 from utils.tables import PARTITION_KEY, SORT_KEY
 from utils.workspace import temporary_directory
 
 _BATCH = 25
+_ABOUT = 1 << 10  # bytes of an item
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class _Written:
         if done.kept:
             self._keep(done)
             if done.counts:
-                self.in_parts.add(done.look.record)
+                self.in_parts.add(done.record)
 
     def take_back(self, done: Done | None) -> None:
         """Take in what was put back of a record, if anything was."""
@@ -107,9 +109,9 @@ class _Written:
         return record not in self.kept or record in self.in_parts
 
     def _keep(self, done: Done) -> None:
-        self.kept.add(done.look.record)
+        self.kept.add(done.record)
         if done.used_by:
-            self.in_use[done.look.record] = done.used_by
+            self.in_use[done.record] = done.used_by
 
 
 def restore(
@@ -246,9 +248,9 @@ def _write(
         if plan.found and plan.of_records:
             _write_records(work, folder, table, plan, lines, written, task)
             return
-        writer = _batch_writer(work, folder, table)
-        _send(work, writer.delete, plan.deletes(), task)
-        _send(work, writer.write, lines, task)
+        deletions = _in_batches(work, folder, table, deletes=True)
+        _send(work, deletions, plan.deletes(), plan.to_delete.count, task)
+        _send(work, _in_batches(work, folder, table), lines, plan.to_write, task)
     written.counts.update(
         {
             ADDED: plan.to_add.count,
@@ -267,37 +269,45 @@ def _write_records(
     written: _Written,
     task: Task,
 ) -> None:
-    def settle(_: object, done: Done) -> None:
-        written.add(done)
-        task.advance(done.due)
+    def settle(_: object, parts: Sequence[Done]) -> None:
+        for done in parts:
+            written.add(done)
+            task.advance(done.due)
 
-    with _restoring(work, folder, table) as restoring:
+    with _of_records(work, folder, table) as records:
+        jobs = together(parts_of(plan, lines))
         try:
-            Crowd(work, Here(restoring.restore), settle).do_all(parts_of(plan, lines))
+            Crowd(work, PutBack(records), settle, size=plan.to_write * _ABOUT).do_all(jobs)
         except RequestRefused as refusal:
             raise _refused(refusal.message) from refusal
         if written.counts[REPLACED] or written.counts[DELETED]:
-            _look_again(work, plan, restoring, written)
+            _look_again(work, plan, records, written)
 
 
 @contextmanager
-def _restoring(work: AtWork, folder: BackupFolder, table: str) -> Iterator[Restoring]:
-    """What restores the records of a table; what it keeps of them is gone with the context."""
+def _of_records(work: AtWork, folder: BackupFolder, table: str) -> Iterator[OfRecords]:
+    """The records of a table; what is kept of them is gone with the context."""
     directory = temporary_directory(work.workspace.scratch)
+    config = work.config
     try:
-        with Before(directory / "before", durable=False) as before:
-            uses = _uses(work, table)
-            yield Restoring(work, table, folder.entry.table_description, before, uses)
+        yield OfRecords(
+            config.target,
+            config.migration,
+            table,
+            folder.entry.table_description,
+            before=directory / "before",
+            entity=_entity_in_use(work, table),
+        )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _uses(work: AtWork, table: str) -> References | None:
-    """Who names the records of a table: sales name the parties of the configured tables."""
+def _entity_in_use(work: AtWork, table: str) -> str:
+    """The entity of the parties in a table that sales can name, "" where there are none: sales name
+    the parties of the configured tables."""
     target, entity = work.config.target, _entity_of_parties(work, table)
-    if not entity or describe(target, target.table("sales")) is None:
-        return None
-    return References(DynamoDB(target), work.config, entity, work.stop, {})
+    there = entity and describe(target, target.table("sales")) is not None
+    return entity if there else ""
 
 
 def _entity_of_parties(work: AtWork, table: str) -> str:
@@ -306,48 +316,55 @@ def _entity_of_parties(work: AtWork, table: str) -> str:
     return next(names, "")
 
 
-def _look_again(work: AtWork, plan: Plan, restoring: Restoring, written: _Written) -> None:
+def _look_again(work: AtWork, plan: Plan, records: OfRecords, written: _Written) -> None:
     """Look once more at what was changed, for what the application has written to what it had read
     before, and for the sales that it has made for parties that were taken away."""
     get_logger().info("Looking again at what was changed in %.0f seconds", SETTLED_AFTER)
     work.stop.sleep(SETTLED_AFTER)
-    looks = (look for look in plan.looks if written.was_written(look.record))
+    looks = (
+        (look, look.record in written.in_parts)
+        for look in plan.looks
+        if written.was_written(look.record)
+    )
 
-    def again(look: Look) -> Done | None:
-        return restoring.again(look, in_parts=look.record in written.in_parts)
+    def settle(_: object, outcomes: Sequence[Done | None]) -> None:
+        for done in outcomes:
+            written.take_back(done)
 
-    def settle(_: object, done: Done | None) -> None:
-        written.take_back(done)
-
-    Crowd(work, Here(again), settle).do_all(looks)
+    crowd = Crowd(work, LookAgain(records), settle, size=plan.to_write * _ABOUT)
+    crowd.do_all(_portions(looks, TOGETHER))
 
 
-def _batch_writer(work: AtWork, folder: BackupFolder, table: str) -> BatchWriter:
-    migration = work.config.migration
-    return BatchWriter(
-        DynamoDB(work.config.target),
+def _portions(entries: Iterable[T], size: int) -> Iterator[list[T]]:
+    left = iter(entries)
+    while portion := list(islice(left, size)):
+        yield portion
+
+
+def _in_batches(
+    work: AtWork, folder: BackupFolder, table: str, *, deletes: bool = False
+) -> InBatches:
+    config = work.config
+    return InBatches(
+        config.target,
+        config.migration,
         table,
-        RetryPolicy.of(migration, work.stop.sleep),
-        Governor(migration.max_write_units, sleep=work.stop.sleep),
-        indexes=len(folder.entry.table_description.get("GlobalSecondaryIndexes", [])),
+        folder.entry.table_description,
         keys=folder.entry.key_names,
+        deletes=deletes,
     )
 
 
-def _send(
-    work: AtWork,
-    send: Callable[[list[bytes]], Outcome],
-    lines: Iterable[bytes],
-    task: Task,
-) -> None:
-    """Send lines in batches."""
+def _send(work: AtWork, batch: InBatches, lines: Iterable[bytes], count: int, task: Task) -> None:
+    """Send so many lines in batches."""
 
     def settle(_: object, outcome: Outcome) -> None:
         if outcome.refused:
             raise _refused(outcome.refused[0].reason)
         task.advance(outcome.items)
 
-    Crowd(work, Here(send), settle).do_all(batches(lines, _BATCH))
+    crowd = Crowd(work, batch, settle, size=count * _ABOUT, wide=False)
+    crowd.do_all(batches(lines, _BATCH))
 
 
 def _refused(reason: str) -> TargetError:

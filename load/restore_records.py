@@ -33,10 +33,9 @@ from load.restore_looks import Look
 from load.restore_plan import Plan
 from load.transactions import Transactions, Write, portions
 from load.undo import Record, Uses
-from utils.dynamodb import DynamoDB
+from utils.dynamodb import RequestRefused
 from utils.item_content import Item
-from utils.session import AtWork
-from utils.tables import PARTITION_KEY, SORT_KEY, Index, TableSpec
+from utils.tables import PARTITION_KEY, SORT_KEY
 
 ADDED, REPLACED, DELETED = "added", "replaced", "deleted"
 _TRIES = 5
@@ -51,14 +50,19 @@ class Part:
     look: Look
     items: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def due(self) -> int:
+        """How many items are to be changed."""
+        return len(self.items) + sum(1 for _ in _to_delete(self.look))
+
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a part: the numbers of items by what was done, or that it was `kept`, as the
-    application has it or because `used_by`, a sale, names it; `due` is how many items were to be
-    changed."""
+    """What became of a part of a `record` (JSON of its partition key): the numbers of items by what
+    was done, or that it was `kept`, as the application has it or because `used_by`, a sale, names
+    it; `due` is how many items were to be changed."""
 
-    look: Look
+    record: bytes
     due: int
     kept: bool = False
     counts: Counter[str] = field(default_factory=Counter)
@@ -84,81 +88,126 @@ class Restoring:
     records are named by others.
     """
 
-    def __init__(
-        self,
-        work: AtWork,
-        table: str,
-        description: Mapping[str, Any],
-        before: Before,
-        uses: Uses | None = None,
-    ) -> None:
-        names = [each["IndexName"] for each in description.get("GlobalSecondaryIndexes") or ()]
-        spec = TableSpec(table, tuple(Index(name, "", "") for name in names))
-        wire = DynamoDB(work.config.target)
-        self._reader = ConditionalWriter(work.config, spec, work.stop, wire, table=table)
-        self._transactions = Transactions(self._reader)
+    def __init__(self, writer: ConditionalWriter, before: Before, uses: Uses | None = None) -> None:
+        self._reader = writer
+        self._transactions = Transactions(writer)
         self._before = before
         self._uses = uses
 
-    def restore(self, part: Part) -> Done:
-        """Write a part of a record unless the application has changed the record since, or another
+    def restore(self, parts: Sequence[Part]) -> list[Done]:
+        """Write parts of records, unless the application has changed the record since, or another
         record needs it.
 
         Raises RequestRefused when DynamoDB does not take an item, and TargetError.
         """
-        look = part.look
-        due = len(part.items) + sum(1 for _ in _to_delete(look))
-        if used_by := self._used_by(look):
-            return Done(look, due, kept=True, used_by=used_by)
-        first = there = self._there(look)
+        users = self._used_by([part.look for part in parts])
+        outcomes = {
+            n: Done(part.look.record, part.due, kept=True, used_by=user)
+            for n, (part, user) in enumerate(zip(parts, users, strict=True))
+            if user
+        }
+        there = self._there({n: each.look for n, each in enumerate(parts) if n not in outcomes})
+        first = there
         for _ in range(_TRIES):
-            if _is_changed(look, there):
-                break
-            if there:
-                self._before.keep(there.values())
-            if all(map(self._transactions.write, portions(_writes(part, there)))):
-                return Done(look, due, counts=Counter(_counted(part, first)))
+            outcomes |= self._try(parts, first, there)
             # Somebody was quicker, or it was done and the answer lost: what is there now tells.
-            there = self._there(look)
-        return Done(look, due, kept=True, counts=Counter(_counted(part, first, there)))
+            there = self._there({n: parts[n].look for n in there.keys() - outcomes.keys()})
+            if not there:
+                break
+        outcomes |= {n: _stays(parts[n], first[n], now) for n, now in there.items()}
+        return [outcomes[n] for n in range(len(parts))]
 
-    def again(self, look: Look, *, in_parts: bool = False) -> Done | None:
-        """Look again at a record that was changed (`in_parts`: that could be changed only in part);
-        what was put back of it, None for nothing. The counts are of what is no longer restored.
+    def _try(
+        self, parts: Sequence[Part], first: Mapping[int, Items], there: Mapping[int, Items]
+    ) -> dict[int, Done]:
+        """Write the parts of which there is that now (at `first` there was this); what became of
+        those that nobody has changed in between."""
+        outcomes = {
+            n: _stays(parts[n], first[n], now)
+            for n, now in there.items()
+            if _is_changed(parts[n].look, now)
+        }
+        due = {n: now for n, now in there.items() if n not in outcomes}
+        self._before.keep([item for now in due.values() for item in now.values()])
+        done = self._write({n: _writes(parts[n], now) for n, now in due.items()})
+        for n in done:
+            counts = Counter(_counted(parts[n], first[n]))
+            outcomes[n] = Done(parts[n].look.record, parts[n].due, counts=counts)
+        return outcomes
+
+    def again(self, looks: Sequence[tuple[Look, bool]]) -> list[Done | None]:
+        """Look again at records that were changed (with True: that could be changed only in part);
+        what was put back of each, None for nothing. The counts are of what is no longer restored.
 
         Raises TargetError.
         """
-        before = self._kept(look)
+        outcomes: dict[int, Done | None] = {}
+        befores = [self._kept(look) for look, _ in looks]
         for _ in range(_TRIES):
-            now = self._there(look)
-            wanted = put_together(look, before, now, in_parts=in_parts)
-            used_by = "" if wanted else self._used_by(look)
-            if used_by:
-                wanted = before
-            writes = list(_changes(now, wanted))
-            if not writes:
-                return None
-            if all(map(self._transactions.write, portions(writes))):
-                back = Counter(_put_back(look, before, wanted))
-                return Done(look, 0, kept=True, counts=back, used_by=used_by)
-        return None
+            left = {n: look for n, (look, _) in enumerate(looks) if n not in outcomes}
+            if not left:
+                break
+            wanted, users, writes = {}, {}, {}
+            for n, now in self._there(left).items():
+                look, in_parts = looks[n]
+                wanted[n] = put_together(look, befores[n], now, in_parts=in_parts)
+                users[n] = "" if wanted[n] else self._used_by([look])[0]
+                if users[n]:
+                    wanted[n] = befores[n]
+                writes[n] = list(_changes(now, wanted[n]))
+                if not writes[n]:
+                    outcomes[n] = None
+            for n in self._write({n: each for n, each in writes.items() if each}):
+                back = Counter(_put_back(left[n], befores[n], wanted[n]))
+                outcomes[n] = Done(left[n].record, 0, kept=True, counts=back, used_by=users[n])
+        return [outcomes.get(n) for n in range(len(looks))]
 
-    def _used_by(self, look: Look) -> str:
-        """The sale that names a party which is to be taken away, "" for none."""
-        if self._uses is None or not takes_header_away(look):
-            return ""
-        return self._uses.used_by([Record(_pk(look))])[0]
+    def _write(self, writes: Mapping[int, Sequence[Write]]) -> list[int]:
+        """Do what is to be written of some records; the numbers of those with which all went well.
+        Raises RequestRefused, and TargetError."""
+        cut = {n: list(portions(each)) for n, each in writes.items()}
+        whole = [n for n, each in cut.items() if len(each) == 1]
+        outcomes = self._transactions.write_all([cut[n][0] for n in whole])
+        done = [n for n, each in cut.items() if not each]
+        for n, outcome in zip(whole, outcomes, strict=True):
+            if isinstance(outcome, RequestRefused):
+                raise outcome
+            if outcome:
+                done.append(n)
+        large = (n for n, each in cut.items() if len(each) > 1)
+        return done + [n for n in large if all(map(self._transactions.write, cut[n]))]
 
-    def _there(self, look: Look) -> dict[bytes, dict[str, Any]]:
-        """What the table has of a record, by key."""
-        (value,) = orjson.loads(look.record)
-        expected = {orjson.loads(key)[1]["S"] for key, seen in look.items.items() if seen.found}
-        found = self._reader.record({PARTITION_KEY: value}, expected=expected)
-        return {_key(item): item for item in found.values()}
+    def _used_by(self, looks: Sequence[Look]) -> list[str]:
+        """For each record the sale that names a party which is to be taken away, "" for none."""
+        asked = [look for look in looks if self._uses is not None and takes_header_away(look)]
+        if self._uses is None or not asked:
+            return [""] * len(looks)
+        users = self._uses.used_by([Record(_pk(look)) for look in asked])
+        known = dict(zip((look.record for look in asked), users, strict=True))
+        return [known.get(look.record, "") for look in looks]
+
+    def _there(self, looks: Mapping[int, Look]) -> dict[int, dict[bytes, dict[str, Any]]]:
+        """What the table has of records, each by key."""
+        asked = []
+        for look in looks.values():
+            (value,) = orjson.loads(look.record)
+            keys = (key for key, seen in look.items.items() if seen.found)
+            asked.append(({PARTITION_KEY: value}, {orjson.loads(key)[1]["S"] for key in keys}))
+        found = self._reader.records(asked)
+        return {
+            n: {_key(item): item for item in items.values()}
+            for n, items in zip(looks, found, strict=True)
+        }
 
     def _kept(self, look: Look) -> dict[bytes, dict[str, Any]]:
         """What there was of a record when it was changed, by key."""
         return {_key(item): dict(item) for item in self._before.of_record(_pk(look)).values()}
+
+
+def _stays(part: Part, first: Items, now: Items) -> Done:
+    """A part of which the rest stays as the application has it."""
+    counts = Counter(_counted(part, first, now))
+    return Done(part.look.record, part.due, kept=True, counts=counts)
 
 
 def _pk(look: Look) -> str:

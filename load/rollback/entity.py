@@ -26,7 +26,6 @@ from utils.config import PARTY_ENTITIES
 from utils.error_handler import ArtifactError
 from utils.load_plan import LoadPlan
 from utils.pieces import Place, whole_records
-from utils.reached import bound_to
 from utils.run import Run
 from utils.tables import TableSpec
 from utils.workspace import make_directory, open_private, storage_errors
@@ -118,7 +117,6 @@ class EntityRollback:
             again=self._again,
             named=self._named if self.entity in PARTY_ENTITIES else {},
             doomed=self._doomed,
-            bound=bound_to(config.target),
         )
 
     def _open_kept(self, size: int | None) -> IO[bytes]:
@@ -143,7 +141,6 @@ class EntityRollback:
             self._run,
             self._undoing(),
             settle,
-            workers=self._run.workers,
             size=self._file.stat().st_size - self._place,
         )
         try:

@@ -25,7 +25,6 @@ from utils.dynamodb import DynamoDB
 from utils.interrupt import StopFlag
 from utils.load_plan import NEVER, NEW, STAYS, STAYS_REPLACED, TO_ADD, LoadPlan
 from utils.pieces import Place, lines_in
-from utils.reached import Tables, bind_process
 from utils.tables import TableSpec
 
 _DECIDED = frozenset({STAYS, STAYS_REPLACED})
@@ -64,8 +63,7 @@ class Undoing:
 
     Before byte `repeated` an earlier try may have taken lines away; of those in the ranges
     `unknown` it is not known whether they have arrived. `again` says that it is the second look.
-    `named` and `doomed` are as of an EntityRollback; with the latter nothing is written. `bound`
-    are the tables that the run has reached (utils/reached.py).
+    `named` and `doomed` are as of an EntityRollback; with the latter nothing is written.
     """
 
     load: Load
@@ -78,13 +76,10 @@ class Undoing:
     again: bool
     named: Mapping[str, str]
     doomed: KeySet | None
-    bound: Tables = field(default_factory=dict)
 
     @contextmanager
     def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
         """What does the work in this process; see load.crowd.Work."""
-        if self.bound:
-            bind_process(self.target, self.bound)
         mine = replace(self, migration=share.in_rate(self.migration))
         with ExitStack() as stack:
             plan = stack.enter_context(LoadPlan(self.load.plan))

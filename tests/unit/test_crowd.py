@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from load.crowd import WORTH_IT, Crowd, Here, Share
+from load.crowd import WORTH_IT, Crowd, Share
 from utils.config import Config, MigrationConfig
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted, StopFlag
@@ -61,12 +61,13 @@ class Noting:
 class AtWork:
     """As much of a run as a crowd looks at."""
 
-    workers: int | None = None
+    workers: Workers
+    most: int | None = None
     stop: StopFlag = field(default_factory=StopFlag)
 
     @property
     def config(self) -> Config:
-        return Config(migration=MigrationConfig(workers=self.workers))
+        return Config(migration=MigrationConfig(workers=self.most))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def crowd(
         assert result == 2 * job
         settled.append(job)
 
-    return Crowd(at_work or AtWork(), work, settle, workers=two, size=WORTH_IT)  # type: ignore[arg-type] # it needs no more of a run
+    return Crowd(at_work or AtWork(two), work, settle, size=WORTH_IT)  # type: ignore[arg-type] # it needs no more of a run
 
 
 def test_all_jobs_are_done_once_by_all_processes_and_settled_in_order(
@@ -104,7 +105,7 @@ def test_a_little_work_is_done_here(two: Workers, tmp_path: Path) -> None:
         settled.append(job)
 
     work = Noting(tmp_path)
-    Crowd(AtWork(), work, settle, workers=two, size=WORTH_IT - 1).do_all(range(JOBS))  # type: ignore[arg-type]
+    Crowd(AtWork(two), work, settle, size=WORTH_IT - 1).do_all(range(JOBS))  # type: ignore[arg-type]
     assert settled == list(range(JOBS))
     assert set(work.done.values()) == {os.getpid()}
 
@@ -133,7 +134,7 @@ def test_what_settling_raises_ends_it_and_no_later_result_is_settled(
             raise Broken("the disk is full")
 
     with pytest.raises(Broken, match="full"):
-        Crowd(AtWork(), Noting(tmp_path), settle, workers=two, size=WORTH_IT).do_all(range(JOBS))  # type: ignore[arg-type]
+        Crowd(AtWork(two), Noting(tmp_path), settle, size=WORTH_IT).do_all(range(JOBS))  # type: ignore[arg-type]
     assert settled == list(range(6))
 
 
@@ -152,7 +153,7 @@ def test_what_the_jobs_themselves_raise_lets_those_end_that_are_under_way(
 
 
 def test_a_stop_lets_what_is_under_way_end_and_settles_it(two: Workers, tmp_path: Path) -> None:
-    work, settled, at_work = Noting(tmp_path, seconds=0.02), list[int](), AtWork()
+    work, settled, at_work = Noting(tmp_path, seconds=0.02), list[int](), AtWork(two)
 
     def jobs() -> Iterator[int]:
         for job in range(10_000):
@@ -203,26 +204,52 @@ def test_requests_under_way_are_no_more_than_what_is_allowed(
     assert Share.of(workers, processes) == replace(share, processes=processes)
 
 
+@pytest.mark.parametrize(
+    ("workers", "processes", "jobs"), [(None, 2, 64), (None, 1, 128), (3, 2, 1), (40, 4, 10)]
+)
+def test_jobs_of_one_request_each_are_as_many_as_requests_may_be(
+    workers: int | None, processes: int, jobs: int
+) -> None:
+    assert Share.of(workers, processes, wide=False) == Share(jobs, 1, processes)
+
+
 def test_processes_keep_to_a_rate_together() -> None:
     limited = Share(processes=3).in_rate(MigrationConfig(max_write_units=100))
     assert limited.max_write_units == 33
     assert Share(processes=3).in_rate(MigrationConfig()).max_write_units is None
 
 
+@dataclass(frozen=True)
+class Counting:
+    """Finds the most jobs that are under way at once."""
+
+    found: list[int]
+
+    @contextmanager
+    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[int], int]]:
+        del stop, share
+        under_way, lock = 0, threading.Lock()
+
+        def do(job: int) -> int:
+            nonlocal under_way
+            with lock:
+                under_way += 1
+                self.found.append(under_way)
+            time.sleep(0.001)
+            with lock:
+                under_way -= 1
+            return job
+
+        yield do
+
+
 def test_one_request_is_one_at_a_time(two: Workers) -> None:
-    under_way, most, lock = 0, 0, threading.Lock()
-
-    def do(job: int) -> int:
-        nonlocal under_way, most
-        with lock:
-            under_way += 1
-            most = max(most, under_way)
-        time.sleep(0.001)
-        with lock:
-            under_way -= 1
-        return job
-
     done: list[int] = []
-    Crowd(AtWork(1), Here(do), lambda job, _: done.append(job), workers=two).do_all(range(20))  # type: ignore[arg-type]
+    counting = Counting([])
+
+    def settle(job: int, _: int) -> None:
+        done.append(job)
+
+    Crowd(AtWork(two, most=1), counting, settle, size=WORTH_IT, wide=False).do_all(range(20))  # type: ignore[arg-type]
     assert done == list(range(20))
-    assert most == 1
+    assert set(counting.found) == {1}
