@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from operator import methodcaller
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from utils.workspace import storage_errors, temporary_directory, write_temporary
 BUCKETS = 128
 _RUN_BYTES = 6 << 20  # what is held in memory before it becomes a run
 _TOGETHER_BYTES = 2 << 20  # buckets smaller than this are read together
+_AT_ONCE = 1_000  # pairs
 
 Keyed = tuple[bytes, bytes]
 
@@ -151,8 +152,11 @@ class Buckets:
         self._directory.__exit__(kind, error, trace)
 
     def add(self, entries: Iterable[Keyed]) -> None:
-        """Append pairs; the same key may come any number of times."""
-        self._spill.add([(key, key + b"\t" + value) for key, value in entries])
+        """Append pairs, of which there may be more than memory has room for; the same key may come
+        any number of times."""
+        left = iter(entries)
+        while some := list(islice(left, _AT_ONCE)):
+            self._spill.add([(key, key + b"\t" + value) for key, value in some])
 
     def __iter__(self) -> Iterator[list[Keyed]]:
         """The pairs, a bucket at a time, each in the order in which they were added."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from load import restore_work
 from load.backup_folder import BackupFolder
 from load.restore import Restored, restore
 from load.restore_records import Restoring
@@ -167,13 +168,14 @@ def test_what_a_restore_that_was_cut_short_has_written_is_not_the_application_s(
     work, table = desk.session(), desk.table("sales")
     original, seen = Restoring.restore, []
 
-    def stopping(self: Any, part: Any) -> Any:
-        seen.append(part)
+    def stopping(self: Any, parts: Any) -> Any:
+        seen.append(parts)
         if len(seen) == SALES // 2:
             work.stop.request()
-        return original(self, part)
+        return original(self, parts)
 
     with monkeypatch.context() as patch:
+        patch.setattr(restore_work, "TOGETHER", 1)
         patch.setattr(Restoring, "restore", stopping)
         with pytest.raises(Interrupted):
             restore(work, folder, table, (), agreed=True)
