@@ -33,8 +33,8 @@ def is_usual(text: bytes) -> bool:
 
 
 def normal_item(item: Item) -> dict[str, Any]:
-    """An item with plain numbers and sorted sets."""
-    return {name: _normal(value) for name, value in item.items()}
+    """An item with plain numbers and sorted sets; a String, as most are, stays as it is."""
+    return {name: value if "S" in value else _normal(value) for name, value in item.items()}
 
 
 def is_same(one: Item | None, other: Item | None) -> bool:
