@@ -208,6 +208,14 @@ class Plan:
     seed: int = 1
 
 
+class ThreadingServer(ThreadingHTTPServer):
+    """A server whose queue has room for all connections that are opened at once: one that does not
+    fit waits for a second or three before it is tried again."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
 class FaultyProxy:
     """The proxy, on a port of its own, in front of an embedded AWS."""
 
@@ -220,8 +228,7 @@ class FaultyProxy:
         self._chance = random.Random(self.plan.seed)
         self._lock = threading.Lock()
         self._onward = threading.local()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = ThreadingServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 

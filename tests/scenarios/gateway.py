@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from http.client import HTTPConnection, HTTPException
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
+
+from tests.faults.proxy import ThreadingServer
 
 MARK = b"MIGRATION#LOCK"  # what says that a load is at work is none of its writes
 WRITES = ("BatchWriteItem", "PutItem", "DeleteItem")
@@ -54,8 +56,7 @@ class Gateway:
             def log_message(self, *_: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = ThreadingServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @property
