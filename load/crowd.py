@@ -28,8 +28,8 @@ from utils.session import AtWork
 from utils.workers import Conversation
 
 WORTH_IT = 2 << 20  # bytes of records below which no process is started
-_WIDEST = 32
-_JOBS = 8
+_WIDEST = 64  # requests that a job has under way at once
+_JOBS = 4  # jobs under way in a process, at the most
 _AHEAD = 2  # jobs that a process has, for each one that is under way
 _WINDOW = 64  # jobs of each process that may be done before one that was to be done earlier
 _LOOK_EVERY = 0.05  # seconds

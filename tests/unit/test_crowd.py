@@ -190,12 +190,12 @@ def test_a_killed_process_is_told_and_what_was_done_before_is_settled(tmp_path: 
 @pytest.mark.parametrize(
     ("workers", "processes", "share"),
     [
-        (None, 2, Share(8, 32)),
+        (None, 2, Share(4, 64)),
         (1, 1, Share(1, 1)),
         (4, 2, Share(1, 2)),
-        (33, 1, Share(1, 32)),
-        (128, 2, Share(2, 32)),
-        (128, 1, Share(4, 32)),
+        (65, 1, Share(1, 64)),
+        (128, 2, Share(1, 64)),
+        (128, 1, Share(2, 64)),
     ],
 )
 def test_requests_under_way_are_no_more_than_what_is_allowed(
