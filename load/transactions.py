@@ -11,6 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -45,7 +46,7 @@ class Write:
         """About how many bytes of a request it takes."""
         return len(self.about) + len(orjson.dumps(self.condition.as_request()))
 
-    @property
+    @cached_property
     def about(self) -> bytes:
         """The item in JSON, or what is about as long."""
         return self.text or orjson.dumps(self.item)

@@ -25,6 +25,7 @@ STAMPS = ("createdAt", "updatedAt")
 _UNUSUAL = re.compile(
     rb'"N":\s*"(?!(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9])")|"[NSB]S":'
 )
+_PLAIN = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 
 
 def is_usual(text: bytes) -> bool:
@@ -130,6 +131,8 @@ def _normal_content(kind: str, inner: Any) -> Any:
 
 def plain_number(text: str) -> str:
     """A number in plain notation: no exponent, no superfluous zero, no minus before zero."""
+    if _PLAIN.fullmatch(text):
+        return text
     try:
         plain = format(Decimal(text), "f")
     except InvalidOperation:
