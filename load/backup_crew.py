@@ -3,7 +3,6 @@ where there is much to read one in each process more."""
 
 from __future__ import annotations
 
-import gc
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,14 +10,13 @@ from dataclasses import replace
 from functools import partial
 
 from load.backup_reader import Closed, Orders, Rate, Report, Segment, SegmentReader, Stop
-from load.crew import shares
-from load.crowd import little_garbage
+from load.crew import differs, shares
 from load.throttle import Throttle
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted
 from utils.progress import Task
 from utils.reached import bind_process
-from utils.servants import Reply, unpacked
+from utils.servants import Reply, leave_little_garbage, little_garbage, unpacked
 from utils.session import AtWork
 from utils.workers import Conversation
 
@@ -28,8 +26,6 @@ _AT_ONCE = 8  # segments that a process reads at once: each holds a page, and a 
 _FEW, _MANY = 4, 16  # segments for each process
 _LEAST, _MOST = 8, 256
 _LARGE = 50_000  # items in a table
-_NOTICEABLE = 0.01  # of a rate
-_GARBAGE = 50_000
 
 
 def segments_for(about: int, processes: int, workers: int | None) -> int:
@@ -157,7 +153,7 @@ class _Crew:
         busy = [n for n, segments in self._in_hand.items() if segments and n in self._at_work]
         for reader in busy:
             share = None if rate is None else rate / len(busy)
-            if _differs(share, self._shares[reader]):
+            if differs(share, self._shares[reader]):
                 self._shares[reader] = share
                 self._tell(reader, Rate(share))
 
@@ -175,17 +171,9 @@ class _Crew:
 
 
 def _in_a_process(orders: Orders, reply: Reply) -> SegmentReader:
-    """The reader of a process of its own, where little is garbage that is not free at once."""
+    """The reader of a process of its own."""
     bind_process(orders.target, orders.bound)
     reader = SegmentReader(orders, reply)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE)
+    leave_little_garbage()
     reply(Report())  # it is there
     return reader
-
-
-def _differs(share: float | None, before: float | None) -> bool:
-    if share is None or before is None:
-        return share is not before
-    return abs(share - before) > _NOTICEABLE * before

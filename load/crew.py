@@ -124,7 +124,7 @@ class Crew:
         busy = [n for n, pieces in self._in_hand.items() if pieces and n in self._at_work]
         for sender in busy:
             share = None if rate is None else rate / len(busy)
-            if _differs(share, self._shares[sender]):
+            if differs(share, self._shares[sender]):
                 self._shares[sender] = share
                 self._tell(sender, Rate(share))
         if busy:
@@ -151,7 +151,8 @@ class Crew:
             self._talk.tell(sender, message)
 
 
-def _differs(share: float | None, before: float | None) -> bool:
+def differs(share: float | None, before: float | None) -> bool:
+    """Whether a share of a rate is another than before, by as much as is worth a message."""
     if share is None or before is None:
         return share is not before
     return abs(share - before) > _NOTICEABLE * before

@@ -7,12 +7,11 @@ in their order, so that it does not depend on who did which.
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -23,7 +22,7 @@ from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted, StopFlag
 from utils.reached import Tables, bind_process, bound_to
-from utils.servants import Packed, packed, unpacked
+from utils.servants import Packed, leave_little_garbage, little_garbage, packed, unpacked
 from utils.session import AtWork
 from utils.workers import Conversation
 
@@ -33,7 +32,6 @@ _JOBS = 4  # jobs under way in a process, at the most
 _AHEAD = 2  # jobs that a process has, for each one that is under way
 _WINDOW = 64  # jobs of each process that may be done before one that was to be done earlier
 _LOOK_EVERY = 0.05  # seconds
-_GARBAGE = 50_000
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -289,7 +287,7 @@ class Hands(Generic[Job, Result]):
 
     def _enough_threads(self) -> None:
         self._changed.notify()
-        if self._at_work < min(self._flight.number, self._at_work + len(self._jobs)):
+        if self._jobs and self._at_work < self._flight.number:
             self._at_work += 1
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             thread = threading.Thread(target=self._live, name="crowd", daemon=True)
@@ -309,8 +307,7 @@ class Hands(Generic[Job, Result]):
             with self._changed:
                 self._flight.heard(Answered() if failed else Answered(1.0, 1, seconds))
                 self._flight.decide()
-                if self._jobs:
-                    self._enough_threads()
+                self._enough_threads()
                 wants = _AHEAD * self._flight.number
             self._reply(_Done(number, wants, done, failed))
 
@@ -340,23 +337,10 @@ def in_a_process(
     bound: Tables,
     reply: Callable[[object], object],
 ) -> Hands[Job, Result]:
-    """The hands of a process of its own, where little is garbage that is not free at once; it is
-    bound to the tables that this one has reached (utils/reached.py)."""
+    """The hands of a process of its own, bound to the tables that this one has reached
+    (utils/reached.py)."""
     if bound:
         bind_process(target, bound)
     hands = Hands(work, share, reply)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE)
+    leave_little_garbage()
     return hands
-
-
-@contextmanager
-def little_garbage() -> Iterator[None]:
-    """The collector looks for cycles less often: items and requests are none."""
-    before = gc.get_threshold()
-    gc.set_threshold(_GARBAGE)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

@@ -37,6 +37,7 @@ from utils.load_plan import (
     REPLACED,
     SAME,
     LoadPlan,
+    Located,
 )
 from utils.logger import get_logger
 from utils.pieces import Place, whole_records
@@ -192,16 +193,11 @@ class Guard(Closes):
             "conditionalWriteUnits": self.writer.units,
         }
 
-    def _records(self) -> Iterator[list[tuple[int, bytes, int]]]:
-        """The records of the file: the place, the line and the mark of each of their items."""
-        record: list[tuple[int, bytes, int]] = []
-        for each in self.plan.lines_of(self._run.workspace.transformed(self._entity)):
-            if record and starts_record(each[1]):
-                yield record
-                record = []
-            record.append(each)
-        if record:
-            yield record
+    def _records(self) -> Iterator[list[Located]]:
+        """The records of the file, line by line."""
+        source = self._run.workspace.transformed(self._entity)
+        for piece in whole_records(source):
+            yield from self.plan.records_in(source, piece)
 
     def _all(self, work: OnCondition, refuse: Refuse) -> None:
         """Do the work in all pieces of the file where there is some."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-
-import orjson
 
 from load.batch_writer import RefusedItem
 from load.before import Before
@@ -25,21 +23,21 @@ from utils.dynamodb import DynamoDB, RequestRefused
 from utils.interrupt import StopFlag
 from utils.item_content import is_same
 from utils.load_plan import ADDED, CONDITIONAL, EDITED, NEW, REPLACED, LoadPlan
-from utils.pieces import Place, lines_in
+from utils.pieces import Place
 from utils.tables import TableSpec
 
 _TOGETHER = 500  # lines of a record that are made requests at once
 
 
-@dataclass(frozen=True)
+@dataclass
 class Done:
     """What became of a piece: the items that DynamoDB does not take, whether anything was written,
     and the conditional requests and write units since the last piece of this process."""
 
-    refused: list[RefusedItem]
-    wrote: bool
-    requests: int
-    units: float
+    refused: list[RefusedItem] = field(default_factory=list)
+    wrote: bool = False
+    requests: int = 0
+    units: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,90 +104,76 @@ class _Writing:
         """Write what is due of a piece; raises TargetError when DynamoDB cannot be used."""
         again: list[list[Planned]] = []
         replaced: list[list[Planned]] = []
-        for record in self._records(place):
+        for located in self._plan.records_in(self._work.source, place):
+            record = [Planned(*each) for each in located]
             if any(each.mark in CONDITIONAL for each in record):
                 replaced.append(record)
             elif wanted := [each for each in record if self._is_again(each)]:
                 again.append(wanted)
-        done = Done([], wrote=False, requests=0, units=0.0)
-        return self._told_of(self._replace(replaced, self._write_again(again, done)))
+        done = Done()
+        self._write_again(again, done)
+        self._replace(replaced, done)
+        self._count(done)
+        return done
 
     def _is_again(self, planned: Planned) -> bool:
         ranges = self._work.again
         return planned.mark == NEW and any(a <= planned.place < b for a, b in ranges)
 
-    def _records(self, place: Place) -> Iterator[list[Planned]]:
-        lines = lines_in(self._work.source, place)
-        at = place.start
-        record: list[Planned] = []
-        for line, mark in zip(lines, self._plan.marks(at, lines), strict=True):
-            if record and starts_record(line):
-                yield record
-                record = []
-            record.append(Planned(at, line, mark))
-            at += len(line)
-        if record:
-            yield record
-
-    def _write_again(self, records: Sequence[Sequence[Planned]], done: Done) -> Done:
+    def _write_again(self, records: Sequence[Sequence[Planned]], done: Done) -> None:
         """Write items that may be there already. A sale is to be seen when it is whole: what opens
         records comes last, and not at all where DynamoDB does not take the rest."""
         heads = [each[0] for each in records if starts_record(each[0].line)]
         opening = {each.place for each in heads}
         tails = [each for record in records for each in record if each.place not in opening]
-        done = self._put(tails, done)
+        self._put(tails, done)
         if done.refused:
             refused = {each.line for each in done.refused}
-            spoilt = [
+            spoilt = {
                 record[0].place
                 for record in records
                 if any(each.line.rstrip(b"\n") in refused for each in record)
-            ]
+            }
             heads = [each for each in heads if each.place not in spoilt]
-        return self._put(heads, done)
+        self._put(heads, done)
 
-    def _put(self, items: Sequence[Planned], done: Done) -> Done:
+    def _put(self, items: Sequence[Planned], done: Done) -> None:
         for first in range(0, len(items), _TOGETHER):
             some = items[first : first + _TOGETHER]
             outcomes = self._writer.put_all([(each.body, ABSENT) for each in some])
             for each, written in zip(some, outcomes, strict=True):
                 if isinstance(written, RequestRefused):
-                    done = self._refused(each, written, done)
+                    done.refused.append(_refused(each, written))
                 else:
-                    done = self._mark(each, _mark_of(written, each), done)
-        return done
+                    self._mark(each, _mark_of(written, each), done)
 
-    def _replace(self, records: Sequence[Sequence[Planned]], done: Done) -> Done:
+    def _replace(self, records: Sequence[Sequence[Planned]], done: Done) -> None:
         for record, marks in zip(records, self._replacing.replace_all(records), strict=True):
             if isinstance(marks, RequestRefused):
-                done = self._refused(record[0], marks, done)
+                done.refused.append(_refused(record[0], marks))
                 continue
             for each, mark in zip(record, marks, strict=True):
-                done = self._mark(each, mark, done)
-        return done
+                self._mark(each, mark, done)
 
-    def _mark(self, planned: Planned, mark: int, done: Done) -> Done:
+    def _mark(self, planned: Planned, mark: int, done: Done) -> None:
         if mark != planned.mark:
             self._plan.mark(planned.place, mark)
-        wrote = mark in (ADDED, REPLACED)
-        return replace(done, wrote=True) if wrote and not done.wrote else done
+        done.wrote |= mark in (ADDED, REPLACED)
 
-    @staticmethod
-    def _refused(planned: Planned, refusal: RequestRefused, done: Done) -> Done:
-        done.refused.append(RefusedItem(planned.line.rstrip(b"\n"), refusal.message))
-        return done
-
-    def _told_of(self, done: Done) -> Done:
+    def _count(self, done: Done) -> None:
         with self._lock:
             requests, units = self._told
             self._told = self._writer.requests, self._writer.units
-            now = self._told
-        return replace(done, requests=now[0] - requests, units=now[1] - units)
+            done.requests, done.units = self._told[0] - requests, self._told[1] - units
+
+
+def _refused(planned: Planned, refusal: RequestRefused) -> RefusedItem:
+    return RefusedItem(planned.line.rstrip(b"\n"), refusal.message)
 
 
 def _mark_of(written: Written, planned: Planned) -> int:
     """The new mark of an item that may have been there already. Nobody but the run makes items with
     these keys: it was sent, and changed since."""
-    if written.done or is_same(written.found, orjson.loads(planned.body)):
+    if written.done or is_same(written.found, planned.item):
         return ADDED
     return EDITED

@@ -7,7 +7,6 @@ are sent before what opens the sales. Of each piece it acknowledges what has arr
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections import deque
@@ -29,7 +28,7 @@ from utils.interrupt import Interrupted, StopFlag
 from utils.load_plan import EDITED, NEW, LoadPlan
 from utils.reached import Tables, bind_process
 from utils.retry import RetryPolicy
-from utils.servants import Packed, packed
+from utils.servants import Packed, leave_little_garbage, packed
 from utils.tables import TableSpec
 
 SAY_EVERY = 0.05
@@ -37,7 +36,6 @@ SAY_EVERY = 0.05
 PARTITION_UNITS = 1000.0
 # How many batches are taken together: enough for them to be full, few enough for all threads.
 _LEAST, _MOST = 4, 12
-_GARBAGE = 50_000
 
 
 @dataclass(frozen=True)
@@ -202,9 +200,7 @@ def in_a_process(orders: Orders, reply: Callable[[object], None]) -> Sender:
     """A sender in a process of its own, where little is garbage that is not free at once. Its
     first report says no more than that it is there."""
     sender = Sender(orders, reply)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE)
+    leave_little_garbage()
     reply(Report())
     return sender
 

@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from utils.artifacts import starts_record
 from utils.closing import Closes
-from utils.pieces import Place, located_rows, places
+from utils.pieces import Place, lines_in, located_rows, places
 from utils.workspace import open_plain, open_private, storage_errors
 
 _CELL = 64
@@ -48,6 +49,8 @@ GONE_REPLACED = ord("h")
 CONDITIONAL = frozenset({CONFLICT, UPDATE, TO_ADD})
 KEPT_MARKS = frozenset({KEPT, KEPT_ABSENT, EDITED})
 _BLOCK = 1 << 20
+
+Located = tuple[int, bytes, int]  # where a line begins, the line, its mark
 
 
 class LoadPlan(Closes):
@@ -92,7 +95,7 @@ class LoadPlan(Closes):
         cells = os.pread(self._file, (place.end - 1) // _CELL - first + 1, first)
         return any(mark in cells for mark in marks)
 
-    def lines_of(self, path: Path, start: int = 0) -> Iterator[tuple[int, bytes, int]]:
+    def lines_of(self, path: Path, start: int = 0) -> Iterator[Located]:
         """The lines of the transformed file at `path` from byte `start` on: for each where it
         begins, the line, and its mark."""
         for piece in places(path.stat().st_size, start=start):
@@ -100,6 +103,21 @@ class LoadPlan(Closes):
             for line, mark in zip(lines, self.marks(place, lines), strict=True):
                 yield place, line, mark
                 place += len(line)
+
+    def records_in(self, path: Path, place: Place) -> Iterator[list[Located]]:
+        """The records of a piece of whole records of the transformed file at `path`: their lines,
+        as `lines_of` has them."""
+        lines = lines_in(path, place)
+        at = place.start
+        record: list[Located] = []
+        for line, mark in zip(lines, self.marks(at, lines), strict=True):
+            if record and starts_record(line):
+                yield record
+                record = []
+            record.append((at, line, mark))
+            at += len(line)
+        if record:
+            yield record
 
     def mark_all(self, start: int, lines: Sequence[bytes], marks: Sequence[int]) -> None:
         """Set the marks of consecutive lines."""

@@ -8,8 +8,8 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -69,6 +69,28 @@ def undisturbed(function: Callable[[Piece], Result], piece: Piece) -> Result:
     finally:
         if was_on:
             gc.enable()
+
+
+_GARBAGE = 50_000  # objects after which the collector looks for cycles: items and requests are none
+
+
+@contextmanager
+def little_garbage() -> Iterator[None]:
+    """While this lasts, the collector looks for cycles seldom."""
+    before = gc.get_threshold()
+    gc.set_threshold(_GARBAGE)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def leave_little_garbage() -> None:
+    """In a process of its own: what is there now stays, and of what comes little is garbage that is
+    not free at once."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
 
 
 class Applied:

@@ -19,16 +19,14 @@ from load.references import References, parties_of
 from load.rollback.key_set import KeySet
 from load.rollback.report import kept_line
 from load.undo import LEFT_ALONE, UNDONE, Doubt, Line, Record, Undo, Verdict
-from utils.artifacts import starts_record
 from utils.config import PARTY_ENTITIES, MigrationConfig, TargetConfig
 from utils.dynamodb import DynamoDB
 from utils.interrupt import StopFlag
-from utils.load_plan import NEVER, NEW, STAYS, STAYS_REPLACED, TO_ADD, LoadPlan
-from utils.pieces import Place, lines_in
+from utils.load_plan import NEVER, NEW, STAYS, STAYS_REPLACED, TO_ADD, LoadPlan, Located
+from utils.pieces import Place
 from utils.tables import TableSpec
 
 _DECIDED = frozenset({STAYS, STAYS_REPLACED})
-_RawLine = tuple[int, bytes, int]
 
 
 class Kept(NamedTuple):
@@ -134,7 +132,7 @@ class _InProcess:
         """Undo the records of a piece. Raises TargetError."""
         done = Done()
         records: list[Record] = []
-        for raw in self._raw_records(place):
+        for raw in self.plan.records_in(self.work.file, place):
             if self._is_due(raw):
                 records.append(Record.of(raw))
             else:
@@ -143,20 +141,7 @@ class _InProcess:
             self._note(record, verdict, done)
         return done
 
-    def _raw_records(self, place: Place) -> Iterator[list[_RawLine]]:
-        lines = lines_in(self.work.file, place)
-        at = place.start
-        raw: list[_RawLine] = []
-        for line, mark in zip(lines, self.plan.marks(at, lines), strict=True):
-            if raw and starts_record(line):
-                yield raw
-                raw = []
-            raw.append((at, line, mark))
-            at += len(line)
-        if raw:
-            yield raw
-
-    def _is_due(self, raw: Sequence[_RawLine]) -> bool:
+    def _is_due(self, raw: Sequence[Located]) -> bool:
         """Whether anything is to be done about a record."""
         state = self.work.load.state
         if not self.work.again:
