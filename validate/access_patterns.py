@@ -14,6 +14,7 @@ Indexes follow their table after a moment: what does not come out right is asked
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -21,7 +22,7 @@ from typing import Any
 
 import orjson
 
-from utils.dynamodb import RequestRefused
+from utils.dynamodb import RequestRefused, Unanswered
 from utils.figures import counted
 from utils.item_content import Item, Moments, differing_attributes
 from utils.retry import Attempts, RetryPolicy
@@ -41,6 +42,7 @@ from validate.pattern_samples import (
 from validate.verification_report import NEXT_NUMBER, PatternResult
 
 SLICE_ITEMS = 100
+AT_ONCE = 16  # checks, each of which waits for one answer after the other
 _LISTED = "attribute_not_exists(deletedAt) AND SK = :metadata"
 _METADATA = {":metadata": {"S": "METADATA"}}
 _NO_MOMENTS = Moments()
@@ -85,25 +87,51 @@ def replay(
     samples: Samples,
     patience: Patience,
     moments: Moments = _NO_MOMENTS,
+    *,
+    at_once: int = AT_ONCE,
 ) -> tuple[PatternResult, ...]:
-    """Replay every access pattern of an entity; raises TargetError when the target is out of
-    reach. A request that DynamoDB refuses is a failure of its pattern."""
+    """Replay every access pattern of an entity, `at_once` checks at a time; raises TargetError when
+    the target is out of reach. A request that DynamoDB refuses is a failure of its pattern."""
     asked = _Asked(reader, table, samples, moments)
     patterns = (
         _sale_patterns(asked, spec) if spec.entity == "sales" else _party_patterns(asked, spec)
     )
-    return tuple(_replay(spec.entity, pattern, patience) for pattern in patterns)
+    problems: dict[Check, list[str]] = {}
+    due = [check for pattern in patterns for check in pattern.checks]
+    with ThreadPoolExecutor(at_once, thread_name_prefix="replay") as pool:
+        while due:
+            problems.update(zip(due, _run_all(pool, due), strict=True))
+            due = [check for check in due if problems[check]]
+            if due and not patience.wait():
+                break
+    return tuple(_result(spec.entity, pattern, problems) for pattern in patterns)
 
 
-def _replay(entity: str, pattern: Pattern, patience: Patience) -> PatternResult:
-    failing = [(check, problems) for check in pattern.checks if (problems := _run(check))]
-    while failing and patience.wait():
-        failing = [(check, problems) for check, _ in failing if (problems := _run(check))]
-    failures = tuple(problem for _, problems in failing for problem in problems)
+def _result(
+    entity: str, pattern: Pattern, problems: Mapping[Check, Sequence[str]]
+) -> PatternResult:
+    failures = tuple(problem for check in pattern.checks for problem in problems[check])
     return PatternResult(entity, pattern.name, pattern.request, pattern.sampled, failures)
 
 
-def _run(check: Check) -> list[str]:
+def _run_all(pool: Executor, checks: Sequence[Check]) -> list[list[str]]:
+    """What each check finds. One that gets no answer beside the others has another try alone: a
+    table of little capacity throttles many at once for longer than any of them is patient."""
+    found = list(pool.map(_run, checks))
+    return [
+        _problems_of(check) if problems is None else problems
+        for check, problems in zip(checks, found, strict=True)
+    ]
+
+
+def _run(check: Check) -> list[str] | None:
+    try:
+        return _problems_of(check)
+    except Unanswered:
+        return None
+
+
+def _problems_of(check: Check) -> list[str]:
     try:
         return check()
     except RequestRefused as refusal:

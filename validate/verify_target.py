@@ -31,7 +31,7 @@ from utils.spill import Run as SpillRun
 from utils.spill import Scratch, ranges
 from utils.table_reader import TableReader
 from utils.tables import TableSpec
-from validate.access_patterns import Patience, read_slice, replay
+from validate.access_patterns import AT_ONCE, Patience, read_slice, replay
 from validate.compare_counts import Refusals, close_ledger, count_refusals, same_file
 from validate.pattern_samples import Samples
 from validate.target_indexes import describe_table
@@ -235,7 +235,13 @@ def _verify_entity(
     )
     file.samples.leave(keys.touched | keys.over)
     patterns = replay(
-        bench.reader, table, spec, file.samples, bench.patience, bench.moments(entity)
+        bench.reader,
+        table,
+        spec,
+        file.samples,
+        bench.patience,
+        bench.moments(entity),
+        at_once=min(run.config.migration.workers or AT_ONCE, AT_ONCE),
     )
     return EntityResult(entity, ledger, keys, state, patterns), comparison
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from load.load_buyers import TABLE
 from load.load_sales import TABLE as SALES
 from tests.transformed_artifacts import Item, party, sale
-from utils.dynamodb import RequestRefused
+from utils.dynamodb import RequestRefused, Unanswered
 from utils.retry import RetryPolicy
 from utils.table_reader import TableReader
 from validate.access_patterns import Patience, replay
@@ -23,15 +24,15 @@ from validate.verification_report import PatternResult
 
 @dataclass
 class LateReader:
-    """A target where nothing is found at first; after `late` requests, everything."""
+    """A target where nothing is found at first; after `late` requests for an item, everything."""
 
     late: int
     asked: list[str] = field(default_factory=list)
 
     def ask(self, operation: str, _request: dict[str, Any]) -> dict[str, Any]:
-        self.asked.append(operation)
         if operation == "Scan":
             return {"Items": []}
+        self.asked.append(operation)
         return {"Item": party("buyer", 1)} if len(self.asked) > self.late else {}
 
 
@@ -43,6 +44,16 @@ class RefusingReader:
         if operation == "GetItem":
             raise RequestRefused("the key does not match the schema", remedy="mend the table")
         return {"Items": []}
+
+
+@dataclass
+class BusyReader(LateReader):
+    """A target that has an answer only for who asks alone."""
+
+    def ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        if threading.current_thread() is not threading.main_thread():
+            raise Unanswered("not in 6 tries", remedy="wait")
+        return super().ask(operation, request)
 
 
 def replayed(reader: object, slept: list[float], retries: int = 5) -> tuple[PatternResult, ...]:
@@ -70,6 +81,12 @@ def test_it_fails_when_the_patience_is_used_up() -> None:
     pk = party("buyer", 1)["PK"]["S"]
     assert failures == {"one buyer": (f"{pk} is not there",)}
     assert naps == [0.5, 1.0]
+
+
+def test_what_gets_no_answer_beside_others_is_asked_alone() -> None:
+    naps: list[float] = []
+    assert not any(result.failures for result in replayed(BusyReader(0), naps))
+    assert naps == []
 
 
 def test_a_refused_request_is_a_failure_of_its_pattern() -> None:
