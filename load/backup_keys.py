@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from math import isqrt
 from pathlib import Path
@@ -81,7 +82,7 @@ class Digests:
         return self._partition(values[0]) + whole
 
     def _partition(self, value: bytes) -> bytes:
-        return blake2b(b"[%b]" % value, digest_size=_PARTITION, key=self.salt).digest()
+        return _of_partition(value, self.salt)
 
     def content(self, text: bytes) -> bytes:
         """The digest of an item in its canonical form (`content`, utils/item_content.py)."""
@@ -95,6 +96,12 @@ class Digests:
         moment = updated[:_MOMENT].ljust(_MOMENT)
         mark = b"m" if migrated else b"-"
         return self._key(values) + self.content(text) + moment + mark
+
+
+@lru_cache(maxsize=256)
+def _of_partition(value: bytes, salt: bytes) -> bytes:
+    """The items of a record follow each other."""
+    return blake2b(b"[%b]" % value, digest_size=_PARTITION, key=salt).digest()
 
 
 class KeyIndex(Closes):

@@ -150,7 +150,7 @@ class PageReader:
             _text_in(line, _UPDATED),
             migrated=_MIGRATED in line,
         )
-        recent = may_be_recent and self._is_recent(line)
+        recent = may_be_recent and self._moments in line and self._is_recent(line)
         return Entry(line, record, _listed(values), values[0], recent)
 
     def _parsed_entry(self, text: bytes) -> Entry | None:

@@ -2,17 +2,19 @@
 
 A part is under its final name only after what is on disk has been read, decrypted, unpacked,
 counted and hashed. To be able to, an encrypted backup is encrypted also for a key that this
-process has made for itself; it is in no file, and is gone when the process ends.
+process has made for itself; it is in no file, and is gone when the process ends. What ISA-L has
+compressed is unpacked by zlib: neither has to be believed alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from isal.isal_zlib import DEFLATED, compressobj
 
 from load.backup_folder import Part, check_part
 from load.backup_keys import RECORD
@@ -56,7 +58,7 @@ class PartBuilder:
 
     def __init__(self, packing: Packing) -> None:
         self._packing = packing
-        self._zip = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP) if packing.compress else None
+        self._zip = compressobj(_LEVEL, DEFLATED, _GZIP) if packing.compress else None
         self._stored: list[bytes] = []
         self._stored_bytes = 0
         self._sha = hashlib.sha256()

@@ -15,6 +15,7 @@ PACKAGES = {
     "boto3": "boto3",
     "click": "click",
     "cryptography": "cryptography",
+    "isal": "isal",
     "jsonschema-rs": "jsonschema_rs",
     "jsonschema": "jsonschema",
     "orjson": "orjson",
