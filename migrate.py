@@ -28,8 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leave
 
 import click
 
-from utils import invocation
-from utils.command_line import (
+from utils.cli.command_line import (
     DEFAULT_CONFIG,
     TYPED,
     Caller,
@@ -37,26 +36,40 @@ from utils.command_line import (
     at_the_edge,
 )
 from utils.error_handler import ArtifactError, ExitCode, MigrationError, TargetError
-from utils.figures import counted
 from utils.version import VERSION
+from utils.wording import invocation
+from utils.wording.figures import counted
 
 if TYPE_CHECKING:
     from utils.config import Config
-    from utils.embedded.demo import Demo
-    from utils.lifecycle import Screen
-    from utils.run import Run
+    from utils.demo.demo import Demo
+    from utils.run.lifecycle import Screen
+    from utils.run.run import Run
 
 ENTITIES = ("buyers", "producers", "sales")
 PHASES = ("extract", "transform", "validate", "load", "verify")
 NEEDS = {"sales": ("buyers", "producers")}
 # What the processes that share a whole run's work need, from one phase to the next.
-SHARED_WORK = ("transform.engine", "validate.entity_gate", "load.sender", "validate.verify_pieces")
+SHARED_WORK = (
+    "transform.engine",
+    "validate.gate.entity_gate",
+    "load.sending.sender",
+    "validate.verify.passes",
+)
 # Secondary commands that live beside what they do: module, name in it, help in a line.
 ELSEWHERE: dict[str, tuple[str, str, str]] = {
-    "backup": ("load.backup_command", "backup", "Back up the target's tables, as before a load."),
-    "backups": ("load.backup_command", "backups", "List the backups."),
-    "clean": ("utils.clean_command", "clean", "Delete a migration's data, and its run's backups."),
-    "restore": ("load.restore_command", "restore_backup", "Put a backup back."),
+    "backup": (
+        "load.backup.backup_command",
+        "backup",
+        "Back up the target's tables, as before a load.",
+    ),
+    "backups": ("load.backup.backup_command", "backups", "List the backups."),
+    "clean": (
+        "utils.cli.clean_command",
+        "clean",
+        "Delete a migration's data, and its run's backups.",
+    ),
+    "restore": ("load.restore.restore_command", "restore_backup", "Put a backup back."),
     "rollback": (
         "load.rollback.rollback_command",
         "rollback",
@@ -85,7 +98,7 @@ class Runbook:
 
     def resume(self) -> ExitCode:
         """Find where the run stopped and why, say so, and go on."""
-        from utils.lifecycle import take_up, where_it_stopped
+        from utils.run.lifecycle import take_up, where_it_stopped
 
         manifest = self.run.manifest
         if manifest.outcome in (ExitCode.DONE, ExitCode.QUARANTINED) and self.is_complete():
@@ -125,10 +138,10 @@ class Runbook:
 
     def retry_quarantine(self) -> ExitCode:
         """Put the quarantined records through the phases again, as S9 and the mapping are now."""
-        from extract import again
+        from extract import reread
         from extract.entities import entities_of
         from transform import engine
-        from utils.quarantine import quarantined_keys
+        from utils.files.quarantine import quarantined_keys
 
         self.open_files()
         files, manifest = self.run.workspace, self.run.manifest
@@ -151,7 +164,7 @@ class Runbook:
             if mapped and mapped.settings == rules and loaded and loaded.status == "complete":
                 in_the_table.add(name)
         declared = entities_of(self.run.config.source.layout)
-        again.extract_again(
+        reread.extract_again(
             self.run, declared, {name: set(map(int, keys)) for name, keys in held.items()}
         )
         self.run.resuming = True  # entities without a record in quarantine stay as they are
@@ -177,15 +190,15 @@ class Runbook:
 
     def open_files(self) -> None:
         """Open what the end of an earlier run has encrypted (`data.recipient`)."""
-        from utils.sealing import unseal
+        from utils.run.sealing import unseal
 
         unseal(self.run)
 
     def check_target(self) -> list[str]:
         """Look at the target's tables before anything else; returns those to be created."""
+        from load.backup.aws_recovery import check_recovery
         from load.entities import TABLES
-        from load.recovery import check_recovery
-        from load.tables import prepare_tables
+        from load.target.tables import prepare_tables
 
         target = self.run.config.target
         if self.run.resuming:
@@ -197,7 +210,7 @@ class Runbook:
 
     def require_same_tables(self, entities: Sequence[str]) -> None:
         """Raise TargetError when other tables answer than those that the run has reached."""
-        from utils.same_tables import require_same_tables
+        from utils.run.same_tables import require_same_tables
 
         require_same_tables(self.run, entities)
 
@@ -220,7 +233,7 @@ class Runbook:
         """Turn the extracted rows into items; what cannot be converted goes to quarantine."""
         from transform import engine
         from transform.mapping_report import write_mapping_report
-        from utils.moment import set_moment
+        from utils.run.updated_at import set_moment
 
         set_moment(self.run)
         for name in self.going_on(entities):
@@ -252,13 +265,13 @@ class Runbook:
         """Write the items, parties before sales; `only` names records where the rest is known to
         be in the table."""
         from load import engine
-        from load.backup_run import back_up_before_load
+        from load.backup.before_load import back_up_before_load
+        from load.conflicts.survey import survey_before_load
         from load.entities import TABLES
         from load.load_state import stay_with_tables
-        from load.survey import survey_before_load
-        from load.tables import prepare_tables
-        from load.target_mark import marked
-        from utils.moment import check_moment, moment_is_used
+        from load.target.tables import prepare_tables
+        from load.target.writer_mark import marked
+        from utils.run.updated_at import check_moment, moment_is_used
 
         for name in self.going_on(entities):
             engine.require_validated(self.run, name)
@@ -327,7 +340,7 @@ class Runbook:
     def verify(self, entities: Sequence[str]) -> ExitCode:
         """Prove it: compare the target with every station before it."""
         from load.entities import TABLES
-        from validate.verify_target import verify
+        from validate.verify.engine import verify
 
         if self.run.manifest.rolled_back:
             raise ArtifactError(
@@ -343,7 +356,7 @@ class Runbook:
 
     def begins(self, phase: str) -> None:
         """A phase is at work from now on: no earlier verdict on it, or on what follows, holds."""
-        from utils.lifecycle import supersede
+        from utils.run.lifecycle import supersede
 
         supersede(self.run, phase)
         if phase != "verify":
@@ -418,7 +431,7 @@ class Runbook:
     def outcome(self) -> ExitCode:
         """How it stands: FAILED with an entity set aside, QUARANTINED with records there or items
         of S9 in no table, or DONE."""
-        from utils.standing import standing_of
+        from utils.run.standing import standing_of
 
         if self.failed:
             return ExitCode.FAILED
@@ -481,7 +494,7 @@ def cli(
     4 verification found differences; 5 done, with records in quarantine or kept out;
     130 interrupted.
     """
-    from utils.lifecycle import Screen
+    from utils.run.lifecycle import Screen
 
     color = sys.stderr.isatty() and not no_color and "NO_COLOR" not in os.environ
     named = None if str(config_path) == DEFAULT_CONFIG else config_path
@@ -521,9 +534,9 @@ class Choice:
 
 def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     """Load the configuration, open the run, follow the runbook."""
-    from utils.lifecycle import Start, end_by_hand, open_run
-    from utils.sealing import seal
-    from utils.summary import after_phase, after_rehearsal
+    from utils.cli.summary import after_phase, after_rehearsal
+    from utils.run.lifecycle import Start, end_by_hand, open_run
+    from utils.run.sealing import seal
 
     config, screen = caller.settings(), caller.screen
     if chosen.phase:
@@ -556,9 +569,9 @@ def conclude(
     words: Callable[["Run", ExitCode], str] | None = None,
 ) -> ExitCode:
     """Follow the runbook to its end, record how it ended, and say it."""
-    from utils.lifecycle import end
-    from utils.sealing import seal
-    from utils.summary import after_run
+    from utils.cli.summary import after_run
+    from utils.run.lifecycle import end
+    from utils.run.sealing import seal
 
     run = book.run
     code = follow()
@@ -583,8 +596,8 @@ def retry_quarantine(caller: Caller) -> None:
 
 def run_retry(caller: Caller) -> ExitCode:
     """Open the migration that ended with records in quarantine, and try these again."""
-    from utils.lifecycle import Start, open_run
-    from utils.summary import after_retry
+    from utils.cli.summary import after_retry
+    from utils.run.lifecycle import Start, open_run
 
     with open_run(caller.settings(), caller.screen, Start.AGAIN) as run:
         book = Runbook(run)
@@ -613,15 +626,15 @@ def run_retry(caller: Caller) -> ExitCode:
 @click.pass_obj
 def demo(__caller: Caller, **choice: Any) -> None:
     """Show a full migration, from an S9 to an AWS that are started for it."""
-    from utils.embedded.demo import Demo
+    from utils.demo.demo import Demo
 
     at_the_edge(lambda: run_demo(Demo(**choice), __caller.screen))
 
 
 def run_demo(scene: "Demo", screen: "Screen") -> ExitCode:
     """Migrate the made-up S9, and compare what was found with what was planted in it."""
-    from utils.lifecycle import Start, open_run
-    from utils.summary import after_demo
+    from utils.cli.summary import after_demo
+    from utils.run.lifecycle import Start, open_run
 
     invocation.is_closed()
     with scene.servers(click.echo) as config, open_run(config, screen, Start.DEMONSTRATION) as run:

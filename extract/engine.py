@@ -10,23 +10,24 @@ from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
-from extract.continuity import PHASE, establish
+from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity
 from extract.entities import entities_of
-from extract.rights import tables_of_all, warn_of_rights
 from extract.selection import JoinedCopy, Plan, Selection, configured_sql, plan
-from extract.source import Reads, Row, Source, open_source
-from extract.table_count import count_table
-from utils.artifacts import ArtifactWriter, PartialState
+from extract.snapshot.continuity import PHASE, establish
+from extract.snapshot.rights import tables_of_all, warn_of_rights
+from extract.snapshot.table_count import count_table
+from extract.source import Reads, Row, Source
 from utils.checkpoint import Checkpoint
+from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
-from utils.figures import counted
+from utils.files.artifacts import ArtifactWriter, PartialState
 from utils.interrupt import Interrupted
-from utils.invocation import again
 from utils.logger import get_logger
-from utils.manifest import PhaseEntry
-from utils.retry import Attempts, RetryPolicy
-from utils.run import Run, settings_digest
+from utils.run.manifest import PhaseEntry
+from utils.run.run import Run, settings_digest
+from utils.wording.figures import counted
+from utils.wording.invocation import again
 
 _FLUSH_RECORDS = 100
 _NAMED = 20  # keys that a warning names

@@ -24,7 +24,7 @@ from extract.declaration import (
 )
 from utils.config import EntityExtraction
 from utils.error_handler import ConfigurationError, SourceError
-from utils.sql_text import one_piece
+from utils.settings.sql_text import one_piece
 
 _FROM = re.compile(r"\bFROM (\w+)")
 _LONGEST_NAME = 60  # both databases take as much

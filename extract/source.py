@@ -1,19 +1,14 @@
-"""What the engine needs of a database, whichever it is; opening the one that is configured."""
+"""What the engine needs of a database, whichever it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from extract.selection import Catalog, Selection
-from utils.config import SourceConfig
-from utils.error_handler import SourceUnavailable
-from utils.interrupt import StopFlag
-from utils.invocation import again
 
 # A row's key and the row as a JSON object, as the artifact holds it (without a line break).
 Row = tuple[bytes, bytes]
@@ -102,30 +97,3 @@ class Source(Catalog, Protocol):
     ) -> AbstractContextManager[Rows]:
         """The rows of the records whose key is greater than `after`, in order, and those of their
         children in the order of their parents, to be read in step."""
-
-
-def open_source(
-    config: SourceConfig, stop: StopFlag | None, scratch: Path, reads: Reads | None = None
-) -> Source:
-    """Connect to S9 and take a snapshot; `scratch` is where rows may be kept in between, `reads`
-    is what the snapshot is for.
-
-    Raises SourceUnavailable when there is no connection to be had, SourceError when somebody
-    keeps a table from being read.
-    """
-    try:
-        return _open(config, stop, scratch, reads)
-    except SourceUnavailable as error:
-        raise SourceUnavailable(error.message, remedy=f"{error.remedy}; then: {again()}") from error
-
-
-def _open(
-    config: SourceConfig, stop: StopFlag | None, scratch: Path, reads: Reads | None
-) -> Source:
-    if config.type == "mysql":  # each database's library is loaded only when it is asked for
-        from extract.mysql import MySqlSource
-
-        return MySqlSource(config, stop, scratch, reads)
-    from extract.postgresql import PostgresSource
-
-    return PostgresSource(config, stop, reads)

@@ -9,41 +9,32 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from load.batch_writer import Outcome, RefusedItem
-from load.crew import Crew, a_crew
-from load.guard import Guard, publish_replaced
-from load.lanes import Lanes, Piece
+from load.conflicts.conditional_load import Guard, publish_replaced
+from load.load_progress import PHASE, LoadProgress
 from load.load_report import EntityLoad
 from load.load_settings import settings
-from load.loads import Load
-from load.refusals import (
-    Reason,
-    Refusals,
-    RefusesNearlyAll,
-    Withdrawn,
-    dependents,
-    keys_of,
-    withdraw,
-)
-from load.sender import Acknowledged, Orders, Report
-from load.throttle import Throttle
-from utils.checkpoint import Checkpoint, Tracker
-from utils.dynamodb import Unanswered
+from load.record_keys import keys_of
+from load.refusals import Refusals, RefusesNearlyAll, dependents
+from load.rollback.withdrawal import Withdrawn, withdraw
+from load.sending.file_lanes import Piece
+from load.sending.sender import Acknowledged, Orders, Report
+from load.sending.sender_pool import Crew, a_crew
+from load.writing.adaptive_rate import Throttle
+from load.writing.batch_writer import RefusedItem
+from utils.checkpoint import Tracker
+from utils.dynamodb.client import Unanswered
+from utils.dynamodb.reached import bound_to
+from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ArtifactError, TargetError
-from utils.manifest import PhaseEntry
+from utils.processes.actors import unpacked
 from utils.progress import Task
-from utils.reached import bound_to
-from utils.run import Run
-from utils.servants import unpacked
-from utils.tables import TableSpec
-
-PHASE = "load"
+from utils.run.manifest import PhaseEntry
+from utils.run.run import Run
 
 
 def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> PhaseEntry:
@@ -115,64 +106,6 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             **guard.figures(),
         },
     )
-
-
-@dataclass
-class LoadProgress:
-    """What is acknowledged of the file is in the table; `total` is what that took, over `seconds`
-    of earlier runs."""
-
-    lanes: Lanes
-    total: Outcome
-    seconds: float
-    refusals: Refusals
-
-    @classmethod
-    def of(cls, source: Path, saved: Checkpoint | None, refusals: Refusals) -> LoadProgress:
-        if saved is None:
-            return cls(Lanes.cut(source), Outcome(), 0.0, refusals)
-        for key, reason in saved.state["refused"].items():
-            refusals.reasons[key] = Reason(**reason)
-        return cls(
-            Lanes(source, [(start, end) for start, end in saved.state["lanes"]]),
-            Outcome.of_json(saved.state["outcome"]),
-            saved.state["milliseconds"] / 1000,
-            refusals,
-        )
-
-    def acknowledge(self, part: Acknowledged) -> tuple[int, int]:
-        """A part of a piece is in the table, but for what DynamoDB refuses; returns how many
-        lines are known to be done with by that, and how many of them are refused."""
-        outcome = self.lanes.acknowledge(part.number, part.place, part.size, part.outcome)
-        refused, outcome.refused = outcome.refused, []
-        self.total.add(outcome)
-        for item in refused:
-            self.refusals.add(item, written=self.total.records)
-        return outcome.lines, len(refused)
-
-    def state(self, started: float) -> dict[str, Any]:
-        """The place for a checkpoint; every acknowledgement is in, so there is nothing to sync."""
-        seconds = self.seconds + time.monotonic() - started
-        return {
-            "lanes": self.lanes.ranges,
-            "outcome": self.total.as_json(),
-            "milliseconds": round(seconds * 1000),
-            "refused": {key: asdict(reason) for key, reason in self.refusals.reasons.items()},
-        }
-
-
-def unacknowledged(run: Run, load: Load) -> list[tuple[int, int]]:
-    """The ranges of bytes of a loaded file of which it is not known whether they have arrived;
-    none after a complete load."""
-    if load.state.complete:
-        return []
-    source = run.workspace.transformed(load.entity)
-    inputs = {run.workspace.name_of(source): load.state.transformed}
-    saved = run.checkpoint.load()
-    here = saved is not None and (saved.phase, saved.entity) == (PHASE, load.entity)
-    if here and saved is not None and saved.inputs == inputs:
-        return LoadProgress.of(source, saved, Refusals({})).lanes.ranges
-    return [(0, load.loaded.stat().st_size)] if load.loaded.exists() else [(0, 1 << 62)]
 
 
 def _refused(run: Run, refused: RefusedItem) -> TargetError:

@@ -3,7 +3,7 @@
 The index names do not describe what is in them; they are what the Sale Module's API asks for.
 """
 
-from utils.tables import Index, TableSpec
+from utils.dynamodb.table_spec import Index, TableSpec
 
 TABLE = TableSpec(
     entity="producers",

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from load.batch_writer import Outcome
-from utils.run import Run
-from utils.workspace import write_atomically
+from load.writing.batch_writer import Outcome
+from utils.files.workspace import write_atomically
+from utils.run.run import Run
 
 
 @dataclass(frozen=True)

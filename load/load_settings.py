@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from utils.run import Run, settings_digest
+from utils.run.run import Run, settings_digest
 
 
 def settings(run: Run, entity: str) -> str:

@@ -1,7 +1,7 @@
 """What has to be known of a load beyond its checkpoint: for those who resume it or undo it.
 
 data/undo/{entity}.json is written with the plan of the load, before its first write, and stays
-after the load until another run has written (load/loads.py), or the load is undone.
+after the load until another run has written (load/undoable_loads.py), or the load is undone.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import orjson
 
-from utils.artifacts import utc_now
+from utils.dynamodb.item_content import Moments
 from utils.error_handler import ArtifactError
-from utils.invocation import command
-from utils.item_content import Moments
-from utils.run import Run
-from utils.same_tables import bind
-from utils.shapes import fits
-from utils.workspace import write_atomically
+from utils.files.artifacts import utc_now
+from utils.files.typed_json import fits
+from utils.files.workspace import write_atomically
+from utils.run.run import Run
+from utils.run.same_tables import bind
+from utils.wording.invocation import command
 
 # How far beyond what is about to be sent the mark is set: one more fsync each so many bytes of the
 # file, and at most so many are sent again item by item by a run that resumes.
@@ -35,12 +35,12 @@ class LoadState:
     goes. Of the file only the ranges of bytes in `sent` may have been sent in batches. `pictures`
     names the survey's own pictures of the table: as "first" that from before the run's first
     write, as "last" that with which this load was planned (where it is no backup).
-    `only_in_target` are the figures of what the table has and S9 has not (load/only_in_target.py),
-    `other_times` the times of other migrations in items that are else as S9 has them, in the place
-    of `own_time`. `kept` counts the items of the file that the survey has listed as kept
-    (conflicts_report.json).
-    `complete` says that nothing of it is left to do, `undone` is how far a rollback has come
-    (load/rollback). `reached` is the table that the load went to (utils/reached.py).
+    `only_in_target` are the figures of what the table has and S9 has not
+    (load/conflicts/only_in_target.py), `other_times` the times of other migrations in items that
+    are else as S9 has them, in the place of `own_time`. `kept` counts the items of the file that
+    the survey has listed as kept (conflicts_report.json). `complete` says that nothing of it is
+    left to do, `undone` is how far a rollback has come (load/rollback). `reached` is the table that
+    the load went to (utils/dynamodb/reached.py).
 
     `run_id` is the run before whose first write `pictures` were taken, `run` the one that loads,
     `items` what the file has. `began` is when the first write was about to be tried ("": none
@@ -152,7 +152,7 @@ class LoadState:
 def stay_with_tables(run: Run, entities: Iterable[str]) -> None:
     """Bind the run to the tables that it is about to load, or see that it still has those that it
     was bound to. What an earlier load is known to have done goes with its table where that was
-    dropped and made again. Raises AnotherTable (utils/same_tables.py)."""
+    dropped and made again. Raises AnotherTable (utils/run/same_tables.py)."""
     names = list(entities)
 
     def forget(table: str) -> None:

@@ -15,9 +15,9 @@ import botocore.session
 from botocore.config import Config
 
 from tests.aws_ways import nothing_kept, read_once
-from utils.aws_access import access_to
+from utils.aws.access import access_to
 from utils.config import TargetConfig
-from utils.dynamodb import DynamoDB
+from utils.dynamodb.client import DynamoDB
 from utils.error_handler import TargetError
 
 SECRET = "hunter22-hunter22"

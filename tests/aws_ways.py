@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from urllib3.util import connection as urllib3_connection
 
-from utils import masking
-from utils.dynamodb import forget_targets
+from utils.dynamodb.client import forget_targets
+from utils.wording import masking
 
 NOW = dt.datetime.now(dt.timezone.utc)
 DAY = dt.timedelta(days=1)

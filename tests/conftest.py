@@ -18,12 +18,12 @@ import pytest
 from hypothesis import settings
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from utils import invocation
+from utils.demo.sample.data import SampleReport, SampleSize, generate
+from utils.demo.sample.schema import AnyConnection, create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_data import SampleReport, SampleSize, generate
-from utils.embedded.s9_schema import AnyConnection, create_tables
+from utils.wording import invocation
 
 # A slow moment of the machine is not a failure of the property. The examples are the same for
 # everyone and every time; whoever sets NEW_EXAMPLES looks for others.

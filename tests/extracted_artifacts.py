@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
-from utils.artifacts import ArtifactWriter
 from utils.config import Config, MigrationConfig
-from utils.manifest import Manifest
+from utils.files.artifacts import ArtifactWriter
+from utils.files.workspace import Workspace
 from utils.progress import Progress
-from utils.run import Run
-from utils.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run
 
 
 @contextmanager

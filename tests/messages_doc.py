@@ -1,4 +1,4 @@
-"""docs/messages.md: every sentence with which a command can end, from utils/closings.py.
+"""docs/messages.md: every sentence with which a command can end, from utils/cli/closings.py.
 
 `python -m tests.messages_doc` writes it; a test compares it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from utils.closings import (
+from utils.cli.closings import (
     COMMANDS,
     DIFFERENCES,
     NOTES,
@@ -25,8 +25,8 @@ _HEAD = """# What the tool says at the end
 The last line of a run says what happened and what to type next. It is an opening, with the reasons
 that apply in their order. Names in braces stand for what differs from time to time: commands are
 written with the `--config` and `--identity` that were given. This page is made from
-`utils/closings.py` by `python -m tests.messages_doc`, and every line of it is brought about by a
-test.
+`utils/cli/closings.py` by `python -m tests.messages_doc`, and every line of it is brought about by
+a test.
 
 An error is told as `Error:`, what happened, and `What to do:`, in words of its own; the exit code
 is then 1, or 2 for a mistake in the configuration or the command. Ctrl-C ends with exit code 130

@@ -13,8 +13,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from migrate import cli
-from utils import invocation
 from utils.config import Config, defaults, json_name, json_schema, section_type
+from utils.wording import invocation
 
 README = Path(__file__).parents[1] / "README.md"
 

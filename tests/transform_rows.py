@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transform.attributes import Item, Row
+from transform.items.attributes import Item, Row
 from transform.rules import TransformRules
 from transform.transform_sales import sale_to_items
 

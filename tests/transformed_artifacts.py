@@ -17,18 +17,18 @@ from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 from load.load_buyers import TABLE as BUYERS
 from load.load_producers import TABLE as PRODUCERS
 from load.load_sales import TABLE as SALES
-from utils.artifacts import ArtifactWriter
-from utils.aws import open_dynamodb
+from utils.aws.session import open_dynamodb
 from utils.config import Config, MigrationConfig, TargetConfig
-from utils.findings import Finding
-from utils.manifest import Manifest
+from utils.dynamodb.table_spec import TableSpec
+from utils.files.artifacts import ArtifactWriter
+from utils.files.findings import Finding
+from utils.files.quarantine import Refusal
+from utils.files.workspace import Workspace
 from utils.progress import Progress
-from utils.quarantine import Refusal
-from utils.run import Run
-from utils.tables import TableSpec
-from utils.workspace import Workspace
-from validate.verification_report import VerificationResult
-from validate.verify_target import verify
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+from validate.verify.engine import verify
+from validate.verify.verification_report import VerificationResult
 
 Item = dict[str, dict[str, Any]]
 

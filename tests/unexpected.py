@@ -27,7 +27,7 @@ import migrate
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
 from utils.config import defaults
-from utils.dynamodb import forget_targets
+from utils.dynamodb.client import forget_targets
 from utils.error_handler import ExitCode
 from utils.logger import close_logs
 

@@ -13,24 +13,24 @@ from typing import Any
 
 import orjson
 
-from transform.held import held_in
+from transform.held_numbers import held_in
 from transform.layout import Texts, layout_of, texts_of, usual_texts_of
 from transform.rejections import RejectedRecord
 from transform.rules import StandIn, TransformRules
 from transform.unreadable import refusal_of
-from utils.artifacts import ArtifactWriter, PartialState
-from utils.bulk import Bulk
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
-from utils.findings import Finding
+from utils.files.artifacts import ArtifactWriter, PartialState
+from utils.files.findings import Finding
+from utils.files.pieces import Place, places, rows_at
+from utils.files.quarantine import Refusal
+from utils.files.spill import Scratch
+from utils.files.workspace import Workspace, storage_errors
 from utils.logger import get_logger
-from utils.manifest import PhaseEntry
-from utils.numbering import NumbersSoFar, PieceNumbers, numbers_in, write_numbered
-from utils.pieces import Place, places, rows_at
-from utils.quarantine import Refusal
-from utils.run import Run, settings_digest
-from utils.spill import Scratch
-from utils.workspace import Workspace, storage_errors
+from utils.processes.large_results import Bulk
+from utils.run.manifest import PhaseEntry
+from utils.run.run import Run, settings_digest
+from utils.sale_numbering import NumbersSoFar, PieceNumbers, numbers_in, write_numbered
 
 PHASE = "transform"
 NUMBERED = "sales"

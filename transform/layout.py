@@ -18,17 +18,17 @@ from typing import NamedTuple
 
 import orjson
 
-from transform.attributes import Attribute, Item, Row, fill
-from transform.legacy import legacy_of
-from transform.notes import Notes
-from transform.places import PLACES
+from transform.fast.sales import usual_sales
+from transform.items.adapter_notes import Notes
+from transform.items.attributes import Attribute, Item, Row, fill
+from transform.items.column_targets import PLACES
+from transform.items.legacy import legacy_of
+from transform.items.placeholders import stand_in
 from transform.rejections import RejectedRecord, Rejections, Unconvertible
 from transform.rules import TransformRules
-from transform.stand_ins import stand_in
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items, sale_to_texts
-from transform.usual_sales import usual_sales
 
 Transform = Callable[[Row, TransformRules], list[Item]]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
+from transform.items.column_targets import Places
 from transform.layout import Layout, layout_of
-from transform.places import Places
-from utils.run import Run
-from utils.workspace import write_atomically
+from utils.files.workspace import write_atomically
+from utils.run.run import Run
 
 
 def write_mapping_report(run: Run) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from transform.attributes import Attribute, Item, Row
-from transform.choices import currency, sector, vat_exemption
-from transform.parties import PartyTransform
+from transform.items.attributes import Attribute, Item, Row
+from transform.items.parties import PartyTransform
 from transform.rules import TransformRules
-from transform.text import text
+from transform.values.text import text
+from transform.values.vocabularies import currency, sector, vat_exemption
 
 _OWN = (
     Attribute("industrialGroup", "industrial_group", text),

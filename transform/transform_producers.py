@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from transform.attributes import Attribute, Item, Row
-from transform.choices import quantity_class
-from transform.money import decimal
-from transform.parties import PartyTransform
+from transform.items.attributes import Attribute, Item, Row
+from transform.items.parties import PartyTransform
 from transform.rules import TransformRules
-from transform.text import text
+from transform.values.money import decimal
+from transform.values.text import text
+from transform.values.vocabularies import quantity_class
 
 _OWN = (
     Attribute("revenuePercentage", "revenue_percentage", decimal),

@@ -7,22 +7,22 @@ from operator import itemgetter
 
 import orjson
 
-from transform.amounts import rounded_sum
-from transform.attributes import Attribute, Item, Row
-from transform.audit import Audit
-from transform.choices import currency, document_type
-from transform.columns import legacy_key, optional_number
-from transform.flags import flag
-from transform.ids import sale_id
-from transform.item_text import SingleText, Texts, written
-from transform.money import Number, decimal, integer
+from transform.items.attribute_text import SingleText, Texts, written
+from transform.items.attributes import Attribute, Item, Row
+from transform.items.audit import Audit
+from transform.items.columns import legacy_key, optional_number
+from transform.items.sale_lines import LineTransform, Priced
+from transform.items.sale_parties import SaleParty
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
-from transform.sale_lines import LineTransform, Priced
-from transform.sale_parties import SaleParty
-from transform.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
-from transform.text import text
-from transform.timestamps import local_clock
+from transform.values.amounts import rounded_sum
+from transform.values.flags import flag
+from transform.values.ids import sale_id
+from transform.values.money import Number, decimal, integer
+from transform.values.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
+from transform.values.text import text
+from transform.values.timestamps import local_clock
+from transform.values.vocabularies import currency, document_type
 
 STANDARD_RATE = Number(22, 0, {"N": "22"})
 _DOCUMENT_TYPE = SingleText(Attribute("docType", "doc_type", document_type, repeats=True))

@@ -1,7 +1,8 @@
 """Extracted lines that cannot be parsed: a text in them is not valid in the database's encoding.
 
-S9 hands such a text out as the bytes that it is (extract/postgresql_rows.py), so that it costs its
-own record only. For the quarantine the bytes are written as \\xHH, so that the record can be read.
+S9 hands such a text out as the bytes that it is (extract/postgresql/copy_stream.py), so that it
+costs its own record only. For the quarantine the bytes are written as \\xHH, so that the record can
+be read.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from utils.findings import Finding
-from utils.quarantine import Refusal
+from utils.files.findings import Finding
+from utils.files.quarantine import Refusal
 
 RULE = "invalid-text"
 _BYTE = re.compile("[\udc80-\udcff]")

@@ -23,9 +23,9 @@ import orjson
 
 from utils.config import CheckpointConfig
 from utils.error_handler import ArtifactError
+from utils.files.workspace import storage_errors, write_atomically
 from utils.interrupt import Interrupted, StopFlag
-from utils.invocation import again
-from utils.workspace import storage_errors, write_atomically
+from utils.wording.invocation import again
 
 VERSION = 2
 # A checkpoint costs a few fsyncs. Waiting at least twenty times what the last one cost keeps the

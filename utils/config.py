@@ -2,7 +2,7 @@
 
 This file is the one declaration: the typed object, the JSON Schema that checks a file, the
 example and the README's table all come from the dataclasses below. Reading a file is the work of
-utils/config_file.py.
+utils/settings/config_file.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
-from utils.masking import conceal
+from utils.wording.masking import conceal
 
 PARTY_ENTITIES = ("buyers", "producers")
 ENTITY_NAMES = (*PARTY_ENTITIES, "sales")

@@ -10,8 +10,8 @@ import enum
 import os
 import traceback
 
-from utils import invocation
-from utils.masking import mask, scrub
+from utils.wording import invocation
+from utils.wording.masking import mask, scrub
 
 
 class ExitCode(enum.IntEnum):

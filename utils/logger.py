@@ -2,7 +2,7 @@
 
 The screen gets `2026-01-30 15:30:15 - INFO - Extracted 1250 buyers`; data/reports/migration.log
 the same as JSON, one object a line, and migration_errors.log what is an error. Whatever is told,
-by the tool or by a library, is scrubbed first (utils/masking.py).
+by the tool or by a library, is scrubbed first (utils/wording/masking.py).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from utils.config import LoggingConfig
 from utils.error_handler import traceback_of
-from utils.masking import scrub
-from utils.terminal import canvas, indented, printable
-from utils.workspace import open_private
+from utils.files.workspace import open_private
+from utils.wording.masking import scrub
+from utils.wording.terminal import canvas, indented, printable
 
 LOGGER_NAME = "migrate"
 _SCREEN_FORMAT = "%(asctime)s - %(levelname)s - %(message)s"

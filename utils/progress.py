@@ -12,8 +12,8 @@ from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
-from utils.figures import counted
-from utils.terminal import canvas, printable
+from utils.wording.figures import counted
+from utils.wording.terminal import canvas, printable
 
 _BAR = "[{desc} {bar} {percentage:3.0f}% ({n_fmt}/{total_fmt}) {elapsed}{postfix}"
 _PLAIN_EVERY = 10.0

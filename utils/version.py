@@ -14,7 +14,12 @@ from pathlib import Path
 VERSION = "1.0.0.dev0"
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("extract", "transform", "validate")
-_MODULES = ("item_text", "item_content", "entities", "quarantine")
+_MODULES = (
+    "utils/dynamodb/item_content.py",
+    "utils/dynamodb/item_text.py",
+    "utils/files/quarantine.py",
+    "utils/sale_numbering.py",
+)
 _KINDS = (".py", ".json")
 
 
@@ -32,8 +37,7 @@ def rules() -> str:
 def _files() -> Iterator[Path]:
     for package in _PACKAGES:
         yield from sorted(path for path in (_ROOT / package).rglob("*") if path.suffix in _KINDS)
-    modules = [_ROOT / "utils" / f"{name}.py" for name in _MODULES]
-    yield from (path for path in modules if path.exists())
+    yield from (_ROOT / name for name in _MODULES)
 
 
 def this_tool() -> dict[str, str]:

@@ -8,16 +8,83 @@ equation but the first must hold for records and for items; the first for record
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from utils.figures import counted
-from utils.quarantine import read_quarantine
-from utils.run import Run
-from validate.verification_report import Count, Ledger
+from utils.files.quarantine import read_quarantine
+from utils.run.run import Run
+from utils.wording.figures import counted
 
 _AT_LOAD = "load"
+
+
+@dataclass(frozen=True)
+class Count:
+    """Records, and the items that they are or become."""
+
+    records: int
+    items: int
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.records + other.records, self.items + other.items)
+
+    def __sub__(self, other: Count) -> Count:
+        return Count(self.records - other.records, self.items - other.items)
+
+    def __str__(self) -> str:
+        return f"{counted(self.records, 'record')} and {counted(self.items, 'item')}"
+
+    def as_json(self) -> dict[str, int]:
+        return {"records": self.records, "items": self.items}
+
+
 _NONE = Count(0, 0)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One entity on every station; None where a station left no figures.
+
+    `table` is S9's table as the extract has counted it: its rows, and those that are not selected
+    by reason. `kept` is what the load has left as the table has it, `beyond` what is in the table
+    and not in the file; `target` is without them.
+    `problems` has a sentence for each equation that does not close.
+    """
+
+    source: Count | None
+    extracted: Count | None
+    quarantined: Count
+    transformed: Count
+    loaded: Count | None
+    refused: Count | None
+    target: Count
+    problems: tuple[str, ...] = ()
+    kept: Count = field(default_factory=lambda: Count(0, 0))
+    beyond: Count = field(default_factory=lambda: Count(0, 0))
+    table: Mapping[str, Any] | None = None
+
+    @property
+    def closes(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        stations = {
+            "source": self.source,
+            "extracted": self.extracted,
+            "quarantined": self.quarantined,
+            "transformed": self.transformed,
+            "loaded": self.loaded,
+            "refused": self.refused,
+            "kept": self.kept,
+            "target": self.target,
+            "onlyInTarget": self.beyond,
+        }
+        return {
+            "table": self.table,
+            **{name: count and count.as_json() for name, count in stations.items()},
+            "closes": self.closes,
+            "problems": list(self.problems),
+        }
 
 
 @dataclass(frozen=True)

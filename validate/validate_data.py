@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.artifacts import utc_now
 from utils.config import ENTITY_NAMES, PARTY_ENTITIES
-from utils.figures import counted
+from utils.files.artifacts import utc_now
 from utils.logger import get_logger
-from utils.manifest import PhaseEntry
-from utils.run import COMPLETE, FAILED, Run, settings_digest
-from validate.entity_gate import EntityGate
-from validate.references import MigratedParties
-from validate.removal import NUMBERED, PHASE
-from validate.validation_report import EntityCount, ValidationReport
+from utils.run.manifest import PhaseEntry
+from utils.run.run import COMPLETE, FAILED, Run, settings_digest
+from utils.wording.figures import counted
+from validate.gate.entity_gate import EntityGate
+from validate.gate.references import MigratedParties
+from validate.gate.removal import NUMBERED, PHASE
+from validate.gate.validation_report import EntityCount, ValidationReport
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Undoing the load of the last run that has written, also one that was cut short.
 
 What the run created is deleted, what it replaced comes back, and a record on which the application
-has worked since stays whole (load/undo.py), as does a party that a sale names which stays
-(load/references.py). Sales go before the parties that they need. When all is done it is looked once
-more, a little later: for what the application has written meanwhile to what it had read before, for
-sales that the index did not list yet, and, if the load was killed, for requests of it that were
-still on their way. A rollback that is killed goes on where it was.
+has worked since stays whole (load/rollback/undo_record.py), as does a party that a sale names which
+stays (load/rollback/parties_in_use.py). Sales go before the parties that they need. When all is
+done it is looked once more, a little later: for what the application has written meanwhile to what
+it had read before, for sales that the index did not list yet, and, if the load was killed, for
+requests of it that were still on their way. A rollback that is killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from load.loads import Load, forget, loads_in
-from load.references import SETTLED_AFTER
 from load.rollback.entity import EntityRollback, file_of
 from load.rollback.key_set import KeySet
+from load.rollback.parties_in_use import SETTLED_AFTER
 from load.rollback.report import Rolled, write_rollback_report
-from load.target_mark import marked
-from utils.aws import CONNECT_TIMEOUT, READ_TIMEOUT
+from load.target.writer_mark import marked
+from load.undoable_loads import Load, forget, loads_in
+from utils.aws.session import CONNECT_TIMEOUT, READ_TIMEOUT
 from utils.config import ENTITY_NAMES
+from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ConfigurationError
-from utils.figures import counted
 from utils.logger import get_logger
-from utils.run import Run
-from utils.same_tables import require_tables_to_undo
-from utils.sealing import seal, unseal
-from utils.tables import TableSpec
+from utils.run.run import Run
+from utils.run.same_tables import require_tables_to_undo
+from utils.run.sealing import seal, unseal
+from utils.wording.figures import counted
 
 PHASE = "rollback"
 FORESEEN = "rollback_plan"  # the report of what would be done

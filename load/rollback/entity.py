@@ -15,20 +15,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-from load.crowd import Crowd
-from load.engine import unacknowledged
-from load.loads import Load
+from load.load_progress import unacknowledged
 from load.rollback.key_set import KeySet
 from load.rollback.report import Undone
-from load.rollback.undoing import Done, Undoing
-from utils.artifacts import sha256_of
+from load.rollback.undo_pieces import Done, Undoing
+from load.sending.job_pool import Crowd
+from load.undoable_loads import Load
 from utils.config import PARTY_ENTITIES
+from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ArtifactError
-from utils.load_plan import LoadPlan
-from utils.pieces import Place, whole_records
-from utils.run import Run
-from utils.tables import TableSpec
-from utils.workspace import make_directory, open_private, storage_errors
+from utils.files.artifacts import sha256_of
+from utils.files.line_marks import LoadPlan
+from utils.files.pieces import Place, whole_records
+from utils.files.workspace import make_directory, open_private, storage_errors
+from utils.run.run import Run
 
 PHASE = "rollback"
 _AHEAD = 4 << 20  # bytes of the file for which one mark is set

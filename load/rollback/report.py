@@ -19,8 +19,8 @@ from typing import Any
 
 import orjson
 
-from load.undo import LEFT_ALONE, STAYING, Record, Verdict
-from utils.load_plan import (
+from load.rollback.undo_record import LEFT_ALONE, STAYING, Record, Verdict
+from utils.files.line_marks import (
     DELETED,
     GONE,
     GONE_REPLACED,
@@ -30,8 +30,8 @@ from utils.load_plan import (
     STAYS,
     STAYS_REPLACED,
 )
-from utils.run import Run
-from utils.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+from utils.files.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+from utils.run.run import Run
 
 CHANGED, IN_USE = "changed", "inUse"
 _SHOWN = 10

@@ -20,14 +20,14 @@ from load.rollback.engine import (
     roll_back,
 )
 from load.rollback.report import CHANGED, IN_USE, Rolled
-from utils.closings import said
-from utils.command_line import Caller, at_the_edge
+from utils.cli.closings import said
+from utils.cli.command_line import Caller, at_the_edge
+from utils.cli.text_table import table
 from utils.error_handler import ConfigurationError, ExitCode
-from utils.lifecycle import bind
-from utils.manifest import Manifest
-from utils.run import Run
-from utils.screen import table
-from utils.session import open_session
+from utils.run.lifecycle import bind
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+from utils.run.session import open_session
 
 _HEADER = ["", "created", "deleted", "kept", "gone", "replaced", "restored", "kept", "gone"]
 

@@ -24,7 +24,7 @@ from tests.bench.plan import Plan
 from tests.bench.report import MILLION_ITEMS, Results, machine
 from tests.bench.scene import scene
 from tests.bench.source import Size
-from utils.figures import counted
+from utils.wording.figures import counted
 
 RESULTS = Path("data/bench/results.jsonl")
 

@@ -14,9 +14,9 @@ import pymysql
 from tests.bench import phases
 from tests.bench.measure import Figures, Job, Watch
 from tests.bench.scene import configured
+from utils.demo.sample.schema import TABLES, create_tables
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_schema import TABLES, create_tables
 
 PASSWORD = "S9_PASSWORD_ON_MYSQL"
 _ROWS = ("msg_anag WHERE enabled", "msg WHERE enabled", "msg_line")

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import migrate
 from extract.entities import entities_of
-from load.backup_list import listed
+from load.backup.listing import listed
 from load.entities import TABLES
 from tests.bench.measure import Figures, Job, Watch
 from tests.bench.profiles import Profile, sampling
 from tests.bench.scene import configured, quiet_run
 from utils.config import ENTITY_NAMES, Config
 from utils.error_handler import MigrationError
-from utils.run import Run
+from utils.run.run import Run
 
 _TIMESTAMP = "2026-01-01T00:00:00.000Z"
 
@@ -74,8 +74,8 @@ def validate(job: Job) -> Figures:
 def load(job: Job) -> Figures:
     """From data/transformed into the sink; the clients' own start-up included."""
     from load import engine
-    from load.survey import plan_for_empty
-    from load.tables import prepare_tables
+    from load.conflicts.survey import plan_for_empty
+    from load.target.tables import prepare_tables
 
     def work(run: Run) -> None:
         shutil.rmtree(run.workspace.undo, ignore_errors=True)  # of loads before this one
@@ -96,9 +96,9 @@ def load_on_condition(job: Job) -> Figures:
     """The load after one that was killed and of which nothing is known to have arrived: item by
     item, each on condition."""
     from load import engine
+    from load.conflicts.survey import plan_for_empty
     from load.load_state import LoadState
-    from load.survey import plan_for_empty
-    from load.tables import prepare_tables
+    from load.target.tables import prepare_tables
 
     def work(run: Run) -> None:
         shutil.rmtree(run.workspace.undo, ignore_errors=True)
@@ -116,7 +116,7 @@ def load_on_condition(job: Job) -> Figures:
 def load_replacing(job: Job) -> Figures:
     """The load into a table that holds another content under every key, without the survey."""
     from load import engine
-    from load.survey import survey_before_load
+    from load.conflicts.survey import survey_before_load
 
     watch = Watch()
     with quiet_run(_settings(job)) as run:
@@ -149,7 +149,7 @@ def restore(job: Job) -> Figures:
 
 def verify(job: Job) -> Figures:
     """Scan the sink and check everything. Raises RuntimeError for a difference."""
-    from validate.verify_target import verify as prove
+    from validate.verify.engine import verify as prove
 
     def work(run: Run) -> None:
         result = prove(run, TABLES, ENTITY_NAMES)

@@ -15,11 +15,11 @@ import orjson
 from tests.bench.sink import Sink
 from tests.bench.source import Size, fill
 from utils.config import ENTITY_NAMES, Config
-from utils.config_file import load_config
 from utils.embedded.mariadb import EmbeddedMariaDB
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.lifecycle import Screen, Start, open_run
-from utils.run import Run
+from utils.run.lifecycle import Screen, Start, open_run
+from utils.run.run import Run
+from utils.settings.config_file import load_config
 
 PASSWORD = "S9_PASSWORD"
 PART = "part"  # the database that holds the smaller S9

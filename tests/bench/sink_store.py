@@ -22,7 +22,7 @@ import orjson
 
 from tests.bench.capacity import Capacity, units_of
 from tests.bench.expressions import condition, key_range
-from utils.tables import is_mark
+from utils.dynamodb.table_spec import is_mark
 
 PAGE_BYTES = 1 << 20
 _VERSION = "com.amazonaws.dynamodb.v20120810"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psycopg2.extensions
 
-from utils.embedded.s9_schema import create_tables
+from utils.demo.sample.schema import create_tables
 
 _FUNCTIONS = """
 CREATE FUNCTION pick(n bigint, VARIADIC words text[]) RETURNS text LANGUAGE sql IMMUTABLE AS

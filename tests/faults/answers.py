@@ -26,25 +26,25 @@ import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.backup_folder import BackupFolder
+from load.backup.folder import BackupFolder
 from load.entities import TABLES as SPECS
-from load.restore import restore
+from load.restore.engine import restore
 from load.rollback.engine import Time, roll_back
-from load.tables import prepare_tables
+from load.target.tables import prepare_tables
 from migrate import Runbook
 from tests.transformed_artifacts import Migration, sale
-from utils import requests
+from utils.aws.http_wire import HttpWire, Reply
 from utils.config import BackupConfig, Config, DataConfig, LoadConfig
-from utils.dynamodb import forget_targets
+from utils.dynamodb import retrying
+from utils.dynamodb.client import forget_targets
 from utils.error_handler import MigrationError, RunInterrupted
-from utils.http_wire import HttpWire, Reply
+from utils.files.workspace import Workspace
 from utils.interrupt import StopFlag
-from utils.lifecycle import Screen, Start, open_run
-from utils.manifest import Manifest
 from utils.progress import Progress
-from utils.run import Run
-from utils.session import Session
-from utils.workspace import Workspace
+from utils.run.lifecycle import Screen, Start, open_run
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+from utils.run.session import Session
 
 ENTITIES: Final = ("buyers", "producers", "sales")
 Path_ = tuple[str | int, ...]
@@ -259,7 +259,7 @@ def tampering(case: Case | None) -> Iterator[Tampering]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HttpWire, "post", post)
         patch.setattr(StopFlag, "sleep", no_sleep)
-        patch.setattr(requests, "_DELAY", 0.0001)
+        patch.setattr(retrying, "_DELAY", 0.0001)
         yield at_work
 
 

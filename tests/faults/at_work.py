@@ -124,7 +124,7 @@ def narrow(connect: Callable[..., Any]) -> Callable[..., Any]:
 
 def adjust(plan: dict[str, Any]) -> None:
     """Change the settings and the rows that the plan says."""
-    from utils import pieces
+    from utils.files import pieces
 
     for name, value in plan.get("set", {}).items():
         module, _, attribute = name.rpartition(".")
@@ -137,7 +137,8 @@ def adjust(plan: dict[str, Any]) -> None:
 
 def prepare(plan: dict[str, Any]) -> None:
     """Change what the plan says, and put the saboteur in its places."""
-    from utils import checkpoint, dynamodb, progress
+    from utils import checkpoint, progress
+    from utils.dynamodb import client as dynamodb
 
     adjust(plan)
     saboteur = Saboteur(plan)

@@ -25,9 +25,9 @@ def fail(*quoted: object, **_: object) -> NoReturn:
 
 def break_it(place: str) -> None:
     """Put the defect in its place."""
-    from extract import postgresql_rows
+    from extract.postgresql import copy_stream
     from transform import engine
-    from utils import dynamodb
+    from utils.dynamodb import client as dynamodb
 
     call = dynamodb.DynamoDB.call
 
@@ -41,7 +41,7 @@ def break_it(place: str) -> None:
     if place == "load":
         dynamodb.DynamoDB.call = write  # type: ignore[method-assign]
     elif place == "thread":
-        postgresql_rows.RowStream._pump = pump  # type: ignore[method-assign]
+        copy_stream.RowStream._pump = pump  # type: ignore[method-assign]
     else:
         engine.transform = fail
 

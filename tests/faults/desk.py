@@ -17,26 +17,26 @@ import orjson
 import pytest
 
 from load import engine
-from load.backup_run import back_up_before_load
+from load.backup.before_load import back_up_before_load
+from load.conflicts.survey import survey_before_load
 from load.rollback.engine import Time, foresee, roll_back
 from load.rollback.report import Rolled
-from load.survey import survey_before_load
-from load.tables import prepare_tables
+from load.target.tables import prepare_tables
 from tests.faults.proxy import Request
 from tests.transformed_artifacts import TABLES, Migration
-from utils import aws
-from utils.artifacts import ArtifactWriter
+from utils.aws import session as aws
 from utils.config import ENTITY_NAMES, LoadConfig, TargetConfig
 from utils.error_handler import ExitCode, MigrationError
+from utils.files.artifacts import ArtifactWriter
 from utils.interrupt import Interrupted, StopFlag
-from utils.lifecycle import Start, begin, end, recording_why_it_stops
-from utils.manifest import Manifest
 from utils.progress import Progress
-from utils.run import Run
-from utils.sealing import seal
-from utils.session import Session
-from validate.verification_report import VerificationResult
-from validate.verify_target import verify
+from utils.run.lifecycle import Start, begin, end, recording_why_it_stops
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+from utils.run.sealing import seal
+from utils.run.session import Session
+from validate.verify.engine import verify
+from validate.verify.verification_report import VerificationResult
 
 
 @dataclass

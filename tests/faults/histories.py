@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from load.backup import back_up, new_name
-from load.backup_folder import BackupFolder
-from load.restore import restore
+from load.backup.engine import back_up, new_name
+from load.backup.folder import BackupFolder
+from load.restore.engine import restore
 from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.faults.sale_module import SaleModule, torn
@@ -24,7 +24,7 @@ from tests.faults.trades import sale_of, two_parties
 from utils.config import NEWER, OVERWRITE, SKIP
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ConfigurationError, MigrationError
-from utils.lifecycle import Start
+from utils.run.lifecycle import Start
 
 _COMMANDS = 4
 _RATE = 0.35  # of requests during which the application does something

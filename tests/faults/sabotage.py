@@ -29,16 +29,16 @@ MANY_STEPS: dict[str, Any] = {
     "set": {
         "extract.engine._FLUSH_RECORDS": 10,
         "utils.checkpoint._REST_PER_COST": 0.0,
-        "load.sender.SAY_EVERY": 0.0,
-        "load.lanes.PIECE_BYTES": 20_000,
+        "load.sending.sender.SAY_EVERY": 0.0,
+        "load.sending.file_lanes.PIECE_BYTES": 20_000,
     },
 }
 # Even a small load, or rollback, is shared by processes, in many pieces.
 SHARED: dict[str, Any] = {
-    "load.crew.WORTH_IT": 0,
-    "load.lanes.PIECE_BYTES": 4_000,
-    "load.crowd.WORTH_IT": 0,
-    "load.guard._PIECE": 8_000,
+    "load.sending.sender_pool.WORTH_IT": 0,
+    "load.sending.file_lanes.PIECE_BYTES": 4_000,
+    "load.sending.job_pool.WORTH_IT": 0,
+    "load.conflicts.conditional_load._PIECE": 8_000,
     "load.rollback.entity._PIECE": 8_000,
 }
 
@@ -114,7 +114,7 @@ def through(proxy: FaultyProxy, operator: Operator) -> SabotagedOperator:
     patient = {"maxRetries": 100, "retryDelay": 0.005, "batchSize": 5}
     operator.configure(target={"endpoint": proxy.url}, migration=patient)
     # The faults do not come of sending too fast: no need to get slower and slower.
-    settings = {"utils.dynamodb.READ_TIMEOUT": 2, "load.throttle._LEAST": 1e6}
+    settings = {"utils.dynamodb.client.READ_TIMEOUT": 2, "load.writing.adaptive_rate._LEAST": 1e6}
     return SabotagedOperator.like(operator, set={**MANY_STEPS["set"], **settings})
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from utils.item_content import plain_number
+from utils.dynamodb.item_content import plain_number
 
 Key = tuple[str, str]
 Item = dict[str, Any]

@@ -15,9 +15,9 @@ from tests.faults.proxy import endpoint_of
 from tests.moto_server import MotoAws
 from utils.config import BackupConfig, Config, DataConfig, MigrationConfig, TargetConfig
 from utils.embedded.aws import EmbeddedAws
+from utils.files.workspace import Workspace
 from utils.progress import Progress
-from utils.session import Session
-from utils.workspace import Workspace
+from utils.run.session import Session
 
 
 @pytest.fixture(scope="module")

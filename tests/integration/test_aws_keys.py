@@ -15,10 +15,10 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 
 from tests.aws_ways import Service, nothing_kept, read_once
-from utils.aws_keys import AskedKeys, OwnKeys, Unrenewed, keys_to
+from utils.aws.credentials import AskedKeys, OwnKeys, Unrenewed, keys_to
 from utils.config import TargetConfig
 from utils.error_handler import TargetError
-from utils.workers import Workers
+from utils.processes.pool import Workers
 
 TARGET = TargetConfig()
 ROLE = "[default]\nrole_arn = arn:aws:iam::111122223333:role/migrator\nsource_profile = own\n"
@@ -238,7 +238,7 @@ def test_a_provider_that_never_answers_is_not_waited_for_for_ever(
     desk.process(given("AKIDFIRST", minutes=5))
     keys = OwnKeys(TARGET, now=clock)
     first = keys.current()
-    monkeypatch.setattr("utils.aws_keys._PATIENCE", 0.05)
+    monkeypatch.setattr("utils.aws.credentials._PATIENCE", 0.05)
     desk.config("[default]\ncredential_process = sleep 3\n")
     with pytest.raises(Unrenewed, match="no answer within") as raised:
         keys.look_again(first)
@@ -348,7 +348,7 @@ def test_a_process_asks_again_from_time_to_time(
     def ask(_function: Callable[..., object], *_: object) -> ReadOnlyCredentials:
         return ReadOnlyCredentials(next(answers), "secret", None, None)
 
-    monkeypatch.setattr("utils.aws_keys.in_the_first", ask)
+    monkeypatch.setattr("utils.aws.credentials.in_the_first", ask)
     keys = AskedKeys(TARGET, now=clock)
     clock.now = 19
     assert keys.current().access_key == "AKIDFIRST"

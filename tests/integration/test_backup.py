@@ -15,18 +15,19 @@ import pyrage
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import backup_crew, backup_part, backup_reader
-from load.backup import back_up, is_stale, new_name, unfinished
-from load.backup_folder import BackupFolder
-from load.backup_page import PageReader
+from load.backup import part as backup_part
+from load.backup import reader_pool, segment_reader
+from load.backup.engine import back_up, is_stale, new_name, unfinished
+from load.backup.folder import BackupFolder
+from load.backup.page import PageReader
 from tests.conftest import TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.integration.conftest import Begin, client_of, fill, item
+from utils.dynamodb.item_content import normal_item
 from utils.embedded.aws import EmbeddedAws
-from utils.encryption import Identity, encrypt
 from utils.error_handler import ArtifactError, ConfigurationError, StorageError, TargetError
+from utils.files.encryption import Identity, encrypt
 from utils.interrupt import Interrupted
-from utils.item_content import normal_item
 
 MOMENT = 1_770_000_000.0
 
@@ -151,16 +152,16 @@ def test_two_processes_make_the_backup_that_one_makes(
 ) -> None:
     fill(dynamodb, tables.sales, 120)
     alone = back_up(begin(), tables.sales, "alone-20260101-000000")
-    monkeypatch.setattr(backup_crew, "WORTH_IT", 0)
-    monkeypatch.setattr(backup_crew, "_AT_ONCE", 1)
-    original = backup_crew._Crew._take
+    monkeypatch.setattr(reader_pool, "WORTH_IT", 0)
+    monkeypatch.setattr(reader_pool, "_AT_ONCE", 1)
+    original = reader_pool._Crew._take
     wrote: set[int] = set()
 
     def noted(crew: Any, reader: int, said: Any) -> None:
         wrote.update({reader} if any(closed.part for closed in said.closed) else ())
         original(crew, reader, said)
 
-    monkeypatch.setattr(backup_crew._Crew, "_take", noted)
+    monkeypatch.setattr(reader_pool._Crew, "_take", noted)
     key = pyrage.x25519.Identity.generate()
     with FaultyProxy(aws, Plan(always=slow_scans)) as proxy:
         work = begin(proxy.url, workers=8, recipient=str(key.to_public()))
@@ -182,7 +183,7 @@ def test_a_backup_that_is_stopped_goes_on_and_reads_nothing_twice(
     dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(dynamodb, tables.sales, 300)
-    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
+    monkeypatch.setattr(segment_reader, "PAGE_ITEMS", 10)
     work = begin()
     name = new_name(work.config, tables.sales)
     pages = []
@@ -212,7 +213,7 @@ def test_a_table_that_was_made_anew_is_backed_up_from_the_start(
     dynamodb: DynamoDBClient, tables: TableNames, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(dynamodb, tables.sales, 60)
-    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
+    monkeypatch.setattr(segment_reader, "PAGE_ITEMS", 10)
     work = begin()
     original = PageReader.read
 
@@ -281,7 +282,7 @@ def test_other_settings_begin_an_unfinished_backup_anew(
 ) -> None:
     """Otherwise a part in clear would stay in a backup that is to be encrypted."""
     fill(dynamodb, tables.sales, 60)
-    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
+    monkeypatch.setattr(segment_reader, "PAGE_ITEMS", 10)
     work = begin()
     original = PageReader.read
 
@@ -330,7 +331,7 @@ def test_what_is_packed_wrongly_is_noticed_when_it_is_read_back(
     fill(dynamodb, tables.sales, 20)
     key = pyrage.x25519.Identity.generate()
     monkeypatch.setattr(
-        "load.backup_part.encrypt", lambda data, keys: encrypt(data[:-12] + bytes(12), keys)
+        "load.backup.part.encrypt", lambda data, keys: encrypt(data[:-12] + bytes(12), keys)
     )
     with pytest.raises(ArtifactError, match="disk-20260101-000000"):
         back_up(begin(recipient=str(key.to_public())), tables.sales, "disk-20260101-000000")
@@ -341,7 +342,7 @@ def test_an_old_unfinished_backup_is_not_gone_on_with(
 ) -> None:
     """Half of yesterday's table and half of today's are no table that there ever was."""
     fill(dynamodb, tables.sales, 60)
-    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
+    monkeypatch.setattr(segment_reader, "PAGE_ITEMS", 10)
     work = begin()
     original = PageReader.read
 

@@ -9,10 +9,11 @@ import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import backup_reader, throttle
-from load.backup import back_up
-from load.backup_part import PartBuilder
-from load.restore import restore
+from load.backup import segment_reader
+from load.backup.engine import back_up
+from load.backup.part import PartBuilder
+from load.restore.engine import restore
+from load.writing import adaptive_rate
 from tests.conftest import TableNames
 from tests.faults.proxy import (
     Fault,
@@ -28,20 +29,20 @@ from tests.faults.proxy import (
     unprocessed,
 )
 from tests.integration.conftest import Begin, fill
-from utils import table_reader
+from utils.dynamodb import table_reader
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import TargetError
-from utils.session import Session
+from utils.run.session import Session
 
 FAULTS = (request_limit, server_error, unavailable, cut_before, cut_within, corrupt)
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 10)
+    monkeypatch.setattr(segment_reader, "PAGE_ITEMS", 10)
     monkeypatch.setattr(table_reader, "PAGE_ITEMS", 10)
-    monkeypatch.setattr(throttle, "_LEAST", 1e6)  # the faults do not come of reading too fast
-    monkeypatch.setattr(throttle, "_CUT_EVERY", 0.0)
+    monkeypatch.setattr(adaptive_rate, "_LEAST", 1e6)  # the faults do not come of reading too fast
+    monkeypatch.setattr(adaptive_rate, "_CUT_EVERY", 0.0)
 
 
 def patient(work: Session) -> Session:

@@ -9,9 +9,9 @@ import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.conditional_writer import ConditionalWriter
-from load.conditions import ABSENT
 from load.load_sales import TABLE
+from load.writing.conditional_writer import ConditionalWriter
+from load.writing.conditions import ABSENT
 from tests.conftest import REGION, TableNames
 from utils.config import Config, TargetConfig
 from utils.embedded.aws import EmbeddedAws

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.attributes import known_attributes
-from load.conditions import ABSENT, Condition, unchanged
+from load.writing.conditions import ABSENT, Condition, unchanged
+from load.writing.known_attributes import known_attributes
 from tests.conftest import REGION
 from tests.moto_server import MotoAws
+from utils.dynamodb.item_content import is_same
 from utils.embedded.aws import EmbeddedAws
-from utils.item_content import is_same
 
 TABLE = "conditions"
 KEYS = [

@@ -9,16 +9,16 @@ import pytest
 
 from extract.engine import extract
 from extract.entities import entities_of
-from extract.postgresql import PostgresSource
+from extract.postgresql.source import PostgresSource
 from utils.config import CheckpointConfig, Config, MigrationConfig, Secret, SourceConfig
+from utils.demo.sample.data import SampleSize, generate
+from utils.demo.sample.schema import create_tables
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_data import SampleSize, generate
-from utils.embedded.s9_schema import create_tables
 from utils.error_handler import MigrationError
-from utils.manifest import Manifest
+from utils.files.workspace import Workspace
 from utils.progress import Progress, Task
-from utils.run import Run
-from utils.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run
 
 TABLES = ("msg_anag", "msg", "msg_line")
 ENTITIES = entities_of("s9")

@@ -19,8 +19,8 @@ from botocore.utils import get_environ_proxies
 
 from tests.aws_ways import pump
 from tests.integration.test_tls import NOW, Authority
+from utils.aws.http_wire import HttpWire, Server
 from utils.error_handler import BackOff
-from utils.http_wire import HttpWire, Server
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 

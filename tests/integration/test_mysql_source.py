@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
-from extract import mysql, mysql_connection
-from extract.mysql import MySqlSource
+from extract.mysql import connection as mysql_connection
+from extract.mysql import source as mysql
+from extract.mysql.source import MySqlSource
 from extract.selection import Field, Selection
 from tests.conftest import S9Database
 from tests.integration.test_mysql_values import config_of, opened, read

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from extract.mysql import MySqlSource
+from extract.mysql.source import MySqlSource
 from tests.integration.test_tls import Authority
 from utils.config import Secret, SourceConfig
 from utils.embedded.mariadb import EmbeddedMariaDB, installed

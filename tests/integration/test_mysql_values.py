@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from extract.databases import open_source
 from extract.selection import Field, Selection
-from extract.source import Source, open_source
+from extract.source import Source
 from tests.conftest import S9Database
 from utils.config import Secret, SourceConfig
 from utils.embedded.mariadb import EmbeddedMariaDB

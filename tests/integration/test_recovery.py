@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from load.recovery import secure
+from load.backup.aws_recovery import secure
 from tests.integration.conftest import Begin, client_of, fill
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import TargetError

@@ -11,21 +11,21 @@ import pyrage
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import restore as restoring
-from load.backup import back_up, new_name
-from load.backup_folder import BackupFolder
-from load.backup_list import listed
-from load.batch_writer import BatchWriter
-from load.restore import restore
-from load.tables import prepare_tables
+from load.backup.engine import back_up, new_name
+from load.backup.folder import BackupFolder
+from load.backup.listing import listed
+from load.restore import engine as restoring
+from load.restore.engine import restore
+from load.target.tables import prepare_tables
+from load.writing.batch_writer import BatchWriter
 from tests.conftest import TableNames
 from tests.integration.conftest import Begin, client_of, fill, item
 from utils.config import TargetConfig
+from utils.dynamodb.table_spec import Index, TableSpec
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ArtifactError, ConfigurationError, TargetError
 from utils.interrupt import Interrupted
-from utils.session import Session
-from utils.tables import Index, TableSpec
+from utils.run.session import Session
 
 
 def contents(client: DynamoDBClient, table: str) -> dict[str, Any]:

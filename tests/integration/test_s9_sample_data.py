@@ -13,10 +13,10 @@ from stdnum.eu import vat as european_vat
 from stdnum.it import codicefiscale
 
 from tests.conftest import SAMPLE_SIZE, S9Database, Sample
+from utils.demo.sample.data import SampleReport, SampleSize, generate
+from utils.demo.sample.dirty import MINIMUM, catalogue
+from utils.demo.sample.schema import TABLES, create_tables
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_data import SampleReport, SampleSize, generate
-from utils.embedded.s9_dirty import MINIMUM, catalogue
-from utils.embedded.s9_schema import TABLES, create_tables
 
 BUYERS = "kind IN (2, 3) AND enabled"
 PRODUCERS = "kind = 1 AND enabled"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from utils.artifacts import ArtifactWriter
 from utils.config import Config, DataConfig
-from utils.encryption import Recipient, encrypt_file
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode, StorageError
-from utils.manifest import Manifest
-from utils.run import Run
-from utils.sealing import seal, sealed_name, unseal
-from utils.workspace import Workspace
+from utils.files.artifacts import ArtifactWriter
+from utils.files.encryption import Recipient, encrypt_file
+from utils.files.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+from utils.run.sealing import seal, sealed_name, unseal
 
 TEXT = b'{"first_id": 1, "name": "Rossi"}\n' * 50_000
 
@@ -65,7 +65,7 @@ def test_what_is_not_read_back_as_it_was_stays_readable(
         other.write_bytes(plain.read_bytes()[1:])
         encrypt_file(other, sealed, keys)
 
-    monkeypatch.setattr("utils.sealing.encrypt_file", spoiling)
+    monkeypatch.setattr("utils.run.sealing.encrypt_file", spoiling)
     with pytest.raises(StorageError, match="not read back"):
         seal(run)
     assert run.workspace.extracted("buyers").read_bytes() == TEXT

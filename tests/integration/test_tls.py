@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from extract.postgresql import PostgresSource
+from extract.postgresql.source import PostgresSource
 from utils.config import Secret, SourceConfig
 from utils.embedded.ports import free_port
 from utils.error_handler import SourceUnavailable

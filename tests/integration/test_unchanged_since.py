@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg2.extensions
 import pytest
 
-from extract.postgresql import PostgresSource
+from extract.postgresql.source import PostgresSource
 from tests.conftest import S9Database
 from tests.faults.trade import many_sales
 from utils.config import Secret, SourceConfig

@@ -26,16 +26,18 @@ from tests.transformed_artifacts import (
     put_items,
     sale,
 )
-from utils import spill, table_reader
+from utils.dynamodb import table_reader
+from utils.dynamodb.table_spec import Index
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ArtifactError, TargetError
+from utils.files import spill
+from utils.files.known_files import Look
 from utils.interrupt import Interrupted
-from utils.known_files import Look
-from utils.run import Run
-from utils.tables import Index
-from utils.workers import Workers
-from validate import pattern_samples, verify_pieces, verify_target
-from validate.verification_report import VerificationResult
+from utils.processes.pool import Workers
+from utils.run.run import Run
+from validate.verify import engine as verify_target
+from validate.verify import passes, pattern_samples
+from validate.verify.verification_report import VerificationResult
 
 
 @pytest.fixture
@@ -252,7 +254,7 @@ def test_the_report_is_the_same_for_any_number_of_processes(
     migration: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify_target, "SEGMENT_ITEMS", 5)
-    monkeypatch.setattr(verify_pieces, "_FILE_BYTES", 3_000)
+    monkeypatch.setattr(passes, "_FILE_BYTES", 3_000)
     monkeypatch.setattr(spill, "_TOGETHER_BYTES", 1)
     migration.fill(parties=8, sales=40)
     run = migration.write()
@@ -292,7 +294,7 @@ def test_a_stop_ends_it_while_other_processes_wait_for_the_target(
         return wait([], 0.0)
 
     with Workers(2) as loaded.workers:
-        monkeypatch.setattr("utils.workers.wait", stop_after_a_while)
+        monkeypatch.setattr("utils.processes.pool.wait", stop_after_a_while)
         with pytest.raises(Interrupted):
             migration.verify(loaded, ["sales"])
     assert list(migration.workspace.scratch.iterdir()) == []
@@ -302,7 +304,7 @@ def test_groups_larger_than_the_sample_are_compared_as_far_as_it_goes(
     migration: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pattern_samples, "GROUP", 4)
-    monkeypatch.setattr("validate.access_patterns.GROUP", 4)
+    monkeypatch.setattr("validate.verify.access_patterns.GROUP", 4)
     migration.fill(parties=2, sales=40)
     run = migration.write()
     migration.load()

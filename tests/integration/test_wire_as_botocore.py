@@ -30,7 +30,7 @@ from tests.aws_ways import (
 )
 from tests.sigv4 import verify
 from utils.config import TargetConfig
-from utils.dynamodb import DynamoDB
+from utils.dynamodb.client import DynamoDB
 from utils.error_handler import BackOff
 from utils.version import VERSION
 

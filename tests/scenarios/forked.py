@@ -30,15 +30,15 @@ _MODULES = (
     "boto3",
     "extract.engine",
     "extract.entities",
-    "load.backup",
+    "load.backup.engine",
     "load.engine",
-    "load.survey",
+    "load.conflicts.survey",
     "migrate",
     "psycopg2",
     "pymysql",
     "transform.engine",
     "validate.validate_data",
-    "validate.verify_target",
+    "validate.verify.engine",
 )
 _READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_")
 _LOOK_EVERY = 0.005  # seconds

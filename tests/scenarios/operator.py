@@ -28,7 +28,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.figures import ONE_OF_MANY
 from tests.scenarios.forked import Nursery
-from utils.closings import COMMANDS, OPENINGS
+from utils.cli.closings import COMMANDS, OPENINGS
 
 SCRIPT = Path(__file__).parents[2] / "migrate.py"
 MOMENT = "2026-01-30T08:00:00.000Z"
@@ -67,8 +67,8 @@ class Outcome:
 
     @property
     def closing(self) -> str:
-        """The declared closing (utils/closings.py) that the last line is, with the exit code; ""
-        when it is none."""
+        """The declared closing (utils/cli/closings.py) that the last line is, with the exit code;
+        "" when it is none."""
         found = [
             each.name
             for each in (*OPENINGS, *COMMANDS)

@@ -17,7 +17,7 @@ import pyrage
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.backup_folder import BackupFolder
+from load.backup.folder import BackupFolder
 from tests.conftest import S9Database, TableNames
 from tests.faults.proxy import FaultyProxy, Plan
 from tests.faults.sabotage import SabotagedOperator, assert_nothing_is_left_over
@@ -114,7 +114,7 @@ def test_killed_while_backing_up_and_resumed(
     # One segment: what has happened after so many events does not depend on who is faster.
     tool = SabotagedOperator.like(
         trade.configure(migration={"workers": 1}),
-        set={"load.backup_reader.PAGE_ITEMS": 1, "load.backup_part._FULL": 1},
+        set={"load.backup.segment_reader.PAGE_ITEMS": 1, "load.backup.part._FULL": 1},
     )
     command: tuple[str, ...] = ("--full",)
     for after in (9, 40, 14):
@@ -137,10 +137,10 @@ def test_a_backup_by_several_processes_goes_on_whichever_of_them_is_killed(
     tool = SabotagedOperator.like(
         alone,
         set={
-            "load.backup_crew.WORTH_IT": 0,
-            "load.backup_crew._AT_ONCE": 1,
-            "load.backup_reader.PAGE_ITEMS": 1,
-            "load.backup_part._FULL": 1,
+            "load.backup.reader_pool.WORTH_IT": 0,
+            "load.backup.reader_pool._AT_ONCE": 1,
+            "load.backup.segment_reader.PAGE_ITEMS": 1,
+            "load.backup.part._FULL": 1,
         },
     )
     command = ("backup", "--table", tables.sales)

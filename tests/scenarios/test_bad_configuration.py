@@ -99,7 +99,7 @@ def test_a_data_directory_belongs_to_one_source_and_one_target(after_a_run: Oper
 
 def test_what_nobody_has_foreseen_is_one_line_too(operator: Operator) -> None:
     program = (
-        "import sys, utils.config_file as f, migrate\n"
+        "import sys, utils.settings.config_file as f, migrate\n"
         "f.load_config = lambda *_: 1 / 0\n"
         "sys.argv = ['migrate.py', '--full']\n"
         "migrate.cli()\n"

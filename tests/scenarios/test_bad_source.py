@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from extract.rights import require_read_only
+from extract.snapshot.rights import require_read_only
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
 from utils.error_handler import SourceError

@@ -7,7 +7,7 @@ from typing import Any
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from load.entities import TABLES
-from load.tables import prepare_tables
+from load.target.tables import prepare_tables
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.gateway import Gateway
 from tests.scenarios.operator import IMPATIENT, Operator, exists, scan_all, small_trade

@@ -13,10 +13,10 @@ import pytest
 from tests.conftest import S9Database
 from tests.faults.trade import many_sales
 from tests.scenarios.operator import TIMEOUT, Operator, small_trade
-from utils.clean import require_ended
 from utils.error_handler import ConfigurationError
-from utils.manifest import Manifest
-from utils.workspace import Workspace
+from utils.files.workspace import Workspace
+from utils.run.clean import require_ended
+from utils.run.manifest import Manifest
 
 
 def tree(root: Path) -> set[str]:

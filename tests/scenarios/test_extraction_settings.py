@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
 from tests.scenarios.operator import Operator, insert, party, sale, small_trade
+from utils.demo.sample.schema import TABLES, create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_schema import TABLES, create_tables
 
 
 def ids(operator: Operator, entity: str) -> list[int]:

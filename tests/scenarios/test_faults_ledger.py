@@ -24,7 +24,7 @@ def migrated(alone: Operator, s9: S9Database) -> Operator:
     small_trade(s9)
     s9.execute("UPDATE msg SET status = 'sospeso' WHERE first_id = 11")
     alone.run("--full").ended(5)
-    return SabotagedOperator.like(alone, set={"validate.verify_target._INDEX_DELAY": 0.001})
+    return SabotagedOperator.like(alone, set={"validate.verify.engine._INDEX_DELAY": 0.001})
 
 
 def differs(operator: Operator) -> Any:

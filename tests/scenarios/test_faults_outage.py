@@ -14,8 +14,8 @@ from tests.faults.sabotage import Result, SabotagedOperator, retries
 from tests.scenarios.conftest import DONE_TABLES
 from tests.scenarios.operator import Operator
 from utils.config import MigrationConfig
+from utils.dynamodb.backoff import RetryPolicy
 from utils.embedded.aws import EmbeddedAws
-from utils.retry import RetryPolicy
 
 AFTER = 40  # batches: in the sales
 

@@ -14,9 +14,9 @@ from tests.faults.sabotage import SabotagedOperator
 from tests.faults.trade import many_sales
 from tests.scenarios.conftest import hire
 from tests.scenarios.operator import Operator, insert, line, party, sale, scan, small_trade
+from utils.demo.sample.schema import create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_schema import create_tables
 
 SALES = 5_000
 # More than what the network has room for, so that most of it is still to come.

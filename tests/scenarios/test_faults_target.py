@@ -256,7 +256,10 @@ def test_the_operator_is_told_what_is_throttled_and_why_but_not_each_time(
     clean: Operator, behind: Behind, tables: TableNames
 ) -> None:
     tool, proxy = behind(clean, Plan({throttled: 0.5}, most=20))
-    quick = {"load.throttle._CUT_EVERY": 0.0, "load.throttle._BACK_SECONDS": 0.1}
+    quick = {
+        "load.writing.adaptive_rate._CUT_EVERY": 0.0,
+        "load.writing.adaptive_rate._BACK_SECONDS": 0.1,
+    }
     tool.plan["set"].update(quick)
     tool.configure(migration={"batchDelay": 20, "workers": 2})
     outcome = tool.run("--full").ended(0)

@@ -14,12 +14,12 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.faults.sabotage import Result, SabotagedOperator, events, seeded_kills, start_over
+from tests.samples import i2_data
+from tests.samples.i2_data import Sample, insert, sample
+from tests.samples.i2_schema import BUYERS, PRODUCERS, SALE_LINES, SALES, Dialect, create_tables
 from tests.scenarios.conftest import hire
 from tests.scenarios.operator import ENTITIES, Operator, by_key, exists, scan_all
-from utils.embedded import i2_data
 from utils.embedded.aws import EmbeddedAws
-from utils.embedded.i2_data import Sample, insert, sample
-from utils.embedded.i2_schema import BUYERS, PRODUCERS, SALE_LINES, SALES, Dialect, create_tables
 
 DATABASES: tuple[Dialect, ...] = ("postgresql", "mysql")
 DONE = {name: TableNames(*(f"{name}-i2-{e}" for e in ("s", "b", "p"))) for name in DATABASES}

@@ -20,11 +20,11 @@ from tests.scenarios.operator import (
     scan_all,
     small_trade,
 )
+from utils.demo.sample.data import generate
+from utils.demo.sample.schema import create_tables
 from utils.embedded import mariadb as mariadb_server
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.mariadb import EmbeddedMariaDB
-from utils.embedded.s9_data import generate
-from utils.embedded.s9_schema import create_tables
 from utils.error_handler import ConfigurationError
 
 

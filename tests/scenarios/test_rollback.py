@@ -13,7 +13,7 @@ from tests.faults.sabotage import SabotagedOperator
 from tests.scenarios.application import LATER, Application
 from tests.scenarios.operator import ENTITIES, Operator, small_trade
 from utils.embedded.aws import EmbeddedAws
-from utils.encryption import new_identity
+from utils.files.encryption import new_identity
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ import orjson
 import pytest
 
 from tests.unit.validate_samples import Item, as_lines, numbers, party, sale_record, texts
-from utils.artifacts import ArtifactWriter, sha256_of
 from utils.config import Config, MigrationConfig, ValidationConfig
 from utils.error_handler import ArtifactError
-from utils.findings import Finding
+from utils.files.artifacts import ArtifactWriter, sha256_of
+from utils.files.findings import Finding
+from utils.files.quarantine import Refusal, read_quarantine
+from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted
-from utils.manifest import Manifest
 from utils.progress import Progress
-from utils.quarantine import Refusal, read_quarantine
-from utils.run import COMPLETE, FAILED, Run
-from utils.workspace import Workspace
-from validate import validation_report
+from utils.run.manifest import Manifest
+from utils.run.run import COMPLETE, FAILED, Run
+from validate.gate import validation_report
 from validate.validate_data import ValidationResult, validate
 
 ENTITIES = ("buyers", "producers", "sales")

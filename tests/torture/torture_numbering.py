@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.trials.test_a_numbering import check
-from utils import pieces
+from utils.files import pieces
 
 HISTORIES = 1_500
 

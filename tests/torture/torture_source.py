@@ -19,9 +19,9 @@ from tests.faults.sabotage import SabotagedOperator
 from tests.faults.trade import many_sales
 from tests.scenarios.conftest import hire
 from tests.scenarios.operator import Running
+from utils.demo.sample.schema import create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_schema import create_tables
 
 CHANGES = (
     "UPDATE msg_anag SET name = 'Officina ' || {n} || ' ' || first_id",

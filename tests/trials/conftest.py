@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from load.backup import back_up, new_name
-from load.backup_folder import BackupFolder
+from load.backup.engine import back_up, new_name
+from load.backup.folder import BackupFolder
 from tests.faults.desk import Desk, one_session
 from tests.faults.sale_module import Item, SaleModule
 from tests.faults.trades import two_parties

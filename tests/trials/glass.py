@@ -26,10 +26,10 @@ from utils.config import (
     MigrationConfig,
 )
 from utils.error_handler import MigrationError
-from utils.manifest import Manifest
+from utils.files.workspace import Workspace
 from utils.progress import Progress
-from utils.run import Run
-from utils.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run
 
 ENTITIES = entities_of("s9")
 

@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from tests.faults.answers import all_cases, chosen, play_all, the_stage
-from utils.answers import NoAnswer, batch_written, check, error_of
+from utils.dynamodb.answer_shapes import NoAnswer, batch_written, check, error_of
 from utils.embedded.aws import EmbeddedAws
-from validate.record_entries import read_table_page
+from validate.verify.record_entries import read_table_page
 
 KEY = {"PK": {"S": "SALE#1"}, "SK": {"S": "METADATA"}}
 ITEM = {**KEY, "total": {"N": "1.5"}, "legacy": {"M": {"a": {"L": [{"NULL": True}]}}}}

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from load import backup_reader
-from load.backup import back_up, new_name, unfinished
-from load.backup_folder import BackupFolder
+from load.backup import segment_reader
+from load.backup.engine import back_up, new_name, unfinished
+from load.backup.folder import BackupFolder
 from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.faults.sale_module import SaleModule, torn
@@ -94,7 +94,7 @@ def test_records_that_go_over_pages_are_in_a_backup_once_also_after_a_stop(
     monkeypatch: pytest.MonkeyPatch,
     stop_at: int,
 ) -> None:
-    monkeypatch.setattr(backup_reader, "PAGE_ITEMS", 3)
+    monkeypatch.setattr(segment_reader, "PAGE_ITEMS", 3)
     list(application.add_line(OTHER))
     before = sales_of(desk)
     work, table = desk.session(), desk.table("sales")

@@ -9,8 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load.backup import back_up, new_name
-from load.restore import restore
+from load.backup.engine import back_up, new_name
+from load.restore.engine import restore
 from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Plan, Request
 from tests.faults.sale_module import SaleModule, torn

@@ -15,10 +15,10 @@ from tests.extracted_artifacts import run_over
 from tests.numbering_model import headers, left_out, misplaced, random_rows, wrong_answers
 from tests.transform_rows import buyer_row, line_row, producer_row, sale_row
 from transform import engine
-from utils import pieces
-from utils.artifacts import ArtifactWriter
+from utils.files import pieces
+from utils.files.artifacts import ArtifactWriter
 from utils.interrupt import Interrupted
-from utils.run import Run
+from utils.run.run import Run
 from validate.validate_data import validate
 
 Row = dict[str, Any]

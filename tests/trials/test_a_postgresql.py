@@ -12,8 +12,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from extract import postgresql, postgresql_session
 from extract.engine import extract
+from extract.postgresql import session as postgresql_session
+from extract.postgresql import source as postgresql
 from tests.conftest import S9Database
 from tests.faults.pooler import pooler
 from tests.scenarios.operator import Operator, small_trade

@@ -12,16 +12,16 @@ import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.table_description import creation_request
+from load.backup.table_description import creation_request
 from tests.conftest import REGION, S9Database, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.faults.sabotage import SHARED, SabotagedOperator
 from tests.scenarios.operator import ENTITIES, IMPATIENT, Operator, scan_all, small_trade
-from utils.aws_keys import keys_to
+from utils.aws.credentials import keys_to
 from utils.config import TargetConfig
-from utils.dynamodb import DynamoDB, forget_targets
+from utils.dynamodb.client import DynamoDB, forget_targets
+from utils.dynamodb.reached import AnotherTable, Reached
 from utils.embedded.aws import EmbeddedAws
-from utils.reached import AnotherTable, Reached
 
 OURS, THEIRS = "111111111111", "222222222222"  # the embedded AWS takes such keys for accounts
 SHOWN = "is another one than this run has reached"

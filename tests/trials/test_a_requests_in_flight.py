@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.lines import wholes
+from load.writing.batches import wholes
 from tests.conftest import S9Database, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Plan, Request, server_error
 from tests.scenarios.application import Application
 from tests.scenarios.operator import Operator, insert, line, party, sale
-from utils.artifacts import starts_record
 from utils.embedded.aws import EmbeddedAws
+from utils.files.artifacts import starts_record
 
 
 @pytest.fixture

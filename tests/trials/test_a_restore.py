@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import restore_work
-from load.backup_folder import BackupFolder
-from load.restore import Restored, restore
-from load.restore_records import Restoring
+from load.backup.folder import BackupFolder
+from load.restore import shared_work
+from load.restore.engine import Restored, restore
+from load.restore.records import Restoring
 from tests.conftest import S9Database, TableNames
 from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
@@ -175,7 +175,7 @@ def test_what_a_restore_that_was_cut_short_has_written_is_not_the_application_s(
         return original(self, parts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(restore_work, "TOGETHER", 1)
+        patch.setattr(shared_work, "TOGETHER", 1)
         patch.setattr(Restoring, "restore", stopping)
         with pytest.raises(Interrupted):
             restore(work, folder, table, (), agreed=True)

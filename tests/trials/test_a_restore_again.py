@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import restore as restoring
-from load.backup_folder import BackupFolder
-from load.restore import Restored, restore
+from load.backup.folder import BackupFolder
+from load.restore import engine as restoring
+from load.restore.engine import Restored, restore
 from tests.conftest import S9Database, TableNames
 from tests.faults.desk import Desk
 from tests.faults.sale_module import SaleModule, torn

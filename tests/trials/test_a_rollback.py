@@ -16,9 +16,9 @@ from tests.faults.trades import sale_of
 from tests.transformed_artifacts import identity
 from tests.trials.conftest import desk_with, does
 from utils.embedded.aws import EmbeddedAws
-from utils.encryption import new_identity
 from utils.error_handler import ConfigurationError, RunInterrupted, TargetError
-from utils.lifecycle import Start
+from utils.files.encryption import new_identity
+from utils.run.lifecycle import Start
 
 pytestmark = pytest.mark.usefixtures("quick")
 SALE = f"SALE#{identity('sale', 1)}"

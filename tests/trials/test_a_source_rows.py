@@ -56,15 +56,15 @@ def table_of(operator: Operator, entity: str) -> Any:
 def test_a_key_of_a_buyer_and_of_a_producer_gives_each_sale_its_own(
     desk: Operator, s9_of: S9Database, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
+    from extract.databases import open_source
     from extract.engine import records_of
     from extract.entities import entities_of
     from extract.selection import plan
-    from extract.source import open_source
     from tests.integration.test_mysql_values import config_of
     from utils.config import EntityExtraction
 
     if s9_of.type == "mysql" and not held:
-        monkeypatch.setattr("extract.mysql._FEW", 0)
+        monkeypatch.setattr("extract.mysql.source._FEW", 0)
     basic(s9_of)
     without_keys(s9_of)
     insert(s9_of, "msg_anag", party(1, 1, name="Altro spa"), party(2, 3, name="Altro srl"))
@@ -82,15 +82,15 @@ def test_a_key_of_a_buyer_and_of_a_producer_gives_each_sale_its_own(
 def test_a_key_of_two_buyers_is_one_sale_with_how_many_there_are(
     desk: Operator, s9_of: S9Database, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
+    from extract.databases import open_source
     from extract.engine import records_of
     from extract.entities import entities_of
     from extract.selection import plan
-    from extract.source import open_source
     from tests.integration.test_mysql_values import config_of
     from utils.config import EntityExtraction
 
     if s9_of.type == "mysql" and not held:
-        monkeypatch.setattr("extract.mysql._FEW", 0)
+        monkeypatch.setattr("extract.mysql.source._FEW", 0)
     basic(s9_of)
     without_keys(s9_of)
     insert(s9_of, "msg_anag", party(3, 2), party(3, 2), party(3, 3))

@@ -11,19 +11,19 @@ from typing import Any, cast
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load import target_mark
-from load.target_mark import Holder, marked
+from load.target import writer_mark
+from load.target.writer_mark import Holder, marked
 from tests.conftest import S9Database, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.faults.sabotage import SabotagedOperator
 from tests.scenarios.operator import Operator, scan_all, small_trade
 from utils.config import Config, MigrationConfig, TargetConfig
+from utils.dynamodb.table_spec import MARK_KEY
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import TargetError
+from utils.files.workspace import Workspace
 from utils.interrupt import StopFlag
-from utils.session import AtWork
-from utils.tables import MARK_KEY
-from utils.workspace import Workspace
+from utils.run.session import AtWork
 
 
 def test_a_second_load_into_a_target_is_refused_and_names_the_first(
@@ -88,9 +88,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    watch = target_mark._watch
+    watch = writer_mark._watch
     monkeypatch.setattr(
-        target_mark,
+        writer_mark,
         "_watch",
         lambda found, look, sleep: watch(found, look, sleep, lambda: clock.now),
     )
@@ -143,7 +143,7 @@ def test_the_mark_of_one_who_was_killed_is_taken_over_whatever_the_clocks_say(
     leave_mark(dynamodb, table, desk(tmp_path / "a", aws, clock), renewed)
     mine = desk(tmp_path / "b", aws, clock)
     with marked(mine, [table], "a load"):
-        assert clock.now >= target_mark.LEASE
+        assert clock.now >= writer_mark.LEASE
         found = dynamodb.get_item(TableName=table, Key=MARK_KEY)["Item"]
         assert found["owner"]["S"] == Holder.of(mine, "").owner
     assert "Item" not in dynamodb.get_item(TableName=table, Key=MARK_KEY)
@@ -175,7 +175,7 @@ def test_a_run_whose_mark_was_taken_over_stops(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It was asleep for longer than its mark lasts."""
-    monkeypatch.setattr(target_mark, "RENEWED_EVERY", 0.01)
+    monkeypatch.setattr(writer_mark, "RENEWED_EVERY", 0.01)
     mine, theirs = desk(tmp_path / "a", aws, clock), desk(tmp_path / "b", aws, clock)
     stopped = threading.Event()
     monkeypatch.setattr(mine.stop, "request", stopped.set)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from load.conflict_report import entries_of
+from load.conflicts.report import entries_of
 from tests.faults.desk import Desk
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.faults.sale_module import SaleModule
@@ -17,7 +17,7 @@ from tests.faults.trades import sale_of
 from tests.transformed_artifacts import identity
 from tests.trials.conftest import desk_with, does
 from utils.embedded.aws import EmbeddedAws
-from utils.load_plan import KEPT_MARKS, LoadPlan
+from utils.files.line_marks import KEPT_MARKS, LoadPlan
 
 pytestmark = pytest.mark.usefixtures("quick")
 SALES = 4

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.conflicts import Authors, rest_of
+from load.conflicts.policy import Authors, rest_of
 from tests.conftest import S9Database, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request
 from tests.scenarios.application import LATER, Application

@@ -11,8 +11,8 @@ import pytest
 
 from tests.transformed_artifacts import Item, Migration, party, sale
 from utils.embedded.aws import EmbeddedAws
-from utils.run import Run
-from validate.verification_report import VerificationResult
+from utils.run.run import Run
+from validate.verify.verification_report import VerificationResult
 
 SOMEONE = {"updatedAt": {"S": "2031-05-04T03:02:01.000Z"}, "updatedBy": {"S": "a@example.com"}}
 DELETED = {"deletedAt": {"S": "2031-05-04T03:02:01.000Z"}}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.operator import Operator
-from utils.clean import Wish, delete, look
-from utils.manifest import Manifest
-from utils.workspace import Workspace
+from utils.files.workspace import Workspace
+from utils.run.clean import Wish, delete, look
+from utils.run.manifest import Manifest
 
 
 class Killed(BaseException):

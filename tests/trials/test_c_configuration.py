@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from utils.command_line import load_settings
-from utils.commented_json import parsed, without_comments
+from utils.cli.command_line import load_settings
 from utils.config import Config, MigrationConfig
-from utils.config_file import load_config
+from utils.dynamodb.backoff import RetryPolicy
 from utils.error_handler import ConfigurationError
-from utils.retry import RetryPolicy
+from utils.settings.commented_json import parsed, without_comments
+from utils.settings.config_file import load_config
 
 COMMENTED = r"""// where S9 is
 {

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from load.before import Before
+from load.conflicts.replaced_items import Before
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
-from utils.clean import remove_of_backup
 from utils.error_handler import MigrationError, StorageError
-from utils.load_plan import LoadPlan
-from utils.lock import run_lock
-from utils.mark import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
-from utils.workspace import Workspace, open_private, write_atomically
+from utils.files.line_marks import LoadPlan
+from utils.files.workspace import Workspace, open_private, write_atomically
+from utils.run.clean import remove_of_backup
+from utils.run.lock import run_lock
+from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
 
 
 def tree(root: Path) -> dict[str, bytes]:

@@ -17,15 +17,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load.backup_folder import BackupFolder, Part, read_part
+from load.backup.folder import BackupFolder, Part, read_part
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
 from utils.config import is_table_name
-from utils.config_file import load_config
-from utils.environment import take_out
 from utils.error_handler import ArtifactError, ExitCode, MigrationError, of_the_machine
-from utils.lock import run_lock
-from utils.workers import Workers
+from utils.processes.pool import Workers
+from utils.run.lock import run_lock
+from utils.settings.config_file import load_config
+from utils.settings.environment import take_out
 
 ROOT = Path(__file__).parents[2]
 
@@ -232,7 +232,7 @@ def test_a_forged_description_is_refused(after_a_run: Operator, forged: dict[str
 def test_ctrl_c_while_the_first_process_is_born_ends_it_quietly() -> None:
     program = (
         "import os, signal\n"
-        "from utils.workers import Workers\n"
+        "from utils.processes.pool import Workers\n"
         "from utils.interrupt import StopFlag\n"
         "if __name__ == '__main__':\n"
         "    StopFlag().install()\n"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from extract import mysql_connection
-from extract.mysql import MySqlSource
+from extract.mysql import connection as mysql_connection
+from extract.mysql.source import MySqlSource
 from tests.conftest import S9Database, TableNames
 from tests.integration.test_mysql_values import config_of
 from tests.scenarios.conftest import hire

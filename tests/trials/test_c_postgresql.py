@@ -10,16 +10,16 @@ from typing import Any
 import orjson
 import pytest
 
-from extract.postgresql_connection import connect
+from extract.postgresql.connection import connect
 from tests.conftest import S9Database, Sample
 from tests.scenarios.operator import Operator, small_trade
 from tests.trials.glass import Pane, look
-from utils import masking
 from utils.config import Secret, SourceConfig
+from utils.demo.sample.schema import create_tables
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_schema import create_tables
 from utils.error_handler import MigrationError, SourceUnavailable
-from utils.sql_text import one_piece
+from utils.settings.sql_text import one_piece
+from utils.wording import masking
 
 VALUES = {
     "json": ('{"a": 12345678901234567.89,\n "a": 1e400, "b": "\\ud800"}', None),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from load.batch_writer import RefusedItem
 from load.refusals import Refusals, RefusesNearlyAll
+from load.writing.batch_writer import RefusedItem
 from tests.conftest import S9Database, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.scenarios.operator import Operator, insert, line, party, sale, scan_all

@@ -13,11 +13,11 @@ import pytest
 
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, insert, line, party, sale, small_trade
-from utils import terminal
 from utils.config import LoggingConfig
 from utils.error_handler import ExitCode
 from utils.logger import close_logs, get_logger, set_up_screen
-from utils.terminal import indented, printable
+from utils.wording import terminal
+from utils.wording.terminal import indented, printable
 
 ROOT = Path(__file__).parents[2]
 FULL = "/dev/full"

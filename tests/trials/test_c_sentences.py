@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenarios.operator import Operator, Outcome
 from tests.scenarios.operator import environment as bare_environment
-from utils.masking import scrub
+from utils.wording.masking import scrub
 
 
 @pytest.mark.parametrize(

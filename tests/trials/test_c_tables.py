@@ -10,7 +10,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from load.entities import TABLES
-from load.tables import _problems, prepare_tables
+from load.target.tables import _problems, prepare_tables
 from tests.conftest import REGION, S9Database, TableNames
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Plan, Request
 from tests.scenarios.operator import Operator, scan_all, small_trade
@@ -192,7 +192,7 @@ def test_what_is_waited_for_too_long_is_named(
     operator: Operator, aws: EmbeddedAws, tables: TableNames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_good_tables(operator, tables)
-    monkeypatch.setattr("load.tables._ACTIVE_WITHIN", 60.0)
+    monkeypatch.setattr("load.target.tables._ACTIVE_WITHIN", 60.0)
 
     def change(table: dict[str, Any], _asked: int) -> None:
         table["TableStatus"] = "UPDATING"

@@ -17,7 +17,7 @@ from tests.unexpected import (
     environments_that_fail,
     settle,
 )
-from utils.shapes import fits
+from utils.files.typed_json import fits
 
 SEED = 2026
 

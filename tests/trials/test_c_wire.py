@@ -15,25 +15,26 @@ import orjson
 import pytest
 from botocore.retries import standard
 
-from load.batch_writer import BatchWriter
-from load.pace import Pace
+from load.writing.batch_writer import BatchWriter
+from load.writing.rate_limiter import Pace
 from tests.aws_environments import environments_that_fail
 from tests.aws_ways import DAY, NOW, Authority, Service, nothing_kept, read_once
-from utils import dynamodb, http_wire
+from utils.aws import http_wire
+from utils.aws.http_wire import HttpWire, Server
+from utils.aws.unreached import Unreached
 from utils.config import TargetConfig
-from utils.config_file import load_config
-from utils.dynamodb import (
+from utils.dynamodb import client as dynamodb
+from utils.dynamodb.backoff import Attempts, RetryPolicy
+from utils.dynamodb.client import (
     PASSING_CODES,
     THROTTLING_CODES,
     DynamoDB,
     RequestTooLarge,
     Unanswered,
 )
+from utils.dynamodb.retrying import ask
 from utils.error_handler import BackOff, MigrationError, TargetError, Throttled
-from utils.http_wire import HttpWire, Server
-from utils.requests import ask
-from utils.retry import Attempts, RetryPolicy
-from utils.unreached import Unreached
+from utils.settings.config_file import load_config
 
 BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 AT_ONCE = RetryPolicy(1, 0.0, sleep=lambda _seconds: None)

@@ -22,10 +22,10 @@ from transform.transform_buyers import buyer_to_items
 from transform.transform_sales import sale_to_items
 from utils.config import Config, TransformationConfig
 from utils.error_handler import ArtifactError
-from utils.manifest import Manifest
-from utils.moment import check_moment, moment_is_used, set_moment
-from utils.run import Run
-from utils.workspace import Workspace
+from utils.files.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+from utils.run.updated_at import check_moment, moment_is_used, set_moment
 
 MOMENT = "2026-11-26T10:00:00.123Z"
 

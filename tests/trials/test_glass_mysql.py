@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import S9Database
 from tests.scenarios.operator import insert, line, party, sale
 from tests.trials.glass import Pane, assert_seen_through, look
+from utils.demo.sample.schema import create_tables
 from utils.embedded.mariadb import EmbeddedMariaDB
-from utils.embedded.s9_schema import create_tables
 
 DATABASE = "glass"
 

@@ -12,8 +12,8 @@ import pytest
 from tests.conftest import S9Database
 from tests.scenarios.operator import small_trade
 from tests.trials.glass import Pane, assert_seen_through, look
+from utils.demo.sample.schema import create_tables
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.embedded.s9_schema import create_tables
 
 
 def role(setting: str, value: str, **outcome: Any) -> Pane:

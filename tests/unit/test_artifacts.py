@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from utils.artifacts import (
+from utils.error_handler import ArtifactError
+from utils.files.artifacts import (
     ArtifactWriter,
     check_artifact,
     sha256_of,
     starts_record,
 )
-from utils.error_handler import ArtifactError
-from utils.workspace import PARTIAL_SUFFIX
+from utils.files.workspace import PARTIAL_SUFFIX
 
 
 def header(number: int) -> bytes:

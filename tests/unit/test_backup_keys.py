@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.backup_keys import RECORD, Digests, KeyIndex, merge
-from load.backup_page import PageReader
+from load.backup.key_index import RECORD, Digests, KeyIndex, merge
+from load.backup.page import PageReader
 
 DIGESTS = Digests(("PK", "SK"), b"0123456789abcdef")
 

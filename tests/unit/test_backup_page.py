@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from load.backup_keys import Digests
-from load.backup_page import Page, PageReader
-from load.backup_records import Meanwhile
+from load.backup.key_index import Digests
+from load.backup.page import Page, PageReader
+from load.backup.records_in_change import Meanwhile
 from tests.unit.test_item_text import ITEMS, SPACING, TEXTS, Item
-from utils.answers import NoAnswer
-from utils.item_content import normal_item
+from utils.dynamodb.answer_shapes import NoAnswer
+from utils.dynamodb.item_content import normal_item
 
 MEANWHILE = Meanwhile("2026-01-30T08:00:00", "2026-02-02T08:00:00", "2026-01-31T00:00:00.000Z")
 READER = PageReader(Digests(("PK", "SK"), b"0123456789abcdef"), MEANWHILE)

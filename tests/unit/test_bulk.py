@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.bulk import Bulk
 from utils.error_handler import StorageError
+from utils.processes.large_results import Bulk
 
 
 @pytest.mark.parametrize("data", [b"", b"x\n" * 700_000])

@@ -14,10 +14,10 @@ import pytest
 from utils.checkpoint import VERSION, Checkpoint, CheckpointFile, Tracker
 from utils.config import CheckpointConfig, Config, TransformationConfig
 from utils.error_handler import ArtifactError
+from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
-from utils.manifest import Manifest
-from utils.run import Run, configuration_digests
-from utils.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run, configuration_digests
 
 SAVED = Checkpoint(
     run_id="7f3a0000",

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from tests.messages_doc import DOCUMENT, document
-from utils import invocation
-from utils.artifacts import ArtifactEntry
-from utils.closings import CLOSINGS, COMMANDS, NOTES, OPENINGS, said
+from utils.cli.closings import CLOSINGS, COMMANDS, NOTES, OPENINGS, said
+from utils.cli.summary import after_demo, after_phase, after_rehearsal, after_retry, after_run
 from utils.config import ENTITY_NAMES, Config
 from utils.error_handler import ExitCode
-from utils.manifest import Manifest, PhaseEntry
-from utils.run import COMPLETE, FAILED, Run
-from utils.standing import standing_of
-from utils.summary import after_demo, after_phase, after_rehearsal, after_retry, after_run
-from utils.workspace import Workspace
+from utils.files.artifacts import ArtifactEntry
+from utils.files.workspace import Workspace
+from utils.run.manifest import Manifest, PhaseEntry
+from utils.run.run import COMPLETE, FAILED, Run
+from utils.run.standing import standing_of
+from utils.wording import invocation
 
 ROOT = Path(__file__).parents[2]
 DONE, REFUSED, KEPT_OUT = ExitCode.DONE, ExitCode.VALIDATION_FAILED, ExitCode.QUARANTINED

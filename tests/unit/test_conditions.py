@@ -7,14 +7,14 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load.attributes import (
+from load.writing.conditions import unchanged
+from load.writing.known_attributes import (
     MAY_BE_EMPTY,
     MAY_BE_LONG,
     known_attributes,
     type_of,
     writers_of,
 )
-from load.conditions import unchanged
 
 SCHEMAS = Path(__file__).parents[2] / "validate" / "schemas"
 KINDS = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from utils.config import Config, Secret, defaults, json_schema
-from utils.config_file import load_config
 from utils.error_handler import ConfigurationError, ExitCode
+from utils.settings.config_file import load_config
 
 ROOT = Path(__file__).parents[2]
 

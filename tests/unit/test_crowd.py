@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from load.crowd import WORTH_IT, Crowd, Share
+from load.sending.job_pool import WORTH_IT, Crowd, Share
 from utils.config import Config, MigrationConfig
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted, StopFlag
-from utils.workers import Workers
+from utils.processes.pool import Workers
 
 JOBS = 60
 

@@ -13,7 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.signing import Signer
+from utils.aws.signing import Signer
 
 URL = "https://dynamodb.eu-west-1.amazonaws.com/"
 MIDNIGHT = dt.datetime(2026, 3, 1, tzinfo=dt.timezone.utc)

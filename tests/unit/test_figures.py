@@ -1,4 +1,4 @@
-"""Figures and their nouns agree, in every sentence of the tool (utils/figures.py)."""
+"""Figures and their nouns agree, in every sentence of the tool (utils/wording/figures.py)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.figures import AFTER_A_FIGURE, ONE_OF_MANY
-from utils.closings import CLOSINGS, Closing, said
-from utils.figures import Figure, counted
+from utils.cli.closings import CLOSINGS, Closing, said
+from utils.wording.figures import Figure, counted
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -91,7 +91,7 @@ def test_no_sentence_has_a_plural_after_a_figure_that_may_be_one() -> None:
         for figure in figures_before_nouns(path)
         if figure not in NEVER_ONE
     }
-    assert not found, "write them with utils.figures.counted"
+    assert not found, "write them with utils.wording.figures.counted"
 
 
 @pytest.mark.parametrize(

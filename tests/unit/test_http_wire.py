@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from utils.aws.http_wire import HttpWire, Reply, Server
 from utils.embedded.ports import free_port
 from utils.error_handler import BackOff
-from utils.http_wire import HttpWire, Reply, Server
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = (

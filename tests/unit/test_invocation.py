@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from utils import invocation
-from utils.closings import CLOSINGS
+from utils.cli.closings import CLOSINGS
+from utils.wording import invocation
 
 ROOT = Path(__file__).parents[2]
 CONFIG, KEY = Path("s9 test.json"), Path("key.txt")
@@ -30,7 +30,7 @@ _MAY = {
     "setting",
     "_closing",
 }
-_WRITES_COMMANDS = "utils/invocation.py"
+_WRITES_COMMANDS = "utils/wording/invocation.py"
 
 
 def test_every_command_has_the_options_that_name_files_before_its_own_words() -> None:
@@ -95,7 +95,7 @@ def test_no_command_is_written_by_hand() -> None:
         if path != ROOT / _WRITES_COMMANDS
         for line, text in _by_hand(ast.parse(path.read_text(encoding="utf-8")))
     ]
-    assert not found, "write it with utils.invocation:\n" + "\n".join(found)
+    assert not found, "write it with utils.wording.invocation:\n" + "\n".join(found)
 
 
 def test_no_closing_has_a_command_in_its_words() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from utils.item_content import (
+from utils.dynamodb.item_content import (
     content,
     content_of_line,
     differing_attributes,

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from utils import item_text
-from utils.answers import NoAnswer
-from utils.item_content import normal_item
-from utils.item_text import (
+from utils.dynamodb import item_text
+from utils.dynamodb.answer_shapes import NoAnswer
+from utils.dynamodb.item_content import normal_item
+from utils.dynamodb.item_text import (
     attributes_of,
     attributes_of_line,
     is_there,

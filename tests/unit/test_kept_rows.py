@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from extract import mysql_rows
-from extract.mysql_rows import Kept
+from extract.mysql import protocol_rows
+from extract.mysql.protocol_rows import Kept
 from extract.source import Row
 
 _TEXT = st.binary(max_size=40).map(lambda text: text.replace(b"\n", b""))
@@ -22,8 +22,8 @@ def test_rows_come_back_as_they_were_wherever_a_block_ends(
     rows: list[Row], block: int, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mysql_rows, "_BLOCK", block)
-        patch.setattr(mysql_rows, "_PAGE", 7)
+        patch.setattr(protocol_rows, "_BLOCK", block)
+        patch.setattr(protocol_rows, "_PAGE", 7)
         with Kept.of(iter(rows), tmp_path) as kept:
             assert kept.count == len(rows)
             both = zip(kept.rows(), kept.keys(), strict=True)  # in step, as they are read

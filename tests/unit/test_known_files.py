@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from utils.artifacts import ArtifactWriter, sha256_of
 from utils.config import Config
 from utils.error_handler import ArtifactError
-from utils.known_files import KnownFiles, Look
-from utils.manifest import Manifest
+from utils.files.artifacts import ArtifactWriter, sha256_of
+from utils.files.known_files import KnownFiles, Look
+from utils.files.workspace import Workspace
 from utils.progress import Progress
-from utils.run import Run
-from utils.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run
 
 _LARGE = b"x" * (2 << 20)
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.samples.i2_data import BANKS, EXEMPTION, LAUGHS, PEEK
 from tests.transform_rows import rules
-from transform.attributes import Item, Row
-from transform.ids import line_id, party_id, sale_id
+from transform.items.attributes import Item, Row
 from transform.layout import layout_of, transform_of
 from transform.layouts.i2_values import day, hundredfold, shown_number
 from transform.rejections import RejectedRecord, Unconvertible
-from utils.embedded.i2_data import BANKS, EXEMPTION, LAUGHS, PEEK
+from transform.values.ids import line_id, party_id, sale_id
 
 SCOPE = layout_of("i2_speedex").id_scope
 

@@ -9,18 +9,18 @@ import pytest
 
 from extract.declaration import Table
 from extract.entities import entities_of
+from tests.samples.i2_schema import TABLES
 from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, rules, sale_row
-from transform.attributes import Item, Row
+from transform.items.adapter_notes import Notes
+from transform.items.attributes import Item, Row
+from transform.items.column_targets import PLACES
 from transform.layout import Adapter, Layout, _Adapted, layout_of, transform_of
-from transform.notes import Notes
-from transform.places import PLACES
 from transform.rejections import RejectedRecord, Unconvertible
 from transform.rules import StandIn
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items
 from utils.config import ENTITY_NAMES, LAYOUTS
-from utils.embedded.i2_schema import TABLES
 
 ROOT = Path(__file__).parents[2]
 OURS = ("s9", "i2_speedex")

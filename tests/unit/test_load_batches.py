@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from load.batch_writer import BatchWriter
-from load.lines import BATCH_BYTES, batches
-from load.pace import Pace
-from utils.dynamodb import RequestRefused
+from load.writing.batch_writer import BatchWriter
+from load.writing.batches import BATCH_BYTES, batches
+from load.writing.rate_limiter import Pace
+from utils.dynamodb.backoff import LONGEST_DELAY, RetryPolicy
+from utils.dynamodb.client import RequestRefused
 from utils.error_handler import BackOff, TargetError, Throttled
-from utils.retry import LONGEST_DELAY, RetryPolicy
 
 
 def item(number: int) -> bytes:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from load.crew import WORTH_IT, Crew, a_crew
 from load.entities import TABLES
-from load.in_flight import InFlight
-from load.lanes import LANES, Piece
-from load.pace import Answered
-from load.sender import Acknowledged, Elsewhere, Many, Orders, Rate, Report
+from load.sending.file_lanes import LANES, Piece
+from load.sending.in_flight import InFlight
+from load.sending.sender import Acknowledged, Elsewhere, Many, Orders, Rate, Report
+from load.sending.sender_pool import WORTH_IT, Crew, a_crew
+from load.writing.rate_limiter import Answered
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import MigrationError
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from load.in_flight import FIRST, MOST, InFlight
-from load.pace import Answered
+from load.sending.in_flight import FIRST, MOST, InFlight
+from load.writing.rate_limiter import Answered
 
 UNITS = 50.0  # of a batch
 _TICK = 0.05

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from load import lanes
-from load.batch_writer import Outcome
-from load.lanes import Lanes, Piece
-from utils import pieces
+from load.sending import file_lanes
+from load.sending.file_lanes import Lanes, Piece
+from load.writing.batch_writer import Outcome
+from utils.files import pieces
 
 LINES = st.lists(st.binary(max_size=60).map(lambda text: text.replace(b"\n", b"")), max_size=60)
 
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "PIECE_BYTES", 100)
+    monkeypatch.setattr(file_lanes, "PIECE_BYTES", 100)
     monkeypatch.setattr(pieces, "starts_record", lambda line: not line.startswith(b"~"))
 
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load import sender as module
-from load.batch_writer import Outcome, RefusedItem
-from load.lanes import Piece
 from load.load_sales import TABLE
-from load.sender import Many, NoMore, Orders, Report, Sender, Stop
+from load.sending import sender as module
+from load.sending.file_lanes import Piece
+from load.sending.sender import Many, NoMore, Orders, Report, Sender, Stop
+from load.writing.batch_writer import Outcome, RefusedItem
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
+from utils.files.line_marks import SAME, LoadPlan
 from utils.interrupt import Interrupted, StopFlag
-from utils.load_plan import SAME, LoadPlan
-from utils.servants import unpacked
+from utils.processes.actors import unpacked
 
 Write = Callable[[Sequence[bytes]], Outcome]
 

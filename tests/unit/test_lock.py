@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from utils.error_handler import MigrationError
-from utils.lock import run_lock
+from utils.run.lock import run_lock
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_it_waits_for_a_signature_that_is_on_its_way(
 ) -> None:
     path.write_text(before)
     monkeypatch.setattr(
-        "utils.lock.time.sleep", lambda _: path.write_text("process 4711, since now\n")
+        "utils.run.lock.time.sleep", lambda _: path.write_text("process 4711, since now\n")
     )
     assert "(process 4711, since now)" in refusal(path)
 
@@ -56,6 +56,6 @@ def test_it_does_not_wait_for_ever(
 ) -> None:
     path.write_text(unfinished)
     waited: list[float] = []
-    monkeypatch.setattr("utils.lock.time.sleep", waited.append)
+    monkeypatch.setattr("utils.run.lock.time.sleep", waited.append)
     assert "(a process that has not said which)" in refusal(path)
     assert sum(waited) == pytest.approx(1)

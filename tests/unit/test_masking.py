@@ -14,12 +14,12 @@ from botocore.httpsession import URLLib3Session
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils import masking
-from utils.aws_errors import shortened, target_errors
+from utils.aws.errors import shortened, target_errors
 from utils.config import LoggingConfig, Secret, TargetConfig
 from utils.error_handler import BackOff, MigrationError, TargetError, told, traceback_of
 from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
-from utils.masking import conceal, conceal_environment, conceal_key_id, mask, scrub, veil
+from utils.wording import masking
+from utils.wording.masking import conceal, conceal_environment, conceal_key_id, mask, scrub, veil
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transformed_artifacts import sale
-from utils.artifacts import starts_record
-from utils.pieces import (
+from utils.files.artifacts import starts_record
+from utils.files.pieces import (
     Place,
     lines_in,
     located_records,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load.throttle import Governor
-from utils.dynamodb import Request
+from load.writing.adaptive_rate import Governor
+from utils.dynamodb.backoff import RetryPolicy
+from utils.dynamodb.client import Request
+from utils.dynamodb.retrying import send_all
 from utils.error_handler import BackOff, TargetError
-from utils.requests import send_all
-from utils.retry import RetryPolicy
 
 RETRIES = 3
 

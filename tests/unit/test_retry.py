@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from utils.config import MigrationConfig
-from utils.retry import Attempts, RetryPolicy
+from utils.dynamodb.backoff import Attempts, RetryPolicy
 
 
 def waits(policy: RetryPolicy) -> list[float]:

@@ -8,7 +8,7 @@ from decimal import ROUND_FLOOR, Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.embedded.s9_amounts import Amounts, Figures, decimal_text, settle
+from utils.demo.sample.amounts import Amounts, Figures, decimal_text, settle
 
 FIGURES = st.builds(
     Figures,

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.embedded.s9_clock import AUTUMN_SUNDAYS, SPRING_SUNDAYS
-from utils.embedded.s9_dirt import SaleDirt, copies
-from utils.embedded.s9_dirty import MINIMUM, catalogue
-from utils.embedded.s9_dirty_sales import DIRTY_SALES
-from utils.embedded.s9_sales import make_plan
-from utils.embedded.s9_schema import MSG, MSG_ANAG, MSG_LINE, TABLES, Names
+from utils.demo.sample.clock import AUTUMN_SUNDAYS, SPRING_SUNDAYS
+from utils.demo.sample.dirt import SaleDirt, copies
+from utils.demo.sample.dirty import MINIMUM, catalogue
+from utils.demo.sample.dirty_sales import DIRTY_SALES
+from utils.demo.sample.sales import make_plan
+from utils.demo.sample.schema import MSG, MSG_ANAG, MSG_LINE, TABLES, Names
 
 ROME = ZoneInfo("Europe/Rome")
 

@@ -11,7 +11,7 @@ import pytest
 from tests.extracted_artifacts import run_over
 from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, sale_row
 from transform import engine
-from utils import pieces
+from utils.files import pieces
 from validate.validate_data import validate
 
 SALES, PARTIES = 60, 12

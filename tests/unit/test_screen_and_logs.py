@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from utils.cli.text_table import table
 from utils.config import LoggingConfig
 from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
-from utils.masking import mask
 from utils.progress import Progress
-from utils.screen import table
+from utils.wording.masking import mask
 
 
 class Terminal(io.StringIO):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from utils import spill
-from utils.spill import Buckets, Scratch, Spill, ranges, read_buckets
+from utils.files import spill
+from utils.files.spill import Buckets, Scratch, Spill, ranges, read_buckets
 
 KEYED = st.lists(st.tuples(st.binary(max_size=3), st.integers(0, 99)), max_size=80)
 

@@ -13,15 +13,15 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from utils import table_reader
-from utils.answers import check
 from utils.config import TargetConfig
-from utils.dynamodb import DynamoDB
+from utils.dynamodb import table_reader
+from utils.dynamodb.answer_shapes import check
+from utils.dynamodb.backoff import RetryPolicy
+from utils.dynamodb.client import DynamoDB
+from utils.dynamodb.scan_flow import FIRST
+from utils.dynamodb.table_reader import TableReader
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.interrupt import Interrupted
-from utils.page_flow import FIRST
-from utils.retry import RetryPolicy
-from utils.table_reader import TableReader
 
 
 @dataclass(frozen=True)

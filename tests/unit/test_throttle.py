@@ -14,9 +14,9 @@ from itertools import accumulate, count
 
 import pytest
 
-from load.pace import Pace
-from load.throttle import Throttle
-from utils.retry import RetryPolicy
+from load.writing.adaptive_rate import Throttle
+from load.writing.rate_limiter import Pace
+from utils.dynamodb.backoff import RetryPolicy
 
 SALE, LINE = 10.0, 1.0  # units of a sale in four indexes, and of a line in none
 LATENCY = 0.01

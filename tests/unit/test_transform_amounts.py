@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from transform.amounts import NO_FIGURES, Figures, js_round, line_amounts, rounded_sum
-from transform.money import Number, number
 from transform.rejections import Unconvertible
+from transform.values.amounts import NO_FIGURES, Figures, js_round, line_amounts, rounded_sum
+from transform.values.money import Number, number
 
 WIDE = Context(prec=300)
 NO_DISCOUNT = "0"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transform import choices
-from transform.flags import boolean, flag
 from transform.rejections import Unconvertible
-from transform.statuses import SALE_STATUSES, sale_status, sale_status_words
+from transform.values import vocabularies
+from transform.values.flags import boolean, flag
+from transform.values.statuses import SALE_STATUSES, sale_status, sale_status_words
 
 WORDS = sale_status_words({})
 S9_TABLE = {
@@ -92,11 +92,11 @@ SECTORS = [
     *("agriculture", "chemicals", "pharmaceuticals", "technology", "transport", "other"),
 ]
 CHOICES: list[tuple[Choice, list[str]]] = [
-    (choices.sector, SECTORS),
-    (choices.vat_exemption, ["standard", "split_payment", "exempt"]),
-    (choices.quantity_class, ["any", "small", "medium", "large"]),
-    (choices.language, ["it", "en", "de", "fr"]),
-    (choices.document_type, ["proforma", "invoice"]),
+    (vocabularies.sector, SECTORS),
+    (vocabularies.vat_exemption, ["standard", "split_payment", "exempt"]),
+    (vocabularies.quantity_class, ["any", "small", "medium", "large"]),
+    (vocabularies.language, ["it", "en", "de", "fr"]),
+    (vocabularies.document_type, ["proforma", "invoice"]),
 ]
 
 
@@ -120,23 +120,23 @@ def test_blank_is_absent_and_the_unknown_is_refused(choose: Choice, words: list[
 @pytest.mark.parametrize(
     ("choose", "italian", "word"),
     [
-        (choices.sector, "Edilizia", "construction"),
-        (choices.sector, "OIL & GAS", "oil_gas"),
-        (choices.sector, "Petrolio e gas", "oil_gas"),
-        (choices.sector, "Food & Beverage", "food_beverage"),
-        (choices.sector, "alimentare", "food_beverage"),
-        (choices.sector, "Chimica", "chemicals"),
-        (choices.sector, "Trasporti", "transport"),
-        (choices.sector, "Altro", "other"),
-        (choices.vat_exemption, "Split Payment", "split_payment"),
-        (choices.vat_exemption, "scissione dei pagamenti", "split_payment"),
-        (choices.vat_exemption, "ESENTE", "exempt"),
-        (choices.vat_exemption, "ordinario", "standard"),
-        (choices.quantity_class, "Piccole quantità", "small"),
-        (choices.quantity_class, "grandi", "large"),
-        (choices.quantity_class, "qualsiasi", "any"),
-        (choices.document_type, "Fattura", "invoice"),
-        (choices.document_type, "pro-forma", "proforma"),
+        (vocabularies.sector, "Edilizia", "construction"),
+        (vocabularies.sector, "OIL & GAS", "oil_gas"),
+        (vocabularies.sector, "Petrolio e gas", "oil_gas"),
+        (vocabularies.sector, "Food & Beverage", "food_beverage"),
+        (vocabularies.sector, "alimentare", "food_beverage"),
+        (vocabularies.sector, "Chimica", "chemicals"),
+        (vocabularies.sector, "Trasporti", "transport"),
+        (vocabularies.sector, "Altro", "other"),
+        (vocabularies.vat_exemption, "Split Payment", "split_payment"),
+        (vocabularies.vat_exemption, "scissione dei pagamenti", "split_payment"),
+        (vocabularies.vat_exemption, "ESENTE", "exempt"),
+        (vocabularies.vat_exemption, "ordinario", "standard"),
+        (vocabularies.quantity_class, "Piccole quantità", "small"),
+        (vocabularies.quantity_class, "grandi", "large"),
+        (vocabularies.quantity_class, "qualsiasi", "any"),
+        (vocabularies.document_type, "Fattura", "invoice"),
+        (vocabularies.document_type, "pro-forma", "proforma"),
     ],
 )
 def test_italian_words_are_understood(choose: Choice, italian: str, word: str) -> None:
@@ -145,15 +145,15 @@ def test_italian_words_are_understood(choose: Choice, italian: str, word: str) -
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=3, max_size=3))
 def test_a_currency_is_three_capitals(code: str) -> None:
-    assert choices.currency(f" {code} ") == {"S": code.upper()}
+    assert vocabularies.currency(f" {code} ") == {"S": code.upper()}
 
 
 @pytest.mark.parametrize("value", ["€", "EU", "EURO", "E R", "12A", "ßss"])
 def test_what_has_not_three_letters_is_no_currency(value: str) -> None:
     with pytest.raises(Unconvertible) as refused:
-        choices.currency(value)
+        vocabularies.currency(value)
     assert refused.value.rule == "invalid-currency"
 
 
 def test_a_blank_currency_is_absent() -> None:
-    assert choices.currency(" ") is None
+    assert vocabularies.currency(" ") is None

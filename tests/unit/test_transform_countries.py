@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transform.countries import country
 from transform.rejections import Unconvertible
+from transform.values.countries import country
 
 ENTRIES = [(entry.alpha_2, entry.alpha_3) for entry in pycountry.countries]
 blanks = st.text(alphabet=" \t\u00a0", max_size=3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transform.ids import NAMESPACE, line_id, party_id, sale_id, uuid_of
+from transform.values.ids import NAMESPACE, line_id, party_id, sale_id, uuid_of
 
 keys = st.integers(-(2**63), 2**63 - 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transform.memo import Memo, remembered
+from transform.values.memo import Memo, remembered
 
 
 def test_a_text_is_converted_once() -> None:

@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transform.money import MAX_INTEGER, decimal, five_decimals, integer, number, whole_number
 from transform.rejections import Unconvertible
+from transform.values.money import (
+    MAX_INTEGER,
+    decimal,
+    five_decimals,
+    integer,
+    number,
+    whole_number,
+)
 
 CANONICAL = re.compile(r"0|-?(0\.[0-9]*[1-9]|[1-9][0-9]*(\.[0-9]*[1-9])?)")
 

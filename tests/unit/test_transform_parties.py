@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.transform_rows import MIGRATION_TIME, buyer_row, producer_row, rules
-from transform.attributes import Item, Row
-from transform.ids import NAMESPACE
+from transform.items.attributes import Item, Row
 from transform.rejections import RejectedRecord
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
+from transform.values.ids import NAMESPACE
 
 BUYER_12 = str(uuid.uuid5(NAMESPACE, "buyer:12"))
 PRODUCER_7 = str(uuid.uuid5(NAMESPACE, "producer:7"))

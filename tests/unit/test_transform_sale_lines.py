@@ -16,9 +16,9 @@ from tests.transform_rows import (
     rules,
     sale_row,
 )
-from transform.ids import line_id, sale_id
 from transform.rejections import RejectedRecord
 from transform.transform_sales import sale_to_items
+from transform.values.ids import line_id, sale_id
 
 LINE_34 = line_id(34, True)
 SALE_5 = sale_id(5, True)

@@ -19,12 +19,12 @@ from tests.transform_rows import (
     rules,
     sale_row,
 )
-from transform.attributes import Row
-from transform.ids import party_id, sale_id
+from transform.items.attributes import Row
 from transform.rejections import RejectedRecord
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items, sale_to_texts
+from transform.values.ids import party_id, sale_id
 
 SALE_5 = sale_id(5, True)
 BUYER_12 = party_id("buyer", 12, True)

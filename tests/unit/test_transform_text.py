@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transform.rejections import Unconvertible
-from transform.text import clean, quoted, text
+from transform.values.text import clean, quoted, text
 
 ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff\u180e"
 edges = st.text(alphabet=" \t\r\n\u00a0\u2003\u3000\u2028\0" + ZERO_WIDTH)

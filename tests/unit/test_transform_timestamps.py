@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transform.rejections import Unconvertible
-from transform.timestamps import LocalClock, date
+from transform.values.timestamps import LocalClock, date
 
 ROME = LocalClock("Europe/Rome")
 ZONES = ("Europe/Rome", "Europe/London", "America/St_Johns", "Australia/Lord_Howe", "UTC")

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transform_rows import line_row, party_copy, rules, sale_row
-from transform.attributes import Row
-from transform.ids import id_maker, line_id, party_id, sale_id
+from transform.fast.sales import UsualSales, usual_sales
+from transform.items.attributes import Row
 from transform.rejections import RejectedRecord
 from transform.rules import TransformRules
 from transform.transform_sales import sale_to_texts
-from transform.usual_sales import UsualSales, usual_sales
+from transform.values.ids import id_maker, line_id, party_id, sale_id
 
 TEXTS = st.one_of(
     st.text(max_size=6),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transform.xml_text import (
+from transform.values.xml_text import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_ELEMENTS,

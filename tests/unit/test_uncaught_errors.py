@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 from psycopg2 import errors
 
-from utils.command_line import guard_uncaught
+from utils.cli.command_line import guard_uncaught
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.validate_samples import identifier, sale_record
-from validate.consistency import sale_agrees, sale_notes
+from validate.rules.consistency import sale_agrees, sale_notes
 
 # Values that conform to the schemas; half of them belong to this sale.
 _TEXTS = {

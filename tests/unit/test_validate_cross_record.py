@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.validate_samples import as_lines, identifier, party
-from utils.findings import Finding
-from utils.spill import Buckets
-from validate.duplicates import SharedValues
-from validate.facts import Facts
-from validate.finding_spool import FindingSpool
-from validate.references import MigratedParties
+from utils.files.findings import Finding
+from utils.files.spill import Buckets
+from validate.gate.duplicates import SharedValues
+from validate.gate.finding_spool import FindingSpool
+from validate.gate.record_facts import Facts
+from validate.gate.references import MigratedParties
 
 
 def shared(tmp_path: Path, *chunks: list[Facts]) -> list[tuple[int, str, str, str]]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validate.dynamodb_limits import MAX_ITEM_BYTES, item_size, limit_notes, write_units
+from validate.rules.dynamodb_limits import MAX_ITEM_BYTES, item_size, limit_notes, write_units
 
 KEYS = ("PK", "SK", "GSI1PK", "GSI1SK")
 GOOD = {"PK": {"S": "BUYER#1"}, "SK": {"S": "METADATA"}}

@@ -18,11 +18,11 @@ from tests.unit.validate_samples import (
     sale_record,
     texts,
 )
-from utils.artifacts import split_records
-from validate.dynamodb_limits import limit_notes
-from validate.facts import Facts
-from validate.record_checks import Policy, check_chunk
-from validate.schema_check import KINDS, decider, schema
+from utils.files.artifacts import split_records
+from validate.gate.record_checks import Policy, check_chunk
+from validate.gate.record_facts import Facts
+from validate.rules.dynamodb_limits import limit_notes
+from validate.rules.schema_check import KINDS, decider, schema
 
 SAMPLES = {
     "buyer": party("buyer", 1),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.validate_samples import Item, as_lines, numbers, party, sale_record, texts
-from validate.record_checks import Policy, check_chunk
-from validate.rules import RULES
+from validate.gate.record_checks import Policy, check_chunk
+from validate.rules.catalogue import RULES
 
 Record = tuple[str, list[Item]]
 Change = Callable[[list[Item]], Any]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.validate_samples import line, numbers, sale
-from validate.sale_rules import EXACT, line_amounts, sale_notes
+from validate.rules.sale_rules import EXACT, line_amounts, sale_notes
 
 
 def cents(value: Decimal) -> Decimal:

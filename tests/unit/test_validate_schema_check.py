@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.validate_samples import Item, line, numbers, party, sale, texts
-from validate.schema_check import KINDS, decider, explain, record_decider, schema
+from validate.rules.schema_check import KINDS, decider, explain, record_decider, schema
 
 SAMPLES: dict[str, Item] = {
     "buyer": party("buyer", 1, currency="EUR", phone="0523 990/123", sdi="ABC1234"),

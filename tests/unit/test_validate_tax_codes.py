@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validate.iso_codes import countries, currencies, italian_provinces
-from validate.tax_codes import (
+from validate.rules.iso_codes import countries, currencies, italian_provinces
+from validate.rules.tax_codes import (
     is_fiscal_code,
     is_iban,
     is_person,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.validate_samples import Item, as_lines, texts
-from validate.text_rules import may_be_damaged, text_notes
+from validate.rules.text_rules import may_be_damaged, text_notes
 
 
 def rules_of(item: Item) -> set[str]:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tests.transform_rows import line_row, party_copy, rules, sale_row
 from tests.unit.validate_samples import as_lines, line, sale, sale_record
 from transform.transform_sales import sale_to_items, sale_to_texts
-from validate.facts import Facts
-from validate.record_checks import judge_sale
-from validate.rules import Note
-from validate.sale_rules import EXACT
-from validate.schema_check import decider
-from validate.usual_items import LINE_ORDER, SALE_ORDER, usual_line, usual_sale
-from validate.usual_sales import facts_if_clean
+from validate.gate.fast_items import LINE_ORDER, SALE_ORDER, usual_line, usual_sale
+from validate.gate.fast_sales import facts_if_clean
+from validate.gate.record_checks import judge_sale
+from validate.gate.record_facts import Facts
+from validate.rules.catalogue import Note
+from validate.rules.sale_rules import EXACT
+from validate.rules.schema_check import decider
 
 Item = dict[str, Any]
 slow = settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)

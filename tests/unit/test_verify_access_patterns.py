@@ -13,13 +13,13 @@ import pytest
 from load.load_buyers import TABLE
 from load.load_sales import TABLE as SALES
 from tests.transformed_artifacts import Item, party, sale
-from utils.dynamodb import RequestRefused, Unanswered
-from utils.retry import RetryPolicy
-from utils.table_reader import TableReader
-from validate.access_patterns import Patience, replay
-from validate.pattern_samples import GROUP, Sample, Samples
-from validate.record_entries import read_file_lines
-from validate.verification_report import PatternResult
+from utils.dynamodb.backoff import RetryPolicy
+from utils.dynamodb.client import RequestRefused, Unanswered
+from utils.dynamodb.table_reader import TableReader
+from validate.verify.access_patterns import Patience, replay
+from validate.verify.pattern_samples import GROUP, Sample, Samples
+from validate.verify.record_entries import read_file_lines
+from validate.verify.verification_report import PatternResult
 
 
 @dataclass

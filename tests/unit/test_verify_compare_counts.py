@@ -11,9 +11,8 @@ import pytest
 
 from tests.transformed_artifacts import Migration, sale
 from utils.error_handler import ArtifactError
-from utils.run import Run
-from validate.compare_counts import close_ledger, count_refusals
-from validate.verification_report import Count, Ledger
+from utils.run.run import Run
+from validate.compare_counts import Count, Ledger, close_ledger, count_refusals
 
 ITEMS = 3 + 3 + 4  # METADATA and two, two, three lines
 WHOLE = Count(3, ITEMS)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transformed_artifacts import Item, sale
-from validate.pattern_samples import GROUP, SAMPLES, Earliest, Highest, Key, Samples, Spread
-from validate.record_entries import read_file_lines
+from validate.verify.pattern_samples import GROUP, SAMPLES, Earliest, Highest, Key, Samples, Spread
+from validate.verify.record_entries import read_file_lines
 
 
 def samples_of(*records: list[Item], slice_keys: Set[Key] = frozenset()) -> Samples:

@@ -9,8 +9,8 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.table_reader import TableReader
-from validate.verify_pieces import TablePass
+from utils.dynamodb.table_reader import TableReader
+from validate.verify.passes import TablePass
 
 
 def table_pass(segments: int) -> TablePass:

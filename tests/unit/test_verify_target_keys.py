@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transformed_artifacts import Item, party, sale
-from utils.spill import BUCKETS, Spill
-from validate.record_entries import pk_of, read_file_lines, read_table_page
-from validate.target_keys import Comparison
-from validate.verify_pieces import BucketPass
+from utils.files.spill import BUCKETS, Spill
+from validate.verify.comparison import Comparison
+from validate.verify.passes import BucketPass
+from validate.verify.record_entries import pk_of, read_file_lines, read_table_page
 
 
 def lines_of(records: Iterable[Sequence[Item]]) -> list[bytes]:

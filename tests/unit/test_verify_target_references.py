@@ -8,8 +8,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.item_text import attributes_of
-from validate.target_references import party_is_there, references_of_sale, resolve
+from utils.dynamodb.item_text import attributes_of
+from validate.verify.target_references import party_is_there, references_of_sale, resolve
 
 
 def named(sale: str, **parties: str) -> list[tuple[bytes, bytes]]:

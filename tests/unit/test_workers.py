@@ -14,7 +14,7 @@ import pytest
 
 from utils.error_handler import ArtifactError, MigrationError
 from utils.interrupt import Interrupted
-from utils.workers import Workers
+from utils.processes.pool import Workers
 
 
 def slower_first(number: int) -> tuple[int, int]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 
-from transform.attributes import Attribute, Item, Row
-from transform.choices import vat_exemption
-from transform.flags import flag
+from transform.items.adapter_notes import Notes
+from transform.items.attributes import Attribute, Item, Row
 from transform.layout import Adapter, Layout
 from transform.layouts.i2_values import day, hundredfold, is_active, number_or_none, shown_number
-from transform.money import decimal, integer
-from transform.notes import Notes
 from transform.rejections import Unconvertible
 from transform.rules import TransformRules
-from transform.text import clean
-from transform.xml_text import UnreadableXml, parse, records
+from transform.values.flags import flag
+from transform.values.money import decimal, integer
+from transform.values.text import clean
+from transform.values.vocabularies import vat_exemption
+from transform.values.xml_text import UnreadableXml, parse, records
 
 _BANK_DETAILS = 500  # characters that the Sale Module takes
 _EXACT = Context(prec=160)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from transform.money import number, whole_number
 from transform.rejections import Unconvertible
-from transform.text import clean, quoted
+from transform.values.money import number, whole_number
+from transform.values.text import clean, quoted
 
 _DAY = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})").fullmatch
 _STATUSES = {"new": True, "online": True, "offline": False, "deleted": False}
@@ -33,7 +33,7 @@ def day(value: object) -> str | None:
 def hundredfold(value: object) -> str | None:
     """Return a fraction as percent: the exact decimal, two places further to the left.
 
-    None when NULL or blank. Raises Unconvertible as transform.money does.
+    None when NULL or blank. Raises Unconvertible as transform.values.money does.
     """
     fraction = number(value)
     if fraction is None:

@@ -11,9 +11,9 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-from utils.closing import Closes
 from utils.embedded.ports import LOOPBACK
 from utils.embedded.process import ServerProcess
+from utils.files.closing import Closes
 
 _Self = TypeVar("_Self", bound="EmbeddedDatabase")  # type: ignore[type-arg] # of whatever connection
 Connected = TypeVar("Connected")

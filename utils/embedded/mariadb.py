@@ -24,7 +24,7 @@ from utils.embedded.database import EmbeddedDatabase
 from utils.embedded.ports import free_port, is_free
 from utils.embedded.process import ServerProcess, log_tail
 from utils.error_handler import ConfigurationError, SourceError
-from utils.invocation import again
+from utils.wording.invocation import again
 
 START_SECONDS = 60.0
 _POLL_SECONDS = 0.05

@@ -1,0 +1,147 @@
+"""Reading single records again, after their cause of refusal has been mended in S9.
+
+The rows are replaced in the extracted file; records that have left S9 meanwhile leave the file
+and the count of the source with it. They are of a later moment than the rest, and the manifest
+says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from extract.declaration import Entity
+from extract.engine import open_for, planned_of, records_of, settings
+from extract.snapshot.continuity import PHASE, doubt_of, recognise_source
+from extract.snapshot.table_count import NO_LONGER_SELECTED
+from extract.source import Source
+from utils.error_handler import ArtifactError, BackOff, SourceError
+from utils.files.artifacts import ArtifactWriter, lines_of, utc_now
+from utils.logger import get_logger
+from utils.run.manifest import PhaseEntry
+from utils.run.run import COMPLETE, Run
+from utils.wording.figures import counted
+
+_FIRST_ID = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
+
+
+def extract_again(
+    run: Run, declared: Mapping[str, Entity], keys: Mapping[str, Collection[int]]
+) -> None:
+    """Read records again, by entity and key, into the extracted files that have them.
+
+    Raises ArtifactError when an extracted file is not what the extract wrote, SourceError when S9
+    cannot be read.
+    """
+    try:
+        with open_for(run, declared) as source:
+            recognise_source(run, source)
+            if doubt := doubt_of(run, source, list(declared.values())):
+                _state_the_moment(run, source, sum(map(len, keys.values())), doubt)
+            for name, wanted in keys.items():
+                if wanted:
+                    _replace(run, source, declared[name], frozenset(wanted))
+    except BackOff as lost:
+        raise SourceError(
+            f"the connection to S9 was lost: {lost.detail}",
+            remedy=f"when S9 answers again: {run.command('--resume')}, then "
+            f"{run.command('retry-quarantine')}",
+        ) from lost
+
+
+@dataclass(frozen=True)
+class _Fresh:
+    """A record as it is now."""
+
+    items: int
+    line: bytes
+
+
+def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -> None:
+    path = run.workspace.extracted(entity.name)
+    run.artifact(path, written_by=PHASE)
+    earlier = run.manifest.phase(PHASE, entity.name)
+    if earlier is None:
+        raise ArtifactError(
+            f"the extract of {entity.name} is not complete",
+            remedy=f"complete the run first: {run.command('--resume')}",
+        )
+    planned = planned_of(run, source, entity, wanted)
+    with records_of(source, planned) as records:
+        fresh = {int(key): _Fresh(items, line) for key, items, line in records}
+    with ArtifactWriter(path) as writer:
+        for key, line in _lines(run, entity.name):
+            if key not in wanted:
+                writer.write(line, records=1, items=_items(line, entity))
+            elif key in fresh:
+                writer.write(fresh[key].line, records=1, items=fresh[key].items)
+        counted = {"records": writer.records, "items": writer.items}
+        result = {**earlier.result, "source": counted, **_table(earlier.result, counted, entity)}
+        entry = PhaseEntry(COMPLETE, utc_now(), {}, settings(run, entity.name), result)
+        run.manifest.record(PHASE, entity.name, entry)
+        run.replace((path, writer))
+    _tell(entity.name, len(wanted), len(fresh))
+
+
+def _table(
+    earlier: Mapping[str, Any], counted: Mapping[str, int], entity: Entity
+) -> dict[str, Any]:
+    """The count of the table, which the selection of another moment has to agree with."""
+    if "table" not in earlier:
+        return {}
+    table = _of_now(earlier["table"], counted["records"])
+    if entity.children is not None:
+        name = entity.children.name
+        table[name] = _of_now(table[name], counted["items"] - counted["records"])
+    return {"table": table}
+
+
+def _of_now(table: Mapping[str, Any], selected: int) -> dict[str, Any]:
+    """What is gone has a reason; what has come since was not there when the table was counted."""
+    change = selected - table["selected"]
+    reasons = dict(table["notSelected"])
+    if change < 0:
+        reasons[NO_LONGER_SELECTED] = reasons.get(NO_LONGER_SELECTED, 0) - change
+    rows = table["rows"] + max(0, change)
+    return {**table, "rows": rows, "selected": selected, "notSelected": reasons}
+
+
+def _lines(run: Run, entity: str) -> Iterator[tuple[int, bytes]]:
+    for line in lines_of(run.workspace.extracted(entity)):
+        yield _key(line), line
+
+
+def _key(line: bytes) -> int:
+    """The key of an extracted row: cheap to find where it comes first, as it does in S9."""
+    found = _FIRST_ID.match(line, 1)
+    return int(found[1] if found else orjson.loads(line)["first_id"])
+
+
+def _items(line: bytes, entity: Entity) -> int:
+    if entity.children is None:
+        return 1
+    row: dict[str, Any] = orjson.loads(line)
+    return 1 + len(row[entity.children.name])
+
+
+def _state_the_moment(run: Run, source: Source, count: int, doubt: str) -> None:
+    earlier = run.manifest.snapshot.get("statement", "")
+    run.manifest.snapshot = {
+        **run.manifest.snapshot,
+        "consistent": False,
+        "statement": f"{earlier}; "
+        f"{counted(count, 'record of the quarantine was', 'records of the quarantine were')} read "
+        "again at "
+        f"{source.snapshot.taken_at}; {doubt}",
+    }
+    run.save()
+
+
+def _tell(entity: str, wanted: int, found: int) -> None:
+    get_logger().info("Read %d quarantined %s again", found, entity)
+    if found < wanted:
+        get_logger().warning("%d of the %s have left S9 meanwhile", wanted - found, entity)

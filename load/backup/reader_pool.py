@@ -1,0 +1,179 @@
+"""The readers that share the scan of a backup: one in this process, which is at work at once, and
+where there is much to read one in each process more."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from load.backup.segment_reader import Closed, Orders, Rate, Report, Segment, SegmentReader, Stop
+from load.sending.sender_pool import differs, shares
+from load.writing.adaptive_rate import Throttle
+from utils.dynamodb.reached import bind_process
+from utils.error_handler import MigrationError
+from utils.interrupt import Interrupted
+from utils.processes.actors import Reply, leave_little_garbage, little_garbage, unpacked
+from utils.processes.pool import Conversation
+from utils.progress import Task
+from utils.run.session import AtWork
+
+WORTH_IT = 5_000  # items that have come before another process is started
+_LOOK_EVERY = 0.05  # seconds
+_AT_ONCE = 8  # segments that a process reads at once: each holds a page, and a part as it is stored
+_FEW, _MANY = 4, 16  # segments for each process
+_LEAST, _MOST = 8, 256
+_LARGE = 50_000  # items in a table
+
+
+def segments_for(about: int, processes: int, workers: int | None) -> int:
+    """In how many segments a table of `about` so many items is read: enough for all processes to
+    come to their end together, and few in a small one, because each takes two requests."""
+    number = (_MANY if about >= _LARGE else _FEW) * processes
+    number = min(max(number, _LEAST), _MOST)
+    return number if workers is None else min(number, workers)
+
+
+def read_all(
+    work: AtWork,
+    orders: Orders,
+    segments: Iterable[Segment],
+    throttle: Throttle,
+    settle: Callable[[Closed], object],
+    task: Task,
+) -> None:
+    """Read segments to their end. `settle` is told of everything that is written down.
+
+    Raises what a reader could not deal with, MigrationError when its process was killed, and
+    Interrupted when a stop is asked for; all readers have come to rest then, each after writing
+    down what it had read, and `settle` knows of it.
+    """
+    orders = replace(orders, rate=throttle.rate())
+    make = partial(SegmentReader, orders, stop=work.stop)
+    with little_garbage(), work.workers.conversing([make]) as talk:
+        _Crew(work, orders, talk, segments, throttle, settle, task).read_all()
+
+
+class _Crew:
+    """Keeps the readers in work and within the rate, all of them together."""
+
+    def __init__(
+        self,
+        work: AtWork,
+        orders: Orders,
+        talk: Conversation,
+        segments: Iterable[Segment],
+        throttle: Throttle,
+        settle: Callable[[Closed], object],
+        task: Task,
+    ) -> None:
+        self._work = work
+        self._orders = orders
+        self._talk = talk
+        self._due = deque(segments)
+        self._throttle = throttle
+        self._settle = settle
+        self._task = task
+        ceiling = work.config.migration.workers
+        self._count = min(work.workers.count, orders.segments, ceiling or orders.segments)
+        self._most = self._at_once(ceiling)
+        self._in_hand = {0: 0}  # segments, of those that have not been killed
+        self._shares = {0: orders.rate}
+        self._at_work = {0}
+        self._read = 0
+
+    def _at_once(self, ceiling: int | None) -> list[int]:
+        """How many segments each process reads at once: none takes what others are to read. A
+        rate that is kept to does not come of many at once."""
+        if self._work.config.backup.max_read_units is not None:
+            ceiling = min(ceiling or _AT_ONCE, _AT_ONCE)
+        most = min(_AT_ONCE, -(-self._orders.segments // self._count))
+        if ceiling is None:
+            return [most] * self._count
+        return [min(share, most) for share in shares(ceiling, self._count)]
+
+    def read_all(self) -> None:
+        try:
+            while self._due or any(self._in_hand.values()):
+                if self._work.stop.requested:
+                    raise Interrupted
+                self._give()
+                self._hear()
+                self._keep_to(self._throttle.rate())
+        except BaseException:
+            self._wind_up()
+            raise
+
+    def _give(self) -> None:
+        """Hand out segments to who has too few of them; call for others if that is worth it."""
+        for reader in self._in_hand:
+            while self._due and self._in_hand[reader] < self._most[reader]:
+                # What becomes of it is known once that is written down, not before.
+                self._tell(reader, replace(self._due.popleft()))
+                self._in_hand[reader] += 1
+        if self._due and self._read >= WORTH_IT and len(self._in_hand) < self._count:
+            rate = self._throttle.rate()
+            orders = replace(self._orders, rate=None if rate is None else rate / self._count)
+            for _ in range(1, self._count):
+                reader = self._talk.join(partial(_in_a_process, orders))
+                self._in_hand[reader], self._shares[reader] = 0, orders.rate
+            self._give()
+
+    def _hear(self) -> None:
+        """What the readers have done meanwhile, if anything. Raises what one could not deal with,
+        and MigrationError when its process was killed."""
+        failed: Exception | None = None
+        for reader, said in self._talk.hear(_LOOK_EVERY):
+            if isinstance(said, Exception):
+                self._in_hand.pop(reader, None)
+                failed = failed or said
+                continue
+            self._take(reader, said)
+            if said.failed:
+                failed = failed or unpacked(said.failed)
+        if failed is not None:
+            raise failed
+
+    def _take(self, reader: int, said: Report) -> None:
+        self._at_work.add(reader)
+        self._in_hand[reader] -= said.left
+        self._read += said.items
+        self._task.advance(said.items)
+        self._throttle.accepted(said.accepted.units)
+        if said.throttled:
+            self._throttle.throttled(said.throttled)
+        for closed in said.closed:
+            self._settle(closed)
+
+    def _keep_to(self, rate: float | None) -> None:
+        """Share the rate out among the readers that are at work: a process that is still being
+        born reads nothing of its share."""
+        busy = [n for n, segments in self._in_hand.items() if segments and n in self._at_work]
+        for reader in busy:
+            share = None if rate is None else rate / len(busy)
+            if differs(share, self._shares[reader]):
+                self._shares[reader] = share
+                self._tell(reader, Rate(share))
+
+    def _wind_up(self) -> None:
+        """Let the readers write down what they have read, and take note of it."""
+        for reader in list(self._in_hand):
+            self._tell(reader, Stop())
+        while any(self._in_hand.values()):
+            with suppress(MigrationError):  # one has ended it all already
+                self._hear()
+
+    def _tell(self, reader: int, message: object) -> None:
+        with suppress(MigrationError):  # killed: that is its last word, to be heard soon
+            self._talk.tell(reader, message)
+
+
+def _in_a_process(orders: Orders, reply: Reply) -> SegmentReader:
+    """The reader of a process of its own."""
+    bind_process(orders.target, orders.bound)
+    reader = SegmentReader(orders, reply)
+    leave_little_garbage()
+    reply(Report())  # it is there
+    return reader

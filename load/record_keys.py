@@ -1,0 +1,22 @@
+"""Partition keys of records that are known by their number in S9."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from load.writing.batches import record_key
+from utils.files.artifacts import lines_of, starts_record
+from utils.run.run import Run
+
+_LEGACY_ID = re.compile(rb'"legacyId":\{"S":"([^"]*)"\}')
+
+
+def keys_of(run: Run, entity: str, legacy_ids: Collection[str]) -> frozenset[str]:
+    """The partition keys of the transformed records with these legacy ids."""
+    wanted = {legacy_id.encode() for legacy_id in legacy_ids}
+    return frozenset(
+        record_key(line)
+        for line in filter(starts_record, lines_of(run.workspace.transformed(entity)))
+        if not wanted.isdisjoint(_LEGACY_ID.findall(line))
+    )

@@ -1,0 +1,119 @@
+"""`migrate.py restore`."""
+
+from __future__ import annotations
+
+import shlex
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from load.backup.folder import BackupFolder
+from load.restore.engine import Restored, restore
+from utils.cli.closings import said
+from utils.cli.command_line import Caller, at_the_edge, require_table_name
+from utils.config import Config
+from utils.error_handler import ExitCode
+from utils.files.encryption import identities
+from utils.run.session import open_session
+from utils.wording.figures import counted
+
+_SHOWN = 5
+
+
+@click.command("restore")
+@click.argument("backup")
+@click.option("--into", metavar="TABLE", help="Another table than the one that was backed up.")
+@click.option(
+    "--identity",
+    type=click.Path(path_type=Path),
+    help="File with the age secret key that opens an encrypted backup.",
+)
+@click.option("--yes", is_flag=True, help="Change a table that is not empty.")
+@click.pass_obj
+def restore_backup(
+    caller: Caller, backup: str, into: str | None, identity: Path | None, yes: bool
+) -> None:
+    """Put a BACKUP back (its name, as `backups` lists it, or its folder).
+
+    The table is created if there is none, with the keys and indexes that it had. One that is not
+    empty is only changed with --yes; without, what would change is said. In the end the table
+    equals the backup, item for item; but for records that the application has changed meanwhile,
+    which stay as it has them, and for parties that a sale names.
+    """
+    at_the_edge(lambda: _restore(caller, backup, into, identity, agreed=yes))
+
+
+def _restore(
+    caller: Caller, backup: str, into: str | None, identity: Path | None, *, agreed: bool
+) -> ExitCode:
+    config = caller.settings()
+    if into is not None:
+        require_table_name(into, "--into")
+    words = ["restore", backup]
+    for option, value in (("--into", into), ("--identity", identity)):
+        words += [option, str(value)] if value else []
+    with open_session(config, caller.screen, shlex.join(words)) as work:
+        folder = BackupFolder.open(_place(config, backup))
+        key_file = identity or (Path(config.backup.identity) if config.backup.identity else None)
+        keys = identities(key_file) if key_file and folder.entry.encrypted else ()
+        done = restore(work, folder, into or folder.entry.table, keys, agreed=agreed)
+        look = work.command(shlex.join(words))
+    click.echo(_told(done, folder, look))
+    return ExitCode.QUARANTINED if done.left.count else ExitCode.DONE
+
+
+def _records(done: Restored) -> str:
+    """How many records stay, and why."""
+    changed, in_use = done.left_records - len(done.in_use), len(done.in_use)
+    of = " that the application has changed meanwhile"
+    parts = [
+        counted(changed, f"record{of}", f"records{of}") if changed else "",
+        counted(in_use, "party that a sale names", "parties that a sale names") if in_use else "",
+    ]
+    return " and ".join(filter(None, parts))
+
+
+def _place(config: Config, backup: str) -> Path:
+    """The folder that a name or a path means."""
+    if Path(backup).name != backup:  # a path is that of a folder, from here
+        return Path(backup)
+    named = Path(config.backups) / backup
+    return named if named.is_dir() or not Path(backup).is_dir() else Path(backup)
+
+
+def _told(done: Restored, folder: BackupFolder, look: str) -> str:
+    """What was done; `look` is the command that says what a restore would change."""
+    lines = []
+    live = folder.entry.time_to_live or {}
+    if done.created and live.get("TimeToLiveStatus") == "ENABLED":
+        lines.append(
+            f"{folder.entry.table} had time to live on {live.get('AttributeName')}: turn it on in "
+            f"{done.table} when it goes into use"
+        )
+    if done.kept_as:
+        lines.append(f"What {done.table} held before is in {done.kept_as}")
+    if done.nowhere:
+        first = ", ".join(
+            f"{party} ({sale})" for party, sale in islice(done.nowhere.items(), _SHOWN)
+        )
+        more = ", …" if len(done.nowhere) > _SHOWN else ""
+        lines.append(
+            f"In no table although sales that were put back name them: {first}{more} ("
+            f"{counted(len(done.nowhere), 'party', 'parties')}). Put their tables back as well"
+        )
+    figures = {"added": done.added, "replaced": done.replaced, "deleted": done.deleted}
+    names: dict[str, object] = {"table": done.table, "backup": folder.path.name, **figures}
+    if done.left.count:
+        more = ", … (all of them are in the log)" if done.left.count > len(done.left.first) else ""
+        whose = "Not as the backup has them" if done.in_use else "As the application has them"
+        lines.append(f"{whose}: {', '.join(done.left.first)}{more}")
+        for party, sale in islice(done.in_use.items(), _SHOWN):
+            lines.append(f"In use: {party} ({sale} names it)")
+        if done.in_use:
+            lines.append("Where the sales go back as well, put them back first, then this")
+        count = {"records": _records(done), "different": done.left.count}
+        lines.append(said("restored-but", **names, **count, look=look))
+    else:
+        lines.append(said("restored", **names, items=done.items))
+    return "\n".join(lines)

@@ -1,0 +1,235 @@
+"""The target's tables: are they there, with the right keys and indexes; if asked, create them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from load.writing.known_attributes import MAY_BE_EMPTY, MAY_BE_LONG, type_of, writers_of
+from utils.config import TargetConfig
+from utils.dynamodb.client import ResourceBusy, ResourceMissing
+from utils.dynamodb.retrying import control
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, Index, TableSpec
+from utils.error_handler import TargetError
+from utils.logger import get_logger
+from utils.wording.figures import counted
+from utils.wording.invocation import again
+
+_POLL_SECONDS = 1.0
+_SAY_EVERY = 15.0
+_ACTIVE_WITHIN = 3600.0
+_GSI, _LSI = "GlobalSecondaryIndexes", "LocalSecondaryIndexes"
+_USABLE = frozenset({"ACTIVE"})
+# States that do not pass by themselves, and what they mean (API reference, TableDescription).
+_FOR_EVER = {
+    "DELETING": "it is being deleted",
+    "ARCHIVING": "it is being archived, because its key in AWS KMS was out of reach",
+    "ARCHIVED": "it was archived, because its key in AWS KMS was out of reach; restore its backup",
+    "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "its key in AWS KMS is out of reach: enable the key, or "
+    "grant DynamoDB its use",
+    "REPLICATION_NOT_AUTHORIZED": "its replicas may not be written to: mend their policy",
+}
+
+
+def prepare_tables(
+    target: TargetConfig,
+    specs: Sequence[TableSpec],
+    *,
+    create: bool,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Check every table, create those that are missing if `create`; returns their names.
+
+    Without `create` the missing tables are returned all the same when `target.createTables`
+    would make them. Raises TargetError that lists everything that is wrong, and changes nothing
+    in that case.
+    """
+    found = {spec.entity: describe(target, target.table(spec.entity)) for spec in specs}
+    missing = [spec for spec in specs if found[spec.entity] is None]
+    problems = [
+        problem
+        for spec in specs
+        for problem in _problems(target.table(spec.entity), spec, found[spec.entity])
+    ]
+    if missing and not target.creates_tables:
+        problems += [f"table {target.table(spec.entity)} is missing" for spec in missing]
+    if problems:
+        where = target.endpoint_url or f"DynamoDB in {target.region}"
+        raise TargetError(
+            f"the target at {where} is not ready:" + "".join(f"\n  - {p}" for p in problems),
+            remedy="mend the tables (an index in the way can be deleted), correct the table names "
+            "of `target`, or set target.createTables for those that are missing",
+        )
+    for spec in specs:
+        if (table := found[spec.entity]) is not None:
+            _warn(target.table(spec.entity), spec, table)
+    if create:
+        for spec in missing:
+            _create(target, spec)
+        for spec in specs:
+            wait_until_active(target, target.table(spec.entity), sleep)
+    return [target.table(spec.entity) for spec in missing]
+
+
+def describe(target: TargetConfig, name: str) -> Mapping[str, Any] | None:
+    """What DescribeTable says of a table, None when there is no such table."""
+    try:
+        table: dict[str, Any] = control(target, "DescribeTable", {"TableName": name})["Table"]
+    except ResourceMissing:
+        return None
+    return table
+
+
+def _problems(name: str, spec: TableSpec, table: Mapping[str, Any] | None) -> list[str]:
+    """Why nothing can be loaded into a table as it is."""
+    if table is None:
+        return []
+    if (state := table["TableStatus"]) in _FOR_EVER:
+        return [f"table {name} is {state}: {_FOR_EVER[state]}"]
+    problems = []
+    wanted = key_schema(PARTITION_KEY, SORT_KEY)
+    if table["KeySchema"] != wanted:
+        problems.append(f"table {name} has the key {_shown(table['KeySchema'])}, not PK, SK")
+    types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
+    problems += [
+        f"table {name}: key attribute {key} has type {types[key]}, not S"
+        for key in spec.key_attributes
+        if types.get(key, "S") != "S"
+    ]
+    present = {i["IndexName"]: i for i in table.get(_GSI, [])}
+    for index in spec.indexes:
+        problems += _problems_of_index(name, index, present.get(index.name))
+    return problems + _clashes(name, spec, table, types)
+
+
+def _problems_of_index(name: str, index: Index, found: Mapping[str, Any] | None) -> list[str]:
+    keys = key_schema(index.partition_key, index.sort_key)
+    if found is None:
+        return [f"table {name} lacks the index {index.name} ({_shown(keys)})"]
+    if found["IndexStatus"] == "DELETING":
+        return [f"index {index.name} of {name} is being deleted"]
+    if found["KeySchema"] != keys:
+        actual = _shown(found["KeySchema"])
+        return [f"index {index.name} of {name} has the key {actual}, not {_shown(keys)}"]
+    if found["Projection"]["ProjectionType"] != "ALL":
+        return [f"index {index.name} of {name} does not project ALL attributes"]
+    return []
+
+
+def _further_keys(spec: TableSpec, table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The key attributes of indexes that the Sale Module does not name: kind of key, attribute,
+    index. An item that has such an attribute is in the index, and must fit it."""
+    own = set(spec.key_attributes)
+    for index in (*table.get(_GSI, []), *table.get(_LSI, [])):
+        for part in index["KeySchema"]:
+            if part["AttributeName"] not in own:
+                yield part["KeyType"], part["AttributeName"], index["IndexName"]
+
+
+def _clashes(
+    name: str, spec: TableSpec, table: Mapping[str, Any], types: Mapping[str, str]
+) -> list[str]:
+    """Index keys that want another type than a load writes: DynamoDB would refuse each record."""
+    problems = []
+    for _, key, index in _further_keys(spec, table):
+        kinds, ours = writers_of(spec.entity, key), type_of(spec.entity, key)
+        if kinds and types[key] != ours:
+            problems.append(
+                f"index {index} of {name} has the key {key} of type {types[key]}, and "
+                f"{' and '.join(kinds)} have it as {ours}: DynamoDB would refuse all of them that "
+                "have it"
+            )
+    return problems
+
+
+def _warn(name: str, spec: TableSpec, table: Mapping[str, Any]) -> None:
+    """Say of what else a table has how it will tell on the load."""
+    say = get_logger().warning
+    for kind, key, index in _further_keys(spec, table):
+        if not writers_of(spec.entity, key):
+            continue
+        what = ["empty"] if key in MAY_BE_EMPTY else []
+        what += ["longer than 1,024 bytes"] if kind == "RANGE" and key in MAY_BE_LONG else []
+        if what:
+            say(
+                "The index %s of %s has the key %s, which may be %s in S9: DynamoDB refuses the "
+                "records of which it is",
+                index,
+                name,
+                key,
+                " or ".join(what),
+            )
+    if regions := [each.get("RegionName", "?") for each in table.get("Replicas", [])]:
+        say("%s has replicas (%s): what is written goes there, too", name, ", ".join(regions))
+
+
+def key_schema(partition_key: str, sort_key: str) -> list[dict[str, str]]:
+    """A key schema as DynamoDB writes it."""
+    return [
+        {"AttributeName": partition_key, "KeyType": "HASH"},
+        {"AttributeName": sort_key, "KeyType": "RANGE"},
+    ]
+
+
+def _shown(schema: Sequence[Mapping[str, str]]) -> str:
+    return ", ".join(part["AttributeName"] for part in schema)
+
+
+def _create(target: TargetConfig, spec: TableSpec) -> None:
+    name = target.table(spec.entity)
+    get_logger().info(
+        "Creating table %s with %s", name, counted(len(spec.indexes), "index", "indexes")
+    )
+    request: dict[str, Any] = {
+        "TableName": name,
+        "KeySchema": key_schema(PARTITION_KEY, SORT_KEY),
+        "AttributeDefinitions": [
+            {"AttributeName": key, "AttributeType": "S"} for key in spec.key_attributes
+        ],
+        "BillingMode": "PAY_PER_REQUEST",
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": index.name,
+                "KeySchema": key_schema(index.partition_key, index.sort_key),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index in spec.indexes
+        ],
+    }
+    with suppress(ResourceBusy):  # somebody has created it meanwhile
+        control(target, "CreateTable", request)
+
+
+def wait_until_active(target: TargetConfig, name: str, sleep: Callable[[float], None]) -> None:
+    """Wait, and say for what, until a table and its indexes can be used. Raises TargetError when
+    they never can, or not in time."""
+    waited, told = 0.0, -_SAY_EVERY
+    while waiting := _not_yet(name, describe(target, name)):
+        if waited >= _ACTIVE_WITHIN:
+            raise TargetError(
+                f"{waiting} after {_ACTIVE_WITHIN / 60:.0f} minutes",
+                remedy=f"look at it in the AWS console; when it is ACTIVE, go on: {again()}",
+            )
+        if waited and waited - told >= _SAY_EVERY:
+            get_logger().info("Waiting: %s (for %.0f s so far)", waiting, waited)
+            told = waited
+        sleep(_POLL_SECONDS)
+        waited += _POLL_SECONDS
+
+
+def _not_yet(name: str, table: Mapping[str, Any] | None) -> str:
+    """What a table is waited for; "" when it can be used. Raises TargetError when it never can."""
+    state = table["TableStatus"] if table else "not there yet"
+    if state in _FOR_EVER:
+        raise TargetError(
+            f"table {name} is {state}: {_FOR_EVER[state]}",
+            remedy=f"mend that in the AWS console, then go on: {again()}",
+        )
+    for index in table.get(_GSI, []) if table else []:
+        if index["IndexStatus"] not in _USABLE:
+            built = index["IndexStatus"] == "CREATING"
+            how = "is being built (CREATING)" if built else f"is {index['IndexStatus']}"
+            return f"index {index['IndexName']} of {name} {how}"
+    return "" if state in _USABLE else f"table {name} is {state}"

@@ -1,0 +1,157 @@
+"""Writes that are done together or not at all, each on a condition of its own.
+
+TransactWriteItems takes at most 100 items and 4 MB; it costs twice the write units of the same
+writes one by one, and a hundredth of the requests ("Amazon DynamoDB Transactions", DynamoDB
+developer guide). With a token of its own a transaction that is sent again, because its answer was
+lost, is done once.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from load.writing.batches import units_of
+from load.writing.conditional_writer import ConditionalWriter, key_of
+from load.writing.conditions import Condition
+from utils.dynamodb.answer_shapes import check
+from utils.dynamodb.client import ConditionFailed, RequestRefused
+from utils.dynamodb.item_content import Item
+from utils.dynamodb.retrying import send_all
+from utils.error_handler import BackOff, Throttled
+
+MOST_WRITES = 100
+_MOST_BYTES = 2 << 20  # of the items; their conditions repeat them
+_OPERATION = "TransactWriteItems"
+_FACTOR = 2.0  # write units of a transaction for one of a single write
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write of a transaction: `kind` is Put, Delete or ConditionCheck; `item` is what is put,
+    or what is expected to be there."""
+
+    kind: str
+    item: Item
+    condition: Condition
+    text: bytes = b""  # about the item in JSON, where that is known: only its size counts
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of a request it takes."""
+        return len(self.about) + len(orjson.dumps(self.condition.as_request()))
+
+    @cached_property
+    def about(self) -> bytes:
+        """The item in JSON, or what is about as long."""
+        return self.text or orjson.dumps(self.item)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A transaction as it is sent, and the write units that it will take."""
+
+    body: bytes
+    expected: float
+
+
+class Transactions:
+    """Transactions on the table of a writer, within its rate; safe to share between threads."""
+
+    def __init__(self, writer: ConditionalWriter) -> None:
+        self._table = writer.table
+        self._wire = writer.wire
+        self._retry = writer.retry
+        self._throttle = writer.throttle
+        self._indexes = writer.indexes
+
+    def write(self, writes: Sequence[Write]) -> bool:
+        """Do all of `writes` (at most MOST_WRITES); False, and none of them is done, when a
+        condition does not hold.
+
+        Raises RequestRefused when DynamoDB does not take an item, and TargetError when it cannot
+        be used.
+        """
+        (done,) = self.write_all([writes])
+        if isinstance(done, RequestRefused):
+            raise done
+        return done
+
+    def write_all(self, transactions: Sequence[Sequence[Write]]) -> list[bool | RequestRefused]:
+        """Do transactions, many at once; what `write` returns of each, or that DynamoDB does not
+        take an item of it. Raises TargetError."""
+        requests = list(map(self._request, transactions))
+        done: list[bool | RequestRefused] = [False] * len(requests)
+
+        def take(number: int, answer: bytes | Exception) -> None:
+            try:
+                self._take(requests[number], answer)
+                done[number] = True
+            except ConditionFailed:
+                done[number] = False
+            except RequestRefused as refusal:
+                done[number] = refusal
+
+        costs = [each.expected for each in requests]
+        send_all(
+            self._wire,
+            self._retry,
+            [(_OPERATION, each.body) for each in requests],
+            take,
+            tell=self._tell,
+            portions=self._throttle.portions(costs, self._wire.at_once),
+        )
+        return done
+
+    def _tell(self, problem: BackOff) -> None:
+        if isinstance(problem, Throttled):
+            self._throttle.slow_down(str(problem))
+
+    def _request(self, writes: Sequence[Write]) -> _Request:
+        body = orjson.dumps(
+            {
+                "TransactItems": [self._member(each) for each in writes],
+                "ClientRequestToken": str(uuid.uuid4()),
+                "ReturnConsumedCapacity": "TOTAL",
+            }
+        )
+        units = sum(_FACTOR * units_of(w.about, self._indexes) for w in writes)
+        return _Request(body, units)
+
+    def _take(self, request: _Request, answer: bytes | Exception) -> None:
+        """Account for an answer. Raises what it is, if it is an error."""
+        used, accepted = request.expected, 0.0
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            told = check(_OPERATION, {}, answer)["ConsumedCapacity"]
+            used = accepted = sum(each["CapacityUnits"] for each in told) or request.expected
+        finally:
+            self._throttle.settle(request.expected, used, accepted)
+
+    def _member(self, write: Write) -> dict[str, Any]:
+        request = {"TableName": self._table, **write.condition.as_request()}
+        if write.kind == "Put":
+            request["Item"] = write.item
+        else:
+            request["Key"] = key_of(write.item)
+        return {write.kind: request}
+
+
+def portions(writes: Iterable[Write]) -> Iterator[list[Write]]:
+    """Writes, as many together as one transaction takes."""
+    portion: list[Write] = []
+    size = 0
+    for write in writes:
+        if portion and (len(portion) == MOST_WRITES or size + write.size > _MOST_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(write)
+        size += write.size
+    if portion:
+        yield portion

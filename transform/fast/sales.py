@@ -1,0 +1,415 @@
+"""Sales in the form in which nearly all of them are extracted, transformed without being parsed.
+
+`UsualSales.texts` gives for a line of extracted/sales.json what transform/transform_sales.py gives
+for its row, byte for byte, or None: then that has to look. It knows no rule of its own: which
+values are usual says transform/fast/row_pattern.py, and what becomes of a value that is not simply
+carried say the converters of the slower way, once for each value that comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from transform.fast.row_pattern import (
+    DECIMAL,
+    INTEGER,
+    KEY,
+    MOMENT,
+    OBJECT,
+    POSITION,
+    TEXT,
+    VALUE,
+    UsualRow,
+)
+from transform.items.attribute_text import written
+from transform.items.attributes import Attribute, Converter
+from transform.items.audit import STAMPS_TEXT, Audit
+from transform.items.parties import PartyKind
+from transform.items.sale_lines import (
+    FIGURES,
+    LINE_TEXT,
+    NO_DISCOUNT,
+    NOT_DESCRIBED,
+    ONE_PIECE,
+    TEXTS,
+)
+from transform.items.sale_parties import REMEMBERED_PARTIES, SaleParty
+from transform.rejections import Rejections, Unconvertible
+from transform.rules import TransformRules
+from transform.transform_sales import (
+    NUMBERING_TEXT,
+    SALE_TEXT,
+    STANDARD_RATE,
+    YEAR_TEXT,
+    sale_attributes,
+)
+from transform.values.amounts import amount, line_cents, rounded_sum
+from transform.values.ids import id_maker
+from transform.values.memo import Memo
+from transform.values.money import Number, integer, number
+from transform.values.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
+from transform.values.text import text
+from transform.values.timestamps import REMEMBERED_HOURS, instant_hour, local_clock
+from transform.values.vocabularies import document_type
+
+_AFTER_HEAD = r',"lines":\['
+_AFTER_LINE = r"\}([,\]])"
+_AFTER_LINES = (b"}", b"}\n")
+
+# Places in a moment: after its hour, after its second, and in what follows the hour after three
+# digits of a second's fraction.
+_HOUR, _SECOND, _MILLIS = len("2019-03-04T10"), len("2019-03-04T10:11:12"), len(":11:12.123")
+
+_STAMPS = {"created_at": MOMENT, "updated_at": MOMENT, "created_by": VALUE, "updated_by": VALUE}
+_HEAD = {
+    "first_id": KEY,
+    **dict.fromkeys(("status", "doc_type", "sale_date"), VALUE),
+    **{"buyer_id": KEY, "buyer_name": VALUE, "buyer": OBJECT},
+    **{"producer_id": KEY, "producer_name": VALUE, "producer": OBJECT},
+    **dict.fromkeys(("subtotal", "tax_amount", "total", "iva_percentage"), DECIMAL),
+}
+_LINE = {
+    **{"id": KEY, "line_number": POSITION},
+    **dict.fromkeys(("quantity", "unit_price", "discount", *FIGURES, "tax_rate"), DECIMAL),
+}
+
+_SALE_TEXT, _NUMBERING_TEXT, _YEAR_TEXT, _LINE_TEXT, _STAMPS_TEXT = map(
+    str.encode, (SALE_TEXT, NUMBERING_TEXT, YEAR_TEXT, LINE_TEXT, STAMPS_TEXT)
+)
+_STANDARD_RATE, _NO_DISCOUNT, _ONE_PIECE = (
+    each.stored["N"].encode() for each in (STANDARD_RATE, NO_DISCOUNT, ONE_PIECE)
+)
+_NOT_DESCRIBED = orjson.dumps(NOT_DESCRIBED["S"])
+
+
+class _UnusualError(Exception):
+    """A value that only the slower way can judge."""
+
+
+class UsualSales:
+    """Transforms sales whose rows have these columns in this order, by the rules of a migration."""
+
+    def __init__(
+        self, columns: Sequence[str], line_columns: Sequence[str], rules: TransformRules
+    ) -> None:
+        attributes = sale_attributes(rules)
+        self._head = UsualRow(columns, {**_forms(attributes), **_HEAD, **_STAMPS}, _AFTER_HEAD)
+        own = (each.column for each in attributes)
+        self._places = self._head.places((*_HEAD, *_STAMPS, *own))
+        self._texts = _Texts(attributes)
+        self._lines = _UsualLines(line_columns, rules)
+        self._stamps = self._lines.stamps
+        self._id = id_maker("sale", rules.generate_ids, rules.id_scope)
+        self._buyer, self._producer = _Party("buyer", rules), _Party("producer", rules)
+        self._kinds = _Kinds(rules)
+        self._date = local_clock(rules.timezone).date
+        self._days = Memo(self._day)
+
+    def texts(self, line: bytes) -> list[bytes] | None:
+        """Return the lines of the transformed file that an extracted line becomes (without their
+        line breaks); None when the sale is unusual in any way."""
+        try:
+            if not line.isascii():
+                line.decode()
+            return self._of(line)
+        except (_UnusualError, Unconvertible, ValueError):  # ValueError: no UTF-8, no JSON
+            return None
+
+    def _day(self, cell: Any) -> bytes:
+        day = self._date(orjson.loads(cell or b"null"))
+        if day is None:
+            raise _UnusualError
+        return str(day["S"]).encode()
+
+    def _of(self, line: bytes) -> list[bytes]:
+        match = self._head.match(line, 0)
+        if match is None:
+            raise _UnusualError
+        cells = match.group(*self._places)
+        first_id, status, document, sale_date = cells[:4]
+        buyer, of_buyer = self._buyer.of(*cells[4:7])
+        producer, of_producer = self._producer.of(*cells[7:10])
+        net, tax, total, rate = cells[10:14]
+        rate = rate or _STANDARD_RATE
+        identifier = self._id(first_id)
+        lines, amounts = self._lines.of(line, match.end(), identifier, rate)
+        kind = self._kinds.of(status, document)
+        day = self._days[sale_date]
+        number, register, number_t, year, *others = self._texts.of(cells[18:])
+        own_year = _YEAR_TEXT % day[:4].lstrip(b"0")
+        year = year or own_year
+        header = _SALE_TEXT % (
+            *(identifier, kind.status, day, buyer, day, producer, day),
+            kind.numbering % day if kind.numbering and year == own_year else b"",
+            *(identifier, first_id, day, year),
+            *(kind.status, kind.document, buyer, producer, of_buyer, of_producer),
+            net or _sum(amounts, 0),
+            tax or _sum(amounts, 1),
+            total or _sum(amounts, 2),
+            *(rate, len(lines)),
+            b"".join((number, register, number_t, *others)),
+            self._stamps.of(*cells[14:18]),
+        )
+        return [header, *lines]
+
+
+class _UsualLines:
+    """Transforms the lines of such sales."""
+
+    def __init__(self, columns: Sequence[str], rules: TransformRules) -> None:
+        self._row = UsualRow(columns, {**_forms(TEXTS), **_LINE, **_STAMPS}, _AFTER_LINE)
+        texts = tuple(each.column for each in TEXTS)
+        self._places = self._row.places((*_LINE, *_STAMPS, *texts))
+        self._steps = [_step(each) for each in TEXTS]
+        self._id = id_maker("line", rules.generate_ids, rules.id_scope)
+        self._numbers = Memo(_number)
+        self.stamps = _Stamps(rules)
+
+    def of(
+        self, data: bytes, place: int, sale: bytes, sale_rate: bytes
+    ) -> tuple[list[bytes], list[tuple[bytes, bytes, bytes]]]:
+        """The lines from `place` to the end of `data`: texts, and net, tax and total of each."""
+        items, amounts, positions = [], [], set()
+        match_row, places, line_id = self._row.match, self._places, self._id
+        description_of, code_of, unit_of, note_of = self._steps
+        after = b","
+        while after == b",":
+            match = match_row(data, place)
+            if match is None:
+                raise _UnusualError
+            place = match.end()
+            # fmt: off
+            (
+                key, position, quantity, price, discount, off, net, tax, total, rate,
+                created_at, updated_at, created_by, updated_by,
+                description, code, unit, note, after,
+            ) = match.group(*places)
+            # fmt: on
+            quantity, discount = quantity or _ONE_PIECE, discount or _NO_DISCOUNT
+            rate = rate or sale_rate
+            if total is None is off is net is tax and price is not None:
+                off, net, tax, total = self._computed(quantity, price, discount, rate)
+            elif None in (price, off, net, tax, total):
+                raise _UnusualError
+            identifier = line_id(key)
+            item = _LINE_TEXT % (
+                *(sale, identifier, sale, identifier, key, position),
+                # A product is described by its code, if there is nothing else.
+                description_of(description or code or _NOT_DESCRIBED),
+                *(quantity, price, discount, off, net, rate, tax, total),
+                self.stamps.of(created_at, updated_at, created_by, updated_by),
+                code_of(code) if code else b"",
+                unit_of(unit) if unit else b"",
+                note_of(note) if note else b"",
+            )
+            items.append(item)
+            amounts.append((net, tax, total))
+            positions.add(position)
+        if data[place:] not in _AFTER_LINES or len(positions) != len(items):
+            raise _UnusualError
+        return items, amounts
+
+    def _computed(
+        self, quantity: bytes, price: bytes, discount: bytes, rate: bytes
+    ) -> Iterable[bytes]:
+        """Discount amount, net, tax and total of a line of which S9 has none of them."""
+        known = self._numbers
+        cents = line_cents(known[quantity], _number(price), known[discount], known[rate])
+        return [amount(each).encode() for each in cents]
+
+
+class _Texts:
+    """A table of attributes, and the texts that cells become by it."""
+
+    def __init__(self, attributes: Iterable[Attribute]) -> None:
+        self._steps = [(_step(each), _absent(each)) for each in attributes]
+
+    def of(self, cells: Iterable[Any]) -> list[bytes]:
+        """The texts of all attributes, in their order; that of an absent one is empty."""
+        texts = [
+            step(cell) if cell is not None else absent
+            for cell, (step, absent) in zip(cells, self._steps, strict=True)
+        ]
+        if None in texts:
+            raise _UnusualError
+        return texts  # type: ignore[return-value]
+
+
+def _forms(attributes: Iterable[Attribute]) -> dict[str, str]:
+    forms: dict[Converter, str] = {text: TEXT, integer: INTEGER}
+    return {each.column: forms.get(each.convert, VALUE) for each in attributes}
+
+
+def _absent(attribute: Attribute) -> bytes | None:
+    """The text of an attribute whose cell is NULL; None when there must be one."""
+    if attribute.default is not None:
+        return written(attribute.name, attribute.default).encode()
+    return None if attribute.required else b""
+
+
+def _step(attribute: Attribute) -> Callable[[bytes], bytes | None]:
+    """The function from a cell, in the form of `_forms`, to the text of an attribute."""
+    name = attribute.name.encode()
+    if attribute.convert is text:
+        return (b',"%b":{"S":%%b}' % name).__mod__
+    if attribute.convert is integer:
+        return (b',"%b":{"N":"%%b"}' % name).__mod__
+
+    def converted(cell: Any) -> bytes | None:
+        value = attribute.convert(orjson.loads(cell))
+        return written(attribute.name, value).encode() if value else _absent(attribute)
+
+    return Memo(converted).__getitem__
+
+
+class _Stamps:
+    """The text of who made an item and when (transform/items/audit.py)."""
+
+    def __init__(self, rules: TransformRules) -> None:
+        self._hours = Memo(self._hour, limit=REMEMBERED_HOURS)
+        self._instants = Memo(self._instant_hour, limit=REMEMBERED_HOURS)
+        self._clock = local_clock(rules.timezone)
+        self._preserve = rules.preserve_timestamps
+        self._migration_time = rules.migration_timestamp.encode()
+        self._updated_at = rules.updated_at.encode()
+        self._who = _Texts(Audit(rules).who)
+        self._users = Memo(self._find_users)
+        self._nobody = self._find_users(b"null\tnull")
+
+    def of(
+        self,
+        created_at: bytes | None,
+        updated_at: bytes | None,
+        created_by: bytes | None,
+        updated_by: bytes | None,
+    ) -> bytes:
+        """The text, from the cells."""
+        created = updated = b""
+        if self._preserve:
+            created = self._utc(created_at)
+            updated = created if updated_at == created_at else self._utc(updated_at)
+        return _STAMPS_TEXT % (
+            created or updated or self._migration_time,
+            self._updated_at or updated or created or self._migration_time,
+            self._nobody
+            if created_by is updated_by is None
+            else self._users[b"%b\t%b" % (created_by or b"null", updated_by or b"null")],
+        )
+
+    def _utc(self, moment: bytes | None) -> bytes:
+        if moment is None:
+            return b""
+        if moment.endswith(b"Z"):
+            utc, moment = self._instants[moment[:_HOUR]], moment[:-1]
+        else:
+            utc = self._hours[moment[:_HOUR]]
+        if not utc:
+            raise _UnusualError
+        if len(moment) == _SECOND:
+            return b"%b%b.000Z" % (utc, moment[_HOUR:])
+        return b"%b%bZ" % (utc, (moment[_HOUR:] + b"00")[:_MILLIS])
+
+    def _find_users(self, cells: Any) -> bytes:
+        users = (cell if cell != b"null" else None for cell in cells.split(b"\t"))
+        return b"".join(self._who.of(users))
+
+    def _hour(self, hour: Any) -> bytes:
+        return self._clock.utc_hour(hour.decode()).encode()
+
+    @staticmethod
+    def _instant_hour(hour: Any) -> bytes:
+        return instant_hour(hour.decode()).encode()
+
+
+class _Party:
+    """The buyers or the producers of sales: reference and copy."""
+
+    def __init__(self, kind: PartyKind, rules: TransformRules) -> None:
+        self._kind = kind
+        self._slow = SaleParty(kind, rules.generate_ids, rules.id_scope)
+        self._id = id_maker(kind, rules.generate_ids, rules.id_scope)
+        self._known = Memo(self._find, limit=REMEMBERED_PARTIES)
+
+    def of(self, key: bytes, name: bytes | None, party: bytes) -> tuple[bytes, bytes]:
+        """The id of a party, and the text of its name and of what the sale copies of it."""
+        return self._known[b"%b\t%b\t%b" % (key, name or b"null", party)]
+
+    def _find(self, cells: Any) -> tuple[bytes, bytes]:
+        key, name, party = cells.split(b"\t")
+        rejections = Rejections()
+        row = {f"{self._kind}_name": orjson.loads(name), self._kind: orjson.loads(party)}
+        copied = self._slow.text(row, rejections)
+        if rejections:
+            raise _UnusualError
+        return self._id(key), copied.encode()
+
+
+class _Kind(NamedTuple):
+    """A sale's status, the text of its document type, and that of its place in the numbering,
+    which its day goes into (empty, if it has no number)."""
+
+    status: bytes
+    document: bytes
+    numbering: bytes
+
+
+class _Kinds:
+    """The kinds of sales by S9's words for status and document."""
+
+    def __init__(self, rules: TransformRules) -> None:
+        self._words = sale_status_words(rules.status_mapping)
+        self._default_document = rules.default_document
+        self._known = Memo(self._find)
+
+    def of(self, status: bytes | None, document: bytes | None) -> _Kind:
+        """The kind of a sale."""
+        return self._known[b"%b\t%b" % (status or b"null", document or b"null")]
+
+    def _find(self, cells: Any) -> _Kind:
+        word, paper = map(orjson.loads, cells.split(b"\t"))
+        status, is_proforma = sale_status(word, self._words)
+        found = document_type(paper) or {"S": self._default_document}
+        document = PROFORMA if is_proforma else found["S"]
+        return _Kind(
+            status.encode(),
+            written("docType", {"S": document}).encode() if document else b"",
+            _NUMBERING_TEXT if is_numbered(status, document) else b"",
+        )
+
+
+def _number(cell: Any) -> Number:
+    found = number(cell.decode())
+    assert found is not None
+    return found
+
+
+def _sum(amounts: Iterable[tuple[bytes, bytes, bytes]], which: int) -> bytes:
+    """The rounded sum of what lines hold, for a sale of which S9 has none."""
+    total = rounded_sum({"N": each[which].decode()} for each in amounts)
+    return str(total["N"]).encode()
+
+
+def usual_sales(lines: Sequence[bytes], rules: TransformRules) -> UsualSales | None:
+    """What transforms the usual ones of these extracted lines; None where none may be usual.
+
+    The columns are those of the first sale that has lines.
+    """
+    for line in lines:
+        try:
+            row = orjson.loads(line)
+        except ValueError:  # it is refused by whoever it is for
+            continue
+        if rows := row.pop("lines", None):
+            return _usual_sales(tuple(row), tuple(rows[0]), rules)
+    return None
+
+
+@lru_cache(maxsize=4)
+def _usual_sales(
+    columns: tuple[str, ...], line_columns: tuple[str, ...], rules: TransformRules
+) -> UsualSales:
+    return UsualSales(columns, line_columns, rules)

@@ -1,0 +1,73 @@
+"""Who made an item and when: the four attributes that every item carries."""
+
+from __future__ import annotations
+
+from transform.items.attribute_text import Texts
+from transform.items.attributes import Attribute, AttributeValue, Item, Row, fill
+from transform.rejections import Rejections, Unconvertible
+from transform.rules import TransformRules
+from transform.values.text import clean
+from transform.values.timestamps import local_clock
+
+STAMPS_TEXT = ',"createdAt":{"S":"%s"},"updatedAt":{"S":"%s"}%s'
+
+
+class Audit:
+    """Converts created_at, updated_at, created_by and updated_by by the rules of a migration."""
+
+    def __init__(self, rules: TransformRules) -> None:
+        self._to_utc = local_clock(rules.timezone).to_utc
+        self._preserve = rules.preserve_timestamps
+        self._migration_time = rules.migration_timestamp
+        self._updated_at = rules.updated_at
+        self._migration_user: AttributeValue = {"S": rules.migration_user}
+        self._users: dict[str, AttributeValue] = {
+            user: {"S": target} for user, target in rules.user_mapping.items()
+        }
+        self.who = (
+            Attribute("createdBy", "created_by", self._user, default=self._migration_user),
+            Attribute("updatedBy", "updated_by", self._user, default=self._migration_user),
+        )
+        self._who_texts = Texts(self.who, remember=True)
+
+    def attributes(self, row: Row, rejections: Rejections) -> Item:
+        """Return createdAt, updatedAt, createdBy and updatedBy of the item made of `row`.
+
+        Of two timestamps, the one that is there stands in for the one that is not: the creation is
+        no later than a change, and a row never changed was last written when it was created. With
+        neither, or with `preserveTimestamps: false`, both are the migration's own. With
+        `updatedAt: migration` the change is the migration, and S9's time of it is only looked at.
+        """
+        created, updated = self._times(row, rejections)
+        item: Item = {"createdAt": {"S": created}, "updatedAt": {"S": updated}}
+        fill(item, row, self.who, rejections)
+        return item
+
+    def text(self, row: Row, rejections: Rejections) -> str:
+        """Return the same attributes as text: `,"createdAt":{"S":"..."},...`."""
+        created, updated = self._times(row, rejections)
+        creator, changer = self._who_texts.of(row, rejections)
+        return STAMPS_TEXT % (created, updated, creator + changer)
+
+    def _times(self, row: Row, rejections: Rejections) -> tuple[str, str]:
+        created = updated = None
+        if self._preserve:
+            created_at, updated_at = row.get("created_at"), row.get("updated_at")
+            created = self._time("created_at", created_at, rejections)
+            if created and updated_at == created_at:  # never changed
+                return created, self._updated_at or created
+            updated = self._time("updated_at", updated_at, rejections)
+        return (
+            created or updated or self._migration_time,
+            self._updated_at or updated or created or self._migration_time,
+        )
+
+    def _time(self, column: str, value: object, rejections: Rejections) -> str | None:
+        try:
+            return self._to_utc(value)
+        except Unconvertible as problem:
+            rejections.add_value(column, problem)
+            return None
+
+    def _user(self, value: object) -> AttributeValue:
+        return self._users.get(clean(value), self._migration_user)

@@ -1,0 +1,418 @@
+"""Every sentence with which a command can end, and when it does: they are data.
+
+`said` fills one in; nothing else writes a last line. docs/messages.md is made of the declarations
+(`python -m tests.messages_doc`), and a test brings about every one of them.
+
+A run's last line is an opening with the reasons that apply, in their order.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from utils.error_handler import ExitCode
+from utils.wording.figures import Figure, counted
+
+_COUNTED = re.compile(r"\{(\w+):([^{}|]*)(?:\|([^{}]*))?\}")
+_DONE, _KEPT_OUT = ExitCode.DONE, ExitCode.QUARANTINED
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A last line, or a part of one. `words` has names in braces for what differs from time to
+    time, and a figure has its noun there (utils/wording/figures.py); `codes` are the exit codes
+    with which it is said, `when` is the situation in a sentence.
+    """
+
+    name: str
+    codes: tuple[ExitCode, ...]
+    words: str
+    when: str
+
+    @property
+    def plain(self) -> str:
+        """The words as they are for many, for people."""
+        return _COUNTED.sub(lambda said: f"{{{said[1]}}} {said[3] or said[2] + 's'}", self.words)
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression for every text that the words can become."""
+        parts = string.Formatter().parse(self.words)
+        return "".join(re.escape(text) + _pattern(field, words) for text, field, words, _ in parts)
+
+
+def _pattern(field: str | None, words: str | None) -> str:
+    if field is None:
+        return ""
+    if not words:
+        return "(?:.|\n)*"
+    nouns = {counted(number, *words.split("|", 1)).partition(" ")[2] for number in (1, 2)}
+    return f"[0-9,]+ (?:{'|'.join(map(re.escape, nouns))})"
+
+
+def _closing(name: str, codes: ExitCode | Iterable[ExitCode], words: str, when: str) -> Closing:
+    codes = (codes,) if isinstance(codes, ExitCode) else tuple(codes)
+    return Closing(name, codes, words, when)
+
+
+OPENINGS = (
+    _closing(
+        "arrived",
+        _DONE,
+        "Done: every record arrived.",
+        "All phases are done, verify has found every record in the target, nothing is in "
+        "quarantine and nothing was kept.",
+    ),
+    _closing(
+        "arrived-but",
+        (_DONE, _KEPT_OUT),
+        "Done, but not all is in the target as S9 has it: {reasons}",
+        "All phases are done, and verify has found what the load was to write; the reasons say "
+        "what was not to be written. Code 0 when every item of S9 is in a table all the same.",
+    ),
+    _closing(
+        "loaded",
+        (_DONE, _KEPT_OUT),
+        "Loaded; whether it arrived was not looked at{reasons}. Look: {verify}",
+        "All phases but verify are done: `migration.validateAfterLoad` is false, or the target "
+        "was changed by a later command.",
+    ),
+    _closing(
+        "part-verified",
+        (_DONE, _KEPT_OUT),
+        "Verified {entities}: what was loaded is there{reasons}. Not verified: {others}: {next}",
+        "Verify by hand has found nothing wrong with some entities, and others were not verified.",
+    ),
+    _closing(
+        "phase-done",
+        (_DONE, _KEPT_OUT),
+        "Phase {phase} is done for {entities}{reasons}. The next is {next}",
+        "A phase by hand but the last.",
+    ),
+    _closing(
+        "rehearsed",
+        (_DONE, _KEPT_OUT),
+        "Rehearsed: nothing was written to the target, and what its tables hold was not looked at "
+        "(a load stops at what is there with another content, or does as load.onConflict says). "
+        "S9's records can be loaded{reasons}: {full}",
+        "A dry run has come to its end.",
+    ),
+    _closing(
+        "rehearsed-new-tables",
+        (_DONE, _KEPT_OUT),
+        "Rehearsed: nothing was written to the target; {tables} would be created, and what the "
+        "other tables hold was not looked at. S9's records can be loaded{reasons}: {full}",
+        "A dry run has come to its end, and tables are missing that a run creates.",
+    ),
+    _closing(
+        "set-aside",
+        ExitCode.FAILED,
+        "Not everything was migrated: {why}. Mend the cause, then go on: {again}",
+        "With `migration.continueOnError`, an entity failed as a whole and the others went on.",
+    ),
+    _closing(
+        "refused-by-validation",
+        ExitCode.VALIDATION_FAILED,
+        "Stopped before the load: validation found errors (see {report}). Mend them in S9, then: "
+        "{anew}; or set migration.continueOnError, which puts records with errors into quarantine",
+        "Validation found errors, and `migration.continueOnError` is not set.",
+    ),
+    _closing(
+        "refused-by-validation-all-the-same",
+        ExitCode.VALIDATION_FAILED,
+        "Stopped before the load: validation found errors that quarantine does not mend (see "
+        "{report}). Mend what it names, then: {anew}",
+        "Validation found errors although `migration.continueOnError` is set: they are no matter "
+        "of single records.",
+    ),
+    _closing(
+        "differs",
+        ExitCode.VERIFICATION_FAILED,
+        "The target differs from S9 (see {report}): {differences}. {remedy}",
+        "Verify has found differences; the remedy is one of those below.",
+    ),
+)
+
+REASONS = (
+    _closing(
+        "kept",
+        (_DONE, _KEPT_OUT),
+        "{kept:item stays|items stay} as the tables have them (listed in {lists})",
+        "`load.onConflict` kept them, or the application changed them while the load was at work.",
+    ),
+    _closing(
+        "kept-out",
+        _KEPT_OUT,
+        "{absent:item of S9 is in no table, because its record stays as the table has it|items of "
+        "S9 are in no table, because their records stay as the tables have them} (listed in "
+        "{lists}): enter {them} in the Sale Module, or let S9 win with load.onConflict overwrite",
+        "A record was kept that has more in S9 than in the table: a new line, mostly.",
+    ),
+    _closing(
+        "in-quarantine",
+        _KEPT_OUT,
+        "{refused:record is|records are} in {quarantine}; mend {them} in S9, then: {retry}",
+        "Records were refused by transform, validation or DynamoDB.",
+    ),
+    _closing(
+        "held-in-quarantine",
+        _KEPT_OUT,
+        "{refused:record is|records are} in {quarantine}",
+        "The same, where something else is to be typed next.",
+    ),
+)
+
+NOTES = (
+    _closing(
+        "changed-since",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "The application has changed, deleted or added {changed:item} of migrated records since "
+        "they were loaded (listed in {report}): that is no difference.",
+        "Verify has found items that carry a later change by somebody else.",
+    ),
+    _closing(
+        "in-use",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "The tables are in use. A browser that keeps its own copy asks only for what has changed "
+        "since it last asked, and these records keep the times that S9 gives them: its user sees "
+        'them after a full synchronisation. With transformation.updatedAt: "migration" they '
+        "come with the next one.",
+        "Something was loaded into tables that hold what is not this migration's.",
+    ),
+    _closing(
+        "in-use-by-now",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "The tables are in use. Users who keep a copy in the browser see these records after the "
+        "next synchronisation.",
+        "The same, with `transformation.updatedAt` set to `migration`.",
+    ),
+    _closing(
+        "numbers-held",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "The Sale Module may give a number again that S9 has given: in quarantine is the sale with "
+        "the highest number of its year ({numbers}). Until it is mended and loaded, create no sale "
+        "of that year there.",
+        "Transform, validation or DynamoDB has refused the last sale of this year, or of a later "
+        "one: the next number is taken from those that are there.",
+    ),
+    _closing(
+        "not-selected",
+        (
+            _DONE,
+            _KEPT_OUT,
+            ExitCode.FAILED,
+            ExitCode.VALIDATION_FAILED,
+            ExitCode.VERIFICATION_FAILED,
+        ),
+        "Not selected of {entity}: {reasons}",
+        "S9's table has rows that the extract was not to read.",
+    ),
+)
+
+DIFFERENCES = (
+    _closing(
+        "missing",
+        ExitCode.VERIFICATION_FAILED,
+        "items missing: {count}",
+        "Items of the load are not in the table.",
+    ),
+    _closing(
+        "different",
+        ExitCode.VERIFICATION_FAILED,
+        "items with another content, which is not the application's: {count}",
+        "Items have another content without the marks of a later change by the application.",
+    ),
+    _closing(
+        "only-in-target",
+        ExitCode.VERIFICATION_FAILED,
+        "only in the target: {what} ({why})",
+        "Items with a `legacyId` are in the table and not in what S9 gives now.",
+    ),
+    _closing(
+        "other-problems",
+        ExitCode.VERIFICATION_FAILED,
+        "checks of the whole that failed: {count}",
+        "The ledger, numbers of lines, references, indexes or access patterns are wrong.",
+    ),
+)
+
+REMEDIES = (
+    _closing(
+        "delete-what-is-over",
+        ExitCode.VERIFICATION_FAILED,
+        "A load takes nothing away that is not of a record it replaces: delete them in the Sale "
+        "Module, or leave them. Then look again: {verify}",
+        "The only difference is what is only in the target.",
+    ),
+    _closing(
+        "load-again",
+        ExitCode.VERIFICATION_FAILED,
+        "Load again: {load}",
+        "Items are missing, nothing of the application is in the way.",
+    ),
+    _closing(
+        "load-what-is-missing",
+        ExitCode.VERIFICATION_FAILED,
+        "Set load.onConflict to skip, which leaves everything that is there as it is, and load "
+        "again: {load}",
+        "Items are missing, others were changed by the application or kept for it, and "
+        "`load.onConflict` would stop at them or overwrite them.",
+    ),
+    _closing(
+        "let-s9-win",
+        ExitCode.VERIFICATION_FAILED,
+        "To have S9's content there, set load.onConflict to overwrite and load again: {load}",
+        "Items have another content, `load.onConflict` would not replace it, and nothing that the "
+        "application has changed would be lost.",
+    ),
+    _closing(
+        "mend-by-hand",
+        ExitCode.VERIFICATION_FAILED,
+        "Mend these one by one in the Sale Module: a load that overwrites them would overwrite "
+        "what the application has changed as well. Then look again: {verify}",
+        "Items have another content, and others were changed by the application or kept for it.",
+    ),
+    _closing(
+        "load-the-last-sale",
+        ExitCode.VERIFICATION_FAILED,
+        "The numbers rest on the last sale of their year, which is in quarantine: mend it in S9, "
+        "then: {retry}",
+        "The only difference is that the API would give a wrong next number, and DynamoDB has "
+        "refused the sale with the highest one.",
+    ),
+    _closing(
+        "mend-the-cause",
+        ExitCode.VERIFICATION_FAILED,
+        "Mend what the report names, then look again: {verify}",
+        "Neither an item is missing nor has one another content.",
+    ),
+)
+
+COMMANDS = (
+    _closing(
+        "undone",
+        _DONE,
+        "Undone: the load of run {run}, begun at {began}; see {report}. {next}",
+        "`rollback` has undone all of the load.",
+    ),
+    _closing(
+        "undone-but",
+        _DONE,
+        "Undone: the load of run {run}, begun at {began}, but for {records:record that "
+        "stays|records that stay}, whole; see {report}. {next}",
+        "`rollback` has kept records on which the application has worked since, or that a sale "
+        "names.",
+    ),
+    _closing(
+        "nothing-undone",
+        _DONE,
+        "Of the load of run {run}, begun at {began}, nothing is undone: {records:record "
+        "stays|records stay}, whole; see {report}. {next}",
+        "`rollback` had to keep all that the load had left.",
+    ),
+    _closing(
+        "none-left",
+        _DONE,
+        "Of the load of run {run}, begun at {began}, nothing was left in the tables: there was "
+        "nothing to undo; see {report}. {next}",
+        "`rollback` has found nothing of the load, and nothing that had to be kept.",
+    ),
+    _closing(
+        "undone-before",
+        _DONE,
+        "The load of run {run}, begun at {began}, was undone before, and nothing of it has "
+        "arrived since; see {report}. {next}",
+        "`rollback` has looked once more for requests that were on their way when the load was "
+        "undone.",
+    ),
+    _closing(
+        "undone-before-and-late",
+        _DONE,
+        "The load of run {run}, begun at {began}, was undone before; {late:record of it "
+        "had arrived since and is deleted|records of it had arrived since and are deleted}; see "
+        "{report}. {next}",
+        "The same, and something had arrived.",
+    ),
+    _closing(
+        "rollback-foreseen",
+        _DONE,
+        "Nothing was written. Do it: {rollback}",
+        "`rollback --dry-run`; what would be done stands before it.",
+    ),
+    _closing(
+        "rollback-does-not-close",
+        ExitCode.FAILED,
+        "The ledger of the rollback does not close: see {report}",
+        "`rollback` cannot account for everything that the load had written.",
+    ),
+    _closing(
+        "restored",
+        _DONE,
+        "Restored: {table} equals {backup}, {items:item} ({added} added, {replaced} replaced, "
+        "{deleted} deleted)",
+        "`restore` has put a backup back and compared the table with it.",
+    ),
+    _closing(
+        "restored-but",
+        _KEPT_OUT,
+        "Restored, but for {records}, and which stay so: {table} differs from {backup} in "
+        "{different:item} ({added} added, {replaced} replaced, {deleted} deleted). What another "
+        "restore would do is said by: {look}",
+        "`restore` has found records that the application has changed since it had looked at the "
+        "table, before it wrote them or after it; or parties that the backup has not, and a sale "
+        "names.",
+    ),
+    _closing(
+        "backed-up",
+        _DONE,
+        "To put one back: {restore}",
+        "`backup` is done; a line for each table stands before it.",
+    ),
+    _closing(
+        "no-backups",
+        _DONE,
+        "There are no backups in {directory}",
+        "`backups` has found none.",
+    ),
+    _closing(
+        "nothing-to-clean",
+        _DONE,
+        "There is nothing to clean in {directory}.",
+        "`clean` has found nothing that the tool has left there.",
+    ),
+    _closing(
+        "not-cleaned",
+        _DONE,
+        "Nothing was deleted.",
+        "`clean` has asked, and the answer was no.",
+    ),
+    _closing(
+        "as-planted",
+        _DONE,
+        "The tool found exactly what was planted.",
+        "`demo`: what was put into quarantine and warned of is what was made dirty.",
+    ),
+    _closing(
+        "not-as-planted",
+        ExitCode.FAILED,
+        "The tool did not find exactly what was planted: this is a defect of the tool.",
+        "`demo`: it is not.",
+    ),
+)
+
+CLOSINGS = {
+    each.name: each
+    for group in (OPENINGS, REASONS, NOTES, DIFFERENCES, REMEDIES, COMMANDS)
+    for each in group
+}
+
+
+def said(name: str, **values: object) -> str:
+    """The words of a closing; figures among the values get their commas and their nouns."""
+    shown = {
+        key: Figure(value) if isinstance(value, int) else value for key, value in values.items()
+    }
+    return CLOSINGS[name].words.format(**shown)

@@ -1,0 +1,266 @@
+"""How a run is summed up on the screen: the ledger as a table, what there is to note, and the last
+line, which says what happened and what to type next (utils/cli/closings.py has the words)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from utils.cli.closings import said
+from utils.cli.text_table import table
+from utils.config import ENTITY_NAMES, OVERWRITE, PHASE_NAMES, SKIP
+from utils.error_handler import ExitCode
+from utils.run.run import COMPLETE, Run
+from utils.run.standing import Standing, standing_of
+from utils.wording.figures import counted
+from utils.wording.invocation import again, command, for_real
+
+_VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
+
+
+def after_run(run: Run, code: ExitCode) -> str:
+    """The ledger, where the reports are, and the last line."""
+    return _closing(run, _last_line(run, code, anew=command("--full")), notes=_notes(run))
+
+
+def after_retry(run: Run, code: ExitCode) -> str:
+    """The same when the records in quarantine were tried again."""
+    anew = command("retry-quarantine")
+    return _closing(run, _last_line(run, code, anew=anew), notes=_notes(run))
+
+
+def after_demo(run: Run, code: ExitCode) -> str:
+    """The same for a demonstration, whose servers are gone when it is read."""
+    return _closing(run, _last_line(run, code, anew=again(), goes_on=False))
+
+
+def after_rehearsal(run: Run, code: ExitCode, to_create: Sequence[str] = ()) -> str:
+    """The same for a dry run, after which the tables `to_create` would be created."""
+    if code in (ExitCode.FAILED, ExitCode.VALIDATION_FAILED):
+        return _closing(run, _last_line(run, code, anew=again()))
+    reasons = _listed(", but ", _reasons(run, standing_of(run.manifest), goes_on=False))
+    values = {"reasons": reasons, "full": for_real("--full")}
+    if to_create:
+        return _closing(run, said("rehearsed-new-tables", tables=_names(to_create), **values))
+    return _closing(run, said("rehearsed", **values))
+
+
+def after_phase(run: Run, code: ExitCode, phase: str, entities: Sequence[str]) -> str:
+    """The same for a phase by hand in some entities."""
+    stopped = (ExitCode.FAILED, ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED)
+    stands = standing_of(run.manifest)
+    if code in stopped or (phase == "verify" and stands.all_verified):
+        last = _last_line(run, code, anew=command("--phase extract"))
+        return _closing(run, last, notes=_notes(run))
+    reasons = _listed("; ", _reasons(run, stands, goes_on=False))
+    if phase == "verify":
+        others = [name for name in ENTITY_NAMES if name not in stands.verified]
+        values = {"entities": _names(stands.verified), "others": _names(others)}
+        last = said("part-verified", **values, reasons=reasons, next=command("--phase verify"))
+        return _closing(run, last, notes=_notes(run))
+    values = {"phase": phase, "entities": _names(entities), "next": _next_of(run, phase)}
+    notes = _notes(run) if phase == "load" else ()
+    return _closing(run, said("phase-done", **values, reasons=reasons), notes=notes)
+
+
+def _next_of(run: Run, phase: str) -> str:
+    """What comes after a phase by hand: the rest of the entities, or the next phase."""
+    done = run.manifest.phases.get(phase, {})
+    rest = [name for name in ENTITY_NAMES if name not in done or done[name].status != COMPLETE]
+    if rest:
+        return f"{phase} of {rest[0]}: {command(f'--phase {phase} --entity {rest[0]}')}"
+    after = PHASE_NAMES[PHASE_NAMES.index(phase) + 1]
+    return f"{after}: {command(f'--phase {after}')}"
+
+
+def _closing(run: Run, last_line: str, *, notes: Sequence[str] = ()) -> str:
+    below = [*_not_selected(run), f"Reports are in {run.workspace.reports}", *notes, last_line]
+    return f"\n{summary(run)}\n\n" + "\n".join(below)
+
+
+def _last_line(run: Run, code: ExitCode, *, anew: str, goes_on: bool = True) -> str:
+    """The last line of a run; `anew` is the command that begins it again. Where nothing `goes_on`,
+    no command can do anything with what it leaves."""
+    if code is ExitCode.FAILED:
+        return said("set-aside", why=run.manifest.stopped, again=again())
+    if code is ExitCode.VALIDATION_FAILED:
+        tolerant = run.config.migration.continue_on_error
+        name = f"refused-by-validation{'-all-the-same' if tolerant else ''}"
+        return said(name, report=_VALIDATION, anew=anew)
+    stands = standing_of(run.manifest)
+    if code is ExitCode.VERIFICATION_FAILED:
+        return _differs(run, stands)
+    reasons = _reasons(run, stands, goes_on=goes_on and stands.all_verified)
+    if not stands.all_verified:
+        return said("loaded", reasons=_listed("; ", reasons), verify=command("--phase verify"))
+    return said("arrived-but", reasons="; ".join(reasons)) if reasons else said("arrived")
+
+
+def _reasons(run: Run, stands: Standing, *, goes_on: bool) -> list[str]:
+    """Why not everything of S9 is in the target as it is in S9."""
+    found = []
+    if stands.kept > stands.absent:
+        found.append(said("kept", kept=stands.kept - stands.absent, lists=_lists(run, stands)))
+    if stands.absent:
+        them, lists = _them(stands.absent), _lists(run, stands)
+        found.append(said("kept-out", absent=stands.absent, lists=lists, them=them))
+    if stands.refused:
+        name = "in-quarantine" if goes_on else "held-in-quarantine"
+        place, retry = run.workspace.root / "quarantine", command("retry-quarantine")
+        values = {"quarantine": place, "retry": retry, "them": _them(stands.refused)}
+        found.append(said(name, refused=stands.refused, **values))
+    return found
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
+
+
+def _lists(run: Run, stands: Standing) -> str:
+    """Where what was kept is listed."""
+    known = {
+        "conflicts_report.json": run.workspace.report("conflicts").exists(),
+        _VERIFICATION: bool(stands.verified),
+    }
+    names = [name for name, is_there in known.items() if is_there]
+    return _names(names) or f"{_VERIFICATION} when it is verified"
+
+
+def _differs(run: Run, stands: Standing) -> str:
+    """The last line when verify has found differences."""
+    counts = {"missing": stands.missing, "different": stands.different}
+    found = [said(name, count=count) for name, count in counts.items() if count]
+    if stands.only_in_target:
+        over = _what_is_over(stands.only_in_target)
+        found.append(said("only-in-target", what=over, why=_why_over(run, stands)))
+    if stands.other_problems or not found:
+        found.append(said("other-problems", count=max(1, stands.other_problems)))
+    commands = {"load": command("--phase load"), "verify": command("--phase verify")}
+    remedy = said(_remedy(run, stands), **commands, retry=command("retry-quarantine"))
+    return said("differs", report=_VERIFICATION, differences="; ".join(found), remedy=remedy)
+
+
+def _remedy(run: Run, stands: Standing) -> str:
+    """The name of the closing that says what to do about differences; none of them undoes what
+    the application has done since."""
+    policy = run.config.load.on_conflict
+    theirs = stands.changed or stands.kept
+    if stands.different and theirs:
+        return "mend-by-hand"
+    if stands.different and policy != OVERWRITE:
+        return "let-s9-win"
+    if stands.missing and theirs and policy != SKIP:
+        return "load-what-is-missing"
+    if stands.missing or stands.different:
+        return "load-again"
+    if stands.held and stands.other_problems == stands.wrong_numbers > 0:
+        return "load-the-last-sale"
+    alone = stands.only_in_target and not stands.other_problems
+    return "delete-what-is-over" if alone else "mend-the-cause"
+
+
+_ONE = {"lines": "line", "items": "other item"}
+
+
+def _what_is_over(over: Mapping[str, Mapping[str, int]]) -> str:
+    """What is only in the target, by kind: "2 sales and 3 lines"."""
+    parts = []
+    for entity, kinds in over.items():
+        for kind in ("records", "lines", "items"):
+            count, one = kinds.get(kind, 0), _ONE.get(kind, entity.removesuffix("s"))
+            if not count:
+                continue
+            parts.append(counted(count, one))
+    return _names(parts)
+
+
+def _why_over(run: Run, stands: Standing) -> str:
+    why = "S9 has them no longer"
+    chosen = [getattr(run.config.extraction, name) for name in ENTITY_NAMES]
+    if any(each.query or each.where or each.limit is not None for each in chosen):
+        why += ", or the settings of extraction leave them out"
+    if stands.refused:
+        why += ", or they are of records in quarantine"
+    return why
+
+
+def _notes(run: Run) -> list[str]:
+    """What is to be known beside the last line."""
+    stands = standing_of(run.manifest)
+    found = []
+    if stands.changed:
+        found.append(said("changed-since", changed=stands.changed, report=_VERIFICATION))
+    years = sorted(year for year in stands.held if int(year) >= run.began.year)
+    if years:  # the Sale Module gives numbers of the current year only
+        numbers = ", ".join(f"{stands.held[year]} of {year}" for year in years)
+        found.append(said("numbers-held", numbers=numbers))
+    if stands.written and stands.strange:
+        since = getattr(run.config.transformation, "updated_at", "source")
+        found.append(said("in-use-by-now" if since == "migration" else "in-use"))
+    return found
+
+
+def _not_selected(run: Run) -> list[str]:
+    """Which rows of S9's tables were not to be read, and why."""
+    lines = []
+    for entity in ENTITY_NAMES:
+        reasons = _table_of(run, entity).get("notSelected", {})
+        told = [f"{count:,} {reason}" for reason, count in reasons.items() if count]
+        if told:
+            lines.append(said("not-selected", entity=entity, reasons=", ".join(told)))
+    return lines
+
+
+def _listed(before: str, reasons: Sequence[str]) -> str:
+    return before + "; ".join(reasons) if reasons else ""
+
+
+def _names(names: Sequence[str]) -> str:
+    """Words in a row: "buyers, producers and sales"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+_HEADER = ("in S9", "extracted", "quarantined", "transformed", "warnings", "loaded items")
+
+
+def summary(run: Run) -> str:
+    """One row an entity: the stations of the ledger, from the rows of S9's table on if they were
+    counted."""
+    tables = {name: _table_of(run, name) for name in ENTITY_NAMES}
+    counted = any(tables.values())
+    rows = []
+    for name, figures in tables.items():
+        left = sum(figures.get("notSelected", {}).values()) if figures else None
+        ahead = [figures.get("rows"), left] if counted else []
+        rows.append([name.capitalize(), *ahead, *stations(run, name)])
+    ahead_of = ("rows", "not selected") if counted else ()
+    return table(["", *ahead_of, *_HEADER, "in target"], rows)
+
+
+def _table_of(run: Run, entity: str) -> dict[str, Any]:
+    """What was counted in S9's table of an entity (rows, and those not selected by reason)."""
+    entry = run.manifest.phase("extract", entity)
+    return (entry.result.get("table") or {}) if entry else {}
+
+
+def stations(run: Run, entity: str) -> list[int | None]:
+    """The figures of one entity, None where the run has not been."""
+    manifest = run.manifest
+
+    def result(phase: str) -> dict[str, Any]:
+        entry = manifest.phase(phase, entity)
+        return entry.result if entry else {}
+
+    def records(kind: str) -> int | None:
+        entry = manifest.artifacts.get(f"{kind}/{entity}.json")
+        return entry.records if entry else None
+
+    return [
+        result("extract").get("source", {}).get("records"),
+        records("extracted"),
+        records("quarantine"),
+        records("transformed"),
+        result("validate").get("warnings"),
+        result("load").get("items"),
+        result("verify").get("items"),
+    ]

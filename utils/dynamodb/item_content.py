@@ -1,0 +1,147 @@
+"""The content of an item, in one form whoever wrote it down.
+
+DynamoDB gives back the same item with its attributes in another order, a number in another
+notation (25.5 for 25.50, 1E-7 for 0.0000001) and the members of a set shuffled. The canonical
+form is JSON with sorted names, plain numbers and sorted sets; equal items have equal bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+Item = Mapping[str, Any]
+
+DIGEST_HEX = 32
+STAMPS = ("createdAt", "updatedAt")
+# What needs more than sorting: a number that is not in plain notation, or any set. A quotation
+# mark inside a text is escaped, so this cannot match one that only looks like it.
+_UNUSUAL = re.compile(
+    rb'"N":\s*"(?!(?:0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9])")|"[NSB]S":'
+)
+_PLAIN = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
+
+
+def is_usual(text: bytes) -> bool:
+    """Whether every number in DynamoDB JSON is in plain notation already, and no set is there."""
+    return _UNUSUAL.search(text) is None
+
+
+def normal_item(item: Item) -> dict[str, Any]:
+    """An item with plain numbers and sorted sets; a String, as most are, stays as it is."""
+    return {name: value if "S" in value else _normal(value) for name, value in item.items()}
+
+
+def is_same(one: Item | None, other: Item | None) -> bool:
+    """Whether two items have the same content, whoever wrote them down; None is none's."""
+    if one is None or other is None:
+        return False
+    return one == other or normal_item(one) == normal_item(other)
+
+
+def content(item: Item) -> bytes:
+    """The canonical form of an item whose numbers and sets are as `normal_item` makes them."""
+    return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+
+
+def content_of_line(line: bytes) -> bytes:
+    """The canonical form of a transformed line (`is_usual` must hold), mostly without parsing.
+
+    Attributes of a flat item are separated by `},"`. A nested value changes the number of parts or
+    of `":{"`, a text that ends with `},` leaves a part that no attribute begins like; the line is
+    then parsed after all.
+    """
+    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
+        attributes = line[10:-4].split(b'},"')
+        if line.count(b'":{"', 10) == len(attributes):
+            attributes.sort()
+            if attributes[0] >= b"A" and attributes[-1] < b"{":
+                return b'{"' + b'},"'.join(attributes) + b"}}"
+    return content(orjson.loads(line)["Item"])
+
+
+def digest(text: bytes) -> bytes:
+    """The digest of a canonical form: 32 hexadecimal digits of its SHA-256."""
+    return sha256(text).hexdigest()[:DIGEST_HEX].encode()
+
+
+def differing_attributes(left: Item, right: Item) -> list[str]:
+    """The names of the attributes in which two items differ, sorted."""
+    a, b = normal_item(left), normal_item(right)
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+def with_time(item: Item, ours: str, theirs: str) -> Item | None:
+    """An item with the time `theirs` where it carries `ours`, the migration's own for rows without
+    times; None when it does not carry it.
+
+    That time is no content of S9: another migration of the same S9 has another. Two items that
+    are the same but for it are the same (the survey and the verification have this rule from here).
+    """
+    changed = {name: {"S": theirs} for name in STAMPS if item.get(name) == {"S": ours}}
+    return {**item, **changed} if changed and ours and theirs else None
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The same rule for reading a table in which other migrations have left their times `theirs`
+    where this one writes `ours`."""
+
+    ours: str = ""
+    theirs: tuple[str, ...] = ()
+
+    def as_ours(self, item: Item) -> Item:
+        """An item of the table as this migration would have written it."""
+        for time in self.theirs:
+            item = with_time(item, time, self.ours) or item
+        return item
+
+    def texts(self) -> dict[bytes, bytes]:
+        """What stands for what among attributes as utils/dynamodb/item_text.py has them."""
+        return {
+            f'{name}":{{"S":"{time}"'.encode(): f'{name}":{{"S":"{self.ours}"'.encode()
+            for time in self.theirs
+            for name in STAMPS
+        }
+
+
+def _normal(value: dict[str, Any]) -> dict[str, Any]:
+    return {kind: _normal_content(kind, inner) for kind, inner in value.items()}
+
+
+def _normal_content(kind: str, inner: Any) -> Any:
+    if kind == "N":
+        return plain_number(inner)
+    if kind == "NS":
+        return sorted(map(plain_number, inner))
+    if kind in ("SS", "BS"):
+        return sorted(inner)
+    if kind == "L":
+        return [_normal(member) for member in inner]
+    if kind == "M":
+        return normal_item(inner)
+    return inner
+
+
+def plain_number(text: str) -> str:
+    """A number in plain notation: no exponent, no superfluous zero, no minus before zero."""
+    if _PLAIN.fullmatch(text):
+        return text
+    try:
+        plain = format(Decimal(text), "f")
+    except InvalidOperation:
+        return text
+    if "." in plain:
+        plain = plain.rstrip("0").rstrip(".")
+    return "0" if plain == "-0" else plain
+
+
+def updated_at(item: Item) -> str:
+    """When an item says that it was changed; "" when it does not."""
+    return str(item.get("updatedAt", {}).get("S", ""))

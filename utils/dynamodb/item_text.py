@@ -1,0 +1,192 @@
+"""An item as the JSON texts of its attributes, sorted: its content, mostly without a parser.
+
+DynamoDB gives back the same item with its attributes in another order, a number in another
+notation (25.5 for 25.50, 1E-7 for 0.0000001), the members of a set shuffled, and whoever answers
+in its place may escape and space as he likes. Sorted attributes with plain numbers, sorted sets
+and orjson's way of writing are the same bytes for the same item, and other bytes for another one.
+
+Most items are flat (texts, numbers and flags) and written without a space or an escape. Such a
+text can be cut at `},"`, which is five times as fast as parsing and writing it again. Where it
+cannot be proven that every cut is between two attributes, the item is parsed after all.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from utils.dynamodb.answer_shapes import (
+    NoAnswer,
+    are_plain,
+    check,
+    item_problem,
+    page_problem,
+    parsed,
+)
+from utils.dynamodb.item_content import Item, normal_item
+
+# Sorted, and each without the quotation mark that opens it and the brace that closes it:
+# `name":{"S":"text"`. An item's text is `{"` + these joined by `},"` + `}}`.
+Attributes = list[bytes]
+
+_SEPARATOR = b'},"'
+_BETWEEN_ITEMS = b'}},{"'
+_ITEMS = b'"Items":['
+# A number that is not in plain notation. Where no text has an escape, a quotation mark belongs
+# to the structure, so this cannot match inside a text.
+_UNUSUAL = re.compile(
+    rb'"N":"(?!(?:[1-9][0-9]*|0)(?:\.[0-9]*[1-9])?"'
+    rb'|-[1-9][0-9]*(?:\.[0-9]*[1-9])?"|-0\.[0-9]*[1-9]")'
+)
+
+
+class Scanned(NamedTuple):
+    """The items on a page, and where the next page starts (None: this was the last one)."""
+
+    items: Iterator[Attributes]
+    last_key: Mapping[str, Any] | None
+
+
+def attributes_of(item: Item) -> Attributes:
+    """The attributes of any item."""
+    return sorted(
+        orjson.dumps({name: value}, option=orjson.OPT_SORT_KEYS)[2:-2]
+        for name, value in normal_item(item).items()
+    )
+
+
+def attributes_of_line(line: bytes, *, as_written: bool = False) -> Attributes:
+    """The attributes of the item that a transformed line (`{"Item":{…}}`) has.
+
+    With `as_written` a number may stay in the notation in which it is: what is the same then is
+    the same item, what is not may be as well.
+    """
+    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
+        text = line[10:-4]
+        attributes = _cut(text)
+        if attributes is not None and (as_written or _UNUSUAL.search(text) is None):
+            return attributes
+    return attributes_of(orjson.loads(line)["Item"])
+
+
+def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
+    """Read the answer to a Scan. Raises NoAnswer if it is none.
+
+    With `as_written` as above, items are not judged either: those that are the same as items that
+    have been judged need it no more. The caller judges all others (`require_item`), or reads the
+    page once more.
+    """
+    cut = _cut_page(page, judged=not as_written)
+    if cut is None:
+        answer = check("Scan", {}, page)
+        return Scanned(map(attributes_of, answer["Items"]), answer.get("LastEvaluatedKey"))
+    texts, last_key = cut
+    usual = as_written or _UNUSUAL.search(page) is None
+    return Scanned(_each(texts, usual=usual), last_key)
+
+
+def _cut_page(page: bytes, *, judged: bool) -> tuple[list[bytes], Mapping[str, Any] | None] | None:
+    """The texts of the items on a page; None where it is not sure where they begin and end.
+
+    What is around the items must be JSON by itself, and say how many items there are. Whoever
+    puts no space before the first item puts none into the others.
+    """
+    start = page.find(_ITEMS + b'{"')
+    end = page.rfind(b"}}]")
+    if start < 0 or end < start:
+        return None
+    start += len(_ITEMS)
+    try:
+        around = orjson.loads(page[:start] + page[end + 2 :])
+    except orjson.JSONDecodeError:
+        return None
+    items = page[start : end + 2]
+    texts = items[2:-2].split(_BETWEEN_ITEMS)
+    if page_problem(around, len(texts)):
+        return None
+    if judged and not are_plain(items, len(texts)):
+        check("Scan", {}, page)
+    return texts, around.get("LastEvaluatedKey")
+
+
+def _each(texts: list[bytes], *, usual: bool) -> Iterator[Attributes]:
+    for text in texts:
+        attributes = _cut(text)
+        if attributes is None or not (usual or _UNUSUAL.search(text) is None):
+            attributes = attributes_of(_judged(text))
+        yield attributes
+
+
+def require_item(attributes: Attributes) -> None:
+    """Raise NoAnswer unless these are attributes of DynamoDB JSON."""
+    _judged(text_of_item(attributes))
+
+
+def _judged(text: bytes) -> Item:
+    item = parsed("Scan", b'{"%b}}' % text)
+    if problem := item_problem(item):
+        raise NoAnswer("Scan", f"an item {problem}")
+    return item
+
+
+def _cut(text: bytes) -> Attributes | None:
+    r"""The attributes of an item's text (without `{"` and `}}`), None if it must be parsed.
+
+    Without a backslash every quotation mark opens or closes a string. A cut where it closes one
+    (a text that ends with `},`) leaves a part that is empty or begins with `}` or `:`. Without
+    `[` there is no list and no set; a map, also an empty one, has more braces than parts.
+    """
+    if b"\\" in text or b"[" in text:
+        return None
+    attributes = text.split(_SEPARATOR)
+    attributes.sort()
+    if attributes[0] < b"A" or attributes[-1] >= b"{" or text.count(b"{") != len(attributes):
+        return None
+    return attributes
+
+
+def text_of_item(attributes: Attributes) -> bytes:
+    """The canonical form of an item, but for the two bytes before it and the two after it."""
+    return _SEPARATOR.join(attributes)
+
+
+def start_of(name: str, kind: str = "S") -> bytes:
+    """How the text of an attribute starts that is a String (or a Number, `kind` N)."""
+    return f'{name}":{{"{kind}":'.encode()
+
+
+def text_of(attributes: Attributes, start: bytes) -> bytes:
+    """The value of the attribute that starts so (`start_of`), as JSON text; empty when the
+    attribute is absent or of another kind."""
+    place = bisect_left(attributes, start)
+    if place < len(attributes) and attributes[place].startswith(start):
+        return attributes[place][len(start) :]
+    return b""
+
+
+def is_there(attributes: Attributes, name: str) -> bool:
+    """Whether an item has an attribute."""
+    return bool(text_of(attributes, f'{name}":'.encode()))
+
+
+def neighbours_of(attributes: Attributes, first: bytes, second: bytes) -> tuple[bytes, bytes]:
+    """The keys that start so (`key_of`); quicker where the one follows the other."""
+    place = bisect_left(attributes, first)
+    found = attributes[place : place + 2]
+    if len(found) > 1 and found[0].startswith(first) and found[1].startswith(second):
+        return found[0][len(first) :], found[1][len(second) :]
+    return key_of(attributes, first), key_of(attributes, second)
+
+
+def key_of(attributes: Attributes, start: bytes) -> bytes:
+    """The key that starts so (`start_of`), as JSON text; that of its DynamoDB JSON where it is no
+    String (or not there)."""
+    text = text_of(attributes, start)
+    if not text:
+        other = text_of(attributes, start[: start.index(b"{")])
+        text = other + b"}" if other else b"null"
+    return text

@@ -1,0 +1,141 @@
+"""Artifacts in pieces: ranges of bytes that whoever shares the work reads for himself.
+
+A line (or a record, a sale with its lines) belongs to the piece in which it begins. So every piece
+can be named without reading the file, none passes between processes, and all of them together are
+the file, wherever the cuts are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import takewhile
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from utils.files.artifacts import RECORD_MARK, RECORD_MARK_WITHIN, starts_record
+
+_LOOK_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 12  # in which a line says what it is
+PIECE_BYTES = 1 << 19  # with what becomes of it, about what stays in a processor's cache
+
+
+class Place(NamedTuple):
+    """A range of bytes in a file: from `start` up to `end`, which is not in it."""
+
+    start: int
+    end: int
+
+
+def places(size: int, *, start: int = 0, target: int = PIECE_BYTES) -> list[Place]:
+    """The pieces of a file of `size` bytes from `start` on, each of `target` bytes at most."""
+    return [Place(at, min(at + target, size)) for at in range(start, size, target)]
+
+
+def rows_at(path: Path, place: Place) -> list[bytes]:
+    """The lines that begin in a piece of a file, each with its line break."""
+    return located_rows(path, place)[1]
+
+
+def located_rows(path: Path, place: Place) -> tuple[int, list[bytes]]:
+    """The same, with the byte offset at which the first of them begins."""
+    with path.open("rb") as handle:
+        return _lines(handle, place)
+
+
+def data_at(path: Path, place: Place) -> tuple[int, bytes]:
+    """The lines that begin in a piece of a file as they follow each other, and the byte offset at
+    which the first of them begins."""
+    with path.open("rb") as handle:
+        return _data(handle, place)
+
+
+def headers_in(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where the lines that open a record of a transformed file begin and end (without their line
+    break) in the data of a piece. The lines between are not looked at."""
+    end = 0
+    while (mark := data.find(RECORD_MARK, end)) >= 0:
+        start = data.rfind(b"\n", 0, mark) + 1
+        end = data.find(b"\n", mark)
+        end = len(data) if end < 0 else end
+        if mark - start < RECORD_MARK_WITHIN:
+            yield start, end
+
+
+def records_at(path: Path, place: Place) -> list[bytes]:
+    """The lines of the records that begin in a piece of a transformed file."""
+    return located_records(path, place)[1]
+
+
+def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
+    """The same, with the byte offset at which the first of them begins."""
+    with path.open("rb") as handle:
+        begin, lines = _lines(handle, place)
+        first = 0
+        while place.start and first < len(lines) and not starts_record(lines[first]):
+            first += 1
+        if first == len(lines):
+            return place.end, []
+        # The last record may have lines behind the end.
+        lines += takewhile(lambda line: not starts_record(line), handle)
+        return begin + sum(map(len, lines[:first])), lines[first:]
+
+
+def whole_records(path: Path, *, start: int = 0, target: int = PIECE_BYTES) -> Iterator[Place]:
+    """The pieces of a transformed file from byte `start` on, where a record begins, each of whole
+    records: as many as fit into `target` bytes, and one that goes beyond."""
+    size = path.stat().st_size
+    with path.open("rb", buffering=0) as handle:
+        while start < size:
+            end = record_end(handle.fileno(), min(start + target, size) - 1, size)
+            yield Place(start, end)
+            start = end
+
+
+def lines_in(path: Path, place: Place) -> list[bytes]:
+    """The lines of a piece that begins and ends with whole lines."""
+    with path.open("rb") as handle:
+        handle.seek(place.start)
+        return BytesIO(handle.read(place.end - place.start)).readlines()
+
+
+def record_end(descriptor: int, place: int, end: int) -> int:
+    """Where the record ends that has byte `place`, at most `end`: no record is cut in two, so that
+    whoever sends it can send it whole."""
+    place = _line_end(descriptor, place, end)
+    while place < end:
+        if starts_record(os.pread(descriptor, _HEAD_BYTES, place).partition(b"\n")[0]):
+            break
+        place = _line_end(descriptor, place, end)
+    return place
+
+
+def _line_end(descriptor: int, place: int, end: int) -> int:
+    """Where the line ends that has byte `place`, at most `end`."""
+    while place < end:
+        block = os.pread(descriptor, _LOOK_BYTES, place)
+        found = block.find(b"\n")
+        if found >= 0:
+            return min(place + found + 1, end)
+        if not block:
+            return end
+        place += len(block)
+    return end
+
+
+def _lines(handle: IO[bytes], place: Place) -> tuple[int, list[bytes]]:
+    """The offset of the first line that begins in a piece, and all of these lines."""
+    begin, data = _data(handle, place)
+    return begin, BytesIO(data).readlines()
+
+
+def _data(handle: IO[bytes], place: Place) -> tuple[int, bytes]:
+    handle.seek(max(0, place.start - 1))
+    if place.start:
+        handle.readline()  # the end of the line before
+    begin = handle.tell()
+    data = handle.read(max(0, place.end - begin))
+    if not data.endswith(b"\n"):
+        data += handle.readline() if data else b""
+    return begin, data

@@ -1,0 +1,166 @@
+"""Buckets on disk: sets larger than memory, compared a bucket at a time.
+
+What is compared are lines under keys. A line goes into one of some buckets by a hash of its key, so
+that all lines of one key are in one bucket, and a bucket is small enough to be held in memory.
+Whoever gathers lines, in whatever process, writes them as runs: files in which the buckets follow
+each other. To read a bucket is to read its part of every run, in the order of the runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, islice
+from operator import methodcaller
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+from zlib import crc32
+
+from utils.files.workspace import storage_errors, temporary_directory, write_temporary
+
+BUCKETS = 128
+_RUN_BYTES = 6 << 20  # what is held in memory before it becomes a run
+_TOGETHER_BYTES = 2 << 20  # buckets smaller than this are read together
+_AT_ONCE = 1_000  # pairs
+
+Keyed = tuple[bytes, bytes]
+
+_parted = methodcaller("partition", b"\t")
+
+
+class Run(NamedTuple):
+    """A file of lines: bucket n is between `ends[n]` and `ends[n + 1]`."""
+
+    path: str
+    ends: tuple[int, ...]
+
+
+class Spill:
+    """Gathers lines and writes them as runs below a directory. Lines have no line break."""
+
+    def __init__(self, directory: Path, *, count: int = BUCKETS) -> None:
+        self._directory = directory
+        self._count = count
+        self._runs: list[Run] = []
+        self._empty()
+
+    def _empty(self) -> None:
+        self._lines: list[list[bytes]] = [[] for _ in range(self._count)]
+        self._held = 0
+
+    def add(self, entries: Iterable[Keyed]) -> None:
+        """Take lines, each given as (key, line)."""
+        lines, count, held = self._lines, self._count, 0
+        for key, line in entries:
+            lines[crc32(key) % count].append(line)
+            held += len(line)
+        self._held += held
+        if self._held >= _RUN_BYTES:
+            self._write()
+
+    def finish(self) -> tuple[Run, ...]:
+        """Write what is left; returns all runs."""
+        if self._held:
+            self._write()
+        return tuple(self._runs)
+
+    def _write(self) -> None:
+        parts = [b"\n".join(lines) + b"\n" if lines else b"" for lines in self._lines]
+        path = write_temporary(self._directory, b"".join(parts))
+        self._runs.append(Run(str(path), (0, *accumulate(map(len, parts)))))
+        self._empty()
+
+
+def ranges(*sides: Sequence[Run], count: int = BUCKETS) -> list[range]:
+    """The numbers of all buckets, cut into ranges that are worth being read together."""
+    sizes = [0] * count
+    for run in (run for runs in sides for run in runs):
+        for number in range(count):
+            sizes[number] += run.ends[number + 1] - run.ends[number]
+    found, first, held = [], 0, 0
+    for number, size in enumerate(sizes):
+        held += size
+        if held >= _TOGETHER_BYTES or number == count - 1:
+            found.append(range(first, number + 1))
+            first, held = number + 1, 0
+    return found
+
+
+def read_buckets(runs: Sequence[Run], numbers: range) -> Iterator[list[bytes]]:
+    """The lines of some buckets, bucket by bucket, each in the order of the runs."""
+    parts = [(_read(run, numbers), run.ends) for run in runs]
+    for number in numbers:
+        texts = [
+            data[ends[number] - ends[numbers.start] : ends[number + 1] - ends[numbers.start]]
+            for data, ends in parts
+        ]
+        lines = b"".join(texts).split(b"\n")
+        lines.pop()  # what follows the last line break
+        yield lines
+
+
+def _read(run: Run, numbers: range) -> bytes:
+    first, end = run.ends[numbers.start], run.ends[numbers.stop]
+    if first == end:
+        return b""
+    path = Path(run.path)
+    with storage_errors(path), path.open("rb") as file:
+        file.seek(first)
+        return file.read(end - first)
+
+
+class Scratch:
+    """A directory for runs, for as long as the context lasts."""
+
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+
+    def __enter__(self) -> Path:
+        self._directory = temporary_directory(self._parent)
+        return self._directory
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+@dataclass
+class Buckets:
+    """Key and value pairs on disk, gathered and read by one process. Keys and values are bytes
+    without line breaks or tabs. A context manager."""
+
+    scratch: Path
+    count: int = BUCKETS
+
+    def __enter__(self) -> Buckets:
+        self._directory = Scratch(self.scratch)
+        self._spill = Spill(self._directory.__enter__(), count=self.count)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._directory.__exit__(kind, error, trace)
+
+    def add(self, entries: Iterable[Keyed]) -> None:
+        """Append pairs, of which there may be more than memory has room for; the same key may come
+        any number of times."""
+        left = iter(entries)
+        while some := list(islice(left, _AT_ONCE)):
+            self._spill.add([(key, key + b"\t" + value) for key, value in some])
+
+    def __iter__(self) -> Iterator[list[Keyed]]:
+        """The pairs, a bucket at a time, each in the order in which they were added."""
+        runs = self._spill.finish()
+        for numbers in ranges(runs, count=self.count):
+            for lines in read_buckets(runs, numbers):
+                yield [(key, value) for key, _, value in map(_parted, lines)]

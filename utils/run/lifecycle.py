@@ -1,0 +1,335 @@
+"""A run's life: opened over what is already there, ended or stopped, found again by a resume."""
+
+from __future__ import annotations
+
+import enum
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from utils import logger
+from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
+from utils.error_handler import (
+    ConfigurationError,
+    ExitCode,
+    MigrationError,
+    RunInterrupted,
+    of_the_machine,
+    traceback_of,
+)
+from utils.files.workspace import Workspace, storage_errors, write_atomically
+from utils.interrupt import Interrupted
+from utils.progress import Progress
+from utils.run.lock import run_lock
+from utils.run.manifest import Manifest
+from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
+from utils.run.run import COMPLETE, Run
+from utils.settings.environment import make_room
+from utils.version import this_tool
+from utils.wording import invocation, masking
+from utils.wording.figures import counted
+
+Known = TypeVar("Known")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How to talk: what --verbose, --quiet and --no-color say."""
+
+    verbose: bool = False
+    quiet: bool = False
+    color: bool = True
+
+
+@contextmanager
+def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
+    """Lock the data directory, open its manifest and logs; record why a run stops, if it does.
+
+    Raises MigrationError when another run is at work, when the directory belongs to the migration
+    of another source or target, or when `start` does not go with what is there.
+    """
+    make_room()
+    files, own = Workspace(Path(config.data.directory)), _OWN.get(start)
+    if own:
+        require_ours(files, own)
+    else:
+        require_unmarked(files)
+    files.prepare()
+    logger.set_up_screen(
+        config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
+    )
+    with run_lock(files.lock):
+        mark = take(files, own) if own else {}
+        masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
+        manifest = Manifest.load(files.manifest) or Manifest.new()
+        bind(manifest, config, files.root)
+        run = Run(config, files, manifest, Progress(quiet=screen.quiet))
+        begin(run, start)
+        run.manifest.made_for = mark
+        if start is Start.REHEARSAL:
+            invocation.is_closed()
+        elif start is not Start.BY_HAND:  # a phase by hand is typed again
+            invocation.goes_on_with(invocation.RESUME)
+        logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
+        run.stop.install()
+        try:
+            with run.workers, recording_why_it_stops(run):
+                yield run
+        finally:
+            shutil.rmtree(files.scratch, ignore_errors=True)
+            logger.close_logs()
+
+
+def mask_key(files: Workspace) -> bytes:
+    """The key of this data directory's masks, made when there is none yet."""
+    with storage_errors(files.mask_key):
+        key = files.mask_key.read_bytes() if files.mask_key.exists() else b""
+    if len(key) != masking.KEY_BYTES:
+        key = masking.new_key()
+        write_atomically(files.mask_key, key)
+    return key
+
+
+class Start(enum.Enum):
+    """What a run makes of what is already in the data directory."""
+
+    ANEW = "a new run; refused over an unfinished one"
+    RESTART = "a new run, whatever there is"
+    REHEARSAL = "a new run in a directory that is emptied first"
+    RESUME = "go on with the unfinished run"
+    BY_HAND = "one phase, with what there is"
+    DEMONSTRATION = "the same, for a demonstration"
+    AGAIN = "over a run that has ended: its quarantine is tried again"
+
+
+_OWN = {Start.REHEARSAL: REHEARSAL, Start.DEMONSTRATION: DEMONSTRATION}
+
+
+def begin(run: Run, start: Start) -> None:
+    """Begin a new run in the manifest or go on with the one that is there, as `start` says.
+
+    A new run forgets what earlier ones completed, and keeps the migration's timestamp.
+    """
+    run.settle()
+    old = run.manifest
+    _check_rollback(run, start)
+    unfinished = (
+        old.begun
+        and old.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
+        and old.rolled_back != "done"
+    )
+    if start is Start.AGAIN and (unfinished or not old.begun):
+        raise ConfigurationError(
+            where_it_stopped(run) if old.begun else f"no run has ended in {run.workspace.root}",
+            remedy="bring it to its end first: "
+            + run.command("--resume" if old.begun else "--full"),
+        )
+    if start is Start.ANEW and unfinished:
+        raise ConfigurationError(
+            where_it_stopped(run),
+            remedy=f"go on with it: {run.command('--resume')}\n"
+            f"or start anew, which drops what it has done: {run.command('--full --restart')}",
+        )
+    if start is Start.RESUME and not run.workspace.manifest.exists():
+        raise ConfigurationError(
+            f"there is nothing to resume in {run.workspace.root}: no run has got as far",
+            remedy=f"start one: {run.command('--full')}",
+        )
+    if start in (Start.RESUME, Start.AGAIN):
+        _check_tool(run)
+    if start in (Start.ANEW, Start.RESTART, *_OWN):
+        run.manifest = replace(
+            old.successor(),
+            # What a rollback needs of the last load stays until this run has written.
+            artifacts=_kept_for_undo(old.artifacts),
+            sealed=_kept_for_undo(old.sealed),
+        )
+        if start is Start.RESTART and unfinished:
+            # What the dropped run has written is this run's to account for.
+            run.manifest.baseline = old.baseline
+            run.manifest.backups = old.backups
+            run.manifest.reached["target"] = old.reached.get("target", {})
+        run.checkpoint.clear()
+        supersede(run, PHASE_NAMES[0])
+    if start is Start.RESUME:
+        run.check_checkpoint()
+    run.resuming = start is Start.RESUME
+    if start not in (Start.RESUME, Start.BY_HAND):
+        take_up(run)
+
+
+def _check_tool(run: Run) -> None:
+    """Raise ConfigurationError when another version of the tool, or of its rules, began the run:
+    its items and those of this one would be of two kinds."""
+    began, this = run.manifest.tool, this_tool()
+    if not run.manifest.begun or began == this:
+        return
+    which = " with rules ".join(began.values()) if began else "one that did not say which it is"
+    raise ConfigurationError(
+        f"run {run.manifest.run_id} was begun by another version of the tool ({which}; this is "
+        f"{this['version']} with rules {this['rules']}): it would go on by other rules",
+        remedy="finish it with the version that began it; or start anew with this one: "
+        f"{run.command('--full --restart')}",
+    )
+
+
+def _kept_for_undo(files: Mapping[str, Known]) -> dict[str, Known]:
+    return {name: known for name, known in files.items() if name.startswith("undo/")}
+
+
+def _check_rollback(run: Run, start: Start) -> None:
+    """Raise ConfigurationError when a run cannot go on because its load is being undone, or was."""
+    state = run.manifest.rolled_back
+    run_id = run.manifest.undoes
+    if state == "begun" and start is not Start.RESTART:
+        raise ConfigurationError(
+            f"the load of run {run_id} is being undone, and that was cut short",
+            remedy=f"finish it: {run.command('rollback')}",
+        )
+    if state == "done" and start in (Start.RESUME, Start.AGAIN):
+        raise ConfigurationError(
+            f"the load of run {run_id} was undone: there is nothing to go on with",
+            remedy=f"start a new run: {run.command('--full')}",
+        )
+
+
+# The reports of each phase; what else there is are accounts of what was done, which stay true.
+_REPORTS = {
+    # What a load has found in the tables is of the files that it had; it looks again itself.
+    "transform": ("mapping", "conflicts", *(f"only_in_target_{name}" for name in ENTITY_NAMES)),
+    "validate": ("validation",),
+    "load": ("load",),
+    "verify": ("verification",),
+}
+
+
+def supersede(run: Run, phase: str) -> None:
+    """A phase begins: what an earlier one, or an earlier run, has said of it and of what comes
+    after it holds no longer. The last words go first: whenever this is cut short, no verdict
+    stands that what lies before it does not bear out."""
+    for later in reversed(PHASE_NAMES[PHASE_NAMES.index(phase) :]):
+        run.workspace.set_aside(*_REPORTS.get(later, ()))
+
+
+def take_up(run: Run) -> None:
+    """The run is at work from now on: how it ended before no longer holds.
+
+    Not saved yet: until S9 has answered, what was known of an earlier run stays known.
+    """
+    run.manifest.outcome = None
+    run.manifest.stopped = ""
+
+
+def where_it_stopped(run: Run) -> str:
+    """One line: which run stopped where, and why."""
+    manifest = run.manifest
+    why = manifest.stopped or "it was killed, or the machine went down, or the disk was full"
+    if manifest.outcome in (ExitCode.DONE, ExitCode.QUARANTINED):
+        why = "it had come to its end, but settings or files have changed since"
+    saved = run.checkpoint.load()
+    if saved is not None:
+        total = counted(saved.total, saved.unit.removesuffix("s"))
+        place = f"{saved.phase}, {saved.entity}, {saved.done:,} of {total}"
+    else:
+        done = [
+            f"{phase} of {name}"
+            for phase in PHASE_NAMES
+            for name, entry in manifest.phases.get(phase, {}).items()
+            if entry.status == COMPLETE
+        ]
+        place = f"progress after {done[-1]}" if done else "its first phase"
+    return f"run {manifest.run_id} stopped in {place}: {why}"
+
+
+@contextmanager
+def recording_why_it_stops(run: Run) -> Iterator[None]:
+    """Keep the reason for the operator, for the log files, and for the run that resumes."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        stop_with(run, ExitCode.INTERRUPTED, "interrupted by the operator")
+        raise RunInterrupted(
+            where_it_stopped(run), remedy=f"go on with: {invocation.again()}"
+        ) from error
+    except MigrationError as error:
+        _log(error.message, {"remedy": error.remedy})
+        stop_with(run, error.exit_code, error.message.splitlines()[0])
+        raise
+    except Exception as error:
+        if refused := of_the_machine(error):
+            _log(refused.message, {"remedy": refused.remedy, "traceback": traceback_of(error)})
+            stop_with(run, refused.exit_code, refused.message)
+            raise refused from error
+        _log(f"unexpected {type(error).__name__}", {"traceback": traceback_of(error)})
+        stop_with(run, ExitCode.FAILED, f"unexpected {type(error).__name__}")
+        raise MigrationError(
+            f"an unexpected error stopped the run: {type(error).__name__}",
+            remedy="this is a defect of the tool: please report it with the end of "
+            f"{run.workspace.error_log}; to go on: {invocation.again()}",
+        ) from error
+
+
+def _log(message: str, context: dict[str, str]) -> None:
+    """Put an error into the log files; the screen gets it when the command ends."""
+    logger.get_logger().error("%s", message, extra={"files_only": True, "context": context})
+
+
+_ENDS = {
+    ExitCode.VALIDATION_FAILED: "validation found errors",
+    ExitCode.VERIFICATION_FAILED: "the target differs from what was sent",
+}
+
+
+def end(run: Run, code: ExitCode, why: str = "") -> None:
+    """Record that a run has come to its end; `why` when that is not the end of the migration."""
+    run.manifest.outcome = code
+    run.manifest.stopped = why or _ENDS.get(code, "")
+    run.save()
+
+
+def end_by_hand(run: Run, phase: str, code: ExitCode, why: str = "") -> None:
+    """Record that a phase by hand is over, which is the run's end when it is the last proof."""
+    verified = run.manifest.phases.get("verify", {})
+    if phase == "verify" and all(
+        name in verified and verified[name].status == COMPLETE for name in ENTITY_NAMES
+    ):
+        end(run, code, why)
+    elif run.manifest.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED):
+        run.manifest.outcome = None
+        run.manifest.stopped = why or f"phase {phase} was run by hand, and others are to follow"
+        run.save()
+
+
+def stop_with(run: Run, code: ExitCode, reason: str) -> None:
+    """Put why a run stopped into the manifest, if the disk still takes it, and unless it has not
+    begun and an earlier one is known there."""
+    run.manifest.outcome = code
+    run.manifest.stopped = reason
+    if run.manifest.begun or not run.workspace.manifest.exists():
+        with suppress(MigrationError):
+            run.save()
+
+
+def bind(manifest: Manifest, config: Config, root: Path) -> None:
+    """Tie the data directory to one source and one target, for good."""
+    wanted: dict[str, dict[str, Any]] = {
+        "source": config.source.identity(),
+        "target": config.target.identity(),
+    }
+    for side, identity in wanted.items():
+        known: dict[str, Any] = getattr(manifest, side)
+        if known and known != identity:
+            differences = ", ".join(
+                f"{key} was {known.get(key)} and is {identity[key]}"
+                for key in identity
+                if known.get(key) != identity[key]
+            )
+            raise ConfigurationError(
+                f"{root} holds the migration of another {side}: {differences}",
+                remedy="give this migration a data.directory of its own, or put the "
+                "configuration right",
+            )
+        setattr(manifest, side, identity)

@@ -1,0 +1,291 @@
+"""A run: what every phase is given, and how a phase's completeness is judged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
+from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
+from utils.error_handler import ArtifactError
+from utils.files.artifacts import (
+    ArtifactEntry,
+    ArtifactWriter,
+    check_artifact,
+    expected_artifact,
+    sha256_of,
+    utc_now,
+)
+from utils.files.known_files import KnownFiles
+from utils.files.workspace import PARTIAL_SUFFIX, Workspace, publish, storage_errors
+from utils.interrupt import Interrupted, StopFlag
+from utils.processes.pool import Workers, available_cores
+from utils.progress import Progress
+from utils.run.manifest import Manifest, PhaseEntry
+from utils.version import this_tool
+from utils.wording import invocation
+
+COMPLETE = "complete"
+FAILED = "failed"
+
+
+@dataclass
+class Run:
+    """One invocation at work on one data directory.
+
+    With `resuming`, a phase goes on from the checkpoint where there is one for it.
+    """
+
+    config: Config
+    workspace: Workspace
+    manifest: Manifest
+    progress: Progress = field(default_factory=Progress)
+    stop: StopFlag = field(default_factory=StopFlag)
+    resuming: bool = False
+    known_files: KnownFiles = field(default_factory=KnownFiles)
+    began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    in_flight: int | None = None  # batches at once with which the load before this one has ended
+    workers: Workers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workers = Workers(self.config.migration.processes or available_cores())
+
+    def command(self, options: str) -> str:
+        """The command line that an operator types for `options`."""
+        return invocation.command(options)
+
+    @property
+    def checkpoint(self) -> CheckpointFile:
+        return CheckpointFile(self.workspace.checkpoint)
+
+    def artifact(self, path: Path, *, written_by: str, anew: bool = False) -> ArtifactEntry:
+        """The manifest entry of a file, after checking that the file is what it says. With `anew`
+        it is read for that, even if this run knows it already (utils/files/known_files.py)."""
+        entry = self.manifest.artifacts.get(self.workspace.name_of(path))
+        known = None if anew else self.known_files
+        return check_artifact(path, entry, phase=written_by, known=known)
+
+    def expected(self, path: Path, *, written_by: str) -> ArtifactEntry:
+        """The manifest entry of a file, after a look at its size only."""
+        entry = self.manifest.artifacts.get(self.workspace.name_of(path))
+        return expected_artifact(path, entry, phase=written_by)
+
+    @contextmanager
+    def proving(self, path: Path, *, written_by: str) -> Iterator[None]:
+        """Check a file as `artifact` does with `anew`, beside what is done with it here. The end is
+        waited for; a file that is not what the manifest says is the error, whatever else was."""
+        with ThreadPoolExecutor(1, thread_name_prefix="proof") as beside:
+            proof = beside.submit(self.artifact, path, written_by=written_by, anew=True)
+            try:
+                yield
+            except Interrupted:
+                raise
+            except Exception:
+                proof.result()
+                raise
+            proof.result()
+
+    def commit(self, path: Path, writer: ArtifactWriter) -> None:
+        """Publish what has been written, on disk and in the manifest (call `save` to make that
+        durable)."""
+        entry = writer.commit()
+        self.publish(path, entry)
+        if writer.last_look is not None:
+            self.known_files.has_written(path, entry.sha256, writer.last_look)
+
+    def publish(self, path: Path, entry: ArtifactEntry) -> None:
+        """Put a file's entry into the manifest (call `save` to make it durable)."""
+        self.manifest.artifacts[self.workspace.name_of(path)] = entry
+
+    def replace(self, *files: tuple[Path, ArtifactWriter]) -> None:
+        """Publish new versions of files that the manifest knows, together with whatever else has
+        been recorded since the last `save`: all or nothing, also when killed in between."""
+        self.manifest.coming = {
+            self.workspace.name_of(path): writer.entry() for path, writer in files
+        }
+        self.save()
+        self.settle()
+
+    def settle(self) -> None:
+        """Finish a replacement, be it one that was cut short."""
+        if not self.manifest.coming:
+            return
+        for name, entry in self.manifest.coming.items():
+            path = self.workspace.root / name
+            partial = path.with_name(path.name + PARTIAL_SUFFIX)
+            if partial.exists() and sha256_of(partial) == entry.sha256:
+                with storage_errors(path):
+                    publish(partial, path)
+            self.manifest.artifacts[name] = entry
+        self.manifest.coming = {}
+        self.save()
+
+    def sha_of(self, *paths: Path) -> dict[str, str]:
+        """The SHA-256 of files by manifest name, as a phase entry's `inputs`."""
+        names = [self.workspace.name_of(path) for path in paths]
+        return {name: self.manifest.sha_of(name) for name in names}
+
+    def begin(self, phase: str, entity: str, inputs: Mapping[str, str]) -> Checkpoint | None:
+        """A phase is about to run for an entity: its old outcome no longer holds.
+
+        Returns the checkpoint to go on from, None to start anew (also when it was made for files
+        that have been written again since). The checkpoint of a place further on stays: the run
+        will come to it.
+        """
+        self.manifest.forget(phase, entity)
+        self.save()
+        saved = self.checkpoint.load()
+        if saved is None or _is_further(saved, phase, entity):
+            return None
+        here = (saved.phase, saved.entity) == (phase, entity)
+        if self.resuming and here and saved.inputs == dict(inputs):
+            return saved
+        self.checkpoint.clear()
+        return None
+
+    def check_checkpoint(self) -> None:
+        """Raise ArtifactError when there is a checkpoint that must not be used."""
+        saved = self.checkpoint.load()
+        if saved is None:
+            return
+        now = configuration_digests(self.config)
+        changed = [name for name, digest in now.items() if saved.configuration.get(name) != digest]
+        anew = self.command("--full --restart")
+        if changed:
+            raise ArtifactError(
+                f"the unfinished run {saved.run_id} was made with another configuration: "
+                f"{', '.join(changed)} changed",
+                remedy=f"put the configuration back and run {self.command('--resume')}; "
+                f"or start anew: {anew}",
+            )
+        if saved.run_id != self.manifest.run_id:
+            raise ArtifactError(
+                f"the checkpoint in {saved.phase}, {saved.entity} belongs to another run "
+                f"({saved.run_id})",
+                remedy=f"start anew: {anew}",
+            )
+
+    def track(
+        self,
+        phase: str,
+        entity: str,
+        inputs: Mapping[str, str],
+        *,
+        total: int,
+        unit: str,
+        done: int = 0,
+    ) -> Tracker:
+        """The keeper of the checkpoint of one phase in one entity of `total` `unit`."""
+
+        def place(done: int, state: Mapping[str, Any]) -> Checkpoint:
+            return Checkpoint(
+                run_id=self.manifest.run_id,
+                phase=phase,
+                entity=entity,
+                configuration=configuration_digests(self.config),
+                inputs=dict(inputs),
+                done=done,
+                total=total,
+                unit=unit,
+                at=utc_now(),
+                state=state,
+            )
+
+        saved = self.checkpoint.load()
+        settings = self.config.checkpoint
+        if saved is not None and _is_further(saved, phase, entity):
+            settings = replace(settings, enabled=False)
+        return Tracker(self.checkpoint, settings, self.stop, place, done=done)
+
+    def finish(
+        self,
+        phase: str,
+        entity: str,
+        *,
+        inputs: Mapping[str, str],
+        settings: str,
+        result: Mapping[str, Any],
+        status: str = COMPLETE,
+    ) -> PhaseEntry:
+        """Record that a phase has done an entity, durably; returns the entry."""
+        entry = PhaseEntry(status, utc_now(), dict(inputs), settings, dict(result))
+        self.manifest.record(phase, entity, entry)
+        self.save()
+        self.leave(phase, entity)
+        return entry
+
+    def leave(self, phase: str, entity: str) -> None:
+        """A place is done with: its checkpoint goes, one of a place further on stays."""
+        saved = self.checkpoint.load()
+        if saved is None or not _is_further(saved, phase, entity):
+            self.checkpoint.clear()
+
+    def fail(self, phase: str, entity: str, reason: str) -> None:
+        """Record that a phase could not do an entity at all; its checkpoint stays."""
+        entry = PhaseEntry(FAILED, utc_now(), result={"reason": reason})
+        self.manifest.record(phase, entity, entry)
+        self.save()
+
+    def is_complete(
+        self, phase: str, entity: str, *, inputs: Mapping[str, str], settings: str
+    ) -> bool:
+        """Whether the recorded outcome is for exactly these inputs and settings."""
+        entry = self.manifest.phase(phase, entity)
+        return (
+            entry is not None
+            and entry.status == COMPLETE
+            and entry.inputs == dict(inputs)
+            and entry.settings == settings
+        )
+
+    def report_head(self) -> dict[str, Any]:
+        """What every report opens with: which run, when, written by which tool, and whether S9 was
+        read as of one moment."""
+        snapshot = self.manifest.snapshot
+        return {
+            "runId": self.manifest.run_id,
+            "at": utc_now(),
+            "tool": this_tool(),
+            "snapshot": {name: snapshot.get(name) for name in ("consistent", "statement")},
+        }
+
+    def save(self) -> None:
+        self.manifest.save(self.workspace.manifest)
+
+
+def _is_further(saved: Checkpoint, phase: str, entity: str) -> bool:
+    """Whether a checkpoint is of a place that a run reaches after this phase and entity."""
+
+    def order(phase: str, entity: str) -> tuple[int, int]:
+        return PHASE_NAMES.index(phase), ENTITY_NAMES.index(entity)
+
+    return order(saved.phase, saved.entity) > order(phase, entity)
+
+
+def configuration_digests(config: Config) -> dict[str, str]:
+    """A digest of each section that shapes what a run does to which data."""
+    return {
+        "source": settings_digest(config.source.identity()),
+        "target": settings_digest(config.target.identity()),
+        "extraction": settings_digest(config.extraction),
+        "transformation": settings_digest(config.transformation, config.source.timezone),
+        "validation": settings_digest(config.validation),
+    }
+
+
+def settings_digest(*sections: Any) -> str:
+    """A digest of configuration sections (dataclasses) or plain values.
+
+    Secrets must not be among them: a digest of a short password could be guessed.
+    """
+    plain = [asdict(part) if hasattr(part, "__dataclass_fields__") else part for part in sections]
+    text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:16]

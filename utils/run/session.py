@@ -1,0 +1,86 @@
+"""Work on a data directory that is no run of the migration: a backup on demand, a restore."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from utils import logger
+from utils.config import Config
+from utils.error_handler import RunInterrupted
+from utils.files.workspace import Workspace
+from utils.interrupt import Interrupted, StopFlag
+from utils.processes.pool import Workers, available_cores
+from utils.progress import Progress
+from utils.run.lifecycle import Screen, mask_key
+from utils.run.lock import run_lock
+from utils.settings.environment import make_room
+from utils.wording import invocation, masking
+
+
+class AtWork(Protocol):
+    """What work on a data directory needs, be it in a run or in a session."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def workspace(self) -> Workspace: ...
+    @property
+    def progress(self) -> Progress: ...
+    @property
+    def stop(self) -> StopFlag: ...
+    @property
+    def workers(self) -> Workers: ...
+    def command(self, options: str) -> str:
+        """The command line that an operator types for `options`."""
+
+
+@dataclass
+class Session:
+    """A secondary command at work."""
+
+    config: Config
+    workspace: Workspace
+    progress: Progress
+    stop: StopFlag = field(default_factory=StopFlag)
+    workers: Workers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workers = Workers(self.config.migration.processes or available_cores())
+
+    def command(self, options: str) -> str:
+        return invocation.command(options)
+
+
+@contextmanager
+def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session]:
+    """Lock the data directory and open its logs; `again` are the words to type after a stop.
+
+    Raises MigrationError when a run is at work there.
+    """
+    make_room()
+    files = Workspace(Path(config.data.directory))
+    files.prepare()
+    logger.set_up_screen(
+        config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
+    )
+    with run_lock(files.lock):
+        masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
+        invocation.goes_on_with(again)
+        session = Session(config, files, Progress(quiet=screen.quiet))
+        logger.set_up_files(config.logging, files.log, files.error_log, "")
+        session.stop.install()
+        try:
+            with session.workers:
+                yield session
+        except (Interrupted, KeyboardInterrupt) as error:
+            raise RunInterrupted(
+                "interrupted by the operator", remedy=f"go on with: {invocation.again()}"
+            ) from error
+        finally:
+            shutil.rmtree(files.scratch, ignore_errors=True)
+            logger.close_logs()

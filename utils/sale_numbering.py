@@ -1,0 +1,291 @@
+"""The numbering of a year: which sales stand in the index from which the API takes the next number.
+
+The API asks GSI4 for the latest-dated sale of the year, takes that one item, and adds 1 to its
+number; sales of one date come in no defined order. So for each calendar year:
+
+- candidates are the numbered sales (neither proforma nor cancelled) that are dated in the year and
+  numbered in it (`year`, else the date's);
+- the last one is the candidate with the highest number, of several the latest-dated, of several of
+  these the one whose key comes last;
+- GSI4 keys are on the last one and on the candidates dated before its day. No other sale has them.
+
+That depends on all sales of the year, so it is decided over a whole file: while it is made, it is
+seen which are the last ones, and in which pieces keys may have to go; these are looked at again.
+Everything else of a line stays byte for byte.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
+
+import orjson
+
+from utils.files.artifacts import ArtifactWriter, starts_record
+from utils.files.pieces import Place, data_at, headers_in, places
+from utils.interrupt import Interrupted
+from utils.run.run import Run
+
+_Part = TypeVar("_Part")
+
+_TEXT = rb'\{"S":"([^"\\]*)"\}'
+_SKIPPED = rb'\{"S":"[^"\\]*"\}'
+# What opens the METADATA line of a sale, up to its parties: nothing of it is free text.
+_HEAD = re.compile(
+    rb'\{"Item":\{"PK":' + _TEXT + rb',"SK":\{"S":"METADATA"\},'
+    rb'(?:"GSI[1-4][PS]K":' + _SKIPPED + rb',)*"saleId":' + _SKIPPED + rb',"legacyId":' + _SKIPPED
+    + rb',"saleDate":' + _TEXT + rb'(?:,"year":\{"N":"([^"\\]*)"\}|),"status":' + _TEXT
+    + rb'(?:,"docType":' + _TEXT + rb'|),"buyerId"'
+)  # fmt: skip
+_NUMBER = b',"saleNumber":{"N":"'
+_KEYS = b'"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%b"},'
+_KEYS_START, _DAY = _KEYS.partition(b"%b")[0], len("2026-01-31")
+_AFTER_KEYS = b'"saleId":'
+_BLOCK = 1 << 18
+_UNKNOWN = 10**130  # above every Number of DynamoDB
+
+
+class Candidate(NamedTuple):
+    """A sale that counts in the numbering of the year of its date, ordered as that needs it."""
+
+    number: int
+    date: bytes
+    key: bytes
+
+    @property
+    def year(self) -> bytes:
+        """The calendar year, four digits."""
+        return self.date[:4]
+
+
+@dataclass
+class Numbering:
+    """The last sale of each year, among those that have been added."""
+
+    last: dict[bytes, Candidate] = field(default_factory=dict)
+
+    def add(self, candidates: Iterable[Candidate]) -> None:
+        """Take further sales into account, in whatever order."""
+        last = self.last
+        for each in candidates:
+            known = last.get(each.date[:4])
+            if known is None or each > known:
+                last[each.date[:4]] = each
+
+    def carries(self, candidate: Candidate) -> bool:
+        """Whether a candidate has GSI4 keys, now that all are known."""
+        last = self.last[candidate.year]
+        return candidate.date < last.date or candidate == last
+
+    def applied(self, line: bytes) -> bytes:
+        """A line of the transformed file with the keys put in or taken out."""
+        if not starts_record(line):
+            return line
+        found, date = _read(line)
+        keys = _KEYS % date
+        has = keys in line
+        if has == (found is not None and self.carries(found)):
+            return line
+        if has:
+            return line.replace(keys, b"", 1)
+        return line.replace(_AFTER_KEYS, keys + _AFTER_KEYS, 1)
+
+
+def held_numbers(refused: Iterable[Candidate], rest: Numbering) -> dict[str, int]:
+    """By year, the highest number of refused sales, where it is above all of the `rest`: the API
+    does not know that it is taken."""
+    held: dict[str, int] = {}
+    for each in refused:
+        known = rest.last.get(each.year)
+        if each.year.isdigit() and (known is None or each.number > known.number):
+            year = each.year.decode()
+            held[year] = max(each.number, held.get(year, each.number))
+    return held
+
+
+def candidate_of(line: bytes) -> Candidate | None:
+    """The candidate that a line of a transformed file is; None for sales that are none, and for
+    lines of sales."""
+    return _read(line)[0] if starts_record(line) else None
+
+
+def toggled(line: bytes) -> bytes | None:
+    """The METADATA line of a sale with its GSI4 keys taken out, or put in where it has none: what
+    it was, or will be, with another last sale of its year. None where nothing of the kind can be:
+    for other lines, and sales that are no candidates."""
+    found = candidate_of(line)
+    if found is None:
+        return None
+    keys = _KEYS % found.date
+    if keys in line:
+        return line.replace(keys, b"", 1)
+    return line.replace(_AFTER_KEYS, keys + _AFTER_KEYS, 1)
+
+
+class PieceNumbers(NamedTuple):
+    """What the numbering needs of a piece of a transformed file: the last sales of the years, and
+    of each year the latest date that stands in GSI4 keys."""
+
+    last: dict[bytes, Candidate]
+    latest: dict[bytes, bytes]
+
+
+def numbers_in(data: bytes) -> PieceNumbers:
+    """The same, of the data of a piece in which every candidate has keys; done in any process.
+
+    Only the sales that seem to be the last ones are looked at closely; all are where one of these
+    is no candidate, or a number is none.
+    """
+    latest: dict[bytes, bytes] = {}
+    best: dict[bytes, tuple[tuple[int, bytes], list[bytes]]] = {}
+    for start, end in headers_in(data):
+        date = _date_in_keys(data, data.find(_KEYS_START, start, end))
+        if not date:
+            continue
+        year = date[:4]
+        if date > latest.get(year, b""):
+            latest[year] = date
+        number = data.find(_NUMBER, start, end) + len(_NUMBER)
+        digits = data[number : data.find(b'"', number, end)]
+        rank = int(digits) if digits.isdigit() else _UNKNOWN, date
+        known = best.get(year)
+        if known is None or rank > known[0]:
+            best[year] = rank, [data[start:end]]
+        elif rank == known[0]:
+            known[1].append(data[start:end])
+    numbering = Numbering()
+    found = [_read(line)[0] for _, ties in best.values() for line in ties]
+    if None in found or any(number == _UNKNOWN for (number, _), _ in best.values()):
+        found = [_read(data[start:end])[0] for start, end in headers_in(data)]
+    numbering.add(each for each in found if each is not None)
+    return PieceNumbers(numbering.last, latest)
+
+
+def numbers_at(place: Place, path: Path) -> PieceNumbers:
+    """The same, of a piece of a file."""
+    return numbers_in(data_at(path, place)[1])
+
+
+@dataclass
+class NumbersSoFar:
+    """What the numbering needs of a file that is being made, piece by piece: a hundred bytes of
+    each."""
+
+    numbering: Numbering = field(default_factory=Numbering)
+    _pieces: list[tuple[Place, bytes]] = field(default_factory=list)
+
+    def add(self, place: Place, numbers: PieceNumbers) -> None:
+        """Take the next piece into account."""
+        self.numbering.add(numbers.last.values())
+        self._pieces.append((place, b"".join(numbers.latest.values())))
+
+    def read(self, run: Run, path: Path, size: int) -> None:
+        """Take the first `size` bytes of a file into account, which are there already. Raises
+        Interrupted when a stop is asked for."""
+        pieces = places(size)
+        found = run.workers.in_order(partial(numbers_at, path=path), pieces)
+        for place, numbers in zip(pieces, _unstopped(run, found), strict=True):
+            self.add(place, numbers)
+
+    def to_look_at(self) -> list[Place]:
+        """The pieces in which keys stand that may not belong there."""
+        return [place for place, dates in self._pieces if self._is_late(dates)]
+
+    def _is_late(self, dates: bytes) -> bool:
+        last = self.numbering.last
+        each = (dates[at : at + _DAY] for at in range(0, len(dates), _DAY))
+        return any(date[:4] not in last or date >= last[date[:4]].date for date in each)
+
+
+def write_numbered(run: Run, path: Path, output: ArtifactWriter, numbers: NumbersSoFar) -> None:
+    """Write the sales of the file at `path`, in which every candidate has keys, without those that
+    do not belong there; counts of records and items are the caller's to add. Raises Interrupted
+    when a stop is asked for."""
+    work = partial(_surplus_at, path=path, last=numbers.numbering.last)
+    found = run.workers.in_order(work, numbers.to_look_at())
+    with path.open("rb") as source:
+        for start, end in chain.from_iterable(_unstopped(run, found)):
+            _copy(run, source, start, output)
+            source.seek(end)
+        _copy(run, source, path.stat().st_size, output)
+
+
+def _copy(run: Run, source: IO[bytes], end: int, output: ArtifactWriter) -> None:
+    """Copy what comes up to the byte `end` of a file. One piece of memory serves for all of it: a
+    new one each time would cost as much as the copying."""
+    left = end - source.tell()
+    block = memoryview(bytearray(min(left, _BLOCK)))
+    while left:
+        if run.stop.requested:
+            raise Interrupted
+        size = source.readinto(block[: min(left, _BLOCK)])  # type: ignore[attr-defined] # a file has it
+        output.write(block[:size], records=0, items=0)
+        left -= size
+
+
+def _surplus_at(place: Place, path: Path, last: Mapping[bytes, Candidate]) -> list[Place]:
+    """Where in the file keys stand that do not belong there, in a piece in which all candidates
+    have some."""
+    numbering = Numbering(dict(last))
+    begin, data = data_at(path, place)
+    surplus = []
+    for start, end in headers_in(data):
+        there = data.find(_KEYS_START, start, end)
+        date = _date_in_keys(data, there)
+        known = last.get(date[:4])
+        if not date or (known and date < known.date):
+            continue
+        found, _ = _read(data[start:end])
+        if found is None or not numbering.carries(found):
+            surplus.append(Place(begin + there, begin + there + len(_KEYS % date)))
+    return surplus
+
+
+def _date_in_keys(data: bytes, there: int) -> bytes:
+    """The date in the GSI4 keys that stand at a place (-1: nowhere, then there is none)."""
+    start = there + len(_KEYS_START)
+    return data[start : start + _DAY] if there >= 0 else b""
+
+
+def _unstopped(run: Run, parts: Iterable[_Part]) -> Iterator[_Part]:
+    for part in parts:
+        if run.stop.requested:
+            raise Interrupted
+        yield part
+
+
+def _read(line: bytes) -> tuple[Candidate | None, bytes]:
+    """The candidate that a sale's METADATA line is, if it is one, and its date."""
+    match = _HEAD.match(line)
+    start = line.find(_NUMBER) if match else -1
+    if match is None or start < 0:
+        return _read_slowly(line)
+    key, date, year, status, document = match.groups()
+    if status == b"cancelled" or document == b"proforma" or (year or _year(date)) != _year(date):
+        return None, date
+    start += len(_NUMBER)
+    return Candidate(int(line[start : line.index(b'"', start)]), date, key), date
+
+
+def _read_slowly(line: bytes) -> tuple[Candidate | None, bytes]:
+    """The same of an item whose attributes are in another order, or not all there."""
+    try:
+        item = orjson.loads(line)["Item"]
+        date = item["saleDate"]["S"].encode()
+        found = Candidate(int(item["saleNumber"]["N"]), date, item["PK"]["S"].encode())
+        year = item["year"]["N"].encode() if "year" in item else _year(date)
+        status, document = item["status"]["S"], item.get("docType", {}).get("S")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, b""  # no sale: the gate says what is wrong with it
+    counts = status != "cancelled" and document != "proforma" and year == _year(date)
+    return found if counts else None, date
+
+
+def _year(date: bytes) -> bytes:
+    """The year of a date, as the attribute `year` has it."""
+    return date[:4].lstrip(b"0")

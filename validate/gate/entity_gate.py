@@ -1,0 +1,189 @@
+"""The way of one entity through the gate: each record by itself, then records among each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+
+from utils.config import PARTY_ENTITIES
+from utils.files.findings import Finding
+from utils.files.pieces import Place, places, records_at
+from utils.files.quarantine import read_quarantine
+from utils.files.spill import Buckets
+from utils.interrupt import Interrupted
+from utils.run.run import Run
+from validate.gate.duplicates import SharedValues
+from validate.gate.finding_spool import FindingSpool
+from validate.gate.journal import Journal
+from validate.gate.numbering import numbering_notes
+from validate.gate.record_checks import ChunkFindings, Policy, check_chunk
+from validate.gate.record_facts import Facts
+from validate.gate.references import MigratedParties
+from validate.gate.removal import NUMBERED, PHASE, remove_refused
+from validate.gate.validation_report import ValidationReport
+from validate.rules.catalogue import Note, as_finding
+
+
+class EntityGate:
+    """Checks the transformed file of one entity, reports, and refuses what must be refused.
+
+    `parties` are those that passed before; a party entity adds its own when it is done. `held` are
+    the highest numbers of years that are in quarantine only (utils/sale_numbering.py).
+    """
+
+    def __init__(
+        self, run: Run, entity: str, parties: MigratedParties, report: ValidationReport
+    ) -> None:
+        self._run = run
+        self._entity = entity
+        self._parties = parties
+        self._report = report
+        self._count = report.of(entity)
+        self._rules = run.config.validation
+        self._policy = Policy(self._rules.strict_mode, self._rules.business_rules)
+        self.held: dict[str, int] = {}
+
+    def check(self) -> int:
+        """Check every record; returns how many were moved to quarantine.
+
+        Raises ArtifactError when the transformed file is not what the manifest says, and
+        Interrupted, with everything as it was, when a stop is asked for.
+        """
+        path = self._run.workspace.transformed(self._entity)
+        artifact = self._run.artifact(path, written_by="transform")
+        self._count.records, self._count.items = artifact.records, artifact.items
+        self._report_quarantine()
+        with ExitStack() as opened:
+            errors = opened.enter_context(FindingSpool(self._run.workspace.scratch))
+            shared = None
+            if self._rules.check_duplicates:
+                buckets = opened.enter_context(Buckets(self._run.workspace.scratch))
+                shared = SharedValues(buckets)
+            self._check_records(path, errors, shared)
+            if shared is not None:
+                self._compare_records(errors, shared)
+            if self._entity != NUMBERED:
+                return self._refuse(errors)
+            moved = 0
+            if self._run.config.migration.continue_on_error:
+                # The numbering is that of the sales that are left.
+                moved = self._refuse(errors)
+                errors = opened.enter_context(FindingSpool(self._run.workspace.scratch))
+            self._check_numbering(path, errors)
+            return moved + self._refuse(errors)
+
+    def _report_quarantine(self) -> None:
+        """Records that were refused before count as well: the operator gets the whole truth."""
+        path = self._run.workspace.quarantine(self._entity)
+        if self._run.workspace.name_of(path) not in self._run.manifest.artifacts:
+            return
+        self._run.artifact(path, written_by="transform")
+        for refusal in read_quarantine(path):
+            self._count.quarantined[refusal.phase] += 1
+            self._count.records_with_errors += 1
+            for finding in refusal.findings:
+                self._report.add(finding, quarantined=True)
+
+    def _check_records(self, path: Path, errors: FindingSpool, shared: SharedValues | None) -> None:
+        inputs = self._run.sha_of(path)
+        saved = self._run.begin(PHASE, self._entity, inputs)
+        first = 0
+        with (
+            self._run.progress.task(PHASE, self._entity, self._count.records) as task,
+            Journal(self._run.workspace.journal(self._entity), saved) as journal,
+        ):
+            tracker = self._run.track(
+                PHASE,
+                self._entity,
+                inputs,
+                total=self._count.records,
+                unit="records",
+                done=journal.records,
+            )
+            for outcome in self._outcomes(path, journal):
+                if self._rules.validate_references:
+                    self._check_references(outcome)
+                refused = self._take(first, outcome, errors)
+                if shared is not None:
+                    shared.add(first, outcome.facts)
+                if self._entity in PARTY_ENTITIES:
+                    self._parties.add(self._entity, outcome.facts)
+                first += len(outcome.facts)
+                task.advance(len(outcome.facts), errors=refused)
+                if first == journal.records:
+                    tracker.reached(first, journal.state)
+            journal.remove()
+
+    def _outcomes(self, path: Path, journal: Journal) -> Iterator[ChunkFindings]:
+        """What each chunk gives: from the journal of the run that is resumed, then by checking."""
+        yield from journal.replay()
+        work = partial(_check, path=path, entity=self._entity, policy=self._policy)
+        pieces = places(path.stat().st_size, start=journal.offset)
+        for outcome, end in self._run.workers.in_order(work, pieces):
+            journal.add(outcome, end)
+            yield outcome
+
+    def _check_references(self, outcome: ChunkFindings) -> None:
+        for number, facts in enumerate(outcome.facts):
+            for note in self._parties.dangling(facts.references):
+                outcome.findings.append((number, self._finding(facts.legacy_id, note)))
+                outcome.facts[number] = Facts(facts.legacy_id, facts.items)
+
+    def _take(self, first: int, outcome: ChunkFindings, errors: FindingSpool) -> int:
+        """Report the findings of a chunk; returns how many of its records have errors."""
+        refused = set()
+        found = []
+        for number, finding in sorted(outcome.findings, key=itemgetter(0)):
+            self._report.add(finding)
+            if finding.severity == "error":
+                refused.add(number)
+                found.append((first + number, finding))
+        errors.append(found)
+        return len(refused)
+
+    def _compare_records(self, errors: FindingSpool, shared: SharedValues) -> None:
+        for duplicates in shared.duplicates():
+            found = [
+                (place, self._finding(legacy_id, note)) for place, legacy_id, note in duplicates
+            ]
+            for _, finding in found:
+                self._report.add(finding)
+            refusing = [(place, finding) for place, finding in found if finding.severity == "error"]
+            if refusing:
+                errors.add_run(refusing)
+
+    def _check_numbering(self, path: Path, errors: FindingSpool) -> None:
+        """Ask for each year whether the next number is right. Raises Interrupted."""
+        for noted in numbering_notes(path, self._run.workers):
+            if self._run.stop.requested:
+                raise Interrupted
+            found = [(place, self._finding(legacy_id, note)) for place, legacy_id, note in noted]
+            for _, finding in found:
+                self._report.add(finding)
+            if refusing := [(place, each) for place, each in found if each.severity == "error"]:
+                errors.add_run(refusing)
+
+    def _refuse(self, errors: FindingSpool) -> int:
+        """Draw the consequences: sales lose the parties that are refused, and if the run goes on
+        with errors, the refused records leave the file."""
+        self._parties.remove(self._entity, (place for place, _ in errors))
+        count = sum(1 for _ in errors)
+        self._count.records_with_errors += count
+        if not count or not self._run.config.migration.continue_on_error:
+            return 0
+        removed = remove_refused(self._run, self._entity, errors)
+        self._count.quarantined[PHASE] += removed.records
+        for year, number in removed.held.items():
+            self.held[year] = max(number, self.held.get(year, number))
+        return removed.records
+
+    def _finding(self, legacy_id: str, note: Note) -> Finding:
+        return as_finding(self._entity, legacy_id, note, strict=self._policy.strict)
+
+
+def _check(place: Place, path: Path, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:
+    """What a piece of a file gives, and where it ends; done in any process."""
+    return check_chunk(records_at(path, place), entity, policy), place.end

@@ -1,0 +1,222 @@
+"""Whether the index of sale numbers gives the API the right next number, for every year of a file.
+
+The rule is that of utils/sale_numbering.py, and it is written out once more on purpose: a gate that
+called what it judges would only agree with itself. Here it is put the way the API meets it: in each
+year exactly one sale with the highest number stands at the end of the index, no other one of its
+day or of later days does, and every candidate of earlier days is there.
+
+One look at the whole file tells which is the highest number of each year, and in which pieces of
+the file there is something to be said; these are gone through a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from utils.files.artifacts import starts_record
+from utils.files.pieces import Place, data_at, headers_in, places, rows_at
+from utils.processes.pool import Workers
+from validate.rules.catalogue import Note
+from validate.rules.consistency import is_numbered, numbering_year
+
+Item = dict[str, Any]
+Noted = tuple[int, str, Note]  # the record's place in the file, its legacy id, and what is noted
+
+
+class Top(NamedTuple):
+    """The highest number of a year and the latest date that it has."""
+
+    number: int
+    date: str
+
+
+class _Sale(NamedTuple):
+    """What the numbering needs to know of a sale. `year` is that of its numbering."""
+
+    number: int
+    day: str
+    year: int
+    is_numbered: bool
+    is_in_index: bool
+    legacy_id: str = ""
+
+    @property
+    def is_candidate(self) -> bool:
+        return self.is_numbered and self.year == int(self.day[:4])
+
+
+@dataclass
+class _Outline:
+    """What is in a piece of the file: how many records, the top of each year, the latest date in
+    the index of each year, and whether a numbered sale is not in the index, or is numbered in
+    another year."""
+
+    records: int = 0
+    tops: dict[str, Top] = field(default_factory=dict)
+    latest: dict[str, str] = field(default_factory=dict)
+    has_odd: bool = False
+
+    def add(self, sale: _Sale) -> None:
+        year = sale.day[:4]
+        if sale.is_candidate:
+            top = Top(sale.number, sale.day)
+            self.tops[year] = max(top, self.tops.get(year, top))
+        if sale.is_in_index:
+            self.latest[year] = max(sale.day, self.latest.get(year, ""))
+        if sale.is_numbered and not (sale.is_in_index and sale.is_candidate):
+            self.has_odd = True
+
+    def needs_a_look(self, years: Mapping[str, Top]) -> bool:
+        """Whether there is something to be said of a sale, or one may be the top of its year."""
+        return self.has_odd or any(
+            year not in years or day >= years[year].date for year, day in self.latest.items()
+        )
+
+
+@dataclass
+class _Tops:
+    """The sales that have the highest number and its latest date in their year: those that are in
+    the index, and the first one that is not."""
+
+    carrying: list[tuple[int, str]] = field(default_factory=list)
+    bare: tuple[int, str] | None = None
+
+    def add(self, place: int, sale: _Sale) -> None:
+        if sale.is_in_index:
+            self.carrying.append((place, sale.legacy_id))
+        elif self.bare is None:
+            self.bare = place, sale.legacy_id
+
+
+def numbering_notes(path: Path, workers: Workers) -> Iterator[list[Noted]]:
+    """What there is to note of the numbering in a transformed file of sales: lists, each in the
+    order of the file. Sales that do not conform to their schema are passed over."""
+    pieces = places(path.stat().st_size)
+    outlines = list(workers.in_order(partial(_outline_at, path=path), pieces))
+    years: dict[str, Top] = {}
+    for year, top in (found for each in outlines for found in each.tops.items()):
+        years[year] = max(top, years.get(year, top))
+    tops = {year: _Tops() for year in years}
+    first = 0
+    for piece, outline in zip(pieces, outlines, strict=True):
+        if outline.needs_a_look(years):
+            yield list(_judge(rows_at(path, piece), first, years, tops))
+        first += outline.records
+    yield sorted(_top_notes(years, tops))
+
+
+def _outline_at(place: Place, path: Path) -> _Outline:
+    outline = _Outline()
+    _, data = data_at(path, place)
+    for start, end in headers_in(data):
+        outline.records += 1
+        if sale := _glance(data[start:end]):
+            outline.add(sale)
+    return outline
+
+
+def _judge(
+    lines: Sequence[bytes], first: int, years: Mapping[str, Top], tops: Mapping[str, _Tops]
+) -> Iterator[Noted]:
+    """What is to be noted of the sales among lines; `first` is the place of the first in the file.
+    Those at the top of their year are gathered in `tops`."""
+    for place, line in enumerate(filter(starts_record, lines), first):
+        sale = _look(line)
+        if sale is None or not sale.is_numbered:
+            continue  # a record by itself is judged in validate/rules/consistency.py
+        year = sale.day[:4]
+        if sale.is_candidate and (sale.number, sale.day) == years[year]:
+            tops[year].add(place, sale)
+        if note := _note(sale, years.get(year)):
+            yield place, sale.legacy_id, note
+
+
+def _note(sale: _Sale, top: Top | None) -> Note | None:
+    if not sale.is_candidate or top is None:
+        if sale.is_in_index:
+            text = (
+                f"GSI4PK is there: a sale numbered in {sale.year} has no number of {sale.day[:4]}"
+            )
+            return Note("GSI4PK", "numbering-index", text)
+        text = (
+            f"the sale is numbered in {sale.year} and dated {sale.day}: it is left out of the "
+            f"index, since the next number of {sale.day[:4]} is none of {sale.year}"
+        )
+        return Note("year", "numbering-order", text)
+    if sale.is_in_index:
+        if sale.day < top.date or (sale.number, sale.day) == top:
+            return None  # whether it is the only one at the top is a question of all
+        text = (
+            f"GSI4PK is there: number {sale.number} of {sale.day} may stand before number "
+            f"{top.number} of {top.date}, the highest of the year"
+        )
+        return Note("GSI4PK", "numbering-index", text)
+    if sale.day < top.date:
+        text = f"GSI4PK is missing: the sale is before {top.date}, the day of the year's last one"
+        return Note("GSI4PK", "numbering-index", text)
+    text = (
+        f"number {sale.number} is dated {sale.day}, and the year's highest, {top.number}, "
+        f"{top.date}: it is left out of the index, so that the next number is right"
+    )
+    return Note("saleNumber", "numbering-order", text)
+
+
+def _top_notes(years: Mapping[str, Top], tops: Mapping[str, _Tops]) -> Iterator[Noted]:
+    """Exactly one of the sales at the top of a year must be in the index."""
+    for year, found in tops.items():
+        number, date = years[year]
+        if not found.carrying and found.bare:
+            text = f"GSI4PK is missing: the next sale of {year} would not get {number} + 1"
+            yield (*found.bare, Note("GSI4PK", "numbering-index", text))
+        for place, key in found.carrying[1:]:
+            text = f"GSI4PK is there, and on another sale with number {number} of {date}"
+            yield (place, key, Note("GSI4PK", "numbering-index", text))
+
+
+def _glance(line: bytes) -> _Sale | None:
+    """What `_look` gives, but for the legacy id, mostly without a parser."""
+    if b'"legacy":' in line:  # it may hold attributes of any name
+        return _look(line)
+    number, day = _cell(line, b'"saleNumber":{"N":"'), _cell(line, b'"saleDate":{"S":"')
+    year, status = _cell(line, b'"year":{"N":"'), _cell(line, b'"status":{"S":"')
+    document = _cell(line, b'"docType":{"S":"')
+    try:
+        return _Sale(
+            int(number),
+            day.decode(),
+            int(year or day[:4]),
+            status != b"cancelled" and document != b"proforma",
+            b'"GSI4PK":' in line,
+        )
+    except ValueError:
+        return None
+
+
+def _cell(line: bytes, mark: bytes) -> bytes:
+    start = line.find(mark)
+    if start < 0:
+        return b""
+    start += len(mark)
+    return line[start : line.find(b'"', start)]
+
+
+def _look(line: bytes) -> _Sale | None:
+    """What the numbering needs to know of a sale; None for an item that does not conform."""
+    try:
+        item: Item = orjson.loads(line)["Item"]
+        return _Sale(
+            int(item["saleNumber"]["N"]),
+            item["saleDate"]["S"],
+            numbering_year(item),
+            is_numbered(item),
+            "GSI4PK" in item,
+            item["legacyId"]["S"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

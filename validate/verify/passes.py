@@ -1,0 +1,208 @@
+"""The work of a verification in pieces that processes can share.
+
+A piece of a file is a range of its bytes, a piece of a table some segments of a scan, a piece of
+the comparison some buckets. Each process reads its pieces itself and leaves what is to be compared
+in runs on disk, so that neither lines nor pages pass between processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import partial
+from math import gcd
+from pathlib import Path
+
+from utils.dynamodb import scan_flow
+from utils.dynamodb.table_reader import TableReader
+from utils.files.line_marks import LoadPlan
+from utils.files.pieces import Place, located_records, places
+from utils.files.spill import Run, Spill, read_buckets
+from validate.compare_counts import Count
+from validate.verify.comparison import Comparison
+from validate.verify.pattern_samples import Key, Samples
+from validate.verify.record_entries import FileRecord, read_file_lines, read_table_page
+from validate.verify.target_references import resolve
+from validate.verify.verification_report import (
+    References,
+)
+
+SEGMENT_ITEMS = 4_096
+_FEWEST_SEGMENTS, _MOST_SEGMENTS = 4, 32  # in a piece of a table
+_FILE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """What a piece of a transformed file holds: its entries in runs, its count, its samples, and
+    the count of what the load has left as the table has it."""
+
+    runs: tuple[Run, ...]
+    count: Count
+    samples: Samples
+    kept: Count
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """What a piece of a table holds: entries and references in runs, the count of what is the
+    migration's, and how many items were scanned."""
+
+    entries: tuple[Run, ...] = ()
+    references: tuple[Run, ...] = ()
+    found: Count = field(default_factory=lambda: Count(0, 0))
+    scanned: int = 0
+
+    def __add__(self, other: TablePart) -> TablePart:
+        return TablePart(
+            self.entries + other.entries,
+            self.references + other.references,
+            self.found + other.found,
+            self.scanned + other.scanned,
+        )
+
+
+@dataclass(frozen=True)
+class FilePass:
+    """Reads pieces of a transformed file; runs go below `scratch`.
+
+    `refused` are the legacy ids of records that the load refused, `slice_keys` those of which
+    the samples keep the items. `plan` is the plan of the load that was (utils/files/line_marks.py),
+    `as_written` how to look at numbers (utils/dynamodb/item_text.py).
+    """
+
+    path: Path
+    scratch: Path
+    sales: bool
+    refused: Set[str]
+    slice_keys: Set[Key]
+    plan: Path | None = None
+    as_written: bool = False
+
+    def __call__(self, place: Place) -> FilePart:
+        spill, samples = Spill(self.scratch), Samples(self.slice_keys)
+        records, items, kept = 0, 0, Count(0, 0)
+        # One run for the whole piece, from parts that stay in a processor's cache.
+        for part in places(place.end, start=place.start):
+            entries = []
+            for record in self._records(part):
+                entries.append(record.entry(sales=self.sales))
+                samples.add(record, sales=self.sales)
+                records += bool(record.head)
+                items += len(record.lines)
+                if record.kept:
+                    kept += Count(int(record.is_kept), len(record.kept))
+            spill.add(entries)
+        return FilePart(spill.finish(), Count(records, items), samples, kept)
+
+    def _records(self, part: Place) -> Iterator[FileRecord]:
+        start, lines = located_records(self.path, part)
+        marks: Sequence[int] = ()
+        if self.plan is not None:
+            with LoadPlan(self.plan) as plan:
+                marks = plan.marks(start, lines)
+        return read_file_lines(
+            lines,
+            sales=self.sales,
+            refused=self.refused,
+            marks=marks,
+            as_written=self.as_written,
+        )
+
+
+def file_pieces(size: int) -> list[Place]:
+    """The pieces of a file of `size` bytes."""
+    return places(size, target=_FILE_BYTES)
+
+
+@dataclass(frozen=True)
+class TablePass:
+    """Scans segments of a table; runs go below `scratch`. With `compared` false only the
+    references are of interest, and only keys are transferred. `as_written` is as of a FilePass,
+    `keyed` and `stamps` as of `read_table_page`, `at_once` as of TableReader.scan."""
+
+    reader: TableReader
+    table: str
+    segments: int
+    scratch: Path
+    sales: bool
+    compared: bool = True
+    as_written: bool = False
+    keyed: bool = True
+    stamps: Mapping[bytes, bytes] = field(default_factory=dict)
+    at_once: int = scan_flow.MOST
+
+    def pieces(self, processes: int) -> Iterator[tuple[int, ...]]:
+        """The segments, as pieces for so many processes: large ones first, because a process waits
+        at the end of each, and small ones last, so that all of them end together."""
+        rest = self.order()
+        while rest:
+            share = len(rest) // (2 * processes)
+            size = max(_FEWEST_SEGMENTS, min(share, _MOST_SEGMENTS))
+            yield tuple(rest[:size])
+            del rest[:size]
+
+    def order(self) -> list[int]:
+        """The segments in the order in which they are read.
+
+        A segment is a stretch of the range in which DynamoDB puts partitions in order, so those
+        that follow each other are in one partition, which has a read rate of its own: they are
+        taken far apart.
+        """
+        total = self.segments
+        stride = max(1, total * 5 // 8)
+        while gcd(stride, total) > 1:
+            stride += 1
+        return [number * stride % total for number in range(total)]
+
+    def __call__(self, segments: Sequence[int]) -> TablePart:
+        entries, references = Spill(self.scratch), Spill(self.scratch)
+        found, scanned = Count(0, 0), 0
+        work = partial(
+            read_table_page,
+            sales=self.sales,
+            as_written=self.as_written,
+            keyed=self.keyed,
+            stamps=self.stamps,
+        )
+        attributes = () if self.compared else ("PK", "SK")
+        for page in self.reader.scan(
+            self.table,
+            work,
+            segments=segments,
+            of=self.segments,
+            attributes=attributes,
+            at_once=self.at_once,
+        ):
+            if self.compared:
+                entries.add(page.entries)
+            references.add(page.references)
+            found += page.found
+            scanned += page.scanned
+        return TablePart(entries.finish(), references.finish(), found, scanned)
+
+
+@dataclass(frozen=True)
+class BucketPass:
+    """Compares what is in buckets of a file and of a table."""
+
+    in_file: tuple[Run, ...]
+    in_table: tuple[Run, ...]
+    sales: bool
+
+    def __call__(self, numbers: range) -> Comparison:
+        comparison = Comparison()
+        sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.in_table))
+        for in_file, in_table in zip(*sides, strict=True):
+            comparison.add_bucket(in_file, in_table, sales=self.sales)
+        return comparison
+
+
+@dataclass(frozen=True)
+class ReferencePass:
+    """Looks up the references in buckets."""
+
+    runs: tuple[Run, ...]
+
+    def __call__(self, numbers: range) -> References:
+        return resolve(read_buckets(self.runs, numbers))

@@ -1,0 +1,267 @@
+"""Samples for the access patterns, taken in the one pass over a transformed file.
+
+They are chosen by a hash of the key: spread over the file, and the same ones in every run. What
+is kept does not grow with the file. Parts of the file give samples of their own, which become
+those of the file when they are put together in the order of the parts.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Collection, Iterator, Set
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from zlib import crc32
+
+import orjson
+
+from utils.dynamodb.item_content import Item
+from utils.dynamodb.item_text import Attributes, start_of
+from utils.dynamodb.item_text import text_of as json_text_of
+from validate.verify.record_entries import FileRecord
+
+SAMPLES = 20
+GROUP = 100  # sales of one status, buyer or producer that are compared
+_DATE, _NUMBER = start_of("saleDate"), start_of("saleNumber", "N")
+_STATUS, _BUYER, _PRODUCER = map(start_of, ("status", "buyerId", "producerId"))
+_DOCUMENT, _YEAR, _UPDATED = start_of("docType"), start_of("year", "N"), start_of("updatedAt")
+
+Key = tuple[bytes, bytes]  # PK and SK as JSON texts
+
+
+class Gathered(Protocol):
+    """What is gathered under a key."""
+
+    def extend(self, later: Any) -> None:
+        """Append what was gathered further on in the file."""
+
+
+Kept = TypeVar("Kept", bound=Gathered)
+Rank = tuple[int, str]
+
+
+class Spread(Generic[Kept]):
+    """Of any number of keys the few whose hash is lowest, and what is gathered under each.
+
+    What is under a key is complete: the bar only falls, so a key that is kept in the end has
+    been kept since it first came, in every part of the file.
+    """
+
+    def __init__(self, new: Callable[[], Kept], size: int = SAMPLES) -> None:
+        self._new = new
+        self._size = size
+        self._ranks: dict[str, Rank] = {}
+        self._bar: Rank = (1 << 32, "")
+        self.kept: dict[str, Kept] = {}
+
+    def under(self, key: str) -> Kept | None:
+        """What is gathered under a key, None when the key is not kept."""
+        known = self.kept.get(key)
+        if known is not None:
+            return known
+        number = crc32(key.encode("utf-8", "surrogatepass"))
+        if number > self._bar[0]:
+            return None
+        rank = number, key
+        if rank >= self._bar:
+            return None
+        self._ranks[key] = rank
+        self.kept[key] = self._new()
+        if len(self.kept) > self._size:
+            worst = max(self._ranks, key=self._ranks.__getitem__)
+            del self._ranks[worst], self.kept[worst]
+            self._bar = max(self._ranks.values())
+        return self.kept.get(key)
+
+    def extend(self, later: Spread[Kept]) -> None:
+        """Take what was gathered further on in the file."""
+        for key, gathered in later.kept.items():
+            mine = self.under(key)
+            if mine is not None:
+                mine.extend(gathered)
+
+
+@dataclass
+class Earliest:
+    """The sales of a group that are first by date, as (saleDate, PK), and how many there are."""
+
+    total: int = 0
+    first: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the group is so small that all of it is here."""
+        return self.total == len(self.first)
+
+    def add(self, date: str, pk: str) -> None:
+        self.total += 1
+        if len(self.first) < GROUP:
+            insort(self.first, (date, pk))
+        elif (date, pk) < self.first[-1]:
+            insort(self.first, (date, pk))
+            self.first.pop()
+
+    def extend(self, later: Earliest) -> None:
+        self.total += later.total
+        self.first = sorted(self.first + later.first)[:GROUP]
+
+
+class Numbered(NamedTuple):
+    """A sale by its number in its year, with PK and updatedAt."""
+
+    number: int
+    pk: str
+    updated_at: str
+
+
+@dataclass
+class Highest:
+    """The sales with the highest numbers of a year, the highest first; none where no sale that is
+    dated in the year is numbered in it."""
+
+    sales: list[Numbered] = field(default_factory=list)
+
+    def is_above(self, number: str) -> bool:
+        """Whether there is no place any more for a number."""
+        full = len(self.sales) == SAMPLES
+        return full and number.isdecimal() and int(number) < self.sales[-1].number
+
+    def extend(self, later: Highest) -> None:
+        if len(self.sales) < SAMPLES or later.sales[:1] > self.sales[-1:]:
+            self.sales = sorted(self.sales + later.sales, reverse=True)[:SAMPLES]
+
+
+@dataclass
+class Sample:
+    """A record by its key, with the lines that belong to it, as the lines of the file; most
+    samples of a part are none of the whole, so they are parsed when they are needed."""
+
+    head: bytes = b'{"Item":{}}'
+    rest: list[bytes] = field(default_factory=list)
+    whole: bool = True  # the load has left none of its items as the table has it
+
+    @property
+    def item(self) -> Item:
+        return _item_of(self.head)
+
+    @property
+    def lines(self) -> Iterator[Item]:
+        return map(_item_of, self.rest)
+
+    def extend(self, later: Sample) -> None:
+        self.head = later.head
+        self.rest += later.rest
+        self.whole = self.whole and later.whole
+
+
+MOST_LEFT = 200_000
+
+
+class Samples:
+    """What the access patterns are replayed with, and what they must answer.
+
+    `slice_keys` are the keys of one page of the table; the items that the file has under them
+    are kept in `slice`. `left` are the PKs of records that the load has left as the table has
+    them, that the application has changed since, or that only the table has: like those of the
+    application, they are nothing to expect an answer of. There are at most `MOST_LEFT` of them.
+    `years` has every year in which a sale is dated.
+    """
+
+    def __init__(self, slice_keys: Set[Key]) -> None:
+        self._slice_keys = slice_keys
+        self._slice_pks = frozenset(pk for pk, _ in slice_keys)
+        self.slice: dict[Key, Item] = {}
+        self.left: set[str] = set()
+        self.records: Spread[Sample] = Spread(Sample)
+        self.statuses: Spread[Earliest] = Spread(Earliest)
+        self.buyers: Spread[Earliest] = Spread(Earliest)
+        self.producers: Spread[Earliest] = Spread(Earliest)
+        self.years: dict[str, Highest] = {}
+
+    def add(self, record: FileRecord, *, sales: bool) -> None:
+        """Look at a record of the file."""
+        if record.refused:
+            return
+        if record.pk in self._slice_pks:
+            self._add_to_slice(record)
+        if not record.head:
+            return
+        pk = orjson.loads(record.pk)
+        if not isinstance(pk, str):
+            return
+        date = status = ""
+        if sales:
+            date, status = _text(record.head, _DATE), _text(record.head, _STATUS)
+            self._add_number(pk, record.head, date, status)
+        if record.is_kept:
+            if len(self.left) < MOST_LEFT:
+                self.left.add(pk)
+            return
+        sample = self.records.under(pk)
+        if sample is not None:
+            sample.extend(Sample(record.lines[0], record.lines[1:], whole=not record.kept))
+        if sales:
+            self._add_sale(pk, record.head, date, status)
+
+    def _add_to_slice(self, record: FileRecord) -> None:
+        for sk, line in zip(record.sort_keys, record.lines, strict=True):
+            if (record.pk, sk) in self._slice_keys and sk not in record.kept:
+                self.slice[(record.pk, sk)] = _item_of(line)
+
+    def _add_sale(self, pk: str, sale: Attributes, date: str, status: str) -> None:
+        for groups, key in (
+            (self.statuses, status),
+            (self.buyers, _text(sale, _BUYER)),
+            (self.producers, _text(sale, _PRODUCER)),
+        ):
+            group = groups.under(key)
+            if group is not None:
+                group.add(date, pk)
+
+    def _add_number(self, pk: str, sale: Attributes, date: str, status: str) -> None:
+        """Whether it is in the index or not, a sale's number must not be given again."""
+        year, number = date[:4], _text(sale, _NUMBER)
+        highest = self.years.setdefault(year, Highest())
+        if not number or highest.is_above(number) or status == "cancelled" or not year.isdigit():
+            return
+        own_year = _text(sale, _YEAR) or year
+        if _text(sale, _DOCUMENT) != "proforma" and int(own_year) == int(year):
+            highest.extend(Highest([Numbered(int(number), pk, _text(sale, _UPDATED))]))
+
+    def leave(self, pks: Collection[bytes]) -> None:
+        """Expect no answer of these records either (their PKs are JSON texts)."""
+        names = [name for pk in pks if isinstance(name := orjson.loads(pk), str)]
+        for name in names:
+            self.records.kept.pop(name, None)
+        self.left.update(names[: max(0, MOST_LEFT - len(self.left))])
+        touched = set(pks)
+        self.slice = {key: item for key, item in self.slice.items() if key[0] not in touched}
+
+    def extend(self, later: Samples) -> None:
+        """Take the samples of the part of the file that follows."""
+        self.left.update(islice(later.left, MOST_LEFT - len(self.left)))
+        self.slice.update(later.slice)
+        self.records.extend(later.records)
+        self.statuses.extend(later.statuses)
+        self.buyers.extend(later.buyers)
+        self.producers.extend(later.producers)
+        for year, highest in later.years.items():
+            self.years.setdefault(year, Highest()).extend(highest)
+
+
+def _item_of(line: bytes) -> Item:
+    item: Item = orjson.loads(line)["Item"]
+    return item
+
+
+def text_of(item: Item, attribute: str) -> str:
+    """A String attribute, "" when it is absent or no String."""
+    text: str = item.get(attribute, {}).get("S", "")
+    return text
+
+
+def _text(attributes: Attributes, start: bytes) -> str:
+    text = json_text_of(attributes, start)
+    value: str = orjson.loads(text) if text else ""
+    return value

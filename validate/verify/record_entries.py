@@ -1,0 +1,329 @@
+"""What file and table hold, as entries that can be compared: one line of text for each record.
+
+An entry is a mark (a byte), PK, and for each item that stands together under it a tab and a
+member. A member is kind (a byte), digest of the content, the linesCount of a sale, a blank, SK. PK
+and SK are JSON texts: no tab and no line break is in them. Members are sorted, so that the entries
+of file and table are the same bytes exactly when the record and all that is under it are the same
+(with numbers `as_written`: only then, and not whenever they are).
+
+At the second look (numbers not `as_written`) a member also says who has changed its item last, and
+when, and whether it is deleted: there and then it is judged what the application has done since.
+The linesCount is followed by `;`, updatedAt, `;`, a digest of updatedBy, `;`, and deletedAt.
+
+The mark says that an entry is whole: a migrated record with as many lines as it says and nothing
+else. Where only equal whole entries have a PK, nothing is left to be compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any
+
+import orjson
+
+from utils.dynamodb.answer_shapes import NoAnswer
+from utils.dynamodb.item_content import DIGEST_HEX, digest
+from utils.dynamodb.item_text import (
+    Attributes,
+    attributes_of_line,
+    neighbours_of,
+    read_page,
+    require_item,
+    start_of,
+    text_of,
+    text_of_item,
+)
+from utils.dynamodb.table_spec import MARK_KEY, PARTITION_KEY
+from utils.files.line_marks import KEPT_MARKS, NEW
+from validate.compare_counts import Count
+from validate.verify.target_references import party_is_there, references_of_sale
+
+Entry = tuple[bytes, bytes]  # PK, and the entry itself
+
+WHOLE, PARTIAL = b"=", b"?"
+RECORD, LINE, OTHER = b"R", b"L", b"O"
+FOREIGN = {RECORD: b"r", LINE: b"l", OTHER: b"o"}
+REFUSED = {RECORD: b"1", LINE: b"2", OTHER: b"3"}
+KEPT = {RECORD: b"4", LINE: b"5", OTHER: b"6"}
+NO_DIGEST = b"-" * DIGEST_HEX
+_BEFORE_COUNT = 1 + DIGEST_HEX
+_PK, _SK = start_of("PK"), start_of("SK")
+_LEGACY_ID = start_of("legacyId")
+_HAS_LEGACY_ID = b'legacyId":'
+_LINES_COUNT = start_of("linesCount", "N")
+_UPDATED_AT, _UPDATED_BY, _DELETED_AT = map(start_of, ("updatedAt", "updatedBy", "deletedAt"))
+_MOMENT = re.compile(rb'"([0-9T:.Z+-]{10,40})"')  # what can be compared as text
+_NO_MOMENT = b"!"  # before all of them
+_NO_STAMPS: Mapping[bytes, bytes] = {}
+_MARK = orjson.dumps(MARK_KEY[PARTITION_KEY]["S"])
+_RECORD_SK = b'"METADATA"'
+_LINE_SK = b'"LINE#'
+_NO_KEY = b"null"
+
+
+@dataclass
+class TablePage:
+    """What verification needs of one page of a scan.
+
+    `found` counts the migrated items, `scanned` all. `references` are the entries for the
+    reference check: of a page of sales the parties that they name, of a page of parties the
+    parties themselves.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    references: list[Entry] = field(default_factory=list)
+    found: Count = field(default_factory=lambda: Count(0, 0))
+    scanned: int = 0
+    last_key: Mapping[str, Any] | None = None
+    ends_at: Mapping[str, Any] | None = None
+
+
+@dataclass
+class FileRecord:
+    """A record of the transformed file: its PK, its lines, and of each line SK and member.
+
+    `head` are the attributes of the item that opens the record (none, if it is not METADATA);
+    `refused` says that the load refused it, so that its items may be absent; `kept` are the SK of
+    items that the load has left as the table has them.
+    """
+
+    pk: bytes
+    head: Attributes
+    refused: bool
+    lines: list[bytes] = field(default_factory=list)
+    sort_keys: list[bytes] = field(default_factory=list)
+    members: list[bytes] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the item that opens the record is one of the kept."""
+        return bool(self.kept) and _RECORD_SK in self.kept
+
+    def entry(self, *, sales: bool) -> Entry:
+        """The entry of the record."""
+        return entry_of(self.pk, self.members, sales=sales)
+
+
+def read_table_page(
+    page: bytes,
+    *,
+    sales: bool,
+    as_written: bool = False,
+    keyed: bool = True,
+    stamps: Mapping[bytes, bytes] = _NO_STAMPS,
+) -> TablePage:
+    """The entries of a Scan's answer; pure, so that pages can be worked on anywhere.
+
+    `sales` tells a page of the sales table from one of a party's; `as_written` is as in
+    utils/dynamodb/item_text.py, `stamps` says which attributes are to be read as others
+    (utils/dynamodb/item_content.py). `keyed`: the table has the keys that it should have; then an
+    item without one cannot be. Raises NoAnswer for a page that is none, or holds such an item.
+
+    A migrated item is not judged at the first look (`as_written`): either it is the same, byte for
+    byte, as one in the file, which the gate has judged, or there is a second look, which judges it.
+    """
+    items, last_key = read_page(page, as_written=as_written)
+    result = TablePage(last_key=last_key)
+    records = migrated = 0
+    current, members = b"", list[bytes]()
+    if stamps:
+        items = ([stamps.get(each, each) for each in attributes] for attributes in items)
+    pk = sk = b""
+    for attributes in items:
+        pk, sk = neighbours_of(attributes, _PK, _SK)
+        if keyed and _NO_KEY in (pk, sk):
+            raise NoAnswer("Scan", "an item has no key PK, SK")
+        if pk == _MARK:
+            continue
+        if pk != current:
+            if members:
+                result.entries.append(entry_of(current, members, sales=sales))
+            current, members = pk, []
+        kind = _kind(sk)
+        is_migrated = text_of(attributes, _HAS_LEGACY_ID) != b""
+        if as_written and not is_migrated:
+            require_item(attributes)
+        member = _member(
+            attributes, sk, kind, sales=sales, migrated=is_migrated, as_written=as_written
+        )
+        members.append(member)
+        result.scanned += 1
+        migrated += is_migrated
+        if kind == RECORD:
+            records += is_migrated
+            if not sales:
+                result.references.append(party_is_there(pk))
+            elif is_migrated:
+                result.references += references_of_sale(pk, attributes)
+    if members:
+        result.entries.append(entry_of(current, members, sales=sales))
+    result.found = Count(records, migrated)
+    if keyed and pk:
+        result.ends_at = {"PK": _value(pk), "SK": _value(sk)}
+    return result
+
+
+def _value(key: bytes) -> Any:
+    """The attribute value of a key, as `key_of` (utils/dynamodb/item_text.py) gives it."""
+    try:
+        value = orjson.loads(key)
+    except orjson.JSONDecodeError as error:
+        raise NoAnswer("Scan", "a key is not JSON") from error
+    return {"S": value} if isinstance(value, str) else value
+
+
+def read_file_lines(
+    lines: Iterable[bytes],
+    *,
+    sales: bool,
+    refused: Set[str] = frozenset(),
+    marks: Iterable[int] = (),
+    as_written: bool = False,
+) -> Iterator[FileRecord]:
+    """The records of transformed lines, which are whole records; pure as well.
+
+    `refused` are the legacy ids of records that the load refused, `marks` say of each line what
+    became of it in the load (utils/files/line_marks.py); `as_written` is as in
+    utils/dynamodb/item_text.py.
+    """
+    record: FileRecord | None = None
+    is_refused = False
+    for line, mark in zip(lines, chain(marks, repeat(NEW)), strict=False):
+        attributes = attributes_of_line(line, as_written=as_written)
+        pk, sk = neighbours_of(attributes, _PK, _SK)
+        kind = _kind(sk)
+        if record is None or kind == RECORD or pk != record.pk:
+            if record is not None:
+                yield record
+            if kind == RECORD:
+                is_refused = bool(refused) and _legacy_id(attributes) in refused
+            record = FileRecord(pk, attributes if kind == RECORD else [], is_refused)
+        member = _member(attributes, sk, kind, sales=sales, migrated=True, as_written=as_written)
+        if is_refused:
+            member = REFUSED[kind] + member[1:]
+        elif mark in KEPT_MARKS:
+            member = KEPT[kind] + member[1:]
+            record.kept.append(sk)
+        record.members.append(member)
+        record.lines.append(line)
+        record.sort_keys.append(sk)
+    if record is not None:
+        yield record
+
+
+def entry_of(pk: bytes, members: Sequence[bytes], *, sales: bool) -> Entry:
+    """The entry of everything that stands together under a PK."""
+    if len(members) > 1:
+        members = sorted(members)  # lines before the record, as the letters have it
+    record = members[-1]
+    whole = record.startswith(RECORD)
+    if whole and sales:
+        lines = len(members) - 1
+        whole = lines_count_of(record) == b"%d" % lines
+        if lines:
+            whole = whole and members[0].startswith(LINE) and members[-2].startswith(LINE)
+    elif len(members) > 1:
+        whole = False
+    return pk, b"%b%b\t%b" % (WHOLE if whole else PARTIAL, pk, b"\t".join(members))
+
+
+def pk_of(entry: bytes) -> bytes:
+    """The PK of an entry."""
+    return entry[1 : entry.index(b"\t")]
+
+
+def members_of(entry: bytes) -> list[bytes]:
+    """The members of an entry."""
+    return entry.split(b"\t")[1:]
+
+
+def sort_key_of(member: bytes) -> bytes:
+    """The SK of a member."""
+    return member[_BEFORE_COUNT:].partition(b" ")[2]
+
+
+def lines_count_of(member: bytes) -> bytes:
+    """How many lines a sale's member says there are; empty for other members."""
+    return _facts_of(member).partition(b";")[0]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who has changed an item last (a digest) and when, "" where that is not known; and when it
+    has been deleted as the Sale Module deletes, "" when it has not."""
+
+    at: bytes = b""
+    by: bytes = b""
+    deleted_at: bytes = b""
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_at != b""
+
+    def is_after(self, loaded: Change) -> bool:
+        """Whether the application has changed what was loaded: deleted it, or somebody else has
+        changed it later."""
+        if self.deleted and not loaded.deleted and self.deleted_at > loaded.at:
+            return True
+        return self.at > loaded.at > b"" and self.by != loaded.by
+
+
+def change_of(member: bytes) -> Change:
+    """Who has changed a member's item last; nobody knows at the first look."""
+    facts = _facts_of(member).split(b";")
+    return Change(*facts[1:]) if len(facts) > 1 else Change()
+
+
+def _facts_of(member: bytes) -> bytes:
+    return member[_BEFORE_COUNT:].partition(b" ")[0]
+
+
+def _member(
+    attributes: Attributes,
+    sk: bytes,
+    kind: bytes,
+    *,
+    sales: bool,
+    migrated: bool,
+    as_written: bool,
+) -> bytes:
+    change = b"" if as_written else _change(attributes)
+    if not migrated:
+        return b"%b%b%b %b" % (FOREIGN[kind], NO_DIGEST, change, sk)
+    count = b""
+    if sales and kind == RECORD:
+        count = text_of(attributes, _LINES_COUNT).strip(b'"')
+    return b"%b%b%b%b %b" % (kind, digest(text_of_item(attributes)), count, change, sk)
+
+
+def _change(attributes: Attributes) -> bytes:
+    at, deleted = (text_of(attributes, start) for start in (_UPDATED_AT, _DELETED_AT))
+    by = text_of(attributes, _UPDATED_BY)
+    no_moment = _NO_MOMENT if deleted else b""
+    return b";%b;%b;%b" % (
+        _moment(at),
+        digest(by)[:8] if by else b"",
+        _moment(deleted) or no_moment,
+    )
+
+
+def _moment(text: bytes) -> bytes:
+    """What a JSON text says, if that is a moment; else nothing."""
+    found = _MOMENT.fullmatch(text)
+    return found[1] if found else b""
+
+
+def _kind(sk: bytes) -> bytes:
+    if sk.startswith(_LINE_SK):
+        return LINE
+    return RECORD if sk == _RECORD_SK else OTHER
+
+
+def _legacy_id(attributes: Attributes) -> str:
+    text = text_of(attributes, _LEGACY_ID)
+    legacy_id: str = orjson.loads(text) if text else ""
+    return legacy_id

@@ -1,0 +1,68 @@
+"""A sale that the application has summed up again says what its lines are, and that is right.
+
+Whoever adds, changes or deletes a line in the Sale Module changes the sale as well: its number of
+lines and its amounts. Should nobody have signed that on the sale,
+it is still told from a damaged one: the figures are those of the lines, and the application has
+been at the lines.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+import orjson
+
+from utils.dynamodb.item_content import Item
+from utils.dynamodb.table_reader import TableReader
+from validate.verify.verification_report import ChangedItem, KeyDifferences
+
+# The amounts of a sale, and of which amount of its lines each is the sum.
+_SUMS = {"subtotal": "netAmount", "taxAmount": "taxAmount", "total": "totalAmount"}
+_OF_LINES = frozenset({*_SUMS, "linesCount", "updatedAt", "updatedBy"})
+_CENT = Decimal("0.01")
+
+
+def take_out_summed_up(keys: KeyDifferences, reader: TableReader, table: str) -> None:
+    """Move the listed sales that are only summed up again from `different` to `changed`."""
+    entries, keys.different.entries = keys.different.entries, []
+    for entry in entries:
+        names = set(entry.attributes)
+        pk = orjson.dumps(entry.key.pk)
+        figures = entry.key.sk == "METADATA" and names and names <= _OF_LINES
+        if figures and pk in keys.touched and _is_summed_up(reader, table, entry.key.pk):
+            keys.different.count -= 1
+            keys.changed.add(ChangedItem(entry.key, "changed"))
+        else:
+            keys.different.entries.append(entry)
+
+
+def _is_summed_up(reader: TableReader, table: str, pk: str) -> bool:
+    """Whether a sale's linesCount and amounts are those of its lines, as they are now."""
+    request = {
+        "TableName": table,
+        "KeyConditionExpression": "PK = :sale",
+        "ExpressionAttributeValues": {":sale": {"S": pk}},
+        "ConsistentRead": True,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    sale: Item = {}
+    count = 0
+    sums = dict.fromkeys(_SUMS, Decimal(0))
+    for answer in reader.pages("Query", request):
+        for item in answer["Items"]:
+            if item["SK"]["S"] == "METADATA":
+                sale = item
+            elif item["SK"]["S"].startswith("LINE#") and "S" not in item.get("deletedAt", {}):
+                count += 1
+                for name, of_line in _SUMS.items():
+                    sums[name] += _number(item, of_line)
+    agree = all(abs(_number(sale, name) - total) < _CENT for name, total in sums.items())
+    return agree and _number(sale, "linesCount") == count
+
+
+def _number(item: Item, name: str) -> Decimal:
+    """A number of an item; NaN, which is equal to nothing, where there is none."""
+    try:
+        return Decimal(item.get(name, {}).get("N", "NaN"))
+    except InvalidOperation:
+        return Decimal("NaN")

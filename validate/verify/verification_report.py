@@ -1,0 +1,473 @@
+"""What verification finds, as values, and data/reports/verification_report.json.
+
+Texts hold keys, attribute names, dates and counts, never a personal value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from utils.files.workspace import make_directory, write_atomically
+from utils.wording.figures import counted
+from validate.compare_counts import Count, Ledger
+
+NEXT_NUMBER = "next sale number"
+LISTED = 1_000  # entries that a list of the report holds at most; its count is always whole
+MOST_TOUCHED = 200_000  # beyond them the access patterns of sales in groups are not judged
+
+
+@dataclass(frozen=True)
+class ItemKey:
+    """The key of an item; texts, or whatever DynamoDB JSON stands in their place."""
+
+    pk: Any
+    sk: Any
+
+    @classmethod
+    def of(cls, pk: bytes, sk: bytes) -> ItemKey:
+        """The key whose two parts are given as JSON texts."""
+        return cls(orjson.loads(pk), orjson.loads(sk))
+
+    def __str__(self) -> str:
+        return f"{self.pk} / {self.sk}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"PK": self.pk, "SK": self.sk}
+
+
+@dataclass(frozen=True)
+class DifferentItem:
+    """An item that is in the table with another content; `attributes` are those that differ."""
+
+    key: ItemKey
+    attributes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.key} ({', '.join(self.attributes) or 'it has changed meanwhile'})"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.key.as_json(), "attributes": list(self.attributes)}
+
+
+@dataclass(frozen=True)
+class ChangedItem:
+    """An item that the application has "changed", "deleted" (as it deletes) or "added" to a
+    migrated record since the load."""
+
+    key: ItemKey
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.how})"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.key.as_json(), "how": self.how}
+
+
+@dataclass(frozen=True)
+class KeptItem:
+    """An item of S9 that the load has left as the table has it: with another content
+    (`in_table`), or not there at all."""
+
+    key: ItemKey
+    in_table: bool
+
+    def __str__(self) -> str:
+        return f"{self.key}" if self.in_table else f"{self.key} (not there)"
+
+    def as_json(self) -> dict[str, Any]:
+        return {**self.key.as_json(), "inTable": self.in_table}
+
+
+@dataclass(frozen=True)
+class WrongLines:
+    """A sale that says `lines_count` while the table has `found` lines of it; None: the lines
+    are there and the sale is not."""
+
+    sale: Any
+    lines_count: str | None
+    found: int
+
+    def __str__(self) -> str:
+        if self.lines_count is None:
+            return f"{self.sale} is not there and has {counted(self.found, 'line')}"
+        said = self.lines_count or "absent"
+        return f"{self.sale} has linesCount {said}, and {counted(self.found, 'line')}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"PK": self.sale, "linesCount": self.lines_count, "found": self.found}
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A sale that names a party which is not in the party's table; "" names none."""
+
+    sale: Any
+    party: Any
+
+    def __str__(self) -> str:
+        return f"{self.sale} → {self.party}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"sale": self.sale, "party": self.party}
+
+
+Entry = TypeVar("Entry", ItemKey, DifferentItem, ChangedItem, KeptItem, WrongLines, Unresolved)
+
+
+@dataclass
+class Listing(Generic[Entry]):
+    """So many of something, and the first of them."""
+
+    count: int = 0
+    entries: list[Entry] = field(default_factory=list)
+    limit: int = LISTED
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry, and keep it while there is room."""
+        self.count += 1
+        if len(self.entries) < self.limit:
+            self.entries.append(entry)
+
+    def extend(self, later: Listing[Entry]) -> None:
+        """Append another listing."""
+        self.count += later.count
+        self.entries += later.entries[: max(0, self.limit - len(self.entries))]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "list": [entry.as_json() for entry in self.entries],
+            "truncated": self.count > len(self.entries),
+        }
+
+    def sentence(self, one: str, many: str) -> list[str]:
+        """One sentence, none for an empty listing: the count with what is counted (utils/figures),
+        and the first entry."""
+        said = counted(self.count, one, many)
+        return [f"{said}, the first: {self.entries[0]}"] if self.count else []
+
+
+@dataclass
+class KeyDifferences:
+    """The items of one table against the transformed file.
+
+    `extra` items carry a legacyId and are not in the file; `only_in_target` counts them by kind.
+    `foreign` ones carry none, were written by somebody else, and are no difference. `changed` is
+    what the application has done with migrated records since the load, which is none either;
+    `touched` are the PKs of these records, `over` those of what is only in the table (at most
+    `MOST_TOUCHED` each). `refused` are the items of
+    records that the load refused: in the file, rightly not in the table. `kept` are items that the
+    load has left as the table has them; `kept_absent` counts those that are not there at all.
+
+    For the ledger: `kept_found` are those of the kept ones that are there and carry a legacyId,
+    `beyond` all items with one that the file has not, `unmarked` those under our keys that have
+    lost it.
+    """
+
+    missing: Listing[ItemKey] = field(default_factory=Listing)
+    extra: Listing[ItemKey] = field(default_factory=Listing)
+    different: Listing[DifferentItem] = field(default_factory=Listing)
+    changed: Listing[ChangedItem] = field(default_factory=Listing)
+    touched: set[bytes] = field(default_factory=set)
+    over: set[bytes] = field(default_factory=set)
+    foreign: int = 0
+    refused: int = 0
+    kept: Listing[KeptItem] = field(default_factory=Listing)
+    kept_absent: int = 0
+    kept_found: Count = field(default_factory=lambda: Count(0, 0))
+    beyond: Count = field(default_factory=lambda: Count(0, 0))
+    unmarked: Count = field(default_factory=lambda: Count(0, 0))
+    only_in_target: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def passed(self) -> bool:
+        return not (self.missing.count or self.extra.count or self.different.count)
+
+    def extend(self, later: KeyDifferences) -> None:
+        """Append what was found among other keys."""
+        self.missing.extend(later.missing)
+        self.extra.extend(later.extra)
+        self.different.extend(later.different)
+        self.changed.extend(later.changed)
+        _fill(self.touched, later.touched)
+        _fill(self.over, later.over)
+        self.foreign += later.foreign
+        self.refused += later.refused
+        self.kept.extend(later.kept)
+        self.kept_absent += later.kept_absent
+        self.kept_found += later.kept_found
+        self.beyond += later.beyond
+        self.unmarked += later.unmarked
+        self.only_in_target += later.only_in_target
+
+    def is_changed(self, pk: bytes, sk: bytes, how: str) -> None:
+        """The application has done something with an item of a migrated record, or under it."""
+        self.changed.add(ChangedItem(ItemKey.of(pk, sk), how))
+        _fill(self.touched, (pk,))
+
+    def is_extra(self, pk: bytes, sk: bytes, kind: str) -> None:
+        """An item is only in the table: one of its "records", "lines" or other "items"."""
+        self.extra.add(ItemKey.of(pk, sk))
+        self.only_in_target[kind] += 1
+        _fill(self.over, (pk,))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "missing": self.missing.as_json(),
+            "extra": self.extra.as_json(),
+            "different": self.different.as_json(),
+            "onlyInTarget": dict(self.only_in_target),
+            "changedSince": self.changed.as_json(),
+            "kept": {**self.kept.as_json(), "absent": self.kept_absent},
+            "foreign": self.foreign,
+            "refused": self.refused,
+        }
+
+    def sentences(self, table: str) -> list[str]:
+        return [
+            *self.missing.sentence(
+                f"item is missing from {table}", f"items are missing from {table}"
+            ),
+            *self.extra.sentence(
+                f"item is only in {table}: S9 gives it no longer",
+                f"items are only in {table}: S9 gives them no longer",
+            ),
+            *self.different.sentence(
+                f"item of {table} differs from the file", f"items of {table} differ from the file"
+            ),
+        ]
+
+
+def _fill(known: set[bytes], further: Iterable[bytes]) -> None:
+    known.update(islice(further, MOST_TOUCHED - len(known)))
+
+
+@dataclass
+class LineDifferences:
+    """Sales whose lines are not as many as they say, and lines without their sale."""
+
+    checked: int = 0
+    different: Listing[WrongLines] = field(default_factory=Listing)
+
+    @property
+    def passed(self) -> bool:
+        return not self.different.count
+
+    def extend(self, later: LineDifferences) -> None:
+        """Append what was found among other sales."""
+        self.checked += later.checked
+        self.different.extend(later.different)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"checked": self.checked, **self.different.as_json()}
+
+    def sentences(self) -> list[str]:
+        return self.different.sentence(
+            "sale does not have the lines that it says", "sales do not have the lines that they say"
+        )
+
+
+@dataclass
+class References:
+    """The references from sales to parties: how many were looked up, and which lead nowhere."""
+
+    checked: int = 0
+    unresolved: Listing[Unresolved] = field(default_factory=Listing)
+
+    @property
+    def passed(self) -> bool:
+        return not self.unresolved.count
+
+    def extend(self, later: References) -> None:
+        """Append what was found among other references."""
+        self.checked += later.checked
+        self.unresolved.extend(later.unresolved)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"checked": self.checked, "unresolved": self.unresolved.as_json()}
+
+    def sentences(self) -> list[str]:
+        return self.unresolved.sentence(
+            "reference of a sale leads to no party", "references of sales lead to no party"
+        )
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """An index as DynamoDB describes it, judged against what the API needs."""
+
+    exists: bool
+    active: bool
+    key_schema: bool
+    projects_all: bool
+
+    @property
+    def passed(self) -> bool:
+        return self.exists and self.active and self.key_schema and self.projects_all
+
+    def as_json(self) -> dict[str, bool]:
+        return {
+            "passed": self.passed,
+            "exists": self.exists,
+            "active": self.active,
+            "keySchema": self.key_schema,
+            "projectsAll": self.projects_all,
+        }
+
+
+@dataclass(frozen=True)
+class TableState:
+    """A table as DynamoDB describes it: is its key right, are its indexes, and what is not.
+
+    `items` is how many it had when DynamoDB last counted, which it does every six hours.
+    """
+
+    table: str
+    key_schema: bool
+    indexes: Mapping[str, IndexState]
+    problems: tuple[str, ...]
+    items: int = 0
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "table": self.table,
+            "passed": self.passed,
+            "keySchema": self.key_schema,
+            "indexes": {name: state.as_json() for name, state in self.indexes.items()},
+            "problems": list(self.problems),
+        }
+
+
+@dataclass(frozen=True)
+class PatternResult:
+    """An access pattern replayed: the DynamoDB call, how many samples, and which failed."""
+
+    entity: str
+    name: str
+    request: str
+    sampled: int
+    failures: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "entity": self.entity,
+            "name": self.name,
+            "request": self.request,
+            "sampled": self.sampled,
+            "passed": not self.failures,
+            "failures": list(self.failures),
+        }
+
+    def sentences(self) -> list[str]:
+        if not self.failures:
+            return []
+        return [f"{self.name}: {len(self.failures)} failed, the first: {self.failures[0]}"]
+
+
+@dataclass(frozen=True)
+class EntityResult:
+    """Everything that was found about one entity."""
+
+    entity: str
+    ledger: Ledger
+    keys: KeyDifferences
+    table: TableState
+    patterns: tuple[PatternResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each thing that is wrong."""
+        found = [
+            *self.ledger.problems,
+            *self.keys.sentences(self.table.table),
+            *self.table.problems,
+            *(sentence for pattern in self.patterns for sentence in pattern.sentences()),
+        ]
+        return [f"{self.entity}: {sentence}" for sentence in found]
+
+
+@dataclass(frozen=True)
+class VerificationResult:
+    """The outcome of the verify phase. `lines` and `references` belong to the sales; they are
+    None when the sales were not verified. `head` opens the report, `report` is its file."""
+
+    head: Mapping[str, Any]
+    entities: Mapping[str, EntityResult]
+    lines: LineDifferences | None
+    references: References | None
+    report: Path
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    @property
+    def sales_passed(self) -> bool:
+        """Whether the lines and references of sales are right (or were not looked at)."""
+        return all(check.passed for check in (self.lines, self.references) if check is not None)
+
+    def figures(self, entity: str) -> dict[str, Any]:
+        """What the end of the run is told of an entity (utils/cli/summary.py): how many items are
+        of which kind, and how many things are wrong that are no matter of single items."""
+        result = self.entities[entity]
+        keys = result.keys
+        apart = len(result.ledger.problems) + len(result.table.problems)
+        apart += sum(bool(pattern.failures) for pattern in result.patterns)
+        if entity == "sales":
+            apart += sum(not check.passed for check in (self.lines, self.references) if check)
+        wrong_numbers = any(each.name == NEXT_NUMBER and each.failures for each in result.patterns)
+        return {
+            "missing": keys.missing.count,
+            "different": keys.different.count,
+            "onlyInTarget": dict(keys.only_in_target),
+            "changedSince": keys.changed.count,
+            "foreign": keys.foreign,
+            "keptAbsent": keys.kept_absent,
+            "otherProblems": apart,
+            **({"wrongNumbers": 1} if wrong_numbers else {}),
+        }
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each thing that is wrong, for the screen; none when it passed."""
+        return [
+            *(problem for result in self.entities.values() for problem in result.problems),
+            *(f"sales: {s}" for s in (self.lines.sentences() if self.lines else ())),
+            *(f"sales: {s}" for s in (self.references.sentences() if self.references else ())),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        results = self.entities.items()
+        return {
+            "passed": self.passed,
+            **self.head,
+            "problems": self.problems,
+            "counts": {name: result.ledger.as_json() for name, result in results},
+            "keys": {name: result.keys.as_json() for name, result in results},
+            "references": self.references.as_json() if self.references else None,
+            "lines": self.lines.as_json() if self.lines else None,
+            "indexes": {name: result.table.as_json() for name, result in results},
+            "accessPatterns": [p.as_json() for _, result in results for p in result.patterns],
+        }
+
+    def write(self) -> None:
+        """Write the report to its file."""
+        make_directory(self.report.parent)
+        text = orjson.dumps(self.as_json(), option=orjson.OPT_INDENT_2)
+        write_atomically(self.report, text + b"\n")
