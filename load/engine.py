@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from load.conflicts.conditional_load import Guard, publish_replaced
+from load.conflicts.conditional_load import ConditionalLoad, publish_replaced
 from load.load_progress import PHASE, LoadProgress
 from load.load_report import EntityLoad
 from load.load_settings import settings
@@ -23,8 +23,8 @@ from load.refusals import Refusals, RefusesNearlyAll, dependents
 from load.rollback.withdrawal import Withdrawn, withdraw
 from load.sending.file_lanes import Piece
 from load.sending.sender import Acknowledged, Orders, Report
-from load.sending.sender_pool import Crew, a_crew
-from load.writing.adaptive_rate import Throttle
+from load.sending.sender_pool import SenderPool, sender_pool
+from load.writing.adaptive_rate import AdaptiveRate
 from load.writing.batch_writer import RefusedItem
 from utils.checkpoint import Tracker
 from utils.dynamodb.client import Unanswered
@@ -69,14 +69,14 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             done=progress.total.lines,
         )
         chosen = None if only is None else keys_of(run, entity, only)
-        throttle = Throttle(run.config.migration.max_write_units)
-        with Guard(run, spec) as guard:
-            guard.write_on_condition(progress.lanes.ranges, refuse)
-            orders = _orders(run, spec, progress, throttle, chosen)
+        rate = AdaptiveRate(run.config.migration.max_write_units)
+        with ConditionalLoad(run, spec) as conditional:
+            conditional.write_on_condition(progress.lanes.ranges, refuse)
+            orders = _orders(run, spec, progress, rate, chosen)
             left = progress.lanes.left
-            with a_crew(run.workers, orders, left, in_flight=run.in_flight) as crew:
-                _Sending(run, crew, throttle, progress, tracker, task, guard).send_all()
-                run.in_flight = crew.in_flight
+            with sender_pool(run.workers, orders, left, in_flight=run.in_flight) as pool:
+                _Sending(run, pool, rate, progress, tracker, task, conditional).send_all()
+                run.in_flight = pool.in_flight
             kept_out = Withdrawn()
             try:
                 progress.refusals.check_all(transformed.records)
@@ -84,8 +84,8 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
                 run.checkpoint.clear()
                 raise
             if progress.refusals.reasons:
-                kept_out = withdraw(run, spec, progress.refusals, guard)
-            kept = guard.conclude()
+                kept_out = withdraw(run, spec, progress.refusals, conditional)
+            kept = conditional.conclude()
     publish_replaced(run, entity)
     done = EntityLoad.of(progress.total, progress.seconds + time.monotonic() - started)
     return run.finish(
@@ -103,7 +103,7 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             "keptRecords": kept.records,
             "keptAbsent": kept.absent,
             **({"heldNumbers": kept_out.held} if kept_out.held else {}),
-            **guard.figures(),
+            **conditional.figures(),
         },
     )
 
@@ -134,7 +134,7 @@ def _orders(
     run: Run,
     spec: TableSpec,
     progress: LoadProgress,
-    throttle: Throttle,
+    rate: AdaptiveRate,
     chosen: Collection[str] | None,
 ) -> Orders:
     return Orders(
@@ -145,7 +145,7 @@ def _orders(
         spec=spec,
         skipped=frozenset(progress.refusals.reasons),
         chosen=None if chosen is None else frozenset(chosen),
-        rate=throttle.rate(),
+        rate=rate.rate(),
         bound=bound_to(run.config.target),
     )
 
@@ -159,12 +159,12 @@ class _Sending:
     """
 
     run: Run
-    crew: Crew
-    throttle: Throttle
+    pool: SenderPool
+    rate: AdaptiveRate
     progress: LoadProgress
     tracker: Tracker
     task: Task
-    guard: Guard
+    conditional: ConditionalLoad
 
     def __post_init__(self) -> None:
         self._started = time.monotonic()
@@ -173,11 +173,11 @@ class _Sending:
     def send_all(self) -> None:
         """Send everything that is not acknowledged yet."""
         try:
-            self.crew.supply(self._announced(self.progress.lanes.pieces()))
-            while self.crew.working:
-                for report in self.crew.hear():
+            self.pool.supply(self._announced(self.progress.lanes.pieces()))
+            while self.pool.working:
+                for report in self.pool.hear():
                     self._note(report)
-                self.crew.keep_to(self.throttle.rate())
+                self.pool.keep_to(self.rate.rate())
                 if self.run.stop.requested:
                     self._reached()
         except BaseException as error:
@@ -186,21 +186,21 @@ class _Sending:
                 self.run.checkpoint.clear()  # what was refused is to be tried again
                 raise
             self.tracker.save(self.progress.total.lines, self._state)
-            self.guard.was_not_sent([*self._untried, *self.progress.lanes.not_given])
+            self.conditional.was_not_sent([*self._untried, *self.progress.lanes.not_given])
             if not isinstance(error, Unanswered):
-                self.guard.is_quiet()
+                self.conditional.is_quiet()
             raise
 
     def _announced(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Pieces of which it is known on disk that they may have been sent, before they are."""
         for piece in pieces:
-            self.guard.about_to_send(piece.start, piece.end)
+            self.conditional.about_to_send(piece.start, piece.end)
             yield piece
 
     def _note(self, report: Report) -> None:
-        self.throttle.accepted(report.accepted.units)
+        self.rate.accepted(report.accepted.units)
         if report.throttled:
-            self.throttle.throttled(report.throttled)
+            self.rate.throttled(report.throttled)
         self._note_untried(report)
         for part in report.acknowledged.values():
             self._acknowledge(part)
@@ -212,16 +212,16 @@ class _Sending:
         if part.outcome.refused and not self.run.config.migration.continue_on_error:
             raise _refused(self.run, part.outcome.refused[0])
         if part.outcome.items:
-            self.guard.has_written()
+            self.conditional.has_written()
         lines, refused = self.progress.acknowledge(part)
         self.task.advance(lines, errors=refused)
 
     def _settle(self) -> None:
         """Let what is in flight end, and acknowledge what arrived without a gap."""
-        self.crew.stop()
-        while self.crew.working:
+        self.pool.stop()
+        while self.pool.working:
             with suppress(Exception):  # one error has stopped the run already
-                for report in self.crew.hear():
+                for report in self.pool.hear():
                     self._note_untried(report)
                     for part in report.acknowledged.values():
                         self._acknowledge(part)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from load.refusals import Reason, Refusals
-from load.sending.file_lanes import Lanes
+from load.sending.file_lanes import FileLanes
 from load.sending.sender import Acknowledged
 from load.undoable_loads import Load
 from load.writing.batch_writer import Outcome
@@ -23,7 +23,7 @@ class LoadProgress:
     """What is acknowledged of the file is in the table; `total` is what that took, over `seconds`
     of earlier runs."""
 
-    lanes: Lanes
+    lanes: FileLanes
     total: Outcome
     seconds: float
     refusals: Refusals
@@ -31,11 +31,11 @@ class LoadProgress:
     @classmethod
     def of(cls, source: Path, saved: Checkpoint | None, refusals: Refusals) -> LoadProgress:
         if saved is None:
-            return cls(Lanes.cut(source), Outcome(), 0.0, refusals)
+            return cls(FileLanes.cut(source), Outcome(), 0.0, refusals)
         for key, reason in saved.state["refused"].items():
             refusals.reasons[key] = Reason(**reason)
         return cls(
-            Lanes(source, [(start, end) for start, end in saved.state["lanes"]]),
+            FileLanes(source, [(start, end) for start, end in saved.state["lanes"]]),
             Outcome.of_json(saved.state["outcome"]),
             saved.state["milliseconds"] / 1000,
             refusals,

@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 
 from transform.held_numbers import held_in
-from transform.layout import Texts, layout_of, texts_of, usual_texts_of
+from transform.layout import Texts, fast_texts_of, layout_of, texts_of
 from transform.rejections import RejectedRecord
-from transform.rules import StandIn, TransformRules
+from transform.rules import Placeholder, TransformRules
 from transform.unreadable import refusal_of
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
@@ -57,7 +57,7 @@ def transform_piece(
     """Transform the lines in a piece of an extracted file, in whatever process."""
     to_texts = texts_of(entity, rules)
     lines = rows_at(path, place)
-    usual = usual_texts_of(entity, rules, lines)
+    usual = fast_texts_of(entity, rules, lines)
     output: list[bytes] = []
     refusals: list[Refusal] = []
     for line in lines:
@@ -120,7 +120,7 @@ def rules_of(run: Run) -> TransformRules:
         timezone=run.config.source.timezone,
         layout=run.config.source.layout,
         id_scope=layout_of(run.config.source.layout).id_scope,
-        stand_ins=_stand_ins(chosen),
+        placeholders=_placeholders(chosen),
         fractions_above_one=chosen.fractions_above_one,
         default_document=chosen.default_doc_type or "",
         issued_statuses=frozenset(word.strip().lower() for word in chosen.issued_statuses),
@@ -128,12 +128,12 @@ def rules_of(run: Run) -> TransformRules:
     )
 
 
-def _stand_ins(chosen: TransformationConfig) -> dict[str, StandIn]:
+def _placeholders(chosen: TransformationConfig) -> dict[str, Placeholder]:
     if chosen.missing_party != "placeholder":
         return {}
     parties = {"buyer": chosen.placeholder_buyer, "producer": chosen.placeholder_producer}
     return {
-        kind: StandIn(party.id, party.name, party.country)
+        kind: Placeholder(party.id, party.name, party.country)
         for kind, party in parties.items()
         if party.id is not None
     }

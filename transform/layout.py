@@ -18,12 +18,12 @@ from typing import NamedTuple
 
 import orjson
 
-from transform.fast.sales import usual_sales
+from transform.fast.sales import fast_sales
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import Attribute, Item, Row, fill
-from transform.items.column_targets import PLACES
+from transform.items.column_targets import COLUMN_TARGETS
 from transform.items.legacy import legacy_of
-from transform.items.placeholders import stand_in
+from transform.items.placeholders import put_placeholders
 from transform.rejections import RejectedRecord, Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.transform_buyers import buyer_to_items
@@ -101,7 +101,7 @@ class Layout:
     def places(self, entity: str) -> dict[str, str]:
         """The attributes that the canonical columns of an entity (or of lines) become."""
         further = {each.column: each.name for each in self.adapter(entity).further}
-        return {**PLACES[entity], **further}
+        return {**COLUMN_TARGETS[entity], **further}
 
 
 @cache
@@ -115,7 +115,7 @@ def layout_of(name: str) -> Layout:
 def transform_of(entity: str, rules: TransformRules) -> Transform:
     """The function that turns extracted rows of an entity into items, by the rules' layout."""
     layout, transform = layout_of(rules.layout), TRANSFORMS[entity]
-    if layout.is_plain and not rules.stand_ins:
+    if layout.is_plain and not rules.placeholders:
         return transform
     return _Adapted(layout, entity).items
 
@@ -142,13 +142,13 @@ def _text_of(item: Item) -> str:
     return orjson.dumps({"Item": item}).decode()
 
 
-def usual_texts_of(
+def fast_texts_of(
     entity: str, rules: TransformRules, lines: Sequence[bytes]
 ) -> Callable[[bytes], list[bytes] | None]:
     """The quick way from an extracted line to the same texts; it gives None for any line that is
     unusual. `lines` are some that it is for."""
     if transform_of(entity, rules) is sale_to_items:
-        usual = usual_sales(lines, rules)
+        usual = fast_sales(lines, rules)
         if usual is not None:
             return usual.texts
     return _all_unusual
@@ -223,7 +223,7 @@ class _Adapted:
         """The record's own row, adapted, and those of its lines, which it also holds."""
         row = {**row, **self._parties(row, rejections)}
         head = self._part(self._entity, row, rejections, rules)
-        stand_in(self._entity, head.row, head.notes, rules)
+        put_placeholders(self._entity, head.row, head.notes, rules)
         parts = [head]
         lines = row.get("lines")
         if isinstance(lines, list) and all(isinstance(line, dict) for line in lines):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from transform.items.column_targets import Places
+from transform.items.column_targets import ColumnTargets
 from transform.layout import Layout, layout_of
 from utils.files.workspace import write_atomically
 from utils.run.run import Run
@@ -44,7 +44,7 @@ def _tables(layout: Layout, tables: Mapping[str, Mapping[str, Any]]) -> dict[str
     }
 
 
-def _columns(places: Places, carries: bool, found: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(places: ColumnTargets, carries: bool, found: Mapping[str, Any]) -> dict[str, Any]:
     """Of one table: what each column becomes, and the lists that an operator looks for."""
     becomes = {
         column: places.get(name) or (f"legacy.{name}" if carries else None)

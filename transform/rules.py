@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class StandIn:
+class Placeholder:
     """The party that stands in where a sale names none: its key in S9, its name and country."""
 
     key: int
@@ -42,7 +42,7 @@ class TransformRules:
     timezone: str
     layout: str = "s9"
     id_scope: str = ""
-    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
+    placeholders: Mapping[str, Placeholder] = field(default_factory=dict)
     fractions_above_one: str = "quarantine"
     default_document: str = ""
     issued_statuses: frozenset[str] = frozenset()

@@ -37,8 +37,8 @@ from load.backup.reader_pool import read_all, segments_for
 from load.backup.records_in_change import OF_RECORDS, Meanwhile
 from load.backup.segment_reader import Closed, Orders, Segment, keys_of, part_name
 from load.backup.table_description import TableFacts, describe_for_backup
-from load.writing.adaptive_rate import Governor, Throttle
-from load.writing.rate_limiter import Pace
+from load.writing.adaptive_rate import AdaptiveLimiter, AdaptiveRate
+from load.writing.rate_limiter import RateLimiter
 from utils.config import Config
 from utils.dynamodb.answer_shapes import consumed
 from utils.dynamodb.backoff import RetryPolicy
@@ -213,9 +213,9 @@ class _TableBackup:
     def _scan(self, orders: Orders, task: Task) -> None:
         """Read all segments. What ends one ends all, each after saving its part."""
         due = [each for each in self._progress.segments if not each.done]
-        throttle = Throttle(self._work.config.backup.max_read_units, what=_READING)
+        rate = AdaptiveRate(self._work.config.backup.max_read_units, what=_READING)
         if due:
-            read_all(self._work, orders, due, throttle, self._settle, task)
+            read_all(self._work, orders, due, rate, self._settle, task)
 
     def _settle(self, closed: Closed) -> None:
         """A part is there; that it is, is durable."""
@@ -262,16 +262,16 @@ class _TableBackup:
 
     def _records(self, records: Sequence[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """The items of records, some read at once."""
-        pace = Governor(
+        limiter = AdaptiveLimiter(
             self._work.config.backup.max_read_units, sleep=self._work.stop.sleep, what=_READING
         )
         with ThreadPoolExecutor(_QUERIES, thread_name_prefix="backup") as pool:
             for first in range(0, len(records), _AT_ONCE):
                 some = records[first : first + _AT_ONCE]
-                found = pool.map(partial(self._record, pace), some)
+                found = pool.map(partial(self._record, limiter), some)
                 yield from zip(some, found, strict=True)
 
-    def _record(self, pace: Pace, record: str) -> list[dict[str, Any]]:
+    def _record(self, limiter: RateLimiter, record: str) -> list[dict[str, Any]]:
         """The items of a record (JSON of its partition key)."""
         if self._work.stop.requested:
             raise Interrupted
@@ -284,12 +284,12 @@ class _TableBackup:
             "ReturnConsumedCapacity": "TOTAL",
         }
         found: list[dict[str, Any]] = []
-        pace.acquire(0.0)
+        limiter.acquire(0.0)
         reader = TableReader(self._wire, self._retry)
         for answer in reader.pages("Query", request, keys=OF_RECORDS, to_the_end=True):
-            pace.settle(0.0, consumed("Query", answer))
+            limiter.settle(0.0, consumed("Query", answer))
             found += answer["Items"]
-            pace.acquire(0.0)
+            limiter.acquire(0.0)
         return found
 
     def _complete(self, done: Path, facts: TableFacts) -> BackupFolder:

@@ -11,7 +11,7 @@ from functools import partial
 
 from load.backup.segment_reader import Closed, Orders, Rate, Report, Segment, SegmentReader, Stop
 from load.sending.sender_pool import differs, shares
-from load.writing.adaptive_rate import Throttle
+from load.writing.adaptive_rate import AdaptiveRate
 from utils.dynamodb.reached import bind_process
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted
@@ -40,7 +40,7 @@ def read_all(
     work: AtWork,
     orders: Orders,
     segments: Iterable[Segment],
-    throttle: Throttle,
+    adaptive: AdaptiveRate,
     settle: Callable[[Closed], object],
     task: Task,
 ) -> None:
@@ -50,13 +50,13 @@ def read_all(
     Interrupted when a stop is asked for; all readers have come to rest then, each after writing
     down what it had read, and `settle` knows of it.
     """
-    orders = replace(orders, rate=throttle.rate())
+    orders = replace(orders, rate=adaptive.rate())
     make = partial(SegmentReader, orders, stop=work.stop)
     with little_garbage(), work.workers.conversing([make]) as talk:
-        _Crew(work, orders, talk, segments, throttle, settle, task).read_all()
+        _ReaderPool(work, orders, talk, segments, adaptive, settle, task).read_all()
 
 
-class _Crew:
+class _ReaderPool:
     """Keeps the readers in work and within the rate, all of them together."""
 
     def __init__(
@@ -65,7 +65,7 @@ class _Crew:
         orders: Orders,
         talk: Conversation,
         segments: Iterable[Segment],
-        throttle: Throttle,
+        adaptive: AdaptiveRate,
         settle: Callable[[Closed], object],
         task: Task,
     ) -> None:
@@ -73,7 +73,7 @@ class _Crew:
         self._orders = orders
         self._talk = talk
         self._due = deque(segments)
-        self._throttle = throttle
+        self._adaptive = adaptive
         self._settle = settle
         self._task = task
         ceiling = work.config.migration.workers
@@ -101,7 +101,7 @@ class _Crew:
                     raise Interrupted
                 self._give()
                 self._hear()
-                self._keep_to(self._throttle.rate())
+                self._keep_to(self._adaptive.rate())
         except BaseException:
             self._wind_up()
             raise
@@ -114,7 +114,7 @@ class _Crew:
                 self._tell(reader, replace(self._due.popleft()))
                 self._in_hand[reader] += 1
         if self._due and self._read >= WORTH_IT and len(self._in_hand) < self._count:
-            rate = self._throttle.rate()
+            rate = self._adaptive.rate()
             orders = replace(self._orders, rate=None if rate is None else rate / self._count)
             for _ in range(1, self._count):
                 reader = self._talk.join(partial(_in_a_process, orders))
@@ -141,9 +141,9 @@ class _Crew:
         self._in_hand[reader] -= said.left
         self._read += said.items
         self._task.advance(said.items)
-        self._throttle.accepted(said.accepted.units)
+        self._adaptive.accepted(said.accepted.units)
         if said.throttled:
-            self._throttle.throttled(said.throttled)
+            self._adaptive.throttled(said.throttled)
         for closed in said.closed:
             self._settle(closed)
 

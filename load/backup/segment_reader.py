@@ -20,7 +20,7 @@ from load.backup.key_index import Digests
 from load.backup.page import Entry, Page, PageReader
 from load.backup.part import Packing, PartBuilder
 from load.backup.records_in_change import OF_RECORDS, Meanwhile, Records
-from load.writing.rate_limiter import Answered, Pace
+from load.writing.rate_limiter import Answered, RateLimiter
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
@@ -107,7 +107,7 @@ class Report:
 
 class SegmentReader:
     """Reads the segments that it is told, all of them at once; see
-    utils.processes.actors.Servant."""
+    utils.processes.actors.Actor."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class SegmentReader:
         self._stop = StopFlag()
         self._wire = DynamoDB(orders.target)
         self._retry = RetryPolicy.of(orders.migration, self._stop.sleep)
-        self._pace = Pace(orders.rate, throttled=self._throttled, sleep=self._stop.sleep)
+        self._limiter = RateLimiter(orders.rate, throttled=self._throttled, sleep=self._stop.sleep)
         self._packing = orders.packing()
         self._of_records = orders.digests.key_names == OF_RECORDS
         self._pages = PageReader(orders.digests, orders.meanwhile if self._of_records else None)
@@ -138,7 +138,7 @@ class SegmentReader:
     def receive(self, message: Segment | Rate | Stop) -> None:
         """Take note of a segment, of a rate, or of the end."""
         if isinstance(message, Rate):
-            self._pace.change(message.units)
+            self._limiter.change(message.units)
         elif isinstance(message, Stop):
             self._stop.request()
         else:
@@ -230,7 +230,7 @@ class SegmentReader:
         }
         if start:
             request["ExclusiveStartKey"] = start
-        self._pace.acquire(0.0)
+        self._limiter.acquire(0.0)
 
         def parse(body: bytes) -> Page:
             with self._at_work:
@@ -240,12 +240,12 @@ class SegmentReader:
 
         began = self._clock()
         page = ask(self._wire, self._retry, "Scan", request, parse, tell=self._slow_down)
-        self._pace.settle(0.0, page.units, seconds=self._clock() - began)
+        self._limiter.settle(0.0, page.units, seconds=self._clock() - began)
         return page
 
     def _slow_down(self, problem: BackOff) -> None:
         if isinstance(problem, Throttled):
-            self._pace.slow_down(str(problem))
+            self._limiter.slow_down(str(problem))
 
     def _throttled(self, reason: str) -> None:
         with self._speaking:
@@ -281,7 +281,7 @@ class SegmentReader:
                 self._say()
 
     def _say(self) -> None:
-        self._report.accepted = self._pace.take_accepted()
+        self._report.accepted = self._limiter.take_accepted()
         report, self._report = self._report, Report()
         self._said_at = self._clock()
         self._reply(report)

@@ -14,14 +14,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from load.conflicts.conditional_pieces import Done, OnCondition
+from load.conflicts.conditional_pieces import ConditionalPieces, Done
 from load.conflicts.kept_report import KeptSince
 from load.conflicts.policy import Authors
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from load.conflicts.replacing import Planned
 from load.conflicts.table_pictures import Pictures
 from load.load_state import LoadState
-from load.sending.job_pool import Crowd
+from load.sending.job_pool import JobPool
 from load.undoable_loads import drop_others
 from load.writing.batch_writer import RefusedItem
 from load.writing.conditional_writer import ConditionalWriter
@@ -36,7 +36,7 @@ from utils.files.line_marks import (
     OURS,
     REPLACED,
     SAME,
-    LoadPlan,
+    LineMarks,
     Located,
 )
 from utils.files.pieces import Place, whole_records
@@ -44,7 +44,7 @@ from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
 
-__all__ = ["Guard", "Kept", "Planned", "publish_replaced"]
+__all__ = ["ConditionalLoad", "Kept", "Planned", "publish_replaced"]
 
 _PIECE = 1 << 17  # bytes of the file that are one job
 _ABOUT = 1 << 10  # bytes of an item
@@ -61,7 +61,7 @@ class Kept:
     absent: int = 0
 
 
-class Guard(Closes):
+class ConditionalLoad(Closes):
     """The plan, the state and the replaced items of one entity's load. A context manager."""
 
     def __init__(self, run: Run, spec: TableSpec) -> None:
@@ -77,8 +77,8 @@ class Guard(Closes):
         self._spec = spec
         self._entity = entity
         self._stack = ExitStack()
-        self.plan = self._stack.enter_context(LoadPlan(files.plan(entity)))
-        self.before = self._stack.enter_context(Before(files.before(entity)))
+        self.plan = self._stack.enter_context(LineMarks(files.plan(entity)))
+        self.before = self._stack.enter_context(ReplacedItems(files.before(entity)))
         self.writer = ConditionalWriter(run.config, spec, run.stop)
         self._authors = Authors.of(
             run.config.transformation, run.manifest.empty_as_of.get(entity, "")
@@ -135,7 +135,7 @@ class Guard(Closes):
             self._run, self._run.config.target.table(self._entity), self.state.pictures
         )
         run, files = self._run, self._run.workspace
-        work = OnCondition(
+        work = ConditionalPieces(
             source=files.transformed(self._entity),
             plan=files.plan(self._entity),
             before=files.before(self._entity),
@@ -199,7 +199,7 @@ class Guard(Closes):
         for piece in whole_records(source):
             yield from self.plan.records_in(source, piece)
 
-    def _all(self, work: OnCondition, refuse: Refuse) -> None:
+    def _all(self, work: ConditionalPieces, refuse: Refuse) -> None:
         """Do the work in all pieces of the file where there is some."""
 
         def settle(_: Place, done: Done) -> None:
@@ -215,14 +215,14 @@ class Guard(Closes):
         pieces = whole_records(work.source, target=_PIECE)
         due = (place for place in pieces if work.is_due(self.plan, place))
         size = again + replaced * _ABOUT
-        Crowd(self._run, work, settle, size=size).do_all(due)
+        JobPool(self._run, work, settle, size=size).do_all(due)
 
 
 def publish_replaced(run: Run, entity: str) -> None:
     """Put the replaced items, if there are any, and what was loaded into the manifest as files of
     records like others: they are encrypted with them. Whoever has one open must have closed it."""
     path = run.workspace.before(entity)
-    with Before(path) as before:
+    with ReplacedItems(path) as before:
         items = before.count()
     if items:
         size = path.stat().st_size

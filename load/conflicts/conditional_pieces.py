@@ -1,6 +1,6 @@
-"""The work of the guard (load/conflicts/conditional_load.py) on pieces of a file, which processes
-share: what must not go out in batches is written on condition, as it is marked in the plan of the
-load."""
+"""The work of the conditional load (load/conflicts/conditional_load.py) on pieces of a file, which
+processes share: what must not go out in batches is written on condition, as it is marked in the
+plan of the load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from load.conflicts.policy import Authors
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from load.conflicts.replacing import Planned, Replacing
 from load.conflicts.table_pictures import Memory, Pictures
 from load.sending.job_pool import Share
@@ -23,7 +23,7 @@ from utils.dynamodb.client import DynamoDB, RequestRefused
 from utils.dynamodb.item_content import is_same
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
-from utils.files.line_marks import ADDED, CONDITIONAL, EDITED, NEW, REPLACED, LoadPlan
+from utils.files.line_marks import ADDED, CONDITIONAL, EDITED, NEW, REPLACED, LineMarks
 from utils.files.pieces import Place
 from utils.interrupt import StopFlag
 
@@ -42,7 +42,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class OnCondition:
+class ConditionalPieces:
     """What is written on condition of one entity: records that are replaced, and of the others the
     new lines in the ranges of bytes `again`, which may have been sent already.
 
@@ -60,7 +60,7 @@ class OnCondition:
     moment: str
     again: Sequence[tuple[int, int]]
 
-    def is_due(self, plan: LoadPlan, place: Place) -> bool:
+    def is_due(self, plan: LineMarks, place: Place) -> bool:
         """Whether there may be something to do in a piece of the file."""
         return self._is_again(place) or plan.has_any(CONDITIONAL, place)
 
@@ -76,11 +76,11 @@ class OnCondition:
             writer = ConditionalWriter(mine, self.spec, stop, wire)
             yield _Writing(
                 self,
-                stack.enter_context(LoadPlan(self.plan)),
+                stack.enter_context(LineMarks(self.plan)),
                 writer,
                 Replacing(
                     writer,
-                    stack.enter_context(Before(self.before)),
+                    stack.enter_context(ReplacedItems(self.before)),
                     stack.enter_context(Memory(self.pictures)),
                     self.authors,
                     self.moment,
@@ -92,7 +92,11 @@ class _Writing:
     """The work in one process; safe to share between threads."""
 
     def __init__(
-        self, work: OnCondition, plan: LoadPlan, writer: ConditionalWriter, replacing: Replacing
+        self,
+        work: ConditionalPieces,
+        plan: LineMarks,
+        writer: ConditionalWriter,
+        replacing: Replacing,
     ) -> None:
         self._work = work
         self._plan = plan

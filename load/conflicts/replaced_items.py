@@ -29,7 +29,7 @@ _PATIENCE = 60.0  # seconds for which another process may be writing
 _PAIR, _AFTER = "\0", "\1"
 
 
-class Before(Closes):
+class ReplacedItems(Closes):
     """The replaced items of one entity; safe to share between threads, and for as many processes as
     open it. A context manager.
 

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from load.conflicts.policy import Authors, kept, rest_of
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from load.conflicts.table_pictures import Memory
 from load.writing.conditional_writer import ConditionalWriter, text_key
 from load.writing.conditions import ABSENT, Condition, unchanged
@@ -90,7 +90,7 @@ class Replacing:
     def __init__(
         self,
         writer: ConditionalWriter,
-        before: Before,
+        before: ReplacedItems,
         memory: Memory,
         authors: Authors,
         moment: str,

@@ -57,7 +57,7 @@ from utils.files.line_marks import (
     REPLACED,
     SAME,
     UPDATE,
-    LoadPlan,
+    LineMarks,
 )
 from utils.files.pieces import located_records, places
 from utils.files.workspace import PARTIAL_SUFFIX, make_directory, publish, storage_errors
@@ -145,7 +145,7 @@ def plan_for_empty(run: Run, entity: str) -> None:
     """Plan the load of an entity into a table that is known to hold nothing, without looking."""
     make_directory(run.workspace.undo)
     size = run.manifest.artifacts[_name_of(run, entity)].bytes
-    LoadPlan.create(run.workspace.plan(entity), size).close()
+    LineMarks.create(run.workspace.plan(entity), size).close()
     _state_of(run, entity, {}).save()
     keep_loaded(run, entity)
 
@@ -231,7 +231,7 @@ class _Survey:
         path = run.workspace.plan(entity)
         source = run.manifest.artifacts[_name_of(run, entity)]
         surplus = OnlyInTarget()
-        with LoadPlan.create(path.with_name(path.name + PARTIAL_SUFFIX), source.bytes) as plan:
+        with LineMarks.create(path.with_name(path.name + PARTIAL_SUFFIX), source.bytes) as plan:
             if pictures.last.entry.items:
                 chosen = None if only is None else keys_of(run, entity, only)
                 found, surplus = self._compare(pictures, plan, chosen)
@@ -264,7 +264,7 @@ class _Survey:
         return _going_on(state, old), path
 
     def _compare(
-        self, pictures: Pictures, plan: LoadPlan, chosen: Collection[str] | None
+        self, pictures: Pictures, plan: LineMarks, chosen: Collection[str] | None
     ) -> tuple[Found, OnlyInTarget]:
         run, entity = self._run, self._spec.entity
         found = Found()

@@ -33,7 +33,7 @@ from load.restore.records import ADDED, DELETED, REPLACED, Done, parts_of
 from load.restore.seen_records import Look
 from load.restore.shared_work import TOGETHER, InBatches, LookAgain, OfRecords, PutBack, together
 from load.rollback.parties_in_use import SETTLED_AFTER
-from load.sending.job_pool import Crowd
+from load.sending.job_pool import JobPool
 from load.target.tables import describe, wait_until_active
 from load.target.writer_mark import marked
 from load.writing.batch_writer import Outcome
@@ -277,7 +277,7 @@ def _write_records(
     with _of_records(work, folder, table) as records:
         jobs = together(parts_of(plan, lines))
         try:
-            Crowd(work, PutBack(records), settle, size=plan.to_write * _ABOUT).do_all(jobs)
+            JobPool(work, PutBack(records), settle, size=plan.to_write * _ABOUT).do_all(jobs)
         except RequestRefused as refusal:
             raise _refused(refusal.message) from refusal
         if written.counts[REPLACED] or written.counts[DELETED]:
@@ -331,8 +331,8 @@ def _look_again(work: AtWork, plan: Plan, records: OfRecords, written: _Written)
         for done in outcomes:
             written.take_back(done)
 
-    crowd = Crowd(work, LookAgain(records), settle, size=plan.to_write * _ABOUT)
-    crowd.do_all(_portions(looks, TOGETHER))
+    pool = JobPool(work, LookAgain(records), settle, size=plan.to_write * _ABOUT)
+    pool.do_all(_portions(looks, TOGETHER))
 
 
 def _portions(entries: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -363,8 +363,8 @@ def _send(work: AtWork, batch: InBatches, lines: Iterable[bytes], count: int, ta
             raise _refused(outcome.refused[0].reason)
         task.advance(outcome.items)
 
-    crowd = Crowd(work, batch, settle, size=count * _ABOUT, wide=False)
-    crowd.do_all(batches(lines, _BATCH))
+    pool = JobPool(work, batch, settle, size=count * _ABOUT, wide=False)
+    pool.do_all(batches(lines, _BATCH))
 
 
 def _refused(reason: str) -> TargetError:

@@ -25,7 +25,7 @@ from typing import Any
 
 import orjson
 
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from load.restore.later_changes import Items, digest_of, is_header, put_together, takes_header_away
 from load.restore.plan import Plan
 from load.restore.seen_records import Look
@@ -88,7 +88,9 @@ class Restoring:
     records are named by others.
     """
 
-    def __init__(self, writer: ConditionalWriter, before: Before, uses: Uses | None = None) -> None:
+    def __init__(
+        self, writer: ConditionalWriter, before: ReplacedItems, uses: Uses | None = None
+    ) -> None:
         self._reader = writer
         self._transactions = Transactions(writer)
         self._before = before

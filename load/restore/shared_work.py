@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from load.restore.records import Done, Part, Restoring
 from load.restore.seen_records import Look
 from load.rollback.parties_in_use import References
 from load.sending.job_pool import Share
-from load.writing.adaptive_rate import Governor
+from load.writing.adaptive_rate import AdaptiveLimiter
 from load.writing.batch_writer import BatchWriter, Outcome
 from load.writing.conditional_writer import ConditionalWriter
 from utils.config import MigrationConfig, TargetConfig
@@ -56,7 +56,7 @@ class OfRecords(_OfTable):
         wire = DynamoDB(self.target, at_once=share.width)
         writer = ConditionalWriter(mine, self.spec, stop, wire, table=self.table)
         uses = References(wire, mine, self.entity, stop, {}) if self.entity else None
-        with Before(self.before, durable=False) as before:
+        with ReplacedItems(self.before, durable=False) as before:
             yield Restoring(writer, before, uses)
 
 
@@ -108,7 +108,7 @@ class InBatches(_OfTable):
             DynamoDB(self.target),
             self.table,
             RetryPolicy.of(migration, stop.sleep),
-            Governor(migration.max_write_units, sleep=stop.sleep),
+            AdaptiveLimiter(migration.max_write_units, sleep=stop.sleep),
             indexes=len(self.spec.indexes),
             keys=self.keys,
         )

@@ -19,13 +19,13 @@ from load.load_progress import unacknowledged
 from load.rollback.key_set import KeySet
 from load.rollback.report import Undone
 from load.rollback.undo_pieces import Done, Undoing
-from load.sending.job_pool import Crowd
+from load.sending.job_pool import JobPool
 from load.undoable_loads import Load
 from utils.config import PARTY_ENTITIES
 from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of
-from utils.files.line_marks import LoadPlan
+from utils.files.line_marks import LineMarks
 from utils.files.pieces import Place, whole_records
 from utils.files.workspace import make_directory, open_private, storage_errors
 from utils.run.run import Run
@@ -91,12 +91,12 @@ class EntityRollback:
         """What became of everything, as far as it is done."""
         if not self._writes:
             return Undone.of(self._tally, self.load.state.items)
-        with LoadPlan(self.load.plan) as plan:
+        with LineMarks(self.load.plan) as plan:
             return Undone.of(plan.count(), self.load.state.items)
 
     def _go(self, kept: int | None) -> None:
         with ExitStack() as stack:
-            self._plan = stack.enter_context(LoadPlan(self.load.plan))
+            self._plan = stack.enter_context(LineMarks(self.load.plan))
             self._saved_at = time.monotonic()
             self._kept = stack.enter_context(self._open_kept(kept))
             what = "rollback, second look" if self._again else PHASE
@@ -137,14 +137,14 @@ class EntityRollback:
             self._settle(place, done)
             advance(done.items)
 
-        crowd = Crowd(
+        pool = JobPool(
             self._run,
             self._undoing(),
             settle,
             size=self._file.stat().st_size - self._place,
         )
         try:
-            crowd.do_all(self._marked(whole_records(self._file, start=self._place, target=_PIECE)))
+            pool.do_all(self._marked(whole_records(self._file, start=self._place, target=_PIECE)))
         except BaseException:
             self._save()
             raise

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from load.rollback.key_set import KeySet
 from load.rollback.parties_in_use import References, parties_of
 from load.rollback.report import kept_line
@@ -22,7 +22,7 @@ from load.writing.conditional_writer import ConditionalWriter
 from utils.config import PARTY_ENTITIES, MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.table_spec import TableSpec
-from utils.files.line_marks import NEVER, NEW, STAYS, STAYS_REPLACED, TO_ADD, LoadPlan, Located
+from utils.files.line_marks import NEVER, NEW, STAYS, STAYS_REPLACED, TO_ADD, LineMarks, Located
 from utils.files.pieces import Place
 from utils.interrupt import StopFlag
 
@@ -80,8 +80,8 @@ class Undoing:
         """What does the work in this process; see load.sending.job_pool.Work."""
         mine = replace(self, migration=share.in_rate(self.migration))
         with ExitStack() as stack:
-            plan = stack.enter_context(LoadPlan(self.load.plan))
-            before = stack.enter_context(Before(self.load.before))
+            plan = stack.enter_context(LineMarks(self.load.plan))
+            before = stack.enter_context(ReplacedItems(self.load.before))
             wire = DynamoDB(self.target, at_once=share.width)
             undo = Undo.on(
                 ConditionalWriter(mine, self.spec, stop, wire),
@@ -124,7 +124,7 @@ class _InProcess:
     """The work in one process; safe to share between threads."""
 
     work: Undoing
-    plan: LoadPlan
+    plan: LineMarks
     undo: Undo
     taken_from: frozenset[str]
 

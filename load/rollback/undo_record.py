@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from load.writing.batches import record_key, sort_key
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.conditions import ABSENT, unchanged
@@ -356,14 +356,14 @@ class Undo:
 
     writer: ConditionalWriter
     transactions: Transactions
-    before: Before
+    before: ReplacedItems
     uses: Uses | None = None
     doubt: Doubt = field(default_factory=Doubt)
     completes: bool = True
     writes: bool = True
 
     @classmethod
-    def on(cls, writer: ConditionalWriter, before: Before, **options: Any) -> Undo:
+    def on(cls, writer: ConditionalWriter, before: ReplacedItems, **options: Any) -> Undo:
         """An Undo of what was loaded into a writer's table; `options` are the fields."""
         return cls(writer, Transactions(writer), before, **options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from load.conflicts.conditional_load import Guard
+from load.conflicts.conditional_load import ConditionalLoad
 from load.refusals import PHASE, Refusals
 from load.rollback.undo_record import STAYING, UNDONE, Doubt, Record, Undo, Verdict
 from load.writing.batches import record_key
@@ -14,7 +14,7 @@ from utils.config import PARTY_ENTITIES
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import ArtifactWriter, lines_of, starts_record
 from utils.files.findings import Finding
-from utils.files.line_marks import EDITED, KEPT_ABSENT, WITHDRAWN, LoadPlan
+from utils.files.line_marks import EDITED, KEPT_ABSENT, WITHDRAWN, LineMarks
 from utils.files.quarantine import Refusal, read_quarantine, source_rows
 from utils.logger import get_logger
 from utils.run.run import Run
@@ -31,23 +31,25 @@ class Withdrawn:
     held: dict[str, int] = field(default_factory=dict)
 
 
-def withdraw(run: Run, spec: TableSpec, refusals: Refusals, guard: Guard) -> Withdrawn:
+def withdraw(
+    run: Run, spec: TableSpec, refusals: Refusals, conditional: ConditionalLoad
+) -> Withdrawn:
     """Take what is left of refused records out of the table, and put them into quarantine. A
     record on which the application has worked since stays in the table, whole."""
     entity = spec.entity
     kept: set[str] = set()
     counted: dict[str, _Record] = {}
-    doubt = Doubt(absent_ok=lambda _line: True, moments=guard.state.moments)
-    undo = Undo.on(guard.writer, guard.before, doubt=doubt, completes=False)
-    for records in _refused_records(run, entity, refusals, guard.plan):
+    doubt = Doubt(absent_ok=lambda _line: True, moments=conditional.state.moments)
+    undo = Undo.on(conditional.writer, conditional.before, doubt=doubt, completes=False)
+    for records in _refused_records(run, entity, refusals, conditional.plan):
         written = [each for each in records if refusals.reasons[each.pk].written]
-        for record in _withdrawn(written, undo, guard.plan):
+        for record in _withdrawn(written, undo, conditional.plan):
             kept.add(record.pk)
         for record in records:
             if record.pk not in kept:
                 counted[record.legacy_id] = _Record(record.pk, len(record.lines))
                 for line in record.lines:
-                    guard.plan.mark(line.place, WITHDRAWN)
+                    conditional.plan.mark(line.place, WITHDRAWN)
     path = run.workspace.quarantine(entity)
     with ArtifactWriter(path) as quarantine:
         for refusal in _refusals(run, entity, refusals, counted):
@@ -69,7 +71,7 @@ def _held(run: Run, entity: str, keys: Collection[str]) -> dict[str, int]:
     return held_numbers(refused.last.values(), rest)
 
 
-def _withdrawn(records: Sequence[Record], undo: Undo, plan: LoadPlan) -> Iterator[Record]:
+def _withdrawn(records: Sequence[Record], undo: Undo, plan: LineMarks) -> Iterator[Record]:
     """Withdraw records that may be in the table; yields those that stay there."""
     gone: list[Record] = []
     by_us: set[int] = set()
@@ -87,7 +89,7 @@ def _withdrawn(records: Sequence[Record], undo: Undo, plan: LoadPlan) -> Iterato
             yield _stays(record, verdict, plan)
 
 
-def _stays(record: Record, verdict: Verdict, plan: LoadPlan) -> Record:
+def _stays(record: Record, verdict: Verdict, plan: LineMarks) -> Record:
     """Mark the lines of a record that stays, as the application has it."""
     get_logger().warning(
         "%s (in S9 %s) stays in the table, though DynamoDB refuses an item of it: the application "
@@ -102,7 +104,7 @@ def _stays(record: Record, verdict: Verdict, plan: LoadPlan) -> Record:
 
 
 def _refused_records(
-    run: Run, entity: str, refusals: Refusals, plan: LoadPlan
+    run: Run, entity: str, refusals: Refusals, plan: LineMarks
 ) -> Iterator[list[Record]]:
     """The refused records, about a hundred items at a time."""
     together: list[Record] = []

@@ -49,7 +49,7 @@ class _Lane:
     in_hand: deque[_InHand] = field(default_factory=deque)
 
 
-class Lanes:
+class FileLanes:
     """Hands out the pieces of a file, lane by lane in turn, and knows what is acknowledged.
 
     `ranges` are the lanes' bytes that are still to be done, from a checkpoint or `cut`.
@@ -63,7 +63,7 @@ class Lanes:
         self._given = 0
 
     @classmethod
-    def cut(cls, path: Path) -> Lanes:
+    def cut(cls, path: Path) -> FileLanes:
         """The lanes of a whole file; a small file has fewer."""
         size = path.stat().st_size
         count = max(1, min(LANES, size // PIECE_BYTES))

@@ -78,7 +78,7 @@ class Work(Protocol[Job_contra, Result_co]):
         `stop` is set."""
 
 
-class Crowd(Generic[Job, Result]):
+class JobPool(Generic[Job, Result]):
     """Does jobs, at most `migration.workers` requests at once, and fewer where more do not do more.
 
     `settle` gets the results, one after the other, in the order of the jobs.
@@ -109,7 +109,7 @@ class Crowd(Generic[Job, Result]):
         """Do every job. Raises what a job or `settle` raises, MigrationError when a process is
         killed, and Interrupted when a stop is asked for: nothing is under way any more then, and
         what has been done without a gap is settled."""
-        makes = [partial(Hands, self._work, self._share)]
+        makes = [partial(JobRunner, self._work, self._share)]
         bound = bound_to(self._target)
         others = partial(in_a_process, self._work, self._share, self._target, bound)
         makes += [others] * (self._count - 1)
@@ -182,32 +182,32 @@ class _Sharing(Generic[Job, Result]):
         """Hand jobs to who has too few of them, one after the other."""
         short = deque(self._in_hand)
         while short and not self._exhausted and len(self._given) < self._window:
-            servant = short.popleft()
-            if self._in_hand[servant] >= self._wants[servant]:
+            actor = short.popleft()
+            if self._in_hand[actor] >= self._wants[actor]:
                 continue
             try:
                 job = next(self._jobs)
             except StopIteration:
                 self._exhausted = True
                 return
-            self._tell(servant, (self._settled + len(self._given), job))
+            self._tell(actor, (self._settled + len(self._given), job))
             self._given.append(job)
-            self._in_hand[servant] += 1
-            short.append(servant)
+            self._in_hand[actor] += 1
+            short.append(actor)
 
     def _hear(self) -> None:
         """What has been done meanwhile. Raises MigrationError when a process was killed."""
         failed: Exception | None = None
-        for servant, said in self._talk.hear(_LOOK_EVERY):
+        for actor, said in self._talk.hear(_LOOK_EVERY):
             if isinstance(said, Exception):
-                if self._in_hand.pop(servant, None) is not None:
+                if self._in_hand.pop(actor, None) is not None:
                     failed = said
             elif isinstance(said, _Ended):
-                self._in_hand.pop(servant, None)
+                self._in_hand.pop(actor, None)
             else:
                 self._done[said.number] = said
-                self._in_hand[servant] -= 1
-                self._wants[servant] = said.wants
+                self._in_hand[actor] -= 1
+                self._wants[actor] = said.wants
         if failed is not None:
             raise failed
 
@@ -234,16 +234,16 @@ class _Sharing(Generic[Job, Result]):
                 self._settle_all()
 
     def _tell_all(self, message: object) -> None:
-        for servant in list(self._in_hand):
-            self._tell(servant, message)
+        for actor in list(self._in_hand):
+            self._tell(actor, message)
 
-    def _tell(self, servant: int, message: object) -> None:
+    def _tell(self, actor: int, message: object) -> None:
         with suppress(MigrationError):  # killed: that is its last word, to be heard soon
-            self._talk.tell(servant, message)
+            self._talk.tell(actor, message)
 
 
-class Hands(Generic[Job, Result]):
-    """The threads that do jobs in one process; see utils.processes.actors.Servant."""
+class JobRunner(Generic[Job, Result]):
+    """The threads that do jobs in one process; see utils.processes.actors.Actor."""
 
     def __init__(
         self,
@@ -336,11 +336,11 @@ def in_a_process(
     target: TargetConfig,
     bound: Tables,
     reply: Callable[[object], object],
-) -> Hands[Job, Result]:
+) -> JobRunner[Job, Result]:
     """The hands of a process of its own, bound to the tables that this one has reached
     (utils/dynamodb/reached.py)."""
     if bound:
         bind_process(target, bound)
-    hands = Hands(work, share, reply)
+    runner = JobRunner(work, share, reply)
     leave_little_garbage()
-    return hands
+    return runner

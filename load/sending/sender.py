@@ -20,14 +20,14 @@ from load.sending.file_lanes import Piece
 from load.writing.batch_writer import BatchWriter, Outcome
 from load.writing.batches import batches, record_key, units_of, wholes
 from load.writing.conditional_writer import ConditionalWriter
-from load.writing.rate_limiter import Answered, Pace
+from load.writing.rate_limiter import Answered, RateLimiter
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Tables, bind_process
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
-from utils.files.line_marks import EDITED, NEW, LoadPlan
+from utils.files.line_marks import EDITED, NEW, LineMarks
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.actors import Packed, leave_little_garbage, packed
 
@@ -181,7 +181,7 @@ class _InHand:
         return self.done + sum(each.size for each in self.in_flight)
 
 
-def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
+def writer(orders: Orders, limiter: RateLimiter, stop: StopFlag) -> BatchWriter:
     """The writer to an entity's table, which waits for nothing once `stop` is set."""
     if orders.bound:
         bind_process(orders.target, orders.bound)
@@ -190,7 +190,7 @@ def writer(orders: Orders, pace: Pace, stop: StopFlag) -> BatchWriter:
         wire,
         orders.target.table(orders.spec.entity),
         RetryPolicy.of(orders.migration, stop.sleep),
-        pace,
+        limiter,
         indexes=len(orders.spec.indexes),
         doubtful=ConditionalWriter(orders, orders.spec, stop, wire),
     )
@@ -211,7 +211,7 @@ class _Superfluous(Exception):
 
 class Sender:
     """Sends the pieces that it is told, with threads of its own; see
-    utils.processes.actors.Servant."""
+    utils.processes.actors.Actor."""
 
     def __init__(
         self,
@@ -224,8 +224,8 @@ class Sender:
         self._reply = reply
         self._clock = clock
         self._stop = StopFlag()
-        self._pace = Pace(orders.rate, throttled=self._throttled, sleep=self._stop.sleep)
-        self._writer = writer(orders, self._pace, self._stop)
+        self._limiter = RateLimiter(orders.rate, throttled=self._throttled, sleep=self._stop.sleep)
+        self._writer = writer(orders, self._limiter, self._stop)
         self._skipped = set(orders.skipped)
         self._pieces: deque[_InHand] = deque()
         self._no_more = False
@@ -241,14 +241,14 @@ class Sender:
         """Take note of a piece, of a rate, of how the others get on, of how many batches are to be
         in flight, or of the end."""
         if isinstance(message, Rate):
-            self._pace.change(message.units)
+            self._limiter.change(message.units)
             return
         if isinstance(message, Many):
             with self._changed:
                 self._want(message.batches)
             return
         if isinstance(message, Elsewhere):
-            self._pace.elsewhere = message.units
+            self._limiter.elsewhere = message.units
             return
         piece = self._open(message) if isinstance(message, Piece) else None
         with self._changed:
@@ -283,7 +283,7 @@ class Sender:
         with self._orders.source.open("rb") as handle:
             handle.seek(piece.start)
             lines = BytesIO(handle.read(piece.end - piece.start)).readlines()
-        with LoadPlan(self._orders.plan) as plan:
+        with LineMarks(self._orders.plan) as plan:
             marks = iter(plan.marks(piece.start, lines))
         size = self._orders.migration.batch_size
         waiting: deque[_Batch] = deque()
@@ -401,7 +401,7 @@ class Sender:
 
     def _note_edited(self, batch: _Batch, outcome: Outcome) -> None:
         """The application has changed items since they were sent: they are its own now, durably."""
-        with LoadPlan(self._orders.plan) as plan:
+        with LineMarks(self._orders.plan) as plan:
             for line in outcome.edited:
                 plan.mark(batch.place_of(line), EDITED)
             plan.sync()
@@ -433,7 +433,7 @@ class Sender:
             self._changed.notify_all()
 
     def _say(self) -> None:
-        self._report.accepted = self._pace.take_accepted()
+        self._report.accepted = self._limiter.take_accepted()
         report, self._report = self._report, Report()
         self._said_at = self._clock()
         self._reply(report)

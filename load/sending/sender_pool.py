@@ -34,15 +34,15 @@ _NOTICEABLE = 0.01
 class Talk(Protocol):
     """How to speak with the senders; see utils.processes.pool.Conversation."""
 
-    def tell(self, servant: int, message: object, /) -> None: ...
+    def tell(self, actor: int, message: object, /) -> None: ...
 
     def hear(self, seconds: float) -> list[tuple[int, Report | Exception]]: ...
 
 
 @contextmanager
-def a_crew(
+def sender_pool(
     workers: Workers, orders: Orders, size: int, *, in_flight: int | None = None
-) -> Iterator[Crew]:
+) -> Iterator[SenderPool]:
     """As many senders as `migration` allows for `size` bytes, and as many batches in flight as it
     takes, or allows: `in_flight` to begin with, if that is known from another load."""
     most = orders.migration.workers
@@ -54,7 +54,7 @@ def a_crew(
     )
     makes = [partial(Sender, first), *(partial(in_a_process, mine) for mine in others)]
     with workers.conversing(makes) as talk:
-        yield Crew(talk, count, share, flight)
+        yield SenderPool(talk, count, share, flight)
 
 
 def shares(number: int, count: int) -> list[int]:
@@ -62,7 +62,7 @@ def shares(number: int, count: int) -> list[int]:
     return [max(1, number // count + (n < number % count)) for n in range(count)]
 
 
-class Crew:
+class SenderPool:
     """Keeps the senders in work and within the rate, all of them together."""
 
     def __init__(self, talk: Talk, count: int, share: float | None, flight: InFlight) -> None:

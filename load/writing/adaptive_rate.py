@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from load.writing.rate_limiter import Pace
+from load.writing.rate_limiter import RateLimiter
 from utils.logger import get_logger
 
 _MEASURED_SECONDS = 5.0
@@ -36,7 +36,7 @@ _ENOUGH = 2.0  # times what was once too much
 _TELL_EVERY = 5.0
 
 
-class Throttle:
+class AdaptiveRate:
     """Decides how many write units a second may be sent: at most `units_per_second` (None for as
     many as anybody wants), and less for as long as DynamoDB throttles. `say` tells the operator
     `what` is done at which rate.
@@ -136,9 +136,9 @@ class Throttle:
             self._say("DynamoDB throttles no longer: sending as before")
 
 
-class Governor(Pace):
-    """Throttle and pace in one, for what a single process sends or reads; safe to share between
-    threads."""
+class AdaptiveLimiter(RateLimiter):
+    """Adaptive rate and limiter in one, for what a single process sends or reads; safe to share
+    between threads."""
 
     def __init__(
         self,
@@ -149,17 +149,17 @@ class Governor(Pace):
         say: Callable[[str], object] | None = None,
         what: str = "sending {} write units",
     ) -> None:
-        self._throttle = Throttle(units_per_second, clock=clock, say=say, what=what)
+        self._adaptive = AdaptiveRate(units_per_second, clock=clock, say=say, what=what)
         self._deciding = threading.Lock()
-        super().__init__(self._throttle.rate(), throttled=self._cut, clock=clock, sleep=sleep)
+        super().__init__(self._adaptive.rate(), throttled=self._cut, clock=clock, sleep=sleep)
 
     def _cut(self, reason: str) -> None:
         with self._deciding:
-            self._throttle.accepted(self.take_accepted().units)
-            self._throttle.throttled(reason)
+            self._adaptive.accepted(self.take_accepted().units)
+            self._adaptive.throttled(reason)
 
     def borrow(self, units: float) -> float:
         with self._deciding:
-            self._throttle.accepted(self.take_accepted().units)
-            self.change(self._throttle.rate())
+            self._adaptive.accepted(self.take_accepted().units)
+            self.change(self._adaptive.rate())
         return super().borrow(units)

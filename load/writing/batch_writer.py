@@ -18,7 +18,7 @@ import orjson
 from load.writing.batches import units_of
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.conditions import ABSENT
-from load.writing.rate_limiter import Pace
+from load.writing.rate_limiter import RateLimiter
 from utils.aws.credentials import Expired
 from utils.aws.unreached import Unreached
 from utils.dynamodb.answer_shapes import NoAnswer, batch_written
@@ -95,9 +95,9 @@ class _Patience:
     """How often a batch is tried again. A table that takes others meanwhile is alive: being
     throttled beside them makes a batch wait longer and longer, but does not count."""
 
-    def __init__(self, retry: RetryPolicy, pace: Pace) -> None:
+    def __init__(self, retry: RetryPolicy, limiter: RateLimiter) -> None:
         self._attempts = Attempts(retry)
-        self._pace = pace
+        self._limiter = limiter
         self._seen = self._accepted
 
     def wear(self, problem: BackOff) -> bool:
@@ -114,7 +114,7 @@ class _Patience:
 
     @property
     def _accepted(self) -> float:
-        return self._pace.accepted + self._pace.elsewhere
+        return self._limiter.accepted + self._limiter.elsewhere
 
     def wait(self) -> None:
         self._attempts.wait()
@@ -136,7 +136,7 @@ class BatchWriter:
         wire: DynamoDB,
         table: str,
         retry: RetryPolicy,
-        pace: Pace,
+        limiter: RateLimiter,
         *,
         indexes: int,
         keys: tuple[str, ...] = (PARTITION_KEY, SORT_KEY),
@@ -146,7 +146,7 @@ class BatchWriter:
         have arrived: what the application has made of them since is not to be overwritten."""
         self._wire = wire
         self._retry = retry
-        self._pace = pace
+        self._limiter = limiter
         self._indexes = indexes
         self._table = table
         self._keys = keys
@@ -177,7 +177,7 @@ class BatchWriter:
         return outcome
 
     def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
-        patience = _Patience(self._retry, self._pace)
+        patience = _Patience(self._retry, self._limiter)
         while lines:
             sent = lines[: self.at_once(lines)]
             rest = lines[len(sent) :]
@@ -185,7 +185,7 @@ class BatchWriter:
                 left = self._send(sent, verb, outcome)
                 lines = left + rest
                 if len(left) < len(sent):
-                    patience = _Patience(self._retry, self._pace)
+                    patience = _Patience(self._retry, self._limiter)
                 if left:
                     raise Throttled(
                         "UnprocessedItems", f"{counted(len(left), 'item')} of {self._table}"
@@ -195,7 +195,7 @@ class BatchWriter:
                     raise self._wire.gave_up(problem, patience.tries) from problem
                 outcome.retries[problem.reason] += 1
                 if isinstance(problem, Throttled):
-                    self._pace.slow_down(str(problem))
+                    self._limiter.slow_down(str(problem))
                 if verb == _PUT and self._doubtful and not _is_nothing_done(problem):
                     self._write_doubtful(self._doubtful, sent, outcome)
                     lines = rest
@@ -212,7 +212,7 @@ class BatchWriter:
         for line in lines:
             item = line[8:-1]
             expected = self._expected([line])
-            self._pace.acquire(expected)
+            self._limiter.acquire(expected)
             accepted = 0.0
             try:
                 written = writer.put(item, ABSENT)
@@ -224,13 +224,13 @@ class BatchWriter:
             except RequestRefused as refusal:
                 outcome.refused.append(RefusedItem(line, refusal.message))
             finally:
-                self._pace.settle(expected, expected, accepted)
+                self._limiter.settle(expected, expected, accepted)
             outcome.units += accepted
 
     def at_once(self, lines: Sequence[bytes]) -> int:
         """How many of these lines go into one request at the rate that there is now; at least
         one."""
-        most = self._pace.most_at_once
+        most = self._limiter.most_at_once
         if most is None:
             return len(lines)
         sums = accumulate(units_of(line, self._indexes) for line in lines)
@@ -239,7 +239,7 @@ class BatchWriter:
     def _send(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> list[bytes]:
         """Send one request; returns the lines that DynamoDB did not process."""
         expected = self._expected(lines)
-        self._pace.acquire(expected)
+        self._limiter.acquire(expected)
         used, accepted = expected, 0.0
         body = self._body(lines, verb)
         began = time.monotonic()
@@ -249,7 +249,7 @@ class BatchWriter:
             used = consumed + self._expected(left)
             accepted = consumed if len(left) < len(lines) else 0.0
         finally:
-            self._pace.settle(expected, used, accepted, time.monotonic() - began)
+            self._limiter.settle(expected, used, accepted, time.monotonic() - began)
         outcome.batches += 1
         outcome.units += consumed
         outcome.items += len(lines) - len(left)

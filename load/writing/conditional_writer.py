@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from load.writing.adaptive_rate import Governor
+from load.writing.adaptive_rate import AdaptiveLimiter
 from load.writing.batches import units_of
 from load.writing.conditions import Condition
 from utils.config import MigrationConfig, TargetConfig
@@ -132,7 +132,7 @@ class ConditionalWriter:
         self.table = table or config.target.table(spec.entity)
         self.wire = wire or DynamoDB(config.target)
         self.retry = RetryPolicy.of(config.migration, stop.sleep)
-        self.throttle = Governor(config.migration.max_write_units, sleep=stop.sleep)
+        self.limiter = AdaptiveLimiter(config.migration.max_write_units, sleep=stop.sleep)
         self.indexes = len(spec.indexes)
         self._lock = Lock()
         self.requests = 0
@@ -252,7 +252,7 @@ class ConditionalWriter:
             [(each.operation, each.body) for each in writes],
             take,
             tell=self._tell,
-            portions=self.throttle.portions([each.expected for each in writes], self.wire.at_once),
+            portions=self.limiter.portions([each.expected for each in writes], self.wire.at_once),
         )
         return [each for each in done if each is not None]
 
@@ -270,7 +270,7 @@ class ConditionalWriter:
             used = accepted = write.table  # the answer does not say
             raise
         finally:
-            self.throttle.settle(write.expected, used, accepted)
+            self.limiter.settle(write.expected, used, accepted)
             with self._lock:
                 self.requests += 1
                 self.units += accepted
@@ -288,7 +288,7 @@ class ConditionalWriter:
         with self._lock:
             self.retries[problem.reason] += 1
         if isinstance(problem, Throttled):
-            self.throttle.slow_down(str(problem))
+            self.limiter.slow_down(str(problem))
 
 
 def _asked(condition: Condition) -> bytes:

@@ -20,7 +20,7 @@ class Answered:
     seconds: float = 0.0
 
 
-class Pace:
+class RateLimiter:
     """Grants write units at `rate` a second (None: as many as anybody wants); safe to share
     between threads.
 

@@ -67,7 +67,7 @@ class Transactions:
         self._table = writer.table
         self._wire = writer.wire
         self._retry = writer.retry
-        self._throttle = writer.throttle
+        self._limiter = writer.limiter
         self._indexes = writer.indexes
 
     def write(self, writes: Sequence[Write]) -> bool:
@@ -104,13 +104,13 @@ class Transactions:
             [(_OPERATION, each.body) for each in requests],
             take,
             tell=self._tell,
-            portions=self._throttle.portions(costs, self._wire.at_once),
+            portions=self._limiter.portions(costs, self._wire.at_once),
         )
         return done
 
     def _tell(self, problem: BackOff) -> None:
         if isinstance(problem, Throttled):
-            self._throttle.slow_down(str(problem))
+            self._limiter.slow_down(str(problem))
 
     def _request(self, writes: Sequence[Write]) -> _Request:
         body = orjson.dumps(
@@ -132,7 +132,7 @@ class Transactions:
             told = check(_OPERATION, {}, answer)["ConsumedCapacity"]
             used = accepted = sum(each["CapacityUnits"] for each in told) or request.expected
         finally:
-            self._throttle.settle(request.expected, used, accepted)
+            self._limiter.settle(request.expected, used, accepted)
 
     def _member(self, write: Write) -> dict[str, Any]:
         request = {"TableName": self._table, **write.condition.as_request()}

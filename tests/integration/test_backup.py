@@ -154,14 +154,14 @@ def test_two_processes_make_the_backup_that_one_makes(
     alone = back_up(begin(), tables.sales, "alone-20260101-000000")
     monkeypatch.setattr(reader_pool, "WORTH_IT", 0)
     monkeypatch.setattr(reader_pool, "_AT_ONCE", 1)
-    original = reader_pool._Crew._take
+    original = reader_pool._ReaderPool._take
     wrote: set[int] = set()
 
     def noted(crew: Any, reader: int, said: Any) -> None:
         wrote.update({reader} if any(closed.part for closed in said.closed) else ())
         original(crew, reader, said)
 
-    monkeypatch.setattr(reader_pool._Crew, "_take", noted)
+    monkeypatch.setattr(reader_pool._ReaderPool, "_take", noted)
     key = pyrage.x25519.Identity.generate()
     with FaultyProxy(aws, Plan(always=slow_scans)) as proxy:
         work = begin(proxy.url, workers=8, recipient=str(key.to_public()))

@@ -17,7 +17,7 @@ from tests.faults.trades import sale_of
 from tests.transformed_artifacts import identity
 from tests.trials.conftest import desk_with, does
 from utils.embedded.aws import EmbeddedAws
-from utils.files.line_marks import KEPT_MARKS, LoadPlan
+from utils.files.line_marks import KEPT_MARKS, LineMarks
 
 pytestmark = pytest.mark.usefixtures("quick")
 SALES = 4
@@ -44,7 +44,7 @@ def listed(desk: Desk) -> dict[str, set[tuple[str, str]]]:
 
 def kept(desk: Desk) -> set[tuple[str, str]]:
     """What the plan of the sales' load has kept, by key."""
-    with LoadPlan(desk.workspace.plan("sales")) as plan:
+    with LineMarks(desk.workspace.plan("sales")) as plan:
         lines = list(plan.lines_of(desk.workspace.transformed("sales")))
     items = [orjson.loads(line)["Item"] for _, line, mark in lines if mark in KEPT_MARKS]
     return {(item["PK"]["S"], item["SK"]["S"]) for item in items}

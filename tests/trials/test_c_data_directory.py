@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from load.conflicts.replaced_items import Before
+from load.conflicts.replaced_items import ReplacedItems
 from tests.conftest import S9Database
 from tests.scenarios.operator import Operator, small_trade
 from utils.error_handler import MigrationError, StorageError
-from utils.files.line_marks import LoadPlan
+from utils.files.line_marks import LineMarks
 from utils.files.workspace import Workspace, open_private, write_atomically
 from utils.run.clean import remove_of_backup
 from utils.run.lock import run_lock
@@ -180,13 +180,13 @@ def test_neither_temporary_files_nor_locks_nor_databases_are(tmp_path: Path) -> 
             pass
     for _ in planted(tmp_path / "sales.before"):
         with pytest.raises(StorageError, match="symbolic link"):
-            Before(tmp_path / "sales.before")
+            ReplacedItems(tmp_path / "sales.before")
     for _ in planted(tmp_path / "buyers.before-journal"):
         with pytest.raises(StorageError, match="symbolic link"):
-            Before(tmp_path / "buyers.before")
+            ReplacedItems(tmp_path / "buyers.before")
     for _ in planted(tmp_path / "sales.plan"):
         with pytest.raises(StorageError, match="symbolic link"):
-            LoadPlan(tmp_path / "sales.plan")
+            LineMarks(tmp_path / "sales.plan")
 
 
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from botocore.retries import standard
 
 from load.writing.batch_writer import BatchWriter
-from load.writing.rate_limiter import Pace
+from load.writing.rate_limiter import RateLimiter
 from tests.aws_environments import environments_that_fail
 from tests.aws_ways import DAY, NOW, Authority, Service, nothing_kept, read_once
 from utils.aws import http_wire
@@ -414,7 +414,7 @@ class Strait:
 
 def test_a_batch_that_is_too_large_for_what_stands_between_is_halved() -> None:
     wire = Strait(1200)
-    writer = BatchWriter(wire, "T", AT_ONCE, Pace(), indexes=0)  # type: ignore[arg-type]
+    writer = BatchWriter(wire, "T", AT_ONCE, RateLimiter(), indexes=0)  # type: ignore[arg-type]
     outcome = writer.write([line(number) for number in range(25)])
     assert (outcome.items, outcome.refused, sum(wire.items)) == (25, [], 25)
     wire.most = 100
@@ -431,7 +431,7 @@ def test_what_could_not_be_sent_goes_out_as_a_batch_again() -> None:
         wire,  # type: ignore[arg-type]
         "T",
         retry,
-        Pace(),
+        RateLimiter(),
         indexes=0,
         doubtful=object(),  # type: ignore[arg-type] # it would fail
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from load.sending.job_pool import WORTH_IT, Crowd, Share
+from load.sending.job_pool import WORTH_IT, JobPool, Share
 from utils.config import Config, MigrationConfig
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted, StopFlag
@@ -76,21 +76,21 @@ def two() -> Iterator[Workers]:
         yield workers
 
 
-def crowd(
+def pool(
     work: Noting, two: Workers, settled: list[int], at_work: AtWork | None = None
-) -> Crowd[int, int]:
+) -> JobPool[int, int]:
     def settle(job: int, result: int) -> None:
         assert result == 2 * job
         settled.append(job)
 
-    return Crowd(at_work or AtWork(two), work, settle, size=WORTH_IT)  # type: ignore[arg-type] # it needs no more of a run
+    return JobPool(at_work or AtWork(two), work, settle, size=WORTH_IT)  # type: ignore[arg-type] # it needs no more of a run
 
 
 def test_all_jobs_are_done_once_by_all_processes_and_settled_in_order(
     two: Workers, tmp_path: Path
 ) -> None:
     work, settled = Noting(tmp_path, seconds=0.02), list[int]()
-    crowd(work, two, settled).do_all(range(JOBS))
+    pool(work, two, settled).do_all(range(JOBS))
     assert settled == list(range(JOBS))
     assert sorted(work.done) == settled
     assert len(set(work.done.values())) == 2
@@ -105,7 +105,7 @@ def test_a_little_work_is_done_here(two: Workers, tmp_path: Path) -> None:
         settled.append(job)
 
     work = Noting(tmp_path)
-    Crowd(AtWork(two), work, settle, size=WORTH_IT - 1).do_all(range(JOBS))  # type: ignore[arg-type]
+    JobPool(AtWork(two), work, settle, size=WORTH_IT - 1).do_all(range(JOBS))  # type: ignore[arg-type]
     assert settled == list(range(JOBS))
     assert set(work.done.values()) == {os.getpid()}
 
@@ -116,7 +116,7 @@ def test_what_a_job_raises_is_raised_at_its_turn_and_nothing_goes_on(
 ) -> None:
     work, settled = Noting(tmp_path, bad=bad), list[int]()
     with pytest.raises(Broken, match=f"job {bad}"):
-        crowd(work, two, settled).do_all(range(JOBS))
+        pool(work, two, settled).do_all(range(JOBS))
     assert settled == list(range(bad))
     done = work.done
     time.sleep(0.05)
@@ -134,7 +134,7 @@ def test_what_settling_raises_ends_it_and_no_later_result_is_settled(
             raise Broken("the disk is full")
 
     with pytest.raises(Broken, match="full"):
-        Crowd(AtWork(two), Noting(tmp_path), settle, size=WORTH_IT).do_all(range(JOBS))  # type: ignore[arg-type]
+        JobPool(AtWork(two), Noting(tmp_path), settle, size=WORTH_IT).do_all(range(JOBS))  # type: ignore[arg-type]
     assert settled == list(range(6))
 
 
@@ -147,7 +147,7 @@ def test_what_the_jobs_themselves_raise_lets_those_end_that_are_under_way(
 
     work, settled = Noting(tmp_path), list[int]()
     with pytest.raises(Broken, match="gone"):
-        crowd(work, two, settled).do_all(jobs())
+        pool(work, two, settled).do_all(jobs())
     assert settled == sorted(settled)
     assert set(settled) <= set(work.done)
 
@@ -162,7 +162,7 @@ def test_a_stop_lets_what_is_under_way_end_and_settles_it(two: Workers, tmp_path
             yield job
 
     with pytest.raises(Interrupted):
-        crowd(work, two, settled, at_work).do_all(jobs())
+        pool(work, two, settled, at_work).do_all(jobs())
     done = work.done
     assert settled == list(range(len(settled)))
     assert len(done) < 100
@@ -182,7 +182,7 @@ def test_a_killed_process_is_told_and_what_was_done_before_is_settled(tmp_path: 
             yield job
 
     with Workers(2) as workers, pytest.raises(MigrationError, match="has ended"):
-        crowd(work, workers, settled).do_all(jobs())
+        pool(work, workers, settled).do_all(jobs())
     assert settled == list(range(len(settled)))
     assert set(settled) <= set(work.done)
 
@@ -250,6 +250,6 @@ def test_one_request_is_one_at_a_time(two: Workers) -> None:
     def settle(job: int, _: int) -> None:
         done.append(job)
 
-    Crowd(AtWork(two, most=1), counting, settle, size=WORTH_IT, wide=False).do_all(range(20))  # type: ignore[arg-type]
+    JobPool(AtWork(two, most=1), counting, settle, size=WORTH_IT, wide=False).do_all(range(20))  # type: ignore[arg-type]
     assert done == list(range(20))
     assert set(counting.found) == {1}

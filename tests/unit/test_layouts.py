@@ -13,10 +13,10 @@ from tests.samples.i2_schema import TABLES
 from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, rules, sale_row
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import Item, Row
-from transform.items.column_targets import PLACES
+from transform.items.column_targets import COLUMN_TARGETS
 from transform.layout import Adapter, Layout, _Adapted, layout_of, transform_of
 from transform.rejections import RejectedRecord, Unconvertible
-from transform.rules import StandIn
+from transform.rules import Placeholder
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items
@@ -67,10 +67,10 @@ def test_rows_of_s9_go_straight_to_the_transforms(entity: str) -> None:
     assert transform_of(entity, rules()) is straight[entity]
 
 
-@pytest.mark.parametrize("entity", PLACES)
+@pytest.mark.parametrize("entity", COLUMN_TARGETS)
 def test_every_place_of_s9_is_a_column_that_it_declares(entity: str) -> None:
     declared = {column.name for column in tables_of("s9")[entity].columns}
-    assert PLACES[entity].keys() <= declared | {"created_by", "updated_by"}
+    assert COLUMN_TARGETS[entity].keys() <= declared | {"created_by", "updated_by"}
 
 
 ROWS: dict[str, Row] = {"buyers": buyer_row(), "producers": producer_row(), "sales": sale_row()}
@@ -116,8 +116,8 @@ def item_with(entity: str, column: str, value: object) -> Item:
     ("entity", "column"),
     [
         (entity, column)
-        for entity in PLACES
-        for column in PLACES[entity]
+        for entity in COLUMN_TARGETS
+        for column in COLUMN_TARGETS[entity]
         if column != "msg_id"  # a line's sale is the record that it is in
     ],
 )
@@ -128,7 +128,7 @@ def test_a_column_changes_the_attributes_that_are_said_to_be_its_place(
     if column == "quantity":
         first, second = ("1", "2") if entity == "lines" else ("small", "large")
     a, b = item_with(entity, column, first), item_with(entity, column, second)
-    for attribute in PLACES[entity][column].split(","):
+    for attribute in COLUMN_TARGETS[entity][column].split(","):
         assert a[attribute] != b[attribute]
 
 
@@ -287,7 +287,7 @@ def test_a_record_without_its_lines_is_refused_as_ever(lines: object) -> None:
 def test_a_party_of_the_configuration_stands_in_where_a_sale_names_none(
     layout: str, kind: str
 ) -> None:
-    chosen = rules(layout=layout, stand_ins={kind: StandIn(900, "Nobody", "CHE")})
+    chosen = rules(layout=layout, placeholders={kind: Placeholder(900, "Nobody", "CHE")})
     row = {**sale_row(status="paid", sale_date=None), f"{kind}_id": None, kind: None}
     row["sale_date"] = "2024-03-05" if layout == "s9" else 20240305
     item = transform_of("sales", chosen)(row, chosen)[0]
@@ -302,7 +302,7 @@ def test_a_party_of_the_configuration_stands_in_where_a_sale_names_none(
 
 
 def test_layout_s9_carries_nothing_but_its_doubts() -> None:
-    chosen = rules(stand_ins={"buyer": StandIn(900, "Nobody", "CH")})
+    chosen = rules(placeholders={"buyer": Placeholder(900, "Nobody", "CH")})
     row = sale_row(buyer=None, buyer_id=None, loyalty="gold", lines=[line_row(loyalty="gold")])
     header, line = transform_of("sales", chosen)(row, chosen)
     assert header["legacy"]["M"].keys() == {"doubts"}
@@ -311,7 +311,7 @@ def test_layout_s9_carries_nothing_but_its_doubts() -> None:
 
 @pytest.mark.parametrize("layout", OURS)
 def test_nobody_stands_in_for_a_party_that_is_named_but_not_there(layout: str) -> None:
-    chosen = rules(layout=layout, stand_ins={"buyer": StandIn(900, "Nobody", "CH")})
+    chosen = rules(layout=layout, placeholders={"buyer": Placeholder(900, "Nobody", "CH")})
     row = sale_row(status="paid", buyer=None, buyer_id=4)
     row["sale_date"] = "2024-03-05" if layout == "s9" else 20240305
     with pytest.raises(RejectedRecord) as rejected:

@@ -10,7 +10,7 @@ import pytest
 
 from load.writing.batch_writer import BatchWriter
 from load.writing.batches import BATCH_BYTES, batches
-from load.writing.rate_limiter import Pace
+from load.writing.rate_limiter import RateLimiter
 from utils.dynamodb.backoff import LONGEST_DELAY, RetryPolicy
 from utils.dynamodb.client import RequestRefused
 from utils.error_handler import BackOff, TargetError, Throttled
@@ -41,16 +41,16 @@ class Wire:
 
 
 def writer(
-    wire: Wire, waits: list[float] | None = None, retries: int = 3, pace: Pace | None = None
+    wire: Wire, waits: list[float] | None = None, retries: int = 3, pace: RateLimiter | None = None
 ) -> BatchWriter:
     slept = [] if waits is None else waits
     policy = RetryPolicy(retries, 0.1, sleep=slept.append, uniform=lambda _low, high: high)
-    return BatchWriter(wire, "T", policy, pace or Pace(), indexes=0)  # type: ignore[arg-type]
+    return BatchWriter(wire, "T", policy, pace or RateLimiter(), indexes=0)  # type: ignore[arg-type]
 
 
-def slow() -> Pace:
+def slow() -> RateLimiter:
     """A pace at which four small items go into one request."""
-    return Pace(40.0, clock=lambda: 0.0, sleep=lambda _seconds: None)
+    return RateLimiter(40.0, clock=lambda: 0.0, sleep=lambda _seconds: None)
 
 
 def unprocessed(keys: list[str]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_a_table_that_accepts_nothing_is_given_up_after_the_retries() -> None:
 def test_throttling_alone_wears_no_patience_while_the_table_takes_what_others_send(
     problem: type[BackOff],
 ) -> None:
-    pace = Pace()
+    pace = RateLimiter()
 
     def answer(keys: list[str]) -> dict[str, Any]:
         pace.elsewhere += 1.0

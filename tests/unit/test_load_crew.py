@@ -13,7 +13,7 @@ from load.entities import TABLES
 from load.sending.file_lanes import LANES, Piece
 from load.sending.in_flight import InFlight
 from load.sending.sender import Acknowledged, Elsewhere, Many, Orders, Rate, Report
-from load.sending.sender_pool import WORTH_IT, Crew, a_crew
+from load.sending.sender_pool import WORTH_IT, SenderPool, sender_pool
 from load.writing.rate_limiter import Answered
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import MigrationError
@@ -32,15 +32,15 @@ class Talk:
         self.threads: dict[int, int] = {}
         self.killed: set[int] = set()
 
-    def tell(self, servant: int, message: object, /) -> None:
-        if servant in self.killed:
+    def tell(self, actor: int, message: object, /) -> None:
+        if actor in self.killed:
             raise KILLED
         if isinstance(message, Rate):
-            self.rates[servant] = message.units
+            self.rates[actor] = message.units
         if isinstance(message, Many):
-            self.threads[servant] = message.batches
+            self.threads[actor] = message.batches
         if isinstance(message, Elsewhere):
-            self.elsewhere[servant] = message.units
+            self.elsewhere[actor] = message.units
 
     def hear(self, seconds: float) -> Said:
         del seconds
@@ -61,8 +61,8 @@ def accepting(units: float) -> Report:
     return Report(accepted=Answered(units))
 
 
-def crew_of_two(talk: Talk, count: int = 100) -> Crew:
-    crew = Crew(talk, 2, 500.0, InFlight(4))
+def crew_of_two(talk: Talk, count: int = 100) -> SenderPool:
+    crew = SenderPool(talk, 2, 500.0, InFlight(4))
     crew.supply(pieces(count))
     return crew
 
@@ -86,7 +86,7 @@ def test_every_process_has_a_part_in_a_load_if_so_many_batches_may_be_in_flight(
     migration = MigrationConfig(workers=in_flight)
     paths = (tmp_path / "sales.json", tmp_path / "plan")
     orders = Orders(*paths, TargetConfig(), migration, TABLES["sales"], frozenset(), None, None)
-    with a_crew(Pool(), orders, WORTH_IT) as crew:  # type: ignore[arg-type] # it starts nobody
+    with sender_pool(Pool(), orders, WORTH_IT) as crew:  # type: ignore[arg-type] # it starts nobody
         assert crew.working
 
 
@@ -129,7 +129,7 @@ def test_no_limit_is_no_limit_for_everybody() -> None:
 def test_the_batches_in_flight_are_shared_out_among_those_that_are_at_work() -> None:
     now = 0.0
     talk = Talk()
-    crew = Crew(talk, 2, None, InFlight(7, clock=lambda: now))
+    crew = SenderPool(talk, 2, None, InFlight(7, clock=lambda: now))
     crew.supply(pieces(100))
     talk.said = [(1, Report())]
     crew.hear()
@@ -187,7 +187,7 @@ def test_what_ends_the_handing_out_of_pieces_loses_no_last_word() -> None:
         raise MigrationError("the disk is full", remedy="make room")
 
     talk = Talk()
-    crew = Crew(talk, 2, None, InFlight(4))
+    crew = SenderPool(talk, 2, None, InFlight(4))
     crew.supply(full())
     talk.said = [(1, finished(1)), (0, finished(0, ended=True))]
     with pytest.raises(MigrationError, match="full"):

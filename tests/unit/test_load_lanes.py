@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from load.sending import file_lanes
-from load.sending.file_lanes import Lanes, Piece
+from load.sending.file_lanes import FileLanes, Piece
 from load.writing.batch_writer import Outcome
 from utils.files import pieces
 
@@ -33,7 +33,7 @@ def test_no_record_is_cut_in_two(tmp_path: Path) -> None:
     records = [b"header\n" + b"~line\n" * (n % 40) for n in range(200)]
     (tmp_path / "file").write_bytes(b"".join(records))
     content = b"".join(records)
-    pieces = list(Lanes.cut(tmp_path / "file").pieces())
+    pieces = list(FileLanes.cut(tmp_path / "file").pieces())
     assert len(pieces) > 20
     assert all(content[piece.start : piece.end].startswith(b"header") for piece in pieces)
 
@@ -42,7 +42,7 @@ def test_no_record_is_cut_in_two(tmp_path: Path) -> None:
 @given(lines=LINES)
 def test_the_pieces_are_whole_lines_and_all_of_the_file(tmp_path: Path, lines: list[bytes]) -> None:
     content = written(tmp_path / "file", lines)
-    pieces = list(Lanes.cut(tmp_path / "file").pieces())
+    pieces = list(FileLanes.cut(tmp_path / "file").pieces())
     parts = [content[piece.start : piece.end] for piece in sorted(pieces, key=lambda p: p.start)]
     assert b"".join(parts) == content
     assert all(part.endswith(b"\n") for part in parts)
@@ -51,7 +51,7 @@ def test_the_pieces_are_whole_lines_and_all_of_the_file(tmp_path: Path, lines: l
 
 def test_one_piece_after_another_comes_from_far_away(tmp_path: Path) -> None:
     written(tmp_path / "file", [b"x" * 49] * 400)  # 20,000 bytes, 16 lanes
-    pieces = list(Lanes.cut(tmp_path / "file").pieces())
+    pieces = list(FileLanes.cut(tmp_path / "file").pieces())
     distances = [abs(b.start - a.start) for a, b in pairwise(pieces)]
     assert len(pieces) > 150
     assert min(distances) > 1000
@@ -63,7 +63,7 @@ def test_whatever_order_it_is_acknowledged_in_a_resume_sends_the_rest_and_no_mor
     tmp_path: Path, lines: list[bytes], data: st.DataObject
 ) -> None:
     content = written(tmp_path / "file", lines)
-    first = Lanes.cut(tmp_path / "file")
+    first = FileLanes.cut(tmp_path / "file")
     pieces = list(first.pieces())
     done = data.draw(st.lists(st.sampled_from(pieces), unique=True) if pieces else st.just([]))
     counted = 0
@@ -71,7 +71,7 @@ def test_whatever_order_it_is_acknowledged_in_a_resume_sends_the_rest_and_no_mor
         counted += first.acknowledge(
             piece.number, 0, piece.end - piece.start, outcome_of(content, piece)
         ).items
-    rest = list(Lanes(tmp_path / "file", first.ranges).pieces())
+    rest = list(FileLanes(tmp_path / "file", first.ranges).pieces())
     assert counted + sum(lines_in(content, piece) for piece in rest) == len(lines)
     assert first.left == sum(piece.end - piece.start for piece in rest)
     resent = {place for piece in rest for place in range(piece.start, piece.end)}
@@ -89,7 +89,7 @@ def outcome_of(content: bytes, piece: Piece) -> Outcome:
 
 def test_what_comes_after_a_lost_part_of_a_piece_does_not_count(tmp_path: Path) -> None:
     written(tmp_path / "file", [b"x" * 9] * 10)
-    found = Lanes.cut(tmp_path / "file")
+    found = FileLanes.cut(tmp_path / "file")
     (piece,) = found.pieces()
     assert found.acknowledge(piece.number, 0, 30, Outcome(items=3)).items == 3
     assert found.acknowledge(piece.number, 50, 20, Outcome(items=2)).items == 0
@@ -98,7 +98,7 @@ def test_what_comes_after_a_lost_part_of_a_piece_does_not_count(tmp_path: Path) 
 
 def test_a_piece_that_is_done_before_its_forerunner_waits_for_it(tmp_path: Path) -> None:
     written(tmp_path / "file", [b"x" * 49] * 3)
-    found = Lanes(tmp_path / "file", [(0, 150)])
+    found = FileLanes(tmp_path / "file", [(0, 150)])
     first, second = found.pieces()
     assert found.acknowledge(second.number, 0, 50, Outcome(items=1)).items == 0
     assert found.ranges == [(0, 150)]
@@ -108,7 +108,7 @@ def test_a_piece_that_is_done_before_its_forerunner_waits_for_it(tmp_path: Path)
 
 def test_what_is_not_handed_out_is_known(tmp_path: Path) -> None:
     written(tmp_path / "file", [b"x" * 49] * 6)
-    found = Lanes(tmp_path / "file", [(0, 150), (150, 300)])
+    found = FileLanes(tmp_path / "file", [(0, 150), (150, 300)])
     given = found.pieces()
     first, second = next(given), next(given)
     assert (first.start, second.start) == (0, 150)

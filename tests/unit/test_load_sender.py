@@ -19,7 +19,7 @@ from load.sending.sender import Many, NoMore, Orders, Report, Sender, Stop
 from load.writing.batch_writer import Outcome, RefusedItem
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
-from utils.files.line_marks import SAME, LoadPlan
+from utils.files.line_marks import SAME, LineMarks
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.actors import unpacked
 
@@ -66,7 +66,7 @@ class Desk:
             place = end
         path.write_bytes(b"".join(b"".join(lines) for lines in pieces))
         plan = path.with_suffix(".plan")
-        LoadPlan.create(plan, place)
+        LineMarks.create(plan, place)
         orders = Orders(
             source=path,
             plan=plan,
@@ -158,7 +158,7 @@ def test_what_the_plan_says_is_there_is_not_sent_but_acknowledged(
 ) -> None:
     lines = desk.orders.source.read_bytes().splitlines(keepends=True)
     there = {*lines[:7], lines[40], lines[-1]}
-    with LoadPlan(desk.orders.plan) as plan:
+    with LineMarks(desk.orders.plan) as plan:
         plan.mark_all(0, lines, [SAME if each in there else 0 for each in lines])
     reports = work(desk, desk.start(monkeypatch))
     assert sorted(desk.sent) == sorted(set(lines) - there)
@@ -241,7 +241,7 @@ def test_at_a_low_rate_what_is_sent_is_acknowledged_before_the_rest_of_its_batch
 ) -> None:
     lines = desk.orders.source.read_bytes().splitlines(keepends=True)
     there = {lines[1], lines[3], lines[4]}
-    with LoadPlan(desk.orders.plan) as plan:
+    with LineMarks(desk.orders.plan) as plan:
         plan.mark_all(0, lines, [SAME if each in there else 0 for each in lines])
     desk.orders = replace(desk.orders, threads=1)
 

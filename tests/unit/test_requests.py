@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load.writing.adaptive_rate import Governor
+from load.writing.adaptive_rate import AdaptiveLimiter
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import Request
 from utils.dynamodb.retrying import send_all
@@ -121,7 +121,7 @@ def test_portions_are_all_numbers_in_order_within_what_may_be_taken_at_once(
         nonlocal now
         now += seconds
 
-    governor = Governor(rate, clock=lambda: now, sleep=sleep)
+    governor = AdaptiveLimiter(rate, clock=lambda: now, sleep=sleep)
     found: list[int] = []
     for numbers in governor.portions(costs, 8)(range(len(costs))):
         assert 1 <= len(numbers) <= 8

@@ -14,8 +14,8 @@ from itertools import accumulate, count
 
 import pytest
 
-from load.writing.adaptive_rate import Throttle
-from load.writing.rate_limiter import Pace
+from load.writing.adaptive_rate import AdaptiveRate
+from load.writing.rate_limiter import RateLimiter
 from utils.dynamodb.backoff import RetryPolicy
 
 SALE, LINE = 10.0, 1.0  # units of a sale in four indexes, and of a line in none
@@ -77,11 +77,11 @@ class World:
         self.now = 0.0
         self.table = table
         self.told: list[str] = []
-        self.throttle = Throttle(limit, clock=lambda: self.now, say=self.told.append)
+        self.adaptive_rate = AdaptiveRate(limit, clock=lambda: self.now, say=self.told.append)
         self.stuck = 0
         self._chance = random.Random(1)
         self._paces = [
-            Pace(None, throttled=self.throttle.throttled, clock=lambda: self.now)
+            RateLimiter(None, throttled=self.adaptive_rate.throttled, clock=lambda: self.now)
             for _ in range(processes)
         ]
         self._order = count()
@@ -112,11 +112,11 @@ class World:
             yield LOOK_EVERY
 
     def _share_out(self) -> None:
-        rate = self.throttle.rate()
+        rate = self.adaptive_rate.rate()
         for pace in self._paces:
             pace.change(None if rate is None else rate / len(self._paces))
 
-    def _sender(self, pace: Pace) -> Iterator[float]:
+    def _sender(self, pace: RateLimiter) -> Iterator[float]:
         retry = RetryPolicy(10, 0.1)
         while True:
             items, attempt, in_vain, seen = self._batch(), 0, 0, -1.0
@@ -129,7 +129,7 @@ class World:
                 left = self.table.put(self.now, items)
                 accepted = sum(items) - sum(left)
                 pace.settle(expected, sum(items), accepted)
-                self.throttle.accepted(pace.take_accepted().units)
+                self.adaptive_rate.accepted(pace.take_accepted().units)
                 if left:
                     pace.slow_down("ThrottlingException: on Sales")
                     attempt = attempt + 1 if left == items else 1
@@ -139,7 +139,7 @@ class World:
                     yield self._chance.uniform(0.0, retry.bound(attempt))
                 items = left + rest
 
-    def _at_once(self, pace: Pace, items: list[float]) -> tuple[list[float], list[float]]:
+    def _at_once(self, pace: RateLimiter, items: list[float]) -> tuple[list[float], list[float]]:
         """What goes into one request, and the rest, as a writer cuts a batch."""
         most = pace.most_at_once
         if most is None:
@@ -155,7 +155,7 @@ def test_without_a_limit_nobody_waits() -> None:
     world = World(Table(1e9))
     world.run(10)
     assert world.table.requests >= 8 * 10 / LATENCY - 8
-    assert world.throttle.rate() is None
+    assert world.adaptive_rate.rate() is None
     assert world.told == []
 
 
@@ -231,14 +231,14 @@ def test_a_limit_above_the_tables_is_no_hindrance() -> None:
 def test_when_it_is_quiet_the_rate_comes_back_and_the_limit_goes() -> None:
     world = World(Table(1000.0))
     world.run(60)
-    limited = world.throttle.rate()
+    limited = world.adaptive_rate.rate()
     assert limited is not None and limited < 1500
     world.table.capacity = 1e9
     world.run(12)
-    rising = world.throttle.rate()
+    rising = world.adaptive_rate.rate()
     assert rising is not None and rising > limited
     world.run(60)
-    assert world.throttle.rate() is None
+    assert world.adaptive_rate.rate() is None
     assert world.told[0] == "DynamoDB throttles (ThrottlingException: on Sales): trying again"
     assert world.told[1].startswith("DynamoDB throttles (ThrottlingException: on Sales): sending ")
     assert world.told[-1] == "DynamoDB throttles no longer: sending as before"
@@ -248,11 +248,11 @@ def test_when_it_is_quiet_the_rate_comes_back_and_the_limit_goes() -> None:
 def test_after_throttling_the_operators_limit_is_what_it_comes_back_to(limit: int) -> None:
     world = World(Table(500.0), limit)
     world.run(60)
-    rate = world.throttle.rate()
+    rate = world.adaptive_rate.rate()
     assert rate is not None and rate < 1000
     world.table.capacity = 1e9
     world.run(30)
-    assert world.throttle.rate() == limit
+    assert world.adaptive_rate.rate() == limit
     start = world.now
     world.run(10)
     assert world.table.between(start, world.now) == pytest.approx(10 * limit, rel=0.03)
@@ -260,33 +260,33 @@ def test_after_throttling_the_operators_limit_is_what_it_comes_back_to(limit: in
 
 def test_many_refusals_at_once_are_one_sign() -> None:
     now = 1000.0
-    throttle = Throttle(10_000, clock=lambda: now, say=lambda _text: None)
-    throttle.accepted(10_000)
+    adaptive_rate = AdaptiveRate(10_000, clock=lambda: now, say=lambda _text: None)
+    adaptive_rate.accepted(10_000)
     now += 1
-    throttle.accepted(9_000)
-    throttle.throttled("first of a wave")
-    once = throttle.rate()
+    adaptive_rate.accepted(9_000)
+    adaptive_rate.throttled("first of a wave")
+    once = adaptive_rate.rate()
     assert once is not None and once < 9_000
     for _ in range(8):
-        throttle.throttled("the others of the wave")
-    assert throttle.rate() == once
+        adaptive_rate.throttled("the others of the wave")
+    assert adaptive_rate.rate() == once
     now += 1.0
-    throttle.accepted(5_000)
-    throttle.throttled("the next wave")
-    after = throttle.rate()
+    adaptive_rate.accepted(5_000)
+    adaptive_rate.throttled("the next wave")
+    after = adaptive_rate.rate()
     assert after is not None and once is not None and after < once
 
 
 def test_far_too_high_a_rate_is_cut_again_before_long() -> None:
     now = 1000.0
-    throttle = Throttle(None, clock=lambda: now, say=lambda _text: None)
+    adaptive_rate = AdaptiveRate(None, clock=lambda: now, say=lambda _text: None)
     for _ in range(40):
         now += 0.05
-        throttle.accepted(2_000)  # what the table had saved up
-    throttle.throttled("it is used up")
+        adaptive_rate.accepted(2_000)  # what the table had saved up
+    adaptive_rate.throttled("it is used up")
     for _ in range(10):
         now += 0.05
-        throttle.accepted(50)
-    throttle.throttled("and the table takes a thousand a second")
-    rate = throttle.rate()
+        adaptive_rate.accepted(50)
+    adaptive_rate.throttled("and the table takes a thousand a second")
+    rate = adaptive_rate.rate()
     assert rate is not None and rate <= 1000

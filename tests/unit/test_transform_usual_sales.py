@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transform_rows import line_row, party_copy, rules, sale_row
-from transform.fast.sales import UsualSales, usual_sales
+from transform.fast.sales import FastSales, fast_sales
 from transform.items.attributes import Row
 from transform.rejections import RejectedRecord
 from transform.rules import TransformRules
@@ -146,8 +146,8 @@ def of_columns(row: Row, lines: list[Row]) -> Row:
     }
 
 
-def quick(chosen: TransformRules) -> UsualSales:
-    found = usual_sales([orjson.dumps(of_columns(sale_row(), [line_row()]))], chosen)
+def quick(chosen: TransformRules) -> FastSales:
+    found = fast_sales([orjson.dumps(of_columns(sale_row(), [line_row()]))], chosen)
     assert found is not None
     return found
 
@@ -213,9 +213,9 @@ def test_what_is_not_in_the_usual_form_is_left_to_the_slower_way(line: bytes) ->
 
 def test_the_columns_are_those_of_the_first_sale_that_has_lines() -> None:
     without = orjson.dumps(sale_row())
-    assert usual_sales([without], rules()) is None
+    assert fast_sales([without], rules()) is None
     other = orjson.dumps({"shelf": 9, **usual_row()})
-    found = usual_sales([without, other], rules())
+    found = fast_sales([without, other], rules())
     assert found is not None
     assert found.texts(other) == slowly(other, rules())
     assert found.texts(without) is None

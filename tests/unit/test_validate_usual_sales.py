@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.transform_rows import line_row, party_copy, rules, sale_row
 from tests.unit.validate_samples import as_lines, line, sale, sale_record
 from transform.transform_sales import sale_to_items, sale_to_texts
-from validate.gate.fast_items import LINE_ORDER, SALE_ORDER, usual_line, usual_sale
+from validate.gate.fast_items import LINE_ORDER, SALE_ORDER, line_pattern, sale_pattern
 from validate.gate.fast_sales import facts_if_clean
 from validate.gate.record_checks import judge_sale
 from validate.gate.record_facts import Facts
@@ -92,13 +92,13 @@ def test_a_sale_with_every_column_is_in_the_usual_form() -> None:
 
 
 @slow
-@given(st.from_regex(usual_line(), fullmatch=True))
+@given(st.from_regex(line_pattern(), fullmatch=True))
 def test_what_has_the_form_of_a_line_conforms_to_the_schema(text: bytes) -> None:
     _conforms("sale_line", text)
 
 
 @slow
-@given(st.from_regex(usual_sale(), fullmatch=True))
+@given(st.from_regex(sale_pattern(), fullmatch=True))
 def test_what_has_the_form_of_a_sale_conforms_to_the_schema(text: bytes) -> None:
     _conforms("sale", text)
 
@@ -109,12 +109,12 @@ def _conforms(kind: str, text: bytes) -> None:
 
 
 def test_groups_are_in_the_order_in_which_they_are_taken() -> None:
-    assert tuple(usual_sale().groupindex) == (
+    assert tuple(sale_pattern().groupindex) == (
         *("saleId", "status", "saleDate", "buyerId", "producerId", "numbering", "legacyId"),
         *("year", "docType", "buyerCountry", "producerCountry", "subtotal", "taxAmount", "total"),
         *("linesCount", "saleNumber", "currency", "coBankIban"),
     )
-    assert tuple(usual_line().groupindex) == (
+    assert tuple(line_pattern().groupindex) == (
         *("saleId", "lineId", "lineNumber", "productDescription", "quantity", "unitPrice"),
         *("discount", "discountAmount", "netAmount", "taxRate", "taxAmount", "totalAmount"),
         "productCode",

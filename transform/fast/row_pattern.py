@@ -35,7 +35,7 @@ VALUE = rf'(?:null|("{_INSIDE}*"|true|false|0|-?[1-9][0-9]{{0,17}}))'  # any, as
 _UNSEEN = rf'(?:"{_INSIDE}*"|null|true|false|-?[0-9]+(?:\.[0-9]+)?)'
 
 
-class UsualRow:
+class RowPattern:
     """The pattern of rows (JSON objects) that have the columns `names` in this order.
 
     `forms` has the forms of the columns that are wanted. `end` is the pattern of what follows the

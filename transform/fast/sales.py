@@ -1,6 +1,6 @@
 """Sales in the form in which nearly all of them are extracted, transformed without being parsed.
 
-`UsualSales.texts` gives for a line of extracted/sales.json what transform/transform_sales.py gives
+`FastSales.texts` gives for a line of extracted/sales.json what transform/transform_sales.py gives
 for its row, byte for byte, or None: then that has to look. It knows no rule of its own: which
 values are usual says transform/fast/row_pattern.py, and what becomes of a value that is not simply
 carried say the converters of the slower way, once for each value that comes back.
@@ -23,7 +23,7 @@ from transform.fast.row_pattern import (
     POSITION,
     TEXT,
     VALUE,
-    UsualRow,
+    RowPattern,
 )
 from transform.items.attribute_text import written
 from transform.items.attributes import Attribute, Converter
@@ -90,14 +90,14 @@ class _UnusualError(Exception):
     """A value that only the slower way can judge."""
 
 
-class UsualSales:
+class FastSales:
     """Transforms sales whose rows have these columns in this order, by the rules of a migration."""
 
     def __init__(
         self, columns: Sequence[str], line_columns: Sequence[str], rules: TransformRules
     ) -> None:
         attributes = sale_attributes(rules)
-        self._head = UsualRow(columns, {**_forms(attributes), **_HEAD, **_STAMPS}, _AFTER_HEAD)
+        self._head = RowPattern(columns, {**_forms(attributes), **_HEAD, **_STAMPS}, _AFTER_HEAD)
         own = (each.column for each in attributes)
         self._places = self._head.places((*_HEAD, *_STAMPS, *own))
         self._texts = _Texts(attributes)
@@ -161,7 +161,7 @@ class _UsualLines:
     """Transforms the lines of such sales."""
 
     def __init__(self, columns: Sequence[str], rules: TransformRules) -> None:
-        self._row = UsualRow(columns, {**_forms(TEXTS), **_LINE, **_STAMPS}, _AFTER_LINE)
+        self._row = RowPattern(columns, {**_forms(TEXTS), **_LINE, **_STAMPS}, _AFTER_LINE)
         texts = tuple(each.column for each in TEXTS)
         self._places = self._row.places((*_LINE, *_STAMPS, *texts))
         self._steps = [_step(each) for each in TEXTS]
@@ -393,7 +393,7 @@ def _sum(amounts: Iterable[tuple[bytes, bytes, bytes]], which: int) -> bytes:
     return str(total["N"]).encode()
 
 
-def usual_sales(lines: Sequence[bytes], rules: TransformRules) -> UsualSales | None:
+def fast_sales(lines: Sequence[bytes], rules: TransformRules) -> FastSales | None:
     """What transforms the usual ones of these extracted lines; None where none may be usual.
 
     The columns are those of the first sale that has lines.
@@ -411,5 +411,5 @@ def usual_sales(lines: Sequence[bytes], rules: TransformRules) -> UsualSales | N
 @lru_cache(maxsize=4)
 def _usual_sales(
     columns: tuple[str, ...], line_columns: tuple[str, ...], rules: TransformRules
-) -> UsualSales:
-    return UsualSales(columns, line_columns, rules)
+) -> FastSales:
+    return FastSales(columns, line_columns, rules)

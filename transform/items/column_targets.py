@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-Places = Mapping[str, str]
+ColumnTargets = Mapping[str, str]
 
 
 def _named(attributes: str) -> dict[str, str]:
@@ -25,7 +25,7 @@ _PARTY = f"""
     preferred_language=preferredLanguage default_operator=defaultOperator {_STAMPS}
 """
 
-PLACES: Mapping[str, Places] = {
+COLUMN_TARGETS: Mapping[str, ColumnTargets] = {
     "buyers": _named(f"""
         first_id=legacyId,buyerId {_PARTY} industrial_group=industrialGroup sector=sector
         vat_exempt=vatExempt currency=currency payment_method=defaultPaymentMethod

@@ -7,14 +7,14 @@ from transform.items.attributes import Row
 from transform.rules import TransformRules
 
 
-def stand_in(entity: str, row: Row, notes: Notes, rules: TransformRules) -> None:
+def put_placeholders(entity: str, row: Row, notes: Notes, rules: TransformRules) -> None:
     """Give a sale without a party the configured one, and say so; all else stays as it is.
 
     Only where S9 names none: a key of a party that is not there is a mistake to be mended.
     """
     if entity != "sales":
         return
-    for kind, party in rules.stand_ins.items():
+    for kind, party in rules.placeholders.items():
         key = f"{kind}_id"
         if row.get(key) in (None, ""):
             row[key] = party.key

@@ -53,7 +53,7 @@ _BLOCK = 1 << 20
 Located = tuple[int, bytes, int]  # where a line begins, the line, its mark
 
 
-class LoadPlan(Closes):
+class LineMarks(Closes):
     """An open plan; safe to share between threads. A context manager.
 
     Places are byte offsets in the transformed file.
@@ -66,7 +66,7 @@ class LoadPlan(Closes):
         self._size = os.fstat(self._file).st_size
 
     @classmethod
-    def create(cls, path: Path, size: int) -> LoadPlan:
+    def create(cls, path: Path, size: int) -> LineMarks:
         """A fresh plan for a file of `size` bytes: all lines are new."""
         with storage_errors(path), open_private(path, "wb") as handle:
             handle.truncate(size // _CELL + 1)

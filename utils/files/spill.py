@@ -30,7 +30,7 @@ Keyed = tuple[bytes, bytes]
 _parted = methodcaller("partition", b"\t")
 
 
-class Run(NamedTuple):
+class SpillFile(NamedTuple):
     """A file of lines: bucket n is between `ends[n]` and `ends[n + 1]`."""
 
     path: str
@@ -43,7 +43,7 @@ class Spill:
     def __init__(self, directory: Path, *, count: int = BUCKETS) -> None:
         self._directory = directory
         self._count = count
-        self._runs: list[Run] = []
+        self._runs: list[SpillFile] = []
         self._empty()
 
     def _empty(self) -> None:
@@ -60,7 +60,7 @@ class Spill:
         if self._held >= _RUN_BYTES:
             self._write()
 
-    def finish(self) -> tuple[Run, ...]:
+    def finish(self) -> tuple[SpillFile, ...]:
         """Write what is left; returns all runs."""
         if self._held:
             self._write()
@@ -69,11 +69,11 @@ class Spill:
     def _write(self) -> None:
         parts = [b"\n".join(lines) + b"\n" if lines else b"" for lines in self._lines]
         path = write_temporary(self._directory, b"".join(parts))
-        self._runs.append(Run(str(path), (0, *accumulate(map(len, parts)))))
+        self._runs.append(SpillFile(str(path), (0, *accumulate(map(len, parts)))))
         self._empty()
 
 
-def ranges(*sides: Sequence[Run], count: int = BUCKETS) -> list[range]:
+def ranges(*sides: Sequence[SpillFile], count: int = BUCKETS) -> list[range]:
     """The numbers of all buckets, cut into ranges that are worth being read together."""
     sizes = [0] * count
     for run in (run for runs in sides for run in runs):
@@ -88,7 +88,7 @@ def ranges(*sides: Sequence[Run], count: int = BUCKETS) -> list[range]:
     return found
 
 
-def read_buckets(runs: Sequence[Run], numbers: range) -> Iterator[list[bytes]]:
+def read_buckets(runs: Sequence[SpillFile], numbers: range) -> Iterator[list[bytes]]:
     """The lines of some buckets, bucket by bucket, each in the order of the runs."""
     parts = [(_read(run, numbers), run.ends) for run in runs]
     for number in numbers:
@@ -101,7 +101,7 @@ def read_buckets(runs: Sequence[Run], numbers: range) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _read(run: Run, numbers: range) -> bytes:
+def _read(run: SpillFile, numbers: range) -> bytes:
     first, end = run.ends[numbers.start], run.ends[numbers.stop]
     if first == end:
         return b""

@@ -22,7 +22,7 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 
-class Servant(Protocol):
+class Actor(Protocol):
     """Lives in a process and is told things, one after the other."""
 
     def receive(self, message: Any) -> None:
@@ -32,7 +32,7 @@ class Servant(Protocol):
         """Nothing more will be said."""
 
 
-Reply = Callable[[object], None]  # what a servant says, from whatever thread
+Reply = Callable[[object], None]  # what an actor says, from whatever thread
 
 
 Packed = tuple[type[Exception], tuple[Any, ...], dict[str, Any], str]
@@ -94,7 +94,7 @@ def leave_little_garbage() -> None:
 
 
 class Applied:
-    """The servant that applies a function to numbered pieces."""
+    """The actor that applies a function to numbered pieces."""
 
     def __init__(self, function: Callable[[Any], Any], reply: Reply) -> None:
         self._function = function
@@ -112,7 +112,7 @@ class Applied:
 
 
 class Importing:
-    """The servant that imports what the next ones need, and has nothing else to do."""
+    """The actor that imports what the next ones need, and has nothing else to do."""
 
     def __init__(self, modules: Sequence[str], _: Reply) -> None:
         for module in modules:
@@ -126,7 +126,7 @@ class Importing:
 
 
 def serve(connection: Connection, masks: masking.MaskState, called: invocation.Invocation) -> None:
-    """The life of a process: one servant after another, told what there is to tell."""
+    """The life of a process: one actor after another, told what there is to tell."""
     masking.restore(masks)
     invocation.restore(called)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,17 +143,17 @@ def serve(connection: Connection, masks: masking.MaskState, called: invocation.I
         with speaking, suppress(BrokenPipeError):
             connection.send_bytes(content)
 
-    servant: Servant | None = None
+    actor: Actor | None = None
     while True:
         kind, content = tasks.get()
         try:
-            if kind == "servant":
-                servant = content(partial(say, True))
-            elif servant is not None and kind == "message":
-                servant.receive(content)
-            elif servant is not None:
-                servant.close()
-                servant = None
+            if kind == "actor":
+                actor = content(partial(say, True))
+            elif actor is not None and kind == "message":
+                actor.receive(content)
+            elif actor is not None:
+                actor.close()
+                actor = None
         except Exception as error:
             say(False, packed(error))
 

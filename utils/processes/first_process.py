@@ -58,7 +58,7 @@ def live(
     masks: masking.MaskState,
     called: invocation.Invocation,
 ) -> None:
-    """The life of a process that is not the first: a servant's (utils/processes/actors.py)."""
+    """The life of a process that is not the first: an actor's (utils/processes/actors.py)."""
     _lines.append(_Line(line))
     serve(connection, masks, called)
 

@@ -2,7 +2,7 @@
 
 Pure work on pieces of a file comes back in the order of the pieces, whatever process did which:
 what a phase writes is the same for any number of them. Work that has a state (connections) is a
-servant's, one in each process, with which the phase converses. Little work is done by the process
+actor's, one in each process, with which the phase converses. Little work is done by the process
 that asks, because a new one costs a quarter of a second.
 """
 
@@ -26,11 +26,11 @@ from typing import Any, TypeVar
 from utils.error_handler import MigrationError
 from utils.files.closing import Closes
 from utils.processes.actors import (
+    Actor,
     Applied,
     Importing,
     Packed,
     Reply,
-    Servant,
     undisturbed,
     unpacked,
 )
@@ -63,7 +63,7 @@ class _Worker:
             raise self.killed() from error
 
     def receive(self) -> Any:
-        """What the servant says next; raises what it could not deal with."""
+        """What the actor says next; raises what it could not deal with."""
         try:
             good, value = pickle.loads(self.connection.recv_bytes())
         except (EOFError, OSError) as error:
@@ -110,14 +110,14 @@ class Workers(Closes):
         if self.imports and self.shares(pieces) and not self._started:
             self._start(self.count)
             for worker in self._started:
-                worker.send(("servant", partial(Importing, self.imports)))
+                worker.send(("actor", partial(Importing, self.imports)))
 
     def get_ready(self, function: Callable[[Any], object]) -> None:
         """Start the processes for work that is to come: they import what `function` needs while
         this one does something else. Work that is not shared out does not need them."""
         self._start(self.count)
         for worker in self._started:
-            worker.send(("servant", partial(Applied, function)))
+            worker.send(("actor", partial(Applied, function)))
 
     def in_order(
         self,
@@ -186,8 +186,8 @@ class Workers(Closes):
             results[number] = good, value
 
     @contextmanager
-    def conversing(self, makes: Sequence[Callable[[Reply], Servant]]) -> Iterator[Conversation]:
-        """Have a servant of each of `makes`, for as long as this lasts: the first one lives in
+    def conversing(self, makes: Sequence[Callable[[Reply], Actor]]) -> Iterator[Conversation]:
+        """Have an actor of each of `makes`, for as long as this lasts: the first one lives in
         this process, where it is at work at once, each of the others in one of its own.
 
         There must not be more of them than processes. Leaving the context by an exception ends
@@ -253,7 +253,7 @@ def _no_process(error: OSError) -> MigrationError:
 
 
 class _Inbox:
-    """What a servant in this process says; something that can be waited for with connections."""
+    """What an actor in this process says; something that can be waited for with connections."""
 
     def __init__(self) -> None:
         self._said: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -285,11 +285,11 @@ class _Inbox:
 
 
 class Conversation:
-    """What is said to the servants, and what they say."""
+    """What is said to the actors, and what they say."""
 
     def __init__(
         self,
-        here: Servant,
+        here: Actor,
         inbox: _Inbox,
         workers: list[_Worker],
         nth: Callable[[int], _Worker],
@@ -300,37 +300,37 @@ class Conversation:
         self._nth = nth
         self._speaking: dict[Connection, int] = {}
 
-    def join(self, make: Callable[[Reply], Servant]) -> int:
-        """Have a further servant, in a process of its own; returns its number. Raises
+    def join(self, make: Callable[[Reply], Actor]) -> int:
+        """Have a further actor, in a process of its own; returns its number. Raises
         MigrationError when there can be no further process."""
         worker = self._nth(len(self._workers))
-        worker.send(("servant", make))
+        worker.send(("actor", make))
         self._workers.append(worker)
         self._speaking[worker.connection] = len(self._workers)
         return len(self._workers)
 
-    def tell(self, servant: int, message: object, /) -> None:
-        """Say something to one servant. Raises MigrationError when its process was killed."""
-        if servant:
-            self._workers[servant - 1].send(("message", message))
+    def tell(self, actor: int, message: object, /) -> None:
+        """Say something to one actor. Raises MigrationError when its process was killed."""
+        if actor:
+            self._workers[actor - 1].send(("message", message))
         else:
             self._here.receive(message)
 
     def hear(self, seconds: float) -> list[tuple[int, Any]]:
-        """Wait for at most so long; what servants have said meanwhile, with their numbers.
+        """Wait for at most so long; what actors have said meanwhile, with their numbers.
 
-        The last word of a servant that could not go on, or was killed, is an exception.
+        The last word of an actor that could not go on, or was killed, is an exception.
         """
         said: list[tuple[int, Any]] = []
         for ready in wait([self._inbox.bell, *self._speaking], seconds):
             if ready == self._inbox.bell:
                 said += [(0, message) for message in self._inbox.take()]
                 continue
-            servant = self._speaking[ready]  # type: ignore[index]
+            actor = self._speaking[ready]  # type: ignore[index]
             try:
-                said.append((servant, self._workers[servant - 1].receive()))
+                said.append((actor, self._workers[actor - 1].receive()))
             except Exception as error:
-                said.append((servant, error))
+                said.append((actor, error))
                 del self._speaking[ready]  # type: ignore[arg-type]
         return said
 

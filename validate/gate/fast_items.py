@@ -105,13 +105,13 @@ _LINE_SEEN = frozenset(
 
 
 @cache
-def usual_sale() -> re.Pattern[bytes]:
+def sale_pattern() -> re.Pattern[bytes]:
     """The pattern of a sale's METADATA line, with what is needed of it as named groups."""
     return _pattern("sale", SALE_ORDER, _SALE_FORMS, _SALE_SEEN, together=("GSI4PK", "GSI4SK"))
 
 
 @cache
-def usual_line() -> re.Pattern[bytes]:
+def line_pattern() -> re.Pattern[bytes]:
     """The pattern of a LINE line, with what is needed of it as named groups."""
     return _pattern("sale_line", LINE_ORDER, _LINE_FORMS, _LINE_SEEN)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import orjson
 
-from validate.gate.fast_items import usual_line, usual_sale
+from validate.gate.fast_items import line_pattern, sale_pattern
 from validate.gate.record_facts import Facts
 from validate.rules.dynamodb_limits import MAX_ITEM_BYTES
 from validate.rules.iso_codes import countries, currencies
@@ -46,7 +46,7 @@ class _Amounts(NamedTuple):
 
 def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
     """The facts of a sale (its METADATA line, then its LINE lines) if nothing is to be noted."""
-    match = usual_sale().fullmatch(record[0])
+    match = sale_pattern().fullmatch(record[0])
     if match is None or not _is_sound_text(record):
         return None
     # The groups in the order of the pattern, because asking for them by name takes longer.
@@ -97,7 +97,7 @@ def _is_sound_text(record: Sequence[bytes]) -> bool:
 
 def _summed(record: Sequence[bytes], sale_id: bytes) -> _Amounts | None:
     """The sums of a sale's lines; None when there is no line, or one that is not beyond doubt."""
-    fullmatch = usual_line().fullmatch
+    fullmatch = line_pattern().fullmatch
     nets = taxes = totals = last = 0
     identifiers = set()
     for line in record[1:]:

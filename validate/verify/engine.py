@@ -25,8 +25,7 @@ from utils.dynamodb.item_content import Moments
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import ArtifactEntry, utc_now
-from utils.files.spill import Run as SpillRun
-from utils.files.spill import Scratch, ranges
+from utils.files.spill import Scratch, SpillFile, ranges
 from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
@@ -71,7 +70,7 @@ class _Bench:
     retry: RetryPolicy
     patience: Patience
     scratch: Path
-    references: list[SpillRun] = field(default_factory=list)
+    references: list[SpillFile] = field(default_factory=list)
     reader: TableReader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -292,7 +291,7 @@ def _read_file(
         plan=_plan(bench.run, entity),
         as_written=as_written,
     )
-    runs: list[SpillRun] = []
+    runs: list[SpillFile] = []
     count, kept, samples = Count(0, 0), Count(0, 0), Samples(slice_keys)
     for part in bench.shared(work, file_pieces(size)):
         runs += part.runs
@@ -316,7 +315,7 @@ def _compare(bench: _Bench, work: BucketPass) -> Comparison:
     return comparison
 
 
-def _unlink(runs: Iterable[SpillRun]) -> None:
+def _unlink(runs: Iterable[SpillFile]) -> None:
     for path in {run.path for run in runs}:
         Path(path).unlink()
 

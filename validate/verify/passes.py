@@ -15,9 +15,9 @@ from pathlib import Path
 
 from utils.dynamodb import scan_flow
 from utils.dynamodb.table_reader import TableReader
-from utils.files.line_marks import LoadPlan
+from utils.files.line_marks import LineMarks
 from utils.files.pieces import Place, located_records, places
-from utils.files.spill import Run, Spill, read_buckets
+from utils.files.spill import Spill, SpillFile, read_buckets
 from validate.compare_counts import Count
 from validate.verify.comparison import Comparison
 from validate.verify.pattern_samples import Key, Samples
@@ -37,7 +37,7 @@ class FilePart:
     """What a piece of a transformed file holds: its entries in runs, its count, its samples, and
     the count of what the load has left as the table has it."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[SpillFile, ...]
     count: Count
     samples: Samples
     kept: Count
@@ -48,8 +48,8 @@ class TablePart:
     """What a piece of a table holds: entries and references in runs, the count of what is the
     migration's, and how many items were scanned."""
 
-    entries: tuple[Run, ...] = ()
-    references: tuple[Run, ...] = ()
+    entries: tuple[SpillFile, ...] = ()
+    references: tuple[SpillFile, ...] = ()
     found: Count = field(default_factory=lambda: Count(0, 0))
     scanned: int = 0
 
@@ -99,7 +99,7 @@ class FilePass:
         start, lines = located_records(self.path, part)
         marks: Sequence[int] = ()
         if self.plan is not None:
-            with LoadPlan(self.plan) as plan:
+            with LineMarks(self.plan) as plan:
                 marks = plan.marks(start, lines)
         return read_file_lines(
             lines,
@@ -186,8 +186,8 @@ class TablePass:
 class BucketPass:
     """Compares what is in buckets of a file and of a table."""
 
-    in_file: tuple[Run, ...]
-    in_table: tuple[Run, ...]
+    in_file: tuple[SpillFile, ...]
+    in_table: tuple[SpillFile, ...]
     sales: bool
 
     def __call__(self, numbers: range) -> Comparison:
@@ -202,7 +202,7 @@ class BucketPass:
 class ReferencePass:
     """Looks up the references in buckets."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[SpillFile, ...]
 
     def __call__(self, numbers: range) -> References:
         return resolve(read_buckets(self.runs, numbers))
