@@ -28,6 +28,10 @@ from utils.wording.masking import conceal_environment
 if TYPE_CHECKING:
     from utils.config import Config
     from utils.run.lifecycle import Screen
+    from utils.run.run import Run
+
+    Migrate = Callable[[Run, Callable[[Run, ExitCode], str]], ExitCode]
+    """Follows the whole runbook in a run, and says in which words it has ended."""
 
 DEFAULT_CONFIG = "config.json"
 TYPED = "utils.cli.command_line.typed"
@@ -39,7 +43,8 @@ class Caller:
 
     screen: Screen
     config_path: Path
-    identity: Path | None = None
+    identity: Path | None
+    migrate: Migrate
 
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the

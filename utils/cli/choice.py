@@ -1,0 +1,32 @@
+"""What the options of a run ask for, and which of them do not go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the options ask for."""
+
+    full: bool
+    phase: str | None
+    entity: str | None
+    dry_run: bool
+    resume: bool
+    restart: bool
+
+    def check(self) -> None:
+        """Refuse combinations that would not mean what they seem to. Raises click.UsageError."""
+        if not (self.full or self.phase or self.dry_run or self.resume):
+            raise click.UsageError("say what to do: --full, --phase, --dry-run, --resume or demo")
+        if self.phase and (self.full or self.resume):
+            raise click.UsageError("--phase is one phase by hand: give it without --full, --resume")
+        if self.entity and not self.phase:
+            raise click.UsageError("--entity goes with --phase: a full run needs all three")
+        if self.dry_run and (self.phase or self.resume):
+            raise click.UsageError("--dry-run is a whole rehearsal: give it alone or with --full")
+        if self.restart and (not self.full or self.resume):
+            raise click.UsageError("--restart goes with --full, and not with --resume")
