@@ -12,6 +12,7 @@ from functools import partial
 from load.backup.segment_reader import Closed, Orders, Rate, Report, Segment, SegmentReader, Stop
 from load.sending.sender_pool import differs, shares
 from load.writing.adaptive_rate import AdaptiveRate
+from utils.dynamodb import scan_flow
 from utils.dynamodb.reached import bind_process
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted
@@ -22,7 +23,8 @@ from utils.run.session import AtWork
 
 WORTH_IT = 5_000  # items that have come before another process is started
 _LOOK_EVERY = 0.05  # seconds
-_AT_ONCE = 8  # segments that a process reads at once: each holds a page, and a part as it is stored
+# Segments that a process reads at once at the most: each holds a page, and a part as it is stored.
+_AT_ONCE = 8
 _FEW, _MANY = 4, 16  # segments for each process
 _LEAST, _MOST = 8, 256
 _LARGE = 50_000  # items in a table
@@ -80,13 +82,14 @@ class _ReaderPool:
         self._count = min(work.workers.count, orders.segments, ceiling or orders.segments)
         self._most = self._at_once(ceiling)
         self._in_hand = {0: 0}  # segments, of those that have not been killed
+        self._wanted = {0: scan_flow.FIRST}  # segments at once, to keep a reader busy
         self._shares = {0: orders.rate}
         self._at_work = {0}
         self._read = 0
 
     def _at_once(self, ceiling: int | None) -> list[int]:
-        """How many segments each process reads at once: none takes what others are to read. A
-        rate that is kept to does not come of many at once."""
+        """How many segments each process reads at once at the most: none takes what others are to
+        read. A rate that is kept to does not come of many at once."""
         if self._work.config.backup.max_read_units is not None:
             ceiling = min(ceiling or _AT_ONCE, _AT_ONCE)
         most = min(_AT_ONCE, -(-self._orders.segments // self._count))
@@ -109,7 +112,8 @@ class _ReaderPool:
     def _give(self) -> None:
         """Hand out segments to who has too few of them; call for others if that is worth it."""
         for reader in self._in_hand:
-            while self._due and self._in_hand[reader] < self._most[reader]:
+            most = min(self._wanted[reader], self._most[reader])
+            while self._due and self._in_hand[reader] < most:
                 # What becomes of it is known once that is written down, not before.
                 self._tell(reader, replace(self._due.popleft()))
                 self._in_hand[reader] += 1
@@ -119,6 +123,7 @@ class _ReaderPool:
             for _ in range(1, self._count):
                 reader = self._talk.join(partial(_in_a_process, orders))
                 self._in_hand[reader], self._shares[reader] = 0, orders.rate
+                self._wanted[reader] = scan_flow.FIRST
             self._give()
 
     def _hear(self) -> None:
@@ -139,6 +144,7 @@ class _ReaderPool:
     def _take(self, reader: int, said: Report) -> None:
         self._at_work.add(reader)
         self._in_hand[reader] -= said.left
+        self._wanted[reader] = said.at_once
         self._read += said.items
         self._task.advance(said.items)
         self._adaptive.accepted(said.accepted.units)

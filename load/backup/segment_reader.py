@@ -1,9 +1,11 @@
 """What a process does that takes part in a backup: it reads segments of the scan, and writes parts.
 
 Each segment has a thread, which mostly waits for its next page: while one page is being dealt with,
-those of other segments are on their way. The pages themselves are dealt with one after the other,
-or the threads would only get into each other's way. A part is written and read back by the process
-that has read its items; what it says of that is put down by the process that has asked.
+those of other segments are on their way. How many of them that takes shows by itself
+(utils/dynamodb/scan_flow.py), and is told to the process that hands the segments out. The pages
+themselves are dealt with one after the other, or the threads would only get into each other's way.
+A part is written and read back by the process that has read its items; what it says of that is put
+down by the process that has asked.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,12 @@ from load.backup.part import Packing, PartBuilder
 from load.backup.records_in_change import OF_RECORDS, Meanwhile, Records
 from load.writing.rate_limiter import Answered, RateLimiter
 from utils.config import MigrationConfig, TargetConfig
+from utils.dynamodb import scan_flow
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Tables
 from utils.dynamodb.retrying import ask
+from utils.dynamodb.scan_flow import PageFlow
 from utils.dynamodb.table_reader import PAGE_ITEMS, Way, require_progress
 from utils.error_handler import BackOff, MigrationError, Throttled
 from utils.files.encryption import recipients
@@ -95,7 +100,7 @@ class Closed:
 class Report:
     """What has happened since the last report: how many items have come and were accepted, what of
     them is written down, whether DynamoDB throttled and why, how many segments are not being read
-    any more, and the error of one that could not be."""
+    any more, the error of one that could not be, and how many at once keep the reader busy."""
 
     items: int = 0
     accepted: Answered = field(default_factory=Answered)
@@ -103,6 +108,7 @@ class Report:
     throttled: str = ""
     left: int = 0
     failed: Packed | None = None
+    at_once: int = scan_flow.FIRST
 
 
 class SegmentReader:
@@ -130,6 +136,7 @@ class SegmentReader:
         self._of_records = orders.digests.key_names == OF_RECORDS
         self._pages = PageReader(orders.digests, orders.meanwhile if self._of_records else None)
         self._at_work = threading.Lock()  # held by who deals with a page
+        self._flow = PageFlow(scan_flow.MOST, PAGE_ITEMS)
         self._speaking = threading.Lock()
         self._report = Report()
         self._said_at = 0.0
@@ -223,7 +230,7 @@ class SegmentReader:
         request: dict[str, Any] = {
             "TableName": self._orders.table,
             "ConsistentRead": True,
-            "Limit": PAGE_ITEMS,
+            "Limit": self._flow.items,
             "Segment": segment,
             "TotalSegments": self._orders.segments,
             "ReturnConsumedCapacity": "TOTAL",
@@ -233,18 +240,21 @@ class SegmentReader:
         self._limiter.acquire(0.0)
 
         def parse(body: bytes) -> Page:
+            self._flow.came(in_vain=not self._at_work.locked())
             with self._at_work:
                 page = self._pages.read(request, body)
             require_progress(start, page.last_key, page.ends_at)
             return page
 
+        tell = partial(self._slow_down, self._flow.cuts)
         began = self._clock()
-        page = ask(self._wire, self._retry, "Scan", request, parse, tell=self._slow_down)
+        page = ask(self._wire, self._retry, "Scan", request, parse, tell=tell)
         self._limiter.settle(0.0, page.units, seconds=self._clock() - began)
         return page
 
-    def _slow_down(self, problem: BackOff) -> None:
+    def _slow_down(self, cuts: int, problem: BackOff) -> None:
         if isinstance(problem, Throttled):
+            self._flow.throttled(cuts)
             self._limiter.slow_down(str(problem))
 
     def _throttled(self, reason: str) -> None:
@@ -282,6 +292,7 @@ class SegmentReader:
 
     def _say(self) -> None:
         self._report.accepted = self._limiter.take_accepted()
+        self._report.at_once = self._flow.number
         report, self._report = self._report, Report()
         self._said_at = self._clock()
         self._reply(report)
