@@ -114,10 +114,10 @@ def test_killed_while_backing_up_and_resumed(
     # One segment: what has happened after so many events does not depend on who is faster.
     tool = SabotagedOperator.like(
         trade.configure(migration={"workers": 1}),
-        set={"load.backup.segment_reader.PAGE_ITEMS": 1, "load.backup.part._FULL": 1},
+        set={"load.backup.segment_reader.PAGE_ITEMS": 1, "load.backup.part._FULL_PLAIN": 1},
     )
     command: tuple[str, ...] = ("--full",)
-    for after in (9, 40, 14):
+    for after in (26, 20, 14):
         tool.killed(*command, phase="backup", entity=tables.sales, after=after)
         assert "load" not in tool.manifest()["phases"] or not tool.manifest()["phases"]["load"]
         command = ("--resume",)
@@ -140,7 +140,7 @@ def test_a_backup_by_several_processes_goes_on_whichever_of_them_is_killed(
             "load.backup.reader_pool.WORTH_IT": 0,
             "load.backup.reader_pool._AT_ONCE": 1,
             "load.backup.segment_reader.PAGE_ITEMS": 1,
-            "load.backup.part._FULL": 1,
+            "load.backup.part._FULL_PLAIN": 1,
         },
     )
     command = ("backup", "--table", tables.sales)
