@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
-from pathlib import Path
 
 import orjson
 
 from tests.bench import family
 from tests.bench.family import cpu_seconds, peak_mb
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 _JOBS_IN = tuple(
     f"tests.bench.{name}" for name in ("phases", "compare", "script", "start_up", "mysql")
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from tests.bench.measure import ROOT
+from tests.support.places import ROOT
 
 _EVERY = 0.002
 _SWITCH = 0.0005

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench.measure import ROOT, Job, run_job
+from tests.bench.measure import Job, run_job
 from tests.bench.scene import Scene, scene
 from tests.bench.source import Size
+from tests.support.places import ROOT
 
 WINDOW = 10.0
 FIRST = 5.0  # seconds, in which the limit is found

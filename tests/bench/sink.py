@@ -29,8 +29,8 @@ from zlib import crc32
 import orjson
 
 from tests.bench.certificate import write_certificate
-from tests.bench.measure import ROOT
 from tests.bench.sink_store import Refused, Store
+from tests.support.places import ROOT
 from utils.embedded.ports import LOOPBACK, free_port
 from utils.embedded.process import ServerProcess
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 
-from tests.bench.measure import ROOT, Figures, Job
+from tests.bench.measure import Figures, Job
+from tests.support.places import ROOT
 
 
 def help_text(job: Job) -> Figures:

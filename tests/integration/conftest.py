@@ -11,8 +11,8 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import REGION, TableNames
-from tests.faults.proxy import endpoint_of
-from tests.moto_server import MotoAws
+from tests.support.aws.moto_server import MotoAws
+from tests.support.aws.proxy import endpoint_of
 from utils.config import BackupConfig, Config, DataConfig, MigrationConfig, TargetConfig
 from utils.embedded.aws import EmbeddedAws
 from utils.files.workspace import Workspace

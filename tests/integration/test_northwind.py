@@ -16,11 +16,12 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
-from tests.scenarios.operator import Operator, Outcome, scan_all
+from tests.support.operators.operator import Operator, Outcome, scan_all
+from tests.support.places import ROOT
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
 
-NORTHWIND = Path(__file__).parents[2].parent / "shared" / "northwind"
+NORTHWIND = ROOT.parent / "shared" / "northwind"
 VIEWS = Path(__file__).with_name("northwind_views.sql")
 FILES = ("customers", "suppliers", "employees", "shippers", "products", "orders", "order_details")
 TABLES = TableNames("northwind-Sales", "northwind-Buyers", "northwind-Producers")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import S9Database, Sample, TableNames
-from tests.faults import proxy
-from tests.faults.proxy import endpoint_of
-from tests.scenarios.operator import MOMENT, Operator, environment
+from tests.support.aws import proxy
+from tests.support.aws.proxy import endpoint_of
+from tests.support.operators.operator import MOMENT, Operator, environment
 from utils.embedded.aws import EmbeddedAws
 
 

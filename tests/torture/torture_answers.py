@@ -1,4 +1,4 @@
-"""A thousand answers of DynamoDB that are not what they should be (tests/faults/answers.py)."""
+"""A thousand answers of DynamoDB that are not what they should be: tests/support/aws/answers.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.answers import Stage, all_cases, chosen, play_all, the_stage
+from tests.support.aws.answers import Stage, all_cases, chosen, play_all, the_stage
 from utils.embedded.aws import EmbeddedAws
 
 CASES, ROUNDS = 1_200, 12

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.desk import one_session
-from tests.faults.histories import History
+from tests.support.application.desk import one_session
+from tests.support.application.histories import History
 from utils.embedded.aws import EmbeddedAws
 
 HISTORIES = 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.aws_environments import environments_that_fail
+from tests.support.aws.environments import environments_that_fail
 
 CASES = int(os.environ.get("TORTURE_CASES", "500"))
 

@@ -12,9 +12,9 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import TableNames
-from tests.faults.sabotage import Result, SabotagedOperator
 from tests.scenarios.conftest import DONE_TABLES
-from tests.scenarios.operator import Operator
+from tests.support.operators.operator import Operator
+from tests.support.operators.sabotage import Result, SabotagedOperator
 
 DISK = 8 << 20
 

@@ -9,32 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.proxy import FAR
+from tests.support.aws.proxy import FAR
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 SUITES = (
-    *sorted(ROOT.glob("tests/scenarios/test_faults_*.py")),
+    *sorted(ROOT.glob("tests/scenarios/faults/test_*.py")),
+    *sorted(ROOT.glob("tests/trials/recovery/test_*.py")),
     *(
         ROOT / "tests" / name
         for name in (
-            "scenarios/test_conflicts.py",
-            "scenarios/test_interruption.py",
-            "scenarios/test_load_processes.py",
-            "scenarios/test_rollback.py",
-            "integration/test_backup_faults.py",
-            "trials/test_a_cut_answers.py",
-            "trials/test_a_requests_in_flight.py",
-            "trials/test_a_restore.py",
-            "trials/test_a_rollback.py",
-            "trials/test_a_two_loads.py",
+            "integration/load/test_backup_faults.py",
+            "scenarios/commands/test_rollback.py",
+            "scenarios/migration/test_conflicts.py",
             "torture/torture_kills.py",
             "torture/torture_target.py",
+            "trials/target/test_cut_answers.py",
+            "trials/target/test_requests_in_flight.py",
+            "trials/target/test_two_loads.py",
         )
     ),
 )
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.stem)
+def _named(suite: Path) -> str:
+    return suite.relative_to(ROOT / "tests").with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=_named)
 def test_the_same_at_a_distance(suite: Path, seed: int) -> None:
     command = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir=.", "-q"]
     done = subprocess.run(

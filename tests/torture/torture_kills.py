@@ -1,7 +1,7 @@
 """SIGKILL at every event of a small migration, and at random moments of bigger ones.
 
-An event (tests/faults/at_work.py) is a file synced, renamed or removed, a request, a step: there
-are a few hundred in a migration of five records, and each of them is a last one here once.
+An event (tests/support/operators/at_work.py) is a file synced, renamed or removed, a request, a
+step: there are a few hundred in a migration of five records, and each is a last one here once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.faults.sabotage import (
+from tests.scenarios.conftest import DONE_TABLES
+from tests.support.operators.operator import Operator, insert, line, small_trade
+from tests.support.operators.sabotage import (
     Result,
     SabotagedOperator,
     events,
@@ -21,8 +23,6 @@ from tests.faults.sabotage import (
     seeded_kills,
     start_over,
 )
-from tests.scenarios.conftest import DONE_TABLES
-from tests.scenarios.operator import Operator, insert, line, small_trade
 
 
 def trade_with_a_refused_record(s9: S9Database) -> None:

@@ -15,10 +15,10 @@ import psycopg2
 import pytest
 
 from tests.conftest import S9Database, TableNames
-from tests.faults.sabotage import SabotagedOperator
-from tests.faults.trade import many_sales
 from tests.scenarios.conftest import hire
-from tests.scenarios.operator import Running
+from tests.support.operators.operator import Running
+from tests.support.operators.sabotage import SabotagedOperator
+from tests.support.s9.many_sales import many_sales
 from utils.demo.sample.schema import create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres

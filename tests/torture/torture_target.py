@@ -9,11 +9,11 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.faults.proxy import REASONS, FaultyProxy, Plan, hang, refusing, take_and_hang
-from tests.faults.sabotage import Result, events, retries, start_over, through
 from tests.scenarios.conftest import DONE_TABLES
-from tests.scenarios.operator import Operator, small_trade
-from tests.scenarios.test_faults_outage import endured
+from tests.scenarios.faults.test_outage import endured
+from tests.support.aws.proxy import REASONS, FaultyProxy, Plan, hang, refusing, take_and_hang
+from tests.support.operators.operator import Operator, small_trade
+from tests.support.operators.sabotage import Result, events, retries, start_over, through
 from utils.embedded.aws import EmbeddedAws
 
 

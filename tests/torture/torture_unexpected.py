@@ -7,8 +7,8 @@ import os
 import pytest
 
 from tests.conftest import S9Database
-from tests.scenarios.operator import Operator
-from tests.unexpected import (
+from tests.support.operators.operator import Operator
+from tests.support.operators.unexpected import (
     configurations_that_fail,
     data_directories_that_fail,
     environments_that_fail,

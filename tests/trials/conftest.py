@@ -1,5 +1,5 @@
 """The operators of tests/scenarios, for the cases in which the tool was once found wanting; and the
-application at a desk (tests/faults/desk.py)."""
+application at a desk (tests/support/application/desk.py)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from load.backup.engine import back_up, new_name
 from load.backup.folder import BackupFolder
-from tests.faults.desk import Desk, one_session
-from tests.faults.sale_module import Item, SaleModule
-from tests.faults.trades import two_parties
 from tests.scenarios.conftest import after_a_run, alone, finished, operator
+from tests.support.application.desk import Desk, one_session
+from tests.support.application.parties_and_sales import two_parties
+from tests.support.application.sale_module import Item, SaleModule
 from utils.embedded.aws import EmbeddedAws
 
 __all__ = ["after_a_run", "alone", "application", "does", "finished", "operator", "quick"]

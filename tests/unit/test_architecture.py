@@ -15,8 +15,8 @@ import migrate
 import transform.engine
 import validate.gate.entity_gate
 import validate.verify.passes
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PHASES = ("extract", "transform", "load", "validate")
 
 

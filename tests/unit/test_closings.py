@@ -1,7 +1,7 @@
 """Every sentence that a command can end with: declared, true where it is said, and said somewhere.
 
 Each situation is made in a manifest; tests/scenarios and tests/trials bring them about for real,
-and hold every last line against the declarations (tests/scenarios/operator.py).
+and hold every last line against the declarations (tests/support/operators/operator.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.messages_doc import DOCUMENT, document
+from tests.support.documents.messages_doc import DOCUMENT, document
+from tests.support.places import ROOT
 from utils.cli.closings import CLOSINGS, COMMANDS, NOTES, OPENINGS, said
 from utils.cli.summary import after_demo, after_phase, after_rehearsal, after_retry, after_run
 from utils.config import ENTITY_NAMES, Config
@@ -27,7 +28,6 @@ from utils.run.run import COMPLETE, FAILED, Run
 from utils.run.standing import standing_of
 from utils.wording import invocation
 
-ROOT = Path(__file__).parents[2]
 DONE, REFUSED, KEPT_OUT = ExitCode.DONE, ExitCode.VALIDATION_FAILED, ExitCode.QUARANTINED
 DIFFERS = ExitCode.VERIFICATION_FAILED
 Words = Callable[[Run, ExitCode], str]
@@ -331,7 +331,9 @@ def test_what_is_only_in_the_target_is_named_by_kind_and_cause(tmp_path: Path) -
 
 
 def test_the_page_of_messages_is_what_is_declared() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == document(), "run: python -m tests.messages_doc"
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), (
+        "run: python -m tests.support.documents.messages_doc"
+    )
 
 
 def test_every_command_s_closing_is_said_and_no_other_is() -> None:

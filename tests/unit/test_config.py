@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.places import ROOT
 from utils.config import Config, Secret, defaults, json_schema
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.settings.config_file import load_config
-
-ROOT = Path(__file__).parents[2]
 
 
 def written(tmp_path: Path, document: Any) -> Path:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from tests.readme_blocks import README, inserted
-
-ROOT = Path(__file__).parents[2]
+from tests.support.documents.readme_blocks import README, inserted
+from tests.support.places import ROOT
 
 
 def test_the_readme_shows_the_help_texts_and_settings_of_this_version() -> None:
     text = README.read_text(encoding="utf-8")
-    assert text == inserted(text), "run: python -m tests.readme_blocks"
+    assert text == inserted(text), "run: python -m tests.support.documents.readme_blocks"
 
 
 def test_every_make_target_that_the_readme_names_exists() -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from extract.declaration import Table
 from extract.entities import entities_of
-from tests.samples.i2_schema import TABLES
-from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, rules, sale_row
+from tests.support.places import ROOT
+from tests.support.records.rows import (
+    buyer_row,
+    line_row,
+    party_copy,
+    producer_row,
+    rules,
+    sale_row,
+)
+from tests.support.s9.i2_schema import TABLES
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import Item, Row
 from transform.items.column_targets import COLUMN_TARGETS
@@ -22,7 +29,6 @@ from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items
 from utils.config import ENTITY_NAMES, LAYOUTS
 
-ROOT = Path(__file__).parents[2]
 OURS = ("s9", "i2_speedex")
 
 

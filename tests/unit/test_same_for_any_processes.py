@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.extracted_artifacts import run_over
-from tests.transform_rows import buyer_row, line_row, party_copy, producer_row, sale_row
+from tests.support.records.extracted import run_over
+from tests.support.records.rows import buyer_row, line_row, party_copy, producer_row, sale_row
 from transform import engine
 from utils.files import pieces
 from validate.validate_data import validate

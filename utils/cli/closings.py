@@ -1,7 +1,7 @@
 """Every sentence with which a command can end, and when it does: they are data.
 
 `said` fills one in; nothing else writes a last line. docs/messages.md is made of the declarations
-(`python -m tests.messages_doc`), and a test brings about every one of them.
+(`python -m tests.support.documents.messages_doc`), and a test brings about every one of them.
 
 A run's last line is an opening with the reasons that apply, in their order.
 """

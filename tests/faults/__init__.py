@@ -1,1 +1,0 @@
-"""Faults on purpose: processes that die, targets that misbehave."""

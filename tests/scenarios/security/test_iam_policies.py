@@ -1,0 +1,305 @@
+"""docs/iam-policy.json is exactly what the tool needs: no call without a permission, no permission
+without a call.
+
+Every command runs through a proxy that sees each request. A row of COMMANDS says which policies
+are attached for it; the first of them is the one that must be used up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Any
+
+import orjson
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import Sample, TableNames
+from tests.scenarios.conftest import hire
+from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
+from tests.support.operators.operator import ENTITIES, Operator, scan
+from tests.support.places import ROOT
+from utils.embedded.aws import EmbeddedAws
+
+FILE = ROOT / "docs" / "iam-policy.json"
+POLICIES: dict[str, Any] = orjson.loads(FILE.read_bytes())["policies"]
+ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
+
+TABLES = TableNames("iam-Sales", "iam-Buyers", "iam-Producers")
+RESTORED = "iam-Restored"
+NAMES = {
+    TABLES.sales: "SalesTable-dev",
+    TABLES.buyers: "BuyersTable-dev",
+    TABLES.producers: "ProducersTable-dev",
+    RESTORED: "RestoredTable-dev",
+}
+
+Permission = tuple[str, str]
+
+
+def permissions(*policies: str) -> set[Permission]:
+    """What policies allow: every action on every resource."""
+    return {
+        pair
+        for name in policies
+        for statement in POLICIES[name]["Statement"]
+        for pair in product(statement["Action"], statement["Resource"])
+    }
+
+
+@dataclass
+class Account:
+    """An AWS account that knows the tables by the names of the policies, and denies what `allowed`
+    does not have (None: nothing). `calls` are the permissions that were needed."""
+
+    names: dict[str, str]
+    allowed: set[Permission] | None = None
+    calls: set[Permission] = field(default_factory=set)
+
+    def decide(self, request: Request) -> Answer | None:
+        for needed in self.needed(request.operation, orjson.loads(request.body)):
+            self.calls.add(needed)
+            if self.allowed is not None and not self.allows(needed):
+                return error("AccessDeniedException", f"not allowed: {needed}")
+        return None
+
+    def allows(self, needed: Permission) -> bool:
+        return any(covers(permission, needed) for permission in self.allowed or ())
+
+    def needed(self, operation: str, body: dict[str, Any]) -> Iterator[Permission]:
+        """The permissions that AWS asks for a request. What a transaction does is asked for, not
+        the transaction."""
+        if operation == "TransactWriteItems":
+            for member in body["TransactItems"]:
+                ((kind, what),) = member.items()
+                action = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
+                yield f"dynamodb:{action}", self.arn(what["TableName"])
+            return
+        batch = body.get("RequestItems", {})
+        for table in batch or [body.get("TableName") or body.get("ResourceArn", "")]:
+            place = self.arn(table or body["BackupArn"])
+            if "IndexName" in body:
+                place += f"/index/{body['IndexName']}"
+            yield f"dynamodb:{operation}", place
+
+    def arn(self, table: str) -> str:
+        name, slash, rest = table.rpartition(":table/")[2].partition("/")
+        return ARN + self.names[name] + slash + rest
+
+
+def covers(permission: Permission, needed: Permission) -> bool:
+    """Whether a policy's permission is for a call; `*` in a resource stands for any text."""
+    return permission[0] == needed[0] and fnmatchcase(needed[1], permission[1])
+
+
+@dataclass
+class Scene:
+    """An operator behind the account, whose migration is loaded."""
+
+    operator: Operator
+    account: Account
+    dynamodb: DynamoDBClient
+
+    def run(self, command: str) -> None:
+        """Type a command, which must come to its end."""
+        outcome = self.operator.run(*command.split())
+        assert outcome.code in (0, 5), outcome.output
+
+    def backup_of(self, entity: str) -> str:
+        """The name of the youngest backup of an entity's table."""
+        table = getattr(TABLES, entity)
+        return max(path.name for path in self.operator.data.glob(f"backups/{table}-*"))
+
+
+def load(scene: Scene) -> list[str]:
+    """Each table lacks an item, and has another with another content and a line that S9 has not."""
+    for entity in ENTITIES:
+        changed, *_, missing = scene.operator.items(entity)  # of two records
+        table = scene.operator.config["target"][f"{entity}Table"]
+        scene.dynamodb.put_item(TableName=table, Item=edited(changed))
+        scene.dynamodb.put_item(TableName=table, Item={**changed, "SK": {"S": "LINE#gone"}})
+        key = {name: missing[name] for name in ("PK", "SK")}
+        scene.dynamodb.delete_item(TableName=table, Key=key)
+    scene.operator.configure(load={"onConflict": "overwrite"})
+    return ["--phase load"]
+
+
+def rollback(scene: Scene) -> list[str]:
+    """Each table had an item that was replaced, and has got others. A sale had a line that was the
+    same, and the application has made a sale for a buyer that the load has created."""
+    scene.run("rollback --yes")
+    for entity in ENTITIES:
+        table = scene.operator.config["target"][f"{entity}Table"]
+        item, *others = scene.operator.items(entity)
+        scene.dynamodb.put_item(TableName=table, Item=edited(item))
+        for line in (each for each in others if each["PK"] == item["PK"]):
+            scene.dynamodb.put_item(TableName=TABLES.sales, Item=line)
+    buyer = scene.operator.items("buyers")[-1]
+    sale = {"PK": {"S": "SALE#own"}, "SK": {"S": "METADATA"}}
+    named = {"GSI2PK": buyer["PK"], "GSI2SK": {"S": "2031-05-04"}, "buyerId": buyer["buyerId"]}
+    scene.dynamodb.put_item(TableName=TABLES.sales, Item={**sale, **named})
+    scene.operator.configure(load={"onConflict": "overwrite"})
+    scene.run("--phase load")
+    return ["rollback --yes"]
+
+
+def edited(item: dict[str, Any]) -> dict[str, Any]:
+    """An item with another content."""
+    return {**item, "updatedBy": {"S": "someone@example.com"}}
+
+
+def create_tables(scene: Scene) -> list[str]:
+    for name in (TABLES.sales, TABLES.buyers, TABLES.producers):
+        scene.dynamodb.delete_table(TableName=name)
+    scene.operator.configure(backup={"enabled": False}, target={"createTables": True})
+    return ["--phase load"]
+
+
+def backup(scene: Scene) -> list[str]:
+    """A record of the application's own in each table was written just now: it is read again."""
+    now = datetime.now(timezone.utc) - timedelta(seconds=30)
+    for entity in ENTITIES:
+        item = {"PK": {"S": f"{entity}#own"}, "SK": {"S": "METADATA"}}
+        time = {"S": f"{now:%Y-%m-%dT%H:%M:%S}.000Z"}
+        own = {**item, "createdAt": time, "updatedAt": time}
+        scene.dynamodb.put_item(TableName=getattr(TABLES, entity), Item=own)
+    return ["backup"]
+
+
+def recovery(scene: Scene) -> list[str]:
+    scene.operator.configure(backup={"pointInTimeRecovery": "enable"})
+    return ["--phase load"]
+
+
+def native(scene: Scene) -> list[str]:
+    scene.operator.configure(backup={"native": True})
+    return ["--phase load"]
+
+
+def put_back(scene: Scene) -> list[str]:
+    """Each table is made as it was when it held nothing, and filled again; of the parties those go
+    that no sale names, and all of them when the sales are gone."""
+    empty, full = {}, {}
+    for name in ENTITIES:
+        table = getattr(TABLES, name)
+        scene.run(f"backup --table {table}")
+        full[name], items = scene.backup_of(name), scan(scene.dynamodb, table).values()
+        for item in items:
+            key = {part: item[part] for part in ("PK", "SK")}
+            scene.dynamodb.delete_item(TableName=table, Key=key)
+        scene.run(f"backup --table {table}")
+        empty[name] = scene.backup_of(name)
+        for item in items:
+            scene.dynamodb.put_item(TableName=table, Item=item)
+    emptied = ["buyers", "producers", "sales", "buyers", "producers"]
+    return [
+        *(f"restore {empty[name]} --yes" for name in emptied),
+        *(f"restore {full[name]}" for name in ("buyers", "producers", "sales")),
+    ]
+
+
+def put_into_a_new_table(scene: Scene) -> list[str]:
+    scene.run("backup --table " + TABLES.sales)
+    return [f"restore {scene.backup_of('sales')} --into {RESTORED}"]
+
+
+def typed(*commands: str) -> Callable[[Scene], list[str]]:
+    """Commands that need nothing before them."""
+    return lambda _scene: list(commands)
+
+
+COMMANDS = [
+    (typed("--dry-run"), ["dryRun"]),
+    (load, ["load", "backup"]),
+    (create_tables, ["createTables", "load", "backup"]),  # without a backup the load looks itself
+    (typed("--phase verify"), ["verify"]),
+    (backup, ["backup"]),
+    (recovery, ["pointInTimeRecovery", "load", "backup"]),
+    (native, ["nativeBackup", "load", "backup"]),
+    (put_back, ["restore", "backup"]),  # what there is is backed up first
+    (put_into_a_new_table, ["restoreIntoNewTable"]),
+    (rollback, ["rollback"]),  # the last: nothing is loaded after it
+]
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    tmp_path_factory: pytest.TempPathFactory,
+    sample: Sample,
+    aws: EmbeddedAws,
+    dynamodb: DynamoDBClient,
+) -> Iterator[Scene]:
+    account = Account(NAMES)
+    with FaultyProxy(aws, Plan(always=account.decide)) as proxy:
+        operator = hire(tmp_path_factory.mktemp("iam"), sample.s9, aws, TABLES)
+        operator.configure(
+            migration={"maxRetries": 1, "retryDelay": 0.001}, target={"endpoint": proxy.url}
+        )
+        scene = Scene(operator, account, dynamodb)
+        scene.run("--full")
+        yield scene
+
+
+@pytest.fixture
+def scene(loaded: Scene) -> Iterator[Scene]:
+    """The scene with nothing denied and the settings as they were; nothing of a new table."""
+    before = deepcopy(loaded.operator.config)
+    loaded.account.allowed = None
+    yield loaded
+    loaded.operator.config = before
+    with suppress(loaded.dynamodb.exceptions.ResourceNotFoundException):
+        loaded.dynamodb.delete_table(TableName=RESTORED)
+
+
+@pytest.mark.parametrize(("setting", "attached"), COMMANDS, ids=[names[0] for _, names in COMMANDS])
+def test_a_command_needs_its_policies_and_uses_them_up(
+    scene: Scene, setting: Any, attached: list[str]
+) -> None:
+    commands = setting(scene)
+    assert_enough(scene, commands, attached)
+    unused = {
+        permission
+        for permission in permissions(attached[0])
+        if not any(covers(permission, needed) for needed in scene.account.calls)
+    }
+    assert not unused, f"nothing of {commands} needs {unused}"
+
+
+def test_a_whole_migration_needs_the_policies_of_its_parts(scene: Scene) -> None:
+    scene.operator.configure(load={"onConflict": "overwrite"})
+    assert_enough(scene, ["--full --restart", "retry-quarantine"], ["load", "backup", "verify"])
+
+
+def assert_enough(scene: Scene, commands: list[str], attached: list[str]) -> None:
+    scene.account.calls.clear()
+    scene.account.allowed = permissions(*attached)
+    for command in commands:
+        scene.operator.run(*command.split())
+        denied = [call for call in scene.account.calls if not scene.account.allows(call)]
+        assert not denied, f"{command} needs {denied}"
+        assert scene.operator.outcomes[-1].code in (0, 5), scene.operator.outcomes[-1].output
+
+
+def test_the_policies_are_valid_documents() -> None:
+    for name, policy in POLICIES.items():
+        assert set(policy) == {"Version", "Statement"}, name
+        assert policy["Version"] == "2012-10-17"
+        for statement in policy["Statement"]:
+            assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
+            assert statement["Sid"].isalnum()
+            assert statement["Effect"] == "Allow"
+            assert all(action.startswith("dynamodb:") for action in statement["Action"])
+            assert not [action for action in statement["Action"] if "*" in action]
+            assert all(place.startswith(ARN) for place in statement["Resource"])
+
+
+def test_the_account_of_these_tests_denies_what_no_policy_allows(scene: Scene) -> None:
+    scene.account.allowed = permissions("dryRun")
+    outcome = scene.operator.run("--phase", "verify").ended(1)
+    assert "denies access" in outcome.output

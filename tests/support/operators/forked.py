@@ -1,0 +1,187 @@
+"""Commands in processes forked from one that has loaded the tool's modules already.
+
+Half of what a small run takes is loading them, and the tests type hundreds of commands. Each is
+still a process of its own, with its own directory, environment, files and end; only what an
+interpreter reads when it starts is the same for all. What needs another interpreter is not for
+here: see `Nursery.takes`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import pickle
+import runpy
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any, NoReturn
+
+from tests.support.places import ROOT
+
+_MODULES = (
+    "boto3",
+    "extract.engine",
+    "extract.entities",
+    "load.backup.engine",
+    "load.engine",
+    "load.conflicts.survey",
+    "migrate",
+    "psycopg2",
+    "pymysql",
+    "transform.engine",
+    "validate.validate_data",
+    "validate.verify.engine",
+)
+_READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_")
+_LOOK_EVERY = 0.005  # seconds
+_LENGTH = struct.Struct(">Q")
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+class Nursery:
+    """The process that commands are forked from. It is started for the first of them, and ends
+    with the process that asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def takes(self, command: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Whether a command is a script for this interpreter, whose start would be the same in
+        this environment as in an empty one."""
+        return command[0] == sys.executable and not any(
+            name.startswith(_READ_AT_THE_START) for name in environment
+        )
+
+    def run(
+        self,
+        command: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        files: Path,
+        timeout: float,
+    ) -> tuple[int, bytes, bytes]:
+        """Run a command with nothing to read. Returns its exit code (negative: the signal that
+        ended it) and what it wrote to both streams, which go through `files`. It has ended when
+        all processes that it started have. Raises TimeoutError, after which they are dead."""
+        out, err = files / ".stdout", files / ".stderr"
+        deadline = time.monotonic() + timeout
+        with self._lock:
+            nursery = self._there()
+            order = pickle.dumps((command[1:], str(directory), dict(environment), out, err))
+            os.write(nursery.stdin.fileno(), _LENGTH.pack(len(order)) + order)
+            group = int(nursery.stdout.readline())
+            try:
+                _wait_for(group, deadline)
+            finally:
+                code = int(nursery.stdout.readline())
+        return code, out.read_bytes(), err.read_bytes()
+
+    def _there(self) -> Any:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.operators.forked"],
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"], "HOME": os.devnull},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+        return self._process
+
+
+def _wait_for(group: int, deadline: float) -> None:
+    """Wait until there is no process in a group, and kill them when it takes too long."""
+    while _is_there(group):
+        if time.monotonic() > deadline:
+            with suppress(ProcessLookupError):
+                os.killpg(group, SIGKILL)
+            raise TimeoutError("the command takes too long")
+        time.sleep(_LOOK_EVERY)
+
+
+def _is_there(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _forked() -> list[str] | None:
+    """Fork a process for each order. Returns in each of them what it is to run, and None in the
+    first one when there are no more orders."""
+    while head := os.read(_STDIN, _LENGTH.size):
+        (size,) = _LENGTH.unpack(head)
+        order = b""
+        while len(order) < size:
+            order += os.read(_STDIN, size - len(order))
+        command, directory, environment, out, err = pickle.loads(order)
+        child = os.fork()
+        if not child:
+            os.setpgid(0, 0)
+            _become(directory, environment, out, err)
+            return list(command)
+        with suppress(OSError):
+            os.setpgid(child, child)
+        os.write(_STDOUT, b"%d\n" % child)
+        _, status = os.waitpid(child, 0)
+        os.write(_STDOUT, b"%d\n" % os.waitstatus_to_exitcode(status))
+    return None
+
+
+def _become(directory: str, environment: Mapping[str, str], out: Path, err: Path) -> None:
+    """Take on the directory, the environment and the files of a command."""
+    for descriptor, path in ((_STDIN, Path(os.devnull)), (_STDOUT, out), (_STDERR, err)):
+        flags = os.O_RDONLY if descriptor == _STDIN else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        opened = os.open(path, flags, 0o600)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+
+
+def _run(command: list[str]) -> NoReturn:
+    """Run a script to its end. The process leaves as an interpreter does, but for taking apart
+    what it has loaded, which takes longer than many a command."""
+    sys.argv = command
+    code: object = 0
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)  # noqa: T201
+    threading._shutdown()  # type: ignore[attr-defined] # as an interpreter's end does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def main() -> None:
+    """The life of the nursery, and of each process that is born in it."""
+    for module in _MODULES:
+        import_module(module)
+    gc.collect()
+    gc.freeze()  # what all have in common is nobody's garbage
+    if command := _forked():
+        _run(command)
+
+
+if __name__ == "__main__":
+    main()
