@@ -18,6 +18,7 @@ same?" also for an encrypted backup that nobody here can open, and tells nothing
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,7 +41,7 @@ _PARTITION = 8
 _MOMENT = 24
 RECORD = 2 * DIGEST + _MOMENT + 1
 _BUCKETS = 256
-_FEW = 64  # records that are read at once
+_FEW = 512  # records that are read at once
 _TOGETHER = 4096
 _BLOCK = _TOGETHER * RECORD
 _MIGRATED = ord("m")
@@ -154,12 +155,11 @@ class KeyIndex(Closes):
             else:
                 high = middle
         while block := self._read(low, _FEW):
-            for at in range(0, len(block), RECORD):
-                begins = block[at : at + len(wanted)]
-                if begins == wanted:
-                    yield _entry(block[at : at + RECORD], low + at // RECORD)
-                elif begins > wanted:
+            for at in range(_place_in(block, wanted), len(block) // RECORD):
+                record = block[at * RECORD : (at + 1) * RECORD]
+                if not record.startswith(wanted):
                     return
+                yield _entry(record, low + at)
             low += _FEW
 
     def is_same(self, entry: KeyEntry, item: Item) -> bool:
@@ -180,6 +180,12 @@ class KeyIndex(Closes):
 
     def _read(self, first: int, count: int) -> bytes:
         return os.pread(self._file, count * RECORD, first * RECORD)
+
+
+def _place_in(block: bytes, wanted: bytes) -> int:
+    """The number of the first of sorted records that is not before `wanted`."""
+    records = range(len(block) // RECORD)
+    return bisect_left(records, wanted, key=lambda n: block[n * RECORD : n * RECORD + len(wanted)])
 
 
 def _entry(record: bytes, place: int) -> KeyEntry:

@@ -146,24 +146,27 @@ class _Writing:
         for first in range(0, len(items), _TOGETHER):
             some = items[first : first + _TOGETHER]
             outcomes = self._writer.put_all([(each.body, ABSENT) for each in some])
+            marked = []
             for each, written in zip(some, outcomes, strict=True):
                 if isinstance(written, RequestRefused):
                     done.refused.append(_refused(each, written))
                 else:
-                    self._mark(each, _mark_of(written, each), done)
+                    marked.append((each, _mark_of(written, each)))
+            self._mark(marked, done)
 
     def _replace(self, records: Sequence[Sequence[Planned]], done: Done) -> None:
+        marked: list[tuple[Planned, int]] = []
         for record, marks in zip(records, self._replacing.replace_all(records), strict=True):
             if isinstance(marks, RequestRefused):
                 done.refused.append(_refused(record[0], marks))
-                continue
-            for each, mark in zip(record, marks, strict=True):
-                self._mark(each, mark, done)
+            else:
+                marked += zip(record, marks, strict=True)
+        self._mark(marked, done)
 
-    def _mark(self, planned: Planned, mark: int, done: Done) -> None:
-        if mark != planned.mark:
-            self._plan.mark(planned.place, mark)
-        done.wrote |= mark in (ADDED, REPLACED)
+    def _mark(self, marked: Sequence[tuple[Planned, int]], done: Done) -> None:
+        """Give lines their new marks. Nobody else marks anything in this piece."""
+        self._plan.mark_some([(each.place, mark) for each, mark in marked if mark != each.mark])
+        done.wrote |= any(mark in (ADDED, REPLACED) for _, mark in marked)
 
     def _count(self, done: Done) -> None:
         with self._lock:

@@ -10,8 +10,8 @@ with the record.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,6 +27,7 @@ from utils.wording.invocation import again
 
 _PATIENCE = 60.0  # seconds for which another process may be writing
 _PAIR, _AFTER = "\0", "\1"
+Stored = tuple[Item, bytes]  # an item, and the same in JSON
 
 
 class ReplacedItems(Closes):
@@ -56,21 +57,19 @@ class ReplacedItems(Closes):
     def close(self) -> None:
         self._file.close()
 
-    def keep(self, items: Iterable[Item], *, taken: Iterable[Item] = ()) -> None:
+    def keep(self, items: Iterable[Stored], *, taken: Iterable[Stored] = ()) -> None:
         """Keep items that are about to be replaced, and those that are about to be taken away,
         durably. What was kept first stays."""
         gone = list(taken)
-        keys = [(_PAIR.join(text_key(item)),) for item in gone]
-        rows = [(_PAIR.join(text_key(item)), orjson.dumps(item)) for item in (*items, *gone)]
+        keys = [(_PAIR.join(text_key(item)),) for item, _ in gone]
+        rows = [(_PAIR.join(text_key(item)), text) for item, text in (*items, *gone)]
         if not rows:
             return
         with self._lock:
             self._do("BEGIN IMMEDIATE")
             try:
-                for row in rows:
-                    self._do("INSERT OR IGNORE INTO before VALUES (?, ?)", row)
-                for key in keys:
-                    self._do("INSERT OR IGNORE INTO taken VALUES (?)", key)
+                self._do_each("INSERT OR IGNORE INTO before VALUES (?, ?)", rows)
+                self._do_each("INSERT OR IGNORE INTO taken VALUES (?)", keys)
                 self._do("COMMIT")
             except StorageError:
                 with suppress(sqlite3.Error):
@@ -111,8 +110,17 @@ class ReplacedItems(Closes):
             return int(self._do("SELECT count(*) FROM before")[0][0])
 
     def _do(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        try:
+        with self._storage_errors():
             return self._file.execute(statement, values).fetchall()
+
+    def _do_each(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._storage_errors():
+            self._file.executemany(statement, rows)
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise StorageError(
                 f"{self._path} cannot be used: {error}",

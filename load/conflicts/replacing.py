@@ -18,13 +18,21 @@ from typing import Any
 import orjson
 
 from load.conflicts.policy import Authors, kept, rest_of
-from load.conflicts.replaced_items import ReplacedItems
-from load.conflicts.table_pictures import Memory
+from load.conflicts.replaced_items import ReplacedItems, Stored
+from load.conflicts.table_pictures import Memory, Was
+from load.writing.batches import item_text
 from load.writing.conditional_writer import ConditionalWriter, text_key
 from load.writing.conditions import ABSENT, Condition, unchanged
-from load.writing.transactions import Transactions, Write, portions
+from load.writing.transactions import Transactions, Write, together
 from utils.dynamodb.client import RequestRefused
-from utils.dynamodb.item_content import Item, is_same, updated_at, with_time
+from utils.dynamodb.item_content import (
+    Item,
+    content,
+    differing_attributes,
+    is_same,
+    updated_at,
+    with_time,
+)
 from utils.files.line_marks import (
     ADDED,
     CONFLICT,
@@ -59,7 +67,7 @@ class Planned:
     @property
     def body(self) -> bytes:
         """The item as the line has it."""
-        return self.line.rstrip(b"\n")[8:-1]
+        return item_text(self.line)
 
 
 Record = Sequence[Planned]
@@ -80,8 +88,8 @@ class _Change:
 
     writes: list[Write] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
-    replaced: list[Item] = field(default_factory=list)
-    taken: list[Item] = field(default_factory=list)
+    replaced: list[Stored] = field(default_factory=list)
+    taken: list[Stored] = field(default_factory=list)
 
 
 class Replacing:
@@ -140,11 +148,11 @@ class Replacing:
             [item for each in changes.values() for item in each.replaced],
             taken=[item for each in changes.values() for item in each.taken],
         )
-        whole = {n: each for n, each in changes.items() if len(list(portions(each.writes))) == 1}
-        for n, done in self._done_all({n: each.writes for n, each in whole.items()}).items():
-            if done:
-                outcomes[n] = done if isinstance(done, RequestRefused) else changes[n].marks
-        for n in changes.keys() - whole.keys():
+        done = self._done_all({n: each.writes for n, each in changes.items()})
+        for n, outcome in done.items():
+            if outcome:
+                outcomes[n] = outcome if isinstance(outcome, RequestRefused) else changes[n].marks
+        for n in changes.keys() - done.keys():
             try:
                 outcomes[n] = self._one_by_one(records[n], changes[n])
             except RequestRefused as refusal:
@@ -158,61 +166,80 @@ class Replacing:
         )
 
     def _done_all(self, writes: Mapping[int, Sequence[Write]]) -> dict[int, bool | RequestRefused]:
-        """Do writes that go together, by their numbers; single ones are cheaper alone."""
+        """Do what is to be written of records, by their numbers, of each all or nothing; those that
+        need more than a transaction are left out. A single Put is cheaper alone."""
         single = [n for n, some in writes.items() if len(some) == 1 and some[0].kind == "Put"]
-        others = [n for n in writes if n not in single]
-        puts = [(orjson.dumps(each.item), each.condition) for n in single for each in writes[n]]
-        written = self._writer.put_all(puts)
-        done = dict(
-            zip(others, self._transactions.write_all([writes[n] for n in others]), strict=True)
-        )
-        for n, each in zip(single, written, strict=True):
-            done[n] = each if isinstance(each, RequestRefused) else each.done
+        puts = [(each.body, each.condition) for n in single for each in writes[n]]
+        done: dict[int, bool | RequestRefused] = {
+            n: each if isinstance(each, RequestRefused) else each.done
+            for n, each in zip(single, self._writer.put_all(puts), strict=True)
+        }
+        groups = list(together({n: some for n, some in writes.items() if n not in done}))
+        for _ in range(2):  # what does not go through together is tried record by record
+            for group, outcome in zip(groups, self._transacted(writes, groups), strict=True):
+                done |= dict.fromkeys(group, outcome)
+            groups = [
+                [n] for group in groups if len(group) > 1 for n in group if done[n] is not True
+            ]
+            if not groups:
+                break
         return done
+
+    def _transacted(
+        self, writes: Mapping[int, Sequence[Write]], groups: Sequence[Sequence[int]]
+    ) -> list[bool | RequestRefused]:
+        """Do what is to be written of each group of records in one transaction."""
+        return self._transactions.write_all(
+            [[each for n in group for each in writes[n]] for group in groups]
+        )
 
     def _done(self, write: Write) -> bool:
         """Do a write by itself."""
         if write.kind == "Delete":
             return self._writer.delete(write.item, write.condition).done
-        return self._writer.put(orjson.dumps(write.item), write.condition).done
+        return self._writer.put(write.body, write.condition).done
 
     def _change(self, record: Record, there: Found) -> _Change:
         """What makes the record in the table the one of the file. Raises _Kept."""
         change = _Change()
+        was = self._memory.record(record[0].item)
         if _only_renumbers(record, there):
             for each in record:
-                self._change_line(each, there.get(text_key(each.item)), change, there)
+                self._change_line(each, change, there, was)
             return change
         rest = rest_of(there, {text_key(each.item) for each in record}, self._authors)
-        if rest.others or not all(map(self._memory.is_as_it_was, rest.own)):
+        if rest.others:
             raise _Kept(there)
         for each in record:
-            self._change_line(each, there.get(text_key(each.item)), change, there)
+            self._change_line(each, change, there, was)
         for item in rest.own:
-            change.writes.append(Write("Delete", item, _still(item, there)))
+            text = content(item)
+            if not was.has(item, text):
+                raise _Kept(there)
+            change.writes.append(Write("Delete", item, _still(item, there), text))
             if self._memory.was_before_the_run(item):
-                change.taken.append(item)
+                change.taken.append((item, text))
         if change.writes:
             self._with_head(record[0], there, change)
         return change
 
-    def _change_line(
-        self, planned: Planned, found: dict[str, Any] | None, change: _Change, there: Found
-    ) -> None:
+    def _change_line(self, planned: Planned, change: _Change, there: Found, was: Was) -> None:
+        found = there.get(text_key(planned.item))
         if is_same(found, planned.item) or self._has_another_time(planned, found):
             change.marks.append(self._mark_as_it_is(planned))
             return
         if found is None:
             if planned.mark not in (NEW, TO_ADD):
                 raise _Kept(there)  # the application has deleted it since the survey
-            change.writes.append(Write("Put", planned.item, ABSENT))
+            change.writes.append(Write("Put", planned.item, ABSENT, planned.body))
             change.marks.append(ADDED)
             return
-        if planned.mark not in (CONFLICT, UPDATE) or not self._memory.is_as_it_was(found):
+        text = content(found)
+        if planned.mark not in (CONFLICT, UPDATE) or not was.has(found, text):
             raise _Kept(there)  # changed since the survey
-        change.writes.append(Write("Put", planned.item, _still(found, there)))
+        change.writes.append(Write("Put", planned.item, _still(found, there), planned.body))
         if planned.mark == CONFLICT:
-            change.replaced.append(found)
+            change.replaced.append((found, text))
         change.marks.append(REPLACED if planned.mark == CONFLICT else ADDED)
 
     def _has_another_time(self, planned: Planned, found: dict[str, Any] | None) -> bool:
@@ -254,15 +281,11 @@ def _only_renumbers(record: Record, there: Found) -> bool:
     decide that, whatever the application has hung on this one."""
     head, *lines = (each.item for each in record)
     found = there.get(text_key(head))
-    if found is None or is_same(found, head):
+    if found is None or not (names := differing_attributes(found, head)):
         return False
-    return is_same(_unnumbered(found), _unnumbered(head)) and all(
+    return all(name.startswith("GSI4") for name in names) and all(
         is_same(there.get(text_key(line)), line) for line in lines
     )
-
-
-def _unnumbered(item: Item) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if not name.startswith("GSI4")}
 
 
 def _left(record: Record, there: Found) -> list[int]:

@@ -39,10 +39,9 @@ from load.writing.conditional_writer import ConditionalWriter
 from utils.config import FAIL
 from utils.dynamodb.item_content import (
     Item,
-    content,
+    content_of,
     content_of_line,
     is_usual,
-    normal_item,
     updated_at,
     with_time,
 )
@@ -380,7 +379,7 @@ class Look:
         if not now.migrated or (len(self.times) >= _TIMES and now.updated_at not in self.times):
             return False
         theirs = with_time(item, self._moment, now.updated_at)
-        if theirs is None or not is_in(now, content(normal_item(theirs)), self._memory.salt):
+        if theirs is None or not is_in(now, content_of(theirs), self._memory.salt):
             return False
         self.times.add(now.updated_at)
         return True
@@ -390,4 +389,4 @@ def _text_of(line: bytes, item: Item | None = None) -> bytes:
     """The content of a line's item as the pictures of tables compare it."""
     if is_usual(line):
         return content_of_line(line)
-    return content(normal_item(item or orjson.loads(line)["Item"]))
+    return content_of(item or orjson.loads(line)["Item"])

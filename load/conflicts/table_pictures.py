@@ -6,6 +6,7 @@ reads the table as a backup does and keeps the index only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -15,7 +16,7 @@ from load.backup.before_load import first_backup, last_backup
 from load.backup.engine import back_up, new_name
 from load.backup.folder import BackupFolder
 from load.backup.key_index import DIGEST, KeyEntry, KeyIndex
-from utils.dynamodb.item_content import Item, content, normal_item
+from utils.dynamodb.item_content import Item, content_of
 from utils.files.closing import Closes
 from utils.files.workspace import storage_errors
 from utils.run.run import Run
@@ -73,6 +74,25 @@ def _own_picture(run: Run, table: str) -> BackupFolder:
     return folder
 
 
+@dataclass(frozen=True)
+class Was:
+    """What the last picture has of a record: its `entries`, None where it has to be asked for each.
+    Without an index everything is as it was."""
+
+    index: KeyIndex | None = None
+    entries: Mapping[bytes, KeyEntry] | None = None
+    salt: bytes = b""
+
+    def has(self, item: Item, text: bytes) -> bool:
+        """Whether an item of the table, `text` in JSON with sorted names, has the content that it
+        had."""
+        index, entries = self.index, self.entries
+        if index is None:
+            return True
+        entry = index.find(item) if entries is None else entries.get(index.key_of(item))
+        return entry is not None and is_in(entry, content_of(item, text), self.salt)
+
+
 class Memory(Closes):
     """Open pictures, to be asked about items; safe to share between threads. A context manager.
 
@@ -101,12 +121,10 @@ class Memory(Closes):
         assert self._last is not None
         return self._last
 
-    def is_as_it_was(self, item: Item) -> bool:
-        """Whether an item of the table has the content that it had when the load was planned."""
-        if self._last is None:
-            return True
-        entry = self._last.find(item)
-        return entry is not None and is_in(entry, content(normal_item(item)), self.salt)
+    def record(self, item: Item) -> Was:
+        """What there was under the partition key of `item` when the load was planned."""
+        last = self._last
+        return Was() if last is None else Was(last, last.under(item), self.salt)
 
     def before(self, item: Item, now: KeyEntry | None) -> KeyEntry | None:
         """What was there before the run under the key of `item`; `now` is what the last picture

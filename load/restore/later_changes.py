@@ -17,7 +17,7 @@ import orjson
 
 from load.restore.seen_records import Look
 from load.rollback.undo_record import ALWAYS_THERE, HEADER
-from utils.dynamodb.item_content import Item, content, digest, normal_item
+from utils.dynamodb.item_content import Item, content_of, digest
 from utils.dynamodb.table_spec import SORT_KEY
 
 _LINE = "LINE#"
@@ -29,7 +29,7 @@ Items = Mapping[bytes, dict[str, Any]]  # the items of a record, by key as a Loo
 
 def digest_of(item: Item) -> str:
     """The digest of an item, as a Look has it."""
-    return digest(content(normal_item(item))).decode()
+    return digest(content_of(item)).decode()
 
 
 def is_header(item: Item) -> bool:

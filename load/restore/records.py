@@ -130,7 +130,8 @@ class Restoring:
             if _is_changed(parts[n].look, now)
         }
         due = {n: now for n, now in there.items() if n not in outcomes}
-        self._before.keep([item for now in due.values() for item in now.values()])
+        there_now = (item for now in due.values() for item in now.values())
+        self._before.keep((item, orjson.dumps(item)) for item in there_now)
         done = self._write({n: _writes(parts[n], now) for n, now in due.items()})
         for n in done:
             counts = Counter(_counted(parts[n], first[n]))

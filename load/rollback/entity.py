@@ -167,8 +167,7 @@ class EntityRollback:
             for pk in done.undone:
                 self._doomed.add(pk)
         if self._writes:
-            for line, mark in done.changed:
-                self._plan.mark(line, mark)
+            self._plan.mark_some(done.changed)
         self._place = place.end
         if time.monotonic() - self._saved_at >= _SAVE_EVERY:
             self._save()

@@ -24,10 +24,10 @@ from typing import Any, Protocol
 import orjson
 
 from load.conflicts.replaced_items import ReplacedItems
-from load.writing.batches import record_key, sort_key
+from load.writing.batches import item_text, record_key, sort_key
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.conditions import ABSENT, unchanged
-from load.writing.transactions import MOST_WRITES, Transactions, Write, portions
+from load.writing.transactions import MOST_WRITES, Transactions, Write, portions, together
 from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import Item, Moments, differing_attributes, is_same
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
@@ -101,8 +101,8 @@ class Record:
 
 @dataclass(frozen=True)
 class Step:
-    """A write: under `sk` there is `old` now (None: nothing), and `new` afterwards. `text` is about
-    what is written, in JSON, where that is known."""
+    """A write: under `sk` there is `old` now (None: nothing), and `new` afterwards. `text` is what
+    is there now, in JSON, where that is known."""
 
     sk: str
     old: Item | None
@@ -120,7 +120,7 @@ class Step:
             return Write("Delete", expected, condition, self.text)
         if self.new == self.old:
             return Write("ConditionCheck", expected, condition, self.text)
-        return Write("Put", self.new, condition, self.text)
+        return Write("Put", self.new, condition)
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _sort(line: Line, now: Item | None, old: Item | None, doubt: Doubt, found: _
         return
     ours = line.item
     if is_same(now, ours):
-        found.steps.append(Step(line.sk, now, old, line.text))
+        found.steps.append(Step(line.sk, now, old, item_text(line.text)))
         found.fates[line.place] = DELETED if old is None else RESTORED
     elif old is not None and is_same(now, old):
         _sort_as_before(line, now, doubt, found)
@@ -373,19 +373,17 @@ class Undo:
         verdicts = self._decide(records, self.doubt)
         if not self.writes:
             return verdicts
-        groups = list(_together(range(len(records)), verdicts))
-        writes = [[w for n in group for w in _writes(verdicts[n].steps)] for group in groups]
-        whole = [n for n, some in enumerate(writes) if len(some) <= MOST_WRITES]
-        done = dict(
-            zip(whole, self.transactions.write_all([writes[n] for n in whole]), strict=True)
-        )
-        for number, group in enumerate(groups):
-            outcome = done.get(number, not writes[number])
-            if isinstance(outcome, RequestRefused):
-                raise outcome
-            if not outcome:
-                for n in group:
-                    verdicts[n] = self._alone(records[n])
+        steps = ((n, list(_writes(verdict.steps))) for n, verdict in enumerate(verdicts))
+        due = {n: writes for n, writes in steps if writes}
+        groups = list(together(due))
+        outcomes = self.transactions.write_all([[w for n in g for w in due[n]] for g in groups])
+        for group, done in zip(groups, outcomes, strict=True):
+            if isinstance(done, RequestRefused):
+                raise done
+            for n in group if done else ():
+                del due[n]
+        for n in due:
+            verdicts[n] = self._alone(records[n])
         return verdicts
 
     def _alone(self, record: Record) -> Verdict:
@@ -453,19 +451,3 @@ def _deletes(verdict: Verdict) -> bool:
 
 def _writes(steps: Iterable[Step]) -> Iterator[Write]:
     return (write for step in steps if (write := step.write) is not None)
-
-
-def _together(numbers: Iterable[int], verdicts: Sequence[Verdict]) -> Iterator[list[int]]:
-    """Which records go into one transaction; one that needs more than one is alone."""
-    group: list[int] = []
-    size = 0
-    for n in numbers:
-        count = len(verdicts[n].steps)
-        if group and size + count > MOST_WRITES:
-            yield group
-            group, size = [], 0
-        if count:
-            group.append(n)
-            size += count
-    if group:
-        yield group

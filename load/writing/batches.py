@@ -30,6 +30,11 @@ def sort_key(line: bytes) -> str:
     return key
 
 
+def item_text(line: bytes) -> bytes:
+    """The item of a transformed line, in JSON as the line has it."""
+    return line.rstrip(b"\n")[8:-1]
+
+
 def units_of(line: bytes, indexes: int) -> int:
     """About how many write units a line's item takes in a table with so many indexes.
 

@@ -9,10 +9,9 @@ lost, is done once.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import orjson
 
@@ -34,22 +33,27 @@ _FACTOR = 2.0  # write units of a transaction for one of a single write
 @dataclass(frozen=True)
 class Write:
     """One write of a transaction: `kind` is Put, Delete or ConditionCheck; `item` is what is put,
-    or what is expected to be there."""
+    or what is expected to be there, `text` the same in JSON, where that is known."""
 
     kind: str
     item: Item
     condition: Condition
-    text: bytes = b""  # about the item in JSON, where that is known: only its size counts
+    text: bytes = b""
 
     @property
     def size(self) -> int:
         """About how many bytes of a request it takes."""
-        return len(self.about) + len(orjson.dumps(self.condition.as_request()))
+        return len(self.body) + len(self.asked)
 
     @cached_property
-    def about(self) -> bytes:
-        """The item in JSON, or what is about as long."""
+    def body(self) -> bytes:
+        """The item in JSON."""
         return self.text or orjson.dumps(self.item)
+
+    @cached_property
+    def asked(self) -> bytes:
+        """Its condition, as a request has it: members of an object."""
+        return orjson.dumps(self.condition.as_request())[1:-1]
 
 
 @dataclass(frozen=True)
@@ -113,15 +117,10 @@ class Transactions:
             self._limiter.slow_down(str(problem))
 
     def _request(self, writes: Sequence[Write]) -> _Request:
-        body = orjson.dumps(
-            {
-                "TransactItems": [self._member(each) for each in writes],
-                "ClientRequestToken": str(uuid.uuid4()),
-                "ReturnConsumedCapacity": "TOTAL",
-            }
-        )
-        units = sum(_FACTOR * units_of(w.about, self._indexes) for w in writes)
-        return _Request(body, units)
+        members = b",".join(map(self._member, writes))
+        body = b'{"TransactItems":[%b],"ClientRequestToken":"%b","ReturnConsumedCapacity":"TOTAL"}'
+        units = sum(_FACTOR * units_of(each.body, self._indexes) for each in writes)
+        return _Request(body % (members, str(uuid.uuid4()).encode()), units)
 
     def _take(self, request: _Request, answer: bytes | Exception) -> None:
         """Account for an answer. Raises what it is, if it is an error."""
@@ -134,13 +133,16 @@ class Transactions:
         finally:
             self._limiter.settle(request.expected, used, accepted)
 
-    def _member(self, write: Write) -> dict[str, Any]:
-        request = {"TableName": self._table, **write.condition.as_request()}
-        if write.kind == "Put":
-            request["Item"] = write.item
-        else:
-            request["Key"] = key_of(write.item)
-        return {write.kind: request}
+    def _member(self, write: Write) -> bytes:
+        """A write as a transaction has it: what is JSON already is not written once more."""
+        is_put = write.kind == "Put"
+        what = b'"Item":' + write.body if is_put else b'"Key":' + orjson.dumps(key_of(write.item))
+        return b'{"%b":{"TableName":"%b",%b,%b}}' % (
+            write.kind.encode(),
+            self._table.encode(),
+            what,
+            write.asked,
+        )
 
 
 def portions(writes: Iterable[Write]) -> Iterator[list[Write]]:
@@ -155,3 +157,21 @@ def portions(writes: Iterable[Write]) -> Iterator[list[Write]]:
         size += write.size
     if portion:
         yield portion
+
+
+def together(records: Mapping[int, Sequence[Write]]) -> Iterator[list[int]]:
+    """Which of some records, by number with what is to be written of each, go into one transaction:
+    as many as it takes. One that needs more than one transaction is in none."""
+    group: list[int] = []
+    count = size = 0
+    for number, writes in records.items():
+        more = sum(each.size for each in writes)
+        if len(writes) > MOST_WRITES or (more > _MOST_BYTES and len(writes) > 1):
+            continue
+        if group and (count + len(writes) > MOST_WRITES or size + more > _MOST_BYTES):
+            yield group
+            group, count, size = [], 0, 0
+        group.append(number)
+        count, size = count + len(writes), size + more
+    if group:
+        yield group

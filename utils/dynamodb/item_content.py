@@ -42,12 +42,21 @@ def is_same(one: Item | None, other: Item | None) -> bool:
     """Whether two items have the same content, whoever wrote them down; None is none's."""
     if one is None or other is None:
         return False
-    return one == other or normal_item(one) == normal_item(other)
+    return one == other or (
+        one.keys() == other.keys()
+        and all(_is_same_value(value, other[name]) for name, value in one.items())
+    )
 
 
 def content(item: Item) -> bytes:
     """The canonical form of an item whose numbers and sets are as `normal_item` makes them."""
     return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+
+
+def content_of(item: Item, text: bytes = b"") -> bytes:
+    """The canonical form of any item; `text` is `content(item)`, where that is known."""
+    text = text or content(item)
+    return text if is_usual(text) else content(normal_item(item))
 
 
 def content_of_line(line: bytes) -> bytes:
@@ -73,8 +82,11 @@ def digest(text: bytes) -> bytes:
 
 def differing_attributes(left: Item, right: Item) -> list[str]:
     """The names of the attributes in which two items differ, sorted."""
-    a, b = normal_item(left), normal_item(right)
-    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+    return sorted(
+        name
+        for name in left.keys() | right.keys()
+        if not _is_same_value(left.get(name), right.get(name))
+    )
 
 
 def with_time(item: Item, ours: str, theirs: str) -> Item | None:
@@ -109,6 +121,15 @@ class Moments:
             for time in self.theirs
             for name in STAMPS
         }
+
+
+def _is_same_value(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
+    if one == other:
+        return True
+    # A String is the same only as it is, which spares most values a closer look.
+    return (
+        one is not None and other is not None and "S" not in one and _normal(one) == _normal(other)
+    )
 
 
 def _normal(value: dict[str, Any]) -> dict[str, Any]:
