@@ -160,13 +160,17 @@ class _Rollback:
     def undo(self) -> Rolled:
         run, rolled = self._run, self._rolled
         started = self._when.clock()
+        ended: dict[str, float] = {}  # when the first pass of each was over
         if not rolled.again:
             run.manifest.rolled_back, run.manifest.undone_run = BEGUN, rolled.run
             run.save()
             for part in self._parts:
                 part.first()
-            self._wait(started)
+                ended[part.entity] = self._when.clock()
+            self._wait_for_requests(started)
         for part in self._parts:
+            if part.entity in ended:
+                self._let_settle(ended[part.entity])
             part.again()
         self._report(PHASE)
         for name, figures in rolled.figures.items():
@@ -186,20 +190,24 @@ class _Rollback:
         self._report(FORESEEN)
         return self._rolled
 
-    def _wait(self, started: float) -> None:
-        """Wait until a second look sees all that it is for."""
-        left = 0.0
-        if self._in_flight:
-            left = started + UNDERWAY_FOR - self._when.clock()
-            get_logger().warning(
-                "The load of run %s was cut off: a request of it may still be on its way to the "
-                "tables. Looking again in %.0f seconds; it can be stopped, and typed again",
-                self._rolled.run,
-                max(left, SETTLED_AFTER),
-            )
-        elif not any(part.figures.done for part in self._parts):
+    def _wait_for_requests(self, started: float) -> None:
+        """Wait until nothing of a load that was cut off is on its way any more."""
+        if not self._in_flight:
             return
+        left = started + UNDERWAY_FOR - self._when.clock()
+        get_logger().warning(
+            "The load of run %s was cut off: a request of it may still be on its way to the "
+            "tables. Looking again in %.0f seconds; it can be stopped, and typed again",
+            self._rolled.run,
+            max(left, SETTLED_AFTER),
+        )
         self._sleep(max(left, SETTLED_AFTER))
+
+    def _let_settle(self, ended: float) -> None:
+        """Wait until a second look at what was undone by then sees all that it is for."""
+        left = ended + SETTLED_AFTER - self._when.clock()
+        if left > 0 and any(part.figures.done for part in self._parts):
+            self._sleep(left)
 
     def _report(self, name: str) -> None:
         rolled = self._rolled

@@ -17,6 +17,7 @@ from typing import IO
 
 from load.load_progress import unacknowledged
 from load.rollback.key_set import KeySet
+from load.rollback.left_over import left_over
 from load.rollback.report import Undone
 from load.rollback.undo_pieces import Done, Undoing
 from load.sending.job_pool import JobPool
@@ -25,7 +26,7 @@ from utils.config import PARTY_ENTITIES
 from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of
-from utils.files.line_marks import LineMarks
+from utils.files.line_marks import DELETED, LineMarks
 from utils.files.pieces import Place, whole_records
 from utils.files.workspace import make_directory, open_private, storage_errors
 from utils.run.run import Run
@@ -58,6 +59,7 @@ class EntityRollback:
         self._doomed = doomed
         self._writes = doomed is None
         self._again = False
+        self._left: KeySet | None = None  # of the second look: what is still there, if it is known
         self._tally: Counter[int] = Counter()
         self.late = 0  # records that had arrived when it was looked again
 
@@ -76,7 +78,18 @@ class EntityRollback:
         """Look once more at what is undone. Raises as `first` does; begins anew each time."""
         self._again = True
         self._place = self._repeated = self._mark = 0
+        self._left = self._left_over()
         self._go(kept=None)
+
+    def _left_over(self) -> KeySet | None:
+        """The partition keys under which there still is something. Of a party it is asked as well
+        who names it, so that each is looked at. What is more than was deleted is not worth it."""
+        if self.entity in PARTY_ENTITIES:
+            return None
+        with LineMarks(self.load.plan) as plan:
+            deleted = plan.count()[DELETED]
+        table = self._run.config.target.table(self.entity)
+        return left_over(self._run, table, most=deleted) if deleted else None
 
     @property
     def kept(self) -> Path:
@@ -115,6 +128,7 @@ class EntityRollback:
             repeated=self._repeated,
             unknown=unacknowledged(self._run, self.load),
             again=self._again,
+            left=self._left,
             named=self._named if self.entity in PARTY_ENTITIES else {},
             doomed=self._doomed,
         )

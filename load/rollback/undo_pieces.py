@@ -22,11 +22,21 @@ from load.writing.conditional_writer import ConditionalWriter
 from utils.config import PARTY_ENTITIES, MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.table_spec import TableSpec
-from utils.files.line_marks import NEVER, NEW, STAYS, STAYS_REPLACED, TO_ADD, LineMarks, Located
+from utils.files.line_marks import (
+    DELETED,
+    NEVER,
+    NEW,
+    STAYS,
+    STAYS_REPLACED,
+    TO_ADD,
+    LineMarks,
+    Located,
+)
 from utils.files.pieces import Place
 from utils.interrupt import StopFlag
 
 _DECIDED = frozenset({STAYS, STAYS_REPLACED})
+_CREATED = frozenset({DELETED, NEVER})
 
 
 class Kept(NamedTuple):
@@ -60,7 +70,8 @@ class Undoing:
     """What is undone of one load, of the transformed file as it was loaded.
 
     Before byte `repeated` an earlier try may have taken lines away; of those in the ranges
-    `unknown` it is not known whether they have arrived. `again` says that it is the second look.
+    `unknown` it is not known whether they have arrived. `again` says that it is the second look;
+    then `left` are the partition keys under which there still is something, where that is known.
     `named` and `doomed` are as of an EntityRollback; with the latter nothing is written.
     """
 
@@ -72,6 +83,7 @@ class Undoing:
     repeated: int
     unknown: Sequence[tuple[int, int]]
     again: bool
+    left: KeySet | None
     named: Mapping[str, str]
     doomed: KeySet | None
 
@@ -155,7 +167,15 @@ class _InProcess:
         late = state.in_flight and (
             NEVER in marks or any(m == NEW and state.may_be_sent(place) for place, _, m in raw)
         )
-        return bool(marks & UNDONE) or late
+        return (bool(marks & UNDONE) or late) and not self._is_gone(raw, marks)
+
+    def _is_gone(self, raw: Sequence[Located], marks: set[int]) -> bool:
+        """Whether nothing is there of a record that only this load has made, so that a second look
+        would find what the first has left. Where the load has replaced or taken away something,
+        that must be there."""
+        left, pk = self.work.left, record_key(raw[0][1])
+        nothing = left is not None and pk not in left
+        return nothing and marks <= _CREATED and pk not in self.taken_from
 
     def _note(self, record: Record, verdict: Verdict, done: Done) -> None:
         work = self.work

@@ -109,6 +109,43 @@ def test_what_the_application_does_between_look_and_write_tears_no_record(
     assert rolled.reasons == {"changed": 1, "inUse": 2}
 
 
+@pytest.mark.parametrize("others", [0, 9], ids=["nearly empty", "holds more than was loaded"])
+def test_a_second_look_sees_what_was_written_to_a_deleted_sale_whatever_else_is_there(
+    desk: Desk, application: SaleModule, aws: EmbeddedAws, others: int
+) -> None:
+    """Records of which nothing is left are not asked for one by one where a scan can tell."""
+    desk.full()
+    for number in range(others):
+        desk.client.put_item(
+            TableName=desk.table("sales"),
+            Item={"PK": {"S": f"NOTE#{number}"}, "SK": {"S": "METADATA"}},
+        )
+    acts: list[Any] = []
+    asked: list[bytes] = []
+
+    def meanwhile(request: Request) -> Answer | None:
+        if request.operation == "TransactWriteItems" and not acts:
+            acts.append(application.edit(SALE))
+            next(acts[0])  # it has read the sale
+        if desk.clock.slept and request.operation == "Query" and b"IndexName" not in request.body:
+            asked.append(request.body)
+        return None
+
+    desk.clock.meanwhile = lambda: does(acts[0])
+    with FaultyProxy(aws, Plan(always=meanwhile)) as proxy:
+        desk.settings(endpoint=proxy.url)
+        rolled = desk.rollback()
+    assert {pk for pk, _ in desk.scan()} - {f"NOTE#{n}" for n in range(others)} == {
+        SALE,
+        BUYER,
+        PRODUCER,
+    }
+    assert not application.undone(desk.scan())
+    assert rolled.reasons == {"changed": 1, "inUse": 2}
+    assert any(SALE.encode() in body for body in asked)
+    assert any(OTHER.encode() in body for body in asked) == bool(others)
+
+
 def test_a_party_that_is_named_just_after_it_was_deleted_is_put_back(
     desk: Desk, application: SaleModule
 ) -> None:
