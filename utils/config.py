@@ -1,8 +1,8 @@
 """Configuration: what an operator can set, with its default, its limits and its meaning.
 
 This file is the one declaration: the typed object, the JSON Schema that checks a file, the
-example and the README's table all come from the dataclasses below. Reading a file is the work of
-utils/settings/config_file.py.
+example and the tables of docs/configuration.md all come from the dataclasses below. Reading a file
+is the work of utils/settings/config_file.py.
 """
 
 from __future__ import annotations

@@ -149,8 +149,8 @@ class Listing(Generic[Entry]):
         }
 
     def sentence(self, one: str, many: str) -> list[str]:
-        """One sentence, none for an empty listing: the count with what is counted (utils/figures),
-        and the first entry."""
+        """One sentence, none for an empty listing: the count with what is counted
+        (utils/wording/figures.py), and the first entry."""
         said = counted(self.count, one, many)
         return [f"{said}, the first: {self.entries[0]}"] if self.count else []
 
