@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
-from migrate import Choice, cli
+from migrate import cli
 from tests.support.documents.doc_blocks import BLOCKS, inserted
 from tests.support.places import ROOT
+from utils.cli.choice import Choice
 from utils.settings.config_file import load_config
 
 PACKAGES = ("extract", "transform", "validate", "load", "utils")

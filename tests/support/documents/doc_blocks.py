@@ -1,7 +1,7 @@
 """The parts of the documents that come from the code: commands, help texts, settings, rules.
 
-`python -m tests.support.documents.doc_blocks` writes them between their markers, <!-- name --> and <!-- /name -->;
-a test compares them.
+`python -m tests.support.documents.doc_blocks` writes them between their markers, <!-- name --> and
+<!-- /name -->; a test compares them.
 """
 
 from __future__ import annotations
