@@ -36,6 +36,8 @@ from utils.cli.command_line import (
     CommandGroup,
     at_the_edge,
 )
+from utils.entities import ENTITY_NAMES as ENTITIES
+from utils.entities import shape_of
 from utils.error_handler import ArtifactError, ExitCode, MigrationError, TargetError
 from utils.version import VERSION
 from utils.wording import invocation
@@ -45,9 +47,7 @@ if TYPE_CHECKING:
     from utils.config import Config
     from utils.run.run import Run
 
-ENTITIES = ("buyers", "producers", "sales")
 PHASES = ("extract", "transform", "validate", "load", "verify")
-NEEDS = {"sales": ("buyers", "producers")}
 # What the processes that share a whole run's work need, from one phase to the next.
 SHARED_WORK = (
     "transform.engine",
@@ -110,7 +110,7 @@ class Runbook:
         from utils.run.outcomes import Outcomes
 
         self.run = run
-        self.outcomes = Outcomes(run, settings_of, NEEDS)
+        self.outcomes = Outcomes(run, settings_of)
         self.to_create: list[str] = []  # tables that a rehearsal has missed
 
     def resume(self) -> ExitCode:
@@ -259,7 +259,9 @@ class Runbook:
             if not self.outcomes.skips("transform", name):
                 self.outcomes.begins("transform")
                 entry = engine.transform(self.run, name)
-                self.say(f"Transformed {counted(entry.result['records'], name[:-1], name)}")
+                self.say(
+                    f"Transformed {counted(entry.result['records'], shape_of(name).singular, name)}"
+                )
         write_mapping_report(self.run)
         return self.outcomes.exit_code()
 

@@ -84,7 +84,8 @@ class Entity:
 
     `queries` has one SELECT for each policy of `extraction.disabledParties`; `{table.column}` in
     it stands for the name that a canonical column has in this installation. `criteria` say why
-    they leave rows out, the first that does; they decide nothing.
+    they leave rows out, the first that does; they decide nothing. `otherwise` is the reason where
+    none of them does.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Entity:
     copies: tuple[Copy, ...] = ()
     children: Children | None = None
     criteria: tuple[Criterion, ...] = ()
+    otherwise: str = ""
 
 
 @dataclass(frozen=True)

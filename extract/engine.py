@@ -20,6 +20,7 @@ from extract.snapshot.table_count import count_table
 from extract.source import Reads, Row, Source
 from utils.checkpoint import Checkpoint
 from utils.dynamodb.backoff import Attempts, RetryPolicy
+from utils.entities import shape_of
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter, PartialState
 from utils.interrupt import Interrupted
@@ -138,7 +139,7 @@ def _read_all(
             set_aside(PHASE, name, error)
             continue
         records = entry.result["source"]["records"]
-        get_logger().info("Extracted %s", counted(records, name[:-1], name))
+        get_logger().info("Extracted %s", counted(records, shape_of(name).singular, name))
 
 
 def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:

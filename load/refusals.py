@@ -1,8 +1,7 @@
 """Records that cannot be loaded: DynamoDB refuses an item of theirs, or they need such a record.
 
 A record is loaded whole or not at all. When DynamoDB refuses one of its items, the others are
-taken out of the table again and the record goes to quarantine, and with a party the sales that
-need it.
+taken out of the table again and the record goes to quarantine, and with it those that name it.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 
 from load.writing.batch_writer import RefusedItem
 from load.writing.batches import record_key
-from utils.config import PARTY_ENTITIES
+from utils.entities import ENTITIES, shape_of
 from utils.error_handler import TargetError
 from utils.files.artifacts import lines_of, starts_record
-from utils.files.quarantine import read_quarantine
+from utils.files.quarantine import Refusal, read_quarantine
 from utils.run.run import Run
 from utils.wording.figures import counted
 from utils.wording.invocation import again
@@ -26,9 +25,10 @@ _AT_MOST = 10_000
 # So many of the first records refused for one kind of reason, and so large a part of them, are no
 # chance; of a small entity all, if they are not just a few.
 _FIRST, _NEARLY_ALL, _FEW = 20, 0.8, 3
-_SINGLE = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|[0-9]+|(?:BUYER|PRODUCER|SALE|LINE)#\S+")
-_PARTIES = re.compile(rb'"(?:buyerId|producerId)":\{"S":"([^"]*)"\}')
-_ID = re.compile(r"^(?:BUYER|PRODUCER)#")
+_PREFIXES = [each.prefix for shape in ENTITIES for each in (shape, shape.children) if each]
+_SINGLE = re.compile(
+    rf"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|[0-9]+|(?:{'|'.join(map(re.escape, _PREFIXES))})\S+"
+)
 
 
 @dataclass(frozen=True)
@@ -100,25 +100,32 @@ class Refusals:
 
 
 def dependents(run: Run, entity: str) -> dict[str, Reason]:
-    """The sales that need a party which the load has refused."""
-    if entity in PARTY_ENTITIES:
-        return {}
+    """The records that name one of another entity which the load has refused."""
     refused = {
-        _ID.sub("", finding.field): refusal
-        for party in PARTY_ENTITIES
-        for refusal in read_quarantine(run.workspace.quarantine(party), phases=(PHASE,))
-        for finding in refusal.findings
+        reference.attribute: _refused_by_id(run, reference.entity)
+        for reference in shape_of(entity).references
     }
-    if not refused:
+    if not any(refused.values()):
         return {}
+    named = re.compile(rb'"(%b)":\{"S":"([^"]*)"\}' % "|".join(refused).encode())
     found: dict[str, Reason] = {}
     for line in filter(starts_record, lines_of(run.workspace.transformed(entity))):
-        needed = {match.decode() for match in _PARTIES.findall(line)} & refused.keys()
-        if needed:
-            party = refused[needed.pop()]
-            found[record_key(line)] = Reason(
-                "reference",
-                f"needs {party.legacy_id} of {party.entity}, which was not loaded",
-                False,
-            )
+        for attribute, identifier in named.findall(line):
+            if needed := refused[attribute.decode()].get(identifier.decode()):
+                found[record_key(line)] = Reason(
+                    "reference",
+                    f"needs {needed.legacy_id} of {needed.entity}, which was not loaded",
+                    False,
+                )
+                break
     return found
+
+
+def _refused_by_id(run: Run, entity: str) -> dict[str, Refusal]:
+    """The records of an entity that the load has refused, by their ids."""
+    prefix = shape_of(entity).prefix
+    return {
+        finding.field.removeprefix(prefix): refusal
+        for refusal in read_quarantine(run.workspace.quarantine(entity), phases=(PHASE,))
+        for finding in refusal.findings
+    }

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from load.load_state import LoadState
-from utils.config import ENTITY_NAMES
+from utils.entities import ENTITY_NAMES
 from utils.files.encryption import SUFFIX
 from utils.files.workspace import PARTIAL_SUFFIX, Workspace, make_directory, publish, storage_errors
 from utils.run.run import Run

@@ -20,6 +20,7 @@ from transform.rules import Placeholder, TransformRules
 from transform.unreadable import refusal_of
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
+from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, PartialState
 from utils.files.findings import Finding
 from utils.files.pieces import Place, places, rows_at
@@ -33,7 +34,6 @@ from utils.run.run import Run, settings_digest
 from utils.sale_numbering import NumbersSoFar, PieceNumbers, numbers_in, write_numbered
 
 PHASE = "transform"
-NUMBERED = "sales"
 
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ def transform_piece(
         items=len(output),
         refusals=tuple(refusals),
         end=place.end,
-        numbers=numbers_in(data) if entity == NUMBERED else None,
+        numbers=numbers_in(data) if shape_of(entity).numbered else None,
     )
 
 
@@ -101,7 +101,8 @@ def _refusal(entity: str, row: Row, line: bytes, rejected: RejectedRecord) -> Re
     findings = tuple(
         Finding(entity, legacy_id, r.field, r.rule, "error", r.reason) for r in rejected.rejections
     )
-    items = 1 + len(row.get("lines") or ())
+    children = shape_of(entity).children
+    items = 1 + len((children and row.get(children.name)) or ())
     return Refusal(entity, legacy_id, PHASE, findings, items, line.rstrip(b"\n"))
 
 
@@ -172,8 +173,8 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             transform_piece, path=source, entity=entity, rules=rules_of(run), scratch=scratch
         )
         pieces = places(extracted.bytes, start=place.offset)
-        numbers = NumbersSoFar()
-        if entity == NUMBERED:
+        numbers, is_numbered = NumbersSoFar(), shape_of(entity).numbered
+        if is_numbered:
             numbers.read(run, output.partial, output.bytes)
         for became in run.workers.in_order(work, pieces):
             start = output.bytes
@@ -189,7 +190,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
                 partial(_state, became.end, output, quarantine),
             )
         held = {}
-        if entity == NUMBERED:
+        if is_numbered:
             _commit_numbered(run, entity, output, numbers, refused, quarantine)
             held = held_in(refused, numbers.numbering, run.config.transformation.status_mapping)
         else:
@@ -212,7 +213,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
 
 def _output(files: Workspace, entity: str) -> Path:
     """Where the items go while they are made: what is numbered is gone through once more."""
-    return files.unnumbered(entity) if entity == NUMBERED else files.transformed(entity)
+    return files.unnumbered(entity) if shape_of(entity).numbered else files.transformed(entity)
 
 
 def _commit_numbered(

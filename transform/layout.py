@@ -29,6 +29,7 @@ from transform.rules import TransformRules
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items, sale_to_texts
+from utils.entities import field_of, part_of, shape_of
 
 Transform = Callable[[Row, TransformRules], list[Item]]
 
@@ -90,18 +91,19 @@ class Layout:
     def is_plain(self) -> bool:
         """Whether the rows are what the transforms know already."""
         nothing = Adapter()
-        adapters = (self.buyers, self.producers, self.sales, self.lines)
+        adapters = (each for each in vars(self).values() if isinstance(each, Adapter))
         return not self.carries and all(adapter == nothing for adapter in adapters)
 
     def adapter(self, entity: str) -> Adapter:
-        """The adapter of buyers, producers, sales or lines."""
-        adapter: Adapter = getattr(self, entity)
+        """The adapter of an entity, or of the lines of its records. Raises Undeclared."""
+        adapter: Adapter = field_of(self, entity, "Layout (transform/layout.py)")
         return adapter
 
     def places(self, entity: str) -> dict[str, str]:
         """The attributes that the canonical columns of an entity (or of lines) become."""
         further = {each.column: each.name for each in self.adapter(entity).further}
-        return {**COLUMN_TARGETS[entity], **further}
+        known = part_of(COLUMN_TARGETS, entity, "transform/items/column_targets.py")
+        return {**known, **further}
 
 
 @cache
@@ -114,7 +116,8 @@ def layout_of(name: str) -> Layout:
 @lru_cache(maxsize=16)
 def transform_of(entity: str, rules: TransformRules) -> Transform:
     """The function that turns extracted rows of an entity into items, by the rules' layout."""
-    layout, transform = layout_of(rules.layout), TRANSFORMS[entity]
+    layout = layout_of(rules.layout)
+    transform = part_of(TRANSFORMS, entity, "transform/layout.py")
     if layout.is_plain and not rules.placeholders:
         return transform
     return _Adapted(layout, entity).items
@@ -173,8 +176,11 @@ class _Adapted:
         self._entity = entity
         transform = TRANSFORMS[entity]
         self._transform = sale_to_texts if transform is sale_to_items else _texts_by(transform)
-        self._adapters = {name: layout.adapter(name) for name in (entity, "lines")}
-        self._copies = {"buyer": layout.buyers, "producer": layout.producers}
+        shape = shape_of(entity)
+        self._children = shape.children.name if shape.children else ""
+        parts = (entity, self._children) if self._children else (entity,)
+        self._adapters = {name: layout.adapter(name) for name in parts}
+        self._copies = {shape_of(name).singular: layout.adapter(name) for name in shape.needs}
         self._known = {name: layout.places(name) for name in self._adapters}
         self._carries = layout.carries
 
@@ -225,13 +231,13 @@ class _Adapted:
         head = self._part(self._entity, row, rejections, rules)
         put_placeholders(self._entity, head.row, head.notes, rules)
         parts = [head]
-        lines = row.get("lines")
+        lines = row.get(self._children)
         if isinstance(lines, list) and all(isinstance(line, dict) for line in lines):
             for position, line in enumerate(lines, start=1):
                 rejections.at_line(position, line.get("id"))
-                parts.append(self._part("lines", line, rejections, rules))
+                parts.append(self._part(self._children, line, rejections, rules))
             rejections.at_record()
-            head.row["lines"] = [part.row for part in parts[1:]]
+            head.row[self._children] = [part.row for part in parts[1:]]
         return parts
 
     def _parties(self, row: Row, rejections: Rejections) -> Row:

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, get_type_hints
 
+from utils.entities import ENTITIES, field_of, shape_of
 from utils.wording.masking import conceal
 
-PARTY_ENTITIES = ("buyers", "producers")
-ENTITY_NAMES = (*PARTY_ENTITIES, "sales")
 PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 LAYOUTS = ("s9", "i2_speedex")
@@ -189,19 +188,13 @@ class TargetConfig:
         return {
             "endpoint": self.endpoint_url or "AWS",
             "region": self.region,
-            "salesTable": self.sales_table,
-            "buyersTable": self.buyers_table,
-            "producersTable": self.producers_table,
+            **{json_name(each.table_setting): self.table(each.name) for each in ENTITIES},
         }
 
     def table(self, entity: str) -> str:
-        """The table of an entity's items."""
-        names = {
-            "buyers": self.buyers_table,
-            "producers": self.producers_table,
-            "sales": self.sales_table,
-        }
-        return names[entity]
+        """The table of an entity's items. Raises Undeclared."""
+        name = field_of(self, shape_of(entity).table_setting, "TargetConfig (utils/config.py)")
+        return str(name)
 
 
 @dataclass(frozen=True)
@@ -316,9 +309,11 @@ class ExtractionConfig:
     )
 
     def of(self, entity: str) -> EntityExtraction:
-        """The settings of one entity."""
-        chosen = {"buyers": self.buyers, "producers": self.producers, "sales": self.sales}
-        return chosen[entity]
+        """The settings of one entity. Raises Undeclared."""
+        chosen: EntityExtraction = field_of(
+            self, shape_of(entity).name, "ExtractionConfig (utils/config.py)"
+        )
+        return chosen
 
 
 @dataclass(frozen=True)

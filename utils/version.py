@@ -17,6 +17,7 @@ _PACKAGES = ("extract", "transform", "validate")
 _MODULES = (
     "utils/dynamodb/item_content.py",
     "utils/dynamodb/item_text.py",
+    "utils/entities.py",
     "utils/files/quarantine.py",
     "utils/sale_numbering.py",
 )

@@ -1,7 +1,7 @@
 """The gate before the load: every record is asked for its schema, DynamoDB's limits, agreement
-within itself, the parties that it needs, duplicates, and the business rules.
+within itself, the records that it names, duplicates, and the business rules.
 
-Parties come before sales, because a refused party refuses the sales that need it. Without
+Parties come before sales, because a refused party refuses the sales that name it. Without
 `migration.continueOnError` nothing is changed, whatever is found; with it refused records move to
 quarantine, and what remains may be loaded.
 """
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.config import ENTITY_NAMES, PARTY_ENTITIES
+from utils.entities import ENTITY_NAMES, dependents_of, shape_of
 from utils.files.artifacts import utc_now
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
 from utils.wording.figures import counted
 from validate.gate.entity_gate import EntityGate
-from validate.gate.references import MigratedParties
-from validate.gate.removal import NUMBERED, PHASE
+from validate.gate.references import MigratedRecords
+from validate.gate.removal import PHASE
 from validate.gate.validation_report import EntityCount, ValidationReport
 
 
@@ -48,30 +48,31 @@ def settings(run: Run) -> str:
 def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResult:
     """Check the transformed files of `entities` and write data/reports/validation_report.json.
 
-    A sale's parties are looked up among the transformed parties, also those of entities that are
-    not asked for. Raises ArtifactError when a file is not what the transform wrote.
+    What a record names is looked up among the transformed records, also those of entities that
+    are not asked for. Raises ArtifactError when a file is not what the transform wrote.
     """
     asked = [name for name in ENTITY_NAMES if name in entities]
     run.settle()
     _forget(run, asked)
-    parties = MigratedParties()
+    migrated = MigratedRecords()
     moved: dict[str, int] = {}
-    held: dict[str, int] = {}
+    further: dict[str, Mapping[str, Any]] = {}
     with ValidationReport(run.workspace) as report:
         for entity in asked:
-            if entity == "sales" and run.config.validation.validate_references:
-                _read_parties(run, parties, [name for name in PARTY_ENTITIES if name not in asked])
-            gate = EntityGate(run, entity, parties, report)
+            if run.config.validation.validate_references:
+                _read_others(run, migrated, [n for n in shape_of(entity).needs if n not in asked])
+            gate = EntityGate(run, entity, migrated, report)
             moved[entity] = gate.check()
-            held |= gate.held
-            if moved[entity] and entity in PARTY_ENTITIES:
-                _forget(run, ["sales"])  # what was said of them leaned on these parties
+            if gate.held:
+                further[entity] = {"heldNumbers": gate.held}
+            if moved[entity]:
+                _forget(run, dependents_of(entity))  # what was said of them leaned on these records
             run.leave(PHASE, entity)
         passed = run.config.migration.continue_on_error or not report.error_count
         path = report.write(run, passed=passed)
         # Not before: where there is a verdict, a resumed run does not ask for a report once more.
         counts = {entity: (report.of(entity), moved[entity]) for entity in asked}
-        _record(run, counts, {NUMBERED: {"heldNumbers": held}} if held else {})
+        _record(run, counts, further)
         result = ValidationResult(
             passed, report.error_count, report.warning_count, sum(moved.values()), path
         )
@@ -86,11 +87,11 @@ def _forget(run: Run, entities: Sequence[str]) -> None:
     run.save()
 
 
-def _read_parties(run: Run, parties: MigratedParties, entities: Sequence[str]) -> None:
+def _read_others(run: Run, migrated: MigratedRecords, entities: Sequence[str]) -> None:
     for entity in entities:
         path = run.workspace.transformed(entity)
         run.artifact(path, written_by="transform")
-        parties.read(entity, path)
+        migrated.read(entity, path)
 
 
 def _record(

@@ -15,7 +15,8 @@ from typing import Any
 
 from extract.declaration import Entity
 from extract.source import Source
-from utils.config import ENTITY_NAMES, ExtractionConfig
+from utils.config import ExtractionConfig
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import SourceError
 from utils.logger import get_logger
 from utils.run.run import COMPLETE, Run

@@ -124,8 +124,8 @@ class _Reasons:
             if criterion.elsewhere:
                 self.unclaimed.add(reason)
             return reason
-        if self.query:
-            return self.query
+        if reason := self.query or self.entity.otherwise:
+            return reason
         # A value that looks like one that is taken, and is none to the database (a text 'true').
         said = zip(self.columns, values, strict=True)
         reason = ", ".join(f"{column} {shown[value]}" for column, value in said)

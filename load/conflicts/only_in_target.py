@@ -20,7 +20,8 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.table_reader import TableReader, items_page
-from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, prefix_of
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.entities import shape_of
 from utils.files.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
 from utils.run.run import Run
 
@@ -74,7 +75,7 @@ def _surplus(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> Iterato
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     reader = TableReader(DynamoDB(run.config.target), retry, pause=lambda: run.stop.sleep(0.0))
     segments = run.config.migration.scans
-    prefix = prefix_of(entity)
+    prefix = shape_of(entity).prefix
     for page in reader.scan(
         run.config.target.table(entity),
         items_page,

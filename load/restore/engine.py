@@ -6,7 +6,7 @@ it writes what is still missing.
 
 What was agreed to are changes of what was there at the look. A table that held something then is
 in use: its records are written one by one, and what the application has changed meanwhile stays as
-it is, as does a party that a sale names (load/restore/records.py). Into a new or an empty table
+it is, as does a record that another names (load/restore/records.py). Into a new or empty table
 everything goes in batches, which ask for no conditions: nobody is expected to be at work there
 under the same keys. The same goes for a table of another kind than the Sale Module's (its key is
 not PK and SK).
@@ -27,21 +27,21 @@ import orjson
 from load.backup.engine import back_up, new_name
 from load.backup.folder import BackupFolder
 from load.backup.table_description import creation_request, misfits
-from load.restore.named_parties import NamedParties
+from load.restore.named_records import NamedRecords, shape_in
 from load.restore.plan import Change, Plan, make_plan
 from load.restore.records import ADDED, DELETED, REPLACED, Done, parts_of
 from load.restore.seen_records import Look
 from load.restore.shared_work import TOGETHER, InBatches, LookAgain, OfRecords, PutBack, together
-from load.rollback.parties_in_use import SETTLED_AFTER
+from load.rollback.records_in_use import SETTLED_AFTER
 from load.sending.job_pool import JobPool
 from load.target.tables import describe, wait_until_active
 from load.target.writer_mark import marked
 from load.writing.batch_writer import Outcome
 from load.writing.batches import batches
-from utils.config import ENTITY_NAMES, PARTY_ENTITIES
 from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.retrying import control
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.entities import ENTITY_NAMES, Shape, referrers_of
 from utils.error_handler import ConfigurationError, TargetError
 from utils.files.encryption import Identity
 from utils.files.workspace import temporary_directory
@@ -62,9 +62,9 @@ T = TypeVar("T")
 class Restored:
     """What a restore did; `kept_as` names the backup of what was there before, "" when none was
     needed. `left` are the items in which the table differs from the backup because the application
-    has worked on their records meanwhile, or because a sale names them; `left_records` is the
-    number of these records, `in_use` has those that a sale names, with the sale. `nowhere` are
-    parties that are in no table, with a sale that was put back and names them."""
+    has worked on their records meanwhile, or because others name them; `left_records` is the
+    number of these records, `in_use` has those that are named, each with a record that names it.
+    `nowhere` are those that are in no table, each with a record that was put back and names it."""
 
     table: str
     items: int
@@ -83,7 +83,7 @@ class Restored:
 class _Written:
     """What the writes of a restore have come to: how many items were added, replaced, deleted;
     the records (JSON of the partition key) that stay, those of which a part was written before,
-    and those that stay because a sale names them, with the sale."""
+    and those that stay because others name them, with one of these."""
 
     counts: Counter[str] = field(default_factory=Counter)
     kept: set[bytes] = field(default_factory=set)
@@ -146,7 +146,7 @@ def restore(
         kept_as = _keep(work, table) if plan.to_replace.count or plan.to_delete.count else ""
         if existing is None:
             _create(work, folder, table)
-        written, named = _Written(), NamedParties(work, table)
+        written, named = _Written(), NamedRecords(work, table)
         if not plan.nothing_to_do:
             _forget_load(work, table)
             lines = named.watch(plan.lines(folder.items(identities)))
@@ -162,7 +162,7 @@ def restore(
         kept_as,
         left,
         left_records,
-        {_pk(record): sale for record, sale in written.in_use.items()},
+        {_pk(record): user for record, user in written.in_use.items()},
         named.missing(),
     )
 
@@ -180,8 +180,9 @@ def _needs_consent(
 ) -> ConfigurationError:
     changes = [("add", plan.to_add), ("replace", plan.to_replace), ("delete", plan.to_delete)]
     listed = "".join(f"\n  {_listed(verb, change)}" for verb, change in changes if change.count)
-    if plan.to_delete.count and _entity_of_parties(work, table):
-        listed += "\nbut for parties that a sale names: they stay"
+    shape = shape_in(work.config.target, table)
+    if plan.to_delete.count and shape and (users := _users_in_words(shape)):
+        listed += f"\nbut for {shape.role[1]} that {users} names: they stay"
     return ConfigurationError(
         f"table {table} is not empty: it has {counted(plan.found, 'item')}, of which "
         f"{plan.same:,} are as in {folder.path.name}. Restoring would{listed}",
@@ -289,6 +290,7 @@ def _of_records(work: AtWork, folder: BackupFolder, table: str) -> Iterator[OfRe
     """The records of a table; what is kept of them is gone with the context."""
     directory = temporary_directory(work.workspace.scratch)
     config = work.config
+    shape = shape_in(config.target, table)
     try:
         yield OfRecords(
             config.target,
@@ -296,29 +298,29 @@ def _of_records(work: AtWork, folder: BackupFolder, table: str) -> Iterator[OfRe
             table,
             folder.entry.table_description,
             before=directory / "before",
-            entity=_entity_in_use(work, table),
+            entity=shape.name if shape else "",
+            users=_users_there(work, shape) if shape else (),
         )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _entity_in_use(work: AtWork, table: str) -> str:
-    """The entity of the parties in a table that sales can name, "" where there are none: sales name
-    the parties of the configured tables."""
-    target, entity = work.config.target, _entity_of_parties(work, table)
-    there = entity and describe(target, target.table("sales")) is not None
-    return entity if there else ""
+def _users_there(work: AtWork, shape: Shape) -> tuple[str, ...]:
+    """The entities that can name records of this one, and have a table: what is named is what the
+    configured tables have."""
+    target = work.config.target
+    users = dict.fromkeys(user.name for user, _ in referrers_of(shape.name))
+    return tuple(name for name in users if describe(target, target.table(name)) is not None)
 
 
-def _entity_of_parties(work: AtWork, table: str) -> str:
-    """The entity of parties whose table this is; "" for another table."""
-    names = (name for name in PARTY_ENTITIES if work.config.target.table(name) == table)
-    return next(names, "")
+def _users_in_words(shape: Shape) -> str:
+    """What can name records of an entity, as "a sale"; "" for nothing."""
+    return " or ".join(dict.fromkeys(f"a {user.singular}" for user, _ in referrers_of(shape.name)))
 
 
 def _look_again(work: AtWork, plan: Plan, records: OfRecords, written: _Written) -> None:
     """Look once more at what was changed, for what the application has written to what it had read
-    before, and for the sales that it has made for parties that were taken away."""
+    before, and for records that it has made which name those that were taken away."""
     get_logger().info("Looking again at what was changed in %.0f seconds", SETTLED_AFTER)
     work.stop.sleep(SETTLED_AFTER)
     looks = (
@@ -403,8 +405,8 @@ def _prove(
 
 
 def _why(look: Look, written: _Written) -> str:
-    sale = written.in_use.get(look.record)
-    return f"Stays because {sale} names it" if sale else "Stays as the application has it"
+    user = written.in_use.get(look.record)
+    return f"Stays because {user} names it" if user else "Stays as the application has it"
 
 
 def _pk(record: bytes) -> str:

@@ -18,11 +18,10 @@ import orjson
 from load.restore.seen_records import Look
 from load.rollback.undo_record import ALWAYS_THERE, HEADER
 from utils.dynamodb.item_content import Item, content_of, digest
-from utils.dynamodb.table_spec import SORT_KEY
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.entities import Children, shape_at
 
-_LINE = "LINE#"
 _DELETED = "deletedAt"
-_SUMS = {"subtotal": "netAmount", "taxAmount": "taxAmount", "total": "totalAmount"}
 
 Items = Mapping[bytes, dict[str, Any]]  # the items of a record, by key as a Look has it
 
@@ -78,17 +77,28 @@ def _merged(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, Any
 def _adds_up(items: Iterable[Item]) -> bool:
     """Whether a sale's count and sums are those of its lines."""
     listed = list(items)
-    head = next(filter(is_header, listed), {})
+    head = next(filter(is_header, listed), None)
+    children = _children_of(head)
+    if head is None or children is None:
+        return False
     lines = [
-        item for item in listed if item[SORT_KEY]["S"].startswith(_LINE) and _DELETED not in item
+        item
+        for item in listed
+        if item[SORT_KEY]["S"].startswith(children.prefix) and _DELETED not in item
     ]
     try:
-        return _number(head, "linesCount") == len(lines) and all(
+        return _number(head, children.count) == len(lines) and all(
             _number(head, name) == sum((_number(line, of) for line in lines), Decimal(0))
-            for name, of in _SUMS.items()
+            for name, of in children.sums
         )
     except (KeyError, InvalidOperation):
         return False
+
+
+def _children_of(head: Item | None) -> Children | None:
+    """What belongs to the records of the entity that an item opens one of."""
+    shape = shape_at(head[PARTITION_KEY].get("S", "")) if head else None
+    return shape.children if shape else None
 
 
 def _number(item: Item, name: str) -> Decimal:

@@ -10,9 +10,10 @@ A record with more changes than a transaction can hold goes in several, its head
 the application changes that with everything that it does to a sale. What it does between two of
 these transactions keeps the rest of the record as it is.
 
-A party that a sale names is not taken away. Whoever has restored looks again later (`again`): at
-what the application had read before and has written to since (load/restore/later_changes.py), and
-at sales that it has made meanwhile for a party that was taken away.
+A record that another one names, as a sale its parties, is not taken away. Whoever has restored
+looks again later (`again`): at what the application had read before and has written to since
+(load/restore/later_changes.py), and at records that it has made meanwhile which name one that was
+taken away.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class Part:
 @dataclass(frozen=True)
 class Done:
     """What became of a part of a `record` (JSON of its partition key): the numbers of items by what
-    was done, or that it was `kept`, as the application has it or because `used_by`, a sale, names
-    it; `due` is how many items were to be changed."""
+    was done, or that it was `kept`, as the application has it or because `used_by`, another record,
+    names it; `due` is how many items were to be changed."""
 
     record: bytes
     due: int
@@ -181,7 +182,7 @@ class Restoring:
         return done + [n for n in large if all(map(self._transactions.write, cut[n]))]
 
     def _used_by(self, looks: Sequence[Look]) -> list[str]:
-        """For each record the sale that names a party which is to be taken away, "" for none."""
+        """For each record one that names it, if it is to be taken away; "" for none."""
         asked = [look for look in looks if self._uses is not None and takes_header_away(look)]
         if self._uses is None or not asked:
             return [""] * len(looks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from load.restore.engine import Restored, restore
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge, require_table_name
 from utils.config import Config
+from utils.entities import shape_at
 from utils.error_handler import ExitCode
 from utils.files.encryption import identities
 from utils.run.session import open_session
@@ -39,7 +41,7 @@ def restore_backup(
     The table is created if there is none, with the keys and indexes that it had. One that is not
     empty is only changed with --yes; without, what would change is said. In the end the table
     equals the backup, item for item; but for records that the application has changed meanwhile,
-    which stay as it has them, and for parties that a sale names.
+    which stay as it has them, and for records that others name, as a sale its parties.
     """
     at_the_edge(lambda: _restore(caller, backup, into, identity, agreed=yes))
 
@@ -69,9 +71,24 @@ def _records(done: Restored) -> str:
     of = " that the application has changed meanwhile"
     parts = [
         counted(changed, f"record{of}", f"records{of}") if changed else "",
-        counted(in_use, "party that a sale names", "parties that a sale names") if in_use else "",
+        _named(done.in_use, " that a {user} names") if in_use else "",
     ]
     return " and ".join(filter(None, parts))
+
+
+def _named(by: Mapping[str, str], words: str = "") -> str:
+    """So many parties (or whatever they are to those that name them), with further words; `by` has
+    partition keys, each with that of a record that names it."""
+    named, user = (shape_at(next(iter(keys), "")) for keys in (by, by.values()))
+    words = words.format(user=user.singular if user else "record")
+    one, many = named.role if named else ("record", "records")
+    return counted(len(by), one + words, many + words)
+
+
+def _users(by: Mapping[str, str]) -> str:
+    """What names them, "sales"."""
+    user = shape_at(next(iter(by.values()), ""))
+    return user.name if user else "records"
 
 
 def _place(config: Config, backup: str) -> Path:
@@ -94,13 +111,11 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
     if done.kept_as:
         lines.append(f"What {done.table} held before is in {done.kept_as}")
     if done.nowhere:
-        first = ", ".join(
-            f"{party} ({sale})" for party, sale in islice(done.nowhere.items(), _SHOWN)
-        )
+        first = ", ".join(f"{pk} ({user})" for pk, user in islice(done.nowhere.items(), _SHOWN))
         more = ", …" if len(done.nowhere) > _SHOWN else ""
         lines.append(
-            f"In no table although sales that were put back name them: {first}{more} ("
-            f"{counted(len(done.nowhere), 'party', 'parties')}). Put their tables back as well"
+            f"In no table although {_users(done.nowhere)} that were put back name them: "
+            f"{first}{more} ({_named(done.nowhere)}). Put their tables back as well"
         )
     figures = {"added": done.added, "replaced": done.replaced, "deleted": done.deleted}
     names: dict[str, object] = {"table": done.table, "backup": folder.path.name, **figures}
@@ -108,10 +123,11 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
         more = ", … (all of them are in the log)" if done.left.count > len(done.left.first) else ""
         whose = "Not as the backup has them" if done.in_use else "As the application has them"
         lines.append(f"{whose}: {', '.join(done.left.first)}{more}")
-        for party, sale in islice(done.in_use.items(), _SHOWN):
-            lines.append(f"In use: {party} ({sale} names it)")
+        for pk, user in islice(done.in_use.items(), _SHOWN):
+            lines.append(f"In use: {pk} ({user} names it)")
         if done.in_use:
-            lines.append("Where the sales go back as well, put them back first, then this")
+            users = _users(done.in_use)
+            lines.append(f"Where the {users} go back as well, put them back first, then this")
         count = {"records": _records(done), "different": done.left.count}
         lines.append(said("restored-but", **names, **count, look=look))
     else:

@@ -12,7 +12,7 @@ from typing import Any
 from load.conflicts.replaced_items import ReplacedItems
 from load.restore.records import Done, Part, Restoring
 from load.restore.seen_records import Look
-from load.rollback.parties_in_use import References
+from load.rollback.records_in_use import Users
 from load.sending.job_pool import Share
 from load.writing.adaptive_rate import AdaptiveLimiter
 from load.writing.batch_writer import BatchWriter, Outcome
@@ -44,10 +44,11 @@ class _OfTable:
 @dataclass(frozen=True)
 class OfRecords(_OfTable):
     """Records of a table that are put back. `before` is the file that keeps what there was of them;
-    `entity` is that of the parties which the table has, "" where no sale can name what it has."""
+    `entity` is that of the table, `users` are the entities that can name its records."""
 
     before: Path = Path()
     entity: str = ""
+    users: tuple[str, ...] = ()
 
     @contextmanager
     def restoring(self, stop: StopFlag, share: Share) -> Iterator[Restoring]:
@@ -55,7 +56,9 @@ class OfRecords(_OfTable):
         mine = replace(self, migration=share.in_rate(self.migration))
         wire = DynamoDB(self.target, at_once=share.width)
         writer = ConditionalWriter(mine, self.spec, stop, wire, table=self.table)
-        uses = References(wire, mine, self.entity, stop, {}) if self.entity else None
+        uses = None
+        if self.users:
+            uses = Users(wire, mine, self.entity, stop, {}, among=self.users)
         with ReplacedItems(self.before, durable=False) as before:
             yield Restoring(writer, before, uses)
 

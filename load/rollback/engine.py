@@ -1,10 +1,10 @@
 """Undoing the load of the last run that has written, also one that was cut short.
 
 What the run created is deleted, what it replaced comes back, and a record on which the application
-has worked since stays whole (load/rollback/undo_record.py), as does a party that a sale names which
-stays (load/rollback/parties_in_use.py). Sales go before the parties that they need. When all is
+has worked since stays whole (load/rollback/undo_record.py), as does one that another names which
+stays (load/rollback/records_in_use.py). Sales go before the parties that they need. When all is
 done it is looked once more, a little later: for what the application has written meanwhile to what
-it had read before, for sales that the index did not list yet, and, if the load was killed, for
+it had read before, for records that an index did not list yet, and, if the load was killed, for
 requests of it that were still on their way. A rollback that is killed goes on where it was.
 """
 
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 from load.rollback.entity import EntityRollback, file_of
 from load.rollback.key_set import KeySet
-from load.rollback.parties_in_use import SETTLED_AFTER
+from load.rollback.records_in_use import SETTLED_AFTER
 from load.rollback.report import Rolled, write_rollback_report
 from load.target.writer_mark import marked
 from load.undoable_loads import Load, forget, loads_in
 from utils.aws.session import CONNECT_TIMEOUT, READ_TIMEOUT
-from utils.config import ENTITY_NAMES
 from utils.dynamodb.table_spec import TableSpec
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ConfigurationError
 from utils.logger import get_logger
 from utils.run.run import Run
@@ -148,7 +148,7 @@ class _Rollback:
         self._loads = {load.entity: load for load in loads}
         named: dict[str, str] = {}
         doomed = None if writes else KeySet()
-        # Sales first: they need the others.
+        # What names others goes before them: sales before their parties.
         self._parts = [
             EntityRollback(run, tables[name], load, file_of(run, load), named, doomed)
             for name in reversed(ENTITY_NAMES)

@@ -22,8 +22,8 @@ from load.rollback.report import Undone
 from load.rollback.undo_pieces import Done, Undoing
 from load.sending.job_pool import JobPool
 from load.undoable_loads import Load
-from utils.config import PARTY_ENTITIES
 from utils.dynamodb.table_spec import TableSpec
+from utils.entities import is_referenced
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of
 from utils.files.line_marks import DELETED, LineMarks
@@ -40,8 +40,8 @@ _PIECE = 1 << 17  # bytes of the file that are one job
 class EntityRollback:
     """The rollback of one load.
 
-    `named` has the parties that a kept sale names, with the sale; sales add to it. With `writes`
-    false nothing is written, `doomed` has the sales that would be deleted.
+    `named` has the records that a kept one names, with that one; it adds to them. With `writes`
+    false nothing is written, `doomed` has the records that would be deleted.
     """
 
     def __init__(
@@ -82,9 +82,10 @@ class EntityRollback:
         self._go(kept=None)
 
     def _left_over(self) -> KeySet | None:
-        """The partition keys under which there still is something. Of a party it is asked as well
-        who names it, so that each is looked at. What is more than was deleted is not worth it."""
-        if self.entity in PARTY_ENTITIES:
+        """The partition keys under which there still is something. Where others may name the
+        records it is asked as well who does, so that each is looked at. What is more than was
+        deleted is not worth it."""
+        if is_referenced(self.entity):
             return None
         with LineMarks(self.load.plan) as plan:
             deleted = plan.count()[DELETED]
@@ -129,7 +130,7 @@ class EntityRollback:
             unknown=unacknowledged(self._run, self.load),
             again=self._again,
             left=self._left,
-            named=self._named if self.entity in PARTY_ENTITIES else {},
+            named=self._named if is_referenced(self.entity) else {},
             doomed=self._doomed,
         )
 
@@ -174,7 +175,7 @@ class EntityRollback:
         self._tally.update(done.marks)
         self.late += done.late
         for kept in done.kept:
-            self._named.update(dict.fromkeys(kept.parties, kept.pk))
+            self._named.update(dict.fromkeys(kept.names, kept.pk))
             with storage_errors(self.kept):
                 self._kept.write(kept.line)
         if self._doomed is not None:

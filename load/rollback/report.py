@@ -6,7 +6,7 @@ replaced = restored + kept + gone. `kept` belongs to a record that the applicati
 since, or that another record needs; `gone` has been deleted by the application. `neverWritten` are
 items that the load did not come to, `leftAlone` those that were in the table before it and were not
 written. Every kept record is listed with the reason: what was done with which of its items (names
-of attributes, no value), or the key of a sale that names it.
+of attributes, no value), or the key of a record that names it.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def _kept(run: Run, report: str, rolled: Rolled, kept: str) -> str:
     changed, in_use = (rolled.reasons.get(reason, 0) for reason in (CHANGED, IN_USE))
     parts = [
         f"{changed:,} on which the application has worked since" if changed else "",
-        f"{in_use:,} that a sale names" if in_use else "",
+        f"{in_use:,} that another record names" if in_use else "",
     ]
     why = " and ".join(filter(None, parts)) or "nothing"
     return f"{kept[:1].upper()}{kept[1:]}: {why} (all in {run.workspace.report(report)})"

@@ -12,16 +12,17 @@ from typing import NamedTuple
 
 from load.conflicts.replaced_items import ReplacedItems
 from load.rollback.key_set import KeySet
-from load.rollback.parties_in_use import References, parties_of
+from load.rollback.records_in_use import Users, named_by
 from load.rollback.report import kept_line
 from load.rollback.undo_record import LEFT_ALONE, UNDONE, Doubt, Line, Record, Undo, Verdict
 from load.sending.job_pool import Share
 from load.undoable_loads import Load
 from load.writing.batches import record_key
 from load.writing.conditional_writer import ConditionalWriter
-from utils.config import PARTY_ENTITIES, MigrationConfig, TargetConfig
+from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.table_spec import TableSpec
+from utils.entities import is_referenced
 from utils.files.line_marks import (
     DELETED,
     NEVER,
@@ -40,12 +41,12 @@ _CREATED = frozenset({DELETED, NEVER})
 
 
 class Kept(NamedTuple):
-    """A record that is kept: its line in the list of these, its partition key, and the parties that
-    it names."""
+    """A record that is kept: its line in the list of these, its partition key, and those of the
+    records that it names."""
 
     line: bytes
     pk: str
-    parties: frozenset[str]
+    names: frozenset[str]
 
 
 @dataclass
@@ -104,11 +105,11 @@ class Undoing:
             )
             yield _InProcess(self, plan, undo, before.taken_from()).undo_piece
 
-    def _uses(self, wire: DynamoDB, stop: StopFlag) -> References | None:
-        if self.spec.entity not in PARTY_ENTITIES:
+    def _uses(self, wire: DynamoDB, stop: StopFlag) -> Users | None:
+        if not is_referenced(self.spec.entity):
             return None
         doomed = self.doomed
-        return References(
+        return Users(
             wire,
             self,
             self.spec.entity,
@@ -181,8 +182,8 @@ class _InProcess:
         work = self.work
         if verdict.kept:
             text = kept_line(work.spec.entity, record, verdict, returned=work.again)
-            parties = frozenset(parties_of(verdict.header or {}))
-            done.kept.append(Kept(text, record.pk, parties))
+            names = frozenset(named_by(verdict.header or {}))
+            done.kept.append(Kept(text, record.pk, names))
         else:
             done.late += work.again and bool(verdict.steps)
             if work.doomed is not None:

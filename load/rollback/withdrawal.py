@@ -10,8 +10,8 @@ from load.refusals import PHASE, Refusals
 from load.rollback.undo_record import STAYING, UNDONE, Doubt, Record, Undo, Verdict
 from load.writing.batches import record_key
 from load.writing.transactions import MOST_WRITES
-from utils.config import PARTY_ENTITIES
 from utils.dynamodb.table_spec import TableSpec
+from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, lines_of, starts_record
 from utils.files.findings import Finding
 from utils.files.line_marks import EDITED, KEPT_ABSENT, WITHDRAWN, LineMarks
@@ -62,7 +62,7 @@ def withdraw(
 def _held(run: Run, entity: str, keys: Collection[str]) -> dict[str, int]:
     """The numbers of years that only refused sales have: the file is numbered with them, and the
     sales that are left may be in the index otherwise than they should without them."""
-    if entity in PARTY_ENTITIES:
+    if not shape_of(entity).numbered:
         return {}
     refused, rest = Numbering(), Numbering()
     for line in filter(starts_record, lines_of(run.workspace.transformed(entity))):

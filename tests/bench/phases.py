@@ -15,7 +15,8 @@ from load.entities import TABLES
 from tests.bench.measure import Figures, Job, Watch
 from tests.bench.profiles import Profile, sampling
 from tests.bench.scene import configured, quiet_run
-from utils.config import ENTITY_NAMES, Config
+from utils.config import Config
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import MigrationError
 from utils.run.run import Run
 

@@ -14,9 +14,10 @@ import orjson
 
 from tests.bench.sink import Sink
 from tests.bench.source import Size, fill
-from utils.config import ENTITY_NAMES, Config
+from utils.config import Config
 from utils.embedded.mariadb import EmbeddedMariaDB
 from utils.embedded.postgresql import EmbeddedPostgres
+from utils.entities import ENTITY_NAMES
 from utils.run.lifecycle import Screen, Start, open_run
 from utils.run.run import Run
 from utils.settings.config_file import load_config

@@ -19,7 +19,8 @@ from tests.support.documents.messages_doc import DOCUMENT, document
 from tests.support.places import ROOT
 from utils.cli.closings import CLOSINGS, COMMANDS, NOTES, OPENINGS, said
 from utils.cli.summary import after_demo, after_phase, after_rehearsal, after_retry, after_run
-from utils.config import ENTITY_NAMES, Config
+from utils.config import Config
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.files.artifacts import ArtifactEntry
 from utils.files.workspace import Workspace

@@ -27,7 +27,8 @@ from transform.rules import Placeholder
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
 from transform.transform_sales import sale_to_items
-from utils.config import ENTITY_NAMES, LAYOUTS
+from utils.config import LAYOUTS
+from utils.entities import ENTITY_NAMES
 
 OURS = ("s9", "i2_speedex")
 

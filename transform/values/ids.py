@@ -47,6 +47,12 @@ def line_id(legacy_id: int, generate: bool, scope: str = "") -> str:
     return uuid_of(f"{scope}line:{legacy_id}") if generate else f"LINE{legacy_id}"
 
 
+def record_id(kind: str, legacy_id: int, generate: bool, scope: str = "") -> str:
+    """Return the id of a record of any `kind` (an entity's singular) with this key in S9: for kinds
+    that have no function of their own above."""
+    return uuid_of(f"{scope}{kind}:{legacy_id}") if generate else f"{kind.upper()}{legacy_id}"
+
+
 def id_maker(kind: str, generate: bool, scope: str = "") -> Callable[[bytes], bytes]:
     """Return the function that makes the ids of a `kind` (buyer, producer, sale, line) of legacy
     ids, of their digits as they stand in a file. It gives what the functions above give."""

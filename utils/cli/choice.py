@@ -25,7 +25,7 @@ class Choice:
         if self.phase and (self.full or self.resume):
             raise click.UsageError("--phase is one phase by hand: give it without --full, --resume")
         if self.entity and not self.phase:
-            raise click.UsageError("--entity goes with --phase: a full run needs all three")
+            raise click.UsageError("--entity goes with --phase: a full run needs all of them")
         if self.dry_run and (self.phase or self.resume):
             raise click.UsageError("--dry-run is a whole rehearsal: give it alone or with --full")
         if self.restart and (not self.full or self.resume):

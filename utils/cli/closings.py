@@ -303,8 +303,8 @@ COMMANDS = (
         _DONE,
         "Undone: the load of run {run}, begun at {began}, but for {records:record that "
         "stays|records that stay}, whole; see {report}. {next}",
-        "`rollback` has kept records on which the application has worked since, or that a sale "
-        "names.",
+        "`rollback` has kept records on which the application has worked since, or that another "
+        "record names.",
     ),
     _closing(
         "nothing-undone",
@@ -362,8 +362,8 @@ COMMANDS = (
         "{different:item} ({added} added, {replaced} replaced, {deleted} deleted). What another "
         "restore would do is said by: {look}",
         "`restore` has found records that the application has changed since it had looked at the "
-        "table, before it wrote them or after it; or parties that the backup has not, and a sale "
-        "names.",
+        "table, before it wrote them or after it; or records that the backup has not, and others "
+        "name.",
     ),
     _closing(
         "backed-up",

@@ -8,7 +8,8 @@ from typing import Any
 
 from utils.cli.closings import said
 from utils.cli.text_table import table
-from utils.config import ENTITY_NAMES, OVERWRITE, PHASE_NAMES, SKIP
+from utils.config import OVERWRITE, PHASE_NAMES, SKIP
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.run.run import COMPLETE, Run
 from utils.run.standing import Standing, standing_of

@@ -19,7 +19,6 @@ import orjson
 from utils.cli.closings import said
 from utils.cli.text_table import table
 from utils.config import (
-    ENTITY_NAMES,
     Config,
     DataConfig,
     MigrationConfig,
@@ -34,6 +33,7 @@ from utils.demo.sample.schema import create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.mariadb import EmbeddedMariaDB
 from utils.embedded.postgresql import EmbeddedPostgres
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.files.quarantine import read_quarantine
 from utils.files.workspace import Workspace

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from utils.entities import part_of
+
 PARTITION_KEY = "PK"
 SORT_KEY = "SK"
 # The mark of whoever is writing to a table (load/target/writer_mark.py).
@@ -42,7 +44,7 @@ class TableSpec:
             names += [index.partition_key, index.sort_key]
         return tuple(dict.fromkeys(names))
 
-
-def prefix_of(entity: str) -> str:
-    """How the partition keys of an entity's records begin."""
-    return f"{entity.removesuffix('s').upper()}#"
+    def index_of(self, partition_key: str) -> Index:
+        """The index with this partition key. Raises Undeclared."""
+        by_key = {index.partition_key: index for index in self.indexes}
+        return part_of(by_key, partition_key, f"load/load_{self.entity}.py")

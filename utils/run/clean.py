@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from utils.config import ENTITY_NAMES
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.workspace import Workspace, storage_errors
 from utils.run.manifest import Manifest

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from utils import logger
-from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
+from utils.config import PHASE_NAMES, Config
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import (
     ConfigurationError,
     ExitCode,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from utils.config import ENTITY_NAMES, PHASE_NAMES
+from utils.config import PHASE_NAMES
+from utils.entities import ENTITY_NAMES, dependents_of
 from utils.error_handler import ExitCode, MigrationError
 from utils.logger import get_logger
 from utils.run.lifecycle import supersede
@@ -23,12 +24,11 @@ class Outcomes:
 
     In a run that resumes, what is complete for the same inputs and settings (`settings_of`) is not
     done again. With `migration.continueOnError`, an entity that fails as a whole is set aside with
-    those that need it (`needs`, by name), and the others go on.
+    those that need it, and the others go on.
     """
 
     run: Run
     settings_of: SettingsOf
-    needs: Mapping[str, Sequence[str]]
     failed: dict[str, MigrationError] = field(default_factory=dict)
 
     def begins(self, phase: str) -> None:
@@ -89,8 +89,8 @@ class Outcomes:
         say = get_logger().error
         say("%s of %s failed: %s", phase.capitalize(), entity, error.message)
         say("What to do: %s", error.remedy)
-        for other in ENTITY_NAMES:
-            if entity in self.needs.get(other, ()) and other not in self.failed:
+        for other in dependents_of(entity):
+            if other not in self.failed:
                 self.failed[other] = MigrationError(f"they need {entity}", remedy=error.remedy)
                 say("%s are left out: they need %s", other.capitalize(), entity)
 

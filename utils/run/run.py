@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 
 from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
-from utils.config import ENTITY_NAMES, PHASE_NAMES, Config
+from utils.config import PHASE_NAMES, Config
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import (
     ArtifactEntry,

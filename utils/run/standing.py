@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from utils.config import ENTITY_NAMES
+from utils.entities import ENTITY_NAMES
 from utils.run.manifest import Manifest
 from utils.run.run import COMPLETE
 

@@ -19,7 +19,6 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from utils.config import (
-    ENTITY_NAMES,
     Config,
     Secret,
     TargetConfig,
@@ -28,6 +27,7 @@ from utils.config import (
     json_schema,
     section_type,
 )
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ConfigurationError
 from utils.settings import commented_json
 from utils.settings.sql_text import DATABASES, one_piece

@@ -8,7 +8,7 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
-from utils.config import PARTY_ENTITIES
+from utils.entities import shape_of
 from utils.files.findings import Finding
 from utils.files.pieces import Place, places, records_at
 from utils.files.quarantine import read_quarantine
@@ -21,8 +21,8 @@ from validate.gate.journal import Journal
 from validate.gate.numbering import numbering_notes
 from validate.gate.record_checks import ChunkFindings, Policy, check_chunk
 from validate.gate.record_facts import Facts
-from validate.gate.references import MigratedParties
-from validate.gate.removal import NUMBERED, PHASE, remove_refused
+from validate.gate.references import MigratedRecords, Referred
+from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
 from validate.rules.catalogue import Note, as_finding
 
@@ -30,16 +30,17 @@ from validate.rules.catalogue import Note, as_finding
 class EntityGate:
     """Checks the transformed file of one entity, reports, and refuses what must be refused.
 
-    `parties` are those that passed before; a party entity adds its own when it is done. `held` are
-    the highest numbers of years that are in quarantine only (utils/sale_numbering.py).
+    `migrated` are the records that passed before and that others may name; an entity adds its own
+    when it is done. `held` are the highest numbers of years that are in quarantine only
+    (utils/sale_numbering.py).
     """
 
     def __init__(
-        self, run: Run, entity: str, parties: MigratedParties, report: ValidationReport
+        self, run: Run, entity: str, migrated: MigratedRecords, report: ValidationReport
     ) -> None:
         self._run = run
         self._entity = entity
-        self._parties = parties
+        self._migrated = migrated
         self._report = report
         self._count = report.of(entity)
         self._rules = run.config.validation
@@ -65,7 +66,7 @@ class EntityGate:
             self._check_records(path, errors, shared)
             if shared is not None:
                 self._compare_records(errors, shared)
-            if self._entity != NUMBERED:
+            if not shape_of(self._entity).numbered:
                 return self._refuse(errors)
             moved = 0
             if self._run.config.migration.continue_on_error:
@@ -103,14 +104,16 @@ class EntityGate:
                 unit="records",
                 done=journal.records,
             )
+            referred = None
+            if self._rules.validate_references and shape_of(self._entity).references:
+                referred = self._migrated.referred(self._entity)
             for outcome in self._outcomes(path, journal):
-                if self._rules.validate_references:
-                    self._check_references(outcome)
+                if referred is not None:
+                    self._check_references(referred, outcome)
                 refused = self._take(first, outcome, errors)
                 if shared is not None:
                     shared.add(first, outcome.facts)
-                if self._entity in PARTY_ENTITIES:
-                    self._parties.add(self._entity, outcome.facts)
+                self._migrated.add(self._entity, outcome.facts)
                 first += len(outcome.facts)
                 task.advance(len(outcome.facts), errors=refused)
                 if first == journal.records:
@@ -126,9 +129,9 @@ class EntityGate:
             journal.add(outcome, end)
             yield outcome
 
-    def _check_references(self, outcome: ChunkFindings) -> None:
+    def _check_references(self, referred: Referred, outcome: ChunkFindings) -> None:
         for number, facts in enumerate(outcome.facts):
-            for note in self._parties.dangling(facts.references):
+            for note in referred.dangling(facts.references):
                 outcome.findings.append((number, self._finding(facts.legacy_id, note)))
                 outcome.facts[number] = Facts(facts.legacy_id, facts.items)
 
@@ -167,9 +170,9 @@ class EntityGate:
                 errors.add_run(refusing)
 
     def _refuse(self, errors: FindingSpool) -> int:
-        """Draw the consequences: sales lose the parties that are refused, and if the run goes on
-        with errors, the refused records leave the file."""
-        self._parties.remove(self._entity, (place for place, _ in errors))
+        """Draw the consequences: what is refused is nothing that others may name, and if the run
+        goes on with errors, the refused records leave the file."""
+        self._migrated.remove(self._entity, (place for place, _ in errors))
         count = sum(1 for _ in errors)
         self._count.records_with_errors += count
         if not count or not self._run.config.migration.continue_on_error:

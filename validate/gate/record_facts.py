@@ -9,7 +9,7 @@ class Facts(NamedTuple):
     """What other records are compared with: one for each record, in order.
 
     `key` is the record's PK, "" when it has errors and takes no part in comparisons;
-    `references` are the (attribute, id) of the parties it needs, `shared` the (rule, value) of
+    `references` are the (attribute, id) of the records it names, `shared` the (rule, value) of
     what it should share with no other record.
     """
 

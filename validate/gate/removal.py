@@ -13,6 +13,7 @@ from pathlib import Path
 
 import orjson
 
+from utils.entities import shape_of
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactWriter, lines_of, split_records
 from utils.files.findings import Finding
@@ -23,7 +24,6 @@ from utils.sale_numbering import Numbering, candidate_of, held_numbers
 from utils.wording.invocation import command
 
 PHASE = "validate"
-NUMBERED = "sales"
 _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 Refused = Iterable[tuple[int, list[Finding]]]
@@ -49,7 +49,7 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> Removed:
     rows = _rows(run, entity)
     kept_path, refused_path = _paths(run, entity)
     numbering, held = None, dict[str, int]()
-    if entity == NUMBERED:
+    if shape_of(entity).numbered:
         numbering, held = _numbering_without(kept_path, refused)
     with ArtifactWriter(kept_path) as kept, ArtifactWriter(refused_path) as quarantine:
         _copy(run, refused_path, quarantine)

@@ -13,7 +13,7 @@ Indexes follow their table after a moment: what does not come out right is asked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -27,6 +27,7 @@ from utils.dynamodb.client import RequestRefused, Unanswered
 from utils.dynamodb.item_content import Item, Moments, differing_attributes
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import Index, TableSpec
+from utils.entities import Children, Shape, part_of, shape_of
 from utils.wording.figures import counted
 from validate.verify.pattern_samples import (
     GROUP,
@@ -92,10 +93,9 @@ def replay(
 ) -> tuple[PatternResult, ...]:
     """Replay every access pattern of an entity, `at_once` checks at a time; raises TargetError when
     the target is out of reach. A request that DynamoDB refuses is a failure of its pattern."""
-    asked = _Asked(reader, table, samples, moments)
-    patterns = (
-        _sale_patterns(asked, spec) if spec.entity == "sales" else _party_patterns(asked, spec)
-    )
+    asked = _Asked(reader, table, shape_of(spec.entity), samples, moments)
+    of_entity = part_of(PATTERNS, spec.entity, "validate/verify/access_patterns.py")
+    patterns = of_entity(asked, spec)
     problems: dict[Check, list[str]] = {}
     due = [check for pattern in patterns for check in pattern.checks]
     with ThreadPoolExecutor(at_once, thread_name_prefix="replay") as pool:
@@ -138,8 +138,17 @@ def _problems_of(check: Check) -> list[str]:
         return [refusal.message]
 
 
+def _record_patterns(asked: _Asked, spec: TableSpec) -> list[Pattern]:
+    """What can be asked of every entity: a record by its id, the records of each that they name,
+    and what has changed lately."""
+    return [
+        asked.one(),
+        *asked.by_reference(spec),
+        asked.filtered(_delta(asked.samples.slice.values())),
+    ]
+
+
 def _party_patterns(asked: _Asked, spec: TableSpec) -> list[Pattern]:
-    one = spec.entity.removesuffix("s")
     slice_items = asked.samples.slice.values()
     some = next((item for item in slice_items if text_of(item, "SK") == "METADATA"), {})
     name = text_of(some, "companyName")
@@ -158,21 +167,20 @@ def _party_patterns(asked: _Asked, spec: TableSpec) -> list[Pattern]:
     ]
     if not name:
         filters = filters[:1]
-    return [asked.one(one), *map(asked.filtered, [*filters, _delta(slice_items)])]
+    return [asked.one(), *map(asked.filtered, [*filters, _delta(slice_items)])]
 
 
 def _sale_patterns(asked: _Asked, spec: TableSpec) -> list[Pattern]:
-    by_status, by_buyer, by_producer, by_date = spec.indexes
+    by_status, by_date = spec.index_of("GSI1PK"), spec.index_of("GSI4PK")
     samples = asked.samples
     every = Filter("all sales", "SK = :metadata", _METADATA, _is_metadata)
     return [
-        asked.one("sale"),
-        asked.groups("sales by status", by_status, "STATUS#", samples.statuses.kept),
-        asked.groups("sales of a buyer", by_buyer, "BUYER#", samples.buyers.kept),
-        asked.groups("sales of a producer", by_producer, "PRODUCER#", samples.producers.kept),
+        asked.one(),
+        asked.groups("sales by status", by_status, "STATUS#", samples.groups["status"].kept),
+        *asked.by_reference(spec),
         asked.filtered(every),
         asked.next_numbers(by_date),
-        asked.lines(),
+        *asked.children(),
         asked.filtered(_delta(samples.slice.values())),
     ]
 
@@ -252,13 +260,14 @@ class _Asked:
 
     reader: TableReader
     table: str
+    shape: Shape
     samples: Samples
     moments: Moments = _NO_MOMENTS
 
-    def one(self, name: str) -> Pattern:
+    def one(self) -> Pattern:
         samples = self.samples.records.kept
         checks: list[Check] = [partial(self._one, pk, each) for pk, each in samples.items()]
-        return Pattern(f"one {name}", "GetItem", len(checks), checks)
+        return Pattern(f"one {self.shape.singular}", "GetItem", len(checks), checks)
 
     def _one(self, pk: str, sample: Sample) -> list[str]:
         key = {"PK": {"S": pk}, "SK": {"S": "METADATA"}}
@@ -283,6 +292,15 @@ class _Asked:
                 how = "is left out" if wanted.matches(item) else "should not be listed"
                 problems.append(f"{pk.decode()} / {sk.decode()} {how}")
         return problems
+
+    def by_reference(self, spec: TableSpec) -> Iterator[Pattern]:
+        """The records that name one, as the sales of a buyer."""
+        for reference in self.shape.references:
+            named, index = shape_of(reference.entity), spec.index_of(reference.index_key)
+            name = f"{self.shape.name} of a {named.singular}"
+            yield self.groups(
+                name, index, named.prefix, self.samples.groups[reference.attribute].kept
+            )
 
     def groups(
         self, name: str, index: Index, prefix: str, groups: Mapping[str, Earliest]
@@ -317,13 +335,16 @@ class _Asked:
             expected = {sale for sale in expected if sale[0] < last}
             got = {sale for sale in got if sale[0] < last}
             if len(found) + changed < GROUP:
-                problems.append(f"{partition} has {len(found)} of {counted(group.total, 'sale')}")
+                problems.append(f"{partition} has {len(found)} of {self._counted(group.total)}")
         for what, sales in (("lacks", expected - got), ("also has", got - expected)):
             if sales:
                 problems.append(
-                    f"{partition} {what} {counted(len(sales), 'sale')}, first {min(sales)[1]}"
+                    f"{partition} {what} {self._counted(len(sales))}, first {min(sales)[1]}"
                 )
         return problems
+
+    def _counted(self, records: int) -> str:
+        return counted(records, self.shape.singular, self.shape.name)
 
     def _ours(self, answer: Mapping[str, Any]) -> list[Item]:
         """The items of an answer that the load has put there."""
@@ -407,23 +428,38 @@ class _Asked:
             "ScanIndexForward": False,
         }
 
-    def lines(self) -> Pattern:
+    def children(self) -> Iterator[Pattern]:
+        """The lines of a sale, or what else belongs to a record."""
+        children = self.shape.children
+        if children is None:
+            return
         samples = {pk: each for pk, each in self.samples.records.kept.items() if each.whole}
-        checks: list[Check] = [partial(self._lines, pk, each) for pk, each in samples.items()]
-        request = 'Query PK, begins_with(SK, "LINE#"), sorted by lineNumber'
-        return Pattern("lines of a sale", request, len(checks), checks)
+        checks: list[Check] = [
+            partial(self._children, children, pk, each) for pk, each in samples.items()
+        ]
+        request = f'Query PK, begins_with(SK, "{children.prefix}"), sorted by lineNumber'
+        name = f"{children.name} of a {self.shape.singular}"
+        yield Pattern(name, request, len(checks), checks)
 
-    def _lines(self, pk: str, sample: Sample) -> list[str]:
+    def _children(self, children: Children, pk: str, sample: Sample) -> list[str]:
         request = {
             "TableName": self.table,
             "KeyConditionExpression": "PK = :sale AND begins_with(SK, :line)",
-            "ExpressionAttributeValues": {":sale": {"S": pk}, ":line": {"S": "LINE#"}},
+            "ExpressionAttributeValues": {":sale": {"S": pk}, ":line": {"S": children.prefix}},
         }
         answers = self.reader.pages("Query", request)
         found = (item for answer in answers for item in _migrated(answer))
         if _numbered(found) != _numbered(sample.lines):
-            return [f"{pk} has other lines, or in another order, than the {len(sample.rest)} due"]
+            due = f"the {len(sample.rest)} due"
+            return [f"{pk} has other {children.name}, or in another order, than {due}"]
         return []
+
+
+PATTERNS: Mapping[str, Callable[[_Asked, TableSpec], list[Pattern]]] = {
+    "buyers": _party_patterns,
+    "producers": _party_patterns,
+    "sales": _sale_patterns,
+}
 
 
 def _migrated(answer: Mapping[str, Any]) -> list[Item]:

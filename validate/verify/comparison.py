@@ -17,6 +17,7 @@ import orjson
 from utils.dynamodb.item_content import Item, differing_attributes
 from utils.dynamodb.item_text import attributes_of_line, key_of, start_of
 from utils.dynamodb.table_reader import TableReader
+from utils.entities import Children, Shape, shape_of
 from utils.files.artifacts import lines_of
 from validate.compare_counts import Count
 from validate.verify.record_entries import (
@@ -75,8 +76,9 @@ class Comparison:
         self.keys.extend(later.keys)
         self.lines.extend(later.lines)
 
-    def add_bucket(self, in_file: Iterable[bytes], in_table: list[bytes], *, sales: bool) -> None:
+    def add_bucket(self, in_file: Iterable[bytes], in_table: list[bytes], entity: str) -> None:
         """Compare all entries of some PKs, those of the file with those of the table."""
+        shape = shape_of(entity)
         expected, found = set(in_file), set(in_table)
         alike = expected & found
         doubtful = {pk_of(entry) for entry in expected ^ found}
@@ -85,12 +87,12 @@ class Comparison:
             doubtful.update(pk_of(entry) for entry, n in Counter(in_table).items() if n > 1)
         if doubtful:
             alike = {entry for entry in alike if pk_of(entry) not in doubtful}
-        if sales:
+        if shape.children:
             self.lines.checked += len(alike)
         others = [entry for entry in in_table if entry not in alike]
-        self._compare(_taken_apart(expected - alike), _taken_apart(others), sales=sales)
+        self._compare(_taken_apart(expected - alike), _taken_apart(others), shape)
 
-    def _compare(self, in_file: Iterator[_Item], in_table: Iterator[_Item], *, sales: bool) -> None:
+    def _compare(self, in_file: Iterator[_Item], in_table: Iterator[_Item], shape: Shape) -> None:
         expected = set(in_file)
         ours = {pk for pk, _ in expected}
         surplus: list[_Item] = []
@@ -102,8 +104,8 @@ class Comparison:
             else:
                 surplus.append(item)
         self._sort_out(expected, surplus, ours)
-        if sales:
-            self._count_lines(found)
+        if shape.children:
+            self._count_lines(found, shape.children)
 
     def _sort_out(
         self, expected: Iterable[_Item], surplus: Collection[_Item], ours: Set[bytes]
@@ -157,7 +159,7 @@ class Comparison:
         if member[0] in _FOREIGN_BYTES:
             self.keys.unmarked += _count_of(member)
 
-    def _count_lines(self, found: Iterable[_Item]) -> None:
+    def _count_lines(self, found: Iterable[_Item], children: Children) -> None:
         """Compare how many lines each sale has with how many it says. A line that the application
         has deleted is none; a sale that it has deleted is not asked."""
         counts: Counter[bytes] = Counter()
@@ -181,10 +183,11 @@ class Comparison:
         for pk, said in sorted(migrated.items()):
             # Whoever deletes a line may leave the sale as it was loaded, with that line counted.
             if said not in (b"%d" % counts[pk], b"%d" % (counts[pk] + deleted[pk])):
-                wrong = WrongLines(orjson.loads(pk), said.decode(), counts[pk])
+                wrong = WrongLines(orjson.loads(pk), said.decode(), counts[pk], children)
                 self.lines.different.add(wrong)
         for pk in sorted(without - there):
-            self.lines.different.add(WrongLines(orjson.loads(pk), None, counts[pk]))
+            wrong = WrongLines(orjson.loads(pk), None, counts[pk], children)
+            self.lines.different.add(wrong)
 
 
 def _taken_apart(entries: Iterable[bytes]) -> Iterator[_Item]:
@@ -206,7 +209,7 @@ def _same_content(mine: bytes, other: bytes) -> bool:
 
 
 def name_differences(
-    keys: KeyDifferences, reader: TableReader, table: str, transformed: Path
+    keys: KeyDifferences, reader: TableReader, table: str, transformed: Path, shape: Shape
 ) -> None:
     """Say of each listed item that differs in which attributes; reads both sides again. What is
     only summed up again is no difference then."""
@@ -221,7 +224,8 @@ def name_differences(
             item = orjson.loads(line)["Item"]
             names = differing_attributes(item, _read_item(reader, table, item))
             keys.different.entries[place] = DifferentItem(ItemKey(pk, sk), tuple(names))
-    take_out_summed_up(keys, reader, table)
+    if shape.children:
+        take_out_summed_up(keys, reader, table, shape.children)
 
 
 def _read_item(reader: TableReader, table: str, item: Item) -> Item:

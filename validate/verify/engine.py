@@ -17,13 +17,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, cast
 
-from utils.config import ENTITY_NAMES, MOST_IN_FLIGHT, PARTY_ENTITIES
+from utils.config import MOST_IN_FLIGHT
 from utils.dynamodb import scan_flow
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.item_content import Moments
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import TableSpec
+from utils.entities import ENTITY_NAMES, shape_of
 from utils.files.artifacts import ArtifactEntry, utc_now
 from utils.files.spill import Scratch, SpillFile, ranges
 from utils.interrupt import Interrupted
@@ -47,13 +48,13 @@ from validate.verify.pattern_samples import Samples
 from validate.verify.target_indexes import describe_table
 from validate.verify.verification_report import (
     EntityResult,
+    LineDifferences,
     References,
     TableState,
     VerificationResult,
 )
 
 PHASE = "verify"
-SALES = "sales"
 _FEWEST_SEGMENTS = 4
 # How long the indexes may take to follow the last write: about 6 seconds on average.
 _INDEX_RETRIES, _INDEX_DELAY = 6, 0.2
@@ -93,7 +94,7 @@ class _Bench:
         names = [f"transformed/{entity}.json" for entity in entities]
         pieces = [len(file_pieces(known[name].bytes)) for name in names if name in known]
         if self.run.workers.shares(max(pieces, default=0)):
-            work = TablePass(self.reader, "", 0, self.scratch, sales=False)
+            work = TablePass(self.reader, "", 0, self.scratch, entity=ENTITY_NAMES[0])
             self.run.workers.get_ready(work)
 
     def shared(
@@ -127,7 +128,7 @@ class _Bench:
             self.table(entity),
             segments,
             self.scratch,
-            sales=entity == SALES,
+            entity=entity,
             compared=compared,
             as_written=as_written,
             keyed=keyed,
@@ -175,20 +176,22 @@ def verify(
     retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
     patience = Patience(RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
     results: dict[str, EntityResult] = {}
-    lines = None
+    lines: dict[str, LineDifferences] = {}
+    naming = [entity for entity in chosen if shape_of(entity).references]
     with Scratch(run.workspace.scratch) as scratch:
         bench = _Bench(run, retry, patience, scratch)
         bench.get_ready(chosen)
         for entity in chosen:
             result, comparison = _verify_entity(bench, tables[entity], states[entity])
             results[entity] = result
-            lines = comparison.lines if entity == SALES else lines
-        if SALES in chosen:
-            for party in PARTY_ENTITIES:
-                if party not in chosen:
-                    keyed = describe_table(target, tables[party]).key_schema
-                    _scan_parties(bench, party, keyed=keyed)
-        resolved = _resolve(bench) if SALES in chosen else None
+            if shape_of(entity).children:
+                lines[entity] = comparison.lines
+        named = dict.fromkeys(name for entity in naming for name in shape_of(entity).needs)
+        for entity in named:
+            if entity not in chosen:
+                keyed = describe_table(target, tables[entity]).key_schema
+                _scan_named(bench, entity, keyed=keyed)
+        resolved = _resolve(bench) if naming else None
     done = VerificationResult(
         run.report_head(),
         results,
@@ -221,7 +224,7 @@ def _verify_entity(
     bench.references += seen.references
     keys = comparison.keys
     if state.key_schema:
-        name_differences(keys, bench.reader, table, path)
+        name_differences(keys, bench.reader, table, path, shape_of(entity))
     ledger = close_ledger(
         run,
         entity,
@@ -273,7 +276,7 @@ def _look(
         for part in parts:
             seen += part
             task.advance(part.scanned)
-        work = BucketPass(file.runs, seen.entries, sales=entity == SALES)
+        work = BucketPass(file.runs, seen.entries, entity)
         return _Look(refusals, file, seen, _compare(bench, work))
 
 
@@ -285,14 +288,14 @@ def _read_file(
     work = FilePass(
         bench.run.workspace.transformed(entity),
         bench.scratch,
-        sales=entity == SALES,
+        entity=entity,
         refused=refused,
         slice_keys=slice_keys,
         plan=_plan(bench.run, entity),
         as_written=as_written,
     )
     runs: list[SpillFile] = []
-    count, kept, samples = Count(0, 0), Count(0, 0), Samples(slice_keys)
+    count, kept, samples = Count(0, 0), Count(0, 0), Samples(entity, slice_keys)
     for part in bench.shared(work, file_pieces(size)):
         runs += part.runs
         count += part.count
@@ -320,8 +323,8 @@ def _unlink(runs: Iterable[SpillFile]) -> None:
         Path(path).unlink()
 
 
-def _scan_parties(bench: _Bench, entity: str, *, keyed: bool) -> None:
-    """Learn which parties there are, for the references of sales; the rest of them is not
+def _scan_named(bench: _Bench, entity: str, *, keyed: bool) -> None:
+    """Learn which records there are, for the references of others to them; the rest of them is not
     verified."""
     known = bench.run.manifest.artifacts.get(f"transformed/{entity}.json")
     items = known.items if known else 0
@@ -343,7 +346,7 @@ def _record(run: Run, done: VerificationResult) -> None:
     """Put the outcome into the manifest: what has been proven, and when."""
     target = run.config.target
     for entity, result in done.entities.items():
-        passed = result.passed and (entity != SALES or done.sales_passed)
+        passed = done.has_passed(entity)
         entry = PhaseEntry(
             COMPLETE if passed else FAILED,
             utc_now(),

@@ -73,21 +73,21 @@ class FilePass:
 
     path: Path
     scratch: Path
-    sales: bool
+    entity: str
     refused: Set[str]
     slice_keys: Set[Key]
     plan: Path | None = None
     as_written: bool = False
 
     def __call__(self, place: Place) -> FilePart:
-        spill, samples = Spill(self.scratch), Samples(self.slice_keys)
+        spill, samples = Spill(self.scratch), Samples(self.entity, self.slice_keys)
         records, items, kept = 0, 0, Count(0, 0)
         # One run for the whole piece, from parts that stay in a processor's cache.
         for part in places(place.end, start=place.start):
             entries = []
             for record in self._records(part):
-                entries.append(record.entry(sales=self.sales))
-                samples.add(record, sales=self.sales)
+                entries.append(record.entry(self.entity))
+                samples.add(record)
                 records += bool(record.head)
                 items += len(record.lines)
                 if record.kept:
@@ -103,7 +103,7 @@ class FilePass:
                 marks = plan.marks(start, lines)
         return read_file_lines(
             lines,
-            sales=self.sales,
+            self.entity,
             refused=self.refused,
             marks=marks,
             as_written=self.as_written,
@@ -125,7 +125,7 @@ class TablePass:
     table: str
     segments: int
     scratch: Path
-    sales: bool
+    entity: str
     compared: bool = True
     as_written: bool = False
     keyed: bool = True
@@ -160,7 +160,7 @@ class TablePass:
         found, scanned = Count(0, 0), 0
         work = partial(
             read_table_page,
-            sales=self.sales,
+            entity=self.entity,
             as_written=self.as_written,
             keyed=self.keyed,
             stamps=self.stamps,
@@ -188,13 +188,13 @@ class BucketPass:
 
     in_file: tuple[SpillFile, ...]
     in_table: tuple[SpillFile, ...]
-    sales: bool
+    entity: str
 
     def __call__(self, numbers: range) -> Comparison:
         comparison = Comparison()
         sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.in_table))
         for in_file, in_table in zip(*sides, strict=True):
-            comparison.add_bucket(in_file, in_table, sales=self.sales)
+            comparison.add_bucket(in_file, in_table, self.entity)
         return comparison
 
 

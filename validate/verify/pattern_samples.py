@@ -8,7 +8,7 @@ those of the file when they are put together in the order of the parts.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Collection, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -19,12 +19,14 @@ import orjson
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.item_text import Attributes, start_of
 from utils.dynamodb.item_text import text_of as json_text_of
+from utils.entities import shape_of
 from validate.verify.record_entries import FileRecord
 
 SAMPLES = 20
-GROUP = 100  # sales of one status, buyer or producer that are compared
-_DATE, _NUMBER = start_of("saleDate"), start_of("saleNumber", "N")
-_STATUS, _BUYER, _PRODUCER = map(start_of, ("status", "buyerId", "producerId"))
+GROUP = 100  # records of one group (sales of a status, of a buyer, …) that are compared
+# By what indexes list the records of an entity, besides by what these name.
+GROUPED: Mapping[str, tuple[str, ...]] = {"sales": ("status",)}
+_NUMBER, _STATUS = start_of("saleNumber", "N"), start_of("status")
 _DOCUMENT, _YEAR, _UPDATED = start_of("docType"), start_of("year", "N"), start_of("updatedAt")
 
 Key = tuple[bytes, bytes]  # PK and SK as JSON texts
@@ -84,7 +86,7 @@ class Spread(Generic[Kept]):
 
 @dataclass
 class Earliest:
-    """The sales of a group that are first by date, as (saleDate, PK), and how many there are."""
+    """The records of a group that are first by date, as (date, PK), and how many there are."""
 
     total: int = 0
     first: list[tuple[str, str]] = field(default_factory=list)
@@ -161,25 +163,29 @@ MOST_LEFT = 200_000
 class Samples:
     """What the access patterns are replayed with, and what they must answer.
 
-    `slice_keys` are the keys of one page of the table; the items that the file has under them
+    `entity` is that of the file, `groups` has its records by the attributes by which indexes list
+    them. `slice_keys` are the keys of one page of the table; the items that the file has under them
     are kept in `slice`. `left` are the PKs of records that the load has left as the table has
     them, that the application has changed since, or that only the table has: like those of the
     application, they are nothing to expect an answer of. There are at most `MOST_LEFT` of them.
     `years` has every year in which a sale is dated.
     """
 
-    def __init__(self, slice_keys: Set[Key]) -> None:
+    def __init__(self, entity: str, slice_keys: Set[Key]) -> None:
+        shape = shape_of(entity)
+        self._is_numbered = shape.numbered
+        self._date = start_of(shape.sorted_by) if shape.sorted_by else b""
+        attributes = [*GROUPED.get(entity, ()), *(each.attribute for each in shape.references)]
+        self.groups: dict[str, Spread[Earliest]] = {name: Spread(Earliest) for name in attributes}
+        self._grouped = [(start_of(name), groups) for name, groups in self.groups.items()]
         self._slice_keys = slice_keys
         self._slice_pks = frozenset(pk for pk, _ in slice_keys)
         self.slice: dict[Key, Item] = {}
         self.left: set[str] = set()
         self.records: Spread[Sample] = Spread(Sample)
-        self.statuses: Spread[Earliest] = Spread(Earliest)
-        self.buyers: Spread[Earliest] = Spread(Earliest)
-        self.producers: Spread[Earliest] = Spread(Earliest)
         self.years: dict[str, Highest] = {}
 
-    def add(self, record: FileRecord, *, sales: bool) -> None:
+    def add(self, record: FileRecord) -> None:
         """Look at a record of the file."""
         if record.refused:
             return
@@ -190,10 +196,9 @@ class Samples:
         pk = orjson.loads(record.pk)
         if not isinstance(pk, str):
             return
-        date = status = ""
-        if sales:
-            date, status = _text(record.head, _DATE), _text(record.head, _STATUS)
-            self._add_number(pk, record.head, date, status)
+        date = _text(record.head, self._date) if self._date else ""
+        if self._is_numbered:
+            self._add_number(pk, record.head, date)
         if record.is_kept:
             if len(self.left) < MOST_LEFT:
                 self.left.add(pk)
@@ -201,29 +206,23 @@ class Samples:
         sample = self.records.under(pk)
         if sample is not None:
             sample.extend(Sample(record.lines[0], record.lines[1:], whole=not record.kept))
-        if sales:
-            self._add_sale(pk, record.head, date, status)
+        for start, groups in self._grouped:
+            group = groups.under(_text(record.head, start))
+            if group is not None:
+                group.add(date, pk)
 
     def _add_to_slice(self, record: FileRecord) -> None:
         for sk, line in zip(record.sort_keys, record.lines, strict=True):
             if (record.pk, sk) in self._slice_keys and sk not in record.kept:
                 self.slice[(record.pk, sk)] = _item_of(line)
 
-    def _add_sale(self, pk: str, sale: Attributes, date: str, status: str) -> None:
-        for groups, key in (
-            (self.statuses, status),
-            (self.buyers, _text(sale, _BUYER)),
-            (self.producers, _text(sale, _PRODUCER)),
-        ):
-            group = groups.under(key)
-            if group is not None:
-                group.add(date, pk)
-
-    def _add_number(self, pk: str, sale: Attributes, date: str, status: str) -> None:
+    def _add_number(self, pk: str, sale: Attributes, date: str) -> None:
         """Whether it is in the index or not, a sale's number must not be given again."""
         year, number = date[:4], _text(sale, _NUMBER)
         highest = self.years.setdefault(year, Highest())
-        if not number or highest.is_above(number) or status == "cancelled" or not year.isdigit():
+        if not number or highest.is_above(number) or not year.isdigit():
+            return
+        if _text(sale, _STATUS) == "cancelled":
             return
         own_year = _text(sale, _YEAR) or year
         if _text(sale, _DOCUMENT) != "proforma" and int(own_year) == int(year):
@@ -243,9 +242,8 @@ class Samples:
         self.left.update(islice(later.left, MOST_LEFT - len(self.left)))
         self.slice.update(later.slice)
         self.records.extend(later.records)
-        self.statuses.extend(later.statuses)
-        self.buyers.extend(later.buyers)
-        self.producers.extend(later.producers)
+        for name, groups in self.groups.items():
+            groups.extend(later.groups[name])
         for year, highest in later.years.items():
             self.years.setdefault(year, Highest()).extend(highest)
 

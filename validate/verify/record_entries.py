@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, repeat
 from typing import Any
 
@@ -37,9 +38,15 @@ from utils.dynamodb.item_text import (
     text_of_item,
 )
 from utils.dynamodb.table_spec import MARK_KEY, PARTITION_KEY
+from utils.entities import is_referenced, shape_of
 from utils.files.line_marks import KEPT_MARKS, NEW
 from validate.compare_counts import Count
-from validate.verify.target_references import party_is_there, references_of_sale
+from validate.verify.target_references import (
+    Wanted,
+    is_there,
+    references_of,
+    references_wanted,
+)
 
 Entry = tuple[bytes, bytes]  # PK, and the entry itself
 
@@ -53,15 +60,37 @@ _BEFORE_COUNT = 1 + DIGEST_HEX
 _PK, _SK = start_of("PK"), start_of("SK")
 _LEGACY_ID = start_of("legacyId")
 _HAS_LEGACY_ID = b'legacyId":'
-_LINES_COUNT = start_of("linesCount", "N")
 _UPDATED_AT, _UPDATED_BY, _DELETED_AT = map(start_of, ("updatedAt", "updatedBy", "deletedAt"))
 _MOMENT = re.compile(rb'"([0-9T:.Z+-]{10,40})"')  # what can be compared as text
 _NO_MOMENT = b"!"  # before all of them
 _NO_STAMPS: Mapping[bytes, bytes] = {}
 _MARK = orjson.dumps(MARK_KEY[PARTITION_KEY]["S"])
 _RECORD_SK = b'"METADATA"'
-_LINE_SK = b'"LINE#'
+_NO_CHILD = b"\n"  # no JSON text of a key begins so
 _NO_KEY = b"null"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """How the items of an entity are looked at: how the SK of a child of a record begins, where a
+    record says how many it has (b"": nowhere), whether others name its records, and what these
+    name themselves."""
+
+    child: bytes
+    count: bytes
+    is_named: bool
+    wanted: tuple[Wanted, ...]
+
+
+@cache
+def _seen(entity: str) -> _Seen:
+    children = shape_of(entity).children
+    return _Seen(
+        b'"' + children.prefix.encode() if children else _NO_CHILD,
+        start_of(children.count, "N") if children else b"",
+        is_referenced(entity),
+        references_wanted(entity),
+    )
 
 
 @dataclass
@@ -69,8 +98,8 @@ class TablePage:
     """What verification needs of one page of a scan.
 
     `found` counts the migrated items, `scanned` all. `references` are the entries for the
-    reference check: of a page of sales the parties that they name, of a page of parties the
-    parties themselves.
+    reference check: what the records name, as sales their parties, and the records themselves, if
+    others name them.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -103,31 +132,34 @@ class FileRecord:
         """Whether the item that opens the record is one of the kept."""
         return bool(self.kept) and _RECORD_SK in self.kept
 
-    def entry(self, *, sales: bool) -> Entry:
+    def entry(self, entity: str) -> Entry:
         """The entry of the record."""
-        return entry_of(self.pk, self.members, sales=sales)
+        return entry_of(self.pk, self.members, counts=_seen(entity).count != b"")
 
 
 def read_table_page(
     page: bytes,
+    entity: str,
     *,
-    sales: bool,
     as_written: bool = False,
     keyed: bool = True,
     stamps: Mapping[bytes, bytes] = _NO_STAMPS,
 ) -> TablePage:
     """The entries of a Scan's answer; pure, so that pages can be worked on anywhere.
 
-    `sales` tells a page of the sales table from one of a party's; `as_written` is as in
-    utils/dynamodb/item_text.py, `stamps` says which attributes are to be read as others
-    (utils/dynamodb/item_content.py). `keyed`: the table has the keys that it should have; then an
-    item without one cannot be. Raises NoAnswer for a page that is none, or holds such an item.
+    `entity` is that of the table; `as_written` is as in utils/dynamodb/item_text.py, `stamps` says
+    which attributes are to be read as others (utils/dynamodb/item_content.py). `keyed`: the table
+    has the keys that it should have; then an item without one cannot be. Raises NoAnswer for a page
+    that is none, or holds such an item.
 
     A migrated item is not judged at the first look (`as_written`): either it is the same, byte for
     byte, as one in the file, which the gate has judged, or there is a second look, which judges it.
     """
     items, last_key = read_page(page, as_written=as_written)
     result = TablePage(last_key=last_key)
+    seen = _seen(entity)
+    child, count, is_named, wanted = seen.child, seen.count, seen.is_named, seen.wanted
+    counts = count != b""
     records = migrated = 0
     current, members = b"", list[bytes]()
     if stamps:
@@ -141,26 +173,26 @@ def read_table_page(
             continue
         if pk != current:
             if members:
-                result.entries.append(entry_of(current, members, sales=sales))
+                result.entries.append(entry_of(current, members, counts=counts))
             current, members = pk, []
-        kind = _kind(sk)
+        kind = _kind(sk, child)
         is_migrated = text_of(attributes, _HAS_LEGACY_ID) != b""
         if as_written and not is_migrated:
             require_item(attributes)
         member = _member(
-            attributes, sk, kind, sales=sales, migrated=is_migrated, as_written=as_written
+            attributes, sk, kind, count=count, migrated=is_migrated, as_written=as_written
         )
         members.append(member)
         result.scanned += 1
         migrated += is_migrated
         if kind == RECORD:
             records += is_migrated
-            if not sales:
-                result.references.append(party_is_there(pk))
-            elif is_migrated:
-                result.references += references_of_sale(pk, attributes)
+            if is_named:
+                result.references.append(is_there(pk))
+            if wanted and is_migrated:
+                result.references += references_of(pk, attributes, wanted)
     if members:
-        result.entries.append(entry_of(current, members, sales=sales))
+        result.entries.append(entry_of(current, members, counts=counts))
     result.found = Count(records, migrated)
     if keyed and pk:
         result.ends_at = {"PK": _value(pk), "SK": _value(sk)}
@@ -178,31 +210,33 @@ def _value(key: bytes) -> Any:
 
 def read_file_lines(
     lines: Iterable[bytes],
+    entity: str,
     *,
-    sales: bool,
     refused: Set[str] = frozenset(),
     marks: Iterable[int] = (),
     as_written: bool = False,
 ) -> Iterator[FileRecord]:
-    """The records of transformed lines, which are whole records; pure as well.
+    """The records of transformed lines of an entity, which are whole records; pure as well.
 
     `refused` are the legacy ids of records that the load refused, `marks` say of each line what
     became of it in the load (utils/files/line_marks.py); `as_written` is as in
     utils/dynamodb/item_text.py.
     """
+    seen = _seen(entity)
+    child, count = seen.child, seen.count
     record: FileRecord | None = None
     is_refused = False
     for line, mark in zip(lines, chain(marks, repeat(NEW)), strict=False):
         attributes = attributes_of_line(line, as_written=as_written)
         pk, sk = neighbours_of(attributes, _PK, _SK)
-        kind = _kind(sk)
+        kind = _kind(sk, child)
         if record is None or kind == RECORD or pk != record.pk:
             if record is not None:
                 yield record
             if kind == RECORD:
                 is_refused = bool(refused) and _legacy_id(attributes) in refused
             record = FileRecord(pk, attributes if kind == RECORD else [], is_refused)
-        member = _member(attributes, sk, kind, sales=sales, migrated=True, as_written=as_written)
+        member = _member(attributes, sk, kind, count=count, migrated=True, as_written=as_written)
         if is_refused:
             member = REFUSED[kind] + member[1:]
         elif mark in KEPT_MARKS:
@@ -215,13 +249,14 @@ def read_file_lines(
         yield record
 
 
-def entry_of(pk: bytes, members: Sequence[bytes], *, sales: bool) -> Entry:
-    """The entry of everything that stands together under a PK."""
+def entry_of(pk: bytes, members: Sequence[bytes], *, counts: bool) -> Entry:
+    """The entry of everything that stands together under a PK; `counts`: the record says how many
+    children it has."""
     if len(members) > 1:
         members = sorted(members)  # lines before the record, as the letters have it
     record = members[-1]
     whole = record.startswith(RECORD)
-    if whole and sales:
+    if whole and counts:
         lines = len(members) - 1
         whole = lines_count_of(record) == b"%d" % lines
         if lines:
@@ -287,17 +322,17 @@ def _member(
     sk: bytes,
     kind: bytes,
     *,
-    sales: bool,
+    count: bytes,
     migrated: bool,
     as_written: bool,
 ) -> bytes:
     change = b"" if as_written else _change(attributes)
     if not migrated:
         return b"%b%b%b %b" % (FOREIGN[kind], NO_DIGEST, change, sk)
-    count = b""
-    if sales and kind == RECORD:
-        count = text_of(attributes, _LINES_COUNT).strip(b'"')
-    return b"%b%b%b%b %b" % (kind, digest(text_of_item(attributes)), count, change, sk)
+    said = b""
+    if count and kind == RECORD:
+        said = text_of(attributes, count).strip(b'"')
+    return b"%b%b%b%b %b" % (kind, digest(text_of_item(attributes)), said, change, sk)
 
 
 def _change(attributes: Attributes) -> bytes:
@@ -317,8 +352,8 @@ def _moment(text: bytes) -> bytes:
     return found[1] if found else b""
 
 
-def _kind(sk: bytes) -> bytes:
-    if sk.startswith(_LINE_SK):
+def _kind(sk: bytes, child: bytes) -> bytes:
+    if sk.startswith(child):
         return LINE
     return RECORD if sk == _RECORD_SK else OTHER
 

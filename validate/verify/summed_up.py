@@ -14,29 +14,30 @@ import orjson
 
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.table_reader import TableReader
+from utils.entities import Children
 from validate.verify.verification_report import ChangedItem, KeyDifferences
 
-# The amounts of a sale, and of which amount of its lines each is the sum.
-_SUMS = {"subtotal": "netAmount", "taxAmount": "taxAmount", "total": "totalAmount"}
-_OF_LINES = frozenset({*_SUMS, "linesCount", "updatedAt", "updatedBy"})
 _CENT = Decimal("0.01")
 
 
-def take_out_summed_up(keys: KeyDifferences, reader: TableReader, table: str) -> None:
+def take_out_summed_up(
+    keys: KeyDifferences, reader: TableReader, table: str, children: Children
+) -> None:
     """Move the listed sales that are only summed up again from `different` to `changed`."""
+    of_lines = {*dict(children.sums), children.count, "updatedAt", "updatedBy"}
     entries, keys.different.entries = keys.different.entries, []
     for entry in entries:
         names = set(entry.attributes)
         pk = orjson.dumps(entry.key.pk)
-        figures = entry.key.sk == "METADATA" and names and names <= _OF_LINES
-        if figures and pk in keys.touched and _is_summed_up(reader, table, entry.key.pk):
+        figures = entry.key.sk == "METADATA" and names and names <= of_lines
+        if figures and pk in keys.touched and _is_summed_up(reader, table, entry.key.pk, children):
             keys.different.count -= 1
             keys.changed.add(ChangedItem(entry.key, "changed"))
         else:
             keys.different.entries.append(entry)
 
 
-def _is_summed_up(reader: TableReader, table: str, pk: str) -> bool:
+def _is_summed_up(reader: TableReader, table: str, pk: str, children: Children) -> bool:
     """Whether a sale's linesCount and amounts are those of its lines, as they are now."""
     request = {
         "TableName": table,
@@ -47,17 +48,19 @@ def _is_summed_up(reader: TableReader, table: str, pk: str) -> bool:
     }
     sale: Item = {}
     count = 0
-    sums = dict.fromkeys(_SUMS, Decimal(0))
+    sums = {name: Decimal(0) for name, _ in children.sums}
     for answer in reader.pages("Query", request):
         for item in answer["Items"]:
             if item["SK"]["S"] == "METADATA":
                 sale = item
-            elif item["SK"]["S"].startswith("LINE#") and "S" not in item.get("deletedAt", {}):
+            elif item["SK"]["S"].startswith(children.prefix) and "S" not in item.get(
+                "deletedAt", {}
+            ):
                 count += 1
-                for name, of_line in _SUMS.items():
+                for name, of_line in children.sums:
                     sums[name] += _number(item, of_line)
     agree = all(abs(_number(sale, name) - total) < _CENT for name, total in sums.items())
-    return agree and _number(sale, "linesCount") == count
+    return agree and _number(sale, children.count) == count
 
 
 def _number(item: Item, name: str) -> Decimal:

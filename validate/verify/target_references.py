@@ -1,53 +1,75 @@
-"""References in the target: every party that a sale names is in the party's table.
+"""References in the target: every record that another one names, as a sale its parties, is in its
+table.
 
-Sales and parties are read at different times, so both become lines in buckets on disk, under the
-key of the party: the party's PK, a tab, and the sale's PK (nothing, if it is the party itself).
+They are read at different times, so both become lines in buckets on disk, under the key of what is
+named: its PK, a tab, and the mark of the entity and the PK of what names it (nothing, if it is the
+named record itself).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import orjson
 
 from utils.dynamodb.item_text import Attributes, start_of, text_of
+from utils.entities import ENTITY_NAMES, shape_of
 from validate.verify.verification_report import References, Unresolved
 
-_PARTIES = ((start_of("buyerId"), b'"BUYER#'), (start_of("producerId"), b'"PRODUCER#'))
+# Where an attribute stands, how the PK of what it names begins, and what follows that PK in a line.
+Wanted = tuple[bytes, bytes, bytes]
 _NOBODY = b'""'
 
 
-def references_of_sale(pk: bytes, sale: Attributes) -> list[tuple[bytes, bytes]]:
-    """The parties that a sale names, as (PK of the party, the line); PKs are JSON texts.
+@cache
+def references_wanted(entity: str) -> tuple[Wanted, ...]:
+    """How to find what the records of an entity name."""
+    mark = b"\t%c" % (ord("A") + ENTITY_NAMES.index(entity))
+    return tuple(
+        (
+            start_of(reference.attribute),
+            b'"' + shape_of(reference.entity).prefix.encode(),
+            mark,
+        )
+        for reference in shape_of(entity).references
+    )
 
-    A sale without one of the two names the party "", which is nowhere.
+
+def references_of(
+    pk: bytes, record: Attributes, wanted: Iterable[Wanted]
+) -> list[tuple[bytes, bytes]]:
+    """What a record names, as (PK of the named, the line); PKs are JSON texts.
+
+    A sale without one of its parties names the party "", which is nowhere.
     """
     found = []
-    for start, opening in _PARTIES:
-        text = text_of(sale, start)
-        party = opening + text[1:] if len(text) > len(_NOBODY) else _NOBODY
-        found.append((party, party + b"\t" + pk))
+    for start, opening, mark in wanted:
+        text = text_of(record, start)
+        named = opening + text[1:] if len(text) > len(_NOBODY) else _NOBODY
+        found.append((named, named + mark + pk))
     return found
 
 
-def party_is_there(pk: bytes) -> tuple[bytes, bytes]:
-    """The entry of a party that the target has."""
+def is_there(pk: bytes) -> tuple[bytes, bytes]:
+    """The entry of a record that the target has."""
     return pk, pk + b"\t"
 
 
 def resolve(buckets: Iterable[Iterable[bytes]]) -> References:
-    """Look up every reference among the parties that are there."""
+    """Look up every reference among the records that are there."""
     result = References()
     for lines in buckets:
-        there, named = set[bytes](), list[bytes]()
+        there, naming = set[bytes](), list[bytes]()
         for line in lines:
             if line.endswith(b"\t"):
                 there.add(line[:-1])
             else:
-                named.append(line)
-        result.checked += len(named)
-        lost = [line for line in named if line[: line.index(b"\t")] not in there]
+                naming.append(line)
+        result.checked += len(naming)
+        lost = [line for line in naming if line[: line.index(b"\t")] not in there]
         for line in sorted(lost):
-            party, _, sale = line.partition(b"\t")
-            result.unresolved.add(Unresolved(orjson.loads(sale), orjson.loads(party)))
+            named, _, user = line.partition(b"\t")
+            entity = ENTITY_NAMES[user[0] - ord("A")]
+            result.add(Unresolved(entity, orjson.loads(user[1:]), orjson.loads(named)))
     return result

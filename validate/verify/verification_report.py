@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
+from utils.entities import Children, shape_at, shape_of
 from utils.files.workspace import make_directory, write_atomically
 from utils.wording.figures import counted
 from validate.compare_counts import Count, Ledger
@@ -94,29 +95,34 @@ class WrongLines:
     sale: Any
     lines_count: str | None
     found: int
+    children: Children
 
     def __str__(self) -> str:
+        found = counted(self.found, self.children.singular, self.children.name)
         if self.lines_count is None:
-            return f"{self.sale} is not there and has {counted(self.found, 'line')}"
-        said = self.lines_count or "absent"
-        return f"{self.sale} has linesCount {said}, and {counted(self.found, 'line')}"
+            return f"{self.sale} is not there and has {found}"
+        return f"{self.sale} has {self.children.count} {self.lines_count or 'absent'}, and {found}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"PK": self.sale, "linesCount": self.lines_count, "found": self.found}
+        return {"PK": self.sale, self.children.count: self.lines_count, "found": self.found}
 
 
 @dataclass(frozen=True)
 class Unresolved:
-    """A sale that names a party which is not in the party's table; "" names none."""
+    """A record of an `entity` (its PK) that names one which is not in its table, as a sale its
+    parties; "" names none."""
 
-    sale: Any
-    party: Any
+    entity: str
+    user: Any
+    named: Any
 
     def __str__(self) -> str:
-        return f"{self.sale} → {self.party}"
+        return f"{self.user} → {self.named}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"sale": self.sale, "party": self.party}
+        shape = shape_of(self.entity)
+        named = shape_at(str(self.named)) or shape_of(shape.references[0].entity)
+        return {shape.singular: self.user, named.role[0]: self.named}
 
 
 Entry = TypeVar("Entry", ItemKey, DifferentItem, ChangedItem, KeptItem, WrongLines, Unresolved)
@@ -152,7 +158,8 @@ class Listing(Generic[Entry]):
         """One sentence, none for an empty listing: the count with what is counted
         (utils/wording/figures.py), and the first entry."""
         said = counted(self.count, one, many)
-        return [f"{said}, the first: {self.entries[0]}"] if self.count else []
+        first = f", the first: {self.entries[0]}" if self.entries else ""
+        return [said + first] if self.count else []
 
 
 @dataclass
@@ -269,18 +276,23 @@ class LineDifferences:
     def as_json(self) -> dict[str, Any]:
         return {"checked": self.checked, **self.different.as_json()}
 
-    def sentences(self) -> list[str]:
+    def sentences(self, entity: str) -> list[str]:
+        one, children = shape_of(entity).singular, self.different.entries[:1]
+        name = children[0].children.name if children else ""
         return self.different.sentence(
-            "sale does not have the lines that it says", "sales do not have the lines that they say"
+            f"{one} does not have the {name} that it says",
+            f"{entity} do not have the {name} that they say",
         )
 
 
 @dataclass
 class References:
-    """The references from sales to parties: how many were looked up, and which lead nowhere."""
+    """The references from record to record: how many were looked up, and which lead nowhere;
+    `lost` counts these by the entity that names."""
 
     checked: int = 0
     unresolved: Listing[Unresolved] = field(default_factory=Listing)
+    lost: Counter[str] = field(default_factory=Counter)
 
     @property
     def passed(self) -> bool:
@@ -290,13 +302,24 @@ class References:
         """Append what was found among other references."""
         self.checked += later.checked
         self.unresolved.extend(later.unresolved)
+        self.lost += later.lost
+
+    def add(self, found: Unresolved) -> None:
+        """Take in a reference that leads nowhere."""
+        self.unresolved.add(found)
+        self.lost[found.entity] += 1
 
     def as_json(self) -> dict[str, Any]:
         return {"checked": self.checked, "unresolved": self.unresolved.as_json()}
 
-    def sentences(self) -> list[str]:
-        return self.unresolved.sentence(
-            "reference of a sale leads to no party", "references of sales lead to no party"
+    def sentences(self, entity: str) -> list[str]:
+        """What is wrong with what an entity names."""
+        shape = shape_of(entity)
+        own = [each for each in self.unresolved.entries if each.entity == entity]
+        roles = " or ".join(dict.fromkeys(shape_of(name).role[0] for name in shape.needs))
+        return Listing(self.lost[entity], own).sentence(
+            f"reference of a {shape.singular} leads to no {roles}",
+            f"references of {entity} lead to no {roles}",
         )
 
 
@@ -404,12 +427,13 @@ class EntityResult:
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """The outcome of the verify phase. `lines` and `references` belong to the sales; they are
-    None when the sales were not verified. `head` opens the report, `report` is its file."""
+    """The outcome of the verify phase. `lines` are those of the entities that have lines (or other
+    children), `references` those of all that name records, None when none of these was verified.
+    `head` opens the report, `report` is its file."""
 
     head: Mapping[str, Any]
     entities: Mapping[str, EntityResult]
-    lines: LineDifferences | None
+    lines: Mapping[str, LineDifferences]
     references: References | None
     report: Path
 
@@ -417,10 +441,14 @@ class VerificationResult:
     def passed(self) -> bool:
         return not self.problems
 
-    @property
-    def sales_passed(self) -> bool:
-        """Whether the lines and references of sales are right (or were not looked at)."""
-        return all(check.passed for check in (self.lines, self.references) if check is not None)
+    def has_passed(self, entity: str) -> bool:
+        """Whether all that was looked at of an entity is right."""
+        return self.entities[entity].passed and not self._wrong_beside(entity)
+
+    def _wrong_beside(self, entity: str) -> int:
+        """How much of an entity is wrong beside its own items: its lines, and what it names."""
+        lines = entity in self.lines and not self.lines[entity].passed
+        return lines + bool(self.references and self.references.lost[entity])
 
     def figures(self, entity: str) -> dict[str, Any]:
         """What the end of the run is told of an entity (utils/cli/summary.py): how many items are
@@ -429,8 +457,7 @@ class VerificationResult:
         keys = result.keys
         apart = len(result.ledger.problems) + len(result.table.problems)
         apart += sum(bool(pattern.failures) for pattern in result.patterns)
-        if entity == "sales":
-            apart += sum(not check.passed for check in (self.lines, self.references) if check)
+        apart += self._wrong_beside(entity)
         wrong_numbers = any(each.name == NEXT_NUMBER and each.failures for each in result.patterns)
         return {
             "missing": keys.missing.count,
@@ -448,8 +475,13 @@ class VerificationResult:
         """A sentence for each thing that is wrong, for the screen; none when it passed."""
         return [
             *(problem for result in self.entities.values() for problem in result.problems),
-            *(f"sales: {s}" for s in (self.lines.sentences() if self.lines else ())),
-            *(f"sales: {s}" for s in (self.references.sentences() if self.references else ())),
+            *(f"{name}: {s}" for name, lines in self.lines.items() for s in lines.sentences(name)),
+            *(
+                f"{name}: {s}"
+                for name in self.entities
+                if self.references
+                for s in self.references.sentences(name)
+            ),
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -461,10 +493,18 @@ class VerificationResult:
             "counts": {name: result.ledger.as_json() for name, result in results},
             "keys": {name: result.keys.as_json() for name, result in results},
             "references": self.references.as_json() if self.references else None,
-            "lines": self.lines.as_json() if self.lines else None,
+            "lines": self._all_lines(),
             "indexes": {name: result.table.as_json() for name, result in results},
             "accessPatterns": [p.as_json() for _, result in results for p in result.patterns],
         }
+
+    def _all_lines(self) -> dict[str, Any] | None:
+        if not self.lines:
+            return None
+        together = LineDifferences()
+        for lines in self.lines.values():
+            together.extend(lines)
+        return together.as_json()
 
     def write(self) -> None:
         """Write the report to its file."""

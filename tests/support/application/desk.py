@@ -25,7 +25,8 @@ from load.target.tables import prepare_tables
 from tests.support.aws.proxy import Request
 from tests.support.records.transformed import TABLES, Migration
 from utils.aws import session as aws
-from utils.config import ENTITY_NAMES, LoadConfig, TargetConfig
+from utils.config import LoadConfig, TargetConfig
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode, MigrationError
 from utils.files.artifacts import ArtifactWriter
 from utils.interrupt import Interrupted, StopFlag

@@ -153,8 +153,9 @@ def test_a_torn_record_is_a_difference_whoever_has_signed_it(
     migration.put("sales", signed(record[0], linesCount={"N": "2"}))
     lines = len(record) - 1
     result = migration.verify(loaded)
-    assert result.lines is not None
-    assert [(w.lines_count, w.found) for w in result.lines.different.entries] == [("2", lines)]
+    assert [(w.lines_count, w.found) for w in result.lines["sales"].different.entries] == [
+        ("2", lines)
+    ]
     assert lines == 3
 
 

@@ -124,7 +124,7 @@ def test_verification_believes_no_page_of_another_shape(
         return  # verification does not ask for the units
     page = json.dumps(answer).encode() if spaced else orjson.dumps(answer)
     with pytest.raises(NoAnswer):
-        read_table_page(page, sales=True, as_written=as_written)
+        read_table_page(page, "sales", as_written=as_written)
 
 
 def test_what_is_not_said_to_be_unprocessed_is_not_taken_for_written() -> None:

@@ -14,7 +14,7 @@ from utils.files.spill import Buckets
 from validate.gate.duplicates import SharedValues
 from validate.gate.finding_spool import FindingSpool
 from validate.gate.record_facts import Facts
-from validate.gate.references import MigratedParties
+from validate.gate.references import MigratedRecords
 
 
 def shared(tmp_path: Path, *chunks: list[Facts]) -> list[tuple[int, str, str, str]]:
@@ -84,7 +84,7 @@ def sale_of(buyer: str, producer: str) -> Facts:
 
 
 def test_a_reference_to_a_party_that_is_not_migrated_dangles() -> None:
-    parties = MigratedParties()
+    parties = MigratedRecords()
     for entity, kind in (("buyers", "buyer"), ("producers", "producer")):
         keys = [f"{kind.upper()}#{identifier(kind, number)}" for number in (1, 2, 3)]
         facts = [Facts(str(number), 1, key) for number, key in enumerate(keys)]
@@ -94,13 +94,15 @@ def test_a_reference_to_a_party_that_is_not_migrated_dangles() -> None:
     refused = sale_of(identifier("buyer", 2), identifier("producer", 2))
     unknown = sale_of(identifier("buyer", 9), identifier("producer", 1))
     swapped = sale_of(identifier("producer", 1), identifier("buyer", 1))
-    assert [note.field for note in parties.dangling(good.references)] == []
-    assert [note.field for note in parties.dangling(refused.references)] == [
+    assert [note.field for note in parties.referred("sales").dangling(good.references)] == []
+    assert [note.field for note in parties.referred("sales").dangling(refused.references)] == [
         "buyerId",
         "producerId",
     ]
-    assert [note.field for note in parties.dangling(unknown.references)] == ["buyerId"]
-    assert [note.field for note in parties.dangling(swapped.references)] == [
+    assert [note.field for note in parties.referred("sales").dangling(unknown.references)] == [
+        "buyerId"
+    ]
+    assert [note.field for note in parties.referred("sales").dangling(swapped.references)] == [
         "buyerId",
         "producerId",
     ]
@@ -109,12 +111,16 @@ def test_a_reference_to_a_party_that_is_not_migrated_dangles() -> None:
 def test_parties_are_read_from_a_transformed_file(tmp_path: Path) -> None:
     path = tmp_path / "buyers.json"
     path.write_bytes(b"".join(as_lines([party("buyer", 1), party("buyer", 2)])))
-    parties = MigratedParties()
+    parties = MigratedRecords()
     parties.read("buyers", path)
     parties.add("producers", [Facts("5", 1, "PRODUCER#PRODUCER5")])
     parties.remove("producers", [])
-    assert not parties.dangling(sale_of(identifier("buyer", 2), "PRODUCER5").references)
-    assert parties.dangling(sale_of(identifier("buyer", 3), "PRODUCER5").references)
+    assert not parties.referred("sales").dangling(
+        sale_of(identifier("buyer", 2), "PRODUCER5").references
+    )
+    assert parties.referred("sales").dangling(
+        sale_of(identifier("buyer", 3), "PRODUCER5").references
+    )
 
 
 def finding(number: int, rule: str) -> Finding:

@@ -57,7 +57,7 @@ class BusyReader(LateReader):
 
 
 def replayed(reader: object, slept: list[float], retries: int = 5) -> tuple[PatternResult, ...]:
-    samples = Samples(frozenset())
+    samples = Samples("sales", frozenset())
     item = party("buyer", 1)
     samples.records.kept[item["PK"]["S"]] = Sample(orjson.dumps({"Item": item}))
     patience = Patience(
@@ -121,10 +121,10 @@ def sold(numbers: Sequence[int], date: str = "") -> list[Item]:
 
 def samples_of(due: Sequence[Item]) -> Samples:
     """The samples of a file that has these sales."""
-    samples = Samples(frozenset())
+    samples = Samples("sales", frozenset())
     lines = [orjson.dumps({"Item": item}) + b"\n" for item in due]
-    for record in read_file_lines(lines, sales=True):
-        samples.add(record, sales=True)
+    for record in read_file_lines(lines, "sales"):
+        samples.add(record)
     return samples
 
 

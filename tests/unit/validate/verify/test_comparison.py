@@ -35,23 +35,23 @@ def compared(
     records: Sequence[Sequence[Item]],
     items: Iterable[Item],
     *,
-    sales: bool = True,
+    entity: str = "sales",
     refused: Iterable[str] = (),
 ) -> Comparison:
     comparison = Comparison()
     comparison.add_bucket(
-        entries_of_file(records, sales=sales, refused=refused),
-        [entry for _, entry in read_table_page(page_of(items), sales=sales).entries],
-        sales=sales,
+        entries_of_file(records, entity=entity, refused=refused),
+        [entry for _, entry in read_table_page(page_of(items), entity).entries],
+        entity,
     )
     return comparison
 
 
 def entries_of_file(
-    records: Iterable[Sequence[Item]], *, sales: bool = True, refused: Iterable[str] = ()
+    records: Iterable[Sequence[Item]], *, entity: str = "sales", refused: Iterable[str] = ()
 ) -> list[bytes]:
-    found = read_file_lines(lines_of(records), sales=sales, refused=frozenset(refused))
-    return [record.entry(sales=sales)[1] for record in found]
+    found = read_file_lines(lines_of(records), entity, refused=frozenset(refused))
+    return [record.entry(entity)[1] for record in found]
 
 
 def keys(entries: Iterable[Any]) -> set[tuple[str, str]]:
@@ -104,7 +104,7 @@ def test_every_difference_is_found_and_no_other(
 def test_keys_with_tabs_line_breaks_and_quotes_stay_apart() -> None:
     odd = {**party("buyer", 1), "PK": {"S": 'BUYER#a\tb\n"c" '}}
     even = {**party("buyer", 1), "PK": {"S": "BUYER#a b"}}
-    found = compared([[odd], [even]], [even], sales=False).keys
+    found = compared([[odd], [even]], [even], entity="buyers").keys
     assert keys(found.missing.entries) == {key_of(odd)}
     assert not found.extra.count
 
@@ -168,20 +168,20 @@ def test_a_page_says_what_is_ours_and_where_the_next_one_starts() -> None:
     theirs = {name: value for name, value in sale(2)[0].items() if name != "legacyId"}
     last = {"PK": {"S": "a"}, "SK": {"S": "b"}}
     answer = {"Items": [*record, theirs], "Count": 4, "LastEvaluatedKey": last}
-    page = read_table_page(orjson.dumps(answer), sales=True)
+    page = read_table_page(orjson.dumps(answer), "sales")
     assert (page.found.records, page.found.items, page.scanned) == (1, 3, 4)
     assert (page.last_key, page.ends_at) == (last, {name: theirs[name] for name in ("PK", "SK")})
     assert all(
-        line == b"%b\t%b" % (key, pk_of(page.entries[0][1])) for key, line in page.references
+        line == b"%b\tC%b" % (key, pk_of(page.entries[0][1])) for key, line in page.references
     )
     parties = {orjson.loads(party) for party, _ in page.references}
     assert parties == {record[0]["GSI2PK"]["S"], record[0]["GSI3PK"]["S"]}
-    empty = read_table_page(b'{"Items":[],"Count":0}', sales=True)
+    empty = read_table_page(b'{"Items":[],"Count":0}', "sales")
     assert empty.last_key is empty.ends_at is None
 
 
 def test_lists_are_cut_and_say_so() -> None:
-    found = compared([[party("buyer", n)] for n in range(1, 1_103)], [], sales=False).keys
+    found = compared([[party("buyer", n)] for n in range(1, 1_103)], [], entity="buyers").keys
     missing = found.as_json()["missing"]
     assert (missing["count"], len(missing["list"]), missing["truncated"]) == (1_102, 1_000, True)
 
@@ -197,10 +197,10 @@ def test_in_which_order_and_in_how_many_pages_items_come_does_not_matter(
     random.shuffle(items)
     entries = []
     for start, end in pairwise([0, *sorted(cuts), len(items)]):
-        page = read_table_page(page_of(items[start:end]), sales=True)
+        page = read_table_page(page_of(items[start:end]), "sales")
         entries += [entry for _, entry in page.entries]
     in_pages = Comparison()
-    in_pages.add_bucket(entries_of_file(records), entries, sales=True)
+    in_pages.add_bucket(entries_of_file(records), entries, "sales")
     assert in_pages == compared(records, items)
     assert in_pages.keys.missing.count == 2
     assert in_pages.lines.checked == len(records) - 2  # those two were sales
@@ -211,9 +211,9 @@ def test_an_item_that_a_scan_gives_twice_is_extra_once() -> None:
     record = sale(1, lines=1)
     found = compared([record], [*record, record[1]])
     assert keys(found.keys.extra.entries) == {key_of(record[1])}
-    page = [entry for _, entry in read_table_page(page_of(record), sales=True).entries]
+    page = [entry for _, entry in read_table_page(page_of(record), "sales").entries]
     twice = Comparison()
-    twice.add_bucket(entries_of_file([record]), page * 2, sales=True)
+    twice.add_bucket(entries_of_file([record]), page * 2, "sales")
     assert twice.keys.extra.count == len(record)
 
 
@@ -221,12 +221,12 @@ def test_a_line_of_the_application_on_another_page_counts_as_a_line() -> None:
     record = sale(1, lines=1)
     theirs = {name: v for name, v in record[1].items() if name != "legacyId"}
     theirs["SK"] = {"S": "LINE#theirs"}
-    pages = [read_table_page(page_of(items), sales=True) for items in (record, [theirs])]
+    pages = [read_table_page(page_of(items), "sales") for items in (record, [theirs])]
     found = Comparison()
     found.add_bucket(
         entries_of_file([record]),
         [entry for page in pages for _, entry in page.entries],
-        sales=True,
+        "sales",
     )
     assert found.keys.passed
     (wrong,) = found.lines.different.entries
@@ -240,11 +240,11 @@ def peak_memory(scratch: Path, sales: int) -> int:
     for start in range(0, sales, 100):
         records = [sale(start + n, lines=3) for n in range(100)]
         items = flat(records)[::-1]  # no record's items stand together as in the file
-        found = read_file_lines(lines_of(records), sales=True)
-        in_file.add(record.entry(sales=True) for record in found)
+        found = read_file_lines(lines_of(records), "sales")
+        in_file.add(record.entry("sales") for record in found)
         for first in range(3):
-            in_table.add(read_table_page(page_of(items[first::3]), sales=True).entries)
-    work = BucketPass(in_file.finish(), in_table.finish(), sales=True)
+            in_table.add(read_table_page(page_of(items[first::3]), "sales").entries)
+    work = BucketPass(in_file.finish(), in_table.finish(), "sales")
     del in_file, in_table, records, items, found
     tracemalloc.start()
     for numbers in range(BUCKETS):

@@ -14,7 +14,7 @@ from validate.verify.passes import TablePass
 
 
 def table_pass(segments: int) -> TablePass:
-    return TablePass(cast(TableReader, None), "Sales", segments, Path(), sales=True)
+    return TablePass(cast(TableReader, None), "Sales", segments, Path(), entity="sales")
 
 
 @given(st.integers(1, 2_000), st.integers(1, 64))

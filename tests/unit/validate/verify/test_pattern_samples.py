@@ -18,9 +18,9 @@ from validate.verify.record_entries import read_file_lines
 def samples_of(*records: list[Item], slice_keys: Set[Key] = frozenset()) -> Samples:
     """The samples of one part of a file."""
     lines = [orjson.dumps({"Item": item}) + b"\n" for record in records for item in record]
-    samples = Samples(slice_keys)
-    for record in read_file_lines(lines, sales=True):
-        samples.add(record, sales=True)
+    samples = Samples("sales", slice_keys)
+    for record in read_file_lines(lines, "sales"):
+        samples.add(record)
     return samples
 
 
@@ -28,9 +28,7 @@ def samples_as_values(samples: Samples) -> list[object]:
     return [
         samples.slice,
         samples.records.kept,
-        samples.statuses.kept,
-        samples.buyers.kept,
-        samples.producers.kept,
+        *(samples.groups[name].kept for name in ("status", "buyerId", "producerId")),
         samples.years,
     ]
 
@@ -70,7 +68,7 @@ def test_a_group_keeps_its_first_sales_and_counts_all(sales: list[tuple[str, str
 
 
 def test_a_sampled_sale_has_exactly_its_own_lines() -> None:
-    samples = Samples(frozenset())
+    samples = Samples("sales", frozenset())
     records = [sale(n, lines=n % 4) for n in range(1, 101)]
     for start in range(0, 100, 7):
         samples.extend(samples_of(*records[start : start + 7]))
@@ -122,7 +120,7 @@ def test_a_year_knows_no_number_of_sales_that_are_not_numbered_in_it() -> None:
 @given(st.lists(st.integers(1, 99), max_size=9))
 def test_the_samples_of_the_parts_are_those_of_the_whole(cuts: list[int]) -> None:
     records = [sale(n, buyer=n % 30, producer=n % 4, lines=n % 3) for n in range(1, 100)]
-    whole, parts = samples_of(*records), Samples(frozenset())
+    whole, parts = samples_of(*records), Samples("sales", frozenset())
     for start, end in pairwise([0, *sorted(set(cuts)), 100]):
         parts.extend(samples_of(*records[start:end]))
     assert samples_as_values(parts) == samples_as_values(whole)

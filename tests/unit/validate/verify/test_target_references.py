@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utils.dynamodb.item_text import attributes_of
-from validate.verify.target_references import party_is_there, references_of_sale, resolve
+from validate.verify.target_references import is_there, references_of, references_wanted, resolve
 
 
 def named(sale: str, **parties: str) -> list[tuple[bytes, bytes]]:
     item: dict[str, Any] = {name: {"S": party} for name, party in parties.items()}
-    return references_of_sale(orjson.dumps(sale), attributes_of(item))
+    return references_of(orjson.dumps(sale), attributes_of(item), references_wanted("sales"))
 
 
 def lines(entries: list[tuple[bytes, bytes]]) -> list[bytes]:
@@ -30,8 +30,8 @@ def lines(entries: list[tuple[bytes, bytes]]) -> list[bytes]:
 def test_exactly_the_references_to_absent_parties_are_unresolved(
     there: set[int], sales: list[tuple[int, int]], random: Any
 ) -> None:
-    entries = [party_is_there(orjson.dumps(f"BUYER#{n}")) for n in there]
-    entries += [party_is_there(orjson.dumps(f"PRODUCER#{n}")) for n in there]
+    entries = [is_there(orjson.dumps(f"BUYER#{n}")) for n in there]
+    entries += [is_there(orjson.dumps(f"PRODUCER#{n}")) for n in there]
     expected = []
     for number, (buyer, producer) in enumerate(sales):
         entries += named(f"SALE#{number}", buyerId=str(buyer), producerId=str(producer))
@@ -41,11 +41,11 @@ def test_exactly_the_references_to_absent_parties_are_unresolved(
     random.shuffle(entries)
     result = resolve([lines(entries)])
     assert result.checked == 2 * len(sales)
-    assert sorted((u.sale, u.party) for u in result.unresolved.entries) == sorted(expected)
+    assert sorted((u.user, u.named) for u in result.unresolved.entries) == sorted(expected)
     assert result.passed == (not expected)
 
 
 def test_a_sale_without_a_buyer_is_unresolved() -> None:
-    result = resolve([lines([party_is_there(b'"PRODUCER#1"'), *named("SALE#1", producerId="1")])])
+    result = resolve([lines([is_there(b'"PRODUCER#1"'), *named("SALE#1", producerId="1")])])
     (found,) = result.unresolved.entries
-    assert (found.sale, found.party) == ("SALE#1", "")
+    assert (found.user, found.named) == ("SALE#1", "")
