@@ -9,8 +9,6 @@ keeps these lists equal to the schemas of validation.
 
 from __future__ import annotations
 
-from utils.entities import ENTITIES, Shape, part_of
-
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -101,23 +99,11 @@ _IN_TABLE = {
 _KEYS = frozenset({"PK", "SK"})
 
 
-def _kinds_of(shape: Shape) -> tuple[frozenset[str], str, frozenset[str]]:
-    """What a record's own item has, how the SK of its children begin ("" without), what they
-    have."""
-    own, *children = part_of(_IN_TABLE, shape.name, "load/writing/known_attributes.py").values()
-    if shape.children is None:
-        return own, "", frozenset()
-    return own, shape.children.prefix, children[0]
-
-
-_KINDS = {shape.prefix.rstrip("#"): _kinds_of(shape) for shape in ENTITIES}
-
-
 def writers_of(entity: str, attribute: str) -> list[str]:
     """The kinds of items, in words, that a load of an entity writes with an attribute."""
     return [
         words
-        for words, known in part_of(_IN_TABLE, entity, "load/writing/known_attributes.py").items()
+        for words, known in _IN_TABLE[entity].items()
         if attribute in (known | _KEYS) - NEVER_WRITTEN
     ]
 
@@ -134,8 +120,8 @@ def type_of(entity: str, attribute: str) -> str:
 
 
 def known_attributes(pk: str, sk: str) -> frozenset[str]:
-    """The attributes of the kind of item that has this key; none for a record of nobody's."""
-    if (kinds := _KINDS.get(pk.partition("#")[0])) is None:
-        return frozenset()
-    record, child, children = kinds
-    return children if child and sk.startswith(child) else record
+    """The attributes of the kind of item that has this key; none for an unknown kind."""
+    if sk.startswith("LINE#"):
+        return _LINE
+    kinds = {"BUYER": _BUYER, "PRODUCER": _PRODUCER, "SALE": _SALE}
+    return kinds.get(pk.partition("#")[0], frozenset())

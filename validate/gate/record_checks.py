@@ -6,13 +6,12 @@ so that chunks may be checked anywhere. What has to be compared between records 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
-from functools import partial
 from typing import Any
 
-from utils.entities import Shape, part_of, shape_of
+from utils.entities import part_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
 from validate.gate.fast_sales import facts_if_clean
@@ -27,22 +26,9 @@ from validate.rules.tax_codes import vat_key
 from validate.rules.text_rules import may_be_damaged, text_notes
 
 Item = dict[str, Any]
-Check = Callable[[Sequence[bytes], list[Note], bool], Facts]
-Notes = Callable[[Item], Iterable[Note]]
-Shared = Callable[[Item], tuple[tuple[str, str], ...]]
 
 _INDEX_KEYS = tuple(f"GSI{number}{key}" for number in range(1, 5) for key in ("PK", "SK"))
 _KEYS = ("PK", "SK", *_INDEX_KEYS)
-
-
-def no_notes(_item: Item) -> tuple[Note, ...]:
-    """There is nothing to say of an item."""
-    return ()
-
-
-def nothing_shared(_item: Item) -> tuple[tuple[str, str], ...]:
-    """An item has nothing that others may not have."""
-    return ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +54,7 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
     Each record is asked for its schema, DynamoDB's limits, agreement within itself and, if the
     policy says so, the business rules; the later questions only where the earlier ones are met.
     """
-    check = part_of(CHECKS, entity, "validate/gate/record_checks.py")
+    check = part_of(_CHECKS, entity, "validate/gate/record_checks.py")
     outcome = ChunkFindings()
     with localcontext(sale_rules.EXACT):
         for number, record in enumerate(split_records(lines)):
@@ -83,18 +69,7 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
     return outcome
 
 
-def check_of_one_item(
-    shape: Shape,
-    agreement: Notes,
-    business_rules: Notes = no_notes,
-    shared: Shared = nothing_shared,
-) -> Check:
-    """The check of records of one item: `agreement` notes what does not agree in an item that
-    conforms to its schema, `business_rules` what else is wrong with it, and `shared` gives what it
-    should share with no other record, as Facts have it."""
-    kind = shape.schema
-    named = [reference.attribute for reference in shape.references]
-
+def _check_party(kind: str) -> Callable[[Sequence[bytes], list[Note], bool], Facts]:
     def check(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
         item = items_of(record)[0]
         if len(record) > 1:
@@ -103,30 +78,19 @@ def check_of_one_item(
             notes += _schema_notes(kind, item)
             return Facts(_legacy_id(item), len(record))
         notes += _limit_notes(record, [item])
-        notes += agreement(item)
+        notes += consistency.party_notes(item, kind)
         notes += doubt_notes([item])
         if business:
-            notes += business_rules(item)
+            notes += party_rules.business_notes(item)
             notes += _text_notes(record, [item])
-        references = tuple((attribute, item[attribute]["S"]) for attribute in named)
-        return Facts(item["legacyId"]["S"], 1, item["PK"]["S"], references, shared(item))
+        shared: tuple[tuple[str, str], ...] = ()
+        if "code" in item:
+            shared = (("duplicate-code", item["code"]["S"]),)
+        if key := vat_key(item["country"]["S"], item["vatNumber"]["S"]):
+            shared += (("duplicate-vat-number", key),)
+        return Facts(item["legacyId"]["S"], 1, item["PK"]["S"], shared=shared)
 
     return check
-
-
-def _check_party(entity: str) -> Check:
-    shape = shape_of(entity)
-    agreement = partial(consistency.party_notes, kind=shape.singular)
-    return check_of_one_item(shape, agreement, party_rules.business_notes, _shared_by_parties)
-
-
-def _shared_by_parties(party: Item) -> tuple[tuple[str, str], ...]:
-    shared: tuple[tuple[str, str], ...] = ()
-    if "code" in party:
-        shared = (("duplicate-code", party["code"]["S"]),)
-    if key := vat_key(party["country"]["S"], party["vatNumber"]["S"]):
-        shared += (("duplicate-vat-number", key),)
-    return shared
 
 
 def _check_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
@@ -216,8 +180,8 @@ def _schema_notes(kind: str, item: Item) -> list[Note]:
     return [*explain(kind, item), *limit_notes(item, _KEYS)]
 
 
-CHECKS: dict[str, Check] = {
-    "buyers": _check_party("buyers"),
-    "producers": _check_party("producers"),
+_CHECKS: dict[str, Callable[[Sequence[bytes], list[Note], bool], Facts]] = {
+    "buyers": _check_party("buyer"),
+    "producers": _check_party("producer"),
     "sales": _check_sale,
 }
