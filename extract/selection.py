@@ -23,6 +23,7 @@ from extract.declaration import (
     several_names,
 )
 from utils.config import EntityExtraction
+from utils.entities import PARTS
 from utils.error_handler import ConfigurationError, SourceError
 from utils.settings.sql_text import one_piece
 
@@ -220,7 +221,7 @@ def _selection(
             f"the key {table.name}.{key} is not an integer column",
             remedy="S9's keys are integers: correct the query or the view that returns it",
         )
-    taken = {*mapping.recognised.values(), "buyer", "producer", "lines"}
+    taken = {*mapping.recognised.values(), *PARTS}
     fields = tuple(
         Field(column, mapping.recognised.get(column.name) or _free_name(column.name, taken))
         for column in present

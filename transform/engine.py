@@ -101,8 +101,7 @@ def _refusal(entity: str, row: Row, line: bytes, rejected: RejectedRecord) -> Re
     findings = tuple(
         Finding(entity, legacy_id, r.field, r.rule, "error", r.reason) for r in rejected.rejections
     )
-    children = shape_of(entity).children
-    items = 1 + len((children and row.get(children.name)) or ())
+    items = shape_of(entity).items_in(row)
     return Refusal(entity, legacy_id, PHASE, findings, items, line.rstrip(b"\n"))
 
 

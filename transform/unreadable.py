@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from utils.entities import shape_of
 from utils.files.findings import Finding
 from utils.files.quarantine import Refusal
 
@@ -44,7 +45,7 @@ def refusal_of(entity: str, line: bytes, phase: str) -> Refusal:
         )
         for field in fields
     )
-    items = 1 + len(row.get("lines") or ())
+    items = shape_of(entity).items_in(row)
     return Refusal(entity, legacy_id, phase, findings, items, orjson.dumps(_legible(row)))
 
 

@@ -101,6 +101,10 @@ class Shape:
         """The entities that its records name."""
         return tuple(dict.fromkeys(reference.entity for reference in self.references))
 
+    def items_in(self, row: Mapping[str, Any]) -> int:
+        """How many items an extracted row is."""
+        return 1 + len((self.children and row.get(self.children.name)) or ())
+
 
 _PARTY = ("party", "parties")
 _NO_PARTY = "the party is disabled in S9, of another kind, or refused here"
@@ -130,6 +134,11 @@ ENTITIES = (
 )
 ENTITY_NAMES = tuple(shape.name for shape in ENTITIES)
 _BY_NAME = {shape.name: shape for shape in ENTITIES}
+# The names under which an extracted row carries rows of others: children, and copies of the named.
+PARTS = frozenset(
+    {shape.children.name for shape in ENTITIES if shape.children}
+    | {each.singular for each in ENTITIES for user in ENTITIES if each.name in user.needs}
+)
 _BY_PREFIX = {shape.prefix: shape for shape in ENTITIES}
 
 

@@ -11,6 +11,7 @@ from load.backup.listing import listed
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge, require_table_name
 from utils.cli.text_table import table as as_table
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.logger import get_logger
 from utils.run.session import open_session
@@ -33,7 +34,7 @@ def _back_up_all(caller: Caller, tables: tuple[str, ...]) -> ExitCode:
     target = config.target
     for table in tables:
         require_table_name(table, "--table")
-    names = tables or (target.buyers_table, target.producers_table, target.sales_table)
+    names = tables or tuple(map(target.table, ENTITY_NAMES))
     made = []
     with open_session(config, caller.screen, "backup") as work:
         for table in dict.fromkeys(names):

@@ -17,10 +17,9 @@ from transform.items.attributes import AttributeValue, Item, Row
 from transform.rejections import Rejections, Unconvertible
 from transform.values.money import MAX_INTEGER
 from transform.values.text import text
+from utils.entities import PARTS
 
 DOUBTS = "doubts"
-# Parts of a record that are rows themselves, or copies of other rows.
-_PARTS = frozenset({"lines", "buyer", "producer"})
 
 
 def legacy_of(
@@ -30,7 +29,7 @@ def legacy_of(
 
     Carried are the columns that are not `known`, and what the notes keep and doubt.
     """
-    unknown = {name: row[name] for name in row if name not in known and name not in _PARTS}
+    unknown = {name: row[name] for name in row if name not in known and name not in PARTS}
     carried: Item = {}
     for column, value in {**unknown, **notes.kept}.items():
         try:
