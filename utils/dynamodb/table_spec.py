@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from utils.entities import part_of
+from utils.entities import Undeclared
 
 PARTITION_KEY = "PK"
 SORT_KEY = "SK"
@@ -46,5 +46,11 @@ class TableSpec:
 
     def index_of(self, partition_key: str) -> Index:
         """The index with this partition key. Raises Undeclared."""
-        by_key = {index.partition_key: index for index in self.indexes}
-        return part_of(by_key, partition_key, f"load/load_{self.entity}.py")
+        for index in self.indexes:
+            if index.partition_key == partition_key:
+                return index
+        raise Undeclared(
+            f"the table of {self.entity} has no index with the partition key {partition_key}, which "
+            "utils/entities.py names",
+            remedy="declare it in TABLE of the module of that entity in load/",
+        )
