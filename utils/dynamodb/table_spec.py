@@ -50,7 +50,7 @@ class TableSpec:
             if index.partition_key == partition_key:
                 return index
         raise Undeclared(
-            f"the table of {self.entity} has no index with the partition key {partition_key}, which "
-            "utils/entities.py names",
+            f"the table of {self.entity} has no index with the partition key {partition_key}, "
+            "which utils/entities.py names",
             remedy="declare it in TABLE of the module of that entity in load/",
         )
