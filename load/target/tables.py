@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from load.writing.known_attributes import MAY_BE_EMPTY, MAY_BE_LONG, type_of, writers_of
+from load.writing.known_attributes import may_be_empty, may_be_long, types_of, writers_of
 from utils.config import TargetConfig
 from utils.dynamodb.client import ResourceBusy, ResourceMissing
 from utils.dynamodb.retrying import control
@@ -134,12 +134,12 @@ def _clashes(
     """Index keys that want another type than a load writes: DynamoDB would refuse each record."""
     problems = []
     for _, key, index in _further_keys(spec, table):
-        kinds, ours = writers_of(spec.entity, key), type_of(spec.entity, key)
-        if kinds and types[key] != ours:
+        kinds, ours = writers_of(spec.entity, key), types_of(spec.entity, key)
+        if ours - {types[key]}:
             problems.append(
                 f"index {index} of {name} has the key {key} of type {types[key]}, and "
-                f"{' and '.join(kinds)} have it as {ours}: DynamoDB would refuse all of them that "
-                "have it"
+                f"{' and '.join(kinds)} have it as {' and '.join(sorted(ours))}: DynamoDB would "
+                "refuse all of them that have it"
             )
     return problems
 
@@ -150,8 +150,9 @@ def _warn(name: str, spec: TableSpec, table: Mapping[str, Any]) -> None:
     for kind, key, index in _further_keys(spec, table):
         if not writers_of(spec.entity, key):
             continue
-        what = ["empty"] if key in MAY_BE_EMPTY else []
-        what += ["longer than 1,024 bytes"] if kind == "RANGE" and key in MAY_BE_LONG else []
+        what = ["empty"] if may_be_empty(spec.entity, key) else []
+        if kind == "RANGE" and may_be_long(spec.entity, key):
+            what.append("longer than 1,024 bytes")
         if what:
             say(
                 "The index %s of %s has the key %s, which may be %s in S9: DynamoDB refuses the "

@@ -1,53 +1,87 @@
 """Sales and lines in the form in which nearly all of them are written, recognised by their bytes.
 
-A pattern for each kind, made from its schema: the attributes in the order in which the transform
-writes them, each with a form that is the schema's or narrower. What matches conforms to its schema
-and to DynamoDB's limits, and its keys agree with its ids; that costs a tenth of parsing an item and
-asking the schema. What does not match is no worse for it: it is judged by the slower way, which
-alone can say what is wrong. So a mistake here may only ever be a pattern that takes too little, and
-tests generate items from the patterns and put them to the schemas.
+A pattern for each kind, made from its schema and from the tables of what agrees with what
+(validate/rules/consistency.py): the attributes in the order in which the schema has them, each with
+a form that is the schema's or narrower. What matches conforms to its schema and to DynamoDB's
+limits, and its keys agree with its ids; that costs a tenth of parsing an item and asking the
+schema. What does not match is no worse for it: it is judged by the slower way, which alone can say
+what is wrong. So a mistake here may only ever be a pattern that takes too little, and tests
+generate items from the patterns and put them to the schemas. An attribute that no form is known of
+(`without_form`) sends its item the slower way.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from itertools import groupby
+from typing import NamedTuple
 
-from validate.rules.schema_check import schema
+from utils.item_schemas import Declared, declared
+from validate.rules.consistency import (
+    LINE_KEYS,
+    NUMBERING,
+    NUMBERING_KEYS,
+    OF_SALE,
+    SALE_KEYS,
+    Repeats,
+)
+from validate.rules.sale_rules import CODES, FIRST_DAY, LAST_DAY, SUMS
 
-SALE_ORDER = (
-    *("PK", "SK", "GSI1PK", "GSI1SK", "GSI2PK", "GSI2SK", "GSI3PK", "GSI3SK", "GSI4PK", "GSI4SK"),
+AMOUNTS = ("discountAmount", "netAmount", "taxAmount", "totalAmount")
+PRICED = ("quantity", "unitPrice", "discount", *AMOUNTS[:2], "taxRate", *AMOUNTS[2:])
+# What the checks beyond schema and agreement look at, in the order in which they take it.
+SALE_CELLS = (
     *("saleId", "legacyId", "saleDate", "year", "status", "docType", "buyerId", "producerId"),
-    *("buyerName", "buyerVatNumber", "buyerFiscalCode", "buyerAddress", "buyerCity"),
-    *("buyerProvince", "buyerPostalCode", "buyerCountry"),
-    *("producerName", "producerVatNumber", "producerFiscalCode", "producerAddress"),
-    *("producerCity", "producerProvince", "producerPostalCode", "producerCountry"),
-    *("subtotal", "taxAmount", "total", "ivaPercentage", "linesCount"),
-    *("saleNumber", "regNumber", "numberT", "currency", "invoiceGenerated", "invoiceNumber"),
-    *("registrationDate", "vatOff", "paymentMethod", "paymentTerms", "paymentDate"),
-    *("paymentNote", "bank", "coBankDescription", "coBankIban", "deliveryMethod"),
-    *("deliveryDate", "deliveryNote", "package", "referenceNumber", "poNumber", "poDate"),
-    *("dnNumber", "dnDate", "dnNumber2", "dnDate2", "dnNumber3", "dnDate3"),
-    *("paCupNumber", "paCigNumber", "notes", "internalNotes", "printedNote"),
-    *("createdAt", "updatedAt", "createdBy", "updatedBy"),
+    *("invoiceGenerated", "linesCount", "saleNumber", NUMBERING[0], *SUMS, *CODES),
 )
-LINE_ORDER = (
-    *("PK", "SK", "saleId", "lineId", "legacyId", "lineNumber", "productDescription"),
-    *("quantity", "unitPrice", "discount", "discountAmount", "netAmount", "taxRate"),
-    *("taxAmount", "totalAmount", "createdAt", "updatedAt", "createdBy", "updatedBy"),
-    *("productCode", "unitOfMeasure", "notes"),
-)
+LINE_CELLS = ("saleId", "lineId", "lineNumber", "productDescription", "productCode", *PRICED)
 
-_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-# Plausible years (validate/rules/sale_rules.py), and no 29 February, which only a calendar could
-# judge.
-_DAY = (
-    "(?:199[0-9]|20[0-9]{2})-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
-    "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
-)
-_TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
-_CHARACTER = r'[^"\\\x00-\x1f]'  # nothing that JSON escapes
+
+class Form(NamedTuple):
+    """The form of items beyond doubt: `match.group(*places)` has the texts of the attributes that
+    are looked at, None for an absent one."""
+
+    pattern: re.Pattern[bytes]
+    places: tuple[int, ...]
+
+
+@cache
+def sale_form() -> Form:
+    """The form of a sale's METADATA line; its places are those of SALE_CELLS."""
+    return _form_of("sale", _SALE_KEYS, SALE_CELLS, dict.fromkeys(SUMS, _CENTS), NUMBERING)
+
+
+@cache
+def line_form() -> Form:
+    """The form of a LINE line; its places are those of LINE_CELLS. Whether its sale is the sale
+    that it is with is another question."""
+    return _form_of("sale_line", _LINE_KEYS, LINE_CELLS, dict.fromkeys(AMOUNTS, _CENTS))
+
+
+def without_form(kind: str) -> list[str]:
+    """The attributes of a sale or a sale_line that send it the slower way."""
+    keys = _SALE_KEYS if kind == "sale" else _LINE_KEYS
+    repeating = {each.key for each in keys}
+    return [
+        name
+        for name, attribute in declared(kind).items()
+        if name not in repeating and _form(attribute) is None
+    ]
+
+
+def _whole_years(first_day: str, last_day: str) -> str:
+    """The pattern of the years that lie between two days (YYYY-MM-DD)."""
+    first = int(first_day[:4]) + (not first_day.endswith("-01-01"))
+    last = int(last_day[:4]) - (not last_day.endswith("-12-31"))
+    decades: dict[str, str] = {}
+    for year in range(first, last + 1):
+        decades[str(year)[:3]] = decades.get(str(year)[:3], "") + str(year)[3]
+    parts = []
+    for (century, digits), group in groupby(decades, lambda each: (each[:2], decades[each])):
+        parts.append(f"{century}[{''.join(each[2] for each in group)}][{digits}]")
+    return f"(?:{'|'.join(parts)})"
 
 
 def _number(integer_digits: int, decimals: int) -> str:
@@ -55,12 +89,27 @@ def _number(integer_digits: int, decimals: int) -> str:
     return rf"(?:0|-?(?:[1-9][0-9]{{0,{integer_digits - 1}}}{fraction}?|0{fraction}))"
 
 
+_SALE_KEYS = (*SALE_KEYS, *NUMBERING_KEYS)
+_LINE_KEYS = (*(each for each in SALE_KEYS if each.key in OF_SALE), *LINE_KEYS)
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+# Plausible years (validate/rules/sale_rules.py), and no 29 February, which only a calendar could
+# judge.
+_DAY = (
+    f"{_whole_years(FIRST_DAY, LAST_DAY)}-"
+    "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+)
+_TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
+_CHARACTER = r'[^"\\\x00-\x1f]'  # nothing that JSON escapes
+_PLAIN = re.compile(rf"{_CHARACTER}+").fullmatch
+_CENTS = _number(9, 2)
+# Forms of the kinds of values in values.json.
 _FORMS = {
-    "textOrEmpty": f"{_CHARACTER}*",
     "date": _DAY,
     "timestamp": _DAY + _TIME,
     "country": "[A-Z]{2}",
     "currency": "[A-Z]{3}",
+    "language": "(?:it|en|de|fr)",
     "legacyId": "-?[0-9]{1,19}",
     "amount": _number(9, 6),
     "percent": r"(?:100|[1-9]?[0-9](?:\.[0-9]{0,5}[1-9])?)",
@@ -68,100 +117,69 @@ _FORMS = {
     "count": "(?:0|[1-9][0-9]{0,14})",
     "position": "[1-9][0-9]{0,14}",
     "flag": "(?:true|false)",
+    **dict.fromkeys(("saleId", "lineId", "buyerId", "producerId"), _UUID),
 }
-_CENTS = _number(9, 2)
-_SALE_FORMS = {
-    "PK": f"SALE#(?P<saleId>{_UUID})",
-    "SK": "METADATA",
-    "GSI1PK": "STATUS#(?P<status>draft|confirmed|invoiced|paid|cancelled)",
-    "GSI1SK": f"(?P<saleDate>{_DAY})",
-    "GSI2PK": f"BUYER#(?P<buyerId>{_UUID})",
-    "GSI3PK": f"PRODUCER#(?P<producerId>{_UUID})",
-    "GSI4PK": "(?P<numbering>SALE)",
-    **dict.fromkeys(("GSI2SK", "GSI3SK", "GSI4SK", "saleDate"), "(?P=saleDate)"),
-    **{name: f"(?P={name})" for name in ("saleId", "status", "buyerId", "producerId")},
-    "docType": "(?P<docType>proforma|invoice)",
-    **dict.fromkeys(("subtotal", "taxAmount", "total"), _CENTS),
-}
-_LINE_FORMS = {
-    "PK": f"SALE#(?P<saleId>{_UUID})",
-    "SK": f"LINE#(?P<lineId>{_UUID})",
-    **{name: f"(?P={name})" for name in ("saleId", "lineId")},
-    **dict.fromkeys(("discountAmount", "netAmount", "taxAmount", "totalAmount"), _CENTS),
-}
-# What the checks beyond the schema need to see.
-_SALE_SEEN = frozenset(
-    {
-        *("legacyId", "year", "buyerCountry", "producerCountry", "currency", "subtotal"),
-        *("taxAmount", "total", "linesCount", "saleNumber", "coBankIban"),
-    }
-)
-_LINE_SEEN = frozenset(
-    {
-        *("lineNumber", "productDescription", "productCode", "quantity", "unitPrice", "discount"),
-        *("discountAmount", "netAmount", "taxRate", "taxAmount", "totalAmount"),
-    }
-)
 
 
-@cache
-def sale_pattern() -> re.Pattern[bytes]:
-    """The pattern of a sale's METADATA line, with what is needed of it as named groups."""
-    return _pattern("sale", SALE_ORDER, _SALE_FORMS, _SALE_SEEN, together=("GSI4PK", "GSI4SK"))
-
-
-@cache
-def line_pattern() -> re.Pattern[bytes]:
-    """The pattern of a LINE line, with what is needed of it as named groups."""
-    return _pattern("sale_line", LINE_ORDER, _LINE_FORMS, _LINE_SEEN)
+def _form_of(
+    kind: str,
+    keys: Iterable[Repeats],
+    cells: Sequence[str],
+    narrower: Mapping[str, str],
+    together: tuple[str, ...] = (),
+) -> Form:
+    pattern = _pattern(kind, keys, cells, narrower, together)
+    return Form(pattern, tuple(pattern.groupindex[name] for name in cells))
 
 
 def _pattern(
     kind: str,
-    order: tuple[str, ...],
-    forms: dict[str, str],
-    seen: frozenset[str],
-    together: tuple[str, ...] = (),
+    keys: Iterable[Repeats],
+    cells: Sequence[str],
+    narrower: Mapping[str, str],
+    together: tuple[str, ...],
 ) -> re.Pattern[bytes]:
     """The pattern of an item; attributes that come `together` are all there or none."""
-    declared = schema(kind)
+    attributes = declared(kind)
+    sources = {each.key: (each.before, each.attribute) for each in keys}
+    sources |= {attribute: ("", attribute) for _, attribute in sources.values()}
+    captured: set[str] = set()
     parts = []
-    for name in order:
-        form = forms.get(name) or _form(declared["properties"][name])
-        part = _attribute(name, f"(?P<{name}>{form})" if name in seen else form)
+    for name, attribute in attributes.items():
+        before, source = sources.get(name, ("", name))
+        form = narrower.get(source) or _form(attributes[source])
+        if form is None:
+            continue
+        if source in captured:
+            form = f"(?P={source})"
+        elif name in sources or name in cells:
+            form = f"(?P<{source}>{form})"
+            captured.add(source)
+        part = _attribute(attribute, before + form)
         if name in together:
             part = {together[0]: f"(?:{part}", together[-1]: f"{part}|)"}[name]
-        elif name not in declared["required"]:
+        elif not attribute.required:
             part = f"(?:{part}|)"  # a third faster than with a question mark
         parts.append(part)
     text = r'\{"Item":\{' + "".join(parts).removeprefix(",") + r"\}\}\n?"
     return re.compile(text.encode())
 
 
-def _attribute(name: str, form: str) -> str:
-    tag = "BOOL" if form == _FORMS["flag"] else "N" if name in _NUMBERS else "S"
-    quote = "" if tag == "BOOL" else '"'
-    return rf',"{name}":\{{"{tag}":{quote}{form}{quote}\}}'
+def _attribute(attribute: Declared, form: str) -> str:
+    quote = "" if attribute.type == "BOOL" else '"'
+    return rf',"{attribute.name}":\{{"{attribute.type}":{quote}{form}{quote}\}}'
 
 
-def _form(declared: dict[str, Any]) -> str:
-    """The form of an attribute that the schema declares by one of the common kinds of values."""
-    kind = declared["$ref"].rpartition("/")[2]
-    if kind == "text":
-        longest = declared.get("properties", {}).get("S", {}).get("maxLength", "")
-        return f"{_CHARACTER}{{1,{longest}}}"  # bytes, of which there are more than characters
-    return _FORMS[kind]
-
-
-def _numbers() -> frozenset[str]:
-    """The attributes of type N, of both kinds."""
-    values = schema("values")["$defs"]
-    return frozenset(
-        name
-        for kind in ("sale", "sale_line")
-        for name, declared in schema(kind)["properties"].items()
-        if "$ref" in declared and "N" in values[declared["$ref"].rpartition("/")[2]]["properties"]
-    )
-
-
-_NUMBERS = _numbers()
+def _form(attribute: Declared) -> str | None:
+    """The form of an attribute's text, as narrow as the schema's or narrower; None if none is
+    known."""
+    if attribute.value in _FORMS and not attribute.has_limits:
+        return _FORMS[attribute.value]
+    words = attribute.form.get("enum") or [attribute.form.get("const")]
+    if all(isinstance(word, str) and _PLAIN(word) for word in words):
+        return f"(?:{'|'.join(map(re.escape, words))})"
+    least, longest = attribute.form.get("minLength", 0), attribute.form.get("maxLength", "")
+    if attribute.is_free and least <= 1:
+        # In bytes, of which there are more than characters.
+        return f"{_CHARACTER}{{{least},{longest}}}"
+    return None

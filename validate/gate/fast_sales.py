@@ -1,39 +1,65 @@
 """Sales that are beyond doubt, told from the others at a fraction of the cost of judging them.
 
-`facts_if_clean` gives the facts of a sale about which validate/gate/record_checks.py would find
-nothing to note, whatever the policy; None means that it has to look. Products of quantities and
-prices are compared in binary doubles, and only where those are far from deciding otherwise than
-decimals would; sums are compared in whole cents.
+`facts_if_clean` gives the facts of a sale about which none of the rules that are ruled out here
+(`RULED_OUT`) would have anything to note, whatever the policy; None means that they have to look.
+What decides is asked of the rules themselves (validate/rules), or is in the patterns, which are
+made from their tables. Products of quantities and prices are compared in binary doubles, and only
+where those are far from deciding otherwise than decimals would; sums are compared in whole cents.
+
+A rule that is not ruled out here is asked of every sale (validate/gate/record_checks.py): so a new
+one counts from the beginning, and may be ruled out here when it is worth it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import orjson
 
-from validate.gate.fast_items import line_pattern, sale_pattern
+from validate.gate.fast_items import LINE_CELLS, PRICED, line_form, sale_form
 from validate.gate.record_facts import Facts
+from validate.rules.catalogue import RULES
+from validate.rules.consistency import differ, has_number, rise
 from validate.rules.dynamodb_limits import MAX_ITEM_BYTES
-from validate.rules.iso_codes import countries, currencies
 from validate.rules.record_items import HUGE
-from validate.rules.sale_rules import line_amounts
-from validate.rules.tax_codes import is_iban
+from validate.rules.sale_rules import (
+    CODES,
+    NOT_DESCRIBED,
+    describes_nothing,
+    line_amounts,
+    rounding_of,
+    sums_off,
+    total_is_odd,
+    wrong_amount,
+)
 from validate.rules.text_rules import may_be_damaged
+
+RULED_OUT = frozenset(
+    {
+        # by the forms, which are the schema's or narrower, and by the length of the lines
+        *("not-an-item", "attribute-missing", "attribute-unknown", "attribute-type"),
+        *("attribute-length", "attribute-value", "dynamodb-item-size", "dynamodb-key"),
+        *("dynamodb-number", "dynamodb-nesting", "dynamodb-set", "implausible-date"),
+        # by the forms, in which what repeats something must repeat it
+        *("identity", "index-key"),
+        # by the forms, which have no place for `legacy`, where all doubts are noted
+        *(name for name, rule in RULES.items() if rule.group == "layout"),
+        # by asking
+        *("numbering-index", "lines-count", "line-order", "duplicate-key", "no-lines"),
+        *("country", "currency", "iban", "sale-year", "no-description", "garbled-text"),
+        *("control-characters", "line-amounts", "sale-sums", "draft-sums", "sale-total"),
+    }
+)
 
 # A line's amounts may be off by a cent. Of amounts below 10^8 a few steps in doubles err by less
 # than a millionth, and what is a millionth within the cent in doubles is within it in decimals.
 _MOST = 1e8
 _SURELY_A_CENT = 0.01 - 1e-6
 
-_FROZEN = b'"invoiceGenerated":{"BOOL":true}'
-
-_PRICED = (
-    *("quantity", "unitPrice", "discount", "discountAmount", "netAmount", "taxRate", "taxAmount"),
-    "totalAmount",
-)
+_DASH = NOT_DESCRIBED.encode()
+_OWN_CELLS = len(LINE_CELLS) - len(PRICED)
 
 
 class _Amounts(NamedTuple):
@@ -46,31 +72,31 @@ class _Amounts(NamedTuple):
 
 def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
     """The facts of a sale (its METADATA line, then its LINE lines) if nothing is to be noted."""
-    match = sale_pattern().fullmatch(record[0])
+    form = sale_form()
+    match = form.pattern.fullmatch(record[0])
     if match is None or not _is_sound_text(record):
         return None
-    # The groups in the order of the pattern, because asking for them by name takes longer.
-    identifier, status, day, buyer, producer, numbering, legacy_id, year, document, *others = (
-        match.groups()
-    )
-    buyer_country, producer_country, *amounts, count, number, currency, account = others
-    known_countries, known_currencies = _codes()
+    cells = match.group(*form.places)
+    identifier, legacy_id, day, year, status, document, buyer, producer = cells[:8]
+    frozen, count, number, numbering, net, tax, total, *codes = cells[8:]
     lines = len(record) - 1
-    is_numbered = status != b"cancelled" and document != b"proforma"
+    is_numbered = _has_number(status, document)
     if (
         int(count) != lines
         # Whether a sale that may be in the index is there is a question of all (numbering.py).
         or (numbering is not None and not is_numbered)
         or (year is not None and year != day[:4])
-        or buyer_country not in known_countries
-        or producer_country not in known_countries
-        or currency not in known_currencies
-        or (account is not None and not is_iban(account.decode()))
     ):
         return None
-    found, summed = _Amounts(*map(_cents, amounts)), _summed(record, identifier)
-    is_frozen = _FROZEN in record[0]
-    if summed is None or not _adds_up(found, summed, lines, is_frozen=is_frozen):
+    for name, code in zip(CODES, codes, strict=True):
+        if code is not None and not _is_known(name, code):
+            return None
+    found, summed = _Amounts(_cents(net), _cents(tax), _cents(total)), _summed(record, identifier)
+    if (
+        summed is None
+        or total_is_odd(*found, rounding_of(lines))
+        or sums_off(found, summed, lines, is_frozen=frozen == b"true")
+    ):
         return None
     shared: tuple[tuple[str, str], ...] = ()
     if is_numbered:
@@ -97,25 +123,27 @@ def _is_sound_text(record: Sequence[bytes]) -> bool:
 
 def _summed(record: Sequence[bytes], sale_id: bytes) -> _Amounts | None:
     """The sums of a sale's lines; None when there is no line, or one that is not beyond doubt."""
-    fullmatch = line_pattern().fullmatch
-    nets = taxes = totals = last = 0
-    identifiers = set()
+    pattern, places = line_form()
+    fullmatch = pattern.fullmatch
+    nets = taxes = totals = 0
+    identifiers, numbers = [], []
     for line in record[1:]:
         match = fullmatch(line)
         if match is None:
             return None
-        sale, identifier, line_number, description, *priced, code = match.groups()
-        number = int(line_number)
+        cells = match.group(*places)
+        sale, identifier, line_number, description, code = cells[:_OWN_CELLS]
+        priced = cells[_OWN_CELLS:]
         amounts = _line_cents(*orjson.loads(b"[%b]" % b",".join(priced)))
         if amounts is None and _is_priced_right(priced):
             amounts = _cents(priced[4]), _cents(priced[6]), _cents(priced[7])
-        if sale != sale_id or number <= last or description in (b"-", code) or amounts is None:
+        if amounts is None or sale != sale_id or describes_nothing(description, code, _DASH):
             return None
-        last = number
-        identifiers.add(identifier)
+        identifiers.append(identifier)
+        numbers.append(int(line_number))
         net, tax, total = amounts
         nets, taxes, totals = nets + net, taxes + tax, totals + total
-    if not identifiers or len(identifiers) != len(record) - 1:
+    if not (numbers and rise(numbers) and differ(identifiers)):
         return None
     return _Amounts(nets, taxes, totals)
 
@@ -132,37 +160,20 @@ def _line_cents(
 ) -> tuple[int, int, int] | None:
     """Net, tax and total of a line in cents; None unless they surely follow from the rest."""
     gross = quantity * price
-    if not (
-        -_MOST < gross < _MOST
-        and -_SURELY_A_CENT < gross * discount / 100 - off < _SURELY_A_CENT
-        and -_SURELY_A_CENT < gross - off - net < _SURELY_A_CENT
-        and -_SURELY_A_CENT < net * rate / 100 - tax < _SURELY_A_CENT
+    if not -_MOST < gross < _MOST or wrong_amount(
+        gross, discount / 100, off, net, rate / 100, tax, _SURELY_A_CENT
     ):
         return None
     net_cents, tax_cents, total_cents = round(net * 100), round(tax * 100), round(total * 100)
-    if not -1 <= net_cents + tax_cents - total_cents <= 1:
+    if total_is_odd(net_cents, tax_cents, total_cents, 1):
         return None
     return net_cents, tax_cents, total_cents
 
 
 def _is_priced_right(priced: Sequence[bytes]) -> bool:
     """Whether the numbers of a line follow from each other, by decimals: for those on the edge."""
-    line = {name: {"N": text.decode()} for name, text in zip(_PRICED, priced, strict=True)}
+    line = {name: {"N": text.decode()} for name, text in zip(PRICED, priced, strict=True)}
     return not line_amounts(line)[3]
-
-
-def _adds_up(found: _Amounts, summed: _Amounts, lines: int, *, is_frozen: bool) -> bool:
-    """Whether a sale's amounts are those of its lines, give or take what rounding makes (see
-    validate/rules/sale_rules.py)."""
-    if abs(found.net + found.tax - found.total) > lines:
-        return False
-    if not is_frozen:
-        return found == summed
-    tolerance = max(2, lines)  # in half cents
-    return (
-        2 * abs(found.net - summed.net) <= tolerance
-        and 2 * abs(found.tax - summed.tax) <= tolerance
-    )
 
 
 def _cents(amount: bytes) -> int:
@@ -171,9 +182,10 @@ def _cents(amount: bytes) -> int:
 
 
 @cache
-def _codes() -> tuple[frozenset[bytes], frozenset[bytes]]:
-    """The codes of countries and of currencies, as they stand in a line."""
-    return (
-        frozenset(code.encode() for code in countries()),
-        frozenset(code.encode() for code in currencies()),
-    )
+def _has_number(status: bytes, document: bytes | None) -> bool:
+    return has_number(status.decode(), (document or b"").decode())
+
+
+@lru_cache(maxsize=4096)
+def _is_known(name: str, code: bytes) -> bool:
+    return CODES[name].is_known(code.decode())

@@ -9,26 +9,56 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from utils.entities import part_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
-from validate.gate.fast_sales import facts_if_clean
+from validate.gate.fast_sales import RULED_OUT, facts_if_clean
 from validate.gate.record_facts import Facts
-from validate.rules import consistency, party_rules, sale_rules
-from validate.rules.catalogue import Note, as_finding
+from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
+from validate.rules.catalogue import RULES, Group, Note, as_finding
+from validate.rules.checks import Check, Record, asked
 from validate.rules.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
-from validate.rules.layout_rules import doubt_notes
-from validate.rules.record_items import HUGE, items_of
+from validate.rules.record_items import items_of
 from validate.rules.schema_check import decider, explain, record_decider
 from validate.rules.tax_codes import vat_key
-from validate.rules.text_rules import may_be_damaged, text_notes
 
 Item = dict[str, Any]
+Judge = Callable[[Sequence[bytes], list[Note], bool], Facts]
 
 _INDEX_KEYS = tuple(f"GSI{number}{key}" for number in range(1, 5) for key in ("PK", "SK"))
 _KEYS = ("PK", "SK", *_INDEX_KEYS)
+
+
+def _limit_notes(record: Record) -> list[Note]:
+    """DynamoDB's limits on items that conform to their schemas.
+
+    Their texts, numbers and keys are then short enough, and no item is larger than its JSON.
+    """
+    if max(map(len, record.lines)) <= MAX_ITEM_BYTES:
+        return []
+    return [note for item in record.items for note in limit_notes(item, _KEYS)]
+
+
+_LIMITS = Check(frozenset(name for name in RULES if RULES[name].group == "limits"), _limit_notes)
+PARTY_CHECKS = {
+    kind: (
+        *(_LIMITS, *consistency.PARTY_CHECKS[kind], *layout_rules.CHECKS),
+        *(*party_rules.CHECKS, *text_rules.CHECKS),
+    )
+    for kind in consistency.PARTY_CHECKS
+}
+SALE_CHECKS: tuple[Check, ...] = (
+    *(_LIMITS, *consistency.SALE_CHECKS, *layout_rules.CHECKS),
+    *(*sale_rules.CHECKS, *text_rules.CHECKS),
+)
+# Groups of rules that no check bears: those that an item must keep before it is asked anything, and
+# those about records among each other; and the rule of such records in another group.
+_ELSEWHERE: frozenset[Group] = frozenset({"schema", "references", "duplicates"})
+_OF_ALL_SALES = frozenset({"numbering-order"})
 
 
 @dataclass(frozen=True)
@@ -54,12 +84,12 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
     Each record is asked for its schema, DynamoDB's limits, agreement within itself and, if the
     policy says so, the business rules; the later questions only where the earlier ones are met.
     """
-    check = part_of(_CHECKS, entity, "validate/gate/record_checks.py")
+    judge = part_of(_JUDGES, entity, "validate/gate/record_checks.py")()
     outcome = ChunkFindings()
     with localcontext(sale_rules.EXACT):
         for number, record in enumerate(split_records(lines)):
             notes: list[Note] = []
-            facts = check(record, notes, policy.business)
+            facts = judge(record, notes, policy.business)
             refused = False
             for note in notes:
                 finding = as_finding(entity, facts.legacy_id, note, strict=policy.strict)
@@ -69,20 +99,15 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
     return outcome
 
 
-def _check_party(kind: str) -> Callable[[Sequence[bytes], list[Note], bool], Facts]:
-    def check(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
+def _party_judge(kind: str) -> Judge:
+    def judge(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
         item = items_of(record)[0]
         if len(record) > 1:
             notes.append(Note("", "not-an-item", f"a {kind} is one item, here are {len(record)}"))
         if not decider(kind)(item):
             notes += _schema_notes(kind, item)
             return Facts(_legacy_id(item), len(record))
-        notes += _limit_notes(record, [item])
-        notes += consistency.party_notes(item, kind)
-        notes += doubt_notes([item])
-        if business:
-            notes += party_rules.business_notes(item)
-            notes += _text_notes(record, [item])
+        notes += asked(PARTY_CHECKS[kind], Record(record, [item]), business=business)
         shared: tuple[tuple[str, str], ...] = ()
         if "code" in item:
             shared = (("duplicate-code", item["code"]["S"]),)
@@ -90,11 +115,33 @@ def _check_party(kind: str) -> Callable[[Sequence[bytes], list[Note], bool], Fac
             shared += (("duplicate-vat-number", key),)
         return Facts(item["legacyId"]["S"], 1, item["PK"]["S"], shared=shared)
 
-    return check
+    return judge
 
 
-def _check_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
-    return facts_if_clean(record) or judge_sale(record, notes, business)
+def sale_judge() -> Judge:
+    """What judges sales: the quick way first where it can be taken, and all that it leaves open."""
+    if RULES.keys() - borne():
+        # Whatever asks for these rules, it is not known here: then all has to be asked.
+        return judge_sale
+    open_still = [check for check in SALE_CHECKS if not check.rules <= RULED_OUT]
+
+    def judge(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
+        facts = facts_if_clean(record)
+        if facts is None:
+            return judge_sale(record, notes, business)
+        if open_still:
+            notes += asked(open_still, Record(record, items_of(record)), business=business)
+        return facts
+
+    return judge
+
+
+def borne() -> set[str]:
+    """The rules of which it is known who asks for them."""
+    elsewhere = {name for name, rule in RULES.items() if rule.group in _ELSEWHERE}
+    return elsewhere.union(
+        _OF_ALL_SALES, *(check.rules for check in chain(SALE_CHECKS, *PARTY_CHECKS.values()))
+    )
 
 
 def judge_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
@@ -103,18 +150,11 @@ def judge_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Fa
     `business` asks for the business rules. The thread's decimal context has to be the exact one.
     """
     items = items_of(record)
-    sale, lines = items[0], items[1:]
     if not _conform(items):
         notes += _nonconforming(items)
-        return Facts(_legacy_id(sale), len(record))
-    notes += _limit_notes(record, items)
-    if not consistency.sale_agrees(sale, lines):
-        notes += consistency.sale_notes(sale, lines)
-    notes += doubt_notes(items)
-    if business:
-        notes += sale_rules.sale_notes(sale, lines)
-        notes += _text_notes(record, items)
-    return _sale_facts(sale, len(record))
+        return Facts(_legacy_id(items[0]), len(record))
+    notes += asked(SALE_CHECKS, Record(record, items), business=business)
+    return _sale_facts(items[0], len(record))
 
 
 def _conform(items: Sequence[Item]) -> bool:
@@ -131,29 +171,8 @@ def _nonconforming(items: Sequence[Item]) -> Iterator[Note]:
         kind = "sale_line" if position else "sale"
         if not decider(kind)(item):
             for field_name, rule, text in _schema_notes(kind, item):
-                yield Note(_prefix(position) + field_name, rule, text)
-
-
-def _limit_notes(record: Sequence[bytes], items: Sequence[Item]) -> list[Note]:
-    """DynamoDB's limits on items that conform to their schemas.
-
-    Their texts, numbers and keys are then short enough, and no item is larger than its JSON.
-    """
-    if max(map(len, record)) <= MAX_ITEM_BYTES:
-        return []
-    return [note for item in items for note in limit_notes(item, _KEYS)]
-
-
-def _text_notes(record: Sequence[bytes], items: Sequence[Item]) -> Iterator[Note]:
-    texts = [b"".join(record)] if len(record) < HUGE else record
-    if any(map(may_be_damaged, texts)):
-        for position, item in enumerate(items):
-            yield from text_notes(item, _prefix(position))
-
-
-def _prefix(position: int) -> str:
-    """What goes before the attribute of an item in a sale: nothing for METADATA."""
-    return f"lines[{position}]." if position else ""
+                prefix = f"lines[{position}]." if position else ""
+                yield Note(prefix + field_name, rule, text)
 
 
 def _sale_facts(sale: Item, items: int) -> Facts:
@@ -180,8 +199,8 @@ def _schema_notes(kind: str, item: Item) -> list[Note]:
     return [*explain(kind, item), *limit_notes(item, _KEYS)]
 
 
-_CHECKS: dict[str, Callable[[Sequence[bytes], list[Note], bool], Facts]] = {
-    "buyers": _check_party("buyer"),
-    "producers": _check_party("producer"),
-    "sales": _check_sale,
+_JUDGES: dict[str, Callable[[], Judge]] = {
+    "buyers": partial(_party_judge, "buyer"),
+    "producers": partial(_party_judge, "producer"),
+    "sales": sale_judge,
 }

@@ -2,62 +2,65 @@
 
 Everything here is asked of items that conform to their schemas, so attributes are simply there.
 The texts of the Sale Module's keys are written out once more on purpose: a gate that called the
-transform's functions would only agree with itself.
+transform's functions would only agree with itself. The patterns by which sales beyond doubt are
+recognised (validate/gate/fast_items.py) are made from the same tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from operator import lt
+from typing import Any, NamedTuple
 
 from utils.wording.figures import counted
 from validate.rules.catalogue import Note
+from validate.rules.checks import Check, Record
 
 Item = dict[str, Any]
 
 
+class Repeats(NamedTuple):
+    """`key` is made of the text `before` and the value of `attribute`; else `rule` is broken."""
+
+    key: str
+    before: str
+    attribute: str
+    rule: str = "index-key"
+
+
+SALE_KEYS = (
+    Repeats("PK", "SALE#", "saleId", "identity"),
+    Repeats("GSI1PK", "STATUS#", "status"),
+    Repeats("GSI2PK", "BUYER#", "buyerId"),
+    Repeats("GSI3PK", "PRODUCER#", "producerId"),
+    *(Repeats(key, "", "saleDate") for key in ("GSI1SK", "GSI2SK", "GSI3SK")),
+)
+# The keys of the index of sale numbers, which a sale has both or none of.
+NUMBERING = ("GSI4PK", "GSI4SK")
+NUMBERING_KEYS = (Repeats("GSI4SK", "", "saleDate"),)
+LINE_KEYS = (Repeats("SK", "LINE#", "lineId", "identity"),)
+OF_SALE = ("PK", "saleId")  # what a line has from its sale
+
+
 def party_notes(item: Item, kind: str) -> Iterator[Note]:
     """Disagreements within a party; `kind` is buyer or producer."""
-    identifier, name = item[f"{kind}Id"]["S"], item["companyName"]["S"]
-    yield from _repeats(item, "PK", f"{kind.upper()}#{identifier}", f"{kind}Id", "identity")
-    yield from _repeats(item, "GSI1PK", f"STATUS#{item['status']['S']}", "status")
-    yield from _repeats(item, "GSI1SK", name, "companyName")
-    yield from _repeats(item, "GSI2PK", f"COUNTRY#{item['country']['S']}", "country")
-    yield from _repeats(item, "GSI2SK", name, "companyName")
-    yield from _id_notes(item, f"{kind}Id", kind.upper())
-
-
-def sale_agrees(sale: Item, lines: Sequence[Item]) -> bool:
-    """Whether `sale_notes` has nothing to say, found out in a tenth of the time."""
-    identifier, day = sale["saleId"]["S"], sale["saleDate"]["S"]
-    numbering = sale.get("GSI4PK"), sale.get("GSI4SK")
-    return (
-        sale["PK"]["S"] == f"SALE#{identifier}"
-        and sale["GSI1PK"]["S"] == f"STATUS#{sale['status']['S']}"
-        and sale["GSI2PK"]["S"] == f"BUYER#{sale['buyerId']['S']}"
-        and sale["GSI3PK"]["S"] == f"PRODUCER#{sale['producerId']['S']}"
-        and sale["GSI1SK"]["S"] == sale["GSI2SK"]["S"] == sale["GSI3SK"]["S"] == day
-        and (
-            numbering == (None, None)
-            or (numbering == ({"S": "SALE"}, {"S": day}) and is_numbered(sale))
-        )
-        and _is_own(identifier, "SALE", sale)
-        and sale["linesCount"]["N"] == str(len(lines))
-        and _lines_agree(lines, sale)
+    keys = (
+        Repeats("PK", f"{kind.upper()}#", f"{kind}Id", "identity"),
+        Repeats("GSI1PK", "STATUS#", "status"),
+        Repeats("GSI1SK", "", "companyName"),
+        Repeats("GSI2PK", "COUNTRY#", "country"),
+        Repeats("GSI2SK", "", "companyName"),
     )
+    yield from _key_notes(item, keys)
+    yield from _id_notes(item, f"{kind}Id", kind.upper())
 
 
 def sale_notes(sale: Item, lines: Sequence[Item]) -> Iterator[Note]:
     """Disagreements between the items of a sale."""
-    day = sale["saleDate"]["S"]
-    yield from _repeats(sale, "PK", f"SALE#{sale['saleId']['S']}", "saleId", "identity")
-    yield from _repeats(sale, "GSI1PK", f"STATUS#{sale['status']['S']}", "status")
-    yield from _repeats(sale, "GSI2PK", f"BUYER#{sale['buyerId']['S']}", "buyerId")
-    yield from _repeats(sale, "GSI3PK", f"PRODUCER#{sale['producerId']['S']}", "producerId")
-    for key in ("GSI1SK", "GSI2SK", "GSI3SK"):
-        yield from _repeats(sale, key, day, "saleDate")
-    yield from _numbering_notes(sale, day)
+    yield from _key_notes(sale, SALE_KEYS)
+    yield from _numbering_notes(sale)
     yield from _id_notes(sale, "saleId", "SALE")
     if sale["linesCount"]["N"] != str(len(lines)):
         text = (
@@ -68,10 +71,14 @@ def sale_notes(sale: Item, lines: Sequence[Item]) -> Iterator[Note]:
 
 
 def is_numbered(sale: Item) -> bool:
-    """Whether a sale counts in its year's numbering: not a proforma, not cancelled."""
-    return sale["status"]["S"] != "cancelled" and (
-        "docType" not in sale or sale["docType"]["S"] != "proforma"
-    )
+    """Whether a sale counts in its year's numbering."""
+    return has_number(sale["status"]["S"], sale["docType"]["S"] if "docType" in sale else "")
+
+
+def has_number(status: str, document: str) -> bool:
+    """Whether a sale of this status and document type ("" without one) counts in its year's
+    numbering: not a proforma, not cancelled."""
+    return status != "cancelled" and document != "proforma"
 
 
 def numbering_year(sale: Item) -> int:
@@ -79,32 +86,28 @@ def numbering_year(sale: Item) -> int:
     return int(sale["year"]["N"] if "year" in sale else sale["saleDate"]["S"][:4])
 
 
-def _lines_agree(lines: Sequence[Item], sale: Item) -> bool:
-    key, sale_id = sale["PK"], sale["saleId"]
-    last = 0
-    for line in lines:
-        number = int(line["lineNumber"]["N"])
-        identifier = line["lineId"]["S"]
-        if (
-            number <= last
-            or line["PK"] != key
-            or line["saleId"] != sale_id
-            or line["SK"]["S"] != f"LINE#{identifier}"
-            or not _is_own(identifier, "LINE", line)
-        ):
-            return False
-        last = number
-    return len({line["lineId"]["S"] for line in lines}) == len(lines)
+def rise(numbers: Sequence[int]) -> bool:
+    """Whether the numbers of lines rise from line to line."""
+    return all(map(lt, numbers, numbers[1:]))
+
+
+def differ(keys: Sequence[Hashable]) -> bool:
+    """Whether the keys of lines are all different."""
+    return len(set(keys)) == len(keys)
 
 
 def _line_notes(sale: Item, lines: Sequence[Item]) -> Iterator[Note]:
+    keys, numbers = [], []
     for position, line in enumerate(lines, start=1):
+        keys.append(line["SK"]["S"])
+        numbers.append(int(line["lineNumber"]["N"]))
         if not _line_fits(line, sale):
             text = "PK, SK, saleId, lineId and legacyId of the line do not belong together"
             yield Note(f"lines[{position}].SK", "identity", text)
-    if len({line["SK"]["S"] for line in lines}) != len(lines):
+    if not differ(keys):
         yield Note("lines", "duplicate-key", "two lines of the sale have the same key")
-    numbers = [int(line["lineNumber"]["N"]) for line in lines]
+    if rise(numbers):
+        return
     for position, (before, after) in enumerate(pairwise(numbers), start=2):
         if after <= before:
             text = f"line number {after} follows line number {before}"
@@ -112,13 +115,13 @@ def _line_notes(sale: Item, lines: Sequence[Item]) -> Iterator[Note]:
 
 
 def _line_fits(line: Item, sale: Item) -> bool:
-    identifier = line["lineId"]["S"]
-    return bool(
-        line["PK"]["S"] == sale["PK"]["S"]
-        and line["saleId"]["S"] == sale["saleId"]["S"]
-        and line["SK"]["S"] == f"LINE#{identifier}"
-        and _is_own(identifier, "LINE", line)
-    )
+    for name in OF_SALE:
+        if line[name] != sale[name]:
+            return False
+    for repeats in LINE_KEYS:
+        if not _holds(line, repeats):
+            return False
+    return _is_own(line["lineId"]["S"], "LINE", line)
 
 
 def _is_own(identifier: str, prefix: str, item: Item) -> bool:
@@ -131,17 +134,24 @@ def _id_notes(item: Item, attribute: str, prefix: str) -> Iterator[Note]:
         yield Note(attribute, "identity", f"{attribute} is not made from legacyId")
 
 
-def _repeats(
-    item: Item, key: str, expected: str, attribute: str, rule: str = "index-key"
-) -> Iterator[Note]:
-    if item[key]["S"] != expected:
-        yield Note(key, rule, f"{key} does not repeat {attribute}")
+def _holds(item: Item, repeats: Repeats) -> bool:
+    key, before, attribute, _ = repeats
+    return bool(item[key]["S"] == before + item[attribute]["S"])
 
 
-def _numbering_notes(sale: Item, day: str) -> Iterator[Note]:
+def _key_notes(item: Item, keys: Iterable[Repeats]) -> Iterator[Note]:
+    for repeats in keys:
+        if not _holds(item, repeats):
+            text = f"{repeats.key} does not repeat {repeats.attribute}"
+            yield Note(repeats.key, repeats.rule, text)
+
+
+def _numbering_notes(sale: Item) -> Iterator[Note]:
     """What a sale by itself tells; whether one that has a number belongs into the index depends on
     the other sales of its year (validate/gate/numbering.py)."""
-    keys = [key for key in ("GSI4PK", "GSI4SK") if key in sale]
+    keys = [key for key in NUMBERING if key in sale]
+    if not keys:
+        return
     if not is_numbered(sale):
         for key in keys:
             text = f"a proforma or cancelled sale has no number of its year, yet it has {key}"
@@ -150,5 +160,25 @@ def _numbering_notes(sale: Item, day: str) -> Iterator[Note]:
     if len(keys) == 1:
         text = f"{keys[0]} is there, and the other key of its index is not"
         yield Note(keys[0], "numbering-index", text)
-    if "GSI4SK" in sale:
-        yield from _repeats(sale, "GSI4SK", day, "saleDate")
+    yield from _key_notes(sale, (each for each in NUMBERING_KEYS if each.key in sale))
+
+
+def _of_party(kind: str, record: Record) -> Iterator[Note]:
+    yield from party_notes(record.items[0], kind)
+
+
+PARTY_CHECKS = {
+    kind: (Check(frozenset({"identity", "index-key"}), partial(_of_party, kind)),)
+    for kind in ("buyer", "producer")
+}
+SALE_CHECKS = (
+    Check(
+        frozenset(
+            {
+                *("identity", "index-key", "numbering-index", "lines-count", "line-order"),
+                "duplicate-key",
+            }
+        ),
+        lambda record: sale_notes(record.items[0], record.items[1:]),
+    ),
+)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from validate.rules.catalogue import RULES, Note
+from validate.rules.checks import Check
 
 Item = dict[str, Any]
 
@@ -28,3 +29,11 @@ def _note(field: str, text: str) -> Note:
     if rule in RULES and RULES[rule].group == "layout":
         return Note(field, rule, sentence)
     return Note(field, "doubtful-value", text)
+
+
+CHECKS = (
+    Check(
+        frozenset(name for name, rule in RULES.items() if rule.group == "layout"),
+        lambda record: doubt_notes(record.items),
+    ),
+)

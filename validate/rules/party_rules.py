@@ -8,6 +8,7 @@ from typing import Any
 
 from utils.wording.masking import mask
 from validate.rules.catalogue import Note
+from validate.rules.checks import Check
 from validate.rules.iso_codes import countries, currencies, italian_provinces
 from validate.rules.tax_codes import is_fiscal_code, is_person, is_vat_number, wrong_ibans
 
@@ -66,3 +67,17 @@ def _email_notes(name: str, text: str) -> Iterator[Note]:
         yield Note(name, "email-several", message)
     else:
         yield Note(name, "email", f"{name} holds {mask(text)}, no e-mail address")
+
+
+CHECKS = (
+    Check(
+        frozenset(
+            {
+                *("country", "currency", "vat-number", "tax-code-as-vat-number", "fiscal-code"),
+                *("province", "email", "email-several", "iban"),
+            }
+        ),
+        lambda record: business_notes(record.items[0]),
+        business=True,
+    ),
+)

@@ -1,4 +1,4 @@
-"""The JSON Schemas of the items (validate/schemas/*.json), written over their DynamoDB JSON.
+"""Whether items conform to their JSON Schemas (utils/schemas/*.json), and why not.
 
 Two libraries read the same files: jsonschema-rs decides, because it is a hundred times faster;
 jsonschema explains the few items that were refused, in words for an operator.
@@ -10,25 +10,22 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
-import orjson
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
+from utils.item_schemas import KINDS, VALUES, declared, schema
 from utils.wording.masking import mask, veil
 from validate.rules.catalogue import Note
 
 Item = dict[str, Any]
-KINDS = ("buyer", "producer", "sale", "sale_line")
 
-_DIRECTORY = Path(__file__).parents[1] / "schemas"
-_FILES = (*KINDS, "values")
+_FILES = (*KINDS, VALUES)
 _TYPE_NAMES = {"S": "a String (S)", "N": "a Number (N)", "BOOL": "a flag (BOOL)", "M": "a map (M)"}
 _QUOTED_AT_MOST = 40
 # Values of these forms are no personal data, but for one, so a message may quote what stands in
@@ -46,13 +43,6 @@ def _is_date(value: object) -> bool:
 @_FORMATS.checks("date-time", raises=ValueError)
 def _is_timestamp(value: object) -> bool:
     return not isinstance(value, str) or bool(datetime.fromisoformat(value.rstrip("Z")))
-
-
-@cache
-def schema(kind: str) -> dict[str, Any]:
-    """The schema of an item kind (buyer, producer, sale, sale_line), parsed."""
-    parsed: dict[str, Any] = orjson.loads((_DIRECTORY / f"{kind}.json").read_bytes())
-    return parsed
 
 
 @cache
@@ -135,33 +125,21 @@ def _item_notes(kind: str, keyword: str, item: Any) -> Iterator[Note]:
     if keyword == "required":
         for name in schema(kind)["required"]:
             if name not in item:
-                yield Note(name, "attribute-missing", f"{name} is missing: {_title(kind, name)}")
+                text = f"{name} is missing: {declared(kind)[name].title}"
+                yield Note(name, "attribute-missing", text)
     elif keyword == "additionalProperties":
         for name in item:
-            if name not in schema(kind)["properties"]:
+            if name not in declared(kind):
                 what = kind.replace("_", " ")
                 yield Note(name, "attribute-unknown", f"{name} is no attribute of a {what}")
     else:
         yield Note("", "not-an-item", "the line holds no item in DynamoDB JSON")
 
 
-def _title(kind: str, name: str) -> str:
-    title: str = schema(kind)["properties"][name]["title"]
-    return title
-
-
 def _type_note(kind: str, name: str, found: Any) -> Note:
-    expected = _TYPE_NAMES[_expected_type(kind, name)]
+    expected = _TYPE_NAMES[declared(kind)[name].type]
     tags = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
     return Note(name, "attribute-type", f"{name} must be {expected}, found {tags or 'nothing'}")
-
-
-def _expected_type(kind: str, name: str) -> str:
-    declared = schema(kind)["properties"][name]
-    if "required" not in declared:
-        declared = schema("values")["$defs"][declared["$ref"].rpartition("/")[2]]
-    tag: str = declared["required"][0]
-    return tag
 
 
 def _value_note(name: str, error: ValidationError) -> Note:

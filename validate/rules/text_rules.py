@@ -10,15 +10,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from utils.item_schemas import KINDS, declared
 from validate.rules.catalogue import Note
+from validate.rules.checks import Check, Record
+from validate.rules.record_items import HUGE
 
-# Texts of several lines; in all others a line break or tab breaks what is printed.
+# In all other texts a line break or tab breaks what is printed.
 _SEVERAL_LINES = frozenset(
-    {
-        *("notes", "internalNotes", "printedNote", "package", "deliveryNote", "paymentNote"),
-        *("bankDetails", "vatOff", "productDescription", "qualityAssurance", "productionArea"),
-        *("markets", "materials", "products", "standardProducts", "diameterRange", "maxLength"),
-    }
+    name for kind in KINDS for name, text in declared(kind).items() if text.several_lines
 )
 _ESCAPED_CONTROL = re.compile(rb'\\[^"\\/]')
 # What wrongly decoded text begins with: C1 control characters and U+FFFD, and of the letters that
@@ -76,3 +75,14 @@ def text_notes(item: dict[str, Any], prefix: str = "") -> Iterator[Note]:
         if _GARBLED.search(text):
             message = f"{name} was decoded wrongly before it came into S9 (as Ã¨ for è)"
             yield Note(prefix + name, "garbled-text", message)
+
+
+def _of_record(record: Record) -> Iterator[Note]:
+    # In one piece it is quicker, unless that is a large one.
+    lines = [b"".join(record.lines)] if len(record.lines) < HUGE else record.lines
+    if any(map(may_be_damaged, lines)):
+        for position, item in enumerate(record.items):
+            yield from text_notes(item, f"lines[{position}]." if position else "")
+
+
+CHECKS = (Check(frozenset({"garbled-text", "control-characters"}), _of_record, business=True),)

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from utils.item_schemas import declared
+
 Item = dict[str, Any]
 
 _NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
@@ -157,6 +159,20 @@ def sale_record(legacy_id: int, *, lines: int = 2, **changes: Any) -> list[Item]
 def as_lines(items: Sequence[Item]) -> list[bytes]:
     """The lines of a transformed file that hold these items."""
     return [orjson.dumps({"Item": item}) + b"\n" for item in items]
+
+
+def as_written(items: Sequence[Item]) -> list[bytes]:
+    """The same for a sale and its lines, as the transform writes them: attributes in its order."""
+    kinds = ["sale", *["sale_line"] * len(items)]
+    return as_lines(
+        [
+            {
+                **{name: item[name] for name in declared(kind) if name in item},
+                **{name: value for name, value in item.items() if name not in declared(kind)},
+            }
+            for kind, item in zip(kinds, items, strict=False)
+        ]
+    )
 
 
 def _sum(amounts: Sequence[Item], name: str) -> str:

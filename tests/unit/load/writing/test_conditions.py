@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import orjson
 import pytest
 
 from load.writing.conditions import unchanged
 from load.writing.known_attributes import (
-    MAY_BE_EMPTY,
-    MAY_BE_LONG,
     known_attributes,
-    type_of,
+    may_be_empty,
+    may_be_long,
+    types_of,
     writers_of,
 )
-from tests.support.places import ROOT
+from utils.item_schemas import declared
 
-SCHEMAS = ROOT / "validate" / "schemas"
 KINDS = {
     "buyer": ("BUYER#1", "METADATA"),
     "producer": ("PRODUCER#1", "METADATA"),
@@ -25,29 +23,43 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_known_attributes_are_those_of_the_schema(kind: str) -> None:
-    schema = orjson.loads((SCHEMAS / f"{kind}.json").read_bytes())
-    known = known_attributes(*KINDS[kind])
-    assert set(schema["properties"]) - {"PK", "SK"} == known - {"deletedAt", "ttl"}
+def test_the_known_attributes_are_those_of_the_schema_and_what_the_api_alone_writes(
+    kind: str,
+) -> None:
+    alone = {"deletedAt"} | ({"ttl"} if kind.startswith("sale") else set())
+    assert known_attributes(*KINDS[kind]) == declared(kind).keys() - {"PK", "SK"} | alone
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_said_of_the_attributes_is_what_the_schema_says(kind: str) -> None:
-    values = orjson.loads((SCHEMAS / "values.json").read_bytes())["$defs"]
-    schema = orjson.loads((SCHEMAS / f"{kind}.json").read_bytes())
-    entity = {"sale_line": "sales"}.get(kind, f"{kind}s")
-    for name, own in schema["properties"].items():
-        shape = values[own["$ref"].rpartition("/")[2]] if "$ref" in own else own
-        ((written, inner),) = shape["properties"].items()
-        inner = {**inner, **own.get("properties", {}).get(written, {})}
-        fixed = inner.keys() & {"pattern", "enum", "const"}
-        assert type_of(entity, name) == written, name
-        assert writers_of(entity, name), name
-        empty = written == "S" and not fixed and "minLength" not in inner
-        assert (name in MAY_BE_EMPTY) == empty, name
-        if written == "S" and not fixed and 4 * inner.get("maxLength", 1024) > 1024:
-            assert name in MAY_BE_LONG, name
-    assert not writers_of(entity, "deletedAt")
+def test_an_attribute_is_what_it_is_in_the_items_of_its_entity() -> None:
+    assert types_of("producers", "quantity") == {"S"}
+    assert types_of("sales", "quantity") == {"N"}
+    assert types_of("sales", "invoiceGenerated") == {"BOOL"}
+    assert types_of("buyers", "legacy") == {"M"}
+    assert types_of("sales", "deletedAt") == types_of("sales", "nothing") == set()
+    assert writers_of("sales", "notes") == ["sales", "lines of sales"]
+    assert writers_of("sales", "ttl") == writers_of("buyers", "producerId") == []
+
+
+@pytest.mark.parametrize(
+    ("entity", "attribute", "empty", "long"),
+    [
+        ("buyers", "vatNumber", True, True),
+        ("buyers", "city", True, False),
+        ("buyers", "phone", False, False),
+        ("buyers", "sdi", False, False),
+        ("producers", "products", False, True),
+        ("sales", "buyerCity", True, True),
+        ("sales", "paCupNumber", False, False),
+        ("sales", "notes", False, True),
+        ("sales", "saleDate", False, False),
+        ("sales", "total", False, False),
+    ],
+)
+def test_a_text_may_be_empty_or_too_long_for_a_key_as_its_schema_says(
+    entity: str, attribute: str, empty: bool, long: bool
+) -> None:
+    assert may_be_empty(entity, attribute) == empty
+    assert may_be_long(entity, attribute) == long
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -7,9 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.support.records.items import Item, as_lines, numbers, party, sale_record, texts
+from tests.support.records.items import (
+    Item,
+    as_lines,
+    as_written,
+    numbers,
+    party,
+    sale_record,
+    texts,
+)
+from validate.gate import record_checks
+from validate.gate.fast_sales import RULED_OUT, facts_if_clean
 from validate.gate.record_checks import Policy, check_chunk
-from validate.rules.catalogue import RULES
+from validate.rules.catalogue import RULES, Note, Rule
+from validate.rules.checks import Check
+from validate.rules.checks import Record as CheckedRecord
 
 Record = tuple[str, list[Item]]
 Change = Callable[[list[Item]], Any]
@@ -269,9 +281,14 @@ def named(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def rules_found(record: Record) -> list[str]:
+def lines_of(record: Record) -> list[bytes]:
+    """The lines of a record, in the order in which the transform writes attributes."""
     entity, items = record
-    outcome = check_chunk(as_lines(items), entity, Policy())
+    return as_written(items) if entity == "sales" else as_lines(items)
+
+
+def rules_found(record: Record) -> list[str]:
+    outcome = check_chunk(lines_of(record), record[0], Policy())
     return [finding.rule for _, finding in outcome.findings]
 
 
@@ -318,3 +335,76 @@ def test_the_severity_is_the_rules_own_and_error_in_strict_mode(rule: str, recor
 def test_business_rules_can_be_left_out(record: Record) -> None:
     entity, items = record
     assert check_chunk(as_lines(items), entity, Policy(business=False)).findings == []
+
+
+OF_SALES = [(rule, record) for rule, record in BROKEN if record[0] == "sales"]
+
+
+@pytest.mark.parametrize(("rule", "record"), OF_SALES, ids=named)
+def test_a_sale_that_breaks_a_rule_is_left_to_the_rule(rule: str, record: Record) -> None:
+    assert facts_if_clean(lines_of(sale())) is not None
+    assert facts_if_clean(lines_of(record)) is None, f"the quick way does not rule out {rule}"
+
+
+def test_every_rule_that_is_ruled_out_quickly_is_tried_on_a_sale() -> None:
+    untried = {name for name in RULES if name in RULED_OUT} - {rule for rule, _ in OF_SALES}
+    # Attributes and keys have the same checks in all kinds of items; doubts are in `legacy`.
+    assert all(RULES[name].group in ("schema", "limits", "layout") for name in untried)
+    assert RULES.keys() >= RULED_OUT
+
+
+LATE = "delivered-late"
+
+
+def late_notes(record: CheckedRecord) -> list[Note]:
+    """A new rule about sales."""
+    sold, delivered = (record.items[0].get(name) for name in ("saleDate", "deliveryDate"))
+    late = sold and delivered and delivered["S"] > sold["S"]
+    return [Note("deliveryDate", LATE, "it was delivered late")] if late else []
+
+
+def judged(
+    monkeypatch: pytest.MonkeyPatch, rule: Rule, checks: tuple[Check, ...], policy: Policy
+) -> list[tuple[int, str]]:
+    """What is found in two sales, the second of which was delivered late, with a new rule."""
+    monkeypatch.setitem(RULES, LATE, rule)
+    monkeypatch.setattr(record_checks, "SALE_CHECKS", checks)
+    late = sale(put(0, deliveryDate={"S": "2024-05-01"}))
+    outcome = check_chunk([*lines_of(sale()), *lines_of(late)], "sales", policy)
+    assert [bool(facts.key) for facts in outcome.facts] == [True, rule.severity == "warning"]
+    return [(number, finding.rule) for number, finding in outcome.findings]
+
+
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_a_new_rule_is_asked_of_every_record(
+    monkeypatch: pytest.MonkeyPatch, severity: Any
+) -> None:
+    """Also of sales that are beyond any doubt of the rules before it (trial F1)."""
+    rule = Rule("consistency", severity, "a sale was delivered late")
+    checks = (*record_checks.SALE_CHECKS, Check(frozenset({LATE}), late_notes))
+    assert judged(monkeypatch, rule, checks, Policy()) == [(1, LATE)]
+
+
+def test_a_new_business_rule_can_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = Rule("business", "warning", "a sale was delivered late")
+    checks = (*record_checks.SALE_CHECKS, Check(frozenset({LATE}), late_notes, business=True))
+    assert judged(monkeypatch, rule, checks, Policy()) == [(1, LATE)]
+    assert judged(monkeypatch, rule, checks, Policy(business=False)) == []
+
+
+def test_a_new_rule_is_asked_also_where_a_check_bears_it_that_does_not_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checks = tuple(
+        Check(each.rules, lambda record, ask=each.ask: [*ask(record), *late_notes(record)])
+        if "sale-sums" in each.rules
+        else each
+        for each in record_checks.SALE_CHECKS
+    )
+    rule = Rule("business", "warning", "a sale was delivered late")
+    assert judged(monkeypatch, rule, checks, Policy()) == [(1, LATE)]
+
+
+def test_every_rule_is_borne_by_a_check() -> None:
+    """Otherwise all sales are judged the slower way: name it in the CHECKS of its file."""
+    assert RULES.keys() - record_checks.borne() == set()

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.records.items import Item, line, numbers, party, sale, texts
-from validate.rules.schema_check import KINDS, decider, explain, record_decider, schema
+from utils.item_schemas import KINDS, schema
+from validate.rules.schema_check import decider, explain, record_decider
 
 SAMPLES: dict[str, Item] = {
     "buyer": party("buyer", 1, currency="EUR", phone="0523 990/123", sdi="ABC1234"),
