@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 
 from transform.held_numbers import held_in
-from transform.layout import Texts, fast_texts_of, layout_of, texts_of
+from transform.layout import layout_of
 from transform.rejections import RejectedRecord
+from transform.row_to_texts import Texts, fast_texts_of, texts_of
 from transform.rules import Placeholder, TransformRules
 from transform.unreadable import refusal_of
 from utils.checkpoint import Checkpoint

@@ -1,4 +1,4 @@
-"""What a layout is to the transforms, and the engine that applies it.
+"""What a layout is to the transforms; transform/row_to_texts.py applies it.
 
 The transforms know the columns of layout s9 under their canonical names. Another layout says, for
 each entity, what makes its rows such rows: conversions of single columns, one pure function for
@@ -9,38 +9,16 @@ name of the module is its name (docs/layouts.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from importlib import import_module
-from typing import NamedTuple
 
-import orjson
-
-from transform.fast.sales import fast_sales
 from transform.items.adapter_notes import Notes
-from transform.items.attributes import Attribute, Item, Row, fill
-from transform.items.column_targets import COLUMN_TARGETS
-from transform.items.legacy import legacy_of
-from transform.items.placeholders import put_placeholders
-from transform.rejections import RejectedRecord, Rejections, Unconvertible
+from transform.items.attributes import Attribute, Item, Row
 from transform.rules import TransformRules
-from transform.transform_buyers import buyer_to_items
-from transform.transform_producers import producer_to_items
-from transform.transform_sales import sale_to_items, sale_to_texts
-from utils.entities import field_of, part_of, shape_of
+from utils.entities import field_of
 
-Transform = Callable[[Row, TransformRules], list[Item]]
-
-TRANSFORMS: dict[str, Transform] = {
-    "buyers": buyer_to_items,
-    "producers": producer_to_items,
-    "sales": sale_to_items,
-}
-
-
-Texts = Callable[[Row, TransformRules], list[str]]
 Adapt = Callable[[Row, Notes, TransformRules], None]
 Complete = Callable[[Item, Row], None]
 Values = Mapping[str, Callable[[object], object]]
@@ -99,180 +77,9 @@ class Layout:
         adapter: Adapter = field_of(self, entity, "Layout (transform/layout.py)")
         return adapter
 
-    def places(self, entity: str) -> dict[str, str]:
-        """The attributes that the canonical columns of an entity (or of lines) become."""
-        further = {each.column: each.name for each in self.adapter(entity).further}
-        known = part_of(COLUMN_TARGETS, entity, "transform/items/column_targets.py")
-        return {**known, **further}
-
 
 @cache
 def layout_of(name: str) -> Layout:
     """The layout of this name, one of utils.config.LAYOUTS."""
     layout: Layout = import_module(f"transform.layouts.{name}").LAYOUT
     return layout
-
-
-@lru_cache(maxsize=16)
-def transform_of(entity: str, rules: TransformRules) -> Transform:
-    """The function that turns extracted rows of an entity into items, by the rules' layout."""
-    layout = layout_of(rules.layout)
-    transform = part_of(TRANSFORMS, entity, "transform/layout.py")
-    if layout.is_plain and not rules.placeholders:
-        return transform
-    return _Adapted(layout, entity).items
-
-
-@lru_cache(maxsize=16)
-def texts_of(entity: str, rules: TransformRules) -> Texts:
-    """The same function, but it gives lines of a transformed file (without their line breaks)."""
-    transform = transform_of(entity, rules)
-    if transform is sale_to_items:
-        return sale_to_texts
-    if transform is TRANSFORMS[entity]:
-        return _texts_by(transform)
-    return _Adapted(layout_of(rules.layout), entity).texts
-
-
-def _texts_by(transform: Transform) -> Texts:
-    def texts(row: Row, rules: TransformRules) -> list[str]:
-        return [_text_of(item) for item in transform(row, rules)]
-
-    return texts
-
-
-def _text_of(item: Item) -> str:
-    return orjson.dumps({"Item": item}).decode()
-
-
-def fast_texts_of(
-    entity: str, rules: TransformRules, lines: Sequence[bytes]
-) -> Callable[[bytes], list[bytes] | None]:
-    """The quick way from an extracted line to the same texts; it gives None for any line that is
-    unusual. `lines` are some that it is for."""
-    if transform_of(entity, rules) is sale_to_items:
-        usual = fast_sales(lines, rules)
-        if usual is not None:
-            return usual.texts
-    return _all_unusual
-
-
-def _all_unusual(_line: bytes) -> None:
-    return None
-
-
-class _Part(NamedTuple):
-    """A row of a record (the record's own or a line's), adapted."""
-
-    kind: str
-    row: Row
-    notes: Notes
-
-
-class _Adapted:
-    """The transform of one entity, with a layout's adapter before and after it."""
-
-    def __init__(self, layout: Layout, entity: str) -> None:
-        self._entity = entity
-        transform = TRANSFORMS[entity]
-        self._transform = sale_to_texts if transform is sale_to_items else _texts_by(transform)
-        shape = shape_of(entity)
-        self._children = shape.children.name if shape.children else ""
-        parts = (entity, self._children) if self._children else (entity,)
-        self._adapters = {name: layout.adapter(name) for name in parts}
-        self._copies = {shape_of(name).singular: layout.adapter(name) for name in shape.needs}
-        self._known = {name: layout.places(name) for name in self._adapters}
-        self._carries = layout.carries
-
-    def items(self, row: Row, rules: TransformRules) -> list[Item]:
-        """Return a record's items. Raises RejectedRecord with all that is wrong with it."""
-        return [orjson.loads(text)["Item"] for text in self.texts(row, rules)]
-
-    def texts(self, row: Row, rules: TransformRules) -> list[str]:
-        """The same as lines of a transformed file, without their line breaks. Of a sale with fifty
-        thousand lines one item at a time is a dictionary."""
-        rejections = Rejections()
-        parts = self._parts(row, rejections, rules)
-        try:
-            texts = self._transform(parts[0].row, rules)
-        except RejectedRecord as refused:
-            rejections.add_others(refused.rejections)
-            rejections.raise_if_any()
-            raise
-        if len(texts) != len(parts):
-            raise ValueError("a record has as many items as it has rows")
-        for position, part in enumerate(parts):
-            if position:
-                rejections.at_line(position, part.row.get("id"))
-            item = orjson.loads(texts[position])["Item"]
-            self._put_the_rest(item, part, rejections)
-            texts[position] = _text_of(item)
-        rejections.raise_if_any()
-        for position, part in enumerate(parts):
-            complete = self._adapters[part.kind].complete
-            if complete is not complete_already:
-                item = orjson.loads(texts[position])["Item"]
-                with _refusing(rejections):
-                    complete(item, part.row)
-                texts[position] = _text_of(item)
-        rejections.raise_if_any()
-        return texts
-
-    def _put_the_rest(self, item: Item, part: _Part, rejections: Rejections) -> None:
-        """Put in what the transform does not know of: further attributes, and `legacy`."""
-        fill(item, part.row, self._adapters[part.kind].further, rejections)
-        row = part.row if self._carries else {}
-        if legacy := legacy_of(row, self._known[part.kind], part.notes, rejections):
-            item["legacy"] = legacy
-
-    def _parts(self, row: Row, rejections: Rejections, rules: TransformRules) -> list[_Part]:
-        """The record's own row, adapted, and those of its lines, which it also holds."""
-        row = {**row, **self._parties(row, rejections)}
-        head = self._part(self._entity, row, rejections, rules)
-        put_placeholders(self._entity, head.row, head.notes, rules)
-        parts = [head]
-        lines = row.get(self._children)
-        if isinstance(lines, list) and all(isinstance(line, dict) for line in lines):
-            for position, line in enumerate(lines, start=1):
-                rejections.at_line(position, line.get("id"))
-                parts.append(self._part(self._children, line, rejections, rules))
-            rejections.at_record()
-            head.row[self._children] = [part.row for part in parts[1:]]
-        return parts
-
-    def _parties(self, row: Row, rejections: Rejections) -> Row:
-        """The copies of parties that a record carries, with their values converted."""
-        return {
-            kind: _converted(row[kind], adapter.values, rejections, f"{kind}.")
-            for kind, adapter in self._copies.items()
-            if isinstance(row.get(kind), dict)
-        }
-
-    def _part(self, kind: str, row: Row, rejections: Rejections, rules: TransformRules) -> _Part:
-        adapter, notes = self._adapters[kind], Notes(rejections)
-        adapted = _converted(row, adapter.values, rejections)
-        with _refusing(rejections):
-            adapter.adapt(adapted, notes, rules)
-        return _Part(kind, adapted, notes)
-
-
-def _converted(row: Row, values: Values, rejections: Rejections, path: str = "") -> Row:
-    """A copy of a row with its values converted; what is refused is noted, and None."""
-    converted = dict(row)
-    for column, convert in values.items():
-        if (value := row.get(column)) is not None:
-            try:
-                converted[column] = convert(value)
-            except Unconvertible as problem:
-                rejections.add_value(path + column, problem)
-                converted[column] = None
-    return converted
-
-
-@contextmanager
-def _refusing(rejections: Rejections) -> Iterator[None]:
-    """What a layout's function finds unconvertible, of whichever column, refuses the record."""
-    try:
-        yield
-    except Unconvertible as problem:
-        rejections.add_value("", problem)

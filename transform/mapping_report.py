@@ -8,8 +8,11 @@ from typing import Any
 
 import orjson
 
-from transform.items.column_targets import ColumnTargets
-from transform.layout import Layout, layout_of
+from transform.engine import rules_of
+from transform.items.attributes import ColumnTargets
+from transform.layout import layout_of
+from transform.row_to_texts import column_targets
+from transform.rules import TransformRules
 from utils.files.workspace import write_atomically
 from utils.run.run import Run
 
@@ -17,7 +20,7 @@ from utils.run.run import Run
 def write_mapping_report(run: Run) -> None:
     """Write the report from what the extract has recognised and what the layout makes of it."""
     name = run.config.source.layout
-    layout = layout_of(name)
+    rules = rules_of(run)
     extracts = run.manifest.phases.get("extract", {})
     document = {
         **run.report_head(),
@@ -28,7 +31,7 @@ def write_mapping_report(run: Run) -> None:
             if "table" in entry.result
         },
         "entities": {
-            entity: _tables(layout, entry.result["columns"])
+            entity: _tables(rules, entry.result["columns"])
             for entity, entry in extracts.items()
             if "columns" in entry.result
         },
@@ -37,9 +40,10 @@ def write_mapping_report(run: Run) -> None:
     write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
 
 
-def _tables(layout: Layout, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _tables(rules: TransformRules, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    carries = layout_of(rules.layout).carries
     return {
-        table: _columns(layout.places(columns["rows"]), layout.carries, columns)
+        table: _columns(column_targets(columns["rows"], rules), carries, columns)
         for table, columns in tables.items()
     }
 

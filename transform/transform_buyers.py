@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from transform.items.attributes import Attribute, Item, Row
+from transform.items.attributes import Attribute, ColumnTargets, Item, Row
 from transform.items.parties import PartyTransform
 from transform.rules import TransformRules
 from transform.values.text import text
@@ -27,6 +27,11 @@ def buyer_to_items(row: Row, rules: TransformRules) -> list[Item]:
     column that cannot be converted.
     """
     return [_transform(rules).item(row)]
+
+
+def buyer_targets(rules: TransformRules) -> ColumnTargets:
+    """What the columns of a buyer become."""
+    return _transform(rules).targets
 
 
 @lru_cache(maxsize=4)

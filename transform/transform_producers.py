@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from transform.items.attributes import Attribute, Item, Row
+from transform.items.attributes import Attribute, ColumnTargets, Item, Row
 from transform.items.parties import PartyTransform
 from transform.rules import TransformRules
 from transform.values.money import decimal
@@ -32,6 +32,11 @@ def producer_to_items(row: Row, rules: TransformRules) -> list[Item]:
     column that cannot be converted.
     """
     return [_transform(rules).item(row)]
+
+
+def producer_targets(rules: TransformRules) -> ColumnTargets:
+    """What the columns of a producer become."""
+    return _transform(rules).targets
 
 
 @lru_cache(maxsize=4)

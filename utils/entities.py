@@ -35,7 +35,7 @@ class Reference:
 @dataclass(frozen=True)
 class Children:
     """Items that belong to a record, under its partition key: `name` in words and in an extracted
-    row, `schema` that of one (validate/schemas).
+    row, `schema` that of one (utils/schemas).
 
     The record says in `count` how many there are. `sums` are its amounts, each with that of the
     children that it is the sum of.
@@ -88,7 +88,7 @@ class Shape:
 
     @property
     def schema(self) -> str:
-        """The schema of the item that opens a record (validate/schemas)."""
+        """The schema of the item that opens a record (utils/schemas)."""
         return self.singular
 
     @property

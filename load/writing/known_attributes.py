@@ -9,43 +9,48 @@ two that the API alone writes: `deletedAt` is its soft delete, `ttl` its expiry 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.entities import shape_at, shape_of
 from utils.item_schemas import Declared, declared
 
 _KEYS = frozenset({PARTITION_KEY, SORT_KEY})
 _MAX_SORT_KEY_BYTES = 1_024
 _MOST_BYTES_OF_A_CHARACTER = 4
-_NEVER_WRITTEN = {
-    "buyer": frozenset({"deletedAt"}),
-    "producer": frozenset({"deletedAt"}),
-    "sale": frozenset({"deletedAt", "ttl"}),
-    "sale_line": frozenset({"deletedAt", "ttl"}),
-}
-# The kinds of items in an entity's table, in words.
-_IN_TABLE = {
-    "buyers": {"buyer": "buyers"},
-    "producers": {"producer": "producers"},
-    "sales": {"sale": "sales", "sale_line": "lines of sales"},
-}
-_BY_PREFIX = {"BUYER": "buyer", "PRODUCER": "producer", "SALE": "sale"}
+_SOFT_DELETE, _EXPIRY = frozenset({"deletedAt"}), frozenset({"ttl"})
+_WITH_EXPIRY = frozenset({"sales"})
 
 
 def known_attributes(pk: str, sk: str) -> frozenset[str]:
     """The attributes of the kind of item that has this key; none for an unknown kind."""
-    kind = "sale_line" if sk.startswith("LINE#") else _BY_PREFIX.get(pk.partition("#")[0])
-    return _known(kind) if kind else frozenset()
+    return _known(pk.partition("#")[0], sk.partition("#")[0])
 
 
-@cache
-def _known(kind: str) -> frozenset[str]:
-    return _NEVER_WRITTEN[kind].union(declared(kind)) - _KEYS
+@lru_cache(maxsize=256)
+def _known(prefix: str, kind: str) -> frozenset[str]:
+    shape = shape_at(f"{prefix}#")
+    if shape is None:
+        return frozenset()
+    is_child = shape.children is not None and shape.children.prefix == f"{kind}#"
+    schema = shape.children.schema if shape.children and is_child else shape.schema
+    alone = _SOFT_DELETE | (_EXPIRY if shape.name in _WITH_EXPIRY else frozenset())
+    return alone.union(declared(schema)) - _KEYS
 
 
 def writers_of(entity: str, attribute: str) -> list[str]:
-    """The kinds of items, in words, that a load of an entity writes with an attribute."""
-    return [words for kind, words in _IN_TABLE[entity].items() if attribute in declared(kind)]
+    """The kinds of items, in words, that a load of an entity writes with an attribute. Raises
+    Undeclared."""
+    return [words for words, kind in _kinds_of(entity).items() if attribute in declared(kind)]
+
+
+def _kinds_of(entity: str) -> dict[str, str]:
+    """The kinds of items in an entity's table by their words."""
+    shape = shape_of(entity)
+    kinds = {shape.name: shape.schema}
+    if shape.children:
+        kinds[f"{shape.children.name} of {shape.name}"] = shape.children.schema
+    return kinds
 
 
 def types_of(entity: str, attribute: str) -> set[str]:
@@ -70,6 +75,6 @@ def may_be_long(entity: str, attribute: str) -> bool:
 
 
 def _declarations(entity: str, attribute: str) -> Iterator[Declared]:
-    for kind in _IN_TABLE[entity]:
+    for kind in _kinds_of(entity).values():
         if attribute in declared(kind):
             yield declared(kind)[attribute]

@@ -11,8 +11,9 @@ from extract.entities import entities_of
 from load.entities import TABLES
 from load.writing.known_attributes import known_attributes, writers_of
 from tests.support.places import ROOT
-from transform.layout import layout_of, transform_of
-from transform.rules import TransformRules
+from tests.support.records.rows import rules
+from transform.layout import layout_of
+from transform.row_to_texts import column_targets, transform_of
 from utils import entities
 from utils.config import LAYOUTS, Config, TargetConfig, json_name
 from utils.entities import (
@@ -54,23 +55,13 @@ def test_every_layout_says_where_it_is_read_and_what_it_means(layout: str, shape
     assert found == children, f"extract/layouts/{layout}.py"
     for part in filter(None, (shape.name, children)):
         assert layout_of(layout).adapter(part)
-        assert "legacyId" in layout_of(layout).places(part).get("first_id", "") or part == children
+        targets = column_targets(part, rules(layout=layout))
+        assert "legacyId" in targets.get("first_id", "") or part == children
 
 
 @ALL
 def test_it_is_transformed(shape: Shape) -> None:
-    rules = TransformRules(
-        generate_ids=True,
-        preserve_timestamps=True,
-        default_currency="EUR",
-        default_language="it",
-        migration_user="m",
-        migration_timestamp="2026-01-01T00:00:00.000Z",
-        user_mapping={},
-        status_mapping={},
-        timezone="Europe/Rome",
-    )
-    assert callable(transform_of(shape.name, rules))
+    assert callable(transform_of(shape.name, rules()))
 
 
 @ALL
@@ -142,7 +133,7 @@ def test_no_two_entities_have_a_name_or_a_prefix_in_common() -> None:
         Config().target.table,
         Config().extraction.of,
         layout_of("s9").adapter,
-        layout_of("s9").places,
+        lambda name: column_targets(name, rules()),
         lambda name: check_chunk([], name, Policy()),
     ],
 )

@@ -20,9 +20,9 @@ from tests.support.records.rows import (
 from tests.support.s9.i2_schema import TABLES
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import Item, Row
-from transform.items.column_targets import COLUMN_TARGETS
-from transform.layout import Adapter, Layout, _Adapted, layout_of, transform_of
+from transform.layout import Adapter, Layout, layout_of
 from transform.rejections import RejectedRecord, Unconvertible
+from transform.row_to_texts import _Adapted, column_targets, transform_of
 from transform.rules import Placeholder
 from transform.transform_buyers import buyer_to_items
 from transform.transform_producers import producer_to_items
@@ -72,6 +72,11 @@ def test_no_file_but_the_registry_asks_which_layout_it_is() -> None:
 def test_rows_of_s9_go_straight_to_the_transforms(entity: str) -> None:
     straight = {"buyers": buyer_to_items, "producers": producer_to_items, "sales": sale_to_items}
     assert transform_of(entity, rules()) is straight[entity]
+
+
+COLUMN_TARGETS = {
+    name: column_targets(name, rules()) for name in ("buyers", "producers", "sales", "lines")
+}
 
 
 @pytest.mark.parametrize("entity", COLUMN_TARGETS)
@@ -190,7 +195,7 @@ OWN = Layout(
 
 
 def adapted(entity: str, row: Row, **changes: Any) -> list[Item]:
-    return _Adapted(OWN, entity).items(row, rules(layout="own", **changes))
+    return _Adapted(OWN, entity, rules()).items(row, rules(layout="own", **changes))
 
 
 def refusals(entity: str, row: Row) -> list[tuple[str, str]]:

@@ -2,15 +2,16 @@
 
 `FastSales.texts` gives for a line of extracted/sales.json what transform/transform_sales.py gives
 for its row, byte for byte, or None: then that has to look. It knows no rule of its own: which
-values are usual says transform/fast/row_pattern.py, and what becomes of a value that is not simply
-carried say the converters of the slower way, once for each value that comes back.
+values are usual says transform/fast/row_pattern.py, what becomes of a value that is not simply
+carried say the converters of the slower way, once for each value that comes back, and what an item
+is made of transform/items/sale_assembly.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -27,31 +28,18 @@ from transform.fast.row_pattern import (
 )
 from transform.items.attribute_text import written
 from transform.items.attributes import Attribute, Converter
-from transform.items.audit import STAMPS_TEXT, Audit
+from transform.items.audit import Audit, Stamps
 from transform.items.parties import PartyKind
-from transform.items.sale_lines import (
-    FIGURES,
-    LINE_TEXT,
-    NO_DISCOUNT,
-    NOT_DESCRIBED,
-    ONE_PIECE,
-    TEXTS,
-)
+from transform.items.sale_assembly import SUMS, Kind, Priced, SaleAssembly, Terms
+from transform.items.sale_lines import FIGURES, LINE_ATTRIBUTES
 from transform.items.sale_parties import REMEMBERED_PARTIES, SaleParty
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
-from transform.transform_sales import (
-    NUMBERING_TEXT,
-    SALE_TEXT,
-    STANDARD_RATE,
-    YEAR_TEXT,
-    sale_attributes,
-)
-from transform.values.amounts import amount, line_cents, rounded_sum
+from transform.transform_sales import sale_attributes
+from transform.values.amounts import line_amounts
 from transform.values.ids import id_maker
 from transform.values.memo import Memo
 from transform.values.money import Number, integer, number
-from transform.values.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
 from transform.values.text import text
 from transform.values.timestamps import REMEMBERED_HOURS, instant_hour, local_clock
 from transform.values.vocabularies import document_type
@@ -77,14 +65,6 @@ _LINE = {
     **dict.fromkeys(("quantity", "unit_price", "discount", *FIGURES, "tax_rate"), DECIMAL),
 }
 
-_SALE_TEXT, _NUMBERING_TEXT, _YEAR_TEXT, _LINE_TEXT, _STAMPS_TEXT = map(
-    str.encode, (SALE_TEXT, NUMBERING_TEXT, YEAR_TEXT, LINE_TEXT, STAMPS_TEXT)
-)
-_STANDARD_RATE, _NO_DISCOUNT, _ONE_PIECE = (
-    each.stored["N"].encode() for each in (STANDARD_RATE, NO_DISCOUNT, ONE_PIECE)
-)
-_NOT_DESCRIBED = orjson.dumps(NOT_DESCRIBED["S"])
-
 
 class _UnusualError(Exception):
     """A value that only the slower way can judge."""
@@ -101,11 +81,12 @@ class FastSales:
         own = (each.column for each in attributes)
         self._places = self._head.places((*_HEAD, *_STAMPS, *own))
         self._texts = _Texts(attributes)
-        self._lines = _UsualLines(line_columns, rules)
-        self._stamps = self._lines.stamps
+        self._assembly = SaleAssembly(str.encode, rules, attributes, LINE_ATTRIBUTES)
+        self._lines = _UsualLines(line_columns, rules, self._assembly)
+        self._stamps, self._terms = self._lines.stamps, self._lines.terms
         self._id = id_maker("sale", rules.generate_ids, rules.id_scope)
         self._buyer, self._producer = _Party("buyer", rules), _Party("producer", rules)
-        self._kinds = _Kinds(rules)
+        self._kinds = Memo(self._kind)
         self._date = local_clock(rules.timezone).date
         self._days = Memo(self._day)
 
@@ -131,51 +112,59 @@ class FastSales:
             raise _UnusualError
         cells = match.group(*self._places)
         first_id, status, document, sale_date = cells[:4]
-        buyer, of_buyer = self._buyer.of(*cells[4:7])
-        producer, of_producer = self._producer.of(*cells[7:10])
-        net, tax, total, rate = cells[10:14]
-        rate = rate or _STANDARD_RATE
+        rate = self._terms.of_sale(cells[13])
         identifier = self._id(first_id)
-        lines, amounts = self._lines.of(line, match.end(), identifier, rate)
-        kind = self._kinds.of(status, document)
-        day = self._days[sale_date]
-        number, register, number_t, year, *others = self._texts.of(cells[18:])
-        own_year = _YEAR_TEXT % day[:4].lstrip(b"0")
-        year = year or own_year
-        header = _SALE_TEXT % (
-            *(identifier, kind.status, day, buyer, day, producer, day),
-            kind.numbering % day if kind.numbering and year == own_year else b"",
-            *(identifier, first_id, day, year),
-            *(kind.status, kind.document, buyer, producer, of_buyer, of_producer),
-            net or _sum(amounts, 0),
-            tax or _sum(amounts, 1),
-            total or _sum(amounts, 2),
-            *(rate, len(lines)),
-            b"".join((number, register, number_t, *others)),
+        lines, priced = self._lines.of(line, match.end(), identifier, rate)
+        total = self._assembly.total
+        header = self._assembly.sale(
+            identifier,
+            first_id,
+            self._days[sale_date],
+            self._kinds[b"%b\t%b" % (status or b"null", document or b"null")],
+            self._buyer.of(*cells[4:7]),
+            self._producer.of(*cells[7:10]),
+            [
+                given or total(given, which, priced)
+                for given, (_, which) in zip(cells[10:13], SUMS, strict=True)
+            ],
+            rate,
+            len(lines),
+            self._texts.of(cells[18:]),
             self._stamps.of(*cells[14:18]),
         )
         return [header, *lines]
+
+    def _kind(self, cells: Any) -> Kind[bytes]:
+        word, paper = map(orjson.loads, cells.split(b"\t"))
+        found = document_type(paper)
+        return self._assembly.kind(word, found["S"] if found else "")
 
 
 class _UsualLines:
     """Transforms the lines of such sales."""
 
-    def __init__(self, columns: Sequence[str], rules: TransformRules) -> None:
-        self._row = RowPattern(columns, {**_forms(TEXTS), **_LINE, **_STAMPS}, _AFTER_LINE)
-        texts = tuple(each.column for each in TEXTS)
-        self._places = self._row.places((*_LINE, *_STAMPS, *texts))
-        self._steps = [_step(each) for each in TEXTS]
+    def __init__(
+        self, columns: Sequence[str], rules: TransformRules, assembly: SaleAssembly[bytes]
+    ) -> None:
+        forms = _forms(LINE_ATTRIBUTES)
+        self._row = RowPattern(columns, {**forms, **_LINE, **_STAMPS}, _AFTER_LINE)
+        own = (each.column for each in LINE_ATTRIBUTES)
+        self._places = self._row.places((*_LINE, *_STAMPS, *own))
+        self._texts = _Texts(LINE_ATTRIBUTES)
         self._id = id_maker("line", rules.generate_ids, rules.id_scope)
         self._numbers = Memo(_number)
+        self._assembly = assembly
+        self.terms: Terms[bytes] = Terms(lambda number: number.stored["N"].encode())
         self.stamps = _Stamps(rules)
 
     def of(
         self, data: bytes, place: int, sale: bytes, sale_rate: bytes
-    ) -> tuple[list[bytes], list[tuple[bytes, bytes, bytes]]]:
-        """The lines from `place` to the end of `data`: texts, and net, tax and total of each."""
+    ) -> tuple[list[bytes], list[Priced[bytes]]]:
+        """The lines from `place` to the end of `data`: the texts and the numbers of each."""
         items, amounts, positions = [], [], set()
         match_row, places, line_id = self._row.match, self._places, self._id
-        description_of, code_of, unit_of, note_of = self._steps
+        terms_of, item_of = self.terms.of_line, self._assembly.line
+        texts_of, stamps_of = self._texts.of, self.stamps.of
         after = b","
         while after == b",":
             match = match_row(data, place)
@@ -185,29 +174,20 @@ class _UsualLines:
             # fmt: off
             (
                 key, position, quantity, price, discount, off, net, tax, total, rate,
-                created_at, updated_at, created_by, updated_by,
-                description, code, unit, note, after,
+                created_at, updated_at, created_by, updated_by, *texts, after,
             ) = match.group(*places)
             # fmt: on
-            quantity, discount = quantity or _ONE_PIECE, discount or _NO_DISCOUNT
-            rate = rate or sale_rate
+            quantity, discount, rate = terms_of(quantity, discount, rate, sale_rate)
             if total is None is off is net is tax and price is not None:
                 off, net, tax, total = self._computed(quantity, price, discount, rate)
             elif None in (price, off, net, tax, total):
                 raise _UnusualError
-            identifier = line_id(key)
-            item = _LINE_TEXT % (
-                *(sale, identifier, sale, identifier, key, position),
-                # A product is described by its code, if there is nothing else.
-                description_of(description or code or _NOT_DESCRIBED),
-                *(quantity, price, discount, off, net, rate, tax, total),
-                self.stamps.of(created_at, updated_at, created_by, updated_by),
-                code_of(code) if code else b"",
-                unit_of(unit) if unit else b"",
-                note_of(note) if note else b"",
+            priced = quantity, price, discount, off, net, rate, tax, total
+            stamps = stamps_of(created_at, updated_at, created_by, updated_by)
+            items.append(
+                item_of(sale, line_id(key), key, position, priced, texts_of(texts), stamps)
             )
-            items.append(item)
-            amounts.append((net, tax, total))
+            amounts.append(priced)
             positions.add(position)
         if data[place:] not in _AFTER_LINES or len(positions) != len(items):
             raise _UnusualError
@@ -218,8 +198,8 @@ class _UsualLines:
     ) -> Iterable[bytes]:
         """Discount amount, net, tax and total of a line of which S9 has none of them."""
         known = self._numbers
-        cents = line_cents(known[quantity], _number(price), known[discount], known[rate])
-        return [amount(each).encode() for each in cents]
+        amounts = line_amounts(known[quantity], _number(price), known[discount], known[rate])
+        return [amount["N"].encode() for amount in amounts]
 
 
 class _Texts:
@@ -273,9 +253,7 @@ class _Stamps:
         self._hours = Memo(self._hour, limit=REMEMBERED_HOURS)
         self._instants = Memo(self._instant_hour, limit=REMEMBERED_HOURS)
         self._clock = local_clock(rules.timezone)
-        self._preserve = rules.preserve_timestamps
-        self._migration_time = rules.migration_timestamp.encode()
-        self._updated_at = rules.updated_at.encode()
+        self._stamps: Stamps[bytes] = Stamps(str.encode, rules)
         self._who = _Texts(Audit(rules).who)
         self._users = Memo(self._find_users)
         self._nobody = self._find_users(b"null\tnull")
@@ -289,12 +267,12 @@ class _Stamps:
     ) -> bytes:
         """The text, from the cells."""
         created = updated = b""
-        if self._preserve:
+        if self._stamps.are_read:
             created = self._utc(created_at)
             updated = created if updated_at == created_at else self._utc(updated_at)
-        return _STAMPS_TEXT % (
-            created or updated or self._migration_time,
-            self._updated_at or updated or created or self._migration_time,
+        return self._stamps.text(
+            created,
+            updated,
             self._nobody
             if created_by is updated_by is None
             else self._users[b"%b\t%b" % (created_by or b"null", updated_by or b"null")],
@@ -348,49 +326,10 @@ class _Party:
         return self._id(key), copied.encode()
 
 
-class _Kind(NamedTuple):
-    """A sale's status, the text of its document type, and that of its place in the numbering,
-    which its day goes into (empty, if it has no number)."""
-
-    status: bytes
-    document: bytes
-    numbering: bytes
-
-
-class _Kinds:
-    """The kinds of sales by S9's words for status and document."""
-
-    def __init__(self, rules: TransformRules) -> None:
-        self._words = sale_status_words(rules.status_mapping)
-        self._default_document = rules.default_document
-        self._known = Memo(self._find)
-
-    def of(self, status: bytes | None, document: bytes | None) -> _Kind:
-        """The kind of a sale."""
-        return self._known[b"%b\t%b" % (status or b"null", document or b"null")]
-
-    def _find(self, cells: Any) -> _Kind:
-        word, paper = map(orjson.loads, cells.split(b"\t"))
-        status, is_proforma = sale_status(word, self._words)
-        found = document_type(paper) or {"S": self._default_document}
-        document = PROFORMA if is_proforma else found["S"]
-        return _Kind(
-            status.encode(),
-            written("docType", {"S": document}).encode() if document else b"",
-            _NUMBERING_TEXT if is_numbered(status, document) else b"",
-        )
-
-
 def _number(cell: Any) -> Number:
     found = number(cell.decode())
     assert found is not None
     return found
-
-
-def _sum(amounts: Iterable[tuple[bytes, bytes, bytes]], which: int) -> bytes:
-    """The rounded sum of what lines hold, for a sale of which S9 has none."""
-    total = rounded_sum({"N": each[which].decode()} for each in amounts)
-    return str(total["N"]).encode()
 
 
 def fast_sales(lines: Sequence[bytes], rules: TransformRules) -> FastSales | None:

@@ -8,7 +8,7 @@ change one in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from transform.rejections import Rejections, Unconvertible
@@ -45,8 +45,20 @@ class Attribute(NamedTuple):
     repeats: bool = False
 
 
+ColumnTargets = Mapping[str, str]
+"""The attribute that a canonical column becomes, or several with commas between them."""
+
 EMPTY: AttributeValue = {"S": ""}
 METADATA: AttributeValue = {"S": "METADATA"}
+
+
+def targets_of(attributes: Iterable[Attribute]) -> dict[str, str]:
+    """What the columns of attributes become."""
+    targets: dict[str, str] = {}
+    for each in attributes:
+        others = targets.get(each.column)
+        targets[each.column] = f"{others},{each.name}" if others else each.name
+    return targets
 
 
 def fill(

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import AnyStr, Generic
+
 from transform.items.attribute_text import Texts
-from transform.items.attributes import Attribute, AttributeValue, Item, Row, fill
+from transform.items.attributes import Attribute, AttributeValue, Item, Row, fill, targets_of
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.values.text import clean
 from transform.values.timestamps import local_clock
 
-STAMPS_TEXT = ',"createdAt":{"S":"%s"},"updatedAt":{"S":"%s"}%s'
+_STAMPS_TEXT = ',"createdAt":{"S":"%s"},"updatedAt":{"S":"%s"}%s'
+
+
+class Stamps(Generic[AnyStr]):
+    """Which times an item gets, of what S9 has (empty or None where it has nothing).
+
+    Of two timestamps, the one that is there stands in for the one that is not: the creation is no
+    later than a change, and a row never changed was last written when it was created. With neither,
+    or with `preserveTimestamps: false` (then S9's are not read), both are the migration's own. With
+    `updatedAt: migration` the change is the migration, and S9's time of it is only looked at.
+    """
+
+    def __init__(self, text: Callable[[str], AnyStr], rules: TransformRules) -> None:
+        """`text` makes a text of the reader's type."""
+        self.are_read = rules.preserve_timestamps
+        self._migration_time: AnyStr = text(rules.migration_timestamp)
+        self._updated_at: AnyStr = text(rules.updated_at)
+        self._text: AnyStr = text(_STAMPS_TEXT)
+
+    def times(self, created: AnyStr | None, updated: AnyStr | None) -> tuple[AnyStr, AnyStr]:
+        """When an item was created, and when it was changed last."""
+        return (
+            created or updated or self._migration_time,
+            self._updated_at or updated or created or self._migration_time,
+        )
+
+    def text(self, created: AnyStr | None, updated: AnyStr | None, who: AnyStr) -> AnyStr:
+        """The same as text, with `who`: `,"createdAt":{"S":"..."},...`."""
+        return self._text % (*self.times(created, updated), who)
 
 
 class Audit:
@@ -17,9 +48,7 @@ class Audit:
 
     def __init__(self, rules: TransformRules) -> None:
         self._to_utc = local_clock(rules.timezone).to_utc
-        self._preserve = rules.preserve_timestamps
-        self._migration_time = rules.migration_timestamp
-        self._updated_at = rules.updated_at
+        self._stamps: Stamps[str] = Stamps(str, rules)
         self._migration_user: AttributeValue = {"S": rules.migration_user}
         self._users: dict[str, AttributeValue] = {
             user: {"S": target} for user, target in rules.user_mapping.items()
@@ -30,37 +59,33 @@ class Audit:
         )
         self._who_texts = Texts(self.who, remember=True)
 
-    def attributes(self, row: Row, rejections: Rejections) -> Item:
-        """Return createdAt, updatedAt, createdBy and updatedBy of the item made of `row`.
+    @property
+    def targets(self) -> dict[str, str]:
+        """What the columns become."""
+        return {"created_at": "createdAt", "updated_at": "updatedAt", **targets_of(self.who)}
 
-        Of two timestamps, the one that is there stands in for the one that is not: the creation is
-        no later than a change, and a row never changed was last written when it was created. With
-        neither, or with `preserveTimestamps: false`, both are the migration's own. With
-        `updatedAt: migration` the change is the migration, and S9's time of it is only looked at.
-        """
-        created, updated = self._times(row, rejections)
+    def attributes(self, row: Row, rejections: Rejections) -> Item:
+        """Return createdAt, updatedAt, createdBy and updatedBy of the item made of `row`."""
+        created, updated = self._stamps.times(*self._read(row, rejections))
         item: Item = {"createdAt": {"S": created}, "updatedAt": {"S": updated}}
         fill(item, row, self.who, rejections)
         return item
 
     def text(self, row: Row, rejections: Rejections) -> str:
         """Return the same attributes as text: `,"createdAt":{"S":"..."},...`."""
-        created, updated = self._times(row, rejections)
+        created, updated = self._read(row, rejections)
         creator, changer = self._who_texts.of(row, rejections)
-        return STAMPS_TEXT % (created, updated, creator + changer)
+        return self._stamps.text(created, updated, creator + changer)
 
-    def _times(self, row: Row, rejections: Rejections) -> tuple[str, str]:
-        created = updated = None
-        if self._preserve:
-            created_at, updated_at = row.get("created_at"), row.get("updated_at")
-            created = self._time("created_at", created_at, rejections)
-            if created and updated_at == created_at:  # never changed
-                return created, self._updated_at or created
-            updated = self._time("updated_at", updated_at, rejections)
-        return (
-            created or updated or self._migration_time,
-            self._updated_at or updated or created or self._migration_time,
-        )
+    def _read(self, row: Row, rejections: Rejections) -> tuple[str | None, str | None]:
+        """S9's two timestamps."""
+        if not self._stamps.are_read:
+            return None, None
+        created_at, updated_at = row.get("created_at"), row.get("updated_at")
+        created = self._time("created_at", created_at, rejections)
+        if created and updated_at == created_at:  # never changed
+            return created, created
+        return created, self._time("updated_at", updated_at, rejections)
 
     def _time(self, column: str, value: object, rejections: Rejections) -> str | None:
         try:

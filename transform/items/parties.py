@@ -14,6 +14,7 @@ from transform.items.attributes import (
     Row,
     fill,
     single,
+    targets_of,
 )
 from transform.items.audit import Audit
 from transform.items.columns import legacy_key
@@ -45,6 +46,16 @@ class PartyTransform:
         self._id_scope = rules.id_scope
         self._attributes = (*_common_attributes(rules), *own)
         self._audit = Audit(rules)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """What the columns of a party become."""
+        return {
+            "first_id": f"legacyId,{self._id_attribute}",
+            "enabled": "status",
+            **targets_of((*_COMPANY_NAME, *_COUNTRY, *self._attributes)),
+            **self._audit.targets,
+        }
 
     def item(self, row: Row) -> Item:
         """Return the item of a party. Raises RejectedRecord."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transform.items.attribute_text import Texts, written
+from transform.items.attribute_text import Texts
 from transform.items.attributes import Attribute, Row
 from transform.items.audit import Audit
 from transform.items.columns import legacy_key, optional_number, remembered_number, required_number
+from transform.items.sale_assembly import Priced, SaleAssembly, Terms
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.values.amounts import NO_FIGURES, Figures, line_amounts
@@ -15,51 +16,37 @@ from transform.values.ids import line_id
 from transform.values.money import MAX_INTEGER, Number, five_decimals, integer, number
 from transform.values.text import text
 
+TERMS: Terms[Number] = Terms(lambda number: number)
 _NO_FIGURES = [None] * len(NO_FIGURES)
-ONE_PIECE = Number(1, 0, {"N": "1"})
-NO_DISCOUNT = Number(0, 0, {"N": "0"})
 
 FIGURES = ("discount_amount", "net_amount", "tax_amount", "total_amount")
 _PRICES = ("unit_price", *FIGURES)
 _NUMBERS = ("quantity", "discount", "tax_rate", *FIGURES)
 
-TEXTS = (  # what describes a line, in this order
+LINE_ATTRIBUTES = (  # those that are each made of one column, in their order
+    # Without a value, it is the product code.
     Attribute("productDescription", "product_description", text, repeats=True),
     Attribute("productCode", "product_code", text, repeats=True),
     Attribute("unitOfMeasure", "unit_of_measure", text, repeats=True),
     Attribute("notes", "notes", text),
 )
-NOT_DESCRIBED = {"S": "-"}
 
-# The item of a line. The first text of TEXTS stands before its numbers, the others at its end.
-LINE_TEXT = (
-    '{"Item":{"PK":{"S":"SALE#%s"},"SK":{"S":"LINE#%s"},"saleId":{"S":"%s"},'
-    '"lineId":{"S":"%s"},"legacyId":{"S":"%s"},"lineNumber":{"N":"%s"}%s,'
-    '"quantity":{"N":"%s"},"unitPrice":{"N":"%s"},"discount":{"N":"%s"},'
-    '"discountAmount":{"N":"%s"},"netAmount":{"N":"%s"},"taxRate":{"N":"%s"},'
-    '"taxAmount":{"N":"%s"},"totalAmount":{"N":"%s"}%s%s%s%s}}'
-)
-
-
-Priced = tuple[str, str, str, str, str, str, str, str]
-"""The numbers of a line in canonical form: quantity, price, discount in percent and its amount,
-net, tax rate, tax and total. All are empty when the line is refused."""
-
-_REFUSED: Priced = ("", "", "", "", "", "", "", "")
+_REFUSED: Priced[str] = ("", "", "", "", "", "", "", "")
 
 
 class LineTransform:
     """Turns the lines of sales into items, by the rules of a migration."""
 
-    def __init__(self, rules: TransformRules) -> None:
+    def __init__(self, rules: TransformRules, assembly: SaleAssembly[str]) -> None:
+        self._assembly = assembly
         self._generate_ids = rules.generate_ids
         self._id_scope = rules.id_scope
         self._audit = Audit(rules)
-        self._texts = Texts(TEXTS)
+        self._texts = Texts(LINE_ATTRIBUTES)
 
     def items(
         self, rows: Sequence[Row], sale_id: str, sale_rate: Number, rejections: Rejections
-    ) -> tuple[list[str], list[Priced]]:
+    ) -> tuple[list[str], list[Priced[str]]]:
         """Return a sale's lines in their order (line_number, then id): texts of items, numbers.
 
         `sale_rate` (percent) taxes the lines that have no rate of their own. What cannot be
@@ -83,20 +70,14 @@ class LineTransform:
         sale_id: str,
         key: int,
         line_number: int,
-        priced: Priced,
+        priced: Priced[str],
         rejections: Rejections,
     ) -> str:
         identifier = line_id(key, self._generate_ids, self._id_scope)
         stamps = self._audit.text(row, rejections)
-        description, code, unit, notes = self._texts.of(row, rejections)
-        if not description:
-            # A product is described by its code, if there is nothing else.
-            described, coded = TEXTS[0].name, TEXTS[1].name
-            description = code.replace(coded, described, 1) or written(described, NOT_DESCRIBED)
-        return LINE_TEXT % (
-            *(sale_id, identifier, sale_id, identifier, key, line_number, description),
-            *priced,
-            *(stamps, code, unit, notes),
+        texts = self._texts.of(row, rejections)
+        return self._assembly.line(
+            sale_id, identifier, str(key), str(line_number), priced, texts, stamps
         )
 
 
@@ -132,16 +113,19 @@ def _line_number(row: Row, position: int, rejections: Rejections) -> int:
     return int(converted["N"]) if converted else 0
 
 
-def _priced(row: Row, sale_rate: Number, rejections: Rejections) -> Priced:
+def _priced(row: Row, sale_rate: Number, rejections: Rejections) -> Priced[str]:
     """Return the numbers of a line.
 
-    A NULL quantity is 1, a NULL discount is none. The price has no default.
+    The price has no default.
     """
     get = row.get
     try:
-        quantity = remembered_number(get("quantity")) or ONE_PIECE
-        discount = remembered_number(get("discount")) or NO_DISCOUNT
-        rate = remembered_number(get("tax_rate")) or sale_rate
+        quantity, discount, rate = TERMS.of_line(
+            remembered_number(get("quantity")),
+            remembered_number(get("discount")),
+            remembered_number(get("tax_rate")),
+            sale_rate,
+        )
         given = five_decimals([*map(get, _PRICES)]) if get("total_amount") is not None else None
         if not given:
             given = _computed(row, quantity, discount, rate)
@@ -173,7 +157,7 @@ def _computed(row: Row, quantity: Number, discount: Number, rate: Number) -> Seq
 
 def _unpriced(
     row: Row, problem: Unconvertible | TypeError | None, rejections: Rejections
-) -> Priced:
+) -> Priced[str]:
     """Note each column that keeps a line from being priced; return eight empty values."""
     before = len(rejections)
     for column in _NUMBERS:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.support.records.rows import rules
 from tests.support.s9.i2_data import BANKS, EXEMPTION, LAUGHS, PEEK
 from transform.items.attributes import Item, Row
-from transform.layout import layout_of, transform_of
+from transform.layout import layout_of
 from transform.layouts.i2_values import day, hundredfold, shown_number
 from transform.rejections import RejectedRecord, Unconvertible
+from transform.row_to_texts import transform_of
 from transform.values.ids import line_id, party_id, sale_id
 
 SCOPE = layout_of("i2_speedex").id_scope

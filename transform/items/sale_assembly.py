@@ -1,0 +1,219 @@
+"""What the items of a sale are made of, and what takes the place of what S9 leaves open.
+
+Sales are read in two ways: from rows (transform/transform_sales.py, transform/items/sale_lines.py)
+and, where they look as nearly all do, from the bytes of extracted lines (transform/fast/sales.py).
+Both hand what they have found to a SaleAssembly, as texts of their type (str or bytes), those that
+S9 does not have empty or None. Whatever is decided here is decided once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import AnyStr, Generic, TypeVar
+
+from transform.items.attribute_text import written
+from transform.items.attributes import Attribute
+from transform.rules import TransformRules
+from transform.values.amounts import rounded_sum
+from transform.values.money import Number
+from transform.values.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
+
+# A sale's own item. The names of the indexes do not say what is in them; the API asks like this.
+_SALE_TEXT = (
+    '{"Item":{"PK":{"S":"SALE#%s"},"SK":{"S":"METADATA"},"GSI1PK":{"S":"STATUS#%s"},'
+    '"GSI1SK":{"S":"%s"},"GSI2PK":{"S":"BUYER#%s"},"GSI2SK":{"S":"%s"},'
+    '"GSI3PK":{"S":"PRODUCER#%s"},"GSI3SK":{"S":"%s"},%s"saleId":{"S":"%s"},'
+    '"legacyId":{"S":"%s"},"saleDate":{"S":"%s"}%s,"status":{"S":"%s"}%s,'
+    '"buyerId":{"S":"%s"},"producerId":{"S":"%s"}%s%s,'
+    '"subtotal":{"N":"%s"},"taxAmount":{"N":"%s"},"total":{"N":"%s"},'
+    '"ivaPercentage":{"N":"%s"},"linesCount":{"N":"%d"}%s%s}}'
+)
+_NUMBERING_TEXT = '"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%s"},'
+_YEAR_TEXT = ',"year":{"N":"%s"}'
+# What it has of columns that are read in ways of their own; all others have an Attribute.
+SALE_COLUMNS = {
+    "first_id": "legacyId,saleId",
+    "sale_date": "saleDate",
+    "status": "status",
+    "doc_type": "docType",
+    "buyer_id": "buyerId",
+    "buyer_name": "buyerName",
+    "producer_id": "producerId",
+    "producer_name": "producerName",
+    "subtotal": "subtotal",
+    "tax_amount": "taxAmount",
+    "total": "total",
+    "iva_percentage": "ivaPercentage",
+}
+
+# The item of a line. Its description stands before its numbers, its other texts at the end.
+_LINE_TEXT = (
+    '{"Item":{"PK":{"S":"SALE#%s"},"SK":{"S":"LINE#%s"},"saleId":{"S":"%s"},'
+    '"lineId":{"S":"%s"},"legacyId":{"S":"%s"},"lineNumber":{"N":"%s"}%s,'
+    '"quantity":{"N":"%s"},"unitPrice":{"N":"%s"},"discount":{"N":"%s"},'
+    '"discountAmount":{"N":"%s"},"netAmount":{"N":"%s"},"taxRate":{"N":"%s"},'
+    '"taxAmount":{"N":"%s"},"totalAmount":{"N":"%s"}%s%s}}'
+)
+LINE_COLUMNS = {
+    "id": "legacyId,lineId",
+    "msg_id": "saleId",
+    "line_number": "lineNumber",
+    "quantity": "quantity",
+    "unit_price": "unitPrice",
+    "discount": "discount",
+    "discount_amount": "discountAmount",
+    "net_amount": "netAmount",
+    "tax_rate": "taxRate",
+    "tax_amount": "taxAmount",
+    "total_amount": "totalAmount",
+}
+
+# Attributes of one column each that are not simply put behind each other.
+_YEAR, _DESCRIPTION, _CODE = "year", "productDescription", "productCode"
+
+Priced = tuple[AnyStr, AnyStr, AnyStr, AnyStr, AnyStr, AnyStr, AnyStr, AnyStr]
+"""The numbers of a line in canonical form, in the order in which its item has them: quantity,
+price, discount in percent and its amount, net, tax rate, tax and total."""
+
+# The columns of a sale's amounts, and where in Priced that is which each is the sum of.
+SUMS = (("subtotal", 4), ("tax_amount", 6), ("total", 7))
+
+Kind = tuple[AnyStr, AnyStr, AnyStr]
+"""A sale's status, the text of its document type, and that of its place in the numbering, which its
+day goes into (empty, if it has no number)."""
+
+Term = TypeVar("Term")
+
+
+class Terms(Generic[Term]):
+    """What a line is priced by where S9 does not say: one piece, no discount, the sale's VAT rate,
+    which is the standard rate where it has none."""
+
+    def __init__(self, term: Callable[[Number], Term]) -> None:
+        """`term` makes a term of the reader's type from a number."""
+        self._one_piece = term(Number(1, 0, {"N": "1"}))
+        self._no_discount = term(Number(0, 0, {"N": "0"}))
+        self._standard_rate = term(Number(22, 0, {"N": "22"}))
+
+    def of_sale(self, rate: Term | None) -> Term:
+        """The VAT rate of a sale, in percent."""
+        return rate or self._standard_rate
+
+    def of_line(
+        self, quantity: Term | None, discount: Term | None, rate: Term | None, sale_rate: Term
+    ) -> tuple[Term, Term, Term]:
+        """Quantity, discount and VAT rate of a line, the latter two in percent."""
+        return quantity or self._one_piece, discount or self._no_discount, rate or sale_rate
+
+
+class SaleAssembly(Generic[AnyStr]):
+    """Puts the items of sales together, by the rules of a migration."""
+
+    def __init__(
+        self,
+        text: Callable[[str], AnyStr],
+        rules: TransformRules,
+        attributes: Sequence[Attribute],
+        line_attributes: Sequence[Attribute],
+    ) -> None:
+        """`text` makes a text of the reader's type; the attributes are those of a sale and of a
+        line that are each made of one column, in the order in which their texts are handed over.
+        """
+        self._text: Callable[[str], AnyStr] = text
+        self._words = sale_status_words(rules.status_mapping)
+        self._default_document = rules.default_document
+        self._nothing: AnyStr = text("")
+        self._sale: AnyStr = text(_SALE_TEXT)
+        self._line: AnyStr = text(_LINE_TEXT)
+        self._year: AnyStr = text(_YEAR_TEXT)
+        self._zero: AnyStr = text("0")
+        self._year_at = _place(_YEAR, attributes)
+        self._description_at = _place(_DESCRIPTION, line_attributes)
+        self._code_at = _place(_CODE, line_attributes)
+        self._described: AnyStr = text(_DESCRIPTION)
+        self._coded: AnyStr = text(_CODE)
+        self._not_described: AnyStr = text(written(_DESCRIPTION, {"S": "-"}))
+
+    def kind(self, word: object, document: str) -> Kind[AnyStr]:
+        """The kind of a sale from S9's word for its status and its document type ("" without one);
+        a status `proforma` names both. Raises Unconvertible for an unknown word."""
+        status, is_proforma = sale_status(word, self._words)
+        document = PROFORMA if is_proforma else document or self._default_document
+        return (
+            self._text(status),
+            self._text(written("docType", {"S": document}) if document else ""),
+            self._text(_NUMBERING_TEXT if is_numbered(status, document) else ""),
+        )
+
+    def total(self, given: AnyStr | None, which: int, lines: Sequence[Priced[AnyStr]]) -> AnyStr:
+        """An amount of a sale: S9's own, else the rounded sum of what its lines hold at `which`
+        (SUMS). Raises Unconvertible when that has too many digits."""
+        if given:
+            return given
+        amounts = (line[which] for line in lines)
+        return self._text(rounded_sum({"N": _plain(amount)} for amount in amounts)["N"])
+
+    def sale(
+        self,
+        identifier: AnyStr,
+        key: AnyStr,
+        day: AnyStr,
+        kind: Kind[AnyStr],
+        buyer: tuple[AnyStr, AnyStr],
+        producer: tuple[AnyStr, AnyStr],
+        totals: Sequence[AnyStr],
+        rate: AnyStr,
+        lines: int,
+        texts: list[AnyStr],
+        stamps: AnyStr,
+    ) -> AnyStr:
+        """The METADATA item. `day` is its date, a party the id and the text of what is copied,
+        `texts` are those of its attributes. Without a year of its own a sale is numbered in that of
+        its date; and only with that one it is in the index of numbers, which goes by dates."""
+        status: AnyStr = kind[0]
+        document: AnyStr = kind[1]
+        numbering: AnyStr = kind[2]
+        own_year: AnyStr = self._year % day[:4].lstrip(self._zero)
+        year: AnyStr = texts.pop(self._year_at) or own_year
+        own: AnyStr = self._nothing.join(texts)
+        return self._sale % (
+            *(identifier, status, day, buyer[0], day, producer[0], day),
+            numbering % day if numbering and year == own_year else self._nothing,
+            *(identifier, key, day, year, status, document),
+            *(buyer[0], producer[0], buyer[1], producer[1]),
+            *totals,
+            *(rate, lines, own, stamps),
+        )
+
+    def line(
+        self,
+        sale: AnyStr,
+        identifier: AnyStr,
+        key: AnyStr,
+        number: AnyStr,
+        priced: Priced[AnyStr],
+        texts: list[AnyStr],
+        stamps: AnyStr,
+    ) -> AnyStr:
+        """The item of a line of the sale with the id `sale`. A product is described by its code,
+        if there is nothing else."""
+        description: AnyStr = (
+            texts[self._description_at]
+            or texts[self._code_at].replace(self._coded, self._described, 1)
+            or self._not_described
+        )
+        del texts[self._description_at]
+        return self._line % (
+            *(sale, identifier, sale, identifier, key, number, description),
+            *priced,
+            stamps,
+            self._nothing.join(texts),
+        )
+
+
+def _place(name: str, attributes: Sequence[Attribute]) -> int:
+    return [each.name for each in attributes].index(name)
+
+
+def _plain(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode()
