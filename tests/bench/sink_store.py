@@ -45,7 +45,10 @@ _ABSENT = "attribute_not_exists(#k)"  # of what is put: nothing is there in its 
 _NEW = re.compile(rb'\{"TableName":"([^"]+)","Item":')
 _IF_ABSENT = b',"ConditionExpression":"%b"' % _ABSENT.encode()
 _DELETIONS = re.compile(rb'\{"TransactItems":\[\{"Delete":\{"TableName":"([^"]+)","Key":')
+_PUTS = re.compile(rb'\{"TransactItems":\[\{"Put":\{"TableName":"([^"]+)","Item":')
 _NO_DELETIONS = (b'{"Put":{"TableName"', b'{"ConditionCheck":{"TableName"')
+_NO_PUTS = (b'{"Delete":{"TableName"', b'{"ConditionCheck":{"TableName"')
+_CONDITION = b',"ConditionExpression":"'
 _KEY = re.compile(rb'\{"PK":\{"S":%b\},"SK":\{"S":%b\}\}' % (_TEXT, _TEXT))
 _UNITS = b'{"TableName":"%b","CapacityUnits":%d.0}'
 _TAKEN = b'"ConsumedCapacity":{"TableName":"%b","CapacityUnits":1.0}'
@@ -256,16 +259,36 @@ class Store:
             if end >= 0 and (table := self._tables.get(put[1].decode())):
                 table.put([body[put.end() : end]])
                 return b"{%b}" % (_TAKEN % put[1])
-        if operation == "TransactWriteItems" and (first := _DELETIONS.match(body)):
-            table = self._tables.get(first[1].decode())
-            deletions = body.split(first[0].partition(b"[")[2])[1:]
-            keys = [key for key in map(_KEY.match, deletions) if key]
-            others = any(other in body for other in _NO_DELETIONS)
-            if table and len(keys) == len(deletions) and not others:
-                for key in keys:
-                    table.delete(key[1], key[2])
-                return b'{"ConsumedCapacity":[%b]}' % (_UNITS % (first[1], 2 * len(keys)))
+        if operation == "TransactWriteItems":
+            return self._deletions(body) or self._puts(body)
         return None
+
+    def _deletions(self, body: bytes) -> bytes | None:
+        """The same for a transaction that only deletes."""
+        first = _DELETIONS.match(body)
+        table = self._tables.get(first[1].decode()) if first else None
+        if first is None or table is None or any(other in body for other in _NO_DELETIONS):
+            return None
+        deletions = body.split(first[0].partition(b"[")[2])[1:]
+        keys = [key for key in map(_KEY.match, deletions) if key]
+        if len(keys) < len(deletions):
+            return None
+        for key in keys:
+            table.delete(key[1], key[2])
+        return _transacted(first[1], len(keys))
+
+    def _puts(self, body: bytes) -> bytes | None:
+        """The same for a transaction that only puts."""
+        first = _PUTS.match(body)
+        table = self._tables.get(first[1].decode()) if first else None
+        if first is None or table is None or any(other in body for other in _NO_PUTS):
+            return None
+        puts = [put.partition(_CONDITION) for put in body.split(first[0].partition(b"[")[2])[1:]]
+        if not all(found for _, found, _ in puts):
+            return None
+        for item, _, _ in puts:
+            table.replace(item)
+        return _transacted(first[1], len(puts))
 
     def _write(self, body: bytes) -> bytes:
         opening = _BATCH.match(body)
@@ -457,6 +480,10 @@ class Store:
         for table in self._tables.values():
             table.arrange()
         return b"{}"
+
+
+def _transacted(name: bytes, items: int) -> bytes:
+    return b'{"ConsumedCapacity":[%b]}' % (_UNITS % (name, 2 * items))
 
 
 @lru_cache(maxsize=256)
