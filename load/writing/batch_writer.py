@@ -22,9 +22,10 @@ from load.writing.rate_limiter import RateLimiter
 from utils.aws.credentials import Expired
 from utils.aws.unreached import Unreached
 from utils.dynamodb.answer_shapes import NoAnswer, batch_written
-from utils.dynamodb.backoff import Attempts, RetryPolicy
+from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB, RequestRefused, RequestTooLarge
 from utils.dynamodb.item_content import is_same
+from utils.dynamodb.retrying import Retries
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.wording.figures import counted
@@ -91,35 +92,6 @@ class Outcome:
         )
 
 
-class _Patience:
-    """How often a batch is tried again. A table that takes others meanwhile is alive: being
-    throttled beside them makes a batch wait longer and longer, but does not count."""
-
-    def __init__(self, retry: RetryPolicy, limiter: RateLimiter) -> None:
-        self._attempts = Attempts(retry)
-        self._limiter = limiter
-        self._seen = self._accepted
-
-    def wear(self, problem: BackOff) -> bool:
-        """It was in vain once more; whether it may be tried again."""
-        accepted = self._accepted
-        if isinstance(problem, Throttled) and accepted != self._seen:
-            self._attempts.begin_anew()
-        self._seen = accepted
-        return self._attempts.fail(problem.at_least)
-
-    @property
-    def tries(self) -> int:
-        return self._attempts.failed
-
-    @property
-    def _accepted(self) -> float:
-        return self._limiter.accepted + self._limiter.elsewhere
-
-    def wait(self) -> None:
-        self._attempts.wait()
-
-
 def _is_nothing_done(problem: BackOff) -> bool:
     """Whether it is certain that nothing of a request was done. A lost answer, one that cannot be
     read or an error of the server say nothing."""
@@ -177,7 +149,7 @@ class BatchWriter:
         return outcome
 
     def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
-        patience = _Patience(self._retry, self._limiter)
+        retries = self._retries()
         while lines:
             sent = lines[: self.at_once(lines)]
             rest = lines[len(sent) :]
@@ -185,14 +157,13 @@ class BatchWriter:
                 left = self._send(sent, verb, outcome)
                 lines = left + rest
                 if len(left) < len(sent):
-                    patience = _Patience(self._retry, self._limiter)
+                    retries = self._retries()
                 if left:
                     raise Throttled(
                         "UnprocessedItems", f"{counted(len(left), 'item')} of {self._table}"
                     )
             except BackOff as problem:
-                if not patience.wear(problem):
-                    raise self._wire.gave_up(problem, patience.tries) from problem
+                retries.failed(problem)
                 outcome.retries[problem.reason] += 1
                 if isinstance(problem, Throttled):
                     self._limiter.slow_down(str(problem))
@@ -200,10 +171,14 @@ class BatchWriter:
                     self._write_doubtful(self._doubtful, sent, outcome)
                     lines = rest
                     continue
-                patience.wait()
+                retries.wait()
             except (RequestRefused, RequestTooLarge) as refusal:
                 self._split(sent, verb, refusal, outcome)
                 lines = rest
+
+    def _retries(self) -> Retries:
+        limiter = self._limiter
+        return Retries(self._wire, self._retry, lambda: limiter.accepted + limiter.elsewhere)
 
     def _write_doubtful(
         self, writer: ConditionalWriter, lines: list[bytes], outcome: Outcome

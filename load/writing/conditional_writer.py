@@ -20,10 +20,10 @@ from load.writing.batches import units_of
 from load.writing.conditions import Condition
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.answer_shapes import NoAnswer, check, consumed, parsed, require_keys
-from utils.dynamodb.backoff import Attempts, RetryPolicy
+from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import ConditionFailed, DynamoDB, RequestRefused
 from utils.dynamodb.item_content import Item
-from utils.dynamodb.retrying import ask, ask_all, send_all
+from utils.dynamodb.retrying import Retries, ask, ask_all, send_all
 from utils.dynamodb.table_reader import Way
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, TableSpec
 from utils.error_handler import BackOff, Throttled
@@ -192,7 +192,7 @@ class ConditionalWriter:
         """What is in the table under the keys of `items` (at most 100), by key."""
         keys = [key_of(item) for item in items]
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        attempts = Attempts(self.retry)
+        retries = Retries(self.wire, self.retry)
         while keys:
             request = {"RequestItems": {self.table: {"Keys": keys, "ConsistentRead": True}}}
             answer = ask(self.wire, self.retry, "BatchGetItem", request, tell=self._tell)
@@ -200,12 +200,11 @@ class ConditionalWriter:
                 found[text_key(item)] = item
             left = answer["UnprocessedKeys"].get(self.table, {}).get("Keys", [])
             if len(left) < len(keys):
-                attempts = Attempts(self.retry)
+                retries = Retries(self.wire, self.retry)
             keys = left
             if keys:
-                if not attempts.fail():
-                    raise self.wire.gave_up(BackOff("UnprocessedKeys"), attempts.failed)
-                attempts.wait()
+                retries.failed(BackOff("UnprocessedKeys"))
+                retries.wait()
         return found
 
     def _put(self, item: bytes, condition: Condition) -> _Write:

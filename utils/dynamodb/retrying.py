@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import orjson
 
@@ -13,10 +13,51 @@ from utils.config import TargetConfig
 from utils.dynamodb.answer_shapes import SAYS_LITTLE, Answer, reader
 from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.dynamodb.client import DynamoDB, Request, wire_to
-from utils.error_handler import BackOff
+from utils.error_handler import BackOff, TargetError, Throttled
 
 # Calls about tables are few, and each ends what it is for: as botocore's standard mode has it.
 _RETRIES, _DELAY = 3, 0.5
+
+
+class Caller(Protocol):
+    """What says of a request that it was sent in vain for too long; see DynamoDB."""
+
+    def gave_up(self, last: BackOff, attempts: int, /) -> TargetError: ...
+
+
+class Retries:
+    """The tries at one request, or at some that are sent together.
+
+    `others` counts what the table has done for others meanwhile: a table that takes theirs is
+    alive, so that being throttled beside them means longer and longer waits, but does not count.
+    """
+
+    def __init__(
+        self, wire: Caller, policy: RetryPolicy, others: Callable[[], float] | None = None
+    ) -> None:
+        self._wire = wire
+        self._attempts = Attempts(policy)
+        self._others = others or (lambda: 0.0)
+        self._seen = self._others()
+
+    def failed(self, problem: BackOff, wish: float = 0.0) -> None:
+        """One more try was in vain. Raises TargetError when there is to be no other. `wish` are
+        the seconds for which the service would like to be left alone, if not as `problem` says."""
+        others = self._others()
+        if isinstance(problem, Throttled) and others != self._seen:
+            self._attempts.begin_anew()
+        self._seen = others
+        if not self._attempts.fail(max(wish, problem.at_least)):
+            raise self._wire.gave_up(problem, self._attempts.failed) from problem
+
+    def begin_anew(self) -> None:
+        """Something has got through: what has failed so far does not count any more."""
+        self._attempts.begin_anew()
+
+    def wait(self) -> None:
+        """Sleep before the next try."""
+        self._attempts.wait()
+
 
 Parsed = TypeVar("Parsed")
 Tell = Callable[[BackOff], object]
@@ -69,15 +110,14 @@ def ask(
         request = {"ReturnConsumedCapacity": "TOTAL", **request}
     parse = parse or reader(operation, request)
     body = orjson.dumps(request)
-    attempts = Attempts(retry)
+    retries = Retries(wire, retry)
     while True:
         try:
             return parse(wire.call(operation, body))
         except BackOff as problem:
             tell(problem)
-            if not attempts.fail(problem.at_least):
-                raise wire.gave_up(problem, attempts.failed) from problem
-        attempts.wait()
+            retries.failed(problem)
+        retries.wait()
 
 
 def ask_all(
@@ -125,7 +165,7 @@ def send_all(
     """
     portions = portions or partial(_portions, wire.at_once)
     left: Sequence[int] = range(len(requests))
-    attempts = Attempts(retry)
+    retries = Retries(wire, retry)
     while left:
         done: set[int] = set()
         problems: list[BackOff] = []
@@ -142,11 +182,10 @@ def send_all(
                 break  # the others would fare no better now
         left = [number for number in left if number not in done]
         if done:
-            attempts.begin_anew()
+            retries.begin_anew()
         if problems:
-            if not attempts.fail(max(each.at_least for each in problems)):
-                raise wire.gave_up(problems[-1], attempts.failed) from problems[-1]
-            attempts.wait()
+            retries.failed(problems[-1], max(each.at_least for each in problems))
+            retries.wait()
 
 
 def _portions(size: int, numbers: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -18,10 +18,10 @@ import orjson
 
 from utils.config import TargetConfig
 from utils.dynamodb.answer_shapes import NoAnswer, check, require_keys
-from utils.dynamodb.backoff import Attempts, RetryPolicy
+from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Reached, bind_process, bound_to
-from utils.dynamodb.retrying import ask
+from utils.dynamodb.retrying import Retries, ask
 from utils.dynamodb.scan_flow import MOST, PageFlow
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.error_handler import BackOff, TargetError, Throttled
@@ -185,14 +185,13 @@ class TableReader:
 
 @dataclass
 class _Asked:
-    """A page of a segment that is asked for: where it starts, the tries so far, what was wrong with
-    the last answer, and how many pages had come to others when it failed last."""
+    """A page of a segment that is asked for: where it starts, the tries so far, and what was wrong
+    with the last answer."""
 
     segment: int
     start: Key | None
-    attempts: Attempts
+    retries: Retries
     problem: BackOff | None = None
-    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,8 @@ class _Asking:
     flow: PageFlow
 
     def for_page(self, segment: int, start: Key | None = None) -> _Asked:
-        return _Asked(segment, start, Attempts(self.retry))
+        # Where others get their pages, a throttled one gets its own at last.
+        return _Asked(segment, start, Retries(self.wire, self.retry, lambda: self.flow.pages))
 
     def body(self, asked: _Asked) -> bytes:
         """The body of the answer. Raises as `TableReader.ask` does."""
@@ -225,15 +225,8 @@ class _Asking:
                 self._wait(asked, problem)
 
     def _wait(self, asked: _Asked, problem: BackOff) -> None:
-        """Wait before the next try. Where others get their pages, a throttled one gets its own at
-        last: its tries do not count."""
-        others = self.flow.pages
-        if isinstance(problem, Throttled) and others > asked.others:
-            asked.attempts.begin_anew()
-        asked.others = others
-        if not asked.attempts.fail(problem.at_least):
-            raise self.wire.gave_up(problem, asked.attempts.failed) from problem
-        asked.attempts.wait()
+        asked.retries.failed(problem)
+        asked.retries.wait()
 
 
 @dataclass(frozen=True)
