@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from load.backup.segment_reader import Closed, Orders, Rate, Report, Segment, SegmentReader, Stop
-from load.sending.sender_pool import differs, shares
+from load.sending.actor_group import ActorGroup, shares
 from load.writing.adaptive_rate import AdaptiveRate
 from utils.dynamodb import scan_flow
 from utils.dynamodb.reached import bind_process
@@ -22,7 +22,6 @@ from utils.progress import Task
 from utils.run.session import AtWork
 
 WORTH_IT = 5_000  # items that have come before another process is started
-_LOOK_EVERY = 0.05  # seconds
 # Segments that a process reads at once at the most: each holds a page, and a part as it is stored.
 _AT_ONCE = 8
 _FEW, _MANY = 4, 16  # segments for each process
@@ -81,10 +80,8 @@ class _ReaderPool:
         ceiling = work.config.migration.workers
         self._count = min(work.workers.count, orders.segments, ceiling or orders.segments)
         self._most = self._at_once(ceiling)
-        self._in_hand = {0: 0}  # segments, of those that have not been killed
+        self._group = ActorGroup(talk, [0], orders.rate)  # who has which segments
         self._wanted = {0: scan_flow.FIRST}  # segments at once, to keep a reader busy
-        self._shares = {0: orders.rate}
-        self._at_work = {0}
         self._read = 0
 
     def _at_once(self, ceiling: int | None) -> list[int]:
@@ -99,51 +96,47 @@ class _ReaderPool:
 
     def read_all(self) -> None:
         try:
-            while self._due or any(self._in_hand.values()):
+            while self._due or any(self._group.in_hand.values()):
                 if self._work.stop.requested:
                     raise Interrupted
                 self._give()
                 self._hear()
-                self._keep_to(self._adaptive.rate())
+                self._group.share_out(self._adaptive.rate(), Rate)
         except BaseException:
             self._wind_up()
             raise
 
     def _give(self) -> None:
         """Hand out segments to who has too few of them; call for others if that is worth it."""
-        for reader in self._in_hand:
+        in_hand = self._group.in_hand
+        for reader in in_hand:
             most = min(self._wanted[reader], self._most[reader])
-            while self._due and self._in_hand[reader] < most:
+            while self._due and in_hand[reader] < most:
                 # What becomes of it is known once that is written down, not before.
-                self._tell(reader, replace(self._due.popleft()))
-                self._in_hand[reader] += 1
-        if self._due and self._read >= WORTH_IT and len(self._in_hand) < self._count:
+                self._group.give(reader, replace(self._due.popleft()))
+        if self._due and self._read >= WORTH_IT and len(in_hand) < self._count:
             rate = self._adaptive.rate()
             orders = replace(self._orders, rate=None if rate is None else rate / self._count)
             for _ in range(1, self._count):
                 reader = self._talk.join(partial(_in_a_process, orders))
-                self._in_hand[reader], self._shares[reader] = 0, orders.rate
+                self._group.join(reader, orders.rate)
                 self._wanted[reader] = scan_flow.FIRST
             self._give()
 
     def _hear(self) -> None:
         """What the readers have done meanwhile, if anything. Raises what one could not deal with,
         and MigrationError when its process was killed."""
-        failed: Exception | None = None
-        for reader, said in self._talk.hear(_LOOK_EVERY):
-            if isinstance(said, Exception):
-                self._in_hand.pop(reader, None)
-                failed = failed or said
-                continue
-            self._take(reader, said)
-            if said.failed:
-                failed = failed or unpacked(said.failed)
-        if failed is not None:
-            raise failed
+        said, failed = self._group.hear()
+        for reader, report in said:
+            self._take(reader, report)
+            if report.failed:
+                failed.append(unpacked(report.failed))
+        if failed:
+            raise failed[0]
 
     def _take(self, reader: int, said: Report) -> None:
-        self._at_work.add(reader)
-        self._in_hand[reader] -= said.left
+        if reader in self._group.in_hand:
+            self._group.in_hand[reader] -= said.left
         self._wanted[reader] = said.at_once
         self._read += said.items
         self._task.advance(said.items)
@@ -153,27 +146,12 @@ class _ReaderPool:
         for closed in said.closed:
             self._settle(closed)
 
-    def _keep_to(self, rate: float | None) -> None:
-        """Share the rate out among the readers that are at work: a process that is still being
-        born reads nothing of its share."""
-        busy = [n for n, segments in self._in_hand.items() if segments and n in self._at_work]
-        for reader in busy:
-            share = None if rate is None else rate / len(busy)
-            if differs(share, self._shares[reader]):
-                self._shares[reader] = share
-                self._tell(reader, Rate(share))
-
     def _wind_up(self) -> None:
         """Let the readers write down what they have read, and take note of it."""
-        for reader in list(self._in_hand):
-            self._tell(reader, Stop())
-        while any(self._in_hand.values()):
+        self._group.tell_all(Stop())
+        while any(self._group.in_hand.values()):
             with suppress(MigrationError):  # one has ended it all already
                 self._hear()
-
-    def _tell(self, reader: int, message: object) -> None:
-        with suppress(MigrationError):  # killed: that is its last word, to be heard soon
-            self._talk.tell(reader, message)
 
 
 def _in_a_process(orders: Orders, reply: Reply) -> SegmentReader:

@@ -16,14 +16,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
+from load.sending.actor_group import ActorGroup, Talk
 from load.sending.in_flight import FIRST, MOST, InFlight
 from load.writing.rate_limiter import Answered
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.reached import Tables, bind_process, bound_to
-from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.actors import Packed, leave_little_garbage, little_garbage, packed, unpacked
-from utils.processes.pool import Conversation
 from utils.run.session import AtWork
 
 WORTH_IT = 2 << 20  # bytes of records below which no process is started
@@ -31,7 +30,6 @@ _WIDEST = 64  # requests that a job has under way at once
 _JOBS = 4  # jobs under way in a process, at the most
 _AHEAD = 2  # jobs that a process has, for each one that is under way
 _WINDOW = 64  # jobs of each process that may be done before one that was to be done earlier
-_LOOK_EVERY = 0.05  # seconds
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -144,17 +142,16 @@ class _Sharing(Generic[Job, Result]):
 
     def __init__(
         self,
-        talk: Conversation,
+        talk: Talk,
         count: int,
         jobs: Iterator[Job],
         settle: Callable[[Job, Result], object],
         stop: StopFlag,
     ) -> None:
-        self._talk = talk
+        self._group = ActorGroup(talk, range(count))
         self._jobs = jobs
         self._settle = settle
         self._stop = stop
-        self._in_hand = dict.fromkeys(range(count), 0)  # of those that have not ended
         self._wants = dict.fromkeys(range(count), _AHEAD * FIRST)
         self._window = _WINDOW * count
         self._given: deque[Job] = deque()  # and not settled
@@ -171,8 +168,8 @@ class _Sharing(Generic[Job, Result]):
                 self._hear()
                 self._settle_all()
                 self._give()
-            self._tell_all(_NoMore())
-            while self._in_hand:
+            self._group.tell_all(_NoMore())
+            while self._group.in_hand:
                 self._hear()
         except BaseException:
             self._wind_up()
@@ -180,36 +177,34 @@ class _Sharing(Generic[Job, Result]):
 
     def _give(self) -> None:
         """Hand jobs to who has too few of them, one after the other."""
-        short = deque(self._in_hand)
+        in_hand = self._group.in_hand
+        short = deque(in_hand)
         while short and not self._exhausted and len(self._given) < self._window:
             actor = short.popleft()
-            if self._in_hand[actor] >= self._wants[actor]:
+            if in_hand[actor] >= self._wants[actor]:
                 continue
             try:
                 job = next(self._jobs)
             except StopIteration:
                 self._exhausted = True
                 return
-            self._tell(actor, (self._settled + len(self._given), job))
+            self._group.give(actor, (self._settled + len(self._given), job))
             self._given.append(job)
-            self._in_hand[actor] += 1
             short.append(actor)
 
     def _hear(self) -> None:
         """What has been done meanwhile. Raises MigrationError when a process was killed."""
-        failed: Exception | None = None
-        for actor, said in self._talk.hear(_LOOK_EVERY):
-            if isinstance(said, Exception):
-                if self._in_hand.pop(actor, None) is not None:
-                    failed = said
-            elif isinstance(said, _Ended):
-                self._in_hand.pop(actor, None)
+        said, failed = self._group.hear()
+        for actor, done in said:
+            if isinstance(done, _Ended):
+                self._group.leave(actor)
             else:
-                self._done[said.number] = said
-                self._in_hand[actor] -= 1
-                self._wants[actor] = said.wants
-        if failed is not None:
-            raise failed
+                self._done[done.number] = done
+                self._wants[actor] = done.wants
+                if actor in self._group.in_hand:
+                    self._group.in_hand[actor] -= 1
+        if failed:
+            raise failed[0]
 
     def _settle_all(self) -> None:
         """Take note of what has been done without a gap. Raises what a job has raised."""
@@ -225,21 +220,13 @@ class _Sharing(Generic[Job, Result]):
 
     def _wind_up(self) -> None:
         """Let what is under way end, and take note of it as far as there is no gap."""
-        self._tell_all(_Stop())
-        while self._in_hand:
+        self._group.tell_all(_Stop())
+        while self._group.in_hand:
             with suppress(Exception):  # one has ended it all already
                 self._hear()
         if not self._has_gap:
             with suppress(Exception):
                 self._settle_all()
-
-    def _tell_all(self, message: object) -> None:
-        for actor in list(self._in_hand):
-            self._tell(actor, message)
-
-    def _tell(self, actor: int, message: object) -> None:
-        with suppress(MigrationError):  # killed: that is its last word, to be heard soon
-            self._talk.tell(actor, message)
 
 
 class JobRunner(Generic[Job, Result]):
