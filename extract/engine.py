@@ -151,7 +151,7 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     others = (entry.result for entry in run.manifest.phases.get(PHASE, {}).values())
     told = [each["table"] for each in others if each.get("snapshot") == source.snapshot.taken_at]
     table = count_table(source, entity, planned, extraction.of(entity.name), counted, told)
-    run.workers.expect(counted["items"] // _ITEMS_A_PIECE)
+    run.runner.expect(counted["items"] // _ITEMS_A_PIECE)
     _write(run, source, planned, counted, saved)
     report = _columns_report(source, planned)
     _tell_columns(planned, report)

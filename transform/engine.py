@@ -176,7 +176,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         numbers, is_numbered = NumbersSoFar(), shape_of(entity).numbered
         if is_numbered:
             numbers.read(run, output.partial, output.bytes)
-        for became in run.workers.in_order(work, pieces):
+        for became in run.runner.in_order(work, pieces):
             start = output.bytes
             output.write(became.data.data, records=became.records, items=became.items)
             if became.numbers is not None:

@@ -188,7 +188,7 @@ class NumbersSoFar:
         """Take the first `size` bytes of a file into account, which are there already. Raises
         Interrupted when a stop is asked for."""
         pieces = places(size)
-        found = run.workers.in_order(partial(numbers_at, path=path), pieces)
+        found = run.runner.in_order(partial(numbers_at, path=path), pieces)
         for place, numbers in zip(pieces, _unstopped(run, found), strict=True):
             self.add(place, numbers)
 
@@ -207,7 +207,7 @@ def write_numbered(run: Run, path: Path, output: ArtifactWriter, numbers: Number
     do not belong there; counts of records and items are the caller's to add. Raises Interrupted
     when a stop is asked for."""
     work = partial(_surplus_at, path=path, last=numbers.numbering.last)
-    found = run.workers.in_order(work, numbers.to_look_at())
+    found = run.runner.in_order(work, numbers.to_look_at())
     with path.open("rb") as source:
         for start, end in chain.from_iterable(_unstopped(run, found)):
             _copy(run, source, start, output)

@@ -1,9 +1,9 @@
 """Processes that share a phase's work, so that all of the machine's cores are used.
 
-Pure work on pieces of a file comes back in the order of the pieces, whatever process did which:
-what a phase writes is the same for any number of them. Work that has a state (connections) is a
-actor's, one in each process, with which the phase converses. Little work is done by the process
-that asks, because a new one costs a quarter of a second.
+Pure work on pieces of a file (utils/processes/pieces_runner.py) comes back in the order of the
+pieces: what a phase writes is the same for any number of processes. Work that has a state
+(connections) is an actor's, one in each process, with which the phase converses. Little work is
+done by the process that asks, because a new one costs a quarter of a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from itertools import chain, islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import Any
 
 from utils.error_handler import MigrationError
 from utils.files.closing import Closes
@@ -31,18 +31,15 @@ from utils.processes.actors import (
     Importing,
     Packed,
     Reply,
-    undisturbed,
     unpacked,
 )
 from utils.processes.first_process import answering, live
+from utils.processes.pieces_runner import Piece, Result, ThisProcess
 from utils.wording import invocation, masking
 
 _IN_HAND = 2  # pieces that a process has: the one it works on and the next
 _PAUSE_EVERY = 0.1  # seconds
 _WORTH_IT = 4  # pieces below which no process is started
-
-Piece = TypeVar("Piece")
-Result = TypeVar("Result")
 
 
 def available_cores() -> int:
@@ -126,19 +123,13 @@ class Workers(Closes):
         *,
         pause: Callable[[], object] | None = None,
         at_most: int | None = None,
-    ) -> Iterator[Result]:
-        """Yield `function(piece)` of every piece, in their order, done by all processes, or
-        `at_most` so many of them.
-
-        `function` is pickled once for each process and lives there until the last piece is done;
-        a few pieces at a time are taken from `pieces`. What `function` raises is raised here at
-        the piece's turn. `pause` is called several times a second while processes are waited
-        for; what it raises ends the work. Raises MigrationError when a process is killed.
-        """
+    ) -> Generator[Result, None, None]:
+        """As PiecesRunner says, by all processes, or `at_most` so many of them. `function` is
+        pickled once for each process and lives there until the last piece is done."""
         rest = iter(pieces)
         first = list(islice(rest, _WORTH_IT))
         if not self.shares(len(first)):
-            yield from (undisturbed(function, piece) for piece in chain(first, rest))
+            yield from ThisProcess().in_order(function, chain(first, rest))
             return
         finished = False
         try:

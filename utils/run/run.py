@@ -28,6 +28,7 @@ from utils.files.artifacts import (
 from utils.files.known_files import KnownFiles
 from utils.files.workspace import PARTIAL_SUFFIX, Workspace, publish, storage_errors
 from utils.interrupt import Interrupted, StopFlag
+from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers, available_cores
 from utils.progress import Progress
 from utils.run.manifest import Manifest, PhaseEntry
@@ -58,6 +59,11 @@ class Run:
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.config.migration.processes or available_cores())
+
+    @property
+    def runner(self) -> PiecesRunner:
+        """Who runs the pieces of a phase's pure work."""
+        return self.workers if self.workers.count > 1 else ThisProcess()
 
     def command(self, options: str) -> str:
         """The command line that an operator types for `options`."""

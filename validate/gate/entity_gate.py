@@ -125,7 +125,7 @@ class EntityGate:
         yield from journal.replay()
         work = partial(_check, path=path, entity=self._entity, policy=self._policy)
         pieces = places(path.stat().st_size, start=journal.offset)
-        for outcome, end in self._run.workers.in_order(work, pieces):
+        for outcome, end in self._run.runner.in_order(work, pieces):
             journal.add(outcome, end)
             yield outcome
 
@@ -160,7 +160,7 @@ class EntityGate:
 
     def _check_numbering(self, path: Path, errors: FindingSpool) -> None:
         """Ask for each year whether the next number is right. Raises Interrupted."""
-        for noted in numbering_notes(path, self._run.workers):
+        for noted in numbering_notes(path, self._run.runner):
             if self._run.stop.requested:
                 raise Interrupted
             found = [(place, self._finding(legacy_id, note)) for place, legacy_id, note in noted]

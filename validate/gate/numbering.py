@@ -21,7 +21,7 @@ import orjson
 
 from utils.files.artifacts import starts_record
 from utils.files.pieces import Place, data_at, headers_in, places, rows_at
-from utils.processes.pool import Workers
+from utils.processes.pieces_runner import PiecesRunner
 from validate.rules.catalogue import Note
 from validate.rules.consistency import is_numbered, numbering_year
 
@@ -94,11 +94,11 @@ class _Tops:
             self.bare = place, sale.legacy_id
 
 
-def numbering_notes(path: Path, workers: Workers) -> Iterator[list[Noted]]:
+def numbering_notes(path: Path, runner: PiecesRunner) -> Iterator[list[Noted]]:
     """What there is to note of the numbering in a transformed file of sales: lists, each in the
     order of the file. Sales that do not conform to their schema are passed over."""
     pieces = places(path.stat().st_size)
-    outlines = list(workers.in_order(partial(_outline_at, path=path), pieces))
+    outlines = list(runner.in_order(partial(_outline_at, path=path), pieces))
     years: dict[str, Top] = {}
     for year, top in (found for each in outlines for found in each.tops.items()):
         years[year] = max(top, years.get(year, top))

@@ -11,11 +11,11 @@ content, the entity is looked at a second time, with every number put into the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from utils.config import MOST_IN_FLIGHT
 from utils.dynamodb import scan_flow
@@ -93,9 +93,9 @@ class _Bench:
         known = self.run.manifest.artifacts
         names = [f"transformed/{entity}.json" for entity in entities]
         pieces = [len(file_pieces(known[name].bytes)) for name in names if name in known]
-        if self.run.workers.shares(max(pieces, default=0)):
+        if self.run.runner.shares(max(pieces, default=0)):
             work = TablePass(self.reader, "", 0, self.scratch, entity=ENTITY_NAMES[0])
-            self.run.workers.get_ready(work)
+            self.run.runner.get_ready(work)
 
     def shared(
         self,
@@ -105,8 +105,8 @@ class _Bench:
         at_most: int | None = None,
     ) -> Iterator[Found]:
         """What `work` finds in each piece, in their order, by all processes, or `at_most` some."""
-        in_order = self.run.workers.in_order(work, pieces, pause=self.pause_point, at_most=at_most)
-        with closing(cast("Generator[Found, None, None]", in_order)) as found:
+        in_order = self.run.runner.in_order(work, pieces, pause=self.pause_point, at_most=at_most)
+        with closing(in_order) as found:
             for each in found:
                 self.pause_point()
                 yield each

@@ -14,6 +14,7 @@ import pytest
 
 from utils.error_handler import ArtifactError, MigrationError
 from utils.interrupt import Interrupted
+from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers
 
 
@@ -49,6 +50,15 @@ def workers() -> Iterator[Workers]:
         yield pool
 
 
+@pytest.fixture(params=["processes", "this process"])
+def runner(request: pytest.FixtureRequest) -> Iterator[PiecesRunner]:
+    if request.param == "this process":
+        yield ThisProcess()
+        return
+    with Workers(2) as pool:
+        yield pool
+
+
 def test_results_come_in_the_order_of_the_work_from_several_processes(workers: Workers) -> None:
     results = list(workers.in_order(slower_first, range(40)))
     assert [square for square, _ in results] == [number * number for number in range(40)]
@@ -73,14 +83,14 @@ def test_little_work_is_done_here(workers: Workers) -> None:
     assert {process for _, process in workers.in_order(slower_first, range(3))} == {os.getpid()}
 
 
-def test_an_error_is_raised_at_its_turn_as_it_was(workers: Workers) -> None:
+def test_an_error_is_raised_at_its_turn_as_it_was(runner: PiecesRunner) -> None:
     seen = []
     with pytest.raises(ArtifactError, match="seven is not there") as raised:
-        for number in workers.in_order(refuses_seven, range(20)):
+        for number in runner.in_order(refuses_seven, range(20)):
             seen.append(number)
     assert seen == list(range(7))
     assert raised.value.remedy == "look for it"
-    assert list(workers.in_order(refuses_seven, range(5))) == list(range(5))
+    assert list(runner.in_order(refuses_seven, range(5))) == list(range(5))
 
 
 def test_a_killed_process_is_an_error_with_a_remedy(workers: Workers) -> None:
@@ -92,7 +102,7 @@ def test_a_killed_process_is_an_error_with_a_remedy(workers: Workers) -> None:
 def test_work_that_is_not_waited_for_ends_with_the_loop(workers: Workers, tmp_path: Path) -> None:
     results = workers.in_order(slower_first, range(100))
     next(results)
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     assert list(workers.in_order(refuses_seven, range(5))) == list(range(5))
 
 
@@ -118,9 +128,9 @@ def collects_garbage(_: int) -> bool:
     return gc.isenabled()
 
 
-def test_the_garbage_collector_keeps_out_of_the_work_and_comes_back(workers: Workers) -> None:
+def test_the_garbage_collector_keeps_out_of_the_work_and_comes_back(runner: PiecesRunner) -> None:
     for few_or_many in (1, 20):
-        assert not any(workers.in_order(collects_garbage, range(few_or_many)))
+        assert not any(runner.in_order(collects_garbage, range(few_or_many)))
     assert gc.isenabled()
 
 
