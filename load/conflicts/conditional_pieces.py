@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
@@ -19,7 +19,7 @@ from load.writing.batch_writer import RefusedItem
 from load.writing.conditional_writer import ConditionalWriter, Written
 from load.writing.conditions import ABSENT
 from utils.config import MigrationConfig, TargetConfig
-from utils.dynamodb.client import DynamoDB, RequestRefused
+from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import is_same
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
@@ -70,10 +70,8 @@ class ConditionalPieces:
     @contextmanager
     def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
         """What does the work in this process; see load.sending.job_pool.Work."""
-        mine = replace(self, migration=share.in_rate(self.migration))
+        writer = share.writer(self, self.spec, stop)
         with ExitStack() as stack:
-            wire = DynamoDB(self.target, at_once=share.width)
-            writer = ConditionalWriter(mine, self.spec, stop, wire)
             yield _Writing(
                 self,
                 stack.enter_context(LineMarks(self.plan)),

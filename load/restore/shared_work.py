@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from load.rollback.records_in_use import Users
 from load.sending.job_pool import Share
 from load.writing.adaptive_rate import AdaptiveLimiter
 from load.writing.batch_writer import BatchWriter, Outcome
-from load.writing.conditional_writer import ConditionalWriter
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
@@ -53,12 +52,10 @@ class OfRecords(_OfTable):
     @contextmanager
     def restoring(self, stop: StopFlag, share: Share) -> Iterator[Restoring]:
         """What puts them back in this process, with its share of the requests."""
-        mine = replace(self, migration=share.in_rate(self.migration))
-        wire = DynamoDB(self.target, at_once=share.width)
-        writer = ConditionalWriter(mine, self.spec, stop, wire, table=self.table)
+        writer = share.writer(self, self.spec, stop, table=self.table)
         uses = None
         if self.users:
-            uses = Users(wire, mine, self.entity, stop, {}, among=self.users)
+            uses = Users(writer.wire, self, self.entity, stop, {}, among=self.users)
         with ReplacedItems(self.before, durable=False) as before:
             yield Restoring(writer, before, uses)
 

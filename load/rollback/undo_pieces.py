@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,6 @@ from load.rollback.undo_record import LEFT_ALONE, UNDONE, Doubt, Line, Record, U
 from load.sending.job_pool import Share
 from load.undoable_loads import Load
 from load.writing.batches import record_key
-from load.writing.conditional_writer import ConditionalWriter
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.table_spec import TableSpec
@@ -91,15 +90,14 @@ class Undoing:
     @contextmanager
     def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
         """What does the work in this process; see load.sending.job_pool.Work."""
-        mine = replace(self, migration=share.in_rate(self.migration))
+        writer = share.writer(self, self.spec, stop)
         with ExitStack() as stack:
             plan = stack.enter_context(LineMarks(self.load.plan))
             before = stack.enter_context(ReplacedItems(self.load.before))
-            wire = DynamoDB(self.target, at_once=share.width)
             undo = Undo.on(
-                ConditionalWriter(mine, self.spec, stop, wire),
+                writer,
                 before,
-                uses=mine._uses(wire, stop),
+                uses=self._uses(writer.wire, stop),
                 doubt=self._doubt(),
                 writes=self.doomed is None,
             )

@@ -18,9 +18,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from load.sending.actor_group import ActorGroup, Talk
 from load.sending.in_flight import FIRST, MOST, InFlight
+from load.writing.conditional_writer import ConditionalWriter, Reach
 from load.writing.rate_limiter import Answered
 from utils.config import MigrationConfig, TargetConfig
+from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Tables, bind_process, bound_to
+from utils.dynamodb.table_spec import TableSpec
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.actors import Packed, leave_little_garbage, little_garbage, packed, unpacked
 from utils.run.session import AtWork
@@ -58,12 +61,29 @@ class Share:
         width = min(mine, _WIDEST)
         return cls(mine // width, width, processes)
 
+    def writer(
+        self, work: Reach, spec: TableSpec, stop: StopFlag, *, table: str | None = None
+    ) -> ConditionalWriter:
+        """What writes on condition in a process, within its share. The table is that of the entity
+        of `spec`, or `table`."""
+        wire = DynamoDB(work.target, at_once=self.width)
+        mine = _Mine(work.target, self.in_rate(work.migration))
+        return ConditionalWriter(mine, spec, stop, wire, table=table)
+
     def in_rate(self, migration: MigrationConfig) -> MigrationConfig:
         """The settings of each process: they keep to `maxWriteUnits` together."""
         if migration.max_write_units is None:
             return migration
         units = max(1, migration.max_write_units // self.processes)
         return replace(migration, max_write_units=units)
+
+
+@dataclass(frozen=True)
+class _Mine:
+    """Where and how patiently a process writes; see load.writing.conditional_writer.Reach."""
+
+    target: TargetConfig
+    migration: MigrationConfig
 
 
 class Work(Protocol[Job_contra, Result_co]):
