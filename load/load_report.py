@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from load.writing.batch_writer import Outcome
-from utils.files.workspace import write_atomically
+from utils.files.storage import write_atomically
 from utils.run.run import Run
 
 

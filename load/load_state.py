@@ -16,8 +16,8 @@ import orjson
 from utils.dynamodb.item_content import Moments
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import utc_now
+from utils.files.storage import write_atomically
 from utils.files.typed_json import fits
-from utils.files.workspace import write_atomically
 from utils.run.run import Run
 from utils.run.same_tables import bind
 from utils.wording.invocation import command

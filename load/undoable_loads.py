@@ -21,7 +21,8 @@ from pathlib import Path
 from load.load_state import LoadState
 from utils.entities import ENTITY_NAMES
 from utils.files.encryption import SUFFIX
-from utils.files.workspace import PARTIAL_SUFFIX, Workspace, make_directory, publish, storage_errors
+from utils.files.storage import PARTIAL_SUFFIX, make_directory, partial_of, publish, storage_errors
+from utils.files.workspace import Workspace
 from utils.run.run import Run
 
 _KINDS = ("plan", "before", "kept", "loaded", "json")  # the state last: with it a load is there
@@ -87,11 +88,11 @@ def make_way(run: Run, entity: str) -> None:
 def keep_loaded(run: Run, entity: str) -> None:
     """Keep the transformed file as it is now: it is about to be loaded."""
     path = run.workspace.loaded(entity)
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
+    partial = partial_of(path)
     with storage_errors(path):
         partial.unlink(missing_ok=True)
         _link(run.workspace.transformed(entity), partial)
-        publish(partial, path)
+        publish(path)
         partial.unlink(missing_ok=True)  # a rename to another link to the same file does nothing
 
 
@@ -120,14 +121,14 @@ def forget(run: Run, loads: list[Load]) -> None:
 def _put_aside(run: Run, load: Load) -> None:
     """Link a load's files below data/undo/earlier; killed anywhere, it is in one of its places."""
     directory = run.workspace.earlier / f"{load.state.run_id}-{load.entity}"
-    partial = directory.with_name(directory.name + PARTIAL_SUFFIX)
+    partial = partial_of(directory)
     if not directory.is_dir():  # it is where a run was killed just then
         with storage_errors(directory):
             shutil.rmtree(partial, ignore_errors=True)
             make_directory(partial)
             for path in _files(load):
                 _link(path, partial / path.name)
-            publish(partial, directory)
+            publish(directory)
     for path in _files(load):
         _rename_entry(run, path, directory / path.name)
     run.save()

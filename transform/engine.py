@@ -27,7 +27,8 @@ from utils.files.findings import Finding
 from utils.files.pieces import Place, places, rows_at
 from utils.files.quarantine import Refusal
 from utils.files.spill import Scratch
-from utils.files.workspace import Workspace, storage_errors
+from utils.files.storage import storage_errors
+from utils.files.workspace import Workspace
 from utils.logger import get_logger
 from utils.processes.large_results import Bulk
 from utils.run.manifest import PhaseEntry

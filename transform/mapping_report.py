@@ -13,7 +13,7 @@ from transform.items.attributes import ColumnTargets
 from transform.layout import layout_of
 from transform.row_to_texts import column_targets
 from transform.rules import TransformRules
-from utils.files.workspace import write_atomically
+from utils.files.storage import write_atomically
 from utils.run.run import Run
 
 

@@ -23,7 +23,7 @@ import orjson
 
 from utils.config import CheckpointConfig
 from utils.error_handler import ArtifactError
-from utils.files.workspace import storage_errors, write_atomically
+from utils.files.storage import storage_errors, write_atomically
 from utils.interrupt import Interrupted, StopFlag
 from utils.wording.invocation import again
 

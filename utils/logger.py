@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from utils.config import LoggingConfig
 from utils.error_handler import traceback_of
-from utils.files.workspace import open_private
+from utils.files.storage import open_private
 from utils.wording.masking import scrub
 from utils.wording.terminal import canvas, indented, printable
 

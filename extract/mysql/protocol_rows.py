@@ -26,7 +26,7 @@ from pymysql.err import raise_mysql_exception
 from extract.mysql.row_json import FLOAT_MARK
 from extract.source import Row
 from utils.error_handler import SourceError
-from utils.files.workspace import make_directory, storage_errors
+from utils.files.storage import make_directory, storage_errors
 from utils.wording.invocation import again
 
 # Small: what goes from hand to hand stays in the processor's cache.

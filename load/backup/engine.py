@@ -48,15 +48,15 @@ from utils.dynamodb.reached import bound_to
 from utils.dynamodb.table_reader import PAGE_ITEMS, TableReader
 from utils.dynamodb.table_spec import PARTITION_KEY
 from utils.files.artifacts import sha256_of, utc_now
-from utils.files.typed_json import fits
-from utils.files.workspace import (
+from utils.files.storage import (
     PARTIAL_SUFFIX,
     make_directory,
+    partial_of,
     publish,
     require_plain,
-    storage_errors,
     write_atomically,
 )
+from utils.files.typed_json import fits
 from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.progress import Task
@@ -144,7 +144,7 @@ def back_up(work: AtWork, table: str, name: str) -> BackupFolder:
     if done.exists():
         return BackupFolder.open(done)
     make_directory(done.parent)
-    folder = done.with_name(name + PARTIAL_SUFFIX)
+    folder = partial_of(done)
     require_plain(folder, stat.S_ISDIR)
     make_directory(folder)
     return _TableBackup(work, table, folder).run(done)
@@ -325,8 +325,7 @@ class _TableBackup:
         remove_of_backup(folder, {KEYS, *(part.file for part in progress.parts)})
         BackupFolder(folder, entry).check()
         write_description(folder, entry)
-        with storage_errors(folder):
-            publish(folder, done)
+        publish(done)
         return BackupFolder.open(done)
 
 

@@ -32,8 +32,8 @@ from utils.config import is_table_name
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of
 from utils.files.encryption import Identity, decrypt, needs_identity
+from utils.files.storage import PARTIAL_SUFFIX, write_atomically
 from utils.files.typed_json import fits
-from utils.files.workspace import PARTIAL_SUFFIX, write_atomically
 from utils.wording.invocation import command
 
 VERSION = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from load.backup.folder import BackupEntry, BackupFolder
 from utils.error_handler import ArtifactError
-from utils.files.workspace import PARTIAL_SUFFIX
+from utils.files.storage import PARTIAL_SUFFIX
 from utils.wording.figures import counted
 
 

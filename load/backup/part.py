@@ -21,7 +21,7 @@ from load.backup.key_index import RECORD
 from load.backup.page import Entry
 from utils.error_handler import StorageError
 from utils.files.encryption import SUFFIX, Identity, Recipient, encrypt, new_identity
-from utils.files.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+from utils.files.storage import open_private, partial_of, publish, storage_errors
 
 # Bytes of a part as it is stored, before that, and of its key index: a part of each segment is held
 # in memory as it is stored, and more than once while it is encrypted and read back.
@@ -108,11 +108,10 @@ class PartBuilder:
             hashlib.sha256(stored).hexdigest(),
         )
         write_synced(keys, bytes(self._keys))
-        partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        partial = partial_of(path)
         write_synced(partial, stored)
         self._read_back(partial, path, part)
-        with storage_errors(path):
-            publish(partial, path)
+        publish(path)
         return part
 
     def _read_back(self, partial: Path, path: Path, part: Part) -> None:

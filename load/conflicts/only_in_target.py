@@ -22,7 +22,7 @@ from utils.dynamodb.item_content import Item
 from utils.dynamodb.table_reader import TableReader, items_page
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.entities import shape_of
-from utils.files.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+from utils.files.storage import open_private, partial_of, publish, storage_errors
 from utils.run.run import Run
 
 # What the survey knows of an item of the picture: nothing (its record is not in the file), that
@@ -55,7 +55,7 @@ def list_what_left(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> O
     if not index.has_left_over(seen, FOUND):
         path.unlink(missing_ok=True)
         return OnlyInTarget()
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
+    partial = partial_of(path)
     found, separator = OnlyInTarget(), b"\n"
     with storage_errors(partial), open_private(partial, "wb") as out:
         out.write(orjson.dumps({**run.report_head(), "entity": entity})[:-1] + b',"items":[')
@@ -64,8 +64,7 @@ def list_what_left(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> O
             separator = b",\n"
             found = _counted(found, item, kind)
         out.write(b'\n],"count":%d}\n' % (found.record_items + found.lines))
-    with storage_errors(path):
-        publish(partial, path)
+    publish(path)
     return found
 
 

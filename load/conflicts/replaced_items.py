@@ -22,7 +22,7 @@ from load.writing.conditional_writer import text_key
 from utils.dynamodb.item_content import Item
 from utils.error_handler import StorageError
 from utils.files.closing import Closes
-from utils.files.workspace import open_private, require_plain
+from utils.files.storage import open_private, require_plain
 from utils.wording.invocation import again
 
 _PATIENCE = 60.0  # seconds for which another process may be writing

@@ -33,7 +33,7 @@ from utils.config import FAIL
 from utils.dynamodb.item_content import Item, differing_attributes
 from utils.files.closing import Closes
 from utils.files.line_marks import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS
-from utils.files.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+from utils.files.storage import open_private, partial_of, publish, storage_errors
 from utils.run.run import Run
 
 _SHOWN = 5
@@ -59,7 +59,7 @@ class ReportFile(Closes):
     def __init__(self, run: Run) -> None:
         self._run = run
         self._path = run.workspace.report("conflicts")
-        self._partial = self._path.with_name(self._path.name + PARTIAL_SUFFIX)
+        self._partial = partial_of(self._path)
         self._file: IO[bytes] | None = None
         self.count = 0
 
@@ -86,7 +86,7 @@ class ReportFile(Closes):
                 return
             self._file.write(b'\n],"count":%d}\n' % self.count)
             self._file.close()
-            publish(self._partial, self._path)
+            publish(self._path)
 
 
 def entries_of(path: Path) -> Iterator[Entry]:

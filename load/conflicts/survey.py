@@ -59,7 +59,7 @@ from utils.files.line_marks import (
     LineMarks,
 )
 from utils.files.pieces import located_records, places
-from utils.files.workspace import PARTIAL_SUFFIX, make_directory, publish, storage_errors
+from utils.files.storage import make_directory, partial_of, publish
 from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.manifest import Manifest
@@ -133,8 +133,7 @@ def survey_before_load(
         )
     for name, (state, plan) in zip(due, states, strict=True):
         make_way(run, name)
-        with storage_errors(plan):
-            publish(plan.with_name(plan.name + PARTIAL_SUFFIX), plan)
+        publish(plan)
         state.save()
         keep_loaded(run, name)
     run.save()
@@ -230,7 +229,7 @@ class _Survey:
         path = run.workspace.plan(entity)
         source = run.manifest.artifacts[_name_of(run, entity)]
         surplus = OnlyInTarget()
-        with LineMarks.create(path.with_name(path.name + PARTIAL_SUFFIX), source.bytes) as plan:
+        with LineMarks.create(partial_of(path), source.bytes) as plan:
             if pictures.last.entry.items:
                 chosen = None if only is None else keys_of(run, entity, only)
                 found, surplus = self._compare(pictures, plan, chosen)

@@ -18,7 +18,7 @@ from load.backup.folder import BackupFolder
 from load.backup.key_index import DIGEST, KeyEntry, KeyIndex
 from utils.dynamodb.item_content import Item, content_of
 from utils.files.closing import Closes
-from utils.files.workspace import storage_errors
+from utils.files.storage import storage_errors
 from utils.run.run import Run
 
 

@@ -44,7 +44,7 @@ from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.entities import ENTITY_NAMES, Shape, referrers_of
 from utils.error_handler import ConfigurationError, TargetError
 from utils.files.encryption import Identity
-from utils.files.workspace import temporary_directory
+from utils.files.storage import temporary_directory
 from utils.logger import get_logger
 from utils.progress import Task
 from utils.run.manifest import Manifest

@@ -12,7 +12,7 @@ import orjson
 
 from utils.error_handler import StorageError
 from utils.files.closing import Closes
-from utils.files.workspace import open_private, temporary_directory
+from utils.files.storage import open_private, temporary_directory
 from utils.wording.invocation import again
 
 

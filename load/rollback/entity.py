@@ -28,7 +28,7 @@ from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of
 from utils.files.line_marks import DELETED, LineMarks
 from utils.files.pieces import Place, whole_records
-from utils.files.workspace import make_directory, open_private, storage_errors
+from utils.files.storage import make_directory, open_private, storage_errors
 from utils.run.run import Run
 
 PHASE = "rollback"

@@ -30,7 +30,7 @@ from utils.files.line_marks import (
     STAYS,
     STAYS_REPLACED,
 )
-from utils.files.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+from utils.files.storage import open_private, partial_of, publish, storage_errors
 from utils.run.run import Run
 
 CHANGED, IN_USE = "changed", "inUse"
@@ -158,7 +158,7 @@ def kept_line(entity: str, record: Record, verdict: Verdict, *, returned: bool) 
 def write_rollback_report(run: Run, name: str, rolled: Rolled, lists: Sequence[Path]) -> None:
     """Write the report `name`; what is kept is listed in `lists`. Completes `rolled` by it."""
     path = run.workspace.report(name)
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
+    partial = partial_of(path)
     head = {
         **run.report_head(),
         "undone": {"run": rolled.run, "began": rolled.began},
@@ -176,8 +176,7 @@ def write_rollback_report(run: Run, name: str, rolled: Rolled, lists: Sequence[P
         out.write(b"\n  ]\n}\n")
         out.flush()
         os.fsync(out.fileno())
-    with storage_errors(path):
-        publish(partial, path)
+    publish(path)
 
 
 def _listed(lists: Sequence[Path]) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from typing import IO
 
 from utils.error_handler import ArtifactError
 from utils.files.known_files import KnownFiles, Look
-from utils.files.workspace import PARTIAL_SUFFIX, open_private, publish, storage_errors
+from utils.files.storage import open_private, partial_of, publish, storage_errors
 from utils.wording.figures import counted
 from utils.wording.invocation import again_with_key, command
 
@@ -54,7 +54,7 @@ class PartialState:
 
     def fits(self, path: Path) -> bool:
         """Whether the .partial file of `path` is there and long enough to go on from."""
-        partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        partial = partial_of(path)
         return partial.exists() and partial.stat().st_size >= self.bytes
 
 
@@ -69,7 +69,7 @@ class ArtifactWriter:
 
     def __init__(self, path: Path, resume: PartialState | None = None) -> None:
         self._path = path
-        self._partial = path.with_name(path.name + PARTIAL_SUFFIX)
+        self._partial = partial_of(path)
         self._sha = hashlib.sha256()
         self.records = resume.records if resume else 0
         self.items = resume.items if resume else 0
@@ -147,7 +147,7 @@ class ArtifactWriter:
         with storage_errors(self._path):
             self.last_look = Look.of(self._handle.fileno())
             self._handle.close()
-            publish(self._partial, self._path)
+            publish(self._path)
         return entry
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pyrage
 
 from utils.error_handler import ArtifactError, ConfigurationError
-from utils.files.workspace import open_private, storage_errors
+from utils.files.storage import open_private, storage_errors
 from utils.wording.invocation import again_with_key
 
 SUFFIX = ".age"

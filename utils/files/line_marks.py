@@ -17,7 +17,7 @@ from pathlib import Path
 from utils.files.artifacts import starts_record
 from utils.files.closing import Closes
 from utils.files.pieces import Place, lines_in, located_rows, places
-from utils.files.workspace import open_plain, open_private, storage_errors
+from utils.files.storage import open_plain, open_private, storage_errors
 
 _CELL = 64
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import NamedTuple
 from zlib import crc32
 
-from utils.files.workspace import storage_errors, temporary_directory, write_temporary
+from utils.files.storage import storage_errors, temporary_directory, write_temporary
 
 BUCKETS = 128
 _RUN_BYTES = 6 << 20  # what is held in memory before it becomes a run

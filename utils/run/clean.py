@@ -16,7 +16,8 @@ from pathlib import Path
 
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ConfigurationError, ExitCode
-from utils.files.workspace import Workspace, storage_errors
+from utils.files.storage import storage_errors
+from utils.files.workspace import Workspace
 from utils.run.manifest import Manifest
 from utils.wording.figures import counted
 from utils.wording.invocation import RESUME, again, command

@@ -21,7 +21,8 @@ from utils.error_handler import (
     of_the_machine,
     traceback_of,
 )
-from utils.files.workspace import Workspace, storage_errors, write_atomically
+from utils.files.storage import storage_errors, write_atomically
+from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted
 from utils.progress import Progress
 from utils.run.lock import run_lock

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from utils.error_handler import MigrationError, StorageError
 from utils.files.artifacts import utc_now
-from utils.files.workspace import open_plain, storage_errors
+from utils.files.storage import open_plain, storage_errors
 from utils.wording.invocation import again
 
 _LOOKS = 20

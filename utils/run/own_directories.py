@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 
 from utils.error_handler import ArtifactError, ConfigurationError
-from utils.files.workspace import Workspace, require_plain, storage_errors, write_atomically
+from utils.files.storage import require_plain, storage_errors, write_atomically
+from utils.files.workspace import Workspace
 from utils.run.clean import remove_known
 from utils.run.lock import require_free
 from utils.run.manifest import Manifest

@@ -26,7 +26,8 @@ from utils.files.artifacts import (
     utc_now,
 )
 from utils.files.known_files import KnownFiles
-from utils.files.workspace import PARTIAL_SUFFIX, Workspace, publish, storage_errors
+from utils.files.storage import partial_of, publish
+from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers, available_cores
@@ -127,10 +128,9 @@ class Run:
             return
         for name, entry in self.manifest.coming.items():
             path = self.workspace.root / name
-            partial = path.with_name(path.name + PARTIAL_SUFFIX)
+            partial = partial_of(path)
             if partial.exists() and sha256_of(partial) == entry.sha256:
-                with storage_errors(path):
-                    publish(partial, path)
+                publish(path)
             self.manifest.artifacts[name] = entry
         self.manifest.coming = {}
         self.save()

@@ -29,7 +29,7 @@ from utils.files.encryption import (
     new_identity,
     recipients,
 )
-from utils.files.workspace import PARTIAL_SUFFIX, publish, storage_errors
+from utils.files.storage import PARTIAL_SUFFIX, partial_of, publish, storage_errors
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
@@ -96,7 +96,7 @@ def _seal_file(
 ) -> str:
     """Encrypt a file beside itself; returns the SHA-256 of the encrypted one."""
     sealed = sealed_name(path)
-    partial = sealed.with_name(sealed.name + PARTIAL_SUFFIX)
+    partial = partial_of(sealed)
     encrypt_file(path, partial, keys)
     check = _Digest()
     decrypt_file(partial, check, (witness,))
@@ -106,8 +106,7 @@ def _seal_file(
             remedy=f"it is kept as it is; look at the disk, then: {again()}",
         )
     _sync(partial)
-    with storage_errors(sealed):
-        publish(partial, sealed)
+    publish(sealed)
     return sha256_of(sealed)
 
 
@@ -140,7 +139,7 @@ def _unseal_file(path: Path, entry: ArtifactEntry, digest: str, keys: tuple[Iden
             f"{sealed} is missing, or was cut or edited after it was written",
             remedy=f"put the file back, or start anew: {command('--full')}",
         )
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
+    partial = partial_of(path)
     decrypt_file(sealed, partial, keys)
     if sha256_of(partial) != entry.sha256:
         raise ArtifactError(
@@ -148,8 +147,7 @@ def _unseal_file(path: Path, entry: ArtifactEntry, digest: str, keys: tuple[Iden
             remedy=f"start anew: {command('--full')}",
         )
     _sync(partial)
-    with storage_errors(path):
-        publish(partial, path)
+    publish(path)
 
 
 def sealed_name(path: Path) -> Path:

@@ -19,7 +19,7 @@ import orjson
 
 from utils.files.closing import Closes
 from utils.files.findings import Finding
-from utils.files.workspace import open_private, storage_errors, temporary_directory
+from utils.files.storage import open_private, storage_errors, temporary_directory
 
 Entry = tuple[int, Finding]
 

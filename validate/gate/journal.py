@@ -17,7 +17,7 @@ import orjson
 from utils.checkpoint import Checkpoint
 from utils.files.artifacts import ArtifactWriter, PartialState
 from utils.files.findings import Finding
-from utils.files.workspace import PARTIAL_SUFFIX
+from utils.files.storage import partial_of
 from validate.gate.record_checks import ChunkFindings
 from validate.gate.record_facts import Facts
 
@@ -53,7 +53,7 @@ class Journal:
         left = self._kept
         if not left:
             return
-        with self._path.with_name(self._path.name + PARTIAL_SUFFIX).open("rb") as handle:
+        with partial_of(self._path).open("rb") as handle:
             while left > 0 and (line := handle.readline()):
                 left -= len(line)
                 yield _outcome(orjson.loads(line))
@@ -74,7 +74,7 @@ class Journal:
 
     def remove(self) -> None:
         """The entity is done: nobody will ask again."""
-        self._path.with_name(self._path.name + PARTIAL_SUFFIX).unlink(missing_ok=True)
+        partial_of(self._path).unlink(missing_ok=True)
 
 
 def _place_of(saved: Checkpoint | None) -> _Place | None:

@@ -17,14 +17,8 @@ import orjson
 from utils.config import Config
 from utils.files.closing import Closes
 from utils.files.findings import Finding
-from utils.files.workspace import (
-    PARTIAL_SUFFIX,
-    Workspace,
-    open_private,
-    publish,
-    storage_errors,
-    write_atomically,
-)
+from utils.files.storage import open_private, partial_of, publish, storage_errors, write_atomically
+from utils.files.workspace import Workspace
 from utils.run.run import Run
 from validate.rules.catalogue import RULES
 
@@ -66,7 +60,7 @@ class ValidationReport(Closes):
         self._rules: Counter[tuple[str, str]] = Counter()
         self._listed: list[dict[str, Any]] = []
         self._all = workspace.reports / FINDINGS_FILE
-        self._partial = self._all.with_name(FINDINGS_FILE + PARTIAL_SUFFIX)
+        self._partial = partial_of(self._all)
         self._stream = open_private(self._partial, "wb")
 
     def close(self) -> None:
@@ -107,7 +101,7 @@ class ValidationReport(Closes):
         """Publish both files; returns the path of the report."""
         with storage_errors(self._all):
             self._stream.close()
-            publish(self._partial, self._all)
+            publish(self._all)
         path = self._workspace.report("validation")
         document = {**run.report_head(), **self._document(run.config, passed)}
         write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 
 from utils.entities import Children, shape_at, shape_of
-from utils.files.workspace import make_directory, write_atomically
+from utils.files.storage import make_directory, write_atomically
 from utils.wording.figures import counted
 from validate.compare_counts import Count, Ledger
 

@@ -16,7 +16,8 @@ from tests.conftest import S9Database
 from tests.support.operators.operator import Operator, small_trade
 from utils.error_handler import MigrationError, StorageError
 from utils.files.line_marks import LineMarks
-from utils.files.workspace import Workspace, open_private, write_atomically
+from utils.files.storage import open_private, write_atomically
+from utils.files.workspace import Workspace
 from utils.run.clean import remove_of_backup
 from utils.run.lock import run_lock
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take

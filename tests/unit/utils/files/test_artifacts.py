@@ -14,7 +14,7 @@ from utils.files.artifacts import (
     sha256_of,
     starts_record,
 )
-from utils.files.workspace import PARTIAL_SUFFIX
+from utils.files.storage import PARTIAL_SUFFIX
 
 
 def header(number: int) -> bytes:
