@@ -18,7 +18,6 @@ from load.conflicts.conditional_pieces import ConditionalPieces, Done
 from load.conflicts.kept_report import KeptSince
 from load.conflicts.policy import Authors
 from load.conflicts.replaced_items import ReplacedItems
-from load.conflicts.replacing import Planned
 from load.conflicts.table_pictures import Pictures
 from load.load_state import LoadState
 from load.sending.job_pool import JobPool
@@ -43,8 +42,6 @@ from utils.files.pieces import Place, whole_records
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
-
-__all__ = ["ConditionalLoad", "Kept", "Planned", "publish_replaced"]
 
 _PIECE = 1 << 17  # bytes of the file that are one job
 _ABOUT = 1 << 10  # bytes of an item

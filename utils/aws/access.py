@@ -23,7 +23,7 @@ from urllib.parse import unquote
 
 from botocore.httpsession import ProxyConfiguration, get_cert_path
 from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
+from urllib3.util import parse_url
 
 from utils.aws.credentials import keys_to
 from utils.aws.errors import in_short, shortened, target_errors
@@ -290,8 +290,3 @@ class _Settings:
 def _without_password(value: str) -> str:
     """A value of the environment as it may be shown; who is asked is a secret of none."""
     return re.sub(r"//[^/@]*@", "//***@", shortened(value))
-
-
-def port_of(url: Url) -> int:
-    """The port that a URL means."""
-    return url.port or (443 if url.scheme == "https" else 80)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
@@ -128,4 +127,3 @@ def _place(url: Url | None) -> str:
 
 # What sockets, TLS and urllib3 raise when a connection cannot be opened or used.
 NETWORK_ERRORS = (OSError, HTTPError, CertificateError)
-Why = Callable[[Exception], Unreached]

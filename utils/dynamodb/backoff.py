@@ -39,11 +39,6 @@ class RetryPolicy:
         """The policy that the configuration asks for."""
         return cls(config.max_retries, config.retry_delay, config.exponential_backoff, sleep)
 
-    @property
-    def endurance(self) -> float:
-        """The seconds of an outage that is survived at least: all delays together."""
-        return sum(self.bound(attempt) for attempt in range(1, self.max_retries + 1))
-
     def bound(self, attempt: int) -> float:
         """The longest delay before retry number `attempt`."""
         factor = 2 ** min(attempt - 1, 30) if self.exponential else 1

@@ -35,7 +35,6 @@ class EmbeddedAws:
     package: ClassVar[str] = "ministack"
     distribution: ClassVar[str] = "ministack"
     health_path: ClassVar[str] = "/_ministack/health"
-    reset_path: ClassVar[str] = "/_ministack/reset"
 
     def __init__(self, log: Path | None = None) -> None:
         self._log = log
@@ -101,15 +100,6 @@ class EmbeddedAws:
         """Stop; everything in it is gone. Does nothing when it does not run."""
         if self._server is not None:
             self._server.stop(timeout=5.0)
-
-    def reset(self) -> None:
-        """Delete every table, bucket and log group of every region."""
-        status = self._request("POST", self.reset_path, timeout=30.0)
-        if status != 200:
-            raise TargetError(
-                f"the embedded AWS refused to be reset (HTTP status {status})",
-                remedy="stop and start it instead",
-            )
 
     def command(self) -> Sequence[str]:
         """The command line of the server."""

@@ -18,7 +18,6 @@ MAX_PARTITION_KEY_BYTES = 2_048
 MAX_SORT_KEY_BYTES = 1_024
 MAX_DIGITS = 38
 MAX_DEPTH = 32
-WRITE_UNIT_BYTES = 1_024
 _MIN_EXPONENT, _MAX_EXPONENT = -130, 125
 _MAX_NUMBER_BYTES = 21
 _CONTAINER_BYTES = 3
@@ -37,14 +36,6 @@ def item_size(item: Mapping[str, AttributeValue]) -> int:
     An item that is not DynamoDB JSON raises KeyError or ValueError.
     """
     return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
-
-
-def write_units(size: int) -> int:
-    """The write units of an item of `size` bytes: one for each started KB, at least one.
-
-    The table takes so many, and so does every index that the item is in.
-    """
-    return max(1, -(-size // WRITE_UNIT_BYTES))
 
 
 def limit_notes(item: Mapping[str, Any], keys: Sequence[str]) -> list[Note]:

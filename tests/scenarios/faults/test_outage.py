@@ -67,6 +67,7 @@ def test_an_outage_shorter_than_all_delays_is_survived_with_any_number_in_flight
     tables: TableNames,
 ) -> None:
     patient = {"maxRetries": 5, "retryDelay": 0.1}
-    endurance = RetryPolicy.of(MigrationConfig(max_retries=5, retry_delay=0.1)).endurance
+    policy = RetryPolicy.of(MigrationConfig(max_retries=5, retry_delay=0.1))
+    endurance = sum(policy.bound(retry) for retry in range(1, policy.max_retries + 1))
     tool = endured(operator, aws, 0.9 * endurance, workers, **patient)
     assert Result.of(tool, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)

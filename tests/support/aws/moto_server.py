@@ -18,7 +18,6 @@ class MotoAws(EmbeddedAws):
     package = "moto"
     distribution = "moto[server]"
     health_path = "/moto-api/data.json"
-    reset_path = "/moto-api/reset"
 
     def command(self) -> Sequence[str]:
         return [sys.executable, "-m", "moto.server", "-H", self.host, "-p", str(self.port)]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from validate.rules.dynamodb_limits import MAX_ITEM_BYTES, item_size, limit_notes, write_units
+from validate.rules.dynamodb_limits import MAX_ITEM_BYTES, item_size, limit_notes
 
 KEYS = ("PK", "SK", "GSI1PK", "GSI1SK")
 GOOD = {"PK": {"S": "BUYER#1"}, "SK": {"S": "METADATA"}}
@@ -58,11 +58,6 @@ def test_attribute_names_count_in_bytes() -> None:
 
 def test_an_item_of_a_name_and_an_id() -> None:
     assert item_size({"Id": {"N": "101"}, "Title": {"S": "Book 101 Title"}}) == 2 + 3 + 5 + 14
-
-
-@pytest.mark.parametrize(("size", "units"), [(0, 1), (1, 1), (1024, 1), (1025, 2), (409_600, 400)])
-def test_each_started_kilobyte_is_a_write_unit(size: int, units: int) -> None:
-    assert write_units(size) == units
 
 
 _SCALARS = st.one_of(
