@@ -35,7 +35,7 @@ from utils.dynamodb.table_reader import PAGE_ITEMS, Way, require_progress
 from utils.error_handler import BackOff, MigrationError, Throttled
 from utils.files.encryption import recipients
 from utils.interrupt import Interrupted, StopFlag
-from utils.processes.actors import Packed, packed
+from utils.processes.actors import Packed, Threads, packed
 
 _SAY_EVERY = 0.05
 
@@ -140,7 +140,7 @@ class SegmentReader:
         self._speaking = threading.Lock()
         self._report = Report()
         self._said_at = 0.0
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads("backup")
 
     def receive(self, message: Segment | Rate | Stop) -> None:
         """Take note of a segment, of a rate, or of the end."""
@@ -149,16 +149,11 @@ class SegmentReader:
         elif isinstance(message, Stop):
             self._stop.request()
         else:
-            thread = threading.Thread(
-                target=self._live, args=(message,), name="backup", daemon=True
-            )
-            self._threads = [each for each in self._threads if each.is_alive()] + [thread]
-            thread.start()
+            self._threads.start(self._live, message)
 
     def close(self) -> None:
         """Wait for the threads, which have said that they end."""
-        for thread in self._threads:
-            thread.join()
+        self._threads.join()
 
     def _live(self, segment: Segment) -> None:
         """The life of a thread."""

@@ -25,7 +25,14 @@ from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Tables, bind_process, bound_to
 from utils.dynamodb.table_spec import TableSpec
 from utils.interrupt import Interrupted, StopFlag
-from utils.processes.actors import Packed, leave_little_garbage, little_garbage, packed, unpacked
+from utils.processes.actors import (
+    Packed,
+    Threads,
+    leave_little_garbage,
+    little_garbage,
+    packed,
+    unpacked,
+)
 from utils.run.session import AtWork
 
 WORTH_IT = 2 << 20  # bytes of records below which no process is started
@@ -267,7 +274,7 @@ class JobRunner(Generic[Job, Result]):
         self._do = self._stack.enter_context(work.opened(self._stop, share))
         self._flight = InFlight(share.jobs, clock=clock)
         self._jobs: deque[tuple[int, Job]] = deque()
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads("jobs")
         self._at_work = 0  # threads
         self._no_more = False
         self._changed = threading.Condition()
@@ -289,17 +296,13 @@ class JobRunner(Generic[Job, Result]):
 
     def close(self) -> None:
         """Wait for the threads, which have said that they end."""
-        for thread in self._threads:
-            thread.join()
+        self._threads.join()
 
     def _enough_threads(self) -> None:
         self._changed.notify()
         if self._jobs and self._at_work < self._flight.number:
             self._at_work += 1
-            self._threads = [thread for thread in self._threads if thread.is_alive()]
-            thread = threading.Thread(target=self._live, name="crowd", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.start(self._live)
 
     def _live(self) -> None:
         """The life of a thread."""

@@ -29,7 +29,7 @@ from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
 from utils.files.line_marks import EDITED, NEW, LineMarks
 from utils.interrupt import Interrupted, StopFlag
-from utils.processes.actors import Packed, leave_little_garbage, packed
+from utils.processes.actors import Packed, Threads, leave_little_garbage, packed
 
 SAY_EVERY = 0.05
 # One partition takes 1,000 write units a second, hard (DynamoDB developer guide, "Partitions").
@@ -233,7 +233,8 @@ class Sender:
         self._report = Report()
         self._said_at = 0.0
         self._wanted_threads = self._working = 0
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads("load")
+        self._has_begun = False
         with self._changed:
             self._want(orders.threads)
 
@@ -262,21 +263,18 @@ class Sender:
 
     def close(self) -> None:
         """Wait for the threads, which have said that they end."""
-        for thread in self._threads:
-            thread.join()
+        self._threads.join()
 
     def _want(self, threads: int) -> None:
         """From now on so many threads work: others are started, or end with what they have in
         hand. When all have ended, the work has."""
         self._wanted_threads = threads
-        if self._threads and not self._working:
+        if self._has_begun and not self._working:
             return
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._has_begun = True
         while self._working < threads:
             self._working += 1
-            thread = threading.Thread(target=self._work, name="load", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.start(self._work)
         self._changed.notify_all()
 
     def _open(self, piece: Piece) -> _InHand:

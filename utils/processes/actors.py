@@ -35,6 +35,26 @@ class Actor(Protocol):
 Reply = Callable[[object], None]  # what an actor says, from whatever thread
 
 
+class Threads:
+    """The threads of an actor, which come and go."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._threads: list[threading.Thread] = []
+
+    def start(self, work: Callable[..., object], *arguments: object) -> None:
+        """Have one more."""
+        self._threads = [each for each in self._threads if each.is_alive()]
+        thread = threading.Thread(target=work, args=arguments, name=self._name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def join(self) -> None:
+        """Wait for those that there are, which have said that they end."""
+        for thread in self._threads:
+            thread.join()
+
+
 Packed = tuple[type[Exception], tuple[Any, ...], dict[str, Any], str]
 
 
