@@ -1,6 +1,6 @@
 """SIGKILL at every event of a small migration, and at random moments of bigger ones.
 
-An event (tests/support/operators/at_work.py) is a file synced, renamed or removed, a request, a
+An event (tests/support/at_work.py) is a file synced, renamed or removed, a request, a
 step: there are a few hundred in a migration of five records, and each is a last one here once.
 """
 
