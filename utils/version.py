@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-VERSION = "1.0.0.dev0"
+VERSION = "1.0.0"
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = ("extract", "transform", "validate")
 _MODULES = (

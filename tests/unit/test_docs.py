@@ -16,6 +16,7 @@ from tests.support.documents.doc_blocks import BLOCKS, inserted
 from tests.support.places import ROOT
 from utils.cli.choice import Choice
 from utils.settings.config_file import load_config
+from utils.version import VERSION
 
 PACKAGES = ("extract", "transform", "validate", "load", "utils")
 PAGES = [
@@ -139,3 +140,9 @@ def test_every_configuration_that_is_shown_is_one(tmp_path: Path) -> None:
         path.write_text(example, encoding="utf-8")
         assert json.loads(example).keys() <= {"source", "target"}
         load_config(path, {"S9_PASSWORD": "planted"})
+
+
+def test_the_version_has_its_section_in_the_changelog() -> None:
+    headings = re.findall(r"^## (.*)$", text_of("CHANGELOG.md"), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(VERSION)}\] - \d{{4}}-\d\d-\d\d", headings[1])
