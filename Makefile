@@ -5,6 +5,8 @@ TEST_PROCESSES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
+# Compiled modules are kept, whatever this machine says of them: the tests start many processes.
+export PYTHONDONTWRITEBYTECODE =
 PYTHON_FILES := migrate.py extract transform load validate utils tests
 
 .PHONY: help demo test torture lint bench format clean
@@ -12,6 +14,7 @@ PYTHON_FILES := migrate.py extract transform load validate utils tests
 help:
 	@echo "make demo    a full migration between two servers started for it"
 	@echo "make test    every test, against real embedded servers"
+	@echo "make test ARGS=tests/unit/load    the tests of a package; any arguments of pytest will do"
 	@echo "make torture faults of every kind, seeded (an hour; TORTURE_SEED=n repeats one)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make bench   every phase, beside what it is compared with (half an hour)"
@@ -22,11 +25,12 @@ demo: $(STAMPS)/demo
 	$(BIN)/python migrate.py demo
 
 test: $(STAMPS)/dev
-	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. -n $(TEST_PROCESSES) \
+		--dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(ARGS)
 
 torture: $(STAMPS)/dev
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 tests/torture/torture_*.py \
-		$(PYTEST_ARGS)
+		$(PYTEST_ARGS) $(ARGS)
 
 lint: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml $(PYTHON_FILES)

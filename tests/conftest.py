@@ -103,6 +103,24 @@ def pytest_configure() -> None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 
 
+# What takes long comes first, so that no process is still at it when the others have nothing left.
+_LONGEST_FIRST = (
+    "tests/unit/test_bench_smoke.py",
+    "tests/scenarios/",
+    "tests/trials/",
+    "tests/integration/",
+    "",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(
+        key=lambda item: next(
+            place for place, folder in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(folder)
+        )
+    )
+
+
 @pytest.fixture(autouse=True)
 def _as_at_the_start() -> None:
     """What a test before has left in this process is forgotten: that the tool's logger speaks to

@@ -13,8 +13,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import TableNames
 from tests.scenarios.conftest import DONE_TABLES
+from tests.support.faults.sabotage import Result, SabotagedOperator
 from tests.support.operators.operator import Operator
-from tests.support.operators.sabotage import Result, SabotagedOperator
 
 DISK = 8 << 20
 

@@ -1,6 +1,6 @@
 """SIGKILL at every event of a small migration, and at random moments of bigger ones.
 
-An event (tests/support/at_work.py) is a file synced, renamed or removed, a request, a
+An event (tests/support/faults/at_work.py) is a file synced, renamed or removed, a request, a
 step: there are a few hundred in a migration of five records, and each is a last one here once.
 """
 
@@ -14,8 +14,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import DONE_TABLES
-from tests.support.operators.operator import Operator, insert, line, small_trade
-from tests.support.operators.sabotage import (
+from tests.support.faults.sabotage import (
     Result,
     SabotagedOperator,
     events,
@@ -23,6 +22,7 @@ from tests.support.operators.sabotage import (
     seeded_kills,
     start_over,
 )
+from tests.support.operators.operator import Operator, insert, line, small_trade
 
 
 def trade_with_a_refused_record(s9: S9Database) -> None:

@@ -16,8 +16,8 @@ import pytest
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Running
-from tests.support.operators.sabotage import SabotagedOperator
 from tests.support.s9.many_sales import many_sales
 from utils.demo.sample.schema import create_tables
 from utils.embedded.aws import EmbeddedAws

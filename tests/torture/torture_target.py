@@ -12,8 +12,8 @@ from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import DONE_TABLES
 from tests.scenarios.faults.test_outage import endured
 from tests.support.aws.proxy import REASONS, FaultyProxy, Plan, hang, refusing, take_and_hang
+from tests.support.faults.sabotage import Result, events, retries, start_over, through
 from tests.support.operators.operator import Operator, small_trade
-from tests.support.operators.sabotage import Result, events, retries, start_over, through
 from utils.embedded.aws import EmbeddedAws
 
 

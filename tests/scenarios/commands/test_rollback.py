@@ -10,8 +10,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.support.application.application import LATER, Application
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import ENTITIES, Operator, small_trade
-from tests.support.operators.sabotage import SabotagedOperator
 from utils.embedded.aws import EmbeddedAws
 from utils.files.encryption import new_identity
 

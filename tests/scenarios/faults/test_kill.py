@@ -8,8 +8,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import DONE_TABLES
-from tests.support.operators.operator import Operator, small_trade
-from tests.support.operators.sabotage import (
+from tests.support.faults.sabotage import (
     PHASES,
     Result,
     SabotagedOperator,
@@ -18,6 +17,7 @@ from tests.support.operators.sabotage import (
     seeded_kills,
     start_over,
 )
+from tests.support.operators.operator import Operator, small_trade
 
 SEED = 20260130
 KILLS = 16

@@ -11,8 +11,8 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Operator, small_trade
-from tests.support.operators.sabotage import SabotagedOperator
 
 Manifest = dict[str, Any]
 

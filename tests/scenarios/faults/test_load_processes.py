@@ -19,8 +19,7 @@ from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import DONE_TABLES
 from tests.support.application.application import Application
 from tests.support.aws.proxy import REASONS, FaultyProxy, Plan, hang, refusing, take_and_hang
-from tests.support.operators.operator import ENTITIES, Operator, Running, scan
-from tests.support.operators.sabotage import (
+from tests.support.faults.sabotage import (
     Result,
     SabotagedOperator,
     retries,
@@ -28,6 +27,7 @@ from tests.support.operators.sabotage import (
     start_over,
     through,
 )
+from tests.support.operators.operator import ENTITIES, Operator, Running, scan
 from tests.support.s9.many_sales import many_sales
 from utils.embedded.aws import EmbeddedAws
 

@@ -11,8 +11,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import TableNames
 from tests.scenarios.conftest import DONE_TABLES
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, unavailable
+from tests.support.faults.sabotage import Result, SabotagedOperator, retries
 from tests.support.operators.operator import Operator
-from tests.support.operators.sabotage import Result, SabotagedOperator, retries
 from utils.config import MigrationConfig
 from utils.dynamodb.backoff import RetryPolicy
 from utils.embedded.aws import EmbeddedAws

@@ -13,8 +13,8 @@ import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Operator, Outcome, first_to_end, scan, small_trade
-from tests.support.operators.sabotage import SabotagedOperator
 from tests.support.s9.many_sales import many_sales
 from utils.checkpoint import VERSION
 

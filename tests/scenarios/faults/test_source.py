@@ -11,8 +11,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Operator, insert, line, party, sale, scan, small_trade
-from tests.support.operators.sabotage import SabotagedOperator
 from tests.support.s9.many_sales import many_sales
 from utils.demo.sample.schema import create_tables
 from utils.embedded.aws import EmbeddedAws

@@ -12,8 +12,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import DONE_TABLES
 from tests.support.aws.proxy import Answer, FaultyProxy, Forward, Plan, Request
+from tests.support.faults.sabotage import PHASES, Result, SabotagedOperator
 from tests.support.operators.operator import TIMEOUT, Operator, scan
-from tests.support.operators.sabotage import PHASES, Result, SabotagedOperator
 from tests.support.s9.many_sales import many_sales
 from utils.embedded.aws import EmbeddedAws
 

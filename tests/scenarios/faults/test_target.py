@@ -31,8 +31,8 @@ from tests.support.aws.proxy import (
     throttled,
     unavailable,
 )
+from tests.support.faults.sabotage import Result, SabotagedOperator, retries, through
 from tests.support.operators.operator import ENTITIES, Operator, scan, scan_all
-from tests.support.operators.sabotage import Result, SabotagedOperator, retries, through
 from tests.support.s9.many_sales import many_sales
 from utils.embedded.aws import EmbeddedAws
 

@@ -14,14 +14,14 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
-from tests.support.operators.operator import ENTITIES, Operator, by_key, exists, scan_all
-from tests.support.operators.sabotage import (
+from tests.support.faults.sabotage import (
     Result,
     SabotagedOperator,
     events,
     seeded_kills,
     start_over,
 )
+from tests.support.operators.operator import ENTITIES, Operator, by_key, exists, scan_all
 from tests.support.s9 import i2_data
 from tests.support.s9.i2_data import Sample, insert, sample
 from tests.support.s9.i2_schema import BUYERS, PRODUCERS, SALE_LINES, SALES, Dialect, create_tables

@@ -10,6 +10,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import SAMPLE_SIZE, S9Database, Sample, TableNames
 from tests.scenarios.conftest import DONE_TABLES, hire
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import (
     ENTITIES,
     Operator,
@@ -19,7 +20,6 @@ from tests.support.operators.operator import (
     scan_all,
     small_trade,
 )
-from tests.support.operators.sabotage import SabotagedOperator
 from utils.demo.sample.data import generate
 from utils.demo.sample.schema import create_tables
 from utils.embedded import mariadb as mariadb_server

@@ -25,7 +25,7 @@ from tests.support.operators.operator import Operator, insert, line, party, sale
 from tests.support.places import ROOT
 from utils.embedded.aws import EmbeddedAws
 
-DEFECT = ROOT / "tests" / "support" / "defect.py"
+DEFECT = ROOT / "tests" / "support" / "faults" / "defect.py"
 WORDS = ("Zanzibarin", "Piantato", "Segretissim", "posta-piantata", "nota-riservata")
 NUMBERS = ("01234567897", "01234567890", "0542811101", "0309887766", "MRRZNZ80A01")
 PERSONAL = (*WORDS, *NUMBERS)
@@ -245,7 +245,7 @@ def test_a_service_that_quotes_the_request_it_refuses(
 
 @dataclass
 class DefectiveOperator(Operator):
-    """An operator of a tool with a defect in `place` (tests/support/defect.py)."""
+    """An operator of a tool with a defect in `place` (tests/support/faults/defect.py)."""
 
     place: str = ""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import S9Database
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Operator, small_trade
-from tests.support.operators.sabotage import SabotagedOperator
 
 VERDICTS = ("mapping", "validation", "load", "verification")
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import S9Database, TableNames
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
+from tests.support.faults.sabotage import SHARED, SabotagedOperator
 from tests.support.operators.operator import IMPATIENT, Operator, small_trade
-from tests.support.operators.sabotage import SHARED, SabotagedOperator
 from utils.embedded.aws import EmbeddedAws
 
 KEYS = {"Version": 1, "AccessKeyId": "FIRSTKEY", "SecretAccessKey": "planted-secret"}

@@ -15,8 +15,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from load.backup.table_description import creation_request
 from tests.conftest import REGION, S9Database, TableNames
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
+from tests.support.faults.sabotage import SHARED, SabotagedOperator
 from tests.support.operators.operator import ENTITIES, IMPATIENT, Operator, scan_all, small_trade
-from tests.support.operators.sabotage import SHARED, SabotagedOperator
 from utils.aws.credentials import keys_to
 from utils.config import TargetConfig
 from utils.dynamodb.client import DynamoDB, forget_targets

@@ -15,8 +15,8 @@ from load.target import writer_mark
 from load.target.writer_mark import Holder, marked
 from tests.conftest import S9Database, TableNames
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Operator, scan_all, small_trade
-from tests.support.operators.sabotage import SabotagedOperator
 from utils.config import Config, MigrationConfig, TargetConfig
 from utils.dynamodb.table_spec import MARK_KEY
 from utils.embedded.aws import EmbeddedAws

@@ -37,7 +37,7 @@ from typing import Any
 import psycopg2
 import pymysql
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PLAN = "AT_WORK_PLAN"
 RECEIVED = 1 << 16  # bytes; left to itself, Linux may take tens of megabytes
 

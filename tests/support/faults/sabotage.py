@@ -21,7 +21,7 @@ from tests.support.aws.proxy import FaultyProxy
 from tests.support.operators.operator import ENTITIES, Operator, Outcome, Running, scan_all
 
 REPORTS = ("mapping", "validation", "load", "verification")
-AT_WORK = Path(__file__).parents[1] / "at_work.py"  # a script: beside no operator.py
+AT_WORK = Path(__file__).with_name("at_work.py")
 PHASES = ("extract", "transform", "validate", "load", "verify")
 # Small files have many places in which a run can be killed, and each is remembered.
 MANY_STEPS: dict[str, Any] = {
