@@ -66,18 +66,18 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
     "clean": (
         "utils.cli.clean_command",
         "clean",
-        "Delete a migration's data, and its run's backups.",
+        "Delete a migration's data, reports and backups.",
     ),
     "demo": (
         "utils.demo.demo_command",
         "demo",
-        "Show a full migration, from an S9 to an AWS that are started for it.",
+        "Show a full migration, between an S9 and an AWS that are started for it.",
     ),
-    "restore": ("load.restore.restore_command", "restore_backup", "Put a backup back."),
+    "restore": ("load.restore.restore_command", "restore_backup", "Restore a backup."),
     "rollback": (
         "load.rollback.rollback_command",
         "rollback",
-        "Undo the last load; records that the application has worked on since are kept.",
+        "Undo the last load; records that the application has changed since are kept.",
     ),
 }
 
@@ -125,7 +125,7 @@ class Runbook:
             self.say(f"Run {manifest.run_id} is complete: there is nothing to resume")
             return ExitCode(manifest.outcome)
         self.open_files()
-        self.say(f"Going on: {where_it_stopped(self.run)}")
+        self.say(f"Resuming: {where_it_stopped(self.run)}")
         take_up(self.run)
         return self.full()
 
@@ -347,7 +347,8 @@ class Runbook:
 
         if self.run.manifest.rolled_back:
             raise ArtifactError(
-                f"the load of run {self.run.manifest.undoes} was undone: nothing is to be verified",
+                f"the load of run {self.run.manifest.undoes} was undone: there is nothing to "
+                "verify",
                 remedy=f"start a new run: {self.run.command('--full')}",
             )
         self.require_same_tables(ENTITIES)
@@ -383,10 +384,10 @@ class Runbook:
     context_settings={"max_content_width": 100},
 )
 @click.option("--full", is_flag=True, help="Run all five phases.")
-@click.option("--phase", type=click.Choice(PHASES), help="Run one phase by hand.")
-@click.option("--entity", type=click.Choice(ENTITIES), help="With --phase: one entity only.")
-@click.option("--dry-run", is_flag=True, help="Everything but the writes to the target.")
-@click.option("--resume", is_flag=True, help="Go on where an earlier run stopped.")
+@click.option("--phase", type=click.Choice(PHASES), help="Run one phase.")
+@click.option("--entity", type=click.Choice(ENTITIES), help="With --phase: only this entity.")
+@click.option("--dry-run", is_flag=True, help="Rehearse: everything but the writes to the target.")
+@click.option("--resume", is_flag=True, help="Resume a run that stopped.")
 @click.option("--restart", is_flag=True, help="With --full: drop an unfinished run.")
 @click.option(
     "--config",
@@ -401,8 +402,8 @@ class Runbook:
     type=click.Path(path_type=Path),
     help="File with the age secret key that opens encrypted files.",
 )
-@click.option("--verbose", is_flag=True, help="Tell more.")
-@click.option("--quiet", is_flag=True, help="Tell errors and the outcome only.")
+@click.option("--verbose", is_flag=True, help="Show more.")
+@click.option("--quiet", is_flag=True, help="Show errors and the outcome only.")
 @click.option("--no-color", is_flag=True, help="No colours on the screen.")
 @click.version_option(VERSION, message="%(prog)s %(version)s", help="Show the version.")
 @click.pass_context
@@ -498,7 +499,7 @@ def rehearsal_config(config: "Config") -> "Config":
 @cli.command("retry-quarantine")
 @click.pass_obj
 def retry_quarantine(caller: Caller) -> None:
-    """Try the records in quarantine again, after their cause was mended in S9 or the settings."""
+    """Try the records in quarantine again, after their cause was fixed in S9 or the settings."""
     at_the_edge(lambda: run_retry(caller))
 
 

@@ -89,7 +89,7 @@ def extract(
             if not attempts.fail():
                 raise SourceError(
                     f"{_what_happened(lost)}, and could not be opened again: {lost}",
-                    remedy=f"when S9 answers again, go on: {again()}",
+                    remedy=f"when S9 answers again, run: {again()}",
                 ) from lost
             happened = _what_happened(lost)
             get_logger().warning("%s (%s), trying again", happened[0].upper() + happened[1:], lost)
@@ -195,7 +195,8 @@ def _count(source: Source, planned: Plan) -> dict[str, int]:
             f"the query for {planned.entity} returns "
             f"{counted(records - keys, 'row')} without a key or with the key of another row"
             + (f": {doubled}" if doubled else ""),
-            remedy=f"correct extraction.{planned.entity}.query: each record once, none without key",
+            remedy=f"correct extraction.{planned.entity}.query: it must return each record once, "
+            "and none without a key",
         )
     children = source.count(planned.children) if planned.children else 0
     return {"records": records, "items": records + children}
@@ -296,9 +297,9 @@ def _doubled(source: Source, query: str, key: str) -> str:
 
 def _tell_doubled(entity: str, copy: JoinedCopy, keys: str) -> None:
     get_logger().warning(
-        "Several rows have the same key among what %s can copy as their %s: %s. Which of them is "
-        "meant cannot be known: the %s that name them are refused. Give each a key of its own, or "
-        "say in extraction.%ss.query which of them counts",
+        "Several rows have the same key among what %s can copy as their %s: %s. It cannot be "
+        "known which one is meant: the %s that name them are refused. Give each a key of its own, "
+        "or say in extraction.%ss.query which one counts",
         entity,
         copy.name,
         keys,
@@ -353,7 +354,8 @@ def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> No
         raise SourceError(
             f"S9 counts {counted['records']:,} {entity} ({counted['items']:,} with lines), but "
             f"{writer.records:,} ({writer.items:,}) were read",
-            remedy="run the extract again; if it stays so, the query does not select a fixed set",
+            remedy="run the extract again; if this happens again, the query does not select a "
+            "fixed set of rows",
         )
 
 
@@ -414,8 +416,8 @@ def _tell_doubts(table: str, report: Mapping[str, Any]) -> None:
         names = " and ".join(found["names"])
         get_logger().log(
             WARNING if found["different"] else INFO,
-            "%s has both %s: the first that has a value is taken. Both have one, and not the same, "
-            "in %s",
+            "%s has both %s: the first that has a value is taken. Both have one, and they "
+            "differ, in %s",
             table,
             names,
             counted(found["different"], "row"),

@@ -1,4 +1,4 @@
-"""Reading single records again, after their cause of refusal has been mended in S9.
+"""Reading single records again, after their cause of refusal has been fixed in S9.
 
 The rows are replaced in the extracted file; records that have left S9 meanwhile leave the file
 and the count of the source with it. They are of a later moment than the rest, and the manifest
@@ -144,4 +144,4 @@ def _state_the_moment(run: Run, source: Source, count: int, doubt: str) -> None:
 def _tell(entity: str, wanted: int, found: int) -> None:
     get_logger().info("Read %d quarantined %s again", found, entity)
     if found < wanted:
-        get_logger().warning("%d of the %s have left S9 meanwhile", wanted - found, entity)
+        get_logger().warning("%d of the %s have left S9 in the meantime", wanted - found, entity)

@@ -193,7 +193,7 @@ def configured_sql(entity: Entity, settings: EntityExtraction, database: str) ->
         except ValueError as error:
             raise ConfigurationError(
                 f"extraction.{entity.name}.{name}: {error}",
-                remedy="correct it in the configuration; nothing of it was sent to S9",
+                remedy="correct it in the configuration; none of it was sent to S9",
             ) from error
     base = configured(settings) or f"SELECT * FROM {entity.table.name}"
     return f"SELECT * FROM ({base}) AS q{condition(settings)}"
@@ -290,8 +290,8 @@ def _require(known: Iterable[Column], mapping: ColumnMapping, table: str) -> Non
         listed = "; ".join(" or ".join(column.names) for column in missing)
         raise SourceError(
             f"{table} lacks a column that every record needs: {listed}",
-            remedy="check source.schema and source.layout, or give the query in "
-            "extraction.<entity>.query with the columns under these names",
+            remedy="check source.schema and source.layout, or write extraction.<entity>.query "
+            "with the columns under these names",
         )
 
 

@@ -113,8 +113,8 @@ def _refused(run: Run, refused: RefusedItem) -> TargetError:
     return TargetError(
         f"DynamoDB refuses the item {item['PK']['S']} {item['SK']['S']} (in S9 "
         f"{item['legacyId']['S']}): {refused.reason}",
-        remedy="set migration.continueOnError, which puts the record into quarantine, and go on: "
-        f"{run.command('--resume')}; or mend it in S9 and start anew: "
+        remedy="set migration.continueOnError, which puts the record into quarantine, then run: "
+        f"{run.command('--resume')}; or fix it in S9 and start over: "
         f"{run.command('--full --restart')}",
     )
 

@@ -46,10 +46,10 @@ class RefusesNearlyAll(TargetError):
     def __init__(self, refused: int, of: int, reason: str) -> None:
         super().__init__(
             f"DynamoDB has refused {refused:,} of the first {counted(of, 'record')} for the same "
-            f"kind of reason: {reason}",
-            remedy="this is no matter of single records, and nothing was put into quarantine: see "
-            "the reason (an index of the table may want an attribute of another type), mend the "
-            f"table or the settings, then go on: {again()}",
+            f"reason: {reason}",
+            remedy="the cause is not in single records, so nothing was put into quarantine: see "
+            "the reason (an index of the table may need an attribute of another type), correct "
+            f"the table or the settings, then run: {again()}",
         )
 
 
@@ -80,7 +80,7 @@ class Refusals:
             raise TargetError(
                 f"DynamoDB has refused more than {_AT_MOST:,} records; the last reason: "
                 f"{item.reason}",
-                remedy="this is no matter of single records: see the reason, mend it, then go on: "
+                remedy="the cause is not in single records: see the reason, fix it, then run: "
                 f"{again()}",
             )
 

@@ -267,7 +267,7 @@ def _state(offset: int, output: ArtifactWriter, quarantine: ArtifactWriter) -> d
 def _tell(entity: str, refused: int, quarantine: Path) -> None:
     if refused:
         get_logger().warning(
-            "%d of the %s cannot be converted and went to %s, with the reasons",
+            "%d of the %s cannot be converted and are in quarantine, with the reasons: %s",
             refused,
             entity,
             quarantine,

@@ -1,6 +1,6 @@
 """The numbers of sales that cannot be converted, as far as they can be read.
 
-S9 has given them; the Sale Module does not know of them until the sales are mended and loaded
+S9 has given them; the Sale Module does not know of them until the sales are fixed and loaded
 (utils/sale_numbering.py). What cannot be read here is nothing that anybody could say something
 about.
 """

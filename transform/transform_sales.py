@@ -180,7 +180,7 @@ def _line_rows(row: Row, rejections: Rejections) -> list[Row]:
     if isinstance(lines, list) and all(isinstance(line, dict) for line in lines):
         return lines
     # Not the same as a sale without lines, which holds an empty list.
-    rejections.add("lines", "required", "the record does not carry the lines of its sale")
+    rejections.add("lines", "required", "the record lacks the lines of its sale")
     return []
 
 

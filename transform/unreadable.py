@@ -41,7 +41,8 @@ def refusal_of(entity: str, line: bytes, phase: str) -> Refusal:
             field,
             RULE,
             "error",
-            f"{field or 'the record'} holds bytes that are no text in the database's encoding",
+            f"{field or 'the record'} holds bytes that are not valid text in the database's "
+            "encoding",
         )
         for field in fields
     )

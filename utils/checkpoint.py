@@ -87,8 +87,8 @@ class CheckpointFile:
     def _refused(self, why: str) -> ArtifactError:
         return ArtifactError(
             f"the checkpoint {self._path} {why}",
-            remedy=f"delete {self._path} and go on: {again()} (the phase it belongs to starts its "
-            "entity anew, without harm to what was done)",
+            remedy=f"delete {self._path}, then run: {again()} (its phase starts this entity over; "
+            "nothing that was done is lost)",
         )
 
     def clear(self) -> None:

@@ -105,12 +105,12 @@ class SourceConfig:
         minLength=1,
         format="name",  # a URL, or libpq's words, would bring a password along
     )
-    username: str = setting("s9_reader", "account; one that can only read is best", **_TEXT)
+    username: str = setting("s9_reader", "account; best one that can only read", **_TEXT)
     password: Secret = setting(Secret(""), "its password: write `${S9_PASSWORD}`", type="string")
     ssl: bool | str = setting(
         True,
-        "`true` verifies certificate and host name, `false` is for a private network; "
-        "or a libpq sslmode: " + ", ".join(SSL_MODES),
+        "`true` verifies certificate and host name, `false` is for private networks; or a libpq "
+        "sslmode: " + ", ".join(SSL_MODES),
         anyOf=[{"type": "boolean"}, {"enum": list(SSL_MODES)}],
     )
     ssl_root_cert: str | None = setting(
@@ -209,8 +209,8 @@ class MigrationConfig:
     )
     retry_delay: float = setting(
         0.1,
-        "seconds before the first retry at the most, also fractions; `maxRetries` delays together "
-        "(with the defaults a minute) are how long an outage may last",
+        "seconds before the first retry at most, also fractions; `maxRetries` delays together (a "
+        "minute with the defaults) are how long an outage may last",
         type="number",
         minimum=0.001,
         maximum=60000,
@@ -219,7 +219,7 @@ class MigrationConfig:
         True, "double the delay with every retry, up to 20 seconds (or `retryDelay`)", **_FLAG
     )
     continue_on_error: bool = setting(
-        False, "put refused records into quarantine and go on, instead of stopping", **_FLAG
+        False, "put refused records into quarantine and continue, instead of stopping", **_FLAG
     )
     backup_before_load: bool = setting(
         True, "back up every target table before anything is written to it", **_FLAG
@@ -230,7 +230,7 @@ class MigrationConfig:
     validate_after_load: bool = setting(True, "run the verify phase after the load", **_FLAG)
     batch_delay: int = setting(
         0,
-        "milliseconds of rest after each batch of a sender",
+        "milliseconds that a sender rests after each batch",
         type="integer",
         minimum=0,
         maximum=60000,
@@ -238,7 +238,7 @@ class MigrationConfig:
     dry_run: bool = setting(False, "as `--dry-run`: nothing is written to the target", **_FLAG)
     workers: int | None = setting(
         None,
-        "requests in flight at once, at the most; default: as many as it takes to go fast",
+        "most requests in flight at once; default: as many as it takes to be fast",
         type=["integer", "null"],
         minimum=1,
         maximum=MOST_IN_FLIGHT,
@@ -252,7 +252,7 @@ class MigrationConfig:
     )
     max_write_units: int | None = setting(
         None,
-        "write units a second that the load may consume; default: no limit of its own",
+        "write units a second that the load may consume; default: no limit",
         **_UNITS,
     )
 
@@ -269,9 +269,9 @@ class LoadConfig:
 
     on_conflict: str = setting(
         FAIL,
-        "when a table already holds another content under a migrated key: `fail` before the "
-        "first write, `skip` the record, `overwrite` it, or replace it only when ours is `newer` "
-        "by `updatedAt`",
+        "when a table already holds other content under a migrated key: `fail` before the first "
+        "write, `skip` the record, `overwrite` it, or replace it only when ours is `newer` by "
+        "`updatedAt`",
         enum=[FAIL, SKIP, OVERWRITE, NEWER],
     )
 
@@ -281,14 +281,14 @@ class EntityExtraction:
     """Which records of an entity are extracted."""
 
     query: str | None = setting(
-        None, "a SELECT in the place of the built-in one", **_optional_text(minLength=1)
+        None, "a SELECT instead of the built-in one", **_optional_text(minLength=1)
     )
     where: str | None = setting(
-        None, "a condition on top of the query, in SQL", **_optional_text(minLength=1)
+        None, "a condition in addition to the query, in SQL", **_optional_text(minLength=1)
     )
     limit: int | None = setting(
         None,
-        "at most so many records, for rehearsals",
+        "most records to read, for rehearsals",
         type=["integer", "null"],
         minimum=1,
         maximum=_LARGEST,
@@ -322,12 +322,14 @@ class PlaceholderParty:
 
     id: int | None = setting(
         None,
-        "its key in S9: it is a party of S9 that is migrated like every other",
+        "its key in S9, where it is a party that is migrated like any other",
         type=["integer", "null"],
         minimum=-_LARGEST,
         maximum=_LARGEST,
     )
-    name: str = setting("Unknown", "its name on the sales that name none", **_TEXT, maxLength=200)
+    name: str = setting(
+        "Unknown", "its name on the sales that name no party", **_TEXT, maxLength=200
+    )
     country: str = setting(
         "IT", "its country, ISO alpha-2 or alpha-3", type="string", pattern=r"^[A-Z]{2,3}\Z"
     )
@@ -341,7 +343,7 @@ class TransformationConfig:
         True, "UUIDs derived from S9's keys; `false`: `BUYER12`, `SALE7`, …", **_FLAG
     )
     preserve_timestamps: bool = setting(
-        True, "keep S9's creation and change times; `false`: the migration's own", **_FLAG
+        True, "keep S9's creation and change times; `false`: the time of the migration", **_FLAG
     )
     default_currency: str = setting(
         "EUR", "currency of a sale without one", type="string", pattern=r"^[A-Z]{3}\Z"
@@ -379,7 +381,7 @@ class TransformationConfig:
     )
     default_doc_type: str | None = setting(
         "invoice",
-        "document type of a sale of which S9 has none; `null` leaves it without",
+        "document type of a sale that has none in S9; `null` leaves it without",
         enum=["invoice", "proforma", None],
     )
     issued_statuses: tuple[str, ...] = setting(
@@ -402,7 +404,7 @@ class ValidationConfig:
     """What the gate before the load looks at."""
 
     strict_mode: bool = setting(False, "warnings count as errors", **_FLAG)
-    validate_references: bool = setting(True, "every sale's parties must be migrated", **_FLAG)
+    validate_references: bool = setting(True, "the parties of every sale must be migrated", **_FLAG)
     check_duplicates: bool = setting(True, "keys, codes, sale numbers within a year", **_FLAG)
     business_rules: bool = setting(
         True, "VAT and tax codes, e-mails, IBANs, amounts that add up, …", **_FLAG
@@ -414,9 +416,9 @@ class LoggingConfig:
     """What is told, and where."""
 
     level: str = setting(
-        "INFO", "least severe message that is told", enum=["DEBUG", "INFO", "WARNING", "ERROR"]
+        "INFO", "least severe message that is shown", enum=["DEBUG", "INFO", "WARNING", "ERROR"]
     )
-    console: bool = setting(True, "tell it on the screen", **_FLAG)
+    console: bool = setting(True, "show it on the screen", **_FLAG)
     file: bool = setting(True, "write migration.log and migration_errors.log", **_FLAG)
     mask_personal_data: bool = setting(
         True,
@@ -433,7 +435,7 @@ class CheckpointConfig:
     enabled: bool = setting(True, "save progress inside an entity", **_FLAG)
     interval: int = setting(
         100,
-        "records between two checkpoints, at the least",
+        "fewest records between two checkpoints",
         type="integer",
         minimum=1,
         maximum=_LARGEST,

@@ -119,7 +119,7 @@ def of_the_machine(error: BaseException) -> MigrationError | None:
         return None
     if isinstance(error, RuntimeError):  # of threading: there is no other way to tell
         return MigrationError(
-            "the machine starts no further thread for this process",
+            "the machine cannot start another thread for this process",
             remedy="allow more (`ulimit -u`), or set migration.workers and migration.processes to "
             f"1; then: {invocation.again()}",
         )
@@ -136,7 +136,7 @@ def of_the_machine(error: BaseException) -> MigrationError | None:
         message = f"{os.fsdecode(error.filename)} cannot be used: {what}"
     return StorageError(
         message,
-        remedy="look at that file, its disk and the limits of this process (`ulimit -a`): the file "
+        remedy="check that file, its disk and the limits of this process (`ulimit -a`): the file "
         f"must be a plain one that this user may read and write; then: {invocation.again()}",
     )
 

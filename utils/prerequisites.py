@@ -45,9 +45,9 @@ def require() -> None:
     missing = [name for name, module in PACKAGES.items() if find_spec(module) is None]
     if missing:
         sys.exit(
-            "Error: {} has not all that this needs: {} missing\n"
-            "What to do: turn on the virtual environment in which they are installed "
-            "(. .venv/bin/activate), or install them: pip install -r requirements.txt".format(
+            "Error: {} lacks packages that this needs: {} missing\nWhat to do: activate the "
+            "virtual environment in which they are installed (. .venv/bin/activate), or install "
+            "them: pip install -r requirements.txt".format(
                 sys.executable, ", ".join(missing) + (" is" if len(missing) == 1 else " are")
             )
         )

@@ -1,7 +1,7 @@
 """Which tool this is: its version, and a digest of the code that makes an item out of a row.
 
-A run that is gone on with by another would put items of two kinds into one table. A version alone
-would not tell, where the code is a checkout; so the code of the rules is looked at itself.
+A run that is resumed by another version would put items of two kinds into one table. In a checkout
+the version alone would not tell: so the code of the rules itself is digested.
 """
 
 from __future__ import annotations

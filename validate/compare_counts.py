@@ -211,7 +211,7 @@ def same_file(run: Run, entity: str) -> str:
     if entry is None:
         return f"the load is not complete: {run.command(f'--phase load --entity {entity}')}"
     if entry.inputs.get(name, run.manifest.sha_of(name)) != run.manifest.sha_of(name):
-        return f"the load read another {name} than the one there is: load it again"
+        return f"the load read a different {name} from the one that is there: load it again"
     return ""
 
 

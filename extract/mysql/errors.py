@@ -35,23 +35,23 @@ _LOST = {
 }
 _UNREACHABLE = {CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, CR.CR_UNKNOWN_HOST}
 _REMEDIES = {
-    ER.NO_SUCH_TABLE: "check source.database and source.layout, then go on",
+    ER.NO_SUCH_TABLE: "check source.database and source.layout, then run",
     ER.BAD_FIELD_ERROR: "check source.layout, and the query or condition in extraction.<entity>, "
-    "then go on",
+    "then run",
     **dict.fromkeys(
         (ER.TABLEACCESS_DENIED_ERROR, _COLUMN_ACCESS_DENIED, ER.SPECIFIC_ACCESS_DENIED_ERROR),
-        "grant SELECT on S9's tables to source.username, then go on",
+        "grant SELECT on S9's tables to source.username, then run",
     ),
     ER.LOCK_WAIT_TIMEOUT: "somebody is changing the table itself (ALTER, LOCK TABLES, a backup; "
-    "SHOW PROCESSLIST tells who): go on when that is over",
-    ER.QUERY_INTERRUPTED: "somebody has ended the query (KILL QUERY): go on when it may run",
+    "SHOW PROCESSLIST shows who): when that is over, run",
+    ER.QUERY_INTERRUPTED: "somebody has ended the query (KILL QUERY): when it may run again, run",
     **dict.fromkeys(
         (_STATEMENT_TIMEOUT, _EXECUTION_TIMEOUT),
-        "the server limits how long a query may take: raise the limit for source.username, "
-        "then go on",
+        "the server limits how long a query may take: raise the limit for source.username, then "
+        "run",
     ),
 }
-_BY_DEFAULT = "check the query or condition in extraction.<entity>, then go on"
+_BY_DEFAULT = "check the query or condition in extraction.<entity>, then run"
 
 
 def number_of(error: pymysql.Error) -> int:
@@ -128,7 +128,7 @@ _LOGIN = {
     ER.CON_COUNT_ERROR: _FULL,
     ER.TOO_MANY_USER_CONNECTIONS: _FULL,
     ER.USER_LIMIT_REACHED: _FULL,
-    3159: "set source.ssl to true: the server lets nobody in without TLS",
+    3159: "set source.ssl to true: the server accepts connections with TLS only",
     **dict.fromkeys(
         (3118, 4151),
         "unlock the account (ALTER USER … ACCOUNT UNLOCK), or use another source.username",
@@ -139,7 +139,7 @@ _LOGIN = {
     ),
     **dict.fromkeys(
         (_PLUGIN_MISSING, 2059, 1251),
-        "give source.username a password that is checked in a common way (mysql_native_password, "
+        "let source.username use a common authentication method (mysql_native_password, "
         "caching_sha2_password, ed25519)",
     ),
     ER.SERVER_SHUTDOWN: "wait until the server is up",
@@ -177,7 +177,7 @@ def _no_connection(
         return None
     if number in _LOST or isinstance(cause, (ConnectionResetError, BrokenPipeError, EOFError)):
         return (
-            f"{where} takes the connection and ends it again before anybody is let in",
+            f"{where} accepts the connection and closes it before anybody can log in",
             "check source.host and source.port: another service may listen there, or a firewall "
             "or a proxy is in between; see the server's log",
         )
@@ -195,8 +195,8 @@ def _no_server(config: SourceConfig, number: int, said: str) -> tuple[str, str]:
     where = f"S9 at {_place(config)}"
     if "cryptography" in said:  # PyMySQL's word for a library that it lacks
         return (
-            f"{where} wants the password of {config.username} encrypted, and the connection is not",
-            "set source.ssl to true (or to require), so that everything is",
+            f"{where} requires an encrypted connection for the password of {config.username}",
+            "set source.ssl to true (or to require)",
         )
     if number and number not in _STRANGE:
         return (
@@ -206,7 +206,7 @@ def _no_server(config: SourceConfig, number: int, said: str) -> tuple[str, str]:
             ),
         )
     return (
-        f"what answers at {_place(config)} is no MySQL and no MariaDB",
+        f"what answers at {_place(config)} is neither MySQL nor MariaDB",
         "check source.type, source.host and source.port",
     )
 
@@ -228,8 +228,8 @@ def silent(config: SourceConfig, *, connected: bool) -> SourceUnavailable:
             "source.connectionTimeout is how long to wait",
         )
     return SourceUnavailable(
-        f"what listens at {_place(config)} takes the connection, and has let nobody in within "
-        f"{seconds}",
+        f"what listens at {_place(config)} accepts the connection, but did not complete the login "
+        f"within {seconds}",
         remedy="check source.type, source.host and source.port: another service may listen there; "
         "if the server is only slow, raise source.connectionTimeout",
     )
@@ -242,23 +242,23 @@ def _untrusted(config: SourceConfig, cause: object, said: str) -> SourceUnavaila
     if isinstance(cause, ssl.SSLCertVerificationError):
         if "mismatch" in reason or "doesn't match" in reason or "not valid for" in reason:
             return SourceUnavailable(
-                f"{where}its certificate is of another name ({reason})",
-                remedy="set source.host to a name of the certificate, or let the server have one "
-                "for source.host",
+                f"{where}its certificate is for another name ({reason})",
+                remedy="set source.host to a name in the certificate, or give the server a "
+                "certificate for source.host",
             )
         if "expired" in reason or "not yet valid" in reason:
             return SourceUnavailable(
                 f"{where}its certificate is not valid today ({reason})",
-                remedy="let the server have a new certificate; check the clock of this machine",
+                remedy="renew the server's certificate, and check this machine's clock",
             )
         return SourceUnavailable(
-            f"{where}its certificate is of no authority that is known here ({reason})",
+            f"{where}its certificate is from an authority that is not known here ({reason})",
             remedy="set source.sslRootCert to the file with the authority's certificate (PEM)",
         )
     if "not support" in reason or "SSL is required" in reason:
         return SourceUnavailable(
             f"{where}it does not speak TLS ({reason})",
-            remedy="let the server have a certificate; source.ssl: false is for a private network",
+            remedy="give the server a certificate; source.ssl: false is for private networks only",
         )
     return SourceUnavailable(
         f"{where}{reason}",

@@ -112,10 +112,10 @@ def check(opened: Connection[Any]) -> None:
         missing.append("transaction_isolation")
     if wrong or missing:
         said = [f"{name} is {found[name] or 'empty'}" for name in wrong]
-        said += [f"{name} is not told" for name in missing]
+        said += [f"{name} is not reported" for name in missing]
         raise SourceError(
-            f"S9 does not keep the settings of the session: {', '.join(said)}",
-            remedy="connect to the database itself, or through a proxy that keeps a session's "
+            f"S9 does not keep the session's settings: {', '.join(said)}",
+            remedy="connect to the database directly, or through a proxy that keeps a session's "
             "settings; if the server forbids them to source.username, allow them",
         )
 

@@ -139,9 +139,9 @@ class MySqlSource:
         [(number,)] = self._all("SELECT CONNECTION_ID()")
         if number != self._number:
             raise SourceError(
-                "S9 answers from one connection and then from another: something in between "
-                "shares connections",
-                remedy="connect to the database itself, not through a pool of connections",
+                "S9's answers come from different connections: something in between shares "
+                "connections",
+                remedy="connect to the database directly, not through a connection pool",
             )
 
     def _replication(self) -> str:

@@ -65,10 +65,13 @@ class MySqlTables:
         said = []
         if without:
             listed = ", ".join(without)
-            said.append(f"these tables have no snapshots, as their engines have none: {listed}")
+            said.append(
+                "these tables have no snapshots, because their engines do not support "
+                f"them: {listed}"
+            )
         if found.unknown:
             listed = ", ".join(found.unknown)
-            said.append(f"whether these have snapshots cannot be seen: {listed}")
+            said.append(f"it cannot be seen whether these have snapshots: {listed}")
         return "; ".join(said)
 
     def require_whole(self, tables: Iterable[str]) -> None:
@@ -79,13 +82,14 @@ class MySqlTables:
                 raise SourceError(
                     f"{table} is a temporary table of this session (init_connect makes it): it "
                     "hides the table of S9",
-                    remedy=f"let init_connect make none for source.username, then: {again()}",
+                    remedy="stop init_connect from creating it for source.username, then: "
+                    f"{again()}",
                 )
             for name, definition in self._views((self._database, table), set()).items():
                 if found := _BY_ACCOUNT.search(_TEXTS.sub("''", definition)):
                     raise SourceError(
-                        f"{self._shown(name)} is a view that may show each account other rows: it "
-                        f"asks who reads it ({found[1]})",
+                        f"{self._shown(name)} is a view that may show different rows to each "
+                        f"account: it asks who reads it ({found[1]})",
                         remedy="let source.username read the tables behind it, or say in "
                         "extraction.<entity>.query which rows are S9's",
                     )
@@ -227,8 +231,8 @@ def replication(ask_by_name: Callable[[str], list[Mapping[str, Any]]], read_only
         return "; ".join(filter(None, map(_lag, rows)))
     if refused and read_only:
         return (
-            "S9 is read-only, perhaps a replica: how far it is behind, source.username may not "
-            "ask (REPLICATION CLIENT, on MariaDB SLAVE MONITOR)"
+            "S9 is read-only, perhaps a replica; source.username may not ask how far it is "
+            "behind (REPLICATION CLIENT, on MariaDB SLAVE MONITOR)"
         )
     return ""
 
@@ -243,7 +247,10 @@ def _lag(row: Mapping[str, Any]) -> str:
     ]
     behind = value("Seconds_Behind_Master", "Seconds_Behind_Source")
     if running != ["yes", "yes"] or behind is None:
-        return "S9 is a replica that does not follow at present: what it has not got is not read"
+        return (
+            "S9 is a replica that is not replicating at present: what has not reached it is "
+            "not read"
+        )
     return (
         f"S9 is a replica, {counted(int(behind), 'second')} behind"
         if int(behind)

@@ -151,14 +151,14 @@ _FAILURES = (
     _Failure(
         "does not support SSL",
         "is not used: the server offers no TLS (SSL), and source.ssl asks for it",
-        "have TLS switched on at the server; source.ssl false sends everything in clear, which is "
-        "for a private network only",
+        "turn TLS on at the server; source.ssl: false sends everything in clear, which is for "
+        "private networks only",
     ),
     _Failure(
         "does not match host name|IP address mismatch|hostname mismatch",
         "is not trusted: its certificate does not match host name {host}",
-        "put a name that the certificate has into source.host, or have the server given a "
-        "certificate for this name",
+        "set source.host to a name in the certificate, or give the server a certificate for this "
+        "name",
     ),
     _Failure(
         "certificate has expired|certificate is not yet valid",
@@ -167,7 +167,7 @@ _FAILURES = (
     ),
     _Failure(
         "root certificate file|could not load system root certificate|root\\.crt",
-        "is not trusted: there is no certificate of an authority to check its own with",
+        "is not trusted: there is no authority's certificate to check it against",
         _AUTHORITY,
     ),
     _Failure(
@@ -179,12 +179,12 @@ _FAILURES = (
     _Failure(
         "requires a valid client certificate|certificate required|client certificate|"
         "alert handshake failure",
-        "asks for a certificate of the client's own, which this tool has none of",
+        "asks for a client certificate, and this tool has none",
         "use an account that the server lets in with a password (pg_hba.conf)",
     ),
     _Failure(
         r"SSL error|\bTLS\b|SSL connection|SSL negotiation|unsupported protocol|certificate",
-        "does not come to terms over TLS",
+        "and this machine cannot agree on TLS",
         "check that source.port is PostgreSQL's own, that both sides know a common version of TLS, "
         "and source.ssl and source.sslRootCert",
     ),
@@ -195,21 +195,21 @@ _FAILURES = (
     ),
     _Failure(
         "timeout expired|timed out",
-        "does not answer: {seconds} seconds went by while it was to let {user} in",
+        "does not answer: {user} was not logged in within {seconds} seconds",
         "check that source.port is PostgreSQL's own and that the server is not overloaded; a slow "
         "network needs a longer source.connectionTimeout",
     ),
     _Failure(
         "no pg_hba.conf entry|pg_hba\\.conf",
         "has no rule that lets {user} into {database} from here",
-        "have this machine, account and database added to the server's pg_hba.conf; if it asks for "
-        "TLS there, switch source.ssl on",
+        "add this machine, account and database to the server's pg_hba.conf; if it requires TLS "
+        "there, turn source.ssl on",
     ),
     _Failure(
         "password authentication failed|no password supplied|SASL authentication failed|"
         "autenticazione con password|wrong password|auth failed|Ident authentication|"
         "Peer authentication|authentication failed",
-        "does not let {user} in: the password or the name of the account is wrong",
+        "does not let {user} in: the account name or the password is wrong",
         "check source.username and source.password",
     ),
     _Failure(
@@ -231,8 +231,8 @@ _FAILURES = (
         "too many (clients|connections)|remaining connection slots|query_wait_timeout|"
         "no more connections allowed|max_client_conn",
         "has no connection left for {user}",
-        "the tool needs two at a time: free some, or raise the limit of the server, the account or "
-        "the pooler",
+        "the tool needs two: free some, or raise the limit of the server, the account or the "
+        "pooler",
     ),
     _Failure(
         "starting up|shutting down|recovery mode|not yet accepting",
@@ -241,9 +241,9 @@ _FAILURES = (
     ),
     _Failure(
         "unsupported startup parameter|unsupported frontend protocol",
-        "is a pooler that does not know a parameter of the connection",
+        "is a pooler that does not accept one of the connection's parameters",
         "unset the variables PGTZ, PGDATESTYLE, PGGEQO and PGOPTIONS of this machine, or connect "
-        "to the database itself",
+        "to the database directly",
     ),
     _Failure(
         "No such file or directory|Connection refused|is the server running",
@@ -253,7 +253,7 @@ _FAILURES = (
     _Failure(
         "server closed the connection|received invalid response|expected authentication request|"
         "unexpected message|invalid response",
-        "is no PostgreSQL, or broke the connection off",
+        "is not PostgreSQL, or closed the connection",
         "check source.host and source.port (5432 is PostgreSQL's own)",
     ),
 )

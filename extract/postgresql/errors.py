@@ -46,36 +46,37 @@ _WORDS = {
     errorcodes.UNDEFINED_COLUMN: "there is no such column",
     errorcodes.UNDEFINED_FUNCTION: "there is no such function or operator for these types",
     errorcodes.INSUFFICIENT_PRIVILEGE: "the account may not read this",
-    errorcodes.SYNTAX_ERROR: "the SQL, or an expression in a row, is not well formed",
+    errorcodes.SYNTAX_ERROR: "the SQL, or an expression in a row, is malformed",
     errorcodes.INVALID_TEXT_REPRESENTATION: "a value cannot be read as the type it is taken for",
     errorcodes.CHARACTER_NOT_IN_REPERTOIRE: "a text is not valid in the database's encoding",
     errorcodes.UNTRANSLATABLE_CHARACTER: "a character of a text does not exist in UTF-8",
-    errorcodes.READ_ONLY_SQL_TRANSACTION: "it would write, and this is a read-only transaction",
+    errorcodes.READ_ONLY_SQL_TRANSACTION: "it would write, but this is a read-only transaction",
     errorcodes.QUERY_CANCELED: "the query was cancelled by the server or by an administrator",
     errorcodes.RAISE_EXCEPTION: "a function of S9 has raised an error",
-    errorcodes.INVALID_CURSOR_DEFINITION: "it is not one SELECT",
-    "22": "a value of a row does not fit what is done with it",
+    errorcodes.INVALID_CURSOR_DEFINITION: "it is not a single SELECT",
+    "22": "a value of a row does not fit what the query does with it",
     "38": "a function of S9 has failed",
     "42": "the query does not fit the database",
     "53": "the server is short of memory, disk or connections",
     "HV": "a foreign table cannot be read",
     "P0": "a function of S9 has raised an error",
-    "XX": "the server reports a defect or damage of its own",
+    "XX": "the server reports a defect or damaged data",
 }
 _QUERY = "check the query or condition in extraction.<entity>"
 _REMEDIES = {
     errorcodes.UNDEFINED_TABLE: "check source.database, source.schema and source.layout",
     errorcodes.UNDEFINED_COLUMN: "check source.layout, and the query or condition in "
     "extraction.<entity>",
-    errorcodes.INSUFFICIENT_PRIVILEGE: "grant SELECT on S9's tables, whole, to source.username",
-    errorcodes.QUERY_CANCELED: "see the server's log for who ended it, or which limit (temporary "
-    "files, time)",
-    errorcodes.READ_ONLY_SQL_TRANSACTION: "take what writes out of the query, condition or view "
+    errorcodes.INSUFFICIENT_PRIVILEGE: "grant SELECT on all columns of S9's tables to "
+    "source.username",
+    errorcodes.QUERY_CANCELED: "see the server's log for who ended it, or which limit did "
+    "(temporary files, time)",
+    errorcodes.READ_ONLY_SQL_TRANSACTION: "remove what writes from the query, condition or view "
     "(extraction.<entity>)",
-    errorcodes.INVALID_CURSOR_DEFINITION: "give one SELECT in extraction.<entity>",
+    errorcodes.INVALID_CURSOR_DEFINITION: "write a single SELECT in extraction.<entity>",
     "53": "free what it is short of on the server",
-    "HV": "see that the server behind the foreign table answers",
-    "XX": "have the server's log and the table looked at by its administrator",
+    "HV": "check that the server behind the foreign table answers",
+    "XX": "ask the server's administrator to look at its log and at the table",
 }
 
 
@@ -108,7 +109,7 @@ def refused(config: SourceConfig, error: psycopg2.Error) -> SourceError:
     return SourceError(
         f"S9 ({config.database}, schema {config.schema}) refused a query "
         f"(SQLSTATE {code or 'unknown'}){f': {said}' if said else ''}",
-        remedy=f"{_REMEDIES.get(code, _REMEDIES.get(code[:2], _QUERY))}; then go on: {again()}",
+        remedy=f"{_REMEDIES.get(code, _REMEDIES.get(code[:2], _QUERY))}; then run: {again()}",
     )
 
 
@@ -116,7 +117,7 @@ def row_security(config: SourceConfig, tables: str) -> SourceError:
     """Rows would be hidden from the account, so that nothing is read."""
     return SourceError(
         f"S9 ({config.database}) has row level security on {tables}, which may hide rows from "
-        f"{config.username}: the server refuses to read it whole",
+        f"{config.username}: the server refuses to read it in full",
         remedy=f"give the account the right to see every row (ALTER ROLE {config.username} "
         "BYPASSRLS; of a view, its owner needs it), or read as a role that owns the table and is "
         "not forced to keep its policies",

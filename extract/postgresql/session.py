@@ -152,11 +152,10 @@ class Session:
         if now != self._state:
             self._pinned.check(now)
             raise SourceError(
-                "S9 does not confirm that a query was read in the transaction that was begun for "
-                "it",
-                remedy="see that extraction.<entity> has one SELECT that sets nothing; connect to "
-                "the database itself, or through a pooler that keeps a transaction on one "
-                "connection of the server",
+                "S9 does not confirm that a query ran in the transaction that was begun for it",
+                remedy="check that extraction.<entity> has a single SELECT that sets nothing; "
+                "connect to the database directly, or through a pooler that keeps a transaction "
+                "on one connection of the server",
             )
         cursor.execute(_REWRITTEN)
         [rewritten] = cursor.fetchone() or ("",)
@@ -234,10 +233,10 @@ class Session:
         with self.statement() as cursor:
             cursor.execute(_HOLDINGS)
             found = [
-                f"{table} is held by process {pid} of {user or 'an account'}"
+                f"{table} is locked by process {pid} of {user or 'an account'}"
                 for table, pid, user in cursor.fetchall()
             ]
-        return ", ".join(found) or "a table that is read was held by somebody"
+        return ", ".join(found) or "a table that is read was locked by somebody"
 
     def cancel(self) -> None:
         """End the statement that is running, from another thread."""

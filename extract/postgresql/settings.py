@@ -57,7 +57,7 @@ _PINNED = (
 # What only a superuser can set, for an account too, and what hides damaged rows.
 _REQUIRED = {"zero_damaged_pages": "off", "ignore_checksum_failure": "off"}
 _PROXY = (
-    "connect to the database itself, or through a pooler that keeps a transaction on one "
+    "connect to the database directly, or through a pooler that keeps a transaction on one "
     "connection of the server"
 )
 

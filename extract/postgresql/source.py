@@ -81,10 +81,11 @@ class PostgresSource:
             if error.reason != "SourceConnectionLost":
                 raise
             raise SourceUnavailable(
-                f"S9 at {place(config)} ends the connection as soon as it is used: {error.detail}",
-                remedy="a pooler in between has to keep a transaction on one connection (pool_mode "
-                "transaction or session) and to have room for two at a time; without one, see the "
-                "server's log; or connect to the database itself",
+                f"S9 at {place(config)} closes the connection as soon as it is used: "
+                f"{error.detail}",
+                remedy="a pooler in between has to keep a transaction on one connection "
+                "(pool_mode transaction or session) and to have room for two at a time; without "
+                "one, see the server's log; or connect to the database directly",
             ) from error
         except BaseException:
             self._hang_up()
@@ -126,7 +127,7 @@ class PostgresSource:
             except BackOff as error:
                 if error.reason != "TableRewritten" or attempt + 1 == _REWRITES:
                     raise
-                get_logger().debug("Taking another snapshot: %s", error.detail)
+                get_logger().debug("Taking a new snapshot: %s", error.detail)
                 continue
             return snapshot
         raise AssertionError
@@ -147,18 +148,20 @@ class PostgresSource:
                 # Given back, lest somebody waits for the one while the other waits for him.
                 for session in self._sessions:
                     session.give_back()
-                held = f"{locked.table} is held by {self._main.holders(locked.table) or 'somebody'}"
+                held = (
+                    f"{locked.table} is locked by {self._main.holders(locked.table) or 'somebody'}"
+                )
                 if monotonic() > deadline:
                     raise self._held_too_long(held) from locked
                 if not told:
-                    get_logger().warning("Waiting for S9: %s, who changes the table", held)
+                    get_logger().warning("Waiting for S9: %s, which is changing the table", held)
                 told = True
 
     def _held_too_long(self, held: str) -> SourceError:
         return SourceError(
-            f"S9 ({self._config.database}): {held}, who changes the table itself (ALTER, TRUNCATE, "
-            f"a reload, VACUUM FULL), and {LOCK_SECONDS} seconds went by",
-            remedy=f"wait until that is over, or have it ended by whoever does it; then: {again()}",
+            f"S9 ({self._config.database}): {held}, which is changing the table itself (ALTER, "
+            f"TRUNCATE, a reload, VACUUM FULL); gave up after {LOCK_SECONDS} seconds",
+            remedy=f"wait until that is over, or ask whoever does it to end it; then: {again()}",
         )
 
     def _export(self) -> Snapshot:
@@ -188,10 +191,10 @@ class PostgresSource:
         except SourceError as error:
             self._main.one("SELECT 1")  # raises BackOff when it was lost with its snapshot
             raise SourceError(
-                f"S9 at {self._config.host} does not know its own snapshot on a second connection: "
-                "what answers there seems to be more than one server",
-                remedy="connect to one server itself (source.host), not to a pooler or balancer "
-                "that shares connections out among several",
+                f"S9 at {self._config.host} does not know its own snapshot on a second "
+                "connection: there seems to be more than one server behind that address",
+                remedy="connect to one server directly (source.host), not to a pooler or load "
+                "balancer in front of several",
             ) from error
         side.settle()
 
@@ -287,8 +290,8 @@ class PostgresSource:
         if digits != 2:
             raise SourceError(
                 f"{', '.join(names)} is of type money, and with lc_monetary {locale} it is not in "
-                "hundredths: what its numbers mean cannot be told",
-                remedy=f"give the query in extraction.<entity>.query with {names[0]}::numeric",
+                "hundredths: it cannot be known what its numbers mean",
+                remedy=f"write extraction.<entity>.query with {names[0]}::numeric",
             )
 
     def listed(self, _table: str) -> list[str]:
@@ -327,12 +330,12 @@ class PostgresSource:
         found = []
         if foreign := self._main.foreign():
             found.append(
-                "these foreign tables have no snapshots, as another server keeps their rows: "
-                + ", ".join(foreign)
+                "these foreign tables have no snapshots, because another server keeps their "
+                "rows: " + ", ".join(foreign)
             )
         if outward := self._main.outward():
             found.append(
-                "these views call functions that may read outside of the snapshot: "
+                "these views call functions that may read outside the snapshot: "
                 + ", ".join(outward)
             )
         return "; ".join(found)

@@ -4,7 +4,7 @@ A killed extract has lost its snapshot, and so has an extract that is repeated f
 new snapshot serves as the old one if everything that was read in the old one is provably
 unchanged in the new one. If it is not, a run starts its whole extract anew; only when the
 operator asked for single entities by hand does it go on, and then the manifest and every report
-state that the entities are not of one moment.
+state that the entities are not from one moment.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ def recognise_source(run: Run, source: Source) -> None:
             for identity in (before, now)
         )
         raise SourceError(
-            f"what answers as S9 is another database than the one that {run.workspace.root} was "
-            f"read from: it was {was}, and is {is_now}",
-            remedy="let source.host lead to the same server as before (a replica of it is the "
-            "same S9). A database that was restored or moved to a new server is another S9: give "
-            "it a data.directory of its own",
+            f"this S9 is not the database that {run.workspace.root} was read from: that was "
+            f"{was}, this is {is_now}",
+            remedy="point source.host at the same server as before (a replica of it is the same "
+            "S9). A database that was restored or moved to a new server is another S9: give it "
+            "its own data.directory",
         )
     run.manifest.reached["source"] = {**before, **now}
 
@@ -129,18 +129,18 @@ def _relate(
         earlier = run.manifest.snapshot["takenAt"]
         statement = (
             f"read from more than one snapshot; what {', '.join(kept)} were read from is proved "
-            f"unchanged between {earlier} and {source.snapshot.taken_at}"
+            f"to be unchanged between {earlier} and {source.snapshot.taken_at}"
         )
         _record(run, source, rows, statement)
         return due
     if by_hand:
         _go_on_by_hand(run, source, rows, due, kept, doubt)
         return due
-    get_logger().warning("%s: extracting all entities anew, from one snapshot", doubt)
+    get_logger().warning("%s: extracting all entities again, from one snapshot", doubt)
     for name in ENTITY_NAMES:
         run.manifest.forget(PHASE, name)
     run.checkpoint.clear()
-    _record(run, source, rows, f"{_ONE_MOMENT} (anew: {doubt})")
+    _record(run, source, rows, f"{_ONE_MOMENT} (read again: {doubt})")
     return ENTITY_NAMES
 
 
@@ -149,7 +149,7 @@ def _state_exceptions(run: Run, exceptions: str) -> None:
     if not exceptions:
         return
     statement = f"{run.manifest.snapshot['statement']}; but {exceptions}"
-    get_logger().warning("The extract is not of one moment: %s", exceptions)
+    get_logger().warning("The extract is not from one moment: %s", exceptions)
     run.manifest.snapshot = {
         **run.manifest.snapshot,
         "consistent": False,
@@ -189,10 +189,10 @@ def doubt_of(run: Run, source: Source, entities: Sequence[Entity]) -> str:
         and tables <= known.keys()
     )
     if not provable:
-        return "whether S9 has changed since the earlier extract cannot be proved"
+        return "it cannot be proved that S9 has not changed since the earlier extract"
     if source.unchanged_since(earlier["transactions"], {name: known[name] for name in tables}):
         return ""
-    return f"S9 has changed since {earlier['takenAt']} (or cannot be proved not to have)"
+    return f"S9 has changed since {earlier['takenAt']} (or it cannot be proved that it has not)"
 
 
 def _go_on_by_hand(
@@ -213,9 +213,11 @@ def _go_on_by_hand(
         return
     statement = (
         f"{', '.join(due)} were read at {source.snapshot.taken_at} and {', '.join(earlier)} "
-        f"earlier; {doubt}: the entities are not of one moment"
+        f"earlier; {doubt}: the entities are not from one moment"
     )
-    get_logger().warning("%s (all are read anew by: %s)", statement, run.command("--phase extract"))
+    get_logger().warning(
+        "%s (to read all of them again: %s)", statement, run.command("--phase extract")
+    )
     _record(run, source, {}, statement, consistent=False)
 
 

@@ -16,8 +16,8 @@ def warn_of_rights(source: Source, config: SourceConfig, declared: Iterable[Enti
     writable = source.writable(tables_of_all(declared))
     if writable:
         get_logger().warning(
-            "The account %s may change %s. Nothing of S9 is changed, as the session is read-only; "
-            "an account that can only SELECT is safer (docs/security.md)",
+            "The account %s may change %s. Nothing in S9 is changed, because the session is "
+            "read-only; an account that can only SELECT is safer (docs/security.md)",
             config.username,
             ", ".join(writable),
         )
@@ -43,6 +43,6 @@ def require_read_only(answers: Mapping[str, object]) -> None:
         said = ", ".join(f"{name} is {value}" for name, value in answers.items()) or "no answer"
         raise SourceError(
             f"S9 does not confirm that the session is read-only ({said})",
-            remedy="connect to the database itself, or through a proxy that keeps a session's "
+            remedy="connect to the database directly, or through a proxy that keeps a session's "
             "settings; or to a read-only replica",
         )

@@ -230,7 +230,7 @@ def _shown(word: str) -> str:
     """A value as it may stand in a report: a short code, or that it is none."""
     if not word:
         return "blank"
-    return word if _SHOWABLE(word) else "(a text that is no code)"
+    return word if _SHOWABLE(word) else "(a text that is not a code)"
 
 
 def _children(
@@ -283,7 +283,7 @@ def _tell(entity: str, count: TableCount, told: Collection[str]) -> None:
         news = [reason for reason in each.unknown if each is not count or reason not in told]
         if news:
             get_logger().warning(
-                "%s: %s not selected, and nobody has said why: %s. Mend that in S9, or say in "
+                "%s: %s not selected, for no known reason: %s. Fix that in S9, or say in "
                 "extraction.%s.query what is to be selected",
                 entity.capitalize(),
                 counted(
@@ -314,7 +314,7 @@ def listed(counts: Mapping[str, int], reasons: Iterable[str]) -> str:
 
 
 def _none_of(count: TableCount) -> str:
-    every = f"none of the {count.rows:,} rows" if count.rows > 1 else "not even the only row"
+    every = f"none of the {count.rows:,} rows" if count.rows > 1 else "not even its only row"
     return f"{every} of {count.of}"
 
 
@@ -325,7 +325,7 @@ def _require_some(entity: str, count: TableCount) -> None:
             f"nothing of {count.of} is selected as {entity}, though it has "
             f"{counted(count.rows, 'row')}: "
             f"{listed(count.not_selected, own)}",
-            remedy=f"if the rows are {entity} all the same, say so in extraction.{entity}.query; "
+            remedy=f"if the rows are {entity} nevertheless, say so in extraction.{entity}.query; "
             f"if there are none to migrate, confirm it: extraction.{entity}.where: "
             f'"1 = 1", then: {again()}',
         )

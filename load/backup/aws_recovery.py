@@ -119,7 +119,7 @@ def _until(
         sleep(_POLL_SECONDS)
     raise TargetError(
         f"{problem} after {_WITHIN / 60:.0f} minutes",
-        remedy=f"look at it in the AWS console, then go on: {again()}",
+        remedy=f"look at it in the AWS console, then run: {again()}",
     )
 
 

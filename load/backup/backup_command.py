@@ -24,7 +24,7 @@ from utils.wording.figures import counted
 def backup(caller: Caller, tables: tuple[str, ...]) -> None:
     """Back up the target's tables, as before a load.
 
-    One that was cut short within a day is gone on with.
+    A backup that was cut short within the last day is resumed.
     """
     at_the_edge(lambda: _back_up_all(caller, tables))
 
@@ -40,7 +40,7 @@ def _back_up_all(caller: Caller, tables: tuple[str, ...]) -> ExitCode:
         for table in dict.fromkeys(names):
             name = unfinished(config, table)
             if name:
-                get_logger().info("Going on with %s", name)
+                get_logger().info("Resuming the backup %s", name)
             made.append(back_up(work, table, name or new_name(config, table)))
     for folder in made:
         items = counted(folder.entry.items, "item")

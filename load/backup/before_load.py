@@ -79,8 +79,8 @@ def _at(run: Run, table: str, place: int) -> BackupFolder | None:
 
 def _go_without(run: Run, tables: Sequence[str]) -> None:
     get_logger().warning(
-        "No backup of %s (migration.backupBeforeLoad or backup.enabled is off): what this load "
-        "replaces is lost",
+        "No backup of %s (migration.backupBeforeLoad or backup.enabled is off): there will be no "
+        "backup of what this load replaces",
         ", ".join(tables),
     )
     for table in tables:
@@ -110,12 +110,12 @@ def _back_up(run: Run, table: str, known: list[dict[str, Any]]) -> None:
 def _open(run: Run, entry: dict[str, Any]) -> BackupFolder:
     path = Path(run.config.backups) / entry["name"]
     remedy = (
-        f"put it back; or, to go on without a way back, set migration.backupBeforeLoad to false: "
-        f"{run.command('--resume')}"
+        "put it back; or, to load without a backup to return to, set migration.backupBeforeLoad "
+        f"to false: {run.command('--resume')}"
     )
     if not path.is_dir():
-        raise ArtifactError(f"the backup {path} of this run is gone", remedy=remedy)
+        raise ArtifactError(f"the backup {path} of this run is missing", remedy=remedy)
     folder = BackupFolder.open(path)
     if folder.sha256 != entry["sha256"]:
-        raise ArtifactError(f"{path} is not the backup that this run has made", remedy=remedy)
+        raise ArtifactError(f"{path} is not the backup that this run made", remedy=remedy)
     return folder

@@ -1,6 +1,6 @@
 """The engine that backs up one table: a parallel Scan, part by part, that goes on where it was.
 
-Records that were being changed while the scan came past them are read again when it is over, so
+Records that changed while the scan read them are read again when it is over, so
 that each has what belongs together (load/backup/records_in_change.py).
 
 The folder has .partial at the end of its name until the backup is complete. In it, progress.json
@@ -117,7 +117,7 @@ def new_name(config: Config, table: str, now: Callable[[], float] = time.time) -
 
 
 def unfinished(config: Config, table: str) -> str | None:
-    """The name of the latest backup of `table` that was cut short and can be gone on with."""
+    """The name of the latest backup of `table` that was cut short and can be resumed."""
     found = [
         path.name.removesuffix(PARTIAL_SUFFIX)
         for path in Path(config.backups).glob(f"*{PARTIAL_SUFFIX}")
@@ -251,10 +251,10 @@ class _TableBackup:
             self._work.stop.sleep(_PAUSE)
         if due:
             get_logger().warning(
-                "%s: %s being changed all the time while the backup was taken; what it has of that "
-                "need not fit together",
+                "%s: %s kept changing while the backup was taken; its items in the backup may "
+                "not belong together",
                 self._table,
-                counted(len(due), "record was", "records were"),
+                counted(len(due), "record"),
             )
         self._progress.parts += writing.finish()
         self._progress.recent = []

@@ -228,7 +228,7 @@ def read_part(
         for line in lines:
             yield line + b"\n"
     if rest or (items, length, digest.hexdigest()) != (part.items, part.bytes, part.sha256):
-        raise _broken(path, "what is in it is not what was written", _another())
+        raise _broken(path, "its content is not what was written", _another())
 
 
 def check_part(path: Path, part: Part, stored: bytes, identities: tuple[Identity, ...]) -> None:
@@ -243,7 +243,7 @@ def check_part(path: Path, part: Part, stored: bytes, identities: tuple[Identity
             break
     said = part.items, part.bytes, part.sha256
     if last != b"\n" or (items, length, digest.hexdigest()) != said:
-        raise _broken(path, "what is in it is not what was written", _another())
+        raise _broken(path, "its content is not what was written", _another())
 
 
 def _plain(path: Path, stored: bytes, identities: tuple[Identity, ...]) -> Iterable[bytes]:
@@ -264,7 +264,7 @@ def _unpacked(path: Path, stored: bytes, *, packed: bool) -> Iterable[bytes]:
             yield unzip.decompress(stored, _CHUNK)
             stored = unzip.unconsumed_tail
     except zlib.error as error:
-        raise _broken(path, "it is no gzip file", _another()) from error
+        raise _broken(path, "it is not a gzip file", _another()) from error
     if not unzip.eof:
         raise _broken(path, "it was cut short", _another())
 

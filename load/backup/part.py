@@ -119,8 +119,8 @@ class PartBuilder:
             stored = partial.read_bytes()
         if hashlib.sha256(stored).hexdigest() != part.stored_sha256:
             raise StorageError(
-                f"{partial} is not read back as it was written",
-                remedy="the disk is not to be trusted: point backup.directory at another",
+                f"{partial} cannot be read back as it was written",
+                remedy="the disk is not reliable: point backup.directory at another",
             )
         check_part(path, part, stored, self._packing.witness)
 

@@ -1,4 +1,4 @@
-"""Which records were being changed while a backup came past them.
+"""Records that were changing while a backup read them: they are read again until they are at rest.
 
 A Scan is no picture of one moment, and what the application does to a sale is several requests: a
 line, then the sums of the header. A record that is read in between has a line more than it says. It

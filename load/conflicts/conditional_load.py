@@ -66,7 +66,7 @@ class ConditionalLoad(Closes):
         state = LoadState.load(files.load_state(entity))
         if state is None or not files.plan(entity).exists():
             raise ArtifactError(
-                f"the plan of the load of {entity} is gone from {files.undo}",
+                f"the plan of the load of {entity} is missing from {files.undo}",
                 remedy=f"load again: {run.command(f'--phase load --entity {entity}')}",
             )
         self.state = state
@@ -123,9 +123,11 @@ class ConditionalLoad(Closes):
         if not again and not CONDITIONAL & self.plan.count().keys():
             return
         get_logger().info(
-            "%s: %s, on condition that nobody has changed it",
+            "%s: %s, on condition that nobody has changed them",
             self._entity.capitalize(),
-            "writing what may have been sent before" if again else "replacing what is in conflict",
+            "writing items that may have been sent before"
+            if again
+            else "replacing conflicting items",
         )
         self.state.about_to_write()
         pictures = Pictures.of_load(

@@ -119,7 +119,7 @@ def newer(record: Sequence[Standing], rest: Rest = NO_REST) -> str:
 
 
 def in_conflict(record: Sequence[Standing], rest: Rest = NO_REST) -> bool:
-    """Whether the table has a record in another way than S9: with another content, with lines that
+    """Whether the table has a record in another way than S9: with other content, with lines that
     S9 no longer has, or with items of the application where S9 has got further lines."""
     marks = {each.mark for each in record}
     grows = NEW in marks and record[0].mark != NEW

@@ -124,5 +124,5 @@ class ReplacedItems(Closes):
         except sqlite3.Error as error:
             raise StorageError(
                 f"{self._path} cannot be used: {error}",
-                remedy=f"make room on the disk, or put the file back, and go on: {again()}",
+                remedy=f"free some space on the disk, or put the file back, then run: {again()}",
             ) from error

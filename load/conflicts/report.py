@@ -3,7 +3,7 @@
 {"runId", "at", "snapshot", "onConflict", "conflicts": [{"entity", "PK", "SK", "legacyId", "kind",
 "attributes", "newer", "decision"}], "count"}. `kind` is
 
-    differs         the table has it with another content; `attributes` names those that differ
+    differs         the table has it with other content; `attributes` names those that differ
     absent          S9 has it, the table has not, and the load leaves it out: its record is kept
     not-in-s9       a line that a migration wrote and S9 no longer has
     application     what the application has hung on the record, or changed of what S9 no longer has

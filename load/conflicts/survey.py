@@ -124,12 +124,12 @@ def survey_before_load(
         report.complete()
     if report.count and run.config.load.on_conflict == FAIL:
         raise TargetError(
-            f"{counted(report.count, 'item is', 'items are')} in the target "
-            "otherwise than in S9 (another content, or their record has lost them there); nothing "
-            "was written:" + "".join(f"\n  - {line}" for line in report.first),
+            f"{counted(report.count, 'item differs', 'items differ')} between the target and S9 "
+            "(different content, or missing from a record that is there); nothing was written:"
+            + "".join(f"\n  - {line}" for line in report.first),
             remedy=f"all of them are in {run.workspace.report('conflicts')}. Set load.onConflict "
-            "to skip (they stay as they are), newer (those changed later in S9 are replaced) or "
-            f"overwrite, and go on: {run.command('--resume')}",
+            "to skip (they stay as they are), newer (those that S9 changed later are replaced) or "
+            f"overwrite, then run: {run.command('--resume')}",
         )
     for name, (state, plan) in zip(due, states, strict=True):
         make_way(run, name)
@@ -239,7 +239,7 @@ class _Survey:
                 found = Found(new=source.items)
             plan.sync()
         get_logger().info(
-            "%s in %s: %s new, %d there already, %d in conflict (%s)",
+            "%s in %s: %s new, %d already there, %d in conflict (%s)",
             entity.capitalize(),
             self._table,
             counted(found.new, "item is", "items are"),
@@ -250,7 +250,7 @@ class _Survey:
         if self._times:
             get_logger().warning(
                 "%s: records without a time of their own carry another migration's (%s) and are "
-                "else the same; they stay. To give them all the same, set "
+                "otherwise the same; they stay. To give all of them the same time, set "
                 "transformation.migrationTimestamp to it",
                 entity.capitalize(),
                 ", ".join(self._times),

@@ -185,8 +185,8 @@ def _needs_consent(
         listed += f"\nbut for {shape.role[1]} that {users} names: they stay"
     return ConfigurationError(
         f"table {table} is not empty: it has {counted(plan.found, 'item')}, of which "
-        f"{plan.same:,} are as in {folder.path.name}. Restoring would{listed}",
-        remedy=f"if that is what is wanted: {again('--yes')}; or restore into a new table: add "
+        f"{plan.same:,} already equal {folder.path.name}. Restoring would{listed}",
+        remedy=f"if that is what you want: {again('--yes')}; or restore into a new table: add "
         "--into NAME",
     )
 
@@ -202,7 +202,7 @@ def _require_fit(folder: BackupFolder, table: str, existing: Mapping[str, Any]) 
         raise TargetError(
             f"table {table} does not fit the backup of {folder.entry.table}:"
             + "".join(f"\n  - {problem}" for problem in problems),
-            remedy="restore into a table of the same keys and indexes, or into a new one: "
+            remedy="restore into a table with the same keys and indexes, or into a new one: "
             "--into NAME",
         )
 
@@ -321,7 +321,7 @@ def _users_in_words(shape: Shape) -> str:
 def _look_again(work: AtWork, plan: Plan, records: OfRecords, written: _Written) -> None:
     """Look once more at what was changed, for what the application has written to what it had read
     before, and for records that it has made which name those that were taken away."""
-    get_logger().info("Looking again at what was changed in %.0f seconds", SETTLED_AFTER)
+    get_logger().info("In %.0f seconds, looking again at what was changed", SETTLED_AFTER)
     work.stop.sleep(SETTLED_AFTER)
     looks = (
         (look, look.record in written.in_parts)
@@ -372,8 +372,8 @@ def _send(work: AtWork, batch: InBatches, lines: Iterable[bytes], count: int, ta
 def _refused(reason: str) -> TargetError:
     return TargetError(
         f"DynamoDB refuses an item of the backup: {reason}",
-        remedy="see the reason; the table has been restored in part: mend the cause, then "
-        f"again: {again('--yes')}",
+        remedy="see the reason; the table has been restored in part: fix the cause, then: "
+        f"{again('--yes')}",
     )
 
 
@@ -427,5 +427,5 @@ def _was_not_written(look: Look, plan: Plan) -> bool:
 def _is_not_restored(folder: BackupFolder, table: str, differences: Plan) -> TargetError:
     return TargetError(
         f"table {table} is not what {folder.path.name} says: {in_words(differences)}",
-        remedy=f"somebody else may be writing to it: stop that, then again: {again('--yes')}",
+        remedy=f"somebody else may be writing to it: stop that, then: {again('--yes')}",
     )

@@ -25,7 +25,7 @@ _SHOWN = 5
 
 @click.command("restore")
 @click.argument("backup")
-@click.option("--into", metavar="TABLE", help="Another table than the one that was backed up.")
+@click.option("--into", metavar="TABLE", help="Restore into this table instead.")
 @click.option(
     "--identity",
     type=click.Path(path_type=Path),
@@ -36,12 +36,13 @@ _SHOWN = 5
 def restore_backup(
     caller: Caller, backup: str, into: str | None, identity: Path | None, yes: bool
 ) -> None:
-    """Put a BACKUP back (its name, as `backups` lists it, or its folder).
+    """Restore a BACKUP (its name, as `backups` lists it, or its folder).
 
-    The table is created if there is none, with the keys and indexes that it had. One that is not
-    empty is only changed with --yes; without, what would change is said. In the end the table
-    equals the backup, item for item; but for records that the application has changed meanwhile,
-    which stay as it has them, and for records that others name, as a sale its parties.
+    A table that is not there is created, with the keys and indexes that it had. One that is not
+    empty is only changed with --yes; without it, the command says what would change. In the end
+    the table equals the backup, item for item, except for records that the application has changed
+    in the meantime, which stay as they are, and for records that others name, as a sale its
+    parties.
     """
     at_the_edge(lambda: _restore(caller, backup, into, identity, agreed=yes))
 
@@ -68,7 +69,7 @@ def _restore(
 def _records(done: Restored) -> str:
     """How many records stay, and why."""
     changed, in_use = done.left_records - len(done.in_use), len(done.in_use)
-    of = " that the application has changed meanwhile"
+    of = " that the application has changed in the meantime"
     parts = [
         counted(changed, f"record{of}", f"records{of}") if changed else "",
         _named(done.in_use, " that a {user} names") if in_use else "",
@@ -105,8 +106,8 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
     live = folder.entry.time_to_live or {}
     if done.created and live.get("TimeToLiveStatus") == "ENABLED":
         lines.append(
-            f"{folder.entry.table} had time to live on {live.get('AttributeName')}: turn it on in "
-            f"{done.table} when it goes into use"
+            f"{folder.entry.table} had time to live on {live.get('AttributeName')}: turn it on "
+            f"for {done.table} before it is used"
         )
     if done.kept_as:
         lines.append(f"What {done.table} held before is in {done.kept_as}")
@@ -115,7 +116,7 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
         more = ", …" if len(done.nowhere) > _SHOWN else ""
         lines.append(
             f"In no table although {_users(done.nowhere)} that were put back name them: "
-            f"{first}{more} ({_named(done.nowhere)}). Put their tables back as well"
+            f"{first}{more} ({_named(done.nowhere)}). Restore their tables as well"
         )
     figures = {"added": done.added, "replaced": done.replaced, "deleted": done.deleted}
     names: dict[str, object] = {"table": done.table, "backup": folder.path.name, **figures}

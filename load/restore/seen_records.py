@@ -87,7 +87,7 @@ class Looks(Closes):
         except sqlite3.Error as error:
             raise StorageError(
                 f"{self._directory} cannot be used: {error}",
-                remedy=f"make room on the disk, then again: {again()}",
+                remedy=f"free some space on the disk, then: {again()}",
             ) from error
 
 

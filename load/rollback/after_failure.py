@@ -16,7 +16,7 @@ def undo_failed_load(run: Run, tables: Mapping[str, TableSpec], failure: Migrati
     how that went."""
     if not run.config.migration.rollback_on_failure:
         return
-    get_logger().info("The load has failed, undoing it: %s", failure.message)
+    get_logger().info("The load has failed; undoing it: %s", failure.message)
     try:
         roll_back(run, tables)
     except MigrationError as error:
@@ -26,5 +26,5 @@ def undo_failed_load(run: Run, tables: Mapping[str, TableSpec], failure: Migrati
         ) from failure
     raise MigrationError(
         f"{failure.message}\nThe load was undone (see {run.workspace.report('rollback')})",
-        remedy=f"{failure.remedy}; then start anew: {run.command('--full')}",
+        remedy=f"{failure.remedy}; then start over: {run.command('--full')}",
     ) from failure

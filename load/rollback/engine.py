@@ -64,7 +64,7 @@ def roll_back(run: Run, tables: Mapping[str, TableSpec], when: Time | None = Non
             rolled = _Rollback(run, tables, loads, when).undo()
             if rolled.done or any(load.state.wrote for load in loads):
                 break
-            get_logger().info("Run %s has written nothing: the one before it is undone", rolled.run)
+            get_logger().info("Run %s has written nothing: undoing the run before it", rolled.run)
     return rolled
 
 
@@ -118,16 +118,16 @@ def _nothing_to_undo(run: Run) -> ConfigurationError:
     if run.manifest.rolled_back == DONE:
         return _undone_already(run, run.manifest.undoes)
     return ConfigurationError(
-        f"there is nothing to undo in {run.workspace.root}: no run has written anything that "
-        "is not undone",
-        remedy=f"what can be restored is listed by: {run.command('backups')}",
+        f"there is nothing to undo in {run.workspace.root}: no run has written anything that is "
+        "not undone already",
+        remedy=f"to list what can be restored: {run.command('backups')}",
     )
 
 
 def _undone_already(run: Run, name: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the load of run {name} has been undone already (see {run.workspace.report(PHASE)})",
-        remedy=f"a new run is {run.command('--full')}",
+        f"the load of run {name} was undone already (see {run.workspace.report(PHASE)})",
+        remedy=f"start a new run: {run.command('--full')}",
     )
 
 
@@ -196,8 +196,8 @@ class _Rollback:
             return
         left = started + UNDERWAY_FOR - self._when.clock()
         get_logger().warning(
-            "The load of run %s was cut off: a request of it may still be on its way to the "
-            "tables. Looking again in %.0f seconds; it can be stopped, and typed again",
+            "The load of run %s was cut off: one of its requests may still be on its way to the "
+            "tables. Looking again in %.0f seconds; you can stop this and run it again",
             self._rolled.run,
             max(left, SETTLED_AFTER),
         )

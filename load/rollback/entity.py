@@ -220,8 +220,7 @@ def file_of(run: Run, load: Load) -> Path:
         if path.exists() and sha256_of(path) == load.state.transformed:
             return path
     raise ArtifactError(
-        f"{load.loaded} is not there, or is not what was loaded: what was loaded is not known any "
-        "more",
-        remedy="put the tables back as they were: what can be restored is listed by: "
-        f"{run.command('backups')}",
+        f"{load.loaded} is missing, or is not what was loaded: it is no longer known what was "
+        "loaded",
+        remedy=f"restore the tables; to list the backups: {run.command('backups')}",
     )

@@ -33,16 +33,16 @@ _HEADER = ["", "created", "deleted", "kept", "gone", "replaced", "restored", "ke
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--resume", is_flag=True, help="Go on with a rollback that was cut short.")
+@click.option("--resume", is_flag=True, help="Resume a rollback that was cut short.")
 @click.pass_obj
 def rollback(caller: Caller, dry_run: bool, yes: bool, resume: bool) -> None:
     """Undo the load of the last run that has written.
 
     What it created is deleted, what it replaced comes back. A record on which the application has
     worked since is kept whole, with the parties that it names, and listed in rollback_report.json.
-    Can be killed and typed again.
+    If it is killed, run it again.
     """
     at_the_edge(lambda: _run(caller, dry_run=dry_run, yes=yes or resume))
 
@@ -71,8 +71,8 @@ def _opened(caller: Caller) -> Iterator[Run]:
         manifest = Manifest.load(session.workspace.manifest)
         if manifest is None:
             raise ConfigurationError(
-                f"there is nothing to undo in {session.workspace.root}: no run has got as far",
-                remedy="give the configuration of the run that is to be undone: --config FILE",
+                f"there is nothing to undo in {session.workspace.root}: no run has loaded anything",
+                remedy="name the configuration of the run to undo: --config FILE",
             )
         bind(manifest, config, session.workspace.root)
         run = Run(
@@ -92,7 +92,7 @@ def _ask(run: Run) -> None:
     loads, *earlier = loads_to_undo(run)
     question = f"Undo the load that run {name_of(loads)} began at {began(loads)}"
     if is_done(loads):
-        question = f"Delete what has arrived of run {name_of(loads)} since its load was undone"
+        question = f"Delete what has arrived from run {name_of(loads)} since its load was undone"
     elif earlier:
         question += f" (or, if it has written nothing, that of run {name_of(earlier[0])})"
     question += f" in {names} ({where})?"
@@ -167,4 +167,4 @@ def _sentence(rolled: Rolled, **ends: str) -> str:
 def _next(run: Run) -> str:
     if run.manifest.rolled_back or not run.manifest.begun:
         return f"A new run: {run.command('--full')}"
-    return f"Go on with run {run.manifest.run_id}: {run.command('--resume')}"
+    return f"Resume run {run.manifest.run_id}: {run.command('--resume')}"

@@ -395,8 +395,8 @@ class Undo:
             if self._take(verdict, done):
                 return verdict
         raise TargetError(
-            f"{record.pk} is being changed all the time",
-            remedy="see who writes to it, then type the same command again",
+            f"{record.pk} keeps changing",
+            remedy="find out who writes to it, then run the same command again",
         )
 
     def _take(self, verdict: Verdict, done: set[str]) -> bool:

@@ -92,8 +92,8 @@ def _withdrawn(records: Sequence[Record], undo: Undo, plan: LineMarks) -> Iterat
 def _stays(record: Record, verdict: Verdict, plan: LineMarks) -> Record:
     """Mark the lines of a record that stays, as the application has it."""
     get_logger().warning(
-        "%s (in S9 %s) stays in the table, though DynamoDB refuses an item of it: the application "
-        "has worked on it",
+        "%s (in S9 %s) stays in the table, although DynamoDB refuses one of its items: the "
+        "application has changed it",
         record.pk,
         record.legacy_id,
     )

@@ -25,11 +25,12 @@ _USABLE = frozenset({"ACTIVE"})
 # States that do not pass by themselves, and what they mean (API reference, TableDescription).
 _FOR_EVER = {
     "DELETING": "it is being deleted",
-    "ARCHIVING": "it is being archived, because its key in AWS KMS was out of reach",
-    "ARCHIVED": "it was archived, because its key in AWS KMS was out of reach; restore its backup",
-    "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "its key in AWS KMS is out of reach: enable the key, or "
-    "grant DynamoDB its use",
-    "REPLICATION_NOT_AUTHORIZED": "its replicas may not be written to: mend their policy",
+    "ARCHIVING": "it is being archived because its key in AWS KMS could not be reached",
+    "ARCHIVED": "it was archived because its key in AWS KMS could not be reached; restore its "
+    "backup",
+    "INACCESSIBLE_ENCRYPTION_CREDENTIALS": "its key in AWS KMS cannot be reached: enable the "
+    "key, or grant DynamoDB its use",
+    "REPLICATION_NOT_AUTHORIZED": "its replicas may not be written to: correct their policy",
 }
 
 
@@ -59,8 +60,8 @@ def prepare_tables(
         where = target.endpoint_url or f"DynamoDB in {target.region}"
         raise TargetError(
             f"the target at {where} is not ready:" + "".join(f"\n  - {p}" for p in problems),
-            remedy="mend the tables (an index in the way can be deleted), correct the table names "
-            "of `target`, or set target.createTables for those that are missing",
+            remedy="correct the tables (an index in the way can be deleted), correct the table "
+            "names of `target`, or set target.createTables for those that are missing",
         )
     for spec in specs:
         if (table := found[spec.entity]) is not None:
@@ -155,15 +156,15 @@ def _warn(name: str, spec: TableSpec, table: Mapping[str, Any]) -> None:
             what.append("longer than 1,024 bytes")
         if what:
             say(
-                "The index %s of %s has the key %s, which may be %s in S9: DynamoDB refuses the "
-                "records of which it is",
+                "The index %s of %s has the key %s, which may be %s in S9: DynamoDB refuses "
+                "records where it is",
                 index,
                 name,
                 key,
                 " or ".join(what),
             )
     if regions := [each.get("RegionName", "?") for each in table.get("Replicas", [])]:
-        say("%s has replicas (%s): what is written goes there, too", name, ", ".join(regions))
+        say("%s has replicas (%s): what is written goes there too", name, ", ".join(regions))
 
 
 def key_schema(partition_key: str, sort_key: str) -> list[dict[str, str]]:
@@ -211,7 +212,7 @@ def wait_until_active(target: TargetConfig, name: str, sleep: Callable[[float], 
         if waited >= _ACTIVE_WITHIN:
             raise TargetError(
                 f"{waiting} after {_ACTIVE_WITHIN / 60:.0f} minutes",
-                remedy=f"look at it in the AWS console; when it is ACTIVE, go on: {again()}",
+                remedy=f"look at it in the AWS console; when it is ACTIVE, run: {again()}",
             )
         if waited and waited - told >= _SAY_EVERY:
             get_logger().info("Waiting: %s (for %.0f s so far)", waiting, waited)
@@ -226,7 +227,7 @@ def _not_yet(name: str, table: Mapping[str, Any] | None) -> str:
     if state in _FOR_EVER:
         raise TargetError(
             f"table {name} is {state}: {_FOR_EVER[state]}",
-            remedy=f"mend that in the AWS console, then go on: {again()}",
+            remedy=f"fix that in the AWS console, then run: {again()}",
         )
     for index in table.get(_GSI, []) if table else []:
         if index["IndexStatus"] not in _USABLE:

@@ -58,7 +58,7 @@ class Holder:
     @classmethod
     def of(cls, work: AtWork, what: str) -> Holder:
         """`what` is being done: "a load", …"""
-        host = platform.node() or "a machine without a name"
+        host = platform.node() or "an unnamed machine"
         place = f"{host}:{work.workspace.root.resolve()}".encode()
         owner = blake2b(place, digest_size=16, key=mask_key(work.workspace)).hexdigest()
         manifest = getattr(work, "manifest", None)
@@ -130,7 +130,7 @@ class _Mark:
             return
         if not _just_renewed(found):
             get_logger().info(
-                "%s is marked: %s. Watching for %.0f s whether that is still at work",
+                "%s is marked: %s. Watching for %.0f s to see whether that is still at work",
                 self.table,
                 in_words(found),
                 LEASE,
@@ -150,7 +150,7 @@ class _Mark:
             self._writer.delete(self._holder.item(0), _mine(self._holder.owner))
             return
         get_logger().warning(
-            "The mark on %s could not be taken away: it is void after %.0f s", self.table, LEASE
+            "The mark on %s could not be removed: it expires after %.0f s", self.table, LEASE
         )
 
     def _put(self, writer: ConditionalWriter, condition: Condition) -> dict[str, Any] | None:
@@ -196,9 +196,9 @@ class _Keeper:
         """Raise TargetError when a mark was lost."""
         if self._lost:
             raise TargetError(
-                f"somebody else has taken over {self._lost}: this run was still for more than "
-                f"{LEASE:.0f} s, and its mark on the table void",
-                remedy=f"wait until that has ended, then go on: {again()}",
+                f"somebody else has taken over {self._lost}: this run stood still for more than "
+                f"{LEASE:.0f} s, and its mark on the table expired",
+                remedy=f"wait until that has ended, then run: {again()}",
             )
 
 
@@ -223,10 +223,10 @@ def in_words(found: dict[str, Any]) -> str:
 
 def _in_use(table: str, found: dict[str, Any]) -> TargetError:
     return TargetError(
-        f"{table} is being written to by somebody else: {in_words(found)} (its mark was renewed "
-        f"last at {_text(found, 'renewed')}); nothing was written here",
-        remedy=f"wait until that has ended. If it was killed, its mark is void {LEASE:.0f} s after "
-        f"that time, and this goes on: {again()}",
+        f"{table} is being written to by somebody else: {in_words(found)} (its mark was last "
+        f"renewed at {_text(found, 'renewed')}); nothing was written here",
+        remedy=f"wait until that has ended. If it was killed, its mark expires {LEASE:.0f} s "
+        f"after that time; then run: {again()}",
     )
 
 

@@ -133,7 +133,7 @@ class AdaptiveRate:
         self._rate = self._ceiling
         if place > 0:
             self._peak = None
-            self._say("DynamoDB throttles no longer: sending as before")
+            self._say("DynamoDB no longer throttles: sending as before")
 
 
 class AdaptiveLimiter(RateLimiter):

@@ -143,8 +143,8 @@ class BatchWriter:
         if outcome.refused:
             left = outcome.refused[0]
             raise TargetError(
-                f"an item cannot be taken out of {self._table} again: {left.reason}",
-                remedy=f"see the reason; after mending it, go on: {again()}",
+                f"an item cannot be removed from {self._table} again: {left.reason}",
+                remedy=f"see the reason, fix it, then run: {again()}",
             )
         return outcome
 

@@ -108,7 +108,7 @@ class RateLimiter:
         """Correct an earlier `acquire(expected)`: `used` is what DynamoDB was asked for in the
         end, whether it has `accepted` it (None: all of it) or not, after how many `seconds`.
 
-        What it refuses is not given back: to ask at once for as much again would be in vain.
+        What it refuses is not given back: asking again at once for as much would fail again.
         """
         accepted = used if accepted is None else accepted
         with self._lock:

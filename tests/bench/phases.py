@@ -115,7 +115,7 @@ def load_on_condition(job: Job) -> Figures:
 
 
 def load_replacing(job: Job) -> Figures:
-    """The load into a table that holds another content under every key, without the survey."""
+    """The load into a table that holds different content under every key, without the survey."""
     from load import engine
     from load.conflicts.survey import survey_before_load
 

@@ -116,7 +116,7 @@ class Sink:
         self.ask("Delay", orjson.dumps({"Seconds": seconds}))
 
     def alter(self) -> None:
-        """Give every item another content."""
+        """Give every item different content."""
         self.ask("Alter")
 
     def prepare(self) -> None:

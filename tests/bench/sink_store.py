@@ -446,7 +446,7 @@ class Store:
         return b"{%b}" % (_TAKEN % request["TableName"].encode())
 
     def _alter(self, _: dict[str, Any]) -> bytes:
-        """The sink's own: every item gets another content."""
+        """The sink's own: every item gets different content."""
         for table in self._tables.values():
             table.items[:] = [item and item[:-1] + _ANOTHER for item in table.items]
         return b"{}"

@@ -150,7 +150,7 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         DONE,
         by_hand("load"),
         {"phase-done", "not-selected"},
-        "The next is verify: python migrate.py --phase verify",
+        "Next: verify: python migrate.py --phase verify",
     ),
     "a phase in one entity": (
         Situation(verify=None, loaded=("buyers",)),
@@ -226,22 +226,22 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         Situation(verify={"different": 2, "changedSince": 1}, policy="overwrite"),
         DIFFERS,
         after_run,
-        {"differs", "different", "mend-by-hand", "changed-since", "in-use"},
-        "Then look again: python migrate.py --phase verify",
+        {"differs", "different", "correct-by-hand", "changed-since", "in-use"},
+        "Then verify again: python migrate.py --phase verify",
     ),
     "only in the target": (
         Situation(verify={"onlyInTarget": {"records": 1, "lines": 3}}),
         DIFFERS,
         after_run,
         {"differs", "only-in-target", "delete-what-is-over"},
-        "Then look again: python migrate.py --phase verify",
+        "Then verify again: python migrate.py --phase verify",
     ),
     "the last sale refused": (
         Situation(load={"heldNumbers": {"2999": 8, "1999": 3}}, refused=1),
         KEPT_OUT,
         after_run,
         {"arrived-but", "in-quarantine", "numbers-held"},
-        "mend it in S9, then: python migrate.py retry-quarantine",
+        "fix it in S9, then: python migrate.py retry-quarantine",
     ),
     "the last sale refused, and others not in the order of their numbers": (
         Situation(
@@ -256,7 +256,7 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         Situation(verify={"otherProblems": 1}),
         DIFFERS,
         by_hand("verify"),
-        {"differs", "other-problems", "mend-the-cause"},
+        {"differs", "other-problems", "fix-the-cause"},
         "python migrate.py --phase verify",
     ),
 }
@@ -325,8 +325,8 @@ def test_what_is_only_in_the_target_is_named_by_kind_and_cause(tmp_path: Path) -
     situation = Situation(verify={"onlyInTarget": {"records": 12, "lines": 1}}, refused=1)
     text = after_run(situation.run(tmp_path), DIFFERS)
     assert (
-        "only in the target: 12 sales and 1 line (S9 has them no longer, or they are of records "
-        "in quarantine)" in text
+        "only in the target: 12 sales and 1 line (S9 no longer has them, or their records are in "
+        "quarantine)" in text
     )
     assert "Load again" not in text
 

@@ -12,7 +12,7 @@ def put_placeholders(entity: str, row: Row, notes: Notes, rules: TransformRules)
     """Give a record without a party that it should name the configured one, and say so; all else
     stays as it is.
 
-    Only where S9 names none: a key of a party that is not there is a mistake to be mended.
+    Only where S9 names none: a key of a party that is not there is a mistake to be corrected.
     """
     if not rules.placeholders:
         return

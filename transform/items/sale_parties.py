@@ -56,7 +56,7 @@ class SaleParty:
         """Return the party's id; "" when S9 names none (then it is noted)."""
         if row.get(self._key_column) in (None, ""):
             reason = (
-                f"the sale has no {self._kind}: give it one in S9, or name one that stands in "
+                f"the sale has no {self._kind}: give it one in S9, or configure a placeholder "
                 f"(transformation.missingParty, placeholder{self._kind.capitalize()})"
             )
             rejections.add(self._key_column, "missing-party", reason)
@@ -67,8 +67,8 @@ class SaleParty:
         party = row.get(self._kind)
         if isinstance(party, int):
             reason = (
-                f"{party} {self._kind}s of S9 have the key {key}, and which of them is meant "
-                "cannot be known: give each a key of its own in S9, or say which of them counts "
+                f"{party} {self._kind}s of S9 have the key {key}, and it cannot be known which "
+                "one is meant: give each a key of its own in S9, or say which one counts "
                 f"(extraction.{self._kind}s.query)"
             )
             rejections.add(self._key_column, "ambiguous-party", reason)

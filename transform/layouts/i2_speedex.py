@@ -125,8 +125,8 @@ def _percent(
         notes.doubt(name, "suspicious-fraction", reason)
         return fraction
     reason = (
-        f"{fraction} is above 1, and a fraction is expected: mend it in S9, or take such values "
-        "as percent (transformation.fractionsAboveOne)"
+        f"{fraction} is above 1, but a fraction is expected: fix it in S9, or take such values as "
+        "percent (transformation.fractionsAboveOne)"
     )
     notes.refuse(column, "suspicious-fraction", reason)
     return None

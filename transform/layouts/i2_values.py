@@ -52,7 +52,7 @@ def is_active(value: object) -> bool:
     if word not in _STATUSES:
         problem = "not known" if word else "empty"
         raise Unconvertible(
-            "unknown-status", f"status {quoted(value, words=True)} is {problem}: mend it in S9"
+            "unknown-status", f"status {quoted(value, words=True)} is {problem}: fix it in S9"
         )
     return _STATUSES[word]
 

@@ -52,6 +52,6 @@ def sale_status(value: object, words: Mapping[str, str]) -> tuple[str, bool]:
         problem = "not known" if word else "empty"
         raise Unconvertible(
             "unknown-status",
-            f"status {quoted(value, words=True)} is {problem}: mend it in S9, or add it to "
+            f"status {quoted(value, words=True)} is {problem}: fix it in S9, or add it to "
             "transformation.statusMapping",
         ) from None

@@ -67,5 +67,5 @@ def _refuse_lone_surrogates(value: str) -> None:
         value.encode()
     except UnicodeEncodeError:
         raise Unconvertible(
-            "invalid-text", "holds half of a surrogate pair: the character was cut in S9"
+            "invalid-text", "holds half a surrogate pair: the character was cut in S9"
         ) from None

@@ -59,7 +59,7 @@ _OF_A_PROFILE = (
 class Access:
     """How requests go to a target. `url` is the whole URL of every request; `region` and `service`
     are what it is signed for; `certificates` is the file of authorities to trust, True for the
-    usual ones; `settings` are what has a say in all that, for who has to mend it."""
+    usual ones; `settings` are what has a say in all that, for whoever has to fix it."""
 
     url: str
     region: str
@@ -141,10 +141,10 @@ def _access(request: Any, http: Any, settings: _Settings) -> Access:
     scope = _SCOPE.match(headers.get("Authorization", ""))
     if scope is None:
         raise TargetError(
-            "AWS's client library is told to sign requests in another way than Signature Version 4 "
-            "(AWS4-HMAC-SHA256), which is the only one that this tool knows",
-            remedy="take signature_version out of the profile in AWS's configuration file; "
-            f"then: {again()}",
+            "AWS's client library is set to sign requests with something other than Signature "
+            "Version 4 (AWS4-HMAC-SHA256), the only one that this tool knows",
+            remedy="remove signature_version from the profile in AWS's configuration file; then: "
+            f"{again()}",
         )
     return Access(
         url=request.url,
@@ -249,11 +249,11 @@ class _Settings:
         url = parse_url(access.url)
         if url.auth:
             raise self._refused(
-                "the URL of DynamoDB has a user or password in it, which nobody there asks for"
+                "the URL of DynamoDB has a user or password in it, which DynamoDB does not use"
             )
         if not _SENDABLE.fullmatch(access.url):
             raise self._refused(
-                "the URL of DynamoDB has a blank or a letter with an accent in it: write it "
+                "the URL of DynamoDB has a blank or an accented letter in it: write it "
                 "percent-encoded (%20)"
             )
         if access.proxy:
@@ -267,7 +267,7 @@ class _Settings:
             headers = ProxyConfiguration().proxy_headers_for(proxy)
         except (LocationParseError, ValueError) as error:
             said = "" if isinstance(error, UnicodeError) else f" ({shortened(str(error))})"
-            raise self._bad_proxy(f"its URL or its password is none{said}") from error
+            raise self._bad_proxy(f"its URL or its password is malformed{said}") from error
         if not url.host or "://" in proxy.partition("://")[2]:
             raise self._bad_proxy("only proxies at http://… and https://… can be used")
         if url.auth and not headers:

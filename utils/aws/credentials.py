@@ -171,7 +171,7 @@ def _in_time(renew: Callable[[], Found]) -> Found:
     try:
         found, error = outcome.get(timeout=_PATIENCE)
     except queue.Empty:
-        raise TimeoutError(f"it gives no answer within {_PATIENCE:g} seconds") from None
+        raise TimeoutError(f"it gave no answer within {_PATIENCE:g} seconds") from None
     if error is not None:
         raise error
     return cast(Found, found)
@@ -245,8 +245,8 @@ def _require_sendable(keys: ReadOnlyCredentials) -> None:
     given = [keys.access_key, keys.secret_key, keys.token or ""]
     if not all(text.isascii() and text.isprintable() for text in map(str, given)):
         raise TargetError(
-            "the AWS credentials hold a character that no key has (a letter with an accent, a "
-            "line break): they were not copied as they are",
+            "the AWS credentials hold a character that no key has (an accented letter, a line "
+            "break): they were not copied correctly",
             remedy=CREDENTIALS_REMEDY,
         )
 
@@ -258,43 +258,43 @@ def _require_same_account(before: ReadOnlyCredentials, now: ReadOnlyCredentials)
         raise TargetError(
             f"the AWS credentials were renewed with those of another account: {now.account_id} "
             f"instead of {before.account_id}",
-            remedy="give those of the account with which the run began (target.profile, "
-            f"AWS_PROFILE, the environment), then go on: {again()}",
+            remedy="use the account with which the run began (target.profile, AWS_PROFILE, the "
+            f"environment), then run: {again()}",
         )
 
 
 # botocore's names of the providers: what it is, and what to do when it fails.
 _PROVIDERS = {
     "env": (
-        "the environment (AWS_ACCESS_KEY_ID and what belongs to it)",
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with temporary ones AWS_SESSION_TOKEN "
-        "and an AWS_CREDENTIAL_EXPIRATION to come",
+        "the environment (AWS_ACCESS_KEY_ID and related variables)",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for temporary ones also "
+        "AWS_SESSION_TOKEN and an AWS_CREDENTIAL_EXPIRATION in the future",
     ),
     "assume-role": (
         "the role (role_arn) of {profile}",
-        "see role_arn, source_profile, credential_source and mfa_serial there, and whether the "
+        "check role_arn, source_profile, credential_source and mfa_serial there, and that the "
         "role's trust policy lets these credentials assume it (sts:AssumeRole)",
     ),
     "assume-role-with-web-identity": (
         "the role of the web identity (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE, {profile})",
-        "see that the token file is there and of today, and that the role trusts its issuer",
+        "check that the token file is there and current, and that the role trusts its issuer",
     ),
     "sso": ("the SSO session of {profile}", "sign in again: `aws sso login{option}`"),
     "login": ("the sign-in of {profile}", "sign in again: `aws login{option}`"),
     "custom-process": (
         "the credential_process of {profile}",
         "run that command by hand: it must end with code 0 and print JSON with Version 1, "
-        "AccessKeyId, SecretAccessKey and, if there is an end, an Expiration to come",
+        "AccessKeyId, SecretAccessKey and, if they expire, an Expiration in the future",
     ),
     "shared-credentials-file": ("the credentials file, {profile}", "correct that file"),
     "config-file": ("the configuration file of AWS, {profile}", "correct that file"),
     "container-role": (
         "the container's credentials (AWS_CONTAINER_CREDENTIALS_…)",
-        "see that the task or pod has a role, and that its agent answers",
+        "check that the task or pod has a role, and that its agent answers",
     ),
     "iam-role": (
         "the instance's role (metadata service)",
-        "see that the instance has a role, and that its metadata service answers",
+        "check that the instance has a role, and that its metadata service answers",
     ),
 }
 
@@ -337,13 +337,16 @@ def _said(error: BaseException) -> str:
     """What a provider's failure says; a library's words about a program that is not there, or an
     output that is no JSON, say too little."""
     if isinstance(error, CodeSpent) or type(error).__name__ == "RefreshWithMFAUnsupportedError":
-        return "the session that a code (MFA) had opened is over, and a run asks for one code only"
+        return (
+            "the session that was opened with a code (MFA) has expired, and a run asks for a "
+            "code only once"
+        )
     if isinstance(error, EOFError):
-        return "it wants a code (MFA), and nobody is there to type it"
+        return "it asks for a code (MFA), and there is no terminal to type it in"
     if isinstance(error, ValueError):
-        return f"what it gives cannot be read ({in_short(error)})"
+        return f"its output cannot be read ({in_short(error)})"
     if isinstance(error, KeyError):
-        return f"what it gives lacks {error}"
+        return f"its output lacks {error}"
     return in_short(error).rstrip(".") + (
         f" (this machine's clock says {clock()})" if of_clocks(error) else ""
     )

@@ -62,7 +62,7 @@ def target_errors(target: TargetConfig) -> Iterator[None]:
         known = isinstance(error, (BotoCoreError, ValueError, OSError))
         kind = "" if known else f"{type(error).__name__}: "
         raise TargetError(
-            f"AWS's client library does not take these settings: {kind}{in_short(error)}",
+            f"AWS's client library does not accept these settings: {kind}{in_short(error)}",
             remedy="correct what it names in the environment, in AWS's configuration file or in "
             f"`target`; then: {again()}",
         ) from error
@@ -101,14 +101,14 @@ def refused(
     if code in EXPIRED_CODES:
         return TargetError(
             f"the AWS credentials for {where} have expired ({code})",
-            remedy=f"renew them (`aws sso login`, a new session token), then go on: {again()}",
+            remedy=f"renew them (`aws sso login`, a new session token), then run: {again()}",
         )
     if code in _CLOCK_CODES or code in _CREDENTIAL_CODES:
         return _not_accepted(code, message, where, (headers or {}).get(b"date", b"").decode())
     if code == "AccessDeniedException":
         return TargetError(
             f"{where} denies access: {message}",
-            remedy=f"grant this action to the credentials, then go on: {again()}",
+            remedy=f"grant this action to the credentials, then run: {again()}",
         )
     if code == "ResourceNotFoundException":
         return TargetError(
@@ -117,7 +117,7 @@ def refused(
         )
     return TargetError(
         f"{where} refused a request: {code}: {message}",
-        remedy=f"see the message; after mending the cause, go on: {again()}",
+        remedy=f"see the message, fix the cause, then run: {again()}",
     )
 
 
@@ -130,7 +130,7 @@ def _not_accepted(code: str, message: str, where: str, date: str) -> TargetError
         return TargetError(
             f"{where} does not accept the time of a request ({code}){said}. This machine's clock "
             f"says {clock()}{service}",
-            remedy=f"set this machine's clock (`timedatectl`, NTP), then go on: {again()}",
+            remedy=f"set this machine's clock (`timedatectl`, NTP), then run: {again()}",
         )
     return TargetError(
         f"{where} does not accept the AWS credentials ({code}){said}", remedy=CREDENTIALS_REMEDY

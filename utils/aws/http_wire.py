@@ -300,7 +300,7 @@ def _receive(incoming: _Incoming) -> tuple[Reply, bool]:
             raise ConnectionError("closed before an answer")
         received += more
         if len(received) > _HEAD_AT_MOST:
-            raise BackOff("CorruptAnswer", "the answer is no HTTP")
+            raise BackOff("CorruptAnswer", "the answer is not HTTP")
     status, headers = _head(received[:end])
     length = headers.get(b"content-length", b"")
     if not length.isdigit() or b"transfer-encoding" in headers or status < 200:
@@ -318,7 +318,7 @@ def _head(head: bytes) -> tuple[int, dict[bytes, bytes]]:
     first, *lines = head.lower().split(b"\r\n")
     version, _, status = first.partition(b" ")
     if not version.startswith(b"http/1.") or not status[:3].isdigit():
-        raise BackOff("CorruptAnswer", "the answer is no HTTP")
+        raise BackOff("CorruptAnswer", "the answer is not HTTP")
     headers = {}
     for line in lines:
         name, _, value = line.partition(b":")

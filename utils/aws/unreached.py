@@ -1,4 +1,4 @@
-"""Why nobody answered: host, port and cause, in words for who has to mend it."""
+"""Why nobody answered: host, port and cause, in words for whoever has to fix it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Asked:
         """What it means that an open connection has brought no answer."""
         if isinstance(error, TimeoutError):
             seconds = f"{self.read_timeout:g} seconds"
-            return Unreached(_LATE, f"{self.server}{self.way} has not answered within {seconds}")
+            return Unreached(_LATE, f"{self.server}{self.way} did not answer within {seconds}")
         said = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         return Unreached(
             _LOST, f"{self.server}{self.way} closed the connection before it answered{said}"
@@ -73,20 +73,20 @@ class Asked:
     def why_too_slow(self, seconds: float) -> Unreached:
         """An answer that has begun, and does not come to its end."""
         return Unreached(
-            _LATE, f"{self.server}{self.way} has not come to the end of an answer in {seconds:g} s"
+            _LATE, f"{self.server}{self.way} did not finish an answer within {seconds:g} s"
         )
 
     def _connecting(self, error: Exception, *, late: bool) -> str:
         if late:
             seconds = f"{self.connect_timeout:g} seconds"
-            return f"{self.nearest} gives no connection within {seconds}"
+            return f"{self.nearest} did not connect within {seconds}"
         if isinstance(error, NewConnectionError):
             return self._opening(error.__cause__ or error)
         if isinstance(error, (CertificateError, ssl.SSLError)):
             return self._encrypting(error)
         if type(error) is OSError and error.errno is None and self.proxy:  # http.client's refusal
             said = shortened(str(error)).partition(": ")[2] or shortened(str(error))
-            return f"{self.nearest} does not let through to {self.server}: {said}"
+            return f"{self.nearest} does not let requests through to {self.server}: {said}"
         return self._opening(error)
 
     def _opening(self, error: BaseException) -> str:
@@ -97,16 +97,16 @@ class Asked:
             return f"{what} {nearest.host} (port {_port(nearest)}) is not known here ({said})"
         number = error.errno if isinstance(error, OSError) else None
         if number == errno.ECONNREFUSED:
-            return f"nobody listens there: {self.nearest} refuses the connection"
+            return f"nothing listens there: {self.nearest} refuses the connection"
         if number in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-            return f"there is no way to {self.nearest} ({said})"
+            return f"there is no route to {self.nearest} ({said})"
         return f"{self.nearest}: {said or shortened(str(error)) or type(error).__name__}"
 
     def _encrypting(self, error: Exception) -> str:
         if isinstance(error, (ssl.SSLCertVerificationError, CertificateError)):
             return f"the certificate of {self.server}{self.way} is not accepted: {_said(error)}"
         reason = (getattr(error, "reason", "") or shortened(str(error))).replace("_", " ").lower()
-        return f"{self.server}{self.way} cannot be spoken to with TLS ({reason}): is it http://?"
+        return f"{self.server}{self.way} does not speak TLS as expected ({reason}): is it http://?"
 
 
 def _said(error: Exception) -> str:

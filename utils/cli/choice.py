@@ -21,12 +21,15 @@ class Choice:
     def check(self) -> None:
         """Refuse combinations that would not mean what they seem to. Raises click.UsageError."""
         if not (self.full or self.phase or self.dry_run or self.resume):
-            raise click.UsageError("say what to do: --full, --phase, --dry-run, --resume or demo")
+            raise click.UsageError(
+                "say what to do: --full, --phase, --dry-run, --resume or a "
+                "command (--help lists them)"
+            )
         if self.phase and (self.full or self.resume):
-            raise click.UsageError("--phase is one phase by hand: give it without --full, --resume")
+            raise click.UsageError("--phase runs one phase: give it without --full and --resume")
         if self.entity and not self.phase:
             raise click.UsageError("--entity goes with --phase: a full run needs all of them")
         if self.dry_run and (self.phase or self.resume):
-            raise click.UsageError("--dry-run is a whole rehearsal: give it alone or with --full")
+            raise click.UsageError("--dry-run rehearses a whole run: give it alone or with --full")
         if self.restart and (not self.full or self.resume):
             raise click.UsageError("--restart goes with --full, and not with --resume")

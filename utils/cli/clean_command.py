@@ -16,19 +16,19 @@ from utils.run.lock import run_lock
 from utils.wording.invocation import again
 
 _LOSSES = (
-    "After that the load cannot be rolled back, and records in quarantine cannot be tried again."
+    "After this, the load cannot be rolled back, and records in quarantine cannot be tried again."
 )
 
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--keep-reports", is_flag=True, help="Leave data/reports as it is.")
-@click.option("--all-backups", is_flag=True, help="Also backups that are not of the last run.")
-@click.option("--unfinished", is_flag=True, help="Also what an unfinished run needs to go on.")
+@click.option("--all-backups", is_flag=True, help="Also backups of earlier runs.")
+@click.option("--unfinished", is_flag=True, help="Also what an unfinished run needs to resume.")
 @click.option(
     "--directory",
     type=click.Path(path_type=Path),
-    help="A data directory in the place of the configured one.",
+    help="A data directory instead of the configured one.",
 )
 @click.pass_obj
 def clean(
@@ -86,6 +86,6 @@ def _confirmed(files: Workspace, found: Found) -> bool:
         return click.confirm("Delete it?")
     except click.Abort as error:
         raise ConfigurationError(
-            "clean asks before it deletes, and nobody has answered",
-            remedy=f"to delete without being asked: {again('--yes')}",
+            "clean asks before it deletes, and there was no answer",
+            remedy=f"to delete without a question: {again('--yes')}",
         ) from error

@@ -69,14 +69,15 @@ OPENINGS = (
     _closing(
         "arrived-but",
         (_DONE, _KEPT_OUT),
-        "Done, but not all is in the target as S9 has it: {reasons}",
-        "All phases are done, and verify has found what the load was to write; the reasons say "
-        "what was not to be written. Code 0 when every item of S9 is in a table all the same.",
+        "Done, but not everything is in the target as S9 has it: {reasons}",
+        "All phases are done, and verify has found everything that the load was to write; the "
+        "reasons say what it was not to write. Code 0 if every item of S9 is in a table "
+        "nevertheless.",
     ),
     _closing(
         "loaded",
         (_DONE, _KEPT_OUT),
-        "Loaded; whether it arrived was not looked at{reasons}. Look: {verify}",
+        "Loaded, but not verified{reasons}. Verify: {verify}",
         "All phases but verify are done: `migration.validateAfterLoad` is false, or the target "
         "was changed by a later command.",
     ),
@@ -84,49 +85,49 @@ OPENINGS = (
         "part-verified",
         (_DONE, _KEPT_OUT),
         "Verified {entities}: what was loaded is there{reasons}. Not verified: {others}: {next}",
-        "Verify by hand has found nothing wrong with some entities, and others were not verified.",
+        "A verify phase by hand found nothing wrong with some entities; others were not verified.",
     ),
     _closing(
         "phase-done",
         (_DONE, _KEPT_OUT),
-        "Phase {phase} is done for {entities}{reasons}. The next is {next}",
-        "A phase by hand but the last.",
+        "Phase {phase} is done for {entities}{reasons}. Next: {next}",
+        "Any phase by hand except the last.",
     ),
     _closing(
         "rehearsed",
         (_DONE, _KEPT_OUT),
-        "Rehearsed: nothing was written to the target, and what its tables hold was not looked at "
-        "(a load stops at what is there with another content, or does as load.onConflict says). "
-        "S9's records can be loaded{reasons}: {full}",
+        "Rehearsed: nothing was written to the target, and what its tables hold was not checked "
+        "(where they hold other content, a load does as load.onConflict says). S9's records can "
+        "be loaded{reasons}: {full}",
         "A dry run has come to its end.",
     ),
     _closing(
         "rehearsed-new-tables",
         (_DONE, _KEPT_OUT),
         "Rehearsed: nothing was written to the target; {tables} would be created, and what the "
-        "other tables hold was not looked at. S9's records can be loaded{reasons}: {full}",
+        "other tables hold was not checked. S9's records can be loaded{reasons}: {full}",
         "A dry run has come to its end, and tables are missing that a run creates.",
     ),
     _closing(
         "set-aside",
         ExitCode.FAILED,
-        "Not everything was migrated: {why}. Mend the cause, then go on: {again}",
+        "Not everything was migrated: {why}. Fix the cause, then run: {again}",
         "With `migration.continueOnError`, an entity failed as a whole and the others went on.",
     ),
     _closing(
         "refused-by-validation",
         ExitCode.VALIDATION_FAILED,
-        "Stopped before the load: validation found errors (see {report}). Mend them in S9, then: "
+        "Stopped before the load: validation found errors (see {report}). Fix them in S9, then: "
         "{anew}; or set migration.continueOnError, which puts records with errors into quarantine",
         "Validation found errors, and `migration.continueOnError` is not set.",
     ),
     _closing(
         "refused-by-validation-all-the-same",
         ExitCode.VALIDATION_FAILED,
-        "Stopped before the load: validation found errors that quarantine does not mend (see "
-        "{report}). Mend what it names, then: {anew}",
-        "Validation found errors although `migration.continueOnError` is set: they are no matter "
-        "of single records.",
+        "Stopped before the load: validation found errors that quarantine does not solve (see "
+        "{report}). Fix what it names, then: {anew}",
+        "Validation found errors although `migration.continueOnError` is set: their cause is not "
+        "in single records.",
     ),
     _closing(
         "differs",
@@ -140,28 +141,28 @@ REASONS = (
     _closing(
         "kept",
         (_DONE, _KEPT_OUT),
-        "{kept:item stays|items stay} as the tables have them (listed in {lists})",
+        "{kept:item stays as it is|items stay as they are} in the tables (listed in {lists})",
         "`load.onConflict` kept them, or the application changed them while the load was at work.",
     ),
     _closing(
         "kept-out",
         _KEPT_OUT,
-        "{absent:item of S9 is in no table, because its record stays as the table has it|items of "
-        "S9 are in no table, because their records stay as the tables have them} (listed in "
-        "{lists}): enter {them} in the Sale Module, or let S9 win with load.onConflict overwrite",
+        "{absent:item of S9 is in no table, because its record stays as it is there|items of S9 "
+        "are in no table, because their records stay as they are there} (listed in {lists}): "
+        "enter {them} in the Sale Module, or let S9 win with load.onConflict overwrite",
         "A record was kept that has more in S9 than in the table: a new line, mostly.",
     ),
     _closing(
         "in-quarantine",
         _KEPT_OUT,
-        "{refused:record is|records are} in {quarantine}; mend {them} in S9, then: {retry}",
+        "{refused:record is|records are} in {quarantine}; fix {them} in S9, then: {retry}",
         "Records were refused by transform, validation or DynamoDB.",
     ),
     _closing(
         "held-in-quarantine",
         _KEPT_OUT,
         "{refused:record is|records are} in {quarantine}",
-        "The same, where something else is to be typed next.",
+        "The same, if something else is to be typed next.",
     ),
 )
 
@@ -170,8 +171,8 @@ NOTES = (
         "changed-since",
         (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
         "The application has changed, deleted or added {changed:item} of migrated records since "
-        "they were loaded (listed in {report}): that is no difference.",
-        "Verify has found items that carry a later change by somebody else.",
+        "they were loaded (listed in {report}): this is not a difference.",
+        "Verify has found items with a later change by somebody else.",
     ),
     _closing(
         "in-use",
@@ -180,7 +181,7 @@ NOTES = (
         "since it last asked, and these records keep the times that S9 gives them: its user sees "
         'them after a full synchronisation. With transformation.updatedAt: "migration" they '
         "come with the next one.",
-        "Something was loaded into tables that hold what is not this migration's.",
+        "Something was loaded into tables that also hold items of others.",
     ),
     _closing(
         "in-use-by-now",
@@ -192,8 +193,8 @@ NOTES = (
     _closing(
         "numbers-held",
         (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
-        "The Sale Module may give a number again that S9 has given: in quarantine is the sale with "
-        "the highest number of its year ({numbers}). Until it is mended and loaded, create no sale "
+        "The Sale Module may reuse a number that S9 has given: the sale with the highest number "
+        "of its year ({numbers}) is in quarantine. Until it is fixed and loaded, create no sale "
         "of that year there.",
         "Transform, validation or DynamoDB has refused the last sale of this year, or of a later "
         "one: the next number is taken from those that are there.",
@@ -208,7 +209,7 @@ NOTES = (
             ExitCode.VERIFICATION_FAILED,
         ),
         "Not selected of {entity}: {reasons}",
-        "S9's table has rows that the extract was not to read.",
+        "S9's table has rows that the extract did not select.",
     ),
 )
 
@@ -222,20 +223,20 @@ DIFFERENCES = (
     _closing(
         "different",
         ExitCode.VERIFICATION_FAILED,
-        "items with another content, which is not the application's: {count}",
-        "Items have another content without the marks of a later change by the application.",
+        "items with different content that the application did not write: {count}",
+        "Items have different content, and nothing says that the application changed them.",
     ),
     _closing(
         "only-in-target",
         ExitCode.VERIFICATION_FAILED,
         "only in the target: {what} ({why})",
-        "Items with a `legacyId` are in the table and not in what S9 gives now.",
+        "Items with a `legacyId` are in the table, and S9 no longer has them.",
     ),
     _closing(
         "other-problems",
         ExitCode.VERIFICATION_FAILED,
-        "checks of the whole that failed: {count}",
-        "The ledger, numbers of lines, references, indexes or access patterns are wrong.",
+        "failed checks of whole tables: {count}",
+        "The ledger, line counts, references, indexes or access patterns are wrong.",
     ),
 )
 
@@ -243,20 +244,20 @@ REMEDIES = (
     _closing(
         "delete-what-is-over",
         ExitCode.VERIFICATION_FAILED,
-        "A load takes nothing away that is not of a record it replaces: delete them in the Sale "
-        "Module, or leave them. Then look again: {verify}",
+        "A load deletes nothing except lines of records that it replaces: delete them in the "
+        "Sale Module, or leave them. Then verify again: {verify}",
         "The only difference is what is only in the target.",
     ),
     _closing(
         "load-again",
         ExitCode.VERIFICATION_FAILED,
         "Load again: {load}",
-        "Items are missing, nothing of the application is in the way.",
+        "Items are missing, and no change by the application is in the way.",
     ),
     _closing(
         "load-what-is-missing",
         ExitCode.VERIFICATION_FAILED,
-        "Set load.onConflict to skip, which leaves everything that is there as it is, and load "
+        "Set load.onConflict to skip, which leaves what is already there as it is, and load "
         "again: {load}",
         "Items are missing, others were changed by the application or kept for it, and "
         "`load.onConflict` would stop at them or overwrite them.",
@@ -265,29 +266,29 @@ REMEDIES = (
         "let-s9-win",
         ExitCode.VERIFICATION_FAILED,
         "To have S9's content there, set load.onConflict to overwrite and load again: {load}",
-        "Items have another content, `load.onConflict` would not replace it, and nothing that the "
-        "application has changed would be lost.",
+        "Items have different content, `load.onConflict` would not replace it, and no change by "
+        "the application would be lost.",
     ),
     _closing(
-        "mend-by-hand",
+        "correct-by-hand",
         ExitCode.VERIFICATION_FAILED,
-        "Mend these one by one in the Sale Module: a load that overwrites them would overwrite "
-        "what the application has changed as well. Then look again: {verify}",
-        "Items have another content, and others were changed by the application or kept for it.",
+        "Correct these one by one in the Sale Module: a load that overwrites them would also "
+        "overwrite what the application has changed. Then verify again: {verify}",
+        "Items have different content, and others were changed by the application or kept for it.",
     ),
     _closing(
         "load-the-last-sale",
         ExitCode.VERIFICATION_FAILED,
-        "The numbers rest on the last sale of their year, which is in quarantine: mend it in S9, "
-        "then: {retry}",
+        "The next number depends on the last sale of the year, which is in quarantine: fix it in "
+        "S9, then: {retry}",
         "The only difference is that the API would give a wrong next number, and DynamoDB has "
         "refused the sale with the highest one.",
     ),
     _closing(
-        "mend-the-cause",
+        "fix-the-cause",
         ExitCode.VERIFICATION_FAILED,
-        "Mend what the report names, then look again: {verify}",
-        "Neither an item is missing nor has one another content.",
+        "Fix what the report names, then verify again: {verify}",
+        "No item is missing, and none has different content.",
     ),
 )
 
@@ -296,51 +297,50 @@ COMMANDS = (
         "undone",
         _DONE,
         "Undone: the load of run {run}, begun at {began}; see {report}. {next}",
-        "`rollback` has undone all of the load.",
+        "`rollback` has undone the whole load.",
     ),
     _closing(
         "undone-but",
         _DONE,
-        "Undone: the load of run {run}, begun at {began}, but for {records:record that "
-        "stays|records that stay}, whole; see {report}. {next}",
+        "Undone: the load of run {run}, begun at {began}, except for {records:record that "
+        "stays|records that stay} whole; see {report}. {next}",
         "`rollback` has kept records on which the application has worked since, or that another "
         "record names.",
     ),
     _closing(
         "nothing-undone",
         _DONE,
-        "Of the load of run {run}, begun at {began}, nothing is undone: {records:record "
-        "stays|records stay}, whole; see {report}. {next}",
-        "`rollback` had to keep all that the load had left.",
+        "Nothing is undone of the load of run {run}, begun at {began}: {records:record "
+        "stays|records stay} whole; see {report}. {next}",
+        "`rollback` had to keep everything that was left of the load.",
     ),
     _closing(
         "none-left",
         _DONE,
-        "Of the load of run {run}, begun at {began}, nothing was left in the tables: there was "
+        "Nothing was left in the tables of the load of run {run}, begun at {began}: there was "
         "nothing to undo; see {report}. {next}",
         "`rollback` has found nothing of the load, and nothing that had to be kept.",
     ),
     _closing(
         "undone-before",
         _DONE,
-        "The load of run {run}, begun at {began}, was undone before, and nothing of it has "
-        "arrived since; see {report}. {next}",
-        "`rollback` has looked once more for requests that were on their way when the load was "
-        "undone.",
+        "The load of run {run}, begun at {began}, was undone before, and nothing has arrived "
+        "since; see {report}. {next}",
+        "`rollback` has looked again for requests that were on their way when the load was undone.",
     ),
     _closing(
         "undone-before-and-late",
         _DONE,
-        "The load of run {run}, begun at {began}, was undone before; {late:record of it "
-        "had arrived since and is deleted|records of it had arrived since and are deleted}; see "
-        "{report}. {next}",
+        "The load of run {run}, begun at {began}, was undone before; {late:record had arrived "
+        "since and is now deleted|records had arrived since and are now deleted}; see {report}. "
+        "{next}",
         "The same, and something had arrived.",
     ),
     _closing(
         "rollback-foreseen",
         _DONE,
-        "Nothing was written. Do it: {rollback}",
-        "`rollback --dry-run`; what would be done stands before it.",
+        "Nothing was written. To do it: {rollback}",
+        "`rollback --dry-run`; the lines before it say what would be done.",
     ),
     _closing(
         "rollback-does-not-close",
@@ -358,9 +358,9 @@ COMMANDS = (
     _closing(
         "restored-but",
         _KEPT_OUT,
-        "Restored, but for {records}, and which stay so: {table} differs from {backup} in "
-        "{different:item} ({added} added, {replaced} replaced, {deleted} deleted). What another "
-        "restore would do is said by: {look}",
+        "Restored, except for {records}: {table} differs from {backup} in {different:item} "
+        "({added} added, {replaced} replaced, {deleted} deleted). To see what another restore "
+        "would do: {look}",
         "`restore` has found records that the application has changed since it had looked at the "
         "table, before it wrote them or after it; or records that the backup has not, and others "
         "name.",
@@ -368,8 +368,8 @@ COMMANDS = (
     _closing(
         "backed-up",
         _DONE,
-        "To put one back: {restore}",
-        "`backup` is done; a line for each table stands before it.",
+        "To restore one: {restore}",
+        "`backup` is done; the lines before it name each table's backup.",
     ),
     _closing(
         "no-backups",
@@ -381,7 +381,7 @@ COMMANDS = (
         "nothing-to-clean",
         _DONE,
         "There is nothing to clean in {directory}.",
-        "`clean` has found nothing that the tool has left there.",
+        "`clean` has found nothing that the tool left there.",
     ),
     _closing(
         "not-cleaned",
@@ -393,7 +393,7 @@ COMMANDS = (
         "as-planted",
         _DONE,
         "The tool found exactly what was planted.",
-        "`demo`: what was put into quarantine and warned of is what was made dirty.",
+        "`demo`: exactly the rows that were made dirty were refused or warned of.",
     ),
     _closing(
         "not-as-planted",

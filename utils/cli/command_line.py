@@ -121,8 +121,8 @@ def load_settings(config_path: Path, *, quiet: bool = False) -> Config:
         ) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL, which no variable can hold
         raise ConfigurationError(
-            f".env cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}",
-            remedy="make it a readable text file with a NAME=value a line, or remove it",
+            f".env cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}",
+            remedy="make it a readable text file with one NAME=value on each line, or remove it",
         ) from error
     take_out(os.environ)
     conceal_environment(os.environ)
@@ -151,7 +151,7 @@ def require_table_name(name: str, option: str) -> None:
     if not is_table_name(name):
         raise ConfigurationError(
             f"{option} {name}: no table has such a name (3 to 255 letters, digits, `_`, `.`, `-`)",
-            remedy="give the name as DynamoDB has it: `aws dynamodb list-tables` shows all",
+            remedy="use the name that DynamoDB has: `aws dynamodb list-tables` lists them",
         )
 
 

@@ -124,7 +124,7 @@ def _lists(run: Run, stands: Standing) -> str:
         _VERIFICATION: bool(stands.verified),
     }
     names = [name for name, is_there in known.items() if is_there]
-    return _names(names) or f"{_VERIFICATION} when it is verified"
+    return _names(names) or f"{_VERIFICATION} once it is verified"
 
 
 def _differs(run: Run, stands: Standing) -> str:
@@ -147,7 +147,7 @@ def _remedy(run: Run, stands: Standing) -> str:
     policy = run.config.load.on_conflict
     theirs = stands.changed or stands.kept
     if stands.different and theirs:
-        return "mend-by-hand"
+        return "correct-by-hand"
     if stands.different and policy != OVERWRITE:
         return "let-s9-win"
     if stands.missing and theirs and policy != SKIP:
@@ -157,7 +157,7 @@ def _remedy(run: Run, stands: Standing) -> str:
     if stands.held and stands.other_problems == stands.wrong_numbers > 0:
         return "load-the-last-sale"
     alone = stands.only_in_target and not stands.other_problems
-    return "delete-what-is-over" if alone else "mend-the-cause"
+    return "delete-what-is-over" if alone else "fix-the-cause"
 
 
 _ONE = {"lines": "line", "items": "other item"}
@@ -176,12 +176,12 @@ def _what_is_over(over: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _why_over(run: Run, stands: Standing) -> str:
-    why = "S9 has them no longer"
+    why = "S9 no longer has them"
     chosen = [getattr(run.config.extraction, name) for name in ENTITY_NAMES]
     if any(each.query or each.where or each.limit is not None for each in chosen):
-        why += ", or the settings of extraction leave them out"
+        why += ", or the extraction settings leave them out"
     if stands.refused:
-        why += ", or they are of records in quarantine"
+        why += ", or their records are in quarantine"
     return why
 
 

@@ -23,9 +23,9 @@ from utils.wording import invocation
     show_default=True,
     help="Kind of S9's database; mysql needs an installed MariaDB.",
 )
-@click.option("--buyers", default=1250, show_default=True, help="Enabled buyers to make up.")
-@click.option("--producers", default=430, show_default=True, help="Enabled producers.")
-@click.option("--sales", default=8542, show_default=True, help="Enabled sales.")
+@click.option("--buyers", default=1250, show_default=True, help="Number of enabled buyers.")
+@click.option("--producers", default=430, show_default=True, help="Number of enabled producers.")
+@click.option("--sales", default=8542, show_default=True, help="Number of enabled sales.")
 @click.option("--seed", default=2026, show_default=True, help="Same seed, same data.")
 @click.option(
     "--directory",
@@ -36,7 +36,7 @@ from utils.wording import invocation
 )
 @click.pass_obj
 def demo(__caller: Caller, **choice: Any) -> None:
-    """Show a full migration, from an S9 to an AWS that are started for it."""
+    """Show a full migration, between an S9 and an AWS that are started for it."""
     at_the_edge(lambda: _run(__caller, Demo(**choice)))
 
 

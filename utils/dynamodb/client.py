@@ -139,7 +139,7 @@ class DynamoDB:
         With credentials that are new to this process, the tables that it is bound to are looked
         at first (utils/dynamodb/reached.py). Raises BackOff (Throttled for throttling, Expired for
         credentials) for what passes, RequestRefused for a ValidationException, ConditionFailed for
-        a condition that does not hold, and TargetError for everything that a retry cannot mend
+        a condition that does not hold, and TargetError for everything that a retry cannot solve
         (AnotherTable when credentials reach another account's tables).
         """
         keys = self._keys.current()
@@ -234,9 +234,9 @@ class DynamoDB:
         status = reply.status
         if status == _TOO_LARGE:
             return RequestTooLarge(
-                f"what stands before DynamoDB lets no request of {size:,} bytes through (HTTP 413)",
-                remedy="let the proxy or gateway on the way take requests of 16 MB, then go on: "
-                f"{again()}",
+                f"a proxy or gateway before DynamoDB lets no request of {size:,} bytes through "
+                "(HTTP 413)",
+                remedy=f"allow requests of 16 MB there, then run: {again()}",
             )
         try:
             answer = error_of(operation, reply.content)
@@ -257,7 +257,7 @@ class DynamoDB:
 
     def _of_another(self, status: int) -> BackOff | None:
         """What an error that is not worded as DynamoDB's means: somebody on the way has spoken."""
-        way = f"an answer{self._server.asked.way}, not worded as DynamoDB's"
+        way = f"an answer{self._server.asked.way}, which is not from DynamoDB"
         if status == _TOO_MANY:
             return Throttled(f"HTTP {status}", way)
         if status == _UNKNOWN_TO_THE_PROXY and self._access.proxy:
@@ -313,20 +313,20 @@ class DynamoDB:
             return refused(last.reason, last.detail, self._target, where=self._where)
         if isinstance(last, NoAnswer):
             return TargetError(
-                f"what answers at {self.endpoint} is no DynamoDB: its answer {last.detail}. "
+                f"what answers at {self.endpoint} is not DynamoDB: its answer {last.detail}. "
                 f"{self._in_play}",
-                remedy="see what is there: target.endpoint, AWS_ENDPOINT_URL and the proxies of "
-                f"the environment say where requests go; then go on: {again()}",
+                remedy="find out what is there: target.endpoint, AWS_ENDPOINT_URL and the "
+                f"proxies of the environment say where requests go; then run: {again()}",
             )
         if isinstance(last, Unreached):
             return Unanswered(
                 f"{self._where} cannot be reached: {last.detail}. {self._in_play}",
-                remedy=f"{self._hint}, then go on: {again()}",
+                remedy=f"{self._hint}, then run: {again()}",
             )
         return Unanswered(
             f"{self._where} did not accept a request in {counted(attempts, 'try', 'tries')}; "
             f"the last answer was {last}. {self._in_play}",
-            remedy=f"wait until it has recovered, then go on: {again()}",
+            remedy=f"wait until it has recovered, then run: {again()}",
         )
 
     @property
@@ -343,7 +343,7 @@ class DynamoDB:
     @property
     def _hint(self) -> str:
         if self._access.proxy:
-            return "see that the proxy runs and lets this through, or name the host in NO_PROXY"
+            return "check that the proxy runs and lets this through, or name the host in NO_PROXY"
         if self._target.endpoint_url:
             return "start the server there, or correct target.endpoint"
         return "check the network, target.region and AWS's settings"
@@ -355,8 +355,8 @@ class DynamoDB:
 
 def _with_former_keys() -> str:
     return (
-        "the credentials in use now are others than before: give those of the account with which "
-        f"the run began (target.profile, AWS_PROFILE, the environment), then go on: {again()}"
+        "the credentials are not those of before: use the account with which the run began "
+        f"(target.profile, AWS_PROFILE, the environment), then run: {again()}"
     )
 
 

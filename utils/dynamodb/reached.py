@@ -147,7 +147,7 @@ def require_same(
         return
     found = f"now it is {now}" if now else f"now there is none at {endpoint}"
     raise AnotherTable(
-        f"table {table} is another one than this run has reached before: it was {was}, and "
+        f"table {table} is not the table that this run has reached before: that was {was}, and "
         f"{found}. What the run has seen and written is not there",
         remedy=remedy,
     )

@@ -273,7 +273,7 @@ class Way:
     def goes_on(self, start: Key) -> None:
         """The next page begins after this key. Raises TargetError when it is a circle."""
         if start == self._known:
-            problem = NoAnswer(self._operation, "its pages come again and again, without an end")
+            problem = NoAnswer(self._operation, "its pages repeat without an end")
             raise self._wire.gave_up(problem, 1)
         self._count += 1
         if self._count & (self._count - 1) == 0:

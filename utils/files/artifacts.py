@@ -90,7 +90,7 @@ class ArtifactWriter:
             handle.close()
             raise ArtifactError(
                 f"{self._partial} is not what its checkpoint says: it was cut or edited",
-                remedy=f"start anew: {command('--full --restart')}",
+                remedy=f"start over: {command('--full --restart')}",
             )
         handle.seek(resume.bytes)
         handle.truncate(resume.bytes)
@@ -163,7 +163,7 @@ def expected_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) ->
         )
     if entry is None or not path.exists():
         raise ArtifactError(
-            f"{path} is not there (or not in the manifest): phase {phase} is not complete",
+            f"{path} is missing (or not in the manifest): phase {phase} is not complete",
             remedy=_again(path, phase),
         )
     size = path.stat().st_size

@@ -37,7 +37,7 @@ def _recipient(text: str, where: str) -> Recipient:
         return kind.Recipient.from_str(text)
     except pyrage.RecipientError as error:
         raise ConfigurationError(
-            f"{where}: {text} is no age public key ({error})",
+            f"{where}: {text} is not an age public key ({error})",
             remedy="take the line `Public key: age1…` that age-keygen shows",
         ) from error
 
@@ -59,7 +59,7 @@ def identities(path: Path) -> tuple[Identity, ...]:
         ) from error
     except (UnicodeDecodeError, pyrage.IdentityError) as error:
         # The error's own text may quote the secret key.
-        raise ConfigurationError(f"{path} is no age identity file", remedy=remedy) from error
+        raise ConfigurationError(f"{path} is not an age identity file", remedy=remedy) from error
     if not found:
         raise ConfigurationError(f"there is no key in the identity file {path}", remedy=remedy)
     return found

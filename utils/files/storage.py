@@ -97,7 +97,7 @@ def _in_the_way(path: Path) -> StorageError:
     kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFREG: "a file"}
     kind = kinds.get(stat.S_IFMT(path.lstat().st_mode), "something special")
     return StorageError(
-        f"{path} is {kind}, and the tool has something of its own there",
+        f"{path} is {kind}, and the tool keeps its own files there",
         remedy="move it away (nothing in a data directory is read or written through a link); to "
         "have the files elsewhere, set data.directory or backup.directory",
     )
@@ -175,7 +175,7 @@ def _storage_error(path: Path, error: OSError) -> StorageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(
             f"no space left on the disk while writing {path}",
-            remedy="free some space, or move data.directory to a larger disk, then go on: "
+            remedy="free some space, or move data.directory to a larger disk, then run: "
             f"{again()} (what was complete is kept)",
         )
     return StorageError(

@@ -70,9 +70,9 @@ class _Worker:
     def killed(self) -> MigrationError:
         self.process.join(1)
         return MigrationError(
-            f"one of the processes that share the work has ended (code {self.process.exitcode})",
+            f"one of the processes that share the work ended (code {self.process.exitcode})",
             remedy="if the machine ran out of memory, free some or set migration.processes to 1; "
-            f"then go on: {invocation.again()}",
+            f"then run: {invocation.again()}",
         )
 
 
@@ -237,7 +237,7 @@ class Workers(Closes):
 
 def _no_process(error: OSError) -> MigrationError:
     return MigrationError(
-        f"no further process can be started ({error.strerror})",
+        f"no more processes can be started ({error.strerror})",
         remedy="allow this user more processes (`ulimit -u`) and files (`ulimit -n`), or set "
         f"migration.processes to 1; then: {invocation.again()}",
     )

@@ -237,14 +237,14 @@ def require_ended(files: Workspace) -> None:
     if manifest.rolled_back:
         raise ConfigurationError(
             f"the load of run {manifest.undoes} in {files.root} is being undone, and that was cut "
-            "short: it could not be finished any more",
+            "short: it could no longer be finished",
             remedy=f"finish it: {command('rollback')}; {given_up}",
         )
     if manifest.begun and manifest.outcome in ends:
         raise ConfigurationError(
             f"run {manifest.run_id} in {files.root} is not finished "
-            f"({manifest.stopped or 'it was killed'}): it could not be resumed any more",
-            remedy=f"bring it to its end: {command(RESUME)}; {given_up}",
+            f"({manifest.stopped or 'it was killed'}): it could no longer be resumed",
+            remedy=f"resume it: {command(RESUME)}; {given_up}",
         )
 
 

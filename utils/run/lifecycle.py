@@ -101,7 +101,7 @@ class Start(enum.Enum):
     ANEW = "a new run; refused over an unfinished one"
     RESTART = "a new run, whatever there is"
     REHEARSAL = "a new run in a directory that is emptied first"
-    RESUME = "go on with the unfinished run"
+    RESUME = "resume the unfinished run"
     BY_HAND = "one phase, with what there is"
     DEMONSTRATION = "the same, for a demonstration"
     AGAIN = "over a run that has ended: its quarantine is tried again"
@@ -126,18 +126,17 @@ def begin(run: Run, start: Start) -> None:
     if start is Start.AGAIN and (unfinished or not old.begun):
         raise ConfigurationError(
             where_it_stopped(run) if old.begun else f"no run has ended in {run.workspace.root}",
-            remedy="bring it to its end first: "
-            + run.command("--resume" if old.begun else "--full"),
+            remedy="complete it first: " + run.command("--resume" if old.begun else "--full"),
         )
     if start is Start.ANEW and unfinished:
         raise ConfigurationError(
             where_it_stopped(run),
-            remedy=f"go on with it: {run.command('--resume')}\n"
-            f"or start anew, which drops what it has done: {run.command('--full --restart')}",
+            remedy=f"resume it: {run.command('--resume')}\nor start over, which drops what it has "
+            f"done: {run.command('--full --restart')}",
         )
     if start is Start.RESUME and not run.workspace.manifest.exists():
         raise ConfigurationError(
-            f"there is nothing to resume in {run.workspace.root}: no run has got as far",
+            f"there is nothing to resume in {run.workspace.root}: no run has been started",
             remedy=f"start one: {run.command('--full')}",
         )
     if start in (Start.RESUME, Start.AGAIN):
@@ -169,11 +168,12 @@ def _check_tool(run: Run) -> None:
     began, this = run.manifest.tool, this_tool()
     if not run.manifest.begun or began == this:
         return
-    which = " with rules ".join(began.values()) if began else "one that did not say which it is"
+    which = " with rules ".join(began.values()) if began else "an unnamed one"
     raise ConfigurationError(
         f"run {run.manifest.run_id} was begun by another version of the tool ({which}; this is "
-        f"{this['version']} with rules {this['rules']}): it would go on by other rules",
-        remedy="finish it with the version that began it; or start anew with this one: "
+        f"{this['version']} with rules {this['rules']}): resuming it here would mix two sets of "
+        "rules",
+        remedy="finish it with the version that began it, or start over with this one: "
         f"{run.command('--full --restart')}",
     )
 
@@ -193,7 +193,7 @@ def _check_rollback(run: Run, start: Start) -> None:
         )
     if state == "done" and start in (Start.RESUME, Start.AGAIN):
         raise ConfigurationError(
-            f"the load of run {run_id} was undone: there is nothing to go on with",
+            f"the load of run {run_id} was undone: there is nothing to resume",
             remedy=f"start a new run: {run.command('--full')}",
         )
 
@@ -230,7 +230,7 @@ def where_it_stopped(run: Run) -> str:
     manifest = run.manifest
     why = manifest.stopped or "it was killed, or the machine went down, or the disk was full"
     if manifest.outcome in (ExitCode.DONE, ExitCode.QUARANTINED):
-        why = "it had come to its end, but settings or files have changed since"
+        why = "it had ended, but settings or files have changed since"
     saved = run.checkpoint.load()
     if saved is not None:
         total = counted(saved.total, saved.unit.removesuffix("s"))
@@ -254,7 +254,7 @@ def recording_why_it_stops(run: Run) -> Iterator[None]:
     except (Interrupted, KeyboardInterrupt) as error:
         stop_with(run, ExitCode.INTERRUPTED, "interrupted by the operator")
         raise RunInterrupted(
-            where_it_stopped(run), remedy=f"go on with: {invocation.again()}"
+            where_it_stopped(run), remedy=f"resume: {invocation.again()}"
         ) from error
     except MigrationError as error:
         _log(error.message, {"remedy": error.remedy})
@@ -270,7 +270,7 @@ def recording_why_it_stops(run: Run) -> Iterator[None]:
         raise MigrationError(
             f"an unexpected error stopped the run: {type(error).__name__}",
             remedy="this is a defect of the tool: please report it with the end of "
-            f"{run.workspace.error_log}; to go on: {invocation.again()}",
+            f"{run.workspace.error_log}; then run: {invocation.again()}",
         ) from error
 
 
@@ -301,7 +301,7 @@ def end_by_hand(run: Run, phase: str, code: ExitCode, why: str = "") -> None:
         end(run, code, why)
     elif run.manifest.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED):
         run.manifest.outcome = None
-        run.manifest.stopped = why or f"phase {phase} was run by hand, and others are to follow"
+        run.manifest.stopped = why or f"phase {phase} was run by hand, and other phases remain"
         run.save()
 
 
@@ -331,7 +331,6 @@ def bind(manifest: Manifest, config: Config, root: Path) -> None:
             )
             raise ConfigurationError(
                 f"{root} holds the migration of another {side}: {differences}",
-                remedy="give this migration a data.directory of its own, or put the "
-                "configuration right",
+                remedy="give this migration its own data.directory, or correct the configuration",
             )
         setattr(manifest, side, identity)

@@ -78,4 +78,4 @@ def _holder(descriptor: int) -> str:
         line, end, _ = os.pread(descriptor, 200, 0).decode(errors="replace").partition("\n")
         if line and end:
             return line
-    return "a process that has not said which"
+    return "an unnamed process"

@@ -162,7 +162,7 @@ class Manifest:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"{path} is damaged and cannot be read ({type(error).__name__})",
-                remedy=f"move the data directory away and start anew: {command('--full')}",
+                remedy=f"move the data directory away and start over: {command('--full')}",
             ) from error
 
 

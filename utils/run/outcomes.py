@@ -42,7 +42,7 @@ class Outcomes:
         skipped = self.has_done(phase, entity)
         if skipped:
             self.run.leave(phase, entity)
-            get_logger().info("%s of %s is complete, going on", phase.capitalize(), entity)
+            get_logger().info("%s of %s is already complete", phase.capitalize(), entity)
         return skipped
 
     def has_done(self, phase: str, entity: str) -> bool:

@@ -40,11 +40,12 @@ def require_ours(files: Workspace, kind: str) -> None:
     require_free(files.lock)
     if _holds_something(files) and _marked_for(files) != kind:
         ways = {
-            REHEARSAL: "move it away, or delete it; a rehearsal has its files there",
-            DEMONSTRATION: "give another --directory, or delete this one: it is emptied first",
+            REHEARSAL: "move it away, or delete it: a rehearsal keeps its files there",
+            DEMONSTRATION: "choose another --directory, or delete this one: the demonstration "
+            "empties it first",
         }
         raise ConfigurationError(
-            f"{files.root} holds something that is not of {kind}", remedy=ways[kind]
+            f"{files.root} holds something that does not belong to {kind}", remedy=ways[kind]
         )
 
 
@@ -66,7 +67,7 @@ def require_unmarked(files: Workspace) -> None:
     if kind and _holds_something(files):
         raise ConfigurationError(
             f"{files.root} is the directory of {kind}, which the next one empties",
-            remedy="give the migration a data.directory of its own",
+            remedy="give the migration its own data.directory",
         )
     with storage_errors(files.mark):
         files.mark.unlink(missing_ok=True)

@@ -170,14 +170,14 @@ class Run:
             raise ArtifactError(
                 f"the unfinished run {saved.run_id} was made with another configuration: "
                 f"{', '.join(changed)} changed",
-                remedy=f"put the configuration back and run {self.command('--resume')}; "
-                f"or start anew: {anew}",
+                remedy=f"put the configuration back and run {self.command('--resume')}; or start "
+                f"over: {anew}",
             )
         if saved.run_id != self.manifest.run_id:
             raise ArtifactError(
                 f"the checkpoint in {saved.phase}, {saved.entity} belongs to another run "
                 f"({saved.run_id})",
-                remedy=f"start anew: {anew}",
+                remedy=f"start over: {anew}",
             )
 
     def track(

@@ -23,8 +23,8 @@ from utils.wording.invocation import command
 SIDE = "target"
 _ELSEWHERE = (
     "use the credentials and the endpoint with which the run began (target.profile, AWS_PROFILE, "
-    "AWS_ENDPOINT_URL and the rest of the environment); for other tables give the migration a "
-    "data.directory of its own"
+    "AWS_ENDPOINT_URL and the rest of the environment); for other tables give the migration its "
+    "own data.directory"
 )
 
 
@@ -67,7 +67,9 @@ def bind(run: Run, entities: Iterable[str], forget: Callable[[str], object]) -> 
             if run.resuming or now is None or not now.is_same_place(was):
                 _require(target, table, was, now)
             get_logger().info(
-                "%s was dropped and made again since the last run: its load went with it", table
+                "%s was dropped and created again since the last run, and lost what was loaded "
+                "into it",
+                table,
             )
             forget(table)
         if now is not None:
@@ -107,11 +109,11 @@ def _require(
     remedy = _ELSEWHERE
     if now is not None and now.is_same_place(was):
         remedy = (
-            f"it was dropped and made again: begin anew, {command('--full --restart')}"
+            f"it was dropped and created again: start over: {command('--full --restart')}"
             if not undo
-            else "it was dropped and made again, and what was loaded went with it: there is "
-            f"nothing to undo. A new run is {command('--full --restart')}"
+            else "it was dropped and created again, and what was loaded is gone: there is "
+            f"nothing to undo. Start a new run: {command('--full --restart')}"
         )
     elif now is None:
-        remedy = f"{_ELSEWHERE}; if it was dropped, begin anew: {command('--full --restart')}"
+        remedy = f"{_ELSEWHERE}; if it was dropped, start over: {command('--full --restart')}"
     require_same(table, was, now, endpoint=wire_to(target).endpoint, remedy=remedy)

@@ -76,7 +76,7 @@ def _seal_all(run: Run, keys: tuple[Recipient, ...]) -> None:
             with storage_errors(run.workspace.root / name):
                 (run.workspace.root / name).unlink()
         get_logger().info(
-            "Encrypted %s of records; a command that needs them again asks for --identity",
+            "Encrypted %s of records; a command that needs them again needs --identity",
             counted(len(readable), "file"),
         )
 
@@ -102,8 +102,8 @@ def _seal_file(
     decrypt_file(partial, check, (witness,))
     if check.hexdigest() != entry.sha256:
         raise StorageError(
-            f"{path} is not read back as it was after its encryption",
-            remedy=f"it is kept as it is; look at the disk, then: {again()}",
+            f"{path} cannot be read back after its encryption",
+            remedy=f"it is kept as it is; check the disk, then: {again()}",
         )
     _sync(partial)
     publish(sealed)
@@ -137,14 +137,14 @@ def _unseal_file(path: Path, entry: ArtifactEntry, digest: str, keys: tuple[Iden
     if not sealed.exists() or sha256_of(sealed) != digest:
         raise ArtifactError(
             f"{sealed} is missing, or was cut or edited after it was written",
-            remedy=f"put the file back, or start anew: {command('--full')}",
+            remedy=f"put the file back, or start over: {command('--full')}",
         )
     partial = partial_of(path)
     decrypt_file(sealed, partial, keys)
     if sha256_of(partial) != entry.sha256:
         raise ArtifactError(
-            f"what is in {sealed} is not what the manifest says",
-            remedy=f"start anew: {command('--full')}",
+            f"{sealed} does not hold what the manifest says",
+            remedy=f"start over: {command('--full')}",
         )
     _sync(partial)
     publish(path)

@@ -79,7 +79,7 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
                 yield session
         except (Interrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(
-                "interrupted by the operator", remedy=f"go on with: {invocation.again()}"
+                "interrupted by the operator", remedy=f"resume: {invocation.again()}"
             ) from error
         finally:
             shutil.rmtree(files.scratch, ignore_errors=True)

@@ -22,7 +22,7 @@ _BY_HAND = timedelta(hours=1)
 
 def set_moment(run: Run) -> None:
     """A transform is about to begin: the moment is now, unless a load has begun with an earlier
-    one. What a stopped transform has made with another moment is not gone on with."""
+    one. What a stopped transform has made with another moment is not resumed."""
     manifest = run.manifest
     if run.config.transformation.updated_at != MIGRATION:
         manifest.updated_at, manifest.updated_at_in_use = "", False

@@ -53,7 +53,7 @@ def parsed(text: str) -> Any:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _refuse_what_no_text_holds(value: Any) -> None:

@@ -124,8 +124,8 @@ def parse(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigurationError(
             f"{path} is not valid JSON: {error}",
-            remedy="correct it at that place (comments may be in it; straight quotes, and no comma "
-            "after the last value)",
+            remedy="correct it at that place (comments are allowed; straight quotes, and no "
+            "comma after the last value)",
         ) from error
     if not isinstance(document, dict):
         raise ConfigurationError(
@@ -156,8 +156,8 @@ def _nobody_stands_in(transformation: Any) -> Iterator[str]:
         parties = [transformation.get(f"placeholder{kind}") for kind in ("Buyer", "Producer")]
         if not any(isinstance(party, dict) and party.get("id") is not None for party in parties):
             yield (
-                "transformation.missingParty: nobody stands in: give placeholderBuyer.id or "
-                "placeholderProducer.id, the key of a party of S9"
+                "transformation.missingParty: there is no placeholder: set placeholderBuyer.id "
+                "or placeholderProducer.id, the key of a party of S9"
             )
 
 
@@ -218,9 +218,9 @@ class _Reader:
         if found is None or (found == "" and default is not None):
             found = default
         if found is None:
-            return self._without(path, name, "is not set: set it, or put it into .env")
+            return self._without(path, name, "is not set: set it, or put it in .env")
         if commented_json.IN_NO_TEXT.search(found):
-            return self._without(path, name, "is no UTF-8 text")
+            return self._without(path, name, "is not UTF-8 text")
         return found
 
     def _without(self, path: str, name: str, why: str) -> str:
@@ -308,9 +308,9 @@ def _unknown_key(key: str, path: str, known: list[str]) -> str:
 
 _FORMAT_WORDS = {
     "timezone": "is not a time zone that this machine knows, such as Europe/Rome",
-    "endpoint": "is no URL of a server, http://HOST:PORT or https://HOST with a path after it if "
-    "need be: a host's name has letters, digits, dots and - (no _), a port is 1 to 65535, and no "
-    "user or password belongs there",
+    "endpoint": "is not the URL of a server, http://HOST:PORT or https://HOST, optionally with a "
+    "path after it: a host's name has letters, digits, dots and - (no _), a port is 1 to 65535, "
+    "and no user or password belongs there",
     "path": "begins with a home directory that this machine does not know",
     "name": "is a URL or a list of settings, not a name: write host, port, username and password "
     "into their own settings, the password as ${S9_PASSWORD}",

@@ -26,8 +26,8 @@ def concerns(path: Path, document: Mapping[str, Any], environment_file: Path) ->
         if not _ONLY_VARIABLES.fullmatch(value):
             variable = "S9_PASSWORD" if setting == "source.password" else "A_VARIABLE"
             yield (
-                f"{path.name} holds {setting} in clear: write ${{{variable}}} there, and the value "
-                "into .env or the environment"
+                f"{path.name} holds {setting} in clear: write ${{{variable}}} there, and the "
+                "value in .env or the environment"
             )
 
 

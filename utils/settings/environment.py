@@ -41,7 +41,7 @@ def make_room() -> None:
         soft = within
     if soft != endless and soft < _OPEN_FILES:
         raise StorageError(
-            f"this process may only have {soft} files open, and needs at least {_OPEN_FILES}",
+            f"this process may have only {soft} files open, and needs at least {_OPEN_FILES}",
             remedy=f"allow it more: `ulimit -n {_WANTED_FILES}`, or LimitNOFILE of the service; "
             f"then: {again()}",
         )

@@ -63,24 +63,24 @@ def one_piece(sql: str, database: str) -> str:
         if kind == "end":
             end = begin if end is None else end
             if depth:
-                raise ValueError("a semicolon stands inside of brackets: give one statement")
+                raise ValueError("a semicolon is inside brackets: write one statement")
             continue
         if end is not None:
-            raise ValueError("it holds several statements: give one")
+            raise ValueError("it holds several statements: write one")
         depth = _depth(kind, depth)
     if depth:
-        raise ValueError("a bracket that it opens is not closed")
+        raise ValueError("an opening bracket is not closed")
     return sql if end is None else sql[:end]
 
 
 def _depth(kind: str | None, depth: int) -> int:
     """How many brackets are open after a token."""
     if kind == "torn":
-        raise ValueError("a text, a quoted name or a comment that it opens is not closed")
+        raise ValueError("a text, a quoted name or a comment is not closed")
     if kind == "executed":
         raise ValueError("a comment of the form /*! … */ is executed by the server: leave it out")
     if kind == "close" and not depth:
-        raise ValueError("it closes a bracket that it has not opened")
+        raise ValueError("a closing bracket has no opening one")
     return depth + {"open": 1, "close": -1}.get(kind or "", 0)
 
 
@@ -90,7 +90,7 @@ def _after_comment(sql: str, place: int) -> int:
     while depth:
         edge = _COMMENT_EDGE.search(sql, place)
         if edge is None:
-            raise ValueError("a comment that it opens is not closed")
+            raise ValueError("a comment is not closed")
         depth += 1 if edge[0] == "/*" else -1
         place = edge.end()
     return place

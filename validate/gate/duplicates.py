@@ -16,7 +16,7 @@ from validate.gate.record_facts import Facts
 from validate.rules.catalogue import Note
 
 _MESSAGES = {
-    "duplicate-key": ("PK", "a record before it has the same key (S9's key {other})"),
+    "duplicate-key": ("PK", "an earlier record has the same key (S9's key {other})"),
     "duplicate-code": ("code", "S9's record {other} has the same code"),
     "duplicate-vat-number": ("vatNumber", "S9's record {other} has the same VAT number"),
     "duplicate-sale-number": ("saleNumber", "S9's sale {other} has the same number in the year"),

@@ -141,12 +141,13 @@ def _note(sale: _Sale, top: Top | None) -> Note | None:
     if not sale.is_candidate or top is None:
         if sale.is_in_index:
             text = (
-                f"GSI4PK is there: a sale numbered in {sale.year} has no number of {sale.day[:4]}"
+                f"GSI4PK is present, but a sale numbered in {sale.year} has no number of "
+                f"{sale.day[:4]}"
             )
             return Note("GSI4PK", "numbering-index", text)
         text = (
             f"the sale is numbered in {sale.year} and dated {sale.day}: it is left out of the "
-            f"index, since the next number of {sale.day[:4]} is none of {sale.year}"
+            f"index, because the next number of {sale.day[:4]} does not come from {sale.year}"
         )
         return Note("year", "numbering-order", text)
     if sale.is_in_index:

@@ -103,7 +103,9 @@ def _party_judge(kind: str) -> Judge:
     def judge(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
         item = items_of(record)[0]
         if len(record) > 1:
-            notes.append(Note("", "not-an-item", f"a {kind} is one item, here are {len(record)}"))
+            notes.append(
+                Note("", "not-an-item", f"a {kind} is one item, but this one has {len(record)}")
+            )
         if not decider(kind)(item):
             notes += _schema_notes(kind, item)
             return Facts(_legacy_id(item), len(record))

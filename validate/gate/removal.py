@@ -126,7 +126,7 @@ def _row(rows: Iterator[bytes], legacy_id: str, record: list[bytes], entity: str
         if found and found[1] == legacy_id.encode() and _has_key(row, legacy_id):
             return row.rstrip(b"\n")
     raise ArtifactError(
-        f"extracted/{entity}.json has no row {legacy_id} where transformed/{entity}.json has it",
+        f"extracted/{entity}.json has no row {legacy_id}, which transformed/{entity}.json has",
         remedy=f"transform again: {command(f'--phase transform --entity {entity}')}",
     )
 

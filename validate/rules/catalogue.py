@@ -74,7 +74,7 @@ RULES: dict[str, Rule] = {
         "numbered in another year",
     ),
     **_errors("references", reference="the buyer or the producer of a sale is not migrated"),
-    **_errors("duplicates", duplicate_key="another record before it has the same key"),
+    **_errors("duplicates", duplicate_key="an earlier record has the same key"),
     **_warnings(
         "duplicates",
         duplicate_code="another record of the entity has the same code",
@@ -83,8 +83,9 @@ RULES: dict[str, Rule] = {
     ),
     **_warnings(
         "layout",
-        broken_xml="a text of S9 that should be XML is not, or is not safe to read",
-        placeholder_party="a sale names no buyer or no producer: the configured one stands in",
+        broken_xml="a text of S9 should be XML and is not, or is not safe to read",
+        placeholder_party="a sale names no buyer or no producer: the configured placeholder "
+        "stands in",
         suspicious_fraction="a fraction above 1 was taken as percent",
         taxed_exemption="a line has the code of a VAT exemption, and a VAT rate",
         text_cut="a text is longer than the Sale Module takes: the rest is in legacy only",
@@ -98,7 +99,7 @@ RULES: dict[str, Rule] = {
         tax_code_as_vat_number="the VAT number is the tax code of a person",
         fiscal_code="an Italian tax code is neither 16 valid characters nor 11 valid digits",
         province="the province of an Italian party is not one of the official codes",
-        email="an e-mail address does not have the form of one",
+        email="an e-mail address is malformed",
         email_several="one attribute holds several e-mail addresses",
         iban="an IBAN is not valid",
         line_amounts="the amounts of a line do not follow from its quantity, price and rates",
@@ -110,8 +111,8 @@ RULES: dict[str, Rule] = {
         sale_year="the year of the numbering is not the year of the sale's date",
         no_lines="a sale has no lines",
         no_description="a line has no description of its own",
-        garbled_text="a text was decoded wrongly somewhere (Ã¨ for è)",
-        control_characters="a text holds characters that no screen or print can show",
+        garbled_text="a text was decoded with the wrong character set somewhere (Ã¨ for è)",
+        control_characters="a text holds characters that cannot be displayed or printed",
     ),
 }
 

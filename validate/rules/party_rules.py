@@ -36,7 +36,9 @@ def business_notes(item: Item) -> Iterator[Note]:
         if name in item:
             yield from _email_notes(name, item[name]["S"])
     for number in wrong_ibans(item.get("bankDetails", {}).get("S", "")):
-        yield Note("bankDetails", "iban", f"bankDetails holds {mask(number)}, no valid IBAN")
+        yield Note(
+            "bankDetails", "iban", f"bankDetails holds {mask(number)}, which is not a valid IBAN"
+        )
 
 
 def _tax_notes(item: Item, country: str) -> Iterator[Note]:
@@ -45,10 +47,10 @@ def _tax_notes(item: Item, country: str) -> Iterator[Note]:
         text = f"vatNumber holds {mask(number)}, the tax code of a person"
         yield Note("vatNumber", "tax-code-as-vat-number", text)
     elif number and not is_vat_number(country, number):
-        text = f"vatNumber holds {mask(number)}, no valid VAT number of {country}"
+        text = f"vatNumber holds {mask(number)}, which is not a valid VAT number of {country}"
         yield Note("vatNumber", "vat-number", text)
     if code and country == "IT" and not is_fiscal_code(code):
-        text = f"fiscalCode holds {mask(code)}, no valid Italian tax code"
+        text = f"fiscalCode holds {mask(code)}, which is not a valid Italian tax code"
         yield Note("fiscalCode", "fiscal-code", text)
 
 
@@ -66,7 +68,7 @@ def _email_notes(name: str, text: str) -> Iterator[Note]:
         message = f"{name} holds {len(addresses)} addresses ({mask(text)}), the API expects one"
         yield Note(name, "email-several", message)
     else:
-        yield Note(name, "email", f"{name} holds {mask(text)}, no e-mail address")
+        yield Note(name, "email", f"{name} holds {mask(text)}, which is not an e-mail address")
 
 
 CHECKS = (

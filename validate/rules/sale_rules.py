@@ -73,7 +73,9 @@ CODES = {
         lambda name, code: f'{name} holds "{code}", not one of ISO 4217',
     ),
     "coBankIban": Code(
-        "iban", is_iban, lambda name, number: f"{name} holds {mask(number)}, no valid IBAN"
+        "iban",
+        is_iban,
+        lambda name, number: f"{name} holds {mask(number)}, which is not a valid IBAN",
     ),
 }
 

@@ -131,7 +131,7 @@ def _item_notes(kind: str, keyword: str, item: Any) -> Iterator[Note]:
         for name in item:
             if name not in declared(kind):
                 what = kind.replace("_", " ")
-                yield Note(name, "attribute-unknown", f"{name} is no attribute of a {what}")
+                yield Note(name, "attribute-unknown", f"{name} is not an attribute of a {what}")
     else:
         yield Note("", "not-an-item", "the line holds no item in DynamoDB JSON")
 

@@ -73,7 +73,10 @@ def text_notes(item: dict[str, Any], prefix: str = "") -> Iterator[Note]:
             message = f"{name} holds the control character U+{ord(match[0]):04X}"
             yield Note(prefix + name, "control-characters", message)
         if _GARBLED.search(text):
-            message = f"{name} was decoded wrongly before it came into S9 (as Ã¨ for è)"
+            message = (
+                f"{name} was decoded with the wrong character set before it reached S9 (as "
+                "Ã¨ for è)"
+            )
             yield Note(prefix + name, "garbled-text", message)
 
 

@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def says_otherwise(self) -> bool:
-        """Whether something has another content than it should have, be it only a number in
+        """Whether something has other content than it should have, be it only a number in
         another notation, or is too much: then it is looked at a second time."""
         keys = self.keys
         return not self.lines.passed or keys.different.count > 0 or keys.extra.count > 0
@@ -150,7 +150,7 @@ class Comparison:
             self.keys.is_extra(pk, sk, _KINDS.get(member[0], "items"))
 
     def _differs(self, pk: bytes, sk: bytes, mine: bytes, member: bytes) -> None:
-        """An item has another content than in the file."""
+        """An item has other content than in the file."""
         change = change_of(member)
         if not change.is_after(change_of(mine)):
             self.keys.different.add(DifferentItem(ItemKey.of(pk, sk)))

@@ -214,8 +214,8 @@ def _verify_entity(
     look = _look(bench, entity, entry, state, as_written=True)
     if look.comparison.says_otherwise:
         get_logger().info(
-            "Verify: file and table of %s do not say the same in the same way; looking once more, "
-            "with every number in one notation, and at who has changed what",
+            "Verify: the file and the table of %s are not byte for byte the same; comparing "
+            "again with all numbers in one notation, and checking who has changed what",
             entity,
         )
         _unlink(look.seen.references)

@@ -45,13 +45,13 @@ class ItemKey:
 
 @dataclass(frozen=True)
 class DifferentItem:
-    """An item that is in the table with another content; `attributes` are those that differ."""
+    """An item that is in the table with other content; `attributes` are those that differ."""
 
     key: ItemKey
     attributes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.key} ({', '.join(self.attributes) or 'it has changed meanwhile'})"
+        return f"{self.key} ({', '.join(self.attributes) or 'it has changed in the meantime'})"
 
     def as_json(self) -> dict[str, Any]:
         return {**self.key.as_json(), "attributes": list(self.attributes)}
@@ -74,7 +74,7 @@ class ChangedItem:
 
 @dataclass(frozen=True)
 class KeptItem:
-    """An item of S9 that the load has left as the table has it: with another content
+    """An item of S9 that the load has left as the table has it: with other content
     (`in_table`), or not there at all."""
 
     key: ItemKey
@@ -244,8 +244,8 @@ class KeyDifferences:
                 f"item is missing from {table}", f"items are missing from {table}"
             ),
             *self.extra.sentence(
-                f"item is only in {table}: S9 gives it no longer",
-                f"items are only in {table}: S9 gives them no longer",
+                f"item is only in {table}: S9 no longer has it",
+                f"items are only in {table}: S9 no longer has them",
             ),
             *self.different.sentence(
                 f"item of {table} differs from the file", f"items of {table} differ from the file"

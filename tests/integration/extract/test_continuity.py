@@ -214,4 +214,4 @@ def test_an_entity_extracted_by_hand_after_a_change_is_stated(
     change(server, database, ONE_SALE_NOTED)
     extract(run, ENTITIES, ("buyers",), stop, by_hand=True)
     assert run.manifest.snapshot["consistent"] is False
-    assert "not of one moment" in run.report_head()["snapshot"]["statement"]
+    assert "not from one moment" in run.report_head()["snapshot"]["statement"]

@@ -319,7 +319,7 @@ def test_a_disk_that_gives_back_something_else_is_noticed(
 
     monkeypatch.setattr(backup_part, "write_synced", flipping)
     work = begin(recipient=str(key.to_public()) if encrypted else None)
-    with pytest.raises(StorageError, match="not read back as it was written"):
+    with pytest.raises(StorageError, match="cannot be read back as it was written"):
         back_up(work, tables.sales, "disk-20260101-000000")
     assert not (Path(work.config.backups) / "disk-20260101-000000").exists()
 

@@ -116,7 +116,7 @@ def test_over_what_is_there_it_says_what_would_change_and_waits_to_be_told(
     with pytest.raises(ConfigurationError) as caught:
         restore(work, folder, tables.sales, (), agreed=False)
     for words in (
-        "has 60 items, of which 58 are as in",
+        "has 60 items, of which 58 already equal",
         "add 1 item: SALE#3 METADATA",
         "replace 1 item: SALE#4 METADATA",
         "delete 1 item: SALE#77 METADATA",

@@ -308,7 +308,7 @@ def test_without_a_terminal_a_code_that_is_wanted_is_told(
 
     monkeypatch.setattr(getpass, "getpass", nobody)
     desk.config(ROLE + "mfa_serial = arn:aws:iam::111122223333:mfa/ann\n" + OWN)
-    with pytest.raises(TargetError, match="nobody is there to type it"):
+    with pytest.raises(TargetError, match="there is no terminal to type it in"):
         keys_to(TARGET)
 
 

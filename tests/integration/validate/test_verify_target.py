@@ -339,7 +339,7 @@ def test_a_number_that_the_table_has_in_another_notation_is_equal_at_the_second_
     migration.load()
     with caplog.at_level(logging.INFO, "migrate"):
         assert migration.verify(run).problems == []
-    told = [message for message in caplog.messages if "looking once more" in message]
+    told = [message for message in caplog.messages if "comparing again" in message]
     assert len(told) == (number != "25.5")
     assert all("of sales" in message for message in told)
 

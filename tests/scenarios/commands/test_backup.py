@@ -160,7 +160,7 @@ def test_a_backup_by_several_processes_goes_on_whichever_of_them_is_killed(
         with tool.start(*command) as running:
             os.kill(helper_at_work(running), signal.SIGKILL)
             outcome = running.end()
-        outcome.failed(1, "one of the processes that share the work has ended", "code -9", "backup")
+        outcome.failed(1, "one of the processes that share the work ended", "code -9", "backup")
         with tool.start(*command) as running:
             helper = helper_at_work(running)
             running.process.send_signal(signal.SIGKILL)
@@ -291,7 +291,7 @@ def test_killed_while_files_are_encrypted_nothing_is_lost(
 def test_a_public_key_that_is_none_is_told_before_anything_is_begun(trade: Operator) -> None:
     _, public = key_file(trade)
     trade.configure(backup={"recipient": public[:-1] + ("q" if public[-1] != "q" else "p")})
-    trade.run("--full").failed(2, "backup.recipient", "is no age public key")
+    trade.run("--full").failed(2, "backup.recipient", "is not an age public key")
     trade.configure(backup={"recipient": "AGE-SECRET-KEY-1"})
     trade.run("--full").failed(2, "backup.recipient")
     assert not trade.data.exists()

@@ -96,7 +96,7 @@ def test_a_later_run_writes_the_same_items(done: Operator) -> None:
 
 def test_it_asks_and_takes_no_for_an_answer(done: Operator) -> None:
     before = tree(done.data)
-    done.run("clean").failed(2, "nobody has answered", "--yes")
+    done.run("clean").failed(2, "there was no answer", "--yes")
     answer = subprocess.run(
         done.command("clean"),
         input="n\n",

@@ -81,7 +81,7 @@ def test_a_record_that_has_left_s9_leaves_the_ledger(alone: Operator, s9: S9Data
     s9.execute("DELETE FROM msg_line WHERE msg_id = 11")
     s9.execute("DELETE FROM msg WHERE first_id = 11")
     outcome = alone.run("retry-quarantine").ended(0)
-    assert "1 of the sales have left S9 meanwhile" in outcome.stderr
+    assert "1 of the sales have left S9 in the meantime" in outcome.stderr
     assert alone.report("verification")["counts"]["sales"]["source"]["records"] == 1
 
 

@@ -164,7 +164,7 @@ def test_a_process_that_is_killed_stops_the_load_with_a_remedy_and_a_checkpoint(
         helper = loading_sales(running, proxy)
         os.kill(helper, signal.SIGKILL)
         outcome = running.end()
-    outcome.failed(1, "one of the processes that share the work has ended", "code -9", "--resume")
+    outcome.failed(1, "one of the processes that share the work ended", "code -9", "--resume")
     saved = orjson.loads((clean.data / ".checkpoint.json").read_bytes())["checkpoint"]
     assert 0 < saved["done"] <= len(scan(dynamodb, tables.sales)) < 600
     clean.configure(migration={"batchDelay": 0})
@@ -216,7 +216,7 @@ def test_a_rollback_by_several_processes_goes_on_after_one_of_them_is_killed(
         running.wait_for(lambda: proxy.requests["TransactWriteItems"] > before + 2)
         os.kill(helpers(running)[0], signal.SIGKILL)
         outcome = running.end()
-    outcome.failed(1, "one of the processes that share the work has ended", "rollback")
+    outcome.failed(1, "one of the processes that share the work ended", "rollback")
     few.run("rollback", "--yes").ended(0)
     report = few.report("rollback")
     assert report["closes"]

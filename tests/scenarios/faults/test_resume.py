@@ -50,7 +50,7 @@ def test_a_complete_run_whose_settings_changed_is_done_again_as_far_as_they_reac
     alone.configure(transformation={"statusMapping": {"sospeso": "draft"}})
     outcome = alone.run("--resume").ended(0)
     assert "settings or files have changed since" in outcome.stderr
-    assert "Extract of sales is complete" in outcome.stderr
+    assert "Extract of sales is already complete" in outcome.stderr
     assert len(scan(dynamodb, tables.sales)) == 5
 
 

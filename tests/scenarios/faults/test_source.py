@@ -83,7 +83,9 @@ def test_restarted_in_the_middle_of_the_extract_it_goes_on_to_the_same_bytes(
     assert "anew" not in outcome.stderr
     snapshot = reader.manifest()["snapshot"]
     assert snapshot["consistent"]
-    assert "buyers, producers, sales were read from is proved unchanged" in snapshot["statement"]
+    assert (
+        "buyers, producers, sales were read from is proved to be unchanged" in snapshot["statement"]
+    )
     assert reader.files() == undisturbed(reader, tmp_path / "undisturbed")
 
 
@@ -99,10 +101,10 @@ def test_changed_before_it_was_lost_everything_is_read_anew_from_one_snapshot(
         reader.let_go()
         outcome = running.end().ended(0)
     assert "S9 has changed since" in outcome.stderr
-    assert "extracting all entities anew" in outcome.stderr
+    assert "extracting all entities again" in outcome.stderr
     snapshot = reader.manifest()["snapshot"]
     assert snapshot["consistent"]
-    assert "from one snapshot (anew: S9 has changed since" in snapshot["statement"]
+    assert "from one snapshot (read again: S9 has changed since" in snapshot["statement"]
     assert [len(reader.extracted(name)) for name in ("buyers", "sales")] == [21, SALES - 1]
     assert {sale["buyer"]["name"] for sale in reader.extracted("sales") if sale["buyer_id"] == 5}
     assert reader.files() == undisturbed(reader, tmp_path / "undisturbed")
@@ -150,7 +152,7 @@ def test_a_server_that_stays_away_stops_the_run_and_it_goes_on_when_it_is_back(
     reader.plan = {**reader.plan, "kill": {"phase": "transform", "entity": "buyers", "after": 1}}
     resumed = reader.run("--resume")  # as far as it matters here
     assert "stopped in extract, sales," in resumed.stderr
-    assert "Extract of buyers is complete" in resumed.stderr
+    assert "Extract of buyers is already complete" in resumed.stderr
     expected = undisturbed(reader, tmp_path / "undisturbed")
     assert reader.files()["extracted/sales.json"] == expected["extracted/sales.json"]
 
@@ -170,10 +172,12 @@ def test_sales_that_come_while_a_run_is_down_are_read_if_the_parties_are_what_th
     insert(s9, "msg", sale(12, 1, 3))
     insert(s9, "msg_line", line(4, 12))
     outcome = tool.run("--resume").ended(0)
-    assert "Extract of buyers is complete" in outcome.stderr
+    assert "Extract of buyers is already complete" in outcome.stderr
     snapshot = tool.manifest()["snapshot"]
     assert snapshot["consistent"]
-    assert "what buyers, producers were read from is proved unchanged" in snapshot["statement"]
+    assert (
+        "what buyers, producers were read from is proved to be unchanged" in snapshot["statement"]
+    )
     assert len(scan(dynamodb, tables.sales)) == 3 + 4
 
 
@@ -185,7 +189,7 @@ def test_parties_that_change_while_a_run_is_down_are_read_again(
     insert(s9, "msg", sale(12, 4, 3))
     insert(s9, "msg_line", line(4, 12))
     tool.run("--resume").ended(0)
-    assert "anew: S9 has changed since" in tool.manifest()["snapshot"]["statement"]
+    assert "read again: S9 has changed since" in tool.manifest()["snapshot"]["statement"]
     assert len(scan(dynamodb, tables.buyers)) == 3
     assert len(scan(dynamodb, tables.sales)) == 3 + 4
 
@@ -196,7 +200,7 @@ def test_with_a_condition_of_the_operators_nothing_is_proved(
     alone.configure(extraction={"buyers": {"where": "city IN (SELECT city FROM msg_anag)"}})
     tool = killed_before_sales(alone, s9)
     outcome = tool.run("--resume").ended(0)
-    assert "cannot be proved: extracting all entities anew" in outcome.stderr
+    assert "cannot be proved: extracting all entities again" in outcome.stderr
 
 
 def test_one_entity_by_hand_of_a_changed_s9_is_told_to_be_of_another_moment(
@@ -206,13 +210,13 @@ def test_one_entity_by_hand_of_a_changed_s9_is_told_to_be_of_another_moment(
     alone.run("--phase", "extract").ended(0)
     insert(s9, "msg_anag", party(4, 2))
     outcome = alone.run("--phase", "extract", "--entity", "sales").ended(0)
-    assert "the entities are not of one moment" in outcome.stderr
+    assert "the entities are not from one moment" in outcome.stderr
     assert len(alone.extracted("buyers")) == 2
     for phase in ("transform", "validate", "load", "verify"):
         alone.run("--phase", phase).ended(0)
     for name in ("validation", "load", "verification"):
         assert alone.report(name)["snapshot"]["consistent"] is False
-        assert "not of one moment" in alone.report(name)["snapshot"]["statement"]
+        assert "not from one moment" in alone.report(name)["snapshot"]["statement"]
 
 
 def test_an_entity_that_cannot_be_read_is_set_aside_and_resumed_when_it_can(
@@ -227,6 +231,6 @@ def test_an_entity_that_cannot_be_read_is_set_aside_and_resumed_when_it_can(
     alone.run("--full").failed(2, "msg_line", "--resume")
     s9.execute("ALTER TABLE elsewhere RENAME TO msg_line")
     resumed = alone.run("--resume").ended(0)
-    assert "Load of buyers is complete" in resumed.stderr
+    assert "Load of buyers is already complete" in resumed.stderr
     assert alone.manifest()["snapshot"]["consistent"]
     assert len(scan(dynamodb, tables.sales)) == 5

@@ -73,7 +73,7 @@ def test_killed_in_any_phase_it_resumes_to_the_same_items(
     tool = SabotagedOperator.like(on_mysql)
     tool.killed("--full", phase="extract", entity="sales", after=20)
     outcome = tool.run("--resume")
-    assert "cannot be proved: extracting all entities anew, from one snapshot" in outcome.stderr
+    assert "cannot be proved: extracting all entities again, from one snapshot" in outcome.stderr
     tool.killed("--full", "--restart", phase="transform", entity="sales", after=1)
     tool.killed("--resume", phase="load", entity="sales", after=3)
     tool.run("--resume").ended(5)
@@ -124,7 +124,7 @@ def test_restarted_in_the_middle_of_the_extract_everything_is_read_anew(
     assert "The connection to S9 was lost" in outcome.stderr
     snapshot = tool.manifest()["snapshot"]
     assert snapshot["consistent"]
-    assert "from one snapshot (anew: whether S9 has changed" in snapshot["statement"]
+    assert "from one snapshot (read again: it cannot be proved" in snapshot["statement"]
     files = tool.files()
     operator.run("--phase", "extract").ended(0)
     assert operator.files() == files
@@ -212,7 +212,7 @@ def test_tables_without_snapshots_are_told_in_every_report(
     small_trade(s9_on_mysql)
     s9_on_mysql.execute("ALTER TABLE msg_line ENGINE = MyISAM")
     outcome = alone_on_mysql.run("--full").ended(0)
-    assert "not of one moment" in outcome.stderr
+    assert "not from one moment" in outcome.stderr
     for name in ("validation", "load", "verification"):
         snapshot = alone_on_mysql.report(name)["snapshot"]
         assert snapshot["consistent"] is False

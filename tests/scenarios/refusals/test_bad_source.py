@@ -125,7 +125,7 @@ def test_an_account_that_could_write_is_warned_of_and_can_not(
     s9.execute(f"GRANT UPDATE (name) ON msg_anag TO {s9.server.reader}")
     s9.execute(f"GRANT DELETE ON msg TO {s9.server.reader}")
     outcome = alone.run("--phase", "extract").ended(0)
-    assert "s9_reader may change msg, msg_anag. Nothing of S9 is changed" in outcome.stderr
+    assert "s9_reader may change msg, msg_anag. Nothing in S9 is changed" in outcome.stderr
     alone.environment["S9_PASSWORD"] = s9.server.owner_password
     alone.configure(source={"username": s9.server.owner})
     outcome = alone.run("--phase", "extract").ended(0)

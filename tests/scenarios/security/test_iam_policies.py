@@ -118,7 +118,7 @@ class Scene:
 
 
 def load(scene: Scene) -> list[str]:
-    """Each table lacks an item, and has another with another content and a line that S9 has not."""
+    """Each table lacks an item, and has another with other content and a line that S9 has not."""
     for entity in ENTITIES:
         changed, *_, missing = scene.operator.items(entity)  # of two records
         table = scene.operator.config["target"][f"{entity}Table"]
@@ -150,7 +150,7 @@ def rollback(scene: Scene) -> list[str]:
 
 
 def edited(item: dict[str, Any]) -> dict[str, Any]:
-    """An item with another content."""
+    """An item with other content."""
     return {**item, "updatedBy": {"S": "someone@example.com"}}
 
 

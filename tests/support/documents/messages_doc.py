@@ -22,21 +22,20 @@ DOCUMENT = ROOT / "docs" / "messages.md"
 
 _HEAD = """# What the tool says at the end
 
-The last line of a run says what happened and what to type next. It is an opening, with the reasons
-that apply in their order. Names in braces stand for what differs from time to time: commands are
-written with the `--config` and `--identity` that were given. This page is made from
-`utils/cli/closings.py` by `python -m tests.support.documents.messages_doc`, and every line of it is
-brought about by a test.
+The last line of a run says what happened and what to type next. It is an opening, followed by the
+reasons that apply. Names in braces stand for what varies; commands are written with the `--config`
+and `--identity` that were given. This page is made from `utils/cli/closings.py` by
+`python -m tests.support.documents.messages_doc`, and a test brings about each of its lines.
 
-An error is told as `Error:`, what happened, and `What to do:`, in words of its own; the exit code
-is then 1, or 2 for a mistake in the configuration or the command. Ctrl-C ends with exit code 130
-and the command that goes on."""
+An error ends with `Error:`, what happened, and `What to do:`; the exit code is then 1, or 2 for a
+mistake in the configuration or the command. Ctrl-C ends with exit code 130 and the command that
+resumes."""
 
 _PARTS = (
     ("Openings", "", OPENINGS),
-    ("Reasons", "Why not everything is in the target as S9 has it.", REASONS),
+    ("Reasons", "Why the target does not hold everything as S9 has it.", REASONS),
     ("Differences", "What verify has found, in `differs`.", DIFFERENCES),
-    ("Remedies", "What to do about them, in `differs`; one of these.", REMEDIES),
+    ("Remedies", "What to do about the differences, in `differs`; one of these.", REMEDIES),
     ("Notes", "Lines before the last one.", NOTES),
     ("Other commands", "", COMMANDS),
 )

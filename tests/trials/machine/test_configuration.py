@@ -85,7 +85,7 @@ def test_a_mistake_is_told_with_the_line_and_column_of_the_file(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"migration": {"retryDelay": NaN}}', "NaN is no number"),
+        ('{"migration": {"retryDelay": NaN}}', "NaN is not a JSON number"),
         ('{"migration": {"retryDelay": 1e999}}', "must be at most"),
         ('{"migration": {"workers": ' + "9" * 10_000 + "}}", "not valid JSON"),
         (r'{"source": {"host": "a\u0000b"}}', "\\u0000"),
@@ -111,7 +111,7 @@ def test_a_whole_number_with_a_point_is_that_number(tmp_path: Path) -> None:
 
 def test_a_variable_that_is_no_text_is_named(tmp_path: Path) -> None:
     text = '{"source": {"host": "${HOST_OF_S9}"}}'
-    assert "HOST_OF_S9 is no UTF-8 text" in refusal(tmp_path, text, {"HOST_OF_S9": "a\udcff"})
+    assert "HOST_OF_S9 is not UTF-8 text" in refusal(tmp_path, text, {"HOST_OF_S9": "a\udcff"})
 
 
 @pytest.mark.parametrize(("value", "seconds"), [("5", 5), ("0.25", 0.25), ('"${D}"', 1.5)])

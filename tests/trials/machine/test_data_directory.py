@@ -62,7 +62,7 @@ def test_a_rehearsal_empties_no_directory_that_is_linked_to(
 def test_a_rehearsal_leaves_what_it_has_not_made(after_a_run: Operator) -> None:
     shutil.copytree(after_a_run.data, after_a_run.data / "dry-run")
     before = tree(after_a_run.data)
-    after_a_run.run("--dry-run").failed(2, "not of a rehearsal", "move it away")
+    after_a_run.run("--dry-run").failed(2, "does not belong to a rehearsal", "move it away")
     assert tree(after_a_run.data) == before
 
 
@@ -112,7 +112,7 @@ def test_a_copy_of_a_marked_directory_is_not_marked(tmp_path: Path) -> None:
     shutil.copytree(files.root, tmp_path / "copy")
     with pytest.raises(MigrationError, match="not of a demonstration"):
         require_ours(Workspace(tmp_path / "copy"), DEMONSTRATION)
-    with pytest.raises(MigrationError, match="not of a rehearsal"):
+    with pytest.raises(MigrationError, match="does not belong to a rehearsal"):
         require_ours(files, REHEARSAL)
     with pytest.raises(MigrationError, match="the directory of a demonstration"):
         require_unmarked(files)
@@ -123,7 +123,7 @@ def test_a_mark_that_somebody_has_made_marks_nothing(tmp_path: Path, content: by
     files = Workspace(tmp_path)
     files.mark.write_bytes(content)
     (tmp_path / "mine").touch()
-    with pytest.raises(MigrationError, match="not of a rehearsal"):
+    with pytest.raises(MigrationError, match="does not belong to a rehearsal"):
         require_ours(files, REHEARSAL)
     require_unmarked(files)
 

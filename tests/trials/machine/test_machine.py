@@ -94,7 +94,7 @@ def test_a_file_that_may_not_grow_is_told(trade: Operator) -> None:
         (PermissionError(13, "Permission denied", "data/x"), "data/x cannot be used: Permission"),
         (OSError(12, "Cannot allocate memory"), "Cannot allocate memory"),
         (MemoryError(), "no memory left"),
-        (RuntimeError("can't start new thread"), "no further thread"),
+        (RuntimeError("can't start new thread"), "cannot start another thread"),
     ],
 )
 def test_what_the_system_refuses_is_no_defect(error: Exception, words: str) -> None:

@@ -21,7 +21,9 @@ def test_without_its_packages_it_says_what_to_do(words: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 1
     assert done.stdout == ""
-    assert re.match(r"Error: .* has not all that this needs: .*click.* are missing\n", done.stderr)
+    assert re.match(
+        r"Error: .* lacks packages that this needs: .*click.* are missing\n", done.stderr
+    )
     assert done.stderr.rstrip().endswith("pip install -r requirements.txt")
     assert "Traceback" not in done.stderr
 

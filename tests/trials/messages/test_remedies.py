@@ -71,7 +71,7 @@ def test_beside_the_application_s_changes_nothing_is_said_that_would_undo_them(
 
     application.put("sales", {**second, "notes": {"S": "nobody's"}})
     outcome = done.run("--phase", "verify").ended(4)
-    assert "Mend these one by one in the Sale Module" in outcome.last_line
+    assert "Correct these one by one in the Sale Module" in outcome.last_line
     application.put("sales", second)
     assert typed(done, outcome).code == 0
 
@@ -82,7 +82,7 @@ def test_what_left_s9_is_named_and_goes_when_it_is_deleted_in_the_sale_module(
     gone = headers(done, "sales")[1]
     s9.execute("UPDATE msg SET enabled = false WHERE first_id = 11")
     outcome = done.run("--full").ended(4)
-    assert "only in the target: 1 sale and 1 line (S9 has them no longer)" in outcome.last_line
+    assert "only in the target: 1 sale and 1 line (S9 no longer has them)" in outcome.last_line
     assert "Load again" not in outcome.output
     application.change("sales", gone, deletedAt={"S": LATER})
     assert "every record arrived" in typed(done, outcome).ended(0).last_line

@@ -225,6 +225,6 @@ def test_the_last_line_names_the_parties_that_a_sale_names(
     name = max(path.name for path in (alone.data / "backups").glob(f"{tables.buyers}-*"))
     done = alone.run("restore", name, "--yes").ended(5)
     assert done.closing == "restored-but"
-    assert "but for 2 parties that a sale names, and which stay so" in done.last_line
+    assert "except for 2 parties that a sale names" in done.last_line
     assert "In use: BUYER#" in done.stdout
-    assert "put them back first" in done.stdout
+    assert "restore them first" in done.stdout

@@ -260,7 +260,7 @@ def test_a_run_that_stops_before_its_first_write_takes_no_way_back_away(
     does(application.edit(OTHER))
     desk.records["sales"][1][0]["notes"] = {"S": "changed in S9"}
     for _ in range(2):
-        with pytest.raises(TargetError, match="another content"):
+        with pytest.raises(TargetError, match="different content"):
             desk.full(Start.RESTART)
     rolled = desk.rollback()
     assert rolled.run == first

@@ -210,7 +210,7 @@ VIEWS = (
     viewed(
         "a view that asks who reads it",
         "VIEW msg AS SELECT * FROM msg_behind WHERE first_id > 11 OR user() LIKE 's9_owner%%'",
-        refused=("is a view that may show each account other rows", "user"),
+        refused=("is a view that may show different rows to each account", "user"),
     ),
 )
 

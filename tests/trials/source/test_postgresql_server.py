@@ -123,7 +123,7 @@ def test_a_table_that_stays_held_is_named_with_its_holder(
         with pytest.raises(MigrationError) as refusal:
             look(s9, tmp_path)
         [(pid,)] = s9.rows("SELECT pid FROM pg_locks WHERE mode = 'AccessExclusiveLock'")
-    assert f'"msg_line" is held by process {pid} of {s9.server.owner}' in refusal.value.message
+    assert f'"msg_line" is locked by process {pid} of {s9.server.owner}' in refusal.value.message
     assert "--resume" in refusal.value.remedy
 
 
@@ -248,7 +248,7 @@ def test_a_pooler_that_takes_transactions_apart_is_refused(s9: S9Database, tmp_p
     small_trade(s9)
     with pooler(s9.server, mode="statement") as port, pytest.raises(MigrationError) as refusal:
         look(s9, tmp_path, Pane("pooler", source={"port": port}))
-    assert "connect to the database itself" in refusal.value.remedy
+    assert "connect to the database directly" in refusal.value.remedy
 
 
 def test_a_pooler_without_room_for_two_connections_is_refused(
@@ -285,4 +285,4 @@ def test_no_run_over_a_directory_reads_another_server_than_the_one_before(
     system = alone.manifest()["reached"]["source"]["system"]
     manifest.write_text(manifest.read_text().replace(system, "1234567890"))
     for command in (("--full",), ("--phase", "extract"), ("--full", "--restart")):
-        alone.run(*command).failed(1, "another database", "1234567890", system, "data.directory")
+        alone.run(*command).failed(1, "is not the database", "1234567890", system, "data.directory")

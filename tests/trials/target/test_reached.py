@@ -24,7 +24,7 @@ from utils.dynamodb.reached import AnotherTable, Reached
 from utils.embedded.aws import EmbeddedAws
 
 OURS, THEIRS = "111111111111", "222222222222"  # the embedded AWS takes such keys for accounts
-SHOWN = "is another one than this run has reached"
+SHOWN = "is not the table that this run has reached"
 
 
 def client(aws: EmbeddedAws, account: str) -> DynamoDBClient:
@@ -74,7 +74,7 @@ def stop_after(writes: int, then: Callable[[], object] = lambda: None) -> Plan:
 
 def make_theirs(tool: Operator, aws: EmbeddedAws, tables: TableNames) -> Any:
     """The other account has the same tables, in which its application has records under the same
-    keys, with another content; returns what is in them."""
+    keys, with other content; returns what is in them."""
     ours, theirs = client(aws, OURS), client(aws, THEIRS)
     for entity in ENTITIES:
         name = getattr(tables, entity)

@@ -36,7 +36,7 @@ def test_when_nearly_all_records_are_refused_alike_the_load_stops_and_can_go_on(
     with FaultyProxy(aws, Plan(always=refuse_headers)) as proxy:
         alone.configure(target={"endpoint": proxy.url})
         outcome = alone.run("--full").ended(1)
-        assert "no matter of single records" in outcome.output
+        assert "not in single records" in outcome.output
         assert "Type mismatch" in outcome.output
         assert not alone.quarantine("sales")
         proxy.plan = Plan()

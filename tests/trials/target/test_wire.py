@@ -187,8 +187,8 @@ SENT = (with_tls, answering_in_tls, strict_proxy_without_tls, silent)
         (proxy_without_a_name, ["proxy's name proxy.invalid (port 3128)", "HTTPS_PROXY="]),
         (strict_proxy, ["the proxy at 127.0.0.1", "407", "tables.example port 443", "NO_PROXY"]),
         (strict_proxy_without_tls, ["the proxy at 127.0.0.1", "407"]),
-        (silent, ["127.0.0.1 port {port} has not answered within 0.1 seconds"]),
-        (silent_before_tls, ["127.0.0.1 port {port} gives no connection within 0.1 seconds"]),
+        (silent, ["127.0.0.1 port {port} did not answer within 0.1 seconds"]),
+        (silent_before_tls, ["127.0.0.1 port {port} did not connect within 0.1 seconds"]),
     ],
 )
 def test_who_cannot_be_reached_is_named_with_the_cause_and_the_settings_in_play(
@@ -270,7 +270,7 @@ def test_an_endpoint_is_looked_at_before_anything_is_connected_to(
     if good:
         assert load_config(path, {}).target.endpoint == endpoint
         return
-    with pytest.raises(MigrationError, match=r"target\.endpoint: .*is no URL") as raised:
+    with pytest.raises(MigrationError, match=r"target\.endpoint: .*is not the URL") as raised:
         load_config(path, {})
     assert "hunter22" not in str(raised.value)
 
@@ -440,7 +440,7 @@ def test_what_could_not_be_sent_goes_out_as_a_batch_again() -> None:
 
 
 def _unsent() -> Unreached:
-    problem = Unreached("ConnectionLost", "nobody listens there")
+    problem = Unreached("ConnectionLost", "nothing listens there")
     problem.sent = False
     return problem
 
@@ -505,7 +505,10 @@ def dribbling(head: bytes) -> Callable[[socket.socket], None]:
 )
 def test_an_answer_that_dribbles_in_is_not_waited_for_without_end(head: bytes) -> None:
     """C18: each byte began the waiting anew."""
-    with speaking(dribbling(head)) as url, pytest.raises(BackOff, match="end of an answer") as late:
+    with (
+        speaking(dribbling(head)) as url,
+        pytest.raises(BackOff, match="did not finish an answer") as late,
+    ):
         wire(url, read_timeout=0.4).post(b"", b"x")
     assert late.value.reason == "Timeout"
 

@@ -241,7 +241,7 @@ def test_when_it_is_quiet_the_rate_comes_back_and_the_limit_goes() -> None:
     assert world.adaptive_rate.rate() is None
     assert world.told[0] == "DynamoDB throttles (ThrottlingException: on Sales): trying again"
     assert world.told[1].startswith("DynamoDB throttles (ThrottlingException: on Sales): sending ")
-    assert world.told[-1] == "DynamoDB throttles no longer: sending as before"
+    assert world.told[-1] == "DynamoDB no longer throttles: sending as before"
 
 
 @pytest.mark.parametrize("limit", [2000, 40_000])

@@ -76,7 +76,7 @@ def test_only_unprocessed_items_are_sent_again_after_a_growing_delay() -> None:
     ]
     assert (outcome.items, outcome.batches, outcome.units) == (3, 3, 6.0)
     assert dict(outcome.retries) == {"UnprocessedItems": 2}
-    assert waits == [0.1, 0.1]  # something was accepted each time: patience starts anew
+    assert waits == [0.1, 0.1]  # something was accepted each time: patience starts over
 
 
 def test_a_table_that_accepts_nothing_is_given_up_after_the_retries() -> None:

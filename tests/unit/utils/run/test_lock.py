@@ -57,5 +57,5 @@ def test_it_does_not_wait_for_ever(
     path.write_text(unfinished)
     waited: list[float] = []
     monkeypatch.setattr("utils.run.lock.time.sleep", waited.append)
-    assert "(a process that has not said which)" in refusal(path)
+    assert "(an unnamed process)" in refusal(path)
     assert sum(waited) == pytest.approx(1)

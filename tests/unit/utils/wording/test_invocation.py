@@ -80,7 +80,7 @@ def test_of_a_rehearsal_every_command_says_how_to_do_it_anew() -> None:
     "source",
     [
         'remedy = "run again with --resume"',
-        'remedy = f"start anew: python migrate.py --full ({why})"',
+        'remedy = f"start over: python migrate.py --full ({why})"',
         'log("%s: type --phase extract", what)',
     ],
 )
