@@ -66,7 +66,7 @@ def test_what_is_not_read_back_as_it_was_stays_readable(
         encrypt_file(other, sealed, keys)
 
     monkeypatch.setattr("utils.run.sealing.encrypt_file", spoiling)
-    with pytest.raises(StorageError, match="not read back"):
+    with pytest.raises(StorageError, match="cannot be read back"):
         seal(run)
     assert run.workspace.extracted("buyers").read_bytes() == TEXT
     assert not Manifest.load(run.workspace.manifest).sealed  # type: ignore[union-attr]

@@ -216,9 +216,11 @@ def test_a_backup_cut_short_goes_with_the_others(done: Operator) -> None:
 
 
 def test_a_demonstration_empties_no_directory_of_somebody_elses(after_a_run: Operator) -> None:
-    after_a_run.run("demo", "--directory", ".").failed(2, "not of a demonstration", "--directory")
+    after_a_run.run("demo", "--directory", ".").failed(
+        2, "does not belong to a demonstration", "--directory"
+    )
     manifest = after_a_run.data / "manifest.json"
     manifest.write_bytes(manifest.read_bytes().replace(b"http://127.0.0.1:", b"http://elsewhere:"))
     before = tree(after_a_run.data)
-    after_a_run.run("demo", "--directory", "data").failed(2, "not of a demonstration")
+    after_a_run.run("demo", "--directory", "data").failed(2, "does not belong to a demonstration")
     assert tree(after_a_run.data) == before

@@ -69,7 +69,7 @@ def test_a_rehearsal_leaves_what_it_has_not_made(after_a_run: Operator) -> None:
 def test_no_demonstration_empties_a_migration_to_this_machine(after_a_run: Operator) -> None:
     assert after_a_run.manifest()["target"]["endpoint"].startswith("http://127.0.0.1:")
     before = tree(after_a_run.data)
-    after_a_run.run("demo", "--directory", "data").failed(2, "not of a demonstration")
+    after_a_run.run("demo", "--directory", "data").failed(2, "does not belong to a demonstration")
     assert tree(after_a_run.data) == before
 
 
@@ -110,7 +110,7 @@ def test_a_copy_of_a_marked_directory_is_not_marked(tmp_path: Path) -> None:
     (files.root / "manifest.json").write_text("{}")
     require_ours(files, DEMONSTRATION)
     shutil.copytree(files.root, tmp_path / "copy")
-    with pytest.raises(MigrationError, match="not of a demonstration"):
+    with pytest.raises(MigrationError, match="does not belong to a demonstration"):
         require_ours(Workspace(tmp_path / "copy"), DEMONSTRATION)
     with pytest.raises(MigrationError, match="does not belong to a rehearsal"):
         require_ours(files, REHEARSAL)

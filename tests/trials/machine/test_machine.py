@@ -111,7 +111,7 @@ def test_a_process_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatc
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", start)
-    with Workers(4) as workers, pytest.raises(MigrationError, match="no further process") as caught:
+    with Workers(4) as workers, pytest.raises(MigrationError, match="no more processes") as caught:
         list(workers.in_order(abs, range(9)))
     assert "ulimit -u" in caught.value.remedy
 

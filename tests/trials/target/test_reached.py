@@ -216,8 +216,8 @@ def test_a_table_that_was_made_again_is_another_but_a_new_run_may_begin_there(
     assert all(first[name]["id"] != second[name]["id"] for name in first)
     dynamodb.delete_table(TableName=tables.sales)
     dynamodb.create_table(**creation_request_of(tables.sales))
-    tool.run("rollback", "--yes").failed(1, SHOWN, "dropped and made again", "nothing to undo")
-    tool.run("--phase", "verify").failed(1, SHOWN, "dropped and made again", "--full")
+    tool.run("rollback", "--yes").failed(1, SHOWN, "dropped and created again", "nothing to undo")
+    tool.run("--phase", "verify").failed(1, SHOWN, "dropped and created again", "--full")
 
 
 def test_an_unfinished_load_into_tables_that_were_made_again_is_begun_anew(

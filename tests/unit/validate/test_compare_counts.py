@@ -126,7 +126,7 @@ def test_a_load_of_an_older_file_is_named(migration: Migration) -> None:
         "load", "sales", replace(entry, inputs={"transformed/sales.json": "another"})
     )
     (problem,) = ledger(run).problems
-    assert problem.startswith("the load read another transformed/sales.json")
+    assert problem.startswith("the load read a different transformed/sales.json")
 
 
 def test_without_a_load_the_remedy_is_to_load(migration: Migration) -> None:
