@@ -318,7 +318,8 @@ class Runbook:
                     undo_failed_load(self.run, TABLES, error)
                 raise
             failed = self.outcomes.failed
-            if only is None and (failure := next((failed[n] for n in due if n in failed), None)):
+            failure = next((failed[name] for name in due if name in failed), None)
+            if only is None and failure:
                 undo_failed_load(self.run, TABLES, failure)
         return self.outcomes.exit_code()
 

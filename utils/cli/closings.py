@@ -69,7 +69,7 @@ OPENINGS = (
     _closing(
         "arrived-but",
         (_DONE, _KEPT_OUT),
-        "Done, but not everything is in the target as S9 has it: {reasons}",
+        "Done, with exceptions: {reasons}",
         "All phases are done, and verify has found everything that the load was to write; the "
         "reasons say what it was not to write. Code 0 if every item of S9 is in a table "
         "nevertheless.",
