@@ -13,10 +13,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
-from zlib import crc32
 
 import orjson
 from botocore.credentials import ReadOnlyCredentials
+from isal.isal_zlib import crc32  # of a page of a megabyte: a third of what zlib takes
 
 from utils.aws.access import Access, access_to, forget_access
 from utils.aws.credentials import Expired, Unrenewed, forget_keys, keys_to

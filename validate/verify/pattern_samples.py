@@ -129,6 +129,13 @@ class Highest:
         full = len(self.sales) == SAMPLES
         return full and number.isdecimal() and int(number) < self.sales[-1].number
 
+    def add(self, sale: Numbered) -> None:
+        if self.sales and sale > self.sales[0]:  # as they come in most files
+            self.sales.insert(0, sale)
+            del self.sales[SAMPLES:]
+        else:
+            self.extend(Highest([sale]))
+
     def extend(self, later: Highest) -> None:
         if len(self.sales) < SAMPLES or later.sales[:1] > self.sales[-1:]:
             self.sales = sorted(self.sales + later.sales, reverse=True)[:SAMPLES]
@@ -219,14 +226,16 @@ class Samples:
     def _add_number(self, pk: str, sale: Attributes, date: str) -> None:
         """Whether it is in the index or not, a sale's number must not be given again."""
         year, number = date[:4], _text(sale, _NUMBER)
-        highest = self.years.setdefault(year, Highest())
+        highest = self.years.get(year)
+        if highest is None:
+            highest = self.years[year] = Highest()
         if not number or highest.is_above(number) or not year.isdigit():
             return
         if _text(sale, _STATUS) == "cancelled":
             return
         own_year = _text(sale, _YEAR) or year
         if _text(sale, _DOCUMENT) != "proforma" and int(own_year) == int(year):
-            highest.extend(Highest([Numbered(int(number), pk, _text(sale, _UPDATED))]))
+            highest.add(Numbered(int(number), pk, _text(sale, _UPDATED)))
 
     def leave(self, pks: Collection[bytes]) -> None:
         """Expect no answer of these records either (their PKs are JSON texts)."""
