@@ -1,4 +1,4 @@
-"""What decides where an entity's items go."""
+"""The settings that decide where an entity's items go, as a digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be known of a load beyond its checkpoint: for those who resume it or undo it.
+"""The state of a load beyond its checkpoint: what a resume and a rollback need to know.
 
 data/undo/{entity}.json is written with the plan of the load, before its first write, and stays
 after the load until another run has written (load/undoable_loads.py), or the load is undone.

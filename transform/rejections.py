@@ -1,7 +1,7 @@
 """Why a record cannot be migrated: every reason of one record, gathered and raised once.
 
 A value knows nothing of the column that it came from, so it raises `Unconvertible`; whoever walks
-the columns adds the column and goes on with the next. An operator who repairs S9 then sees all of
+the columns adds the column and continues with the next. An operator who repairs S9 then sees all of
 a record's mistakes in one run, not one mistake a run.
 """
 

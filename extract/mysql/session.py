@@ -1,4 +1,4 @@
-"""A session on MySQL or MariaDB in which nothing is left to chance: settings that select or render.
+"""A session on MySQL or MariaDB with every setting pinned that selects rows or renders values.
 
 Whatever the server's configuration, `init_connect` or the account have set, what is read and how it
 is written must not depend on it. Every setting is made, and then asked back within the transaction

@@ -1,4 +1,4 @@
-"""What S9's tables really are on MySQL: engines without snapshots, what views read, what hides.
+"""What S9's tables really are on MySQL: their engines, what views read, temporary tables in front.
 
 Nothing here selects a row. What cannot be found out is said to be so.
 """

@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL, in one read-only transaction in which nothing is left to chance."""
+"""One connection to PostgreSQL, in one read-only transaction with every setting pinned."""
 
 from __future__ import annotations
 

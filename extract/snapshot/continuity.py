@@ -2,7 +2,7 @@
 
 A killed extract has lost its snapshot, and so has an extract that is repeated for one entity. A
 new snapshot serves as the old one if everything that was read in the old one is provably
-unchanged in the new one. If it is not, a run starts its whole extract anew; only when the
+unchanged in the new one. If it is not, a run starts its whole extract over; only when the
 operator asked for single entities by hand does it go on, and then the manifest and every report
 state that the entities are not from one moment.
 """
@@ -203,7 +203,7 @@ def _go_on_by_hand(
     kept: Sequence[str],
     doubt: str,
 ) -> None:
-    """Each entity is of one moment by itself, at least: none goes on from its checkpoint."""
+    """Each entity is of one moment by itself, at least: none continues from its checkpoint."""
     saved = run.checkpoint.load()
     if saved is not None and saved.phase == PHASE:
         run.checkpoint.clear()

@@ -3,8 +3,8 @@
 The manifest lists them under `backups`, for each table the backups of this run from first to
 last: {"name", "complete", "at", "items", "sha256", "pointInTimeRecovery"?, "native"?}, or
 {"name": "", "complete": true, "at"} for a load without one. The first is from before the run's
-first write to the table. A load that goes on keeps the backup that there is; one that is begun
-anew takes another.
+first write to the table. A resumed load keeps the backup that there is; one that starts over takes
+another.
 """
 
 from __future__ import annotations

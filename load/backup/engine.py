@@ -1,11 +1,11 @@
-"""The engine that backs up one table: a parallel Scan, part by part, that goes on where it was.
+"""The engine that backs up one table: a parallel Scan, part by part, that can be resumed.
 
 Records that changed while the scan read them are read again when it is over, so
 that each has what belongs together (load/backup/records_in_change.py).
 
 The folder has .partial at the end of its name until the backup is complete. In it, progress.json
 has for each segment of the scan where the next part begins, and every part that is done: a part
-is read back before it counts, and what comes after it is read again by whoever goes on.
+is read back before it counts, and what comes after it is read again by a resumed backup.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def back_up(work: AtWork, table: str, name: str) -> BackupFolder:
 
     Returns the complete backup, every byte of which has been read back. Raises Interrupted when
     a stop is asked for, TargetError when the table cannot be read, StorageError when the backup
-    cannot be written; calling it again goes on.
+    cannot be written; calling it again resumes.
     """
     done = Path(work.config.backups) / name
     if done.exists():

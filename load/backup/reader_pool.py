@@ -1,5 +1,5 @@
-"""The readers that share the scan of a backup: one in this process, which is at work at once, and
-where there is much to read one in each process more."""
+"""The readers that share a backup's scan: one in this process, which starts at once, and for large
+tables one in each further process."""
 
 from __future__ import annotations
 

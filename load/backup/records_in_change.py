@@ -112,8 +112,8 @@ class Records(Generic[Found]):
 
     @property
     def settled(self) -> Found | None:
-        """The item after which somebody goes on who has only what was taken in, None: at the start;
-        asked for only while something is held of a record that is not whole."""
+        """The item after which a resumed backup continues that has only what was taken in, None: at
+        the start; asked for only while something is held of a record that is not whole."""
         return self._settled
 
     @property

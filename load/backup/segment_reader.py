@@ -215,8 +215,8 @@ class SegmentReader:
         return recent
 
     def _goes_on_at(self, records: Records[Entry], after: dict[str, Any]) -> dict[str, Any] | None:
-        """Where somebody goes on who has only what was taken in, if the next page begins at
-        `after`; None: where the part has begun."""
+        """Where a resumed backup continues that has only what was taken in, if the next page begins
+        at `after`; None: where the part has begun."""
         if not records.is_within:
             return after
         return self._pages.key_of(records.settled) if records.settled else None

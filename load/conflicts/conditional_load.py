@@ -2,7 +2,7 @@
 
 What the plan of the load calls new goes out in batches. Everything else that is to be written goes
 out before that, on condition that the table still holds what is there by the survey: the records
-that replace what the table holds (load/conflicts/replacing.py), and in a load that goes on the
+that replace what the table holds (load/conflicts/replacing.py), and in a resumed load the
 items that may have been sent already, which the application may have changed since.
 """
 
@@ -102,7 +102,7 @@ class ConditionalLoad(Closes):
         self.state.is_quiet()
 
     def was_not_sent(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """The lines in these ranges of bytes have not been sent after all: a load that goes on
+        """The lines in these ranges of bytes have not been sent after all: a resumed load
         need not ask whether they are there."""
         self.state.was_not_sent(ranges)
 

@@ -99,7 +99,7 @@ def survey_before_load(
     entities: Sequence[str],
     only: Mapping[str, Collection[str]],
 ) -> None:
-    """Plan the load of entities; a load that goes on has its plan already.
+    """Plan the load of entities; a resumed load has its plan already.
 
     `only` names, for some entities, the legacy ids of the records that are to be written. Raises
     TargetError when `load.onConflict` is `fail` and there is a conflict, before anything is

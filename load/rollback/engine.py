@@ -5,7 +5,7 @@ has worked since stays whole (load/rollback/undo_record.py), as does one that an
 stays (load/rollback/records_in_use.py). Sales go before the parties that they need. When all is
 done it is looked once more, a little later: for what the application has written meanwhile to what
 it had read before, for records that an index did not list yet, and, if the load was killed, for
-requests of it that were still on their way. A rollback that is killed goes on where it was.
+requests of it that were still on their way. A rollback that is killed continues where it was.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def roll_back(run: Run, tables: Mapping[str, TableSpec], when: Time | None = Non
     A run that was killed at its first writes may have written nothing: then the one before it is
     the last. Raises ConfigurationError when there is nothing to undo, ArtifactError when a file
     that is needed is not what it was, TargetError when DynamoDB cannot be used, and Interrupted
-    when a stop is asked for; calling it again goes on.
+    when a stop is asked for; calling it again resumes.
     """
     when = when or Time(sleep=run.stop.sleep)
     runs = loads_to_undo(run)

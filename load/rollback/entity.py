@@ -65,7 +65,7 @@ class EntityRollback:
 
     def first(self) -> None:
         """Undo what is left to undo. Raises TargetError, and Interrupted when a stop is asked
-        for; it goes on where it was when it is called again."""
+        for; it continues where it was when it is called again."""
         saved = self.load.state.undone if self._writes else {}
         if saved.get("looked"):
             return
@@ -75,7 +75,7 @@ class EntityRollback:
         self._save(looked=True)
 
     def again(self) -> None:
-        """Look once more at what is undone. Raises as `first` does; begins anew each time."""
+        """Look once more at what is undone. Raises as `first` does; starts over each time."""
         self._again = True
         self._place = self._repeated = self._mark = 0
         self._left = self._left_over()

@@ -1,5 +1,5 @@
-"""The senders that share a load: one in this process, which is at work at once, and for all but
-small files one in each process more."""
+"""The senders that share a load: one in this process, which starts at once, and for all but small
+files one in each further process."""
 
 from __future__ import annotations
 

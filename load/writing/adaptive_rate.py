@@ -1,4 +1,4 @@
-"""Holding the load to a number of write units a second that all its senders share.
+"""The rate of a load in write units a second, shared by all its senders: found and kept to.
 
 The number is the operator's `maxWriteUnits`, or what DynamoDB shows that it can take: what it
 accepted while it throttled is what it can take, so the rate goes a little below that, comes back

@@ -1,4 +1,4 @@
-"""Memory for conversions of values that come back again and again: units, payment terms, dates."""
+"""A bounded cache for conversions of recurring values: units, payment terms, dates."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The other processes ask it (utils/processes/first_process.py): a provider that wants a code from the
 operator asks once, and one that costs a request is asked once for all. botocore renews what has an
 end, ten to fifteen minutes before it; when a provider cannot do that, the credentials serve on
-until the service says that they have expired. What has expired is looked for anew where it comes
+until the service says that they have expired. What has expired is looked for again where it comes
 from.
 
 Whatever fails in a provider is told in one way: which provider it is, what it said, what to do.

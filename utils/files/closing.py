@@ -1,4 +1,4 @@
-"""What has to be closed when one is done with it."""
+"""Closes: the base of what has to be closed after use."""
 
 from __future__ import annotations
 

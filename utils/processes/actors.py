@@ -1,4 +1,5 @@
-"""What lives in the processes that share a phase's work (utils/processes/pool.py)."""
+"""Actors: objects that live in the processes of the pool and answer messages
+(utils/processes/pool.py)."""
 
 from __future__ import annotations
 

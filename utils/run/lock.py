@@ -51,7 +51,7 @@ def require_free(path: Path) -> None:
 
 def _take(path: Path, descriptor: int) -> None:
     """Lock an open file. NFS without a lock service, for one, has no locks at all; two runs in one
-    directory would spoil each other, so there is no going on without."""
+    directory would spoil each other, so there is no way around it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):  # EWOULDBLOCK, EACCES: both say that it is held

@@ -44,7 +44,7 @@ FAILED = "failed"
 class Run:
     """One invocation at work on one data directory.
 
-    With `resuming`, a phase goes on from the checkpoint where there is one for it.
+    With `resuming`, a phase continues from the checkpoint if there is one for it.
     """
 
     config: Config
@@ -143,7 +143,7 @@ class Run:
     def begin(self, phase: str, entity: str, inputs: Mapping[str, str]) -> Checkpoint | None:
         """A phase is about to run for an entity: its old outcome no longer holds.
 
-        Returns the checkpoint to go on from, None to start anew (also when it was made for files
+        Returns the checkpoint to resume from, None to start over (also when it was made for files
         that have been written again since). The checkpoint of a place further on stays: the run
         will come to it.
         """

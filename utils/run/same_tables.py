@@ -2,8 +2,8 @@
 again.
 
 Before its first write a run is bound to its tables: `reached` of the manifest, and the state of
-each load, say which they are. Whatever goes on with that run (--resume, verify, rollback,
-retry-quarantine) refuses others. A run that begins anew may be bound anew if nothing of an earlier
+each load, say which they are. Whatever continues that run (--resume, verify, rollback,
+retry-quarantine) refuses others. A run that starts over may be bound again if nothing of an earlier
 one is still to be accounted for: a table that was dropped took all of it along.
 """
 
@@ -56,8 +56,8 @@ def require_tables_to_undo(run: Run, loaded: Mapping[str, Mapping[str, Any]]) ->
 def bind(run: Run, entities: Iterable[str], forget: Callable[[str], object]) -> None:
     """Bind the run to the tables of `entities`, which all exist; durable when this returns.
 
-    `forget` hears first of each table that was made anew in the place of one that an earlier run
-    has loaded. Raises AnotherTable when a run goes on with others, or what an earlier one has
+    `forget` hears first of each table that was created again in place of one that an earlier run
+    has loaded. Raises AnotherTable when a run continues with others, or what an earlier one has
     written elsewhere is still to be accounted for.
     """
     target, known = run.config.target, _known(run)

@@ -1,7 +1,7 @@
 """The moment that all items of a migration bear as `updatedAt` (`transformation.updatedAt`).
 
 Browsers of the Sale Module that keep a cache ask for `updatedAt > last sync`, so records with S9's
-old times stay invisible to them until they fetch everything anew. With `migration` every item says
+old times stay invisible to them until they fetch everything again. With `migration` every item says
 that it was changed at one moment: when the transform of the run that is loaded first began. That
 moment is not before the load's run, and never in the future, where it would win over changes of
 the application. Once a load has begun with it, it stays, so that the same row gives the same bytes

@@ -1,9 +1,9 @@
 """The one place that writes a command line: what an operator types next, with the options in use.
 
-`command` gives the line for some options, `again` the line that goes on with what is at work, or
-does it anew. A remedy is written with one of the two, wherever it arises: that is why the state is
-the process's own, as that of the masks is (utils/wording/masking.py); `state` and `restore` hand it
-to the processes that share the work.
+`command` gives the line for some options, `again` the line that resumes what is at work, or starts
+it over. A remedy is written with one of the two, wherever it arises: that is why the state is the
+process's own, as that of the masks is (utils/wording/masking.py); `state` and `restore` hand it to
+the processes that share the work.
 
 A rehearsal and a demonstration leave nothing that another command could go on with: of them every
 command says how to do them again. What is meant for afterwards is asked of `for_real`.
@@ -24,7 +24,7 @@ RESUME = "--resume"
 @dataclass
 class Invocation:
     """How the tool was called. `options` are those that every command needs, with the files that
-    they name; `again` is what goes on with the work, `closed` that nothing else does."""
+    they name; `again` is what resumes the work, `closed` that nothing else does."""
 
     options: dict[str, str] = field(default_factory=dict)
     again: str = RESUME
@@ -61,12 +61,12 @@ def goes_on_with(options: str) -> None:
 
 
 def is_closed() -> None:
-    """From now on, what is at work is only ever done anew: a rehearsal, a demonstration."""
+    """From now on, what is at work is only ever started over: a rehearsal, a demonstration."""
     _state.closed = True
 
 
 def again(further: str = "") -> str:
-    """The command line that goes on with what is at work, or does it anew; with one option more,
+    """The command line that resumes what is at work, or starts it over; with one option more,
     unless it was given already."""
     missing = further and further not in shlex.split(_state.again)
     return for_real(f"{_state.again} {further}" if missing else _state.again)
@@ -78,7 +78,8 @@ def again_with_key() -> str:
 
 
 def command(options: str) -> str:
-    """The command line for `options`; in a rehearsal or a demonstration that for doing it anew."""
+    """The command line for `options`; in a rehearsal or a demonstration the one that starts it
+    over."""
     return for_real(_state.again if _state.closed else options)
 
 

@@ -84,7 +84,7 @@ class _Bench:
         return self.run.config.target.table(entity)
 
     def pause_point(self) -> None:
-        """Leave here when a stop has been asked for: a verification begins anew anyway."""
+        """Leave here when a stop has been asked for: a verification starts over anyway."""
         if self.run.stop.requested:
             raise Interrupted
 

@@ -1,4 +1,5 @@
-"""A sale that the application has summed up again says what its lines are, and that is right.
+"""Sales that the application has recomputed from their lines: the new figures are right, and no
+difference.
 
 Whoever adds, changes or deletes a line in the Sale Module changes the sale as well: its number of
 lines and its amounts. Should nobody have signed that on the sale,
