@@ -80,7 +80,7 @@ class SaleTransform:
         rejections = Rejections()
         first_id = legacy_key(row, "first_id", rejections) or 0
         identifier = sale_id(first_id, self._generate_ids, self._id_scope)
-        rate = TERMS.of_sale(optional_number(row, "iva_percentage", rejections))
+        rate = optional_number(row, "iva_percentage", rejections) or TERMS.rate
         kind = self._kind(row, rejections)
         day = self._day.of(row, rejections)
         buyer = self._buyer.reference(row, rejections)

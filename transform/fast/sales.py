@@ -112,7 +112,7 @@ class FastSales:
             raise _UnusualError
         cells = match.group(*self._places)
         first_id, status, document, sale_date = cells[:4]
-        rate = self._terms.of_sale(cells[13])
+        rate = cells[13] or self._terms.rate
         identifier = self._id(first_id)
         lines, priced = self._lines.of(line, match.end(), identifier, rate)
         total = self._assembly.total
@@ -163,8 +163,8 @@ class _UsualLines:
         """The lines from `place` to the end of `data`: the texts and the numbers of each."""
         items, amounts, positions = [], [], set()
         match_row, places, line_id = self._row.match, self._places, self._id
-        terms_of, item_of = self.terms.of_line, self._assembly.line
-        texts_of, stamps_of = self._texts.of, self.stamps.of
+        one_piece, no_discount = self.terms.quantity, self.terms.discount
+        texts_of, stamps_of, item_of = self._texts.of, self.stamps.of, self._assembly.line
         after = b","
         while after == b",":
             match = match_row(data, place)
@@ -177,7 +177,8 @@ class _UsualLines:
                 created_at, updated_at, created_by, updated_by, *texts, after,
             ) = match.group(*places)
             # fmt: on
-            quantity, discount, rate = terms_of(quantity, discount, rate, sale_rate)
+            quantity, discount = quantity or one_piece, discount or no_discount
+            rate = rate or sale_rate
             if total is None is off is net is tax and price is not None:
                 off, net, tax, total = self._computed(quantity, price, discount, rate)
             elif None in (price, off, net, tax, total):
@@ -205,16 +206,18 @@ class _UsualLines:
 class _Texts:
     """A table of attributes, and the texts that cells become by it."""
 
-    def __init__(self, attributes: Iterable[Attribute]) -> None:
-        self._steps = [(_step(each), _absent(each)) for each in attributes]
+    def __init__(self, attributes: Sequence[Attribute]) -> None:
+        self._steps = [_step(each) for each in attributes]
+        self._absent = [_absent(each) for each in attributes]
+        self._are_optional = not any(each.required for each in attributes)
 
     def of(self, cells: Iterable[Any]) -> list[bytes]:
         """The texts of all attributes, in their order; that of an absent one is empty."""
-        texts = [
-            step(cell) if cell is not None else absent
-            for cell, (step, absent) in zip(cells, self._steps, strict=True)
-        ]
-        if None in texts:
+        texts, steps = self._absent.copy(), self._steps
+        for place, cell in enumerate(cells):
+            if cell is not None:
+                texts[place] = steps[place](cell)
+        if not self._are_optional and None in texts:
             raise _UnusualError
         return texts  # type: ignore[return-value]
 
@@ -254,6 +257,8 @@ class _Stamps:
         self._instants = Memo(self._instant_hour, limit=REMEMBERED_HOURS)
         self._clock = local_clock(rules.timezone)
         self._stamps: Stamps[bytes] = Stamps(str.encode, rules)
+        self._last: tuple[bytes | None, ...] = ()
+        self._last_text = b""
         self._who = _Texts(Audit(rules).who)
         self._users = Memo(self._find_users)
         self._nobody = self._find_users(b"null\tnull")
@@ -265,7 +270,19 @@ class _Stamps:
         created_by: bytes | None,
         updated_by: bytes | None,
     ) -> bytes:
-        """The text, from the cells."""
+        """The text, from the cells; those of a sale's lines are mostly the same."""
+        cells = created_at, updated_at, created_by, updated_by
+        if cells != self._last:
+            self._last_text, self._last = self._of(*cells), cells
+        return self._last_text
+
+    def _of(
+        self,
+        created_at: bytes | None,
+        updated_at: bytes | None,
+        created_by: bytes | None,
+        updated_by: bytes | None,
+    ) -> bytes:
         created = updated = b""
         if self._stamps.are_read:
             created = self._utc(created_at)

@@ -52,7 +52,7 @@ _LINE_TEXT = (
     '"lineId":{"S":"%s"},"legacyId":{"S":"%s"},"lineNumber":{"N":"%s"}%s,'
     '"quantity":{"N":"%s"},"unitPrice":{"N":"%s"},"discount":{"N":"%s"},'
     '"discountAmount":{"N":"%s"},"netAmount":{"N":"%s"},"taxRate":{"N":"%s"},'
-    '"taxAmount":{"N":"%s"},"totalAmount":{"N":"%s"}%s%s}}'
+    '"taxAmount":{"N":"%s"},"totalAmount":{"N":"%s"}%s'
 )
 LINE_COLUMNS = {
     "id": "legacyId,lineId",
@@ -86,24 +86,14 @@ Term = TypeVar("Term")
 
 
 class Terms(Generic[Term]):
-    """What a line is priced by where S9 does not say: one piece, no discount, the sale's VAT rate,
-    which is the standard rate where it has none."""
+    """What stands in where S9 does not say what a line is priced by: one piece, no discount (in
+    percent), and the VAT rate of a sale (in percent), which is that of its lines without one."""
 
     def __init__(self, term: Callable[[Number], Term]) -> None:
         """`term` makes a term of the reader's type from a number."""
-        self._one_piece = term(Number(1, 0, {"N": "1"}))
-        self._no_discount = term(Number(0, 0, {"N": "0"}))
-        self._standard_rate = term(Number(22, 0, {"N": "22"}))
-
-    def of_sale(self, rate: Term | None) -> Term:
-        """The VAT rate of a sale, in percent."""
-        return rate or self._standard_rate
-
-    def of_line(
-        self, quantity: Term | None, discount: Term | None, rate: Term | None, sale_rate: Term
-    ) -> tuple[Term, Term, Term]:
-        """Quantity, discount and VAT rate of a line, the latter two in percent."""
-        return quantity or self._one_piece, discount or self._no_discount, rate or sale_rate
+        self.quantity = term(Number(1, 0, {"N": "1"}))
+        self.discount = term(Number(0, 0, {"N": "0"}))
+        self.rate = term(Number(22, 0, {"N": "22"}))
 
 
 class SaleAssembly(Generic[AnyStr]):
@@ -124,12 +114,13 @@ class SaleAssembly(Generic[AnyStr]):
         self._default_document = rules.default_document
         self._nothing: AnyStr = text("")
         self._sale: AnyStr = text(_SALE_TEXT)
-        self._line: AnyStr = text(_LINE_TEXT)
+        self._line: AnyStr = text(_LINE_TEXT + "%s" * (len(line_attributes) - 1) + "}}")
         self._year: AnyStr = text(_YEAR_TEXT)
         self._zero: AnyStr = text("0")
         self._year_at = _place(_YEAR, attributes)
         self._description_at = _place(_DESCRIPTION, line_attributes)
-        self._code_at = _place(_CODE, line_attributes)
+        others = [each for each in line_attributes if each.name != _DESCRIPTION]
+        self._code_at = _place(_CODE, others)
         self._described: AnyStr = text(_DESCRIPTION)
         self._coded: AnyStr = text(_CODE)
         self._not_described: AnyStr = text(written(_DESCRIPTION, {"S": "-"}))
@@ -198,16 +189,21 @@ class SaleAssembly(Generic[AnyStr]):
         """The item of a line of the sale with the id `sale`. A product is described by its code,
         if there is nothing else."""
         description: AnyStr = (
-            texts[self._description_at]
+            texts.pop(self._description_at)
             or texts[self._code_at].replace(self._coded, self._described, 1)
             or self._not_described
         )
-        del texts[self._description_at]
         return self._line % (
-            *(sale, identifier, sale, identifier, key, number, description),
+            sale,
+            identifier,
+            sale,
+            identifier,
+            key,
+            number,
+            description,
             *priced,
             stamps,
-            self._nothing.join(texts),
+            *texts,
         )
 
 

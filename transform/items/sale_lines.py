@@ -120,12 +120,9 @@ def _priced(row: Row, sale_rate: Number, rejections: Rejections) -> Priced[str]:
     """
     get = row.get
     try:
-        quantity, discount, rate = TERMS.of_line(
-            remembered_number(get("quantity")),
-            remembered_number(get("discount")),
-            remembered_number(get("tax_rate")),
-            sale_rate,
-        )
+        quantity = remembered_number(get("quantity")) or TERMS.quantity
+        discount = remembered_number(get("discount")) or TERMS.discount
+        rate = remembered_number(get("tax_rate")) or sale_rate
         given = five_decimals([*map(get, _PRICES)]) if get("total_amount") is not None else None
         if not given:
             given = _computed(row, quantity, discount, rate)
