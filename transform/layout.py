@@ -17,7 +17,7 @@ from importlib import import_module
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import Attribute, Item, Row
 from transform.rules import TransformRules
-from utils.entities import field_of
+from utils.entities import ENTITY_NAMES, part_of
 
 Adapt = Callable[[Row, Notes, TransformRules], None]
 Complete = Callable[[Item, Row], None]
@@ -73,8 +73,10 @@ class Layout:
         return not self.carries and all(adapter == nothing for adapter in adapters)
 
     def adapter(self, entity: str) -> Adapter:
-        """The adapter of an entity, or of the lines of its records. Raises Undeclared."""
-        adapter: Adapter = field_of(self, entity, "Layout (transform/layout.py)")
+        """The adapter of an entity, or of the lines of its records; of an entity without a field
+        here, one that changes nothing. Raises Undeclared."""
+        adapters = {**dict.fromkeys(ENTITY_NAMES, Adapter()), **vars(self)}
+        adapter: Adapter = part_of(adapters, entity, "Layout (transform/layout.py)")
         return adapter
 
 

@@ -31,6 +31,11 @@ class Reference:
     entity: str
     index_key: str
 
+    @property
+    def sort_key(self) -> str:
+        """The sort key of the index."""
+        return self.index_key.removesuffix("PK") + "SK"
+
 
 @dataclass(frozen=True)
 class Children:
@@ -133,6 +138,12 @@ ENTITIES = (
     ),
 )
 ENTITY_NAMES = tuple(shape.name for shape in ENTITIES)
+SCHEMAS = tuple(
+    each.schema for shape in ENTITIES for each in (shape, shape.children) if each is not None
+)
+SCHEMAS = tuple(
+    each.schema for shape in ENTITIES for each in (shape, shape.children) if each is not None
+)
 _BY_NAME = {shape.name: shape for shape in ENTITIES}
 # The names under which an extracted row carries rows of others: children, and copies of the named.
 PARTS = frozenset(
@@ -172,6 +183,7 @@ def is_referenced(entity: str) -> bool:
 def dependents_of(entity: str) -> list[str]:
     """The entities that cannot be migrated without this one, in their order: those whose records
     name its records, and those that need them."""
+    shape_of(entity)
     found = {entity}
     for shape in ENTITIES:
         if found & set(shape.needs):
@@ -185,12 +197,12 @@ def part_of(parts: Mapping[str, T], entity: str, place: str) -> T:
         return parts[entity]
     except KeyError:
         raise Undeclared(
-            f"{place} says nothing of the entity {entity!r}, only of {', '.join(parts)}",
+            f"{place} says nothing of {entity}, only of {', '.join(parts)}",
             remedy="declare it there: docs/architecture.md (How to add an entity) goes through "
             "all that an entity needs, and tests/unit/test_entities.py names what is missing",
         ) from None
 
 
-def field_of(settings: Any, name: str, place: str) -> Any:
-    """The field of a settings object that is an entity's. Raises Undeclared."""
-    return part_of(vars(settings), name, place)
+def field_of(declared: Any, field: str, place: str) -> Any:
+    """The field of what `place` declares that belongs to an entity. Raises Undeclared."""
+    return part_of(vars(declared), field, place)

@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 import orjson
 
-KINDS = ("buyer", "producer", "sale", "sale_line")
+from utils.entities import SCHEMAS
+
+KINDS = SCHEMAS
 VALUES = "values"  # the file of the kinds of values that attributes have in common
 LEGACY = "legacy"  # the attribute for what has no place of its own
 

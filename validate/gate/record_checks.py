@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
-from functools import partial
 from itertools import chain
 from typing import Any
 
-from utils.entities import part_of
+from utils.entities import Shape, Undeclared, shape_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
 from validate.gate.fast_sales import RULED_OUT, facts_if_clean
@@ -84,7 +83,7 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
     Each record is asked for its schema, DynamoDB's limits, agreement within itself and, if the
     policy says so, the business rules; the later questions only where the earlier ones are met.
     """
-    judge = part_of(_JUDGES, entity, "validate/gate/record_checks.py")()
+    judge = judge_of(entity)
     outcome = ChunkFindings()
     with localcontext(sale_rules.EXACT):
         for number, record in enumerate(split_records(lines)):
@@ -99,7 +98,26 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
     return outcome
 
 
-def _party_judge(kind: str) -> Judge:
+def judge_of(entity: str) -> Judge:
+    """What judges the records of an entity. Raises Undeclared."""
+    shape = shape_of(entity)
+    if entity in _JUDGES:
+        return _JUDGES[entity]()
+    if shape.children:
+        raise Undeclared(
+            f"validate/gate/record_checks.py says nothing of the {shape.children.name} of {entity}",
+            remedy="records of several items need a judge of their own there, as sales have",
+        )
+    return _judge_of_one_item(shape)
+
+
+def _judge_of_one_item(shape: Shape) -> Judge:
+    """What judges records of one item: by their schema, by what their shape says and, if they are
+    parties, by the rules for these."""
+    kind, is_party = shape.schema, shape.singular in PARTY_CHECKS
+    checks = PARTY_CHECKS[kind] if is_party else _checks_of(shape)
+    named = [reference.attribute for reference in shape.references]
+
     def judge(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
         item = items_of(record)[0]
         if len(record) > 1:
@@ -109,15 +127,26 @@ def _party_judge(kind: str) -> Judge:
         if not decider(kind)(item):
             notes += _schema_notes(kind, item)
             return Facts(_legacy_id(item), len(record))
-        notes += asked(PARTY_CHECKS[kind], Record(record, [item]), business=business)
-        shared: tuple[tuple[str, str], ...] = ()
-        if "code" in item:
-            shared = (("duplicate-code", item["code"]["S"]),)
-        if key := vat_key(item["country"]["S"], item["vatNumber"]["S"]):
-            shared += (("duplicate-vat-number", key),)
-        return Facts(item["legacyId"]["S"], 1, item["PK"]["S"], shared=shared)
+        notes += asked(checks, Record(record, [item]), business=business)
+        references = tuple((attribute, item[attribute]["S"]) for attribute in named)
+        shared = _shared_by_parties(item) if is_party else ()
+        return Facts(item["legacyId"]["S"], 1, item["PK"]["S"], references, shared)
 
     return judge
+
+
+def _checks_of(shape: Shape) -> tuple[Check, ...]:
+    """What is asked of a record about which nothing is known but its shape."""
+    return (_LIMITS, *consistency.checks_of(shape), *layout_rules.CHECKS, *text_rules.CHECKS)
+
+
+def _shared_by_parties(party: Item) -> tuple[tuple[str, str], ...]:
+    shared: tuple[tuple[str, str], ...] = ()
+    if "code" in party:
+        shared = (("duplicate-code", party["code"]["S"]),)
+    if key := vat_key(party["country"]["S"], party["vatNumber"]["S"]):
+        shared += (("duplicate-vat-number", key),)
+    return shared
 
 
 def sale_judge() -> Judge:
@@ -201,8 +230,5 @@ def _schema_notes(kind: str, item: Item) -> list[Note]:
     return [*explain(kind, item), *limit_notes(item, _KEYS)]
 
 
-_JUDGES: dict[str, Callable[[], Judge]] = {
-    "buyers": partial(_party_judge, "buyer"),
-    "producers": partial(_party_judge, "producer"),
-    "sales": sale_judge,
-}
+# What judges records of several items.
+_JUDGES: dict[str, Callable[[], Judge]] = {"sales": sale_judge}

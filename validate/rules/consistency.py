@@ -14,6 +14,7 @@ from itertools import pairwise
 from operator import lt
 from typing import Any, NamedTuple
 
+from utils.entities import Shape, shape_of
 from utils.wording.figures import counted
 from validate.rules.catalogue import Note
 from validate.rules.checks import Check, Record
@@ -161,6 +162,21 @@ def _numbering_notes(sale: Item) -> Iterator[Note]:
         text = f"{keys[0]} is there, and the other key of its index is not"
         yield Note(keys[0], "numbering-index", text)
     yield from _key_notes(sale, (each for each in NUMBERING_KEYS if each.key in sale))
+
+
+def checks_of(shape: Shape) -> tuple[Check, ...]:
+    """What agrees in every record, by its shape: keys repeat what they are made of."""
+    keys = [Repeats("PK", shape.prefix, shape.id_attribute, "identity")]
+    for reference in shape.references:
+        named = shape_of(reference.entity)
+        keys.append(Repeats(reference.index_key, named.prefix, reference.attribute))
+        keys.append(Repeats(reference.sort_key, "", shape.sorted_by))
+
+    def ask(record: Record) -> Iterator[Note]:
+        yield from _key_notes(record.items[0], keys)
+        yield from _id_notes(record.items[0], shape.id_attribute, shape.singular.upper())
+
+    return (Check(frozenset({"identity", "index-key"}), ask),)
 
 
 def _of_party(kind: str, record: Record) -> Iterator[Note]:

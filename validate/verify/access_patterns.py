@@ -27,7 +27,7 @@ from utils.dynamodb.client import RequestRefused, Unanswered
 from utils.dynamodb.item_content import Item, Moments, differing_attributes
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import Index, TableSpec
-from utils.entities import Children, Shape, part_of, shape_of
+from utils.entities import Children, Shape, shape_of
 from utils.wording.figures import counted
 from validate.verify.pattern_samples import (
     GROUP,
@@ -94,8 +94,7 @@ def replay(
     """Replay every access pattern of an entity, `at_once` checks at a time; raises TargetError when
     the target is out of reach. A request that DynamoDB refuses is a failure of its pattern."""
     asked = _Asked(reader, table, shape_of(spec.entity), samples, moments)
-    of_entity = part_of(PATTERNS, spec.entity, "validate/verify/access_patterns.py")
-    patterns = of_entity(asked, spec)
+    patterns = _FURTHER.get(spec.entity, _record_patterns)(asked, spec)
     problems: dict[Check, list[str]] = {}
     due = [check for pattern in patterns for check in pattern.checks]
     with ThreadPoolExecutor(at_once, thread_name_prefix="replay") as pool:
@@ -139,8 +138,8 @@ def _problems_of(check: Check) -> list[str]:
 
 
 def _record_patterns(asked: _Asked, spec: TableSpec) -> list[Pattern]:
-    """What can be asked of every entity: a record by its id, the records of each that they name,
-    and what has changed lately."""
+    """What is asked of every entity of which nothing else is known: a record by its id, the records
+    that name one, and what has changed lately."""
     return [
         asked.one(),
         *asked.by_reference(spec),
@@ -455,7 +454,8 @@ class _Asked:
         return []
 
 
-PATTERNS: Mapping[str, Callable[[_Asked, TableSpec], list[Pattern]]] = {
+# What the Sale Module asks of its entities besides.
+_FURTHER: Mapping[str, Callable[[_Asked, TableSpec], list[Pattern]]] = {
     "buyers": _party_patterns,
     "producers": _party_patterns,
     "sales": _sale_patterns,
