@@ -188,6 +188,8 @@ def test_rollback_takes_payments_away_and_keeps_a_sale_that_one_of_the_applicati
 
 def test_what_must_hold_of_every_entity_holds_of_the_one_on_the_page(tool: ToolCopy) -> None:
     tool.test("tests/unit/test_entities.py")
+    ruff = ("-m", "ruff", "check", "--no-cache", "--config", ".ci/ruff.toml")
+    tool.run(0, *ruff, *(path for path in BLOCKS if path.endswith(".py")))
 
 
 def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
