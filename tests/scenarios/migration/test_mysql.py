@@ -73,7 +73,7 @@ def test_killed_in_any_phase_it_resumes_to_the_same_items(
     tool = SabotagedOperator.like(on_mysql)
     tool.killed("--full", phase="extract", entity="sales", after=20)
     outcome = tool.run("--resume")
-    assert "cannot be proved: extracting all entities again, from one snapshot" in outcome.stderr
+    assert "extracting all entities again, from one snapshot" in outcome.stderr
     tool.killed("--full", "--restart", phase="transform", entity="sales", after=1)
     tool.killed("--resume", phase="load", entity="sales", after=3)
     tool.run("--resume").ended(5)
