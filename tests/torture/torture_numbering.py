@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trials.application.test_numbering import check
+from tests.support.records.numbered import check
 from utils.files import pieces
 
 HISTORIES = 1_500

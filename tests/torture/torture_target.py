@@ -10,8 +10,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import DONE_TABLES
-from tests.scenarios.faults.test_outage import endured
 from tests.support.aws.proxy import REASONS, FaultyProxy, Plan, hang, refusing, take_and_hang
+from tests.support.faults.outage import endured
 from tests.support.faults.sabotage import Result, events, retries, start_over, through
 from tests.support.operators.operator import Operator, small_trade
 from utils.embedded.aws import EmbeddedAws

@@ -20,6 +20,7 @@ from tests.support.places import ROOT
 PHASES = ("extract", "transform", "load", "validate")
 
 
+TESTS = ("unit", "integration", "scenarios", "trials", "support", "torture")
 MOST_FILES = 13  # a reader sees at a glance what a room holds
 
 
@@ -68,12 +69,27 @@ def test_the_ground_floor_imports_no_phase() -> None:
 def test_no_room_is_crowded() -> None:
     crowded = {
         folder.relative_to(ROOT).as_posix(): count
-        for top in (*PHASES, "utils")
+        for top in (*PHASES, "utils", *(f"tests/{name}" for name in TESTS))
         for folder in [ROOT / top, *(path for path in (ROOT / top).rglob("*") if path.is_dir())]
         if (count := len([path for path in folder.glob("*.py") if path.name != "__init__.py"]))
         > MOST_FILES
     }
     assert crowded == {}
+
+
+def test_unit_tests_are_in_the_folders_of_the_packages() -> None:
+    unit = ROOT / "tests" / "unit"
+    folders = {path.parent.relative_to(unit) for path in unit.rglob("test_*.py")}
+    assert [str(folder) for folder in folders if not (ROOT / folder).is_dir()] == []
+
+
+def test_no_test_module_takes_from_another() -> None:
+    """What two of them need is in tests/support."""
+    takes = {
+        name: [used for used in imports_of(path) if ".test_" in used]
+        for name, path in modules_of("tests").items()
+    }
+    assert {name: used for name, used in takes.items() if used} == {}
 
 
 def test_rooms_need_each_other_one_way() -> None:

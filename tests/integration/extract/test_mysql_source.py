@@ -16,7 +16,7 @@ from extract.mysql import source as mysql
 from extract.mysql.source import MySqlSource
 from extract.selection import Field, Selection
 from tests.conftest import S9Database
-from tests.integration.extract.test_mysql_values import config_of, opened, read
+from tests.support.s9.reading import config_of, opened, read
 from utils.config import Secret
 from utils.embedded.mariadb import EmbeddedMariaDB
 from utils.error_handler import BackOff, SourceError, SourceUnavailable

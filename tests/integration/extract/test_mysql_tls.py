@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from extract.mysql.source import MySqlSource
-from tests.integration.extract.test_postgresql_tls import Authority
+from tests.support.certificates import Authority
 from utils.config import Secret, SourceConfig
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.error_handler import SourceUnavailable

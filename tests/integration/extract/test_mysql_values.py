@@ -14,11 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from extract.databases import open_source
-from extract.selection import Field, Selection
-from extract.source import Source
 from tests.conftest import S9Database
-from utils.config import Secret, SourceConfig
+from tests.support.s9.reading import read
 from utils.embedded.mariadb import EmbeddedMariaDB
 from utils.embedded.postgresql import EmbeddedPostgres
 
@@ -92,34 +89,6 @@ class Pair:
     def read(self) -> tuple[bytes, bytes]:
         """The row as each database writes it."""
         return read(self.postgres, self.scratch), read(self.mariadb, self.scratch)
-
-
-def opened(s9: S9Database, scratch: Path, **changes: Any) -> Source:
-    return open_source(config_of(s9, **changes), None, scratch)
-
-
-def config_of(s9: S9Database, **changes: Any) -> SourceConfig:
-    values: dict[str, Any] = {
-        "type": s9.type,
-        "host": s9.server.host,
-        "port": s9.server.port,
-        "database": s9.name,
-        "username": s9.server.reader,
-        "password": Secret(s9.server.reader_password),
-        "ssl": False,
-        **changes,
-    }
-    return SourceConfig(**values)
-
-
-def read(s9: S9Database, scratch: Path, **changes: Any) -> bytes:
-    """The one row of the table t as JSON."""
-    with opened(s9, scratch, **changes) as source:
-        fields = tuple(Field(column, column.name) for column in source.columns("SELECT * FROM t"))
-        with source.rows(Selection("SELECT * FROM t", "id", (), fields), None) as (rows, _):
-            [(key, row)] = rows
-    assert key == b"1"
-    return row
 
 
 def made(server: EmbeddedPostgres | EmbeddedMariaDB, which: int) -> Iterator[S9Database]:

@@ -12,16 +12,12 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from extract.postgresql.source import PostgresSource
+from tests.support.certificates import NOW, Authority
 from utils.config import Secret, SourceConfig
 from utils.embedded.ports import free_port
 from utils.error_handler import SourceUnavailable
@@ -32,61 +28,6 @@ pytestmark = pytest.mark.skipif(
     reason="needs Debian's postgresql and root to run it: apt-get install postgresql",
 )
 PASSWORD = "tls-test-only"
-NOW = dt.datetime.now(dt.timezone.utc)
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-class Authority:
-    """A private certificate authority."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._certificate = (
-            x509.CertificateBuilder()
-            .subject_name(_name("Test authority"))
-            .issuer_name(_name("Test authority"))
-            .public_key(self._key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - dt.timedelta(days=30))
-            .not_valid_after(NOW + dt.timedelta(days=30))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-        self.file = directory / "authority.crt"
-        self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, server: Path, *names: str, ends: dt.datetime) -> None:
-        """Write server.crt and server.key for host names or addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        alternatives: list[x509.GeneralName] = [
-            x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
-            for name in names
-        ]
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(_name(names[0]))
-            .issuer_name(self._certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(NOW - dt.timedelta(days=20))
-            .not_valid_after(ends)
-            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        pem = serialization.Encoding.PEM
-        (server / "server.crt").write_bytes(certificate.public_bytes(pem))
-        (server / "server.key").write_bytes(
-            key.private_bytes(
-                pem,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        (server / "server.key").chmod(0o600)
 
 
 @dataclass

@@ -17,8 +17,8 @@ import pytest
 from botocore.httpsession import ProxyConfiguration
 from botocore.utils import get_environ_proxies
 
-from tests.integration.extract.test_postgresql_tls import NOW, Authority
 from tests.support.aws.ways import pump
+from tests.support.certificates import NOW, Authority
 from utils.aws.http_wire import HttpWire, Server
 from utils.error_handler import BackOff
 

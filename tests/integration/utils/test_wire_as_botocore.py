@@ -18,17 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from tests.support.aws.sigv4 import verify
-from tests.support.aws.ways import (
-    DAY,
-    NOW,
-    Arrived,
-    Authority,
-    Service,
-    World,
-    led_to,
-    nothing_kept,
-    read_once,
-)
+from tests.support.aws.ways import Arrived, Service, World, led_to, nothing_kept, read_once
+from tests.support.certificates import DAY, NOW, Authority
 from utils.config import TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.error_handler import BackOff

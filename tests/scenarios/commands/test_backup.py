@@ -20,9 +20,9 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from load.backup.folder import BackupFolder
 from tests.conftest import S9Database, TableNames
 from tests.integration.conftest import fill
-from tests.scenarios.faults.test_load_processes import command_line, helpers, within
 from tests.support.aws.proxy import FaultyProxy, Plan
 from tests.support.faults.sabotage import SabotagedOperator, assert_nothing_is_left_over
+from tests.support.operators.helpers import command_line, helpers, within
 from tests.support.operators.operator import Operator, Running, scan_all, small_trade
 from utils.embedded.aws import EmbeddedAws
 

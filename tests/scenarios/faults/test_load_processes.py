@@ -6,9 +6,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -27,6 +25,7 @@ from tests.support.faults.sabotage import (
     start_over,
     through,
 )
+from tests.support.operators.helpers import command_line, helpers, within
 from tests.support.operators.operator import ENTITIES, Operator, Running, scan
 from tests.support.s9.many_sales import many_sales
 from utils.embedded.aws import EmbeddedAws
@@ -46,28 +45,6 @@ def clean(alone: Operator, s9: S9Database, proxy: FaultyProxy) -> SabotagedOpera
     """An operator whose loads are shared, with an S9 of 200 sales, and 400 lines."""
     many_sales(s9, 200)
     return shared(through(proxy, alone.configure(checkpoint={"interval": 10})))
-
-
-def helpers(running: Running) -> list[int]:
-    """The processes that the tool has started to share its work."""
-    pid = running.process.pid
-    with suppress(FileNotFoundError):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in command_line(child)]
-    return []
-
-
-def command_line(pid: str | int) -> bytes:
-    with suppress(FileNotFoundError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.02)
-    return condition()
 
 
 def loading_sales(running: Running, proxy: FaultyProxy) -> int:

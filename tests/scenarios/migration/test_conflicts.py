@@ -8,11 +8,11 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.scenarios.commands.test_rollback import closes, headers
 from tests.support.application.application import LATER, Application
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request
 from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Operator, small_trade
+from tests.support.operators.undone import closes, headers
 from utils.embedded.aws import EmbeddedAws
 
 EARLIER = "2001-01-01T00:00:00.000Z"

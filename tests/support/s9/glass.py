@@ -18,7 +18,7 @@ import pytest
 from extract.engine import extract
 from extract.entities import entities_of
 from tests.conftest import S9Database
-from tests.integration.extract.test_mysql_values import config_of
+from tests.support.s9.reading import config_of
 from utils.config import (
     Config,
     EntityExtraction,

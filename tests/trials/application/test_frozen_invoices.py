@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.transform.layouts.test_i2_speedex import items_of, sale_row
+from tests.support.records.i2_rows import items_of, sale_row
 
 ISSUED = frozenset({"sent", "paid"})
 

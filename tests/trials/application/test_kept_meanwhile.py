@@ -11,11 +11,11 @@ import pytest
 
 from load.conflicts.report import entries_of
 from tests.support.application.desk import Desk
+from tests.support.application.desks import desk_with, does
 from tests.support.application.parties_and_sales import sale_of
 from tests.support.application.sale_module import SaleModule
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.support.records.transformed import identity
-from tests.trials.conftest import desk_with, does
 from utils.embedded.aws import EmbeddedAws
 from utils.files.line_marks import KEPT_MARKS, LineMarks
 

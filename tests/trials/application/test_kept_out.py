@@ -6,9 +6,9 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.scenarios.commands.test_rollback import headers
 from tests.support.application.application import Application
 from tests.support.operators.operator import Operator, insert, line, party, small_trade
+from tests.support.operators.undone import headers
 
 ARRIVED = "every record arrived"
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from tests.support.records.extracted import run_over
-from tests.support.records.numbering import headers, left_out, misplaced, random_rows, wrong_answers
-from tests.support.records.rows import buyer_row, line_row, producer_row, sale_row
+from tests.support.records.numbered import Row, check, extracted, found, transformed
+from tests.support.records.numbering import headers, left_out, wrong_answers
+from tests.support.records.rows import line_row, sale_row
 from transform import engine
 from utils.files import pieces
 from utils.files.artifacts import ArtifactWriter
 from utils.interrupt import Interrupted
-from utils.run.run import Run
 from validate.validate_data import validate
 
-Row = dict[str, Any]
 HISTORIES = 30
 
 
@@ -37,26 +33,8 @@ def sold(key: int, day: str, **changes: Any) -> Row:
     )
 
 
-def extracted(root: Path, sales: Sequence[Row], processes: int = 1) -> AbstractContextManager[Run]:
-    """A run that has extracted these sales and their two parties."""
-    rows = {"buyers": [buyer_row()], "producers": [producer_row()], "sales": sales}
-    return run_over(root, rows, processes)
-
-
-def transformed(run: Run) -> list[Any]:
-    for entity in ("buyers", "producers", "sales"):
-        engine.transform(run, entity)
-    return headers(run.workspace.transformed("sales"))
-
-
 def in_index(items: Sequence[Any]) -> set[str]:
     return {item["legacyId"]["S"] for item in items if "GSI4PK" in item}
-
-
-def found(run: Run, rule: str) -> set[str]:
-    """The legacy ids of the sales that the gate names by a rule."""
-    report = orjson.loads(run.workspace.report("validation").read_bytes())
-    return {each["legacyId"] for each in report["findings"] if each["rule"] == rule}
 
 
 @pytest.mark.parametrize(
@@ -160,19 +138,6 @@ def test_random_sales_are_numbered_as_the_rule_says_and_the_api_is_never_wrong(
     monkeypatch.setitem(pieces.places.__kwdefaults__, "target", 1_500)
     for seed in range(HISTORIES):
         check(tmp_path / str(seed), seed)
-
-
-def check(root: Path, seed: int, processes: int = 1) -> None:
-    """One random file of sales, as it leaves the transform and as it leaves the gate."""
-    rows = random_rows(random.Random(seed))
-    with extracted(root, rows, processes) as run:
-        items = transformed(run)
-        assert [*wrong_answers(items), *misplaced(items)] == [], f"seed {seed}"
-        validate(run)
-        items = headers(run.workspace.transformed("sales"))
-        assert [*wrong_answers(items), *misplaced(items)] == [], f"seed {seed}, after the gate"
-        assert found(run, "numbering-index") == set(), f"seed {seed}"
-        assert found(run, "numbering-order") == left_out(items), f"seed {seed}"
 
 
 def test_several_processes_number_as_one_does(

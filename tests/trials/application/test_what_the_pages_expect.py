@@ -14,9 +14,9 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.support.operators.operator import Operator, scan_all, small_trade
+from tests.support.records.i2_rows import items_of
+from tests.support.records.i2_rows import sale_row as i2_row
 from tests.support.records.rows import buyer_row, header_of, line_row, rules, sale_row
-from tests.unit.transform.layouts.test_i2_speedex import items_of
-from tests.unit.transform.layouts.test_i2_speedex import sale_row as i2_row
 from transform.engine import rules_of, settings
 from transform.transform_buyers import buyer_to_items
 from transform.transform_sales import sale_to_items

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.records.broken import BROKEN, SOUND, named
 from tests.support.records.items import as_lines, sale_record
-from tests.unit.validate.rules.test_catalogue import BROKEN, SOUND, named
 from validate.gate import fast_sales, record_checks
 from validate.gate.record_checks import Policy, check_chunk
 from validate.rules import record_items

@@ -9,9 +9,9 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.scenarios.commands.test_rollback import headers, lines
 from tests.support.application.application import LATER, Application
 from tests.support.operators.operator import Operator, Outcome, small_trade
+from tests.support.operators.undone import headers, lines
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from load.backup import segment_reader
 from load.backup.engine import back_up, new_name, unfinished
 from load.backup.folder import BackupFolder
 from tests.support.application.desk import Desk
+from tests.support.application.desks import backed_up, desk_with, put
 from tests.support.application.parties_and_sales import sale_of
 from tests.support.application.sale_module import SaleModule, torn
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request
 from tests.support.records.transformed import identity
-from tests.trials.conftest import backed_up, desk_with, put
 from utils.embedded.aws import EmbeddedAws
 from utils.interrupt import Interrupted
 

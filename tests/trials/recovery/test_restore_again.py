@@ -15,11 +15,11 @@ from load.restore import engine as restoring
 from load.restore.engine import Restored, restore
 from tests.conftest import S9Database, TableNames
 from tests.support.application.desk import Desk
+from tests.support.application.desks import backed_up, desk_with, put
 from tests.support.application.parties_and_sales import sale_of
 from tests.support.application.sale_module import SaleModule, torn
 from tests.support.operators.operator import Operator, scan, small_trade
 from tests.support.records.transformed import identity
-from tests.trials.conftest import backed_up, desk_with, put
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ConfigurationError
 

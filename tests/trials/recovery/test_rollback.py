@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support.application.desk import Desk
+from tests.support.application.desks import desk_with, does
 from tests.support.application.parties_and_sales import sale_of
 from tests.support.application.sale_module import SaleModule, torn
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error, refusing
 from tests.support.records.transformed import identity
-from tests.trials.conftest import desk_with, does
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ConfigurationError, RunInterrupted, TargetError
 from utils.files.encryption import new_identity

@@ -15,10 +15,10 @@ import pytest
 from extract.mysql import connection as mysql_connection
 from extract.mysql.source import MySqlSource
 from tests.conftest import S9Database, TableNames
-from tests.integration.extract.test_mysql_values import config_of
 from tests.scenarios.conftest import hire
 from tests.support.operators.operator import Operator, insert, line, party, sale, small_trade
 from tests.support.s9.glass import Pane, look
+from tests.support.s9.reading import config_of
 from utils.config import Secret, SourceConfig
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres

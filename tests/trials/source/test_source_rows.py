@@ -60,7 +60,7 @@ def test_a_key_of_a_buyer_and_of_a_producer_gives_each_sale_its_own(
     from extract.engine import records_of
     from extract.entities import entities_of
     from extract.selection import plan
-    from tests.integration.extract.test_mysql_values import config_of
+    from tests.support.s9.reading import config_of
     from utils.config import EntityExtraction
 
     if s9_of.type == "mysql" and not held:
@@ -86,7 +86,7 @@ def test_a_key_of_two_buyers_is_one_sale_with_how_many_there_are(
     from extract.engine import records_of
     from extract.entities import entities_of
     from extract.selection import plan
-    from tests.integration.extract.test_mysql_values import config_of
+    from tests.support.s9.reading import config_of
     from utils.config import EntityExtraction
 
     if s9_of.type == "mysql" and not held:

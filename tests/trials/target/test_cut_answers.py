@@ -12,11 +12,11 @@ import pytest
 from load.backup.engine import back_up, new_name
 from load.restore.engine import restore
 from tests.support.application.desk import Desk
+from tests.support.application.desks import desk_with
 from tests.support.application.parties_and_sales import sale_of
 from tests.support.application.sale_module import SaleModule, torn
 from tests.support.aws.proxy import Answer, FaultyProxy, Forward, Plan, Request
 from tests.support.records.transformed import identity
-from tests.trials.conftest import desk_with
 from utils.config import OVERWRITE
 from utils.embedded.aws import EmbeddedAws
 

@@ -12,8 +12,8 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from load.entities import TABLES
 from load.target.tables import _problems, prepare_tables
 from tests.conftest import REGION, S9Database, TableNames
-from tests.scenarios.refusals.test_bad_target import create, create_good_tables, schema, strings
 from tests.support.aws.proxy import Answer, FaultyProxy, Forward, Plan, Request
+from tests.support.aws.tables import create, create_good_tables, schema, strings
 from tests.support.operators.operator import Operator, scan_all, small_trade
 from utils import logger
 from utils.config import LoggingConfig, TargetConfig

@@ -18,7 +18,8 @@ from botocore.retries import standard
 from load.writing.batch_writer import BatchWriter
 from load.writing.rate_limiter import RateLimiter
 from tests.support.aws.environments import environments_that_fail
-from tests.support.aws.ways import DAY, NOW, Authority, Service, nothing_kept, read_once
+from tests.support.aws.ways import Service, nothing_kept, read_once
+from tests.support.certificates import DAY, NOW, Authority
 from utils.aws import http_wire
 from utils.aws.http_wire import HttpWire, Server
 from utils.aws.unreached import Unreached

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from load.backup.key_index import Digests
 from load.backup.page import Page, PageReader
 from load.backup.records_in_change import Meanwhile
-from tests.unit.utils.dynamodb.test_item_text import ITEMS, SPACING, TEXTS, Item
+from tests.support.records.item_texts import ITEMS, SPACING, TEXTS, Item
 from utils.dynamodb.answer_shapes import NoAnswer
 from utils.dynamodb.item_content import normal_item
 

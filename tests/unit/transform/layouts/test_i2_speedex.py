@@ -10,52 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.records.rows import rules
+from tests.support.records.i2_rows import SCOPE, buyer, items_of, producer, sale_row
 from tests.support.s9.i2_data import BANKS, EXEMPTION, LAUGHS, PEEK
 from transform.items.attributes import Item, Row
-from transform.layout import layout_of
 from transform.layouts.i2_values import day, hundredfold, shown_number
 from transform.rejections import RejectedRecord, Unconvertible
-from transform.row_to_texts import transform_of
 from transform.values.ids import line_id, party_id, sale_id
-
-SCOPE = layout_of("i2_speedex").id_scope
-
-
-def items_of(entity: str, row: Row, **changes: Any) -> list[Item]:
-    chosen = rules(layout="i2_speedex", id_scope=SCOPE, **changes)
-    return transform_of(entity, chosen)(row, chosen)
-
-
-def buyer(**changes: Any) -> Item:
-    row = {"first_id": 12, "enabled": "online", "code": "C1", "name": "Bianchi", "country": "ITA"}
-    return items_of("buyers", {**row, **changes})[0]
-
-
-def producer(**changes: Any) -> Item:
-    row = {"first_id": 7, "enabled": "new", "code": "P1", "name": "Viteria", "country": "ITA"}
-    return items_of("producers", {**row, **changes})[0]
 
 
 def line_row(**changes: Any) -> Row:
     row = {"id": 34, "msg_id": 5, "line_number": 1, "quantity": 20, "unit_price": "10.000000"}
     return {**row, "discount": None, "tax_rate": None, **changes}
-
-
-def sale_row(*lines: Row, **changes: Any) -> Row:
-    return {
-        "first_id": 5,
-        "sale_number": 41,
-        "year": 2024,
-        "status": "sent",
-        "sale_date": 20240305,
-        "buyer_id": 12,
-        "producer_id": 7,
-        "buyer": {"name": "Bianchi", "country": "DEU", "vat_number": None, "ue": "DE136695976"},
-        "producer": {"name": "Viteria", "country": "ITA"},
-        "lines": list(lines),
-        **changes,
-    }
 
 
 def sale(*lines: Row, **changes: Any) -> Item:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from random import Random
-from typing import Any
 
 import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.records.item_texts import FLAT, ITEMS, NAMES, SPACING, TEXTS, Item
 from utils.dynamodb import item_text
 from utils.dynamodb.answer_shapes import NoAnswer
 from utils.dynamodb.item_content import normal_item
@@ -24,44 +24,6 @@ from utils.dynamodb.item_text import (
     start_of,
     text_of,
     text_of_item,
-)
-
-Item = dict[str, dict[str, Any]]
-
-# Texts with everything that could be taken for the end of an attribute or of an item.
-TRICKY = st.lists(
-    st.sampled_from(
-        [
-            *('},"', '":{"', '"', "}", ",", "\\", ":{", "{", "x", "è", "\n", "😀", '"N":"', " "),
-            *("},", "}},{", "}}]", "}}", ":", "]", "[", '"M":', '"N":"1.0"', '"Items":[{"'),
-        ]
-    ),
-    max_size=6,
-).map("".join)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | TRICKY
-NUMBERS = st.one_of(
-    st.integers(-(10**20), 10**20).map(str),
-    st.decimals(allow_nan=False, allow_infinity=False, places=4).map(str),
-    st.sampled_from(["25.50", "1E+2", "1e-7", "-0", "007", "0.10", "-0.5", ".5", "5."]),
-)
-FLAT = st.one_of(
-    TEXTS.map(lambda text: {"S": text}),
-    NUMBERS.map(lambda number: {"N": number}),
-    st.booleans().map(lambda flag: {"BOOL": flag}),
-    st.just({"NULL": True}),
-    st.sets(st.sampled_from("abc"), min_size=1).map(lambda members: {"SS": sorted(members)}),
-)
-NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True) | TEXTS.filter(bool)
-VALUES = st.recursive(
-    FLAT,
-    lambda inner: (
-        st.lists(inner, max_size=3).map(lambda members: {"L": members})
-        | st.dictionaries(NAMES, inner, max_size=3).map(lambda members: {"M": members})
-    ),
-    max_leaves=4,
-)
-ITEMS = st.dictionaries(NAMES, FLAT, min_size=1, max_size=8) | st.dictionaries(
-    NAMES, VALUES, min_size=1, max_size=5
 )
 
 
@@ -103,9 +65,6 @@ def test_a_page_has_the_attributes_of_its_items(items: list[Item], last_key: Ite
     found = read_page(page_of(*items, last_key=last_key))
     assert list(found.items) == [attributes_of(item) for item in items]
     assert found.last_key == (last_key or None)
-
-
-SPACING = st.sampled_from([(",", ":"), (", ", ": "), (",", ": "), (", ", ":"), (",\n", ":")])
 
 
 @given(ITEMS, st.randoms(), SPACING, st.booleans())
