@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.records.broken import BROKEN, SOUND, named
 from tests.support.records.items import as_lines, sale_record
-from validate.gate import fast_sales, record_checks
+from validate.gate import fast_sales
 from validate.gate.record_checks import Policy, check_chunk
-from validate.rules import record_items
+from validate.rules import record_items, text_rules
 from validate.rules.record_items import LazyItems, items_of
 
 Judge = Callable[[list[bytes]], Any]
@@ -20,7 +20,7 @@ Judge = Callable[[list[bytes]], Any]
 @pytest.fixture
 def huge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every record counts as huge."""
-    for module in (record_items, record_checks, fast_sales):
+    for module in (record_items, text_rules, fast_sales):
         monkeypatch.setattr(module, "HUGE", 0)
 
 
@@ -38,7 +38,7 @@ def test_what_is_found_of_a_huge_sale_is_what_is_found_of_any(
 ) -> None:
     lines = as_lines(items)
     ordinary = judged("sales", lines)
-    for module in (record_items, record_checks, fast_sales):
+    for module in (record_items, text_rules, fast_sales):
         monkeypatch.setattr(module, "HUGE", 0)
     assert judged("sales", lines) == ordinary
 
