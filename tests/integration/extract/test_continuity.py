@@ -201,7 +201,7 @@ def test_what_changed_during_the_restart_is_not_mixed_with_what_was_read_before(
     extract(after, ENTITIES, ALL, stop)
     assert extracted(disturbed) == extracted(after)
     assert disturbed.manifest.snapshot["consistent"] is True
-    assert "anew" in disturbed.manifest.snapshot["statement"]
+    assert "read again" in disturbed.manifest.snapshot["statement"]
 
 
 def test_an_entity_extracted_by_hand_after_a_change_is_stated(

@@ -182,7 +182,7 @@ def test_a_resumed_load_keeps_its_backup_and_says_when_it_is_gone(
     (backup,) = backups_of(tool, tables.sales)
     moved = backup.path.with_name("moved")
     backup.path.rename(moved)
-    tool.run("--resume").failed(1, backup.path.name, "is gone", "migration.backupBeforeLoad")
+    tool.run("--resume").failed(1, backup.path.name, "is missing", "migration.backupBeforeLoad")
     moved.rename(backup.path)
     tool.run("--resume").ended(0)
     assert len(backups_of(tool, tables.sales)) == 1
