@@ -272,7 +272,7 @@ def test_a_resumed_extract_goes_on_with_the_same_database_only(
     run.manifest.reached["source"]["timeline"] = "7"
     extract(run, ENTITIES, ("buyers",), stop, by_hand=True)
     run.manifest.reached["source"]["system"] = "1234567890"
-    with pytest.raises(MigrationError, match="system 1234567890, and is"):
+    with pytest.raises(MigrationError, match="system 1234567890, this is"):
         extract(run, ENTITIES, ("buyers",), stop, by_hand=True)
 
 
