@@ -10,7 +10,7 @@ with the record.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -49,7 +49,8 @@ class ReplacedItems(Closes):
         )
         for statement in (
             f"PRAGMA synchronous={'FULL' if durable else 'OFF'}",
-            "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB) WITHOUT ROWID",
+            # Items are long: they stay in the order in which they come, only their keys are sorted.
+            "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB)",
             "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY) WITHOUT ROWID",
         ):
             self._do(statement)
@@ -103,6 +104,12 @@ class ReplacedItems(Closes):
             )
         items = [orjson.loads(item) for (item,) in rows]
         return {text_key(item)[1]: item for item in items}
+
+    def of_records(self, pks: Sequence[str]) -> list[dict[str, Item]]:
+        """`of_record` of each of these partition keys."""
+        with self._lock:
+            is_empty = not self._do("SELECT 1 FROM before LIMIT 1")
+        return [{} if is_empty else self.of_record(pk) for pk in pks]
 
     def count(self) -> int:
         """How many items were replaced or taken away."""

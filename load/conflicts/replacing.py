@@ -28,7 +28,7 @@ from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import (
     Item,
     content,
-    differing_attributes,
+    differ_only_in,
     is_same,
     updated_at,
     with_time,
@@ -281,11 +281,9 @@ def _only_renumbers(record: Record, there: Found) -> bool:
     decide that, whatever the application has hung on this one."""
     head, *lines = (each.item for each in record)
     found = there.get(text_key(head))
-    if found is None or not (names := differing_attributes(found, head)):
+    if found is None or not differ_only_in(found, head, "GSI4"):
         return False
-    return all(name.startswith("GSI4") for name in names) and all(
-        is_same(there.get(text_key(line)), line) for line in lines
-    )
+    return all(is_same(there.get(text_key(line)), line) for line in lines)
 
 
 def _left(record: Record, there: Found) -> list[int]:

@@ -411,7 +411,7 @@ class Undo:
 
     def _decide(self, records: Sequence[Record], doubt: Doubt) -> list[Verdict]:
         """What is to become of records, which are looked at together."""
-        befores = [self.before.of_record(record.pk) for record in records]
+        befores = self.before.of_records([record.pk for record in records])
         looks = self._look(records, befores)
         verdicts = [
             decide(record, there, before, doubt, completes=self.completes)

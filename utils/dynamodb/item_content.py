@@ -8,7 +8,7 @@ form is JSON with sorted names, plain numbers and sorted sets; equal items have 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -82,11 +82,21 @@ def digest(text: bytes) -> bytes:
 
 def differing_attributes(left: Item, right: Item) -> list[str]:
     """The names of the attributes in which two items differ, sorted."""
-    return sorted(
-        name
-        for name in left.keys() | right.keys()
-        if not _is_same_value(left.get(name), right.get(name))
+    return sorted(_differing(left, right))
+
+
+def differ_only_in(left: Item, right: Item, prefix: str) -> bool:
+    """Whether two items differ, and in attributes alone whose names begin with `prefix`."""
+    return not is_same(left, right) and all(
+        name.startswith(prefix) for name in _differing(left, right)
     )
+
+
+def _differing(left: Item, right: Item) -> Iterator[str]:
+    yield from left.keys() ^ right.keys()
+    for name in left.keys() & right.keys():
+        if not _is_same_value(left[name], right[name]):
+            yield name
 
 
 def with_time(item: Item, ours: str, theirs: str) -> Item | None:
@@ -123,13 +133,9 @@ class Moments:
         }
 
 
-def _is_same_value(one: dict[str, Any] | None, other: dict[str, Any] | None) -> bool:
-    if one == other:
-        return True
+def _is_same_value(one: dict[str, Any], other: dict[str, Any]) -> bool:
     # A String is the same only as it is, which spares most values a closer look.
-    return (
-        one is not None and other is not None and "S" not in one and _normal(one) == _normal(other)
-    )
+    return one == other or ("S" not in one and _normal(one) == _normal(other))
 
 
 def _normal(value: dict[str, Any]) -> dict[str, Any]:

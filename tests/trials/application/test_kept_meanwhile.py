@@ -84,6 +84,33 @@ def test_a_record_that_is_kept_when_it_is_to_be_replaced_is_listed_as_kept(
     assert [of[pk] for pk in OTHERS] == [{("differs", "replace")}] * (SALES - 1)
 
 
+def test_of_records_that_share_a_transaction_only_the_one_that_was_changed_is_kept(
+    desk: Desk, application: SaleModule, aws: EmbeddedAws
+) -> None:
+    desk.full()
+    for record in desk.records["sales"]:
+        for item in record[:2]:
+            item["notes"] = {"S": "changed in S9"}
+    sent: list[bytes] = []
+
+    def meanwhile(request: Request) -> Answer | None:
+        if request.operation == "TransactWriteItems":
+            sent.append(request.body)
+            if len(sent) == 1:
+                does(application.edit(SALE))
+        return None
+
+    with FaultyProxy(aws, Plan(always=meanwhile)) as proxy:
+        desk.settings(endpoint=proxy.url, on_conflict="overwrite")
+        desk.full()
+    assert all(pk.encode() in sent[0] for pk in (SALE, *OTHERS)), "they share one"
+    there = desk.scan()
+    for record in desk.records["sales"][1:]:
+        assert all(there[item["PK"]["S"], item["SK"]["S"]] == item for item in record)
+    assert {pk for pk, _ in kept(desk)} == {SALE}
+    assert there[SALE, "METADATA"]["notes"] != {"S": "changed in S9"}
+
+
 def test_what_the_application_changes_between_a_kill_and_the_way_on_is_listed(
     desk: Desk, aws: EmbeddedAws
 ) -> None:

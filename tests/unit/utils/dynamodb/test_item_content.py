@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,11 @@ from hypothesis import strategies as st
 
 from utils.dynamodb.item_content import (
     content,
+    content_of,
     content_of_line,
+    differ_only_in,
     differing_attributes,
+    is_same,
     is_usual,
     normal_item,
     plain_number,
@@ -105,3 +109,31 @@ def test_differing_attributes_are_named_without_equal_numbers() -> None:
     left = {"a": {"N": "1.50"}, "b": {"S": "x"}, "c": {"S": "only here"}}
     right = {"a": {"N": "1.5"}, "b": {"S": "y"}, "d": {"BOOL": True}}
     assert differing_attributes(left, right) == ["b", "c", "d"]
+
+
+_VALUES: list[dict[str, Any]] = [
+    {"S": "1"},
+    {"N": "1"},
+    {"N": "1.0"},
+    {"N": "2"},
+    {"SS": ["a", "b"]},
+    {"SS": ["b", "a"]},
+    {"NS": ["1", "2"]},
+    {"NS": ["2.0", "1"]},
+    {"M": {"n": {"N": "1"}}},
+    {"M": {"n": {"N": "1E0"}}},
+    {"L": [{"N": "1"}]},
+    {"NULL": True},
+]
+
+
+def test_items_are_compared_as_their_canonical_forms_are() -> None:
+    for one, other in itertools.product(_VALUES, repeat=2):
+        left, right = {"a": one, "GSI4PK": {"S": "x"}}, {"a": other, "GSI4PK": {"S": "x"}}
+        same = normal_item(left) == normal_item(right)
+        assert is_same(left, right) == same == (content_of(left) == content_of(right))
+        assert differing_attributes(left, right) == ([] if same else ["a"])
+        less = {"a": other}
+        assert differing_attributes(left, less) == (["GSI4PK"] if same else ["GSI4PK", "a"])
+        assert differ_only_in(left, less, "GSI4") == same
+        assert not differ_only_in(left, left, "GSI4")
