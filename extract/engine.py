@@ -13,7 +13,7 @@ from typing import Any
 from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity
 from extract.entities import entities_of
-from extract.selection import JoinedCopy, Plan, Selection, configured_sql, plan
+from extract.selection import ExtractPlan, JoinedCopy, Selection, configured_sql, plan
 from extract.snapshot.continuity import PHASE, establish
 from extract.snapshot.rights import tables_of_all, warn_of_rights
 from extract.snapshot.table_count import count_table
@@ -171,7 +171,7 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
 
 def planned_of(
     run: Run, source: Source, entity: Entity, only: Collection[int] | None = None
-) -> Plan:
+) -> ExtractPlan:
     """What is to be read for an entity, as the configuration has it; of that `only` these keys."""
     extraction = run.config.extraction
     copied = {copy.of for copy in entity.copies if copy.of}
@@ -185,7 +185,7 @@ def planned_of(
     )
 
 
-def _count(source: Source, planned: Plan) -> dict[str, int]:
+def _count(source: Source, planned: ExtractPlan) -> dict[str, int]:
     """What S9 itself counts in the snapshot: the first station of the ledger."""
     records, keys = source.count_keys(planned.records)
     if records != keys:
@@ -205,7 +205,7 @@ def _count(source: Source, planned: Plan) -> dict[str, int]:
 def _write(
     run: Run,
     source: Source,
-    planned: Plan,
+    planned: ExtractPlan,
     counted: dict[str, int],
     saved: Checkpoint | None,
 ) -> None:
@@ -264,7 +264,7 @@ def _state(key: bytes, writer: ArtifactWriter) -> dict[str, Any]:
 
 
 @contextmanager
-def records_of(source: Source, planned: Plan, after: int | None = None) -> Iterator[Records]:
+def records_of(source: Source, planned: ExtractPlan, after: int | None = None) -> Iterator[Records]:
     """Stream the planned records whose key is greater than `after`, as (key, items, line)."""
     selected = replace(planned.records, copies=_looked_at(source, planned))
     with source.rows(selected, planned.children, after) as (records, children):
@@ -274,7 +274,7 @@ def records_of(source: Source, planned: Plan, after: int | None = None) -> Itera
             yield merge(records, children, planned.children_name)
 
 
-def _looked_at(source: Source, planned: Plan) -> tuple[JoinedCopy, ...]:
+def _looked_at(source: Source, planned: ExtractPlan) -> tuple[JoinedCopy, ...]:
     """The copies, with what is not to be: several rows of one key, of which none is the right one.
     The records that refer to such a key are refused by the transform."""
     looked_at = []
@@ -359,7 +359,7 @@ def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> No
         )
 
 
-def _columns_report(source: Source, planned: Plan) -> dict[str, Any]:
+def _columns_report(source: Source, planned: ExtractPlan) -> dict[str, Any]:
     """For the reports: the columns of each table with the names that they are written under,
     which of them the layout does not know, and which of those that it knows are absent. `rows`
     says what the rows of the table are: the entity's, or the children that its records have.
@@ -395,7 +395,7 @@ def _several(source: Source, selection: Selection, mapping: ColumnMapping) -> di
     return found
 
 
-def _tell_columns(planned: Plan, report: Mapping[str, Any]) -> None:
+def _tell_columns(planned: ExtractPlan, report: Mapping[str, Any]) -> None:
     for table, mapping in planned.columns.items():
         if mapping.unmapped:
             get_logger().warning(

@@ -82,7 +82,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExtractPlan:
     """Everything that is read for one entity, and how its columns were recognised. `base` is the
     query before the configured condition and limit, `whole` that for every row of the table."""
 
@@ -123,7 +123,7 @@ def plan(
     only: Collection[int] | None = None,
     *,
     parties: Mapping[str, EntityExtraction] = MappingProxyType({}),
-) -> Plan:
+) -> ExtractPlan:
     """Look at the columns that are really there and decide what to read.
 
     `policy` is `extraction.disabledParties`; `only` narrows the records to these keys; `parties`
@@ -144,7 +144,7 @@ def plan(
     children = None
     if entity.children is not None:
         children, seen[entity.children.table.name] = _children(entity.children, records, source)
-    return Plan(
+    return ExtractPlan(
         entity=entity.name,
         base=base,
         whole=_with_invisible(whole(entity.table, source), entity.table, source),

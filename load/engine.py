@@ -22,7 +22,7 @@ from load.record_keys import keys_of
 from load.refusals import Refusals, RefusesNearlyAll, dependents
 from load.rollback.withdrawal import Withdrawn, withdraw
 from load.sending.file_lanes import Piece
-from load.sending.sender import Acknowledged, Orders, Report
+from load.sending.sender import Acknowledged, SenderOrders, SenderReport
 from load.sending.sender_pool import SenderPool, sender_pool
 from load.writing.adaptive_rate import AdaptiveRate
 from load.writing.batch_writer import RefusedItem
@@ -136,8 +136,8 @@ def _orders(
     progress: LoadProgress,
     rate: AdaptiveRate,
     chosen: Collection[str] | None,
-) -> Orders:
-    return Orders(
+) -> SenderOrders:
+    return SenderOrders(
         source=run.workspace.transformed(spec.entity),
         plan=run.workspace.plan(spec.entity),
         target=run.config.target,
@@ -197,7 +197,7 @@ class _Sending:
             self.conditional.about_to_send(piece.start, piece.end)
             yield piece
 
-    def _note(self, report: Report) -> None:
+    def _note(self, report: SenderReport) -> None:
         self.rate.accepted(report.accepted.units)
         if report.throttled:
             self.rate.throttled(report.throttled)
@@ -226,7 +226,7 @@ class _Sending:
                     for part in report.acknowledged.values():
                         self._acknowledge(part)
 
-    def _note_untried(self, report: Report) -> None:
+    def _note_untried(self, report: SenderReport) -> None:
         rest_of = self.progress.lanes.rest_of
         self._untried += [rest_of(number, place) for number, place in report.untried.items()]
 

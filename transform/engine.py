@@ -24,7 +24,7 @@ from utils.config import TransformationConfig
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, PartialState
 from utils.files.findings import Finding
-from utils.files.pieces import Place, places, rows_at
+from utils.files.pieces import ByteRange, places, rows_at
 from utils.files.quarantine import Refusal
 from utils.files.spill import Scratch
 from utils.files.storage import storage_errors
@@ -54,7 +54,7 @@ class Transformed:
 
 
 def transform_piece(
-    place: Place, path: Path, entity: str, rules: TransformRules, scratch: Path
+    place: ByteRange, path: Path, entity: str, rules: TransformRules, scratch: Path
 ) -> Transformed:
     """Transform the lines in a piece of an extracted file, in whatever process."""
     to_texts = texts_of(entity, rules)
@@ -181,7 +181,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             start = output.bytes
             output.write(became.data.data, records=became.records, items=became.items)
             if became.numbers is not None:
-                numbers.add(Place(start, output.bytes), became.numbers)
+                numbers.add(ByteRange(start, output.bytes), became.numbers)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)
             errors = len(became.refusals)

@@ -144,7 +144,7 @@ def of_the_machine(error: BaseException) -> MigrationError | None:
 _NO_THREAD = "can't start new thread"
 
 
-class Elsewhere(Exception):
+class RemoteTraceback(Exception):
     """Where an error arose in another process or thread: what `traceback_of` told there."""
 
 
@@ -152,7 +152,7 @@ class Elsewhere(Exception):
 _SPEAKABLE = (
     MigrationError,
     BackOff,
-    Elsewhere,
+    RemoteTraceback,
     TypeError,
     AttributeError,
     NameError,

@@ -27,7 +27,7 @@ from typing import IO, NamedTuple, TypeVar
 import orjson
 
 from utils.files.artifacts import ArtifactWriter, starts_record
-from utils.files.pieces import Place, data_at, headers_in, places
+from utils.files.pieces import ByteRange, data_at, headers_in, places
 from utils.interrupt import Interrupted
 from utils.run.run import Run
 
@@ -166,7 +166,7 @@ def numbers_in(data: bytes) -> PieceNumbers:
     return PieceNumbers(numbering.last, latest)
 
 
-def numbers_at(place: Place, path: Path) -> PieceNumbers:
+def numbers_at(place: ByteRange, path: Path) -> PieceNumbers:
     """The same, of a piece of a file."""
     return numbers_in(data_at(path, place)[1])
 
@@ -177,9 +177,9 @@ class NumbersSoFar:
     each."""
 
     numbering: Numbering = field(default_factory=Numbering)
-    _pieces: list[tuple[Place, bytes]] = field(default_factory=list)
+    _pieces: list[tuple[ByteRange, bytes]] = field(default_factory=list)
 
-    def add(self, place: Place, numbers: PieceNumbers) -> None:
+    def add(self, place: ByteRange, numbers: PieceNumbers) -> None:
         """Take the next piece into account."""
         self.numbering.add(numbers.last.values())
         self._pieces.append((place, b"".join(numbers.latest.values())))
@@ -192,7 +192,7 @@ class NumbersSoFar:
         for place, numbers in zip(pieces, _unstopped(run, found), strict=True):
             self.add(place, numbers)
 
-    def to_look_at(self) -> list[Place]:
+    def to_look_at(self) -> list[ByteRange]:
         """The pieces in which keys stand that may not belong there."""
         return [place for place, dates in self._pieces if self._is_late(dates)]
 
@@ -228,7 +228,7 @@ def _copy(run: Run, source: IO[bytes], end: int, output: ArtifactWriter) -> None
         left -= size
 
 
-def _surplus_at(place: Place, path: Path, last: Mapping[bytes, Candidate]) -> list[Place]:
+def _surplus_at(place: ByteRange, path: Path, last: Mapping[bytes, Candidate]) -> list[ByteRange]:
     """Where in the file keys stand that do not belong there, in a piece in which all candidates
     have some."""
     numbering = Numbering(dict(last))
@@ -242,7 +242,7 @@ def _surplus_at(place: Place, path: Path, last: Mapping[bytes, Candidate]) -> li
             continue
         found, _ = _read(data[start:end])
         if found is None or not numbering.carries(found):
-            surplus.append(Place(begin + there, begin + there + len(_KEYS % date)))
+            surplus.append(ByteRange(begin + there, begin + there + len(_KEYS % date)))
     return surplus
 
 

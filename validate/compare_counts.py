@@ -88,7 +88,7 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Refusals:
+class QuarantineCounts:
     """What is in quarantine: refused before the load, and by the load; of the latter the legacy
     ids, which are as few as there are refusals."""
 
@@ -97,7 +97,7 @@ class Refusals:
     at_load_ids: frozenset[str]
 
 
-def count_refusals(run: Run, entity: str) -> Refusals:
+def count_refusals(run: Run, entity: str) -> QuarantineCounts:
     """Count an entity's quarantine; raises ArtifactError when it is not what was written."""
     path = run.workspace.quarantine(entity)
     if path.exists() or run.workspace.name_of(path) in run.manifest.artifacts:
@@ -110,7 +110,7 @@ def count_refusals(run: Run, entity: str) -> Refusals:
         items[at_load] += refusal.items
         if at_load:
             ids.add(refusal.legacy_id)
-    return Refusals(
+    return QuarantineCounts(
         Count(records[False], items[False]), Count(records[True], items[True]), frozenset(ids)
     )
 
@@ -120,7 +120,7 @@ def close_ledger(
     entity: str,
     *,
     transformed: Count,
-    refusals: Refusals,
+    refusals: QuarantineCounts,
     target: Count,
     kept: Count = _NONE,
     beyond: Count = _NONE,

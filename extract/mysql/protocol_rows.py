@@ -141,7 +141,7 @@ class Arriving:
         return data
 
 
-class Kept:
+class SpooledRows:
     """Rows in files without a name, which nothing can leave behind; and their keys, which are
     wanted alone as well. Both can be read at the same time."""
 
@@ -152,7 +152,7 @@ class Kept:
 
     @classmethod
     @contextmanager
-    def of(cls, arriving: Iterable[Row], scratch: Path) -> Generator[Kept]:
+    def of(cls, arriving: Iterable[Row], scratch: Path) -> Generator[SpooledRows]:
         """Keep rows below `scratch`. Raises StorageError when there is no room."""
         make_directory(scratch)
         with ExitStack() as opened:

@@ -19,7 +19,7 @@ from utils.error_handler import SourceError
 _A_YEAR = 31_536_000  # the servers' own upper bound
 
 
-class Pinned(NamedTuple):
+class PinnedSetting(NamedTuple):
     """A setting: its name, the value in SQL, and the value as the server shows it."""
 
     name: str
@@ -28,38 +28,38 @@ class Pinned(NamedTuple):
 
 
 _UNLIMITED = str(2**64 - 1)
-_NO_LIMIT = Pinned("sql_select_limit", _UNLIMITED, _UNLIMITED)
+_NO_LIMIT = PinnedSetting("sql_select_limit", _UNLIMITED, _UNLIMITED)
 # What there is on both, in all their versions.
 _EVERYWHERE = (
     _NO_LIMIT,  # also of what is asked back
     # PAD_CHAR_TO_FULL_LENGTH would pad, ANSI_QUOTES read texts as names, PIPES_AS_CONCAT and
     # HIGH_NOT_PRECEDENCE change conditions, NO_ZERO_DATE refuse conditions on zero dates.
-    Pinned("sql_mode", "''", ""),
-    Pinned("sql_big_selects", "1", "ON"),
-    Pinned("sql_auto_is_null", "0", "OFF"),  # `key IS NULL` would find the row inserted last
-    Pinned("div_precision_increment", "4", "4"),  # digits of a quotient in a view
-    Pinned("group_concat_max_len", str(1 << 30), str(1 << 30)),  # cuts texts in a view
-    Pinned("lc_time_names", "'en_US'", "en_US"),
-    Pinned("default_week_format", "0", "0"),
-    Pinned("completion_type", "0", "NO_CHAIN"),
-    Pinned("sql_quote_show_create", "1", "ON"),
-    Pinned("character_set_client", "utf8mb4", "utf8mb4"),
-    Pinned("character_set_results", "utf8mb4", "utf8mb4"),
-    Pinned("character_set_connection", "utf8mb4", "utf8mb4"),
-    Pinned("collation_connection", "utf8mb4_general_ci", "utf8mb4_general_ci"),
+    PinnedSetting("sql_mode", "''", ""),
+    PinnedSetting("sql_big_selects", "1", "ON"),
+    PinnedSetting("sql_auto_is_null", "0", "OFF"),  # `key IS NULL` would find the row inserted last
+    PinnedSetting("div_precision_increment", "4", "4"),  # digits of a quotient in a view
+    PinnedSetting("group_concat_max_len", str(1 << 30), str(1 << 30)),  # cuts texts in a view
+    PinnedSetting("lc_time_names", "'en_US'", "en_US"),
+    PinnedSetting("default_week_format", "0", "0"),
+    PinnedSetting("completion_type", "0", "NO_CHAIN"),
+    PinnedSetting("sql_quote_show_create", "1", "ON"),
+    PinnedSetting("character_set_client", "utf8mb4", "utf8mb4"),
+    PinnedSetting("character_set_results", "utf8mb4", "utf8mb4"),
+    PinnedSetting("character_set_connection", "utf8mb4", "utf8mb4"),
+    PinnedSetting("collation_connection", "utf8mb4_general_ci", "utf8mb4_general_ci"),
 )
 # What only one of them has, or only some versions.
 _WHERE_KNOWN = (
-    Pinned("max_execution_time", "0", "0"),
-    Pinned("max_statement_time", "0", "0.000000"),
-    Pinned("idle_transaction_timeout", "0", "0"),
-    Pinned("idle_readonly_transaction_timeout", "0", "0"),
-    Pinned("old_mode", "''", ""),
-    Pinned("system_versioning_asof", "DEFAULT", "DEFAULT"),  # rows of another time
-    Pinned("use_secondary_engine", "OFF", "OFF"),  # a copy that lags behind
-    Pinned("windowing_use_high_precision", "1", "ON"),
-    Pinned("wsrep_dirty_reads", "0", "OFF"),  # a node of a cluster that has lost the others
-    Pinned("wsrep_sync_wait", "1", "1"),  # what the cluster has committed has arrived
+    PinnedSetting("max_execution_time", "0", "0"),
+    PinnedSetting("max_statement_time", "0", "0.000000"),
+    PinnedSetting("idle_transaction_timeout", "0", "0"),
+    PinnedSetting("idle_readonly_transaction_timeout", "0", "0"),
+    PinnedSetting("old_mode", "''", ""),
+    PinnedSetting("system_versioning_asof", "DEFAULT", "DEFAULT"),  # rows of another time
+    PinnedSetting("use_secondary_engine", "OFF", "OFF"),  # a copy that lags behind
+    PinnedSetting("windowing_use_high_precision", "1", "ON"),
+    PinnedSetting("wsrep_dirty_reads", "0", "OFF"),  # a node of a cluster that has lost the others
+    PinnedSetting("wsrep_sync_wait", "1", "1"),  # what the cluster has committed has arrived
 )
 # Of these only the reading's duration depends, or they cannot be asked back.
 _PATIENCE = (
@@ -72,7 +72,7 @@ _PATIENCE = (
 )
 # One of the two exists on MySQL 8, the other on MariaDB, both on MySQL 5.7.
 _REPEATABLE = tuple(
-    Pinned(name, "", "REPEATABLE-READ") for name in ("transaction_isolation", "tx_isolation")
+    PinnedSetting(name, "", "REPEATABLE-READ") for name in ("transaction_isolation", "tx_isolation")
 )
 
 
@@ -120,7 +120,7 @@ def check(opened: Connection[Any]) -> None:
         )
 
 
-def _values(cursor: Any, settings: Iterable[Pinned]) -> dict[str, str]:
+def _values(cursor: Any, settings: Iterable[PinnedSetting]) -> dict[str, str]:
     names = ", ".join(f"'{each.name}'" for each in settings)
     cursor.execute(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({names})")
     return {str(name): str(value) for name, value in cursor.fetchall()}

@@ -21,7 +21,7 @@ from pymysql.cursors import DictCursor
 
 from extract.mysql.connection import connect
 from extract.mysql.errors import query_errors
-from extract.mysql.protocol_rows import Arriving, Cells, Kept, columns_of
+from extract.mysql.protocol_rows import Arriving, Cells, SpooledRows, columns_of
 from extract.mysql.queries import Queries, quote
 from extract.mysql.row_json import column_of
 from extract.mysql.session import IDENTIFYING, check, identity
@@ -252,7 +252,7 @@ class MySqlSource:
                 return
             with (
                 # Copied now, while the server writes the next records.
-                Kept.of(arriving, self._scratch) as kept,
+                SpooledRows.of(arriving, self._scratch) as kept,
                 closing(self._children(children, kept, after)) as following,
             ):
                 yield kept.rows(), following
@@ -289,7 +289,9 @@ class MySqlSource:
                 for copy in records.copies
             )
 
-    def _children(self, children: Selection, kept: Kept, after: int | None) -> Generator[Row]:
+    def _children(
+        self, children: Selection, kept: SpooledRows, after: int | None
+    ) -> Generator[Row]:
         """The children of the kept records: all of the table in one sorted stream, or, along an
         index, a page of parents at a time when they are few among many or too many to be sorted."""
         if self._is_worth_paging(children, kept.count):

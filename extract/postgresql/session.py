@@ -12,7 +12,7 @@ from psycopg2.extensions import quote_ident
 
 from extract.postgresql.connection import connect
 from extract.postgresql.errors import is_lost, query_errors, row_security
-from extract.postgresql.settings import Pinned
+from extract.postgresql.settings import PinnedSettings
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError
 from utils.interrupt import StopFlag
@@ -93,7 +93,7 @@ class Session:
         self.connection = connect(config)
         self.connection.autocommit = True  # the transaction is begun in words
         schema = quote_ident(config.schema, self.connection)
-        self._pinned = Pinned.of(config, schema, self.connection.server_version)
+        self._pinned = PinnedSettings.of(config, schema, self.connection.server_version)
         self._state: tuple[Any, ...] = ()
 
     def errors(self) -> Any:

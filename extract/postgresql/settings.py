@@ -63,13 +63,13 @@ _PROXY = (
 
 
 @dataclass(frozen=True)
-class Pinned:
+class PinnedSettings:
     """The settings of every transaction with a server of this version."""
 
     settings: tuple[Setting, ...]
 
     @classmethod
-    def of(cls, config: SourceConfig, schema: str, version: int) -> Pinned:
+    def of(cls, config: SourceConfig, schema: str, version: int) -> PinnedSettings:
         """`schema` is the quoted name of S9's schema, `version` as libpq gives it (150004)."""
         timezone = config.timezone.replace("'", "''")
         own = (

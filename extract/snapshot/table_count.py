@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 from extract.declaration import Children, Criterion, Entity
-from extract.selection import Plan, configured, source_name
+from extract.selection import ExtractPlan, configured, source_name
 from extract.source import Source
 from utils.config import EntityExtraction
 from utils.error_handler import SourceError
@@ -68,7 +68,7 @@ class TableCount:
 def count_table(
     source: Source,
     entity: Entity,
-    planned: Plan,
+    planned: ExtractPlan,
     settings: EntityExtraction,
     counted: Mapping[str, int],
     told: Iterable[Mapping[str, Any]] = (),
@@ -96,7 +96,7 @@ def count_table(
 class _Reasons:
     """Why rows of an entity's table are not selected, in words."""
 
-    def __init__(self, entity: Entity, planned: Plan, settings: EntityExtraction) -> None:
+    def __init__(self, entity: Entity, planned: ExtractPlan, settings: EntityExtraction) -> None:
         self.entity = entity
         self.planned = planned
         self.where = settings.where
@@ -234,7 +234,7 @@ def _shown(word: str) -> str:
 
 
 def _children(
-    source: Source, entity: Entity, declared: Children, planned: Plan, selected: int
+    source: Source, entity: Entity, declared: Children, planned: ExtractPlan, selected: int
 ) -> TableCount:
     """Account for every row of the children's table."""
     assert planned.children is not None

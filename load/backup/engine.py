@@ -27,7 +27,7 @@ from load.backup.folder import (
     KEYS,
     BackupEntry,
     BackupFolder,
-    Part,
+    BackupPart,
     write_description,
 )
 from load.backup.key_index import FORM, Digests, merge
@@ -35,7 +35,7 @@ from load.backup.page import PageReader
 from load.backup.part import PartBuilder
 from load.backup.reader_pool import read_all, segments_for
 from load.backup.records_in_change import OF_RECORDS, Meanwhile
-from load.backup.segment_reader import Closed, Orders, Segment, keys_of, part_name
+from load.backup.segment_reader import Closed, ReaderOrders, Segment, keys_of, part_name
 from load.backup.table_description import TableFacts, describe_for_backup
 from load.writing.adaptive_rate import AdaptiveLimiter, AdaptiveRate
 from load.writing.rate_limiter import RateLimiter
@@ -82,7 +82,7 @@ class ScanProgress:
     salt: str
     started_at: str
     segments: list[Segment]
-    parts: list[Part] = field(default_factory=list)
+    parts: list[BackupPart] = field(default_factory=list)
     continued: int = 0
     recent: list[str] = field(default_factory=list)
 
@@ -99,7 +99,7 @@ class ScanProgress:
         try:
             saved = orjson.loads((folder / PROGRESS).read_bytes())
             segments = [Segment(**each) for each in saved.pop("segments")]
-            parts = [Part(**each) for each in saved.pop("parts")]
+            parts = [BackupPart(**each) for each in saved.pop("parts")]
             progress = cls(**saved, segments=segments, parts=parts)
             return progress if fits(progress, ScanProgress) else None
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -194,9 +194,9 @@ class _TableBackup:
         segments = [Segment(number) for number in range(number)]
         return ScanProgress(facts.table_id, options, secrets.token_hex(16), utc_now(), segments)
 
-    def _orders(self, facts: TableFacts) -> Orders:
+    def _orders(self, facts: TableFacts) -> ReaderOrders:
         config, progress = self._work.config, self._progress
-        return Orders(
+        return ReaderOrders(
             folder=self._folder,
             table=self._table,
             digests=Digests(facts.key_names, bytes.fromhex(progress.salt)),
@@ -210,7 +210,7 @@ class _TableBackup:
             bound=bound_to(config.target),
         )
 
-    def _scan(self, orders: Orders, task: Task) -> None:
+    def _scan(self, orders: ReaderOrders, task: Task) -> None:
         """Read all segments. What ends one ends all, each after saving its part."""
         due = [each for each in self._progress.segments if not each.done]
         rate = AdaptiveRate(self._work.config.backup.max_read_units, what=_READING)
@@ -226,7 +226,7 @@ class _TableBackup:
         progress.segments[closed.segment.number] = closed.segment
         progress.save(self._folder)
 
-    def _read_again(self, orders: Orders, task: Task) -> None:
+    def _read_again(self, orders: ReaderOrders, task: Task) -> None:
         """Read the records again that were being changed, until two looks, a pause apart, find the
         same. Those that never come to rest are taken as they are."""
         due = sorted(set(self._progress.recent))
@@ -332,11 +332,11 @@ class _TableBackup:
 class _Writing:
     """Writes the parts of what is read after the scan, under the number of a further segment."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: ReaderOrders) -> None:
         self._folder, self._number = orders.folder, orders.segments
         self._packing = orders.packing()
         self._entry = PageReader(orders.digests, None).entry
-        self._parts: list[Part] = []
+        self._parts: list[BackupPart] = []
         self._builder = PartBuilder(self._packing)
 
     def add(self, items: Iterable[dict[str, Any]]) -> None:
@@ -345,7 +345,7 @@ class _Writing:
         if self._builder.full:
             self._write()
 
-    def finish(self) -> list[Part]:
+    def finish(self) -> list[BackupPart]:
         """The parts, all of them written."""
         if self._builder.items:
             self._write()

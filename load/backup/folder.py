@@ -48,7 +48,7 @@ _LONGEST_LINE = 16 << 20  # bytes; an item has 400 KB, and JSON may spell a byte
 
 
 @dataclass(frozen=True)
-class Part:
+class BackupPart:
     """One file of items: `bytes` and `sha256` of its lines, `stored_…` of the file as it is."""
 
     file: str
@@ -84,7 +84,7 @@ class BackupEntry:
     table_description: dict[str, Any]
     time_to_live: dict[str, Any] | None
     tags: list[dict[str, str]] | None
-    parts: tuple[Part, ...] = field(repr=False)
+    parts: tuple[BackupPart, ...] = field(repr=False)
     version: int = VERSION
     keys_form: int = 1
 
@@ -124,7 +124,7 @@ class BackupFolder:
                     f"this is version {body['version']}, this tool understands {VERSION}",
                     "use the version of the tool that wrote it",
                 )
-            parts = tuple(Part(**part) for part in body["parts"])
+            parts = tuple(BackupPart(**part) for part in body["parts"])
             listed = tuple(body["recipients"])
             entry = BackupEntry(**{**body, "parts": parts, "recipients": listed})
             _require_sound(entry)
@@ -173,7 +173,7 @@ class BackupFolder:
         if sha256_of(self.path / KEYS) != self.entry.keys_sha256:
             raise _broken(self.path / KEYS, "it was cut or edited after it was written", _another())
 
-    def _stored(self, part: Part) -> bytes:
+    def _stored(self, part: BackupPart) -> bytes:
         file = self.path / part.file
         try:
             if file.stat().st_size != part.stored_bytes:  # not read to find that out
@@ -213,7 +213,7 @@ def _broken(path: Path, what: str, remedy: str) -> ArtifactError:
 
 
 def read_part(
-    path: Path, part: Part, stored: bytes, identities: tuple[Identity, ...]
+    path: Path, part: BackupPart, stored: bytes, identities: tuple[Identity, ...]
 ) -> Iterator[bytes]:
     """The lines of a part that is stored as `stored`; raises ArtifactError when they are not
     those that were written, at the latest after the last."""
@@ -231,7 +231,9 @@ def read_part(
         raise _broken(path, "its content is not what was written", _another())
 
 
-def check_part(path: Path, part: Part, stored: bytes, identities: tuple[Identity, ...]) -> None:
+def check_part(
+    path: Path, part: BackupPart, stored: bytes, identities: tuple[Identity, ...]
+) -> None:
     """Raise ArtifactError unless `read_part` would give all lines that were written."""
     digest, items, length, last = hashlib.sha256(), 0, 0, b""
     for block in _plain(path, stored, identities):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from isal.isal_zlib import DEFLATED, compressobj
 
-from load.backup.folder import Part, check_part
+from load.backup.folder import BackupPart, check_part
 from load.backup.key_index import RECORD
 from load.backup.page import Entry
 from utils.error_handler import StorageError
@@ -89,7 +89,7 @@ class PartBuilder:
         self._stored.append(data)
         self._stored_bytes += len(data)
 
-    def write(self, path: Path, keys: Path) -> Part:
+    def write(self, path: Path, keys: Path) -> BackupPart:
         """Write the part to `path` and its records of the key index to `keys`, durably.
 
         Raises StorageError when it cannot be written or is not read back as it was.
@@ -99,7 +99,7 @@ class PartBuilder:
         stored = b"".join(self._stored)
         if self._packing.recipients:
             stored = encrypt(stored, self._packing.recipients)
-        part = Part(
+        part = BackupPart(
             path.name,
             self.items,
             self._bytes,
@@ -114,7 +114,7 @@ class PartBuilder:
         publish(path)
         return part
 
-    def _read_back(self, partial: Path, path: Path, part: Part) -> None:
+    def _read_back(self, partial: Path, path: Path, part: BackupPart) -> None:
         with storage_errors(partial):
             stored = partial.read_bytes()
         if hashlib.sha256(stored).hexdigest() != part.stored_sha256:

@@ -9,7 +9,15 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from load.backup.segment_reader import Closed, Orders, Rate, Report, Segment, SegmentReader, Stop
+from load.backup.segment_reader import (
+    Closed,
+    ReaderOrders,
+    ReaderReport,
+    ReadRate,
+    Segment,
+    SegmentReader,
+    StopReading,
+)
 from load.sending.actor_group import ActorGroup, shares
 from load.writing.adaptive_rate import AdaptiveRate
 from utils.dynamodb import scan_flow
@@ -39,7 +47,7 @@ def segments_for(about: int, processes: int, workers: int | None) -> int:
 
 def read_all(
     work: AtWork,
-    orders: Orders,
+    orders: ReaderOrders,
     segments: Iterable[Segment],
     adaptive: AdaptiveRate,
     settle: Callable[[Closed], object],
@@ -63,7 +71,7 @@ class _ReaderPool:
     def __init__(
         self,
         work: AtWork,
-        orders: Orders,
+        orders: ReaderOrders,
         talk: Conversation,
         segments: Iterable[Segment],
         adaptive: AdaptiveRate,
@@ -101,7 +109,7 @@ class _ReaderPool:
                     raise Interrupted
                 self._give()
                 self._hear()
-                self._group.share_out(self._adaptive.rate(), Rate)
+                self._group.share_out(self._adaptive.rate(), ReadRate)
         except BaseException:
             self._wind_up()
             raise
@@ -134,7 +142,7 @@ class _ReaderPool:
         if failed:
             raise failed[0]
 
-    def _take(self, reader: int, said: Report) -> None:
+    def _take(self, reader: int, said: ReaderReport) -> None:
         if reader in self._group.in_hand:
             self._group.in_hand[reader] -= said.left
         self._wanted[reader] = said.at_once
@@ -148,16 +156,16 @@ class _ReaderPool:
 
     def _wind_up(self) -> None:
         """Let the readers write down what they have read, and take note of it."""
-        self._group.tell_all(Stop())
+        self._group.tell_all(StopReading())
         while any(self._group.in_hand.values()):
             with suppress(MigrationError):  # one has ended it all already
                 self._hear()
 
 
-def _in_a_process(orders: Orders, reply: Reply) -> SegmentReader:
+def _in_a_process(orders: ReaderOrders, reply: Reply) -> SegmentReader:
     """The reader of a process of its own."""
     bind_process(orders.target, orders.bound)
     reader = SegmentReader(orders, reply)
     leave_little_garbage()
-    reply(Report())  # it is there
+    reply(ReaderReport())  # it is there
     return reader

@@ -67,7 +67,7 @@ def _text(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-class Kept(Protocol):
+class ScannedItem(Protocol):
     """An item of a scan: see load.backup.page.Entry."""
 
     @property
@@ -76,7 +76,7 @@ class Kept(Protocol):
     def recent(self) -> bool: ...
 
 
-Found = TypeVar("Found", bound=Kept)
+Found = TypeVar("Found", bound=ScannedItem)
 
 
 class Records(Generic[Found]):
@@ -132,7 +132,7 @@ class Records(Generic[Found]):
         return item.recent or bool(self._known and item.partition in self._known)
 
 
-def _begin_of_last(items: Sequence[Kept]) -> int:
+def _begin_of_last(items: Sequence[ScannedItem]) -> int:
     """The place of the first item of the record that comes last."""
     place = len(items)
     while place and items[place - 1].partition == items[-1].partition:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from load.backup.folder import Part
+from load.backup.folder import BackupPart
 from load.backup.key_index import Digests
 from load.backup.page import Entry, Page, PageReader
 from load.backup.part import Packing, PartBuilder
@@ -51,7 +51,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Orders:
+class ReaderOrders:
     """All that a reader has to know, in a form that goes to another process. The scan has so many
     `segments`; `known` are the keys of records that are to be read again anyway. `bound` are the
     tables that have been reached (utils/dynamodb/reached.py)."""
@@ -76,13 +76,13 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Rate:
+class ReadRate:
     """From now on so many read units a second; None: as many as anybody wants."""
 
     units: float | None
 
 
-class Stop:
+class StopReading:
     """Write down what has been read, and end."""
 
 
@@ -92,12 +92,12 @@ class Closed:
     the `recent` records."""
 
     segment: Segment
-    part: Part | None
+    part: BackupPart | None
     recent: tuple[str, ...]
 
 
 @dataclass
-class Report:
+class ReaderReport:
     """What has happened since the last report: how many items have come and were accepted, what of
     them is written down, whether DynamoDB throttled and why, how many segments are not being read
     any more, the error of one that could not be, and how many at once keep the reader busy."""
@@ -117,8 +117,8 @@ class SegmentReader:
 
     def __init__(
         self,
-        orders: Orders,
-        reply: Callable[[Report], object],
+        orders: ReaderOrders,
+        reply: Callable[[ReaderReport], object],
         *,
         stop: StopFlag | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -138,15 +138,15 @@ class SegmentReader:
         self._at_work = threading.Lock()  # held by who deals with a page
         self._flow = PageFlow(scan_flow.MOST, PAGE_ITEMS)
         self._speaking = threading.Lock()
-        self._report = Report()
+        self._report = ReaderReport()
         self._said_at = 0.0
         self._threads = Threads("backup")
 
-    def receive(self, message: Segment | Rate | Stop) -> None:
+    def receive(self, message: Segment | ReadRate | StopReading) -> None:
         """Take note of a segment, of a rate, or of the end."""
-        if isinstance(message, Rate):
+        if isinstance(message, ReadRate):
             self._limiter.change(message.units)
-        elif isinstance(message, Stop):
+        elif isinstance(message, StopReading):
             self._stop.request()
         else:
             self._threads.start(self._live, message)
@@ -288,7 +288,7 @@ class SegmentReader:
     def _say(self) -> None:
         self._report.accepted = self._limiter.take_accepted()
         self._report.at_once = self._flow.number
-        report, self._report = self._report, Report()
+        report, self._report = self._report, ReaderReport()
         self._said_at = self._clock()
         self._reply(report)
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from load.conflicts.conditional_pieces import ConditionalPieces, Done
+from load.conflicts.conditional_pieces import ConditionalPieces, PieceWritten
 from load.conflicts.kept_report import KeptSince
 from load.conflicts.policy import Authors
 from load.conflicts.replaced_items import ReplacedItems
@@ -38,7 +38,7 @@ from utils.files.line_marks import (
     LineMarks,
     Located,
 )
-from utils.files.pieces import Place, whole_records
+from utils.files.pieces import ByteRange, whole_records
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
@@ -49,7 +49,7 @@ Refuse = Callable[[RefusedItem], object]
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptFigures:
     """Records and items that the load has left as the table has them; `absent` of the items are
     in no table: S9 has them, and a record that is kept has not."""
 
@@ -155,7 +155,7 @@ class ConditionalLoad(Closes):
             counted(round(self.writer.units), "write unit"),
         )
 
-    def conclude(self) -> Kept:
+    def conclude(self) -> KeptFigures:
         """The load is complete. Returns what of the file is not in the table as it is in the file,
         and is to stay so."""
         self.plan.sync()
@@ -168,7 +168,7 @@ class ConditionalLoad(Closes):
         if items != self.state.kept:
             since = KeptSince(self._run, self._entity, self.writer, self._authors)
             since.rewrite(self._records())
-        return Kept(self._kept_records() if items else 0, items, absent)
+        return KeptFigures(self._kept_records() if items else 0, items, absent)
 
     def _kept_records(self) -> int:
         """How many records are kept: those of which the first item is."""
@@ -201,7 +201,7 @@ class ConditionalLoad(Closes):
     def _all(self, work: ConditionalPieces, refuse: Refuse) -> None:
         """Do the work in all pieces of the file where there is some."""
 
-        def settle(_: Place, done: Done) -> None:
+        def settle(_: ByteRange, done: PieceWritten) -> None:
             self.writer.requests += done.requests
             self.writer.units += done.units
             if done.wrote:

@@ -16,7 +16,7 @@ from load.conflicts.replacing import Planned, Replacing
 from load.conflicts.table_pictures import Memory, Pictures
 from load.sending.job_pool import Share
 from load.writing.batch_writer import RefusedItem
-from load.writing.conditional_writer import ConditionalWriter, Written
+from load.writing.conditional_writer import ConditionalWriter, WriteResult
 from load.writing.conditions import ABSENT
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.client import RequestRefused
@@ -24,14 +24,14 @@ from utils.dynamodb.item_content import is_same
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
 from utils.files.line_marks import ADDED, CONDITIONAL, EDITED, NEW, REPLACED, LineMarks
-from utils.files.pieces import Place
+from utils.files.pieces import ByteRange
 from utils.interrupt import StopFlag
 
 _TOGETHER = 500  # lines of a record that are made requests at once
 
 
 @dataclass
-class Done:
+class PieceWritten:
     """What became of a piece: the items that DynamoDB does not take, whether anything was written,
     and the conditional requests and write units since the last piece of this process."""
 
@@ -60,15 +60,15 @@ class ConditionalPieces:
     moment: str
     again: Sequence[tuple[int, int]]
 
-    def is_due(self, plan: LineMarks, place: Place) -> bool:
+    def is_due(self, plan: LineMarks, place: ByteRange) -> bool:
         """Whether there may be something to do in a piece of the file."""
         return self._is_again(place) or plan.has_any(CONDITIONAL, place)
 
-    def _is_again(self, place: Place) -> bool:
+    def _is_again(self, place: ByteRange) -> bool:
         return any(start < place.end and place.start < end for start, end in self.again)
 
     @contextmanager
-    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
+    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[ByteRange], PieceWritten]]:
         """What does the work in this process; see load.sending.job_pool.Work."""
         writer = share.writer(self, self.spec, stop)
         with ExitStack() as stack:
@@ -103,7 +103,7 @@ class _Writing:
         self._lock = Lock()
         self._told = (0, 0.0)
 
-    def write(self, place: Place) -> Done:
+    def write(self, place: ByteRange) -> PieceWritten:
         """Write what is due of a piece; raises TargetError when DynamoDB cannot be used."""
         again: list[list[Planned]] = []
         replaced: list[list[Planned]] = []
@@ -113,7 +113,7 @@ class _Writing:
                 replaced.append(record)
             elif wanted := [each for each in record if self._is_again(each)]:
                 again.append(wanted)
-        done = Done()
+        done = PieceWritten()
         self._write_again(again, done)
         self._replace(replaced, done)
         self._count(done)
@@ -123,7 +123,7 @@ class _Writing:
         ranges = self._work.again
         return planned.mark == NEW and any(a <= planned.place < b for a, b in ranges)
 
-    def _write_again(self, records: Sequence[Sequence[Planned]], done: Done) -> None:
+    def _write_again(self, records: Sequence[Sequence[Planned]], done: PieceWritten) -> None:
         """Write items that may be there already. A sale is to be seen when it is whole: what opens
         records comes last, and not at all where DynamoDB does not take the rest."""
         heads = [each[0] for each in records if starts_record(each[0].line)]
@@ -140,7 +140,7 @@ class _Writing:
             heads = [each for each in heads if each.place not in spoilt]
         self._put(heads, done)
 
-    def _put(self, items: Sequence[Planned], done: Done) -> None:
+    def _put(self, items: Sequence[Planned], done: PieceWritten) -> None:
         for first in range(0, len(items), _TOGETHER):
             some = items[first : first + _TOGETHER]
             outcomes = self._writer.put_all([(each.body, ABSENT) for each in some])
@@ -152,7 +152,7 @@ class _Writing:
                     marked.append((each, _mark_of(written, each)))
             self._mark(marked, done)
 
-    def _replace(self, records: Sequence[Sequence[Planned]], done: Done) -> None:
+    def _replace(self, records: Sequence[Sequence[Planned]], done: PieceWritten) -> None:
         marked: list[tuple[Planned, int]] = []
         for record, marks in zip(records, self._replacing.replace_all(records), strict=True):
             if isinstance(marks, RequestRefused):
@@ -161,12 +161,12 @@ class _Writing:
                 marked += zip(record, marks, strict=True)
         self._mark(marked, done)
 
-    def _mark(self, marked: Sequence[tuple[Planned, int]], done: Done) -> None:
+    def _mark(self, marked: Sequence[tuple[Planned, int]], done: PieceWritten) -> None:
         """Give lines their new marks. Nobody else marks anything in this piece."""
         self._plan.mark_some([(each.place, mark) for each, mark in marked if mark != each.mark])
         done.wrote |= any(mark in (ADDED, REPLACED) for _, mark in marked)
 
-    def _count(self, done: Done) -> None:
+    def _count(self, done: PieceWritten) -> None:
         with self._lock:
             requests, units = self._told
             self._told = self._writer.requests, self._writer.units
@@ -177,7 +177,7 @@ def _refused(planned: Planned, refusal: RequestRefused) -> RefusedItem:
     return RefusedItem(planned.line.rstrip(b"\n"), refusal.message)
 
 
-def _mark_of(written: Written, planned: Planned) -> int:
+def _mark_of(written: WriteResult, planned: Planned) -> int:
     """The new mark of an item that may have been there already. Nobody but the run makes items with
     these keys: it was sent, and changed since."""
     if written.done or is_same(written.found, planned.item):

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from load.conflicts.policy import Authors, Standing, newer, rest_of
+from load.conflicts.policy import Authors, LineStanding, newer, rest_of
 from load.conflicts.report import Entry, ReportFile, entries_of, entry_of
 from load.writing.batches import record_key
 from load.writing.conditional_writer import ConditionalWriter, text_key
@@ -93,13 +93,13 @@ class KeptSince:
         for item in rest.others:
             yield entry_of(self.entity, item, "application", who, _KEEP)
 
-    def _standing(self, item: Item, theirs: dict[str, Any] | None) -> Standing:
+    def _standing(self, item: Item, theirs: dict[str, Any] | None) -> LineStanding:
         ours, at = updated_at(item), updated_at(theirs or {})
         if theirs is None:
-            return Standing(NEW, "", ours)
+            return LineStanding(NEW, "", ours)
         # The migration's own time says nothing of when a row was changed.
         ours = at if ours == self.run.manifest.migration_timestamp else ours
-        return Standing(SAME if is_same(theirs, item) else CONFLICT, at, ours)
+        return LineStanding(SAME if is_same(theirs, item) else CONFLICT, at, ours)
 
 
 def _item(line: bytes) -> Item:

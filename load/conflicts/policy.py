@@ -35,7 +35,7 @@ _LOOKED_AT = {SAME: CONFLICT, REPLACED: CONFLICT, OURS: UPDATE}
 
 
 @dataclass(frozen=True)
-class Standing:
+class LineStanding:
     """How a line stands with the table: `theirs` and `ours` are the two `updatedAt`, "" where
     there is none. `renumbered`: the table's content is ours but for the place in the numbering
     (utils/sale_numbering.py), which other sales of the year decide. That is nobody's change and no
@@ -102,7 +102,7 @@ def rest_of(
     return Rest(own, tuple(item for item in left if not authors.is_own(item)))
 
 
-def newer(record: Sequence[Standing], rest: Rest = NO_REST) -> str:
+def newer(record: Sequence[LineStanding], rest: Rest = NO_REST) -> str:
     """Who has changed a record last, by the newest row that is not the same on both sides:
     "table", "s9", "neither" or "unknown". That S9 no longer has a line is a change without a time
     of its own: in doubt it is the last one."""
@@ -118,7 +118,7 @@ def newer(record: Sequence[Standing], rest: Rest = NO_REST) -> str:
     return "table" if newest[0] > newest[1] else "s9"
 
 
-def in_conflict(record: Sequence[Standing], rest: Rest = NO_REST) -> bool:
+def in_conflict(record: Sequence[LineStanding], rest: Rest = NO_REST) -> bool:
     """Whether the table has a record in another way than S9: with other content, with lines that
     S9 no longer has, or with items of the application where S9 has got further lines."""
     marks = {each.mark for each in record}
@@ -127,7 +127,7 @@ def in_conflict(record: Sequence[Standing], rest: Rest = NO_REST) -> bool:
     return bool(rest.own or (rest.others and grows) or differs)
 
 
-def may_replace(record: Sequence[Standing], policy: str, rest: Rest = NO_REST) -> bool:
+def may_replace(record: Sequence[LineStanding], policy: str, rest: Rest = NO_REST) -> bool:
     """Whether a policy has a record in conflict replaced."""
     if rest.others:
         return False
@@ -135,7 +135,7 @@ def may_replace(record: Sequence[Standing], policy: str, rest: Rest = NO_REST) -
 
 
 def decide(
-    record: Sequence[Standing], policy: str, rest: Rest = NO_REST, *, chosen: bool = True
+    record: Sequence[LineStanding], policy: str, rest: Rest = NO_REST, *, chosen: bool = True
 ) -> list[int]:
     """The marks of a record's lines under a policy. A record that is not `chosen` is not to be
     written at all: what differs has been changed since it was.

@@ -23,7 +23,7 @@ from load.conflicts.table_pictures import Memory, Was
 from load.writing.batches import item_text
 from load.writing.conditional_writer import ConditionalWriter, text_key
 from load.writing.conditions import ABSENT, Condition, unchanged
-from load.writing.transactions import Transactions, Write, together
+from load.writing.transactions import Transactions, TransactionWrite, together
 from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import (
     Item,
@@ -73,7 +73,7 @@ class Planned:
 Record = Sequence[Planned]
 
 
-class _Kept(Exception):
+class _NotReplaced(Exception):
     """A record is not to be replaced after all; `there` is what the table has of it."""
 
     def __init__(self, there: Found) -> None:
@@ -82,11 +82,11 @@ class _Kept(Exception):
 
 
 @dataclass
-class _Change:
+class _RecordChange:
     """What is to be written of a record, the marks that its lines have after that, and what is
     lost by it."""
 
-    writes: list[Write] = field(default_factory=list)
+    writes: list[TransactionWrite] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     replaced: list[Stored] = field(default_factory=list)
     taken: list[Stored] = field(default_factory=list)
@@ -133,11 +133,11 @@ class Replacing:
         """Replace records by their numbers as they were found; what became of those that were not
         changed meanwhile."""
         outcomes: dict[int, list[int] | RequestRefused] = {}
-        changes: dict[int, _Change] = {}
+        changes: dict[int, _RecordChange] = {}
         for n, record in records.items():
             try:
                 change = self._change(record, found[n])
-            except _Kept:
+            except _NotReplaced:
                 outcomes[n] = _left(record, found[n])
                 continue
             if change.writes:
@@ -165,7 +165,9 @@ class Replacing:
             [(each[0].item, {text_key(line.item)[1] for line in each}) for each in records]
         )
 
-    def _done_all(self, writes: Mapping[int, Sequence[Write]]) -> dict[int, bool | RequestRefused]:
+    def _done_all(
+        self, writes: Mapping[int, Sequence[TransactionWrite]]
+    ) -> dict[int, bool | RequestRefused]:
         """Do what is to be written of records, by their numbers, of each all or nothing; those that
         need more than a transaction are left out. A single Put is cheaper alone."""
         single = [n for n, some in writes.items() if len(some) == 1 and some[0].kind == "Put"]
@@ -186,22 +188,22 @@ class Replacing:
         return done
 
     def _transacted(
-        self, writes: Mapping[int, Sequence[Write]], groups: Sequence[Sequence[int]]
+        self, writes: Mapping[int, Sequence[TransactionWrite]], groups: Sequence[Sequence[int]]
     ) -> list[bool | RequestRefused]:
         """Do what is to be written of each group of records in one transaction."""
         return self._transactions.write_all(
             [[each for n in group for each in writes[n]] for group in groups]
         )
 
-    def _done(self, write: Write) -> bool:
+    def _done(self, write: TransactionWrite) -> bool:
         """Do a write by itself."""
         if write.kind == "Delete":
             return self._writer.delete(write.item, write.condition).done
         return self._writer.put(write.body, write.condition).done
 
-    def _change(self, record: Record, there: Found) -> _Change:
-        """What makes the record in the table the one of the file. Raises _Kept."""
-        change = _Change()
+    def _change(self, record: Record, there: Found) -> _RecordChange:
+        """What makes the record in the table the one of the file. Raises _NotReplaced."""
+        change = _RecordChange()
         was = self._memory.record(record[0].item)
         if _only_renumbers(record, there):
             for each in record:
@@ -209,35 +211,37 @@ class Replacing:
             return change
         rest = rest_of(there, {text_key(each.item) for each in record}, self._authors)
         if rest.others:
-            raise _Kept(there)
+            raise _NotReplaced(there)
         for each in record:
             self._change_line(each, change, there, was)
         for item in rest.own:
             text = content(item)
             if not was.has(item, text):
-                raise _Kept(there)
-            change.writes.append(Write("Delete", item, _still(item, there), text))
+                raise _NotReplaced(there)
+            change.writes.append(TransactionWrite("Delete", item, _still(item, there), text))
             if self._memory.was_before_the_run(item):
                 change.taken.append((item, text))
         if change.writes:
             self._with_head(record[0], there, change)
         return change
 
-    def _change_line(self, planned: Planned, change: _Change, there: Found, was: Was) -> None:
+    def _change_line(self, planned: Planned, change: _RecordChange, there: Found, was: Was) -> None:
         found = there.get(text_key(planned.item))
         if is_same(found, planned.item) or self._has_another_time(planned, found):
             change.marks.append(self._mark_as_it_is(planned))
             return
         if found is None:
             if planned.mark not in (NEW, TO_ADD):
-                raise _Kept(there)  # the application has deleted it since the survey
-            change.writes.append(Write("Put", planned.item, ABSENT, planned.body))
+                raise _NotReplaced(there)  # the application has deleted it since the survey
+            change.writes.append(TransactionWrite("Put", planned.item, ABSENT, planned.body))
             change.marks.append(ADDED)
             return
         text = content(found)
         if planned.mark not in (CONFLICT, UPDATE) or not was.has(found, text):
-            raise _Kept(there)  # changed since the survey
-        change.writes.append(Write("Put", planned.item, _still(found, there), planned.body))
+            raise _NotReplaced(there)  # changed since the survey
+        change.writes.append(
+            TransactionWrite("Put", planned.item, _still(found, there), planned.body)
+        )
         if planned.mark == CONFLICT:
             change.replaced.append((found, text))
         change.marks.append(REPLACED if planned.mark == CONFLICT else ADDED)
@@ -250,11 +254,11 @@ class Replacing:
         theirs = with_time(planned.item, self._moment, updated_at(found))
         return theirs is not None and is_same(found, theirs)
 
-    def _with_head(self, head: Planned, there: Found, change: _Change) -> None:
+    def _with_head(self, head: Planned, there: Found, change: _RecordChange) -> None:
         """Have the record's first item among the writes, so that it has to be as it was, too."""
         found = there.get(text_key(head.item))
         if found is not None and head.mark not in (CONFLICT, UPDATE, TO_ADD, NEW):
-            change.writes.insert(0, Write("Put", found, _still(found, there)))
+            change.writes.insert(0, TransactionWrite("Put", found, _still(found, there)))
 
     def _mark_as_it_is(self, planned: Planned) -> int:
         """The mark of a line whose content the table has."""
@@ -262,7 +266,7 @@ class Replacing:
             return SAME if self._before.find(planned.item) is None else REPLACED
         return ADDED if planned.mark in (NEW, TO_ADD, UPDATE) else planned.mark
 
-    def _one_by_one(self, record: Record, change: _Change) -> list[int]:
+    def _one_by_one(self, record: Record, change: _RecordChange) -> list[int]:
         """Write what is too much for a transaction, as far as nobody is in between."""
         for write in change.writes:
             if not self._done(write):
@@ -305,5 +309,5 @@ def _left(record: Record, there: Found) -> list[int]:
 def _still(item: dict[str, Any] | Item, there: Found) -> Condition:
     condition = unchanged(item)
     if condition is None:
-        raise _Kept(there)
+        raise _NotReplaced(there)
     return condition

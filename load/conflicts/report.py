@@ -27,7 +27,7 @@ from typing import IO, Any
 
 import orjson
 
-from load.conflicts.policy import NO_REST, Rest, Standing, in_conflict, newer
+from load.conflicts.policy import NO_REST, LineStanding, Rest, in_conflict, newer
 from load.writing.conditional_writer import READ_AT_ONCE, ConditionalWriter, text_key
 from utils.config import FAIL
 from utils.dynamodb.item_content import Item, differing_attributes
@@ -128,7 +128,7 @@ class ConflictReport(Closes):
         entity: str,
         writer: ConditionalWriter,
         record: Sequence[bytes],
-        standings: Sequence[Standing],
+        standings: Sequence[LineStanding],
         decided: Sequence[int],
         rest: Rest = NO_REST,
     ) -> int:

@@ -23,8 +23,8 @@ from load.conflicts.only_in_target import FOUND, STAYS, TAKEN, OnlyInTarget, lis
 from load.conflicts.policy import (
     NO_REST,
     Authors,
+    LineStanding,
     Rest,
-    Standing,
     decide,
     rest_of,
 )
@@ -73,7 +73,7 @@ _TIMES = 20  # of other migrations; more are no such times
 
 
 @dataclass(frozen=True)
-class Found:
+class SurveyFigures:
     """What a survey of one entity says, in items; `records` counts those with a conflict."""
 
     new: int = 0
@@ -81,11 +81,11 @@ class Found:
     conflicts: int = 0
     records: int = 0
 
-    def plus(self, record: Sequence[Standing]) -> Found:
+    def plus(self, record: Sequence[LineStanding]) -> SurveyFigures:
         """These figures with those of another record."""
         new = sum(each.mark == NEW for each in record)
         disputed = sum(each.disputed for each in record)
-        return Found(
+        return SurveyFigures(
             self.new + new,
             self.there + len(record) - new - disputed,
             self.conflicts + disputed,
@@ -188,12 +188,12 @@ def goes_on(run: Run, entity: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _SurveyedRecord:
     """A record of the file as the survey finds it in the table. `left` says that the table has
     more under its partition key."""
 
     lines: Sequence[bytes]
-    standings: list[Standing]
+    standings: list[LineStanding]
     left: list[KeyEntry]
     chosen: bool
 
@@ -236,7 +236,7 @@ class _Survey:
             else:
                 run.manifest.empty_as_of.setdefault(entity, run.manifest.created_at)
                 run.workspace.report(f"only_in_target_{entity}").unlink(missing_ok=True)
-                found = Found(new=source.items)
+                found = SurveyFigures(new=source.items)
             plan.sync()
         get_logger().info(
             "%s in %s: %s new, %d already there, %d in conflict (%s)",
@@ -263,15 +263,15 @@ class _Survey:
 
     def _compare(
         self, pictures: Pictures, plan: LineMarks, chosen: Collection[str] | None
-    ) -> tuple[Found, OnlyInTarget]:
+    ) -> tuple[SurveyFigures, OnlyInTarget]:
         run, entity = self._run, self._spec.entity
-        found = Found()
+        found = SurveyFigures()
         total = run.manifest.artifacts[_name_of(run, entity)].items
         writer = ConditionalWriter(run.config, self._spec, run.stop)
         authors = Authors.of(run.config.transformation, run.manifest.empty_as_of.get(entity, ""))
         with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
             memory = stack.enter_context(Memory(pictures))
-            look = Look(memory, run.manifest.migration_timestamp)
+            look = RecordSurvey(memory, run.manifest.migration_timestamp)
             transformed = run.workspace.transformed(entity)
             for piece in places(transformed.stat().st_size):
                 if run.stop.requested:
@@ -296,7 +296,7 @@ class _Survey:
             return found, list_what_left(run, entity, memory.last, look.seen)
 
     def _rests(
-        self, records: Sequence[_Seen], writer: ConditionalWriter, authors: Authors
+        self, records: Sequence[_SurveyedRecord], writer: ConditionalWriter, authors: Authors
     ) -> Iterator[Rest]:
         """What the table has beside each record: read where that matters, many together."""
         due = [each for each in records if each.needs_look]
@@ -309,7 +309,7 @@ class _Survey:
         return (rest_of(*next(found), authors) if each.needs_look else NO_REST for each in records)
 
 
-class Look:
+class RecordSurvey:
     """How records stand with two pictures of their table (one and the same in a first load).
 
     `seen` has a byte for each item of the last picture (load/conflicts/only_in_target.py): a
@@ -325,7 +325,7 @@ class Look:
         self.times: set[str] = set()
         self.seen = bytearray(len(memory.last))
 
-    def at(self, record: Sequence[bytes], chosen: Collection[str] | None) -> _Seen:
+    def at(self, record: Sequence[bytes], chosen: Collection[str] | None) -> _SurveyedRecord:
         """The standing of a record's transformed lines, and what is left over in the picture."""
         index = self._memory.last
         under = index.under(orjson.loads(record[0])["Item"])
@@ -337,17 +337,17 @@ class Look:
                 self.seen[now.place] = FOUND
             standings.append(self._standing(line, item, now))
         is_chosen = chosen is None or record_key(record[0]) in chosen
-        return _Seen(record, standings, list((under or {}).values()), is_chosen)
+        return _SurveyedRecord(record, standings, list((under or {}).values()), is_chosen)
 
-    def note_rest(self, record: _Seen, *, replaced: bool) -> None:
+    def note_rest(self, record: _SurveyedRecord, *, replaced: bool) -> None:
         """Take note of what becomes of what is left over beside a record."""
         for entry in record.left:
             self.seen[entry.place] = TAKEN if replaced else STAYS
 
-    def _standing(self, line: bytes, item: Item, now: KeyEntry | None) -> Standing:
+    def _standing(self, line: bytes, item: Item, now: KeyEntry | None) -> LineStanding:
         ours = updated_at(item)
         if now is None:
-            return Standing(NEW, "", ours)
+            return LineStanding(NEW, "", ours)
         text = _text_of(line, item)
         before = self._memory.before(item, now)
         renumbered = False
@@ -365,7 +365,7 @@ class Look:
             renumbered = other is not None and self._is_now(other, now)
         # The migration's own time says nothing of when a row was changed.
         ours = now.updated_at if ours == self._moment else ours
-        return Standing(mark, now.updated_at, ours, renumbered)
+        return LineStanding(mark, now.updated_at, ours, renumbered)
 
     def _is_now(self, line: bytes, now: KeyEntry) -> bool:
         """Whether a line is what the table has, be it with another migration's time."""

@@ -28,9 +28,9 @@ from load.backup.engine import back_up, new_name
 from load.backup.folder import BackupFolder
 from load.backup.table_description import creation_request, misfits
 from load.restore.named_records import NamedRecords, shape_in
-from load.restore.plan import Change, Plan, make_plan
-from load.restore.records import ADDED, DELETED, REPLACED, Done, parts_of
-from load.restore.seen_records import Look
+from load.restore.plan import ChangeCount, RestorePlan, make_plan
+from load.restore.records import ADDED, DELETED, REPLACED, PartRestored, parts_of
+from load.restore.seen_records import SeenRecord
 from load.restore.shared_work import TOGETHER, InBatches, LookAgain, OfRecords, PutBack, together
 from load.rollback.records_in_use import SETTLED_AFTER
 from load.sending.job_pool import JobPool
@@ -73,14 +73,14 @@ class Restored:
     replaced: int
     deleted: int
     kept_as: str
-    left: Change = field(default_factory=Change)
+    left: ChangeCount = field(default_factory=ChangeCount)
     left_records: int = 0
     in_use: Mapping[str, str] = field(default_factory=dict)
     nowhere: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
-class _Written:
+class _RestoreFigures:
     """What the writes of a restore have come to: how many items were added, replaced, deleted;
     the records (JSON of the partition key) that stay, those of which a part was written before,
     and those that stay because others name them, with one of these."""
@@ -90,7 +90,7 @@ class _Written:
     in_parts: set[bytes] = field(default_factory=set)
     in_use: dict[bytes, str] = field(default_factory=dict)
 
-    def add(self, done: Done) -> None:
+    def add(self, done: PartRestored) -> None:
         """Take in what became of a part."""
         self.counts.update(done.counts)
         if done.kept:
@@ -98,7 +98,7 @@ class _Written:
             if done.counts:
                 self.in_parts.add(done.record)
 
-    def take_back(self, done: Done | None) -> None:
+    def take_back(self, done: PartRestored | None) -> None:
         """Take in what was put back of a record, if anything was."""
         if done is not None:
             self.counts.subtract(done.counts)
@@ -108,7 +108,7 @@ class _Written:
         """Whether something of a record that was to be changed may have been."""
         return record not in self.kept or record in self.in_parts
 
-    def _keep(self, done: Done) -> None:
+    def _keep(self, done: PartRestored) -> None:
         self.kept.add(done.record)
         if done.used_by:
             self.in_use[done.record] = done.used_by
@@ -146,7 +146,7 @@ def restore(
         kept_as = _keep(work, table) if plan.to_replace.count or plan.to_delete.count else ""
         if existing is None:
             _create(work, folder, table)
-        written, named = _Written(), NamedRecords(work, table)
+        written, named = _RestoreFigures(), NamedRecords(work, table)
         if not plan.nothing_to_do:
             _forget_load(work, table)
             lines = named.watch(plan.lines(folder.items(identities)))
@@ -167,7 +167,7 @@ def restore(
     )
 
 
-def in_words(plan: Plan) -> str:
+def in_words(plan: RestorePlan) -> str:
     """The counts of a plan in a line."""
     return (
         f"{counted(plan.to_add.count, 'item')} to add, {plan.to_replace.count:,} to replace, "
@@ -176,7 +176,7 @@ def in_words(plan: Plan) -> str:
 
 
 def _needs_consent(
-    work: AtWork, plan: Plan, folder: BackupFolder, table: str
+    work: AtWork, plan: RestorePlan, folder: BackupFolder, table: str
 ) -> ConfigurationError:
     changes = [("add", plan.to_add), ("replace", plan.to_replace), ("delete", plan.to_delete)]
     listed = "".join(f"\n  {_listed(verb, change)}" for verb, change in changes if change.count)
@@ -191,7 +191,7 @@ def _needs_consent(
     )
 
 
-def _listed(verb: str, change: Change) -> str:
+def _listed(verb: str, change: ChangeCount) -> str:
     more = ", …" if change.count > len(change.first) else ""
     return f"{verb} {counted(change.count, 'item')}: {', '.join(change.first)}{more}"
 
@@ -241,9 +241,9 @@ def _write(
     work: AtWork,
     folder: BackupFolder,
     table: str,
-    plan: Plan,
+    plan: RestorePlan,
     lines: Iterable[bytes],
-    written: _Written,
+    written: _RestoreFigures,
 ) -> None:
     with work.progress.task("restore", table, plan.to_write) as task:
         if plan.found and plan.of_records:
@@ -265,12 +265,12 @@ def _write_records(
     work: AtWork,
     folder: BackupFolder,
     table: str,
-    plan: Plan,
+    plan: RestorePlan,
     lines: Iterable[bytes],
-    written: _Written,
+    written: _RestoreFigures,
     task: Task,
 ) -> None:
-    def settle(_: object, parts: Sequence[Done]) -> None:
+    def settle(_: object, parts: Sequence[PartRestored]) -> None:
         for done in parts:
             written.add(done)
             task.advance(done.due)
@@ -318,7 +318,9 @@ def _users_in_words(shape: Shape) -> str:
     return " or ".join(dict.fromkeys(f"a {user.singular}" for user, _ in referrers_of(shape.name)))
 
 
-def _look_again(work: AtWork, plan: Plan, records: OfRecords, written: _Written) -> None:
+def _look_again(
+    work: AtWork, plan: RestorePlan, records: OfRecords, written: _RestoreFigures
+) -> None:
     """Look once more at what was changed, for what the application has written to what it had read
     before, and for records that it has made which name those that were taken away."""
     get_logger().info("In %.0f seconds, looking again at what was changed", SETTLED_AFTER)
@@ -329,7 +331,7 @@ def _look_again(work: AtWork, plan: Plan, records: OfRecords, written: _Written)
         if written.was_written(look.record)
     )
 
-    def settle(_: object, outcomes: Sequence[Done | None]) -> None:
+    def settle(_: object, outcomes: Sequence[PartRestored | None]) -> None:
         for done in outcomes:
             written.take_back(done)
 
@@ -382,12 +384,12 @@ def _prove(
     folder: BackupFolder,
     identities: tuple[Identity, ...],
     table: str,
-    plan: Plan,
-    written: _Written,
-) -> tuple[Change, int]:
+    plan: RestorePlan,
+    written: _RestoreFigures,
+) -> tuple[ChangeCount, int]:
     """Compare again: the table must be what the backup says, but for what somebody else has written
     since the look. Returns the items in which it differs, and the number of their records."""
-    left, records = Change(), 0
+    left, records = ChangeCount(), 0
     with make_plan(work, folder, identities, table) as differences:
         if differences.nothing_to_do:
             return left, records
@@ -404,7 +406,7 @@ def _prove(
     return left, records
 
 
-def _why(look: Look, written: _Written) -> str:
+def _why(look: SeenRecord, written: _RestoreFigures) -> str:
     user = written.in_use.get(look.record)
     return f"Stays because {user} names it" if user else "Stays as the application has it"
 
@@ -414,7 +416,7 @@ def _pk(record: bytes) -> str:
     return str(value["S"])
 
 
-def _was_not_written(look: Look, plan: Plan) -> bool:
+def _was_not_written(look: SeenRecord, plan: RestorePlan) -> bool:
     """Whether something of a record is still as it was, although it was to be changed."""
     before = plan.looks.of(look.record)
     return before is not None and any(
@@ -424,7 +426,7 @@ def _was_not_written(look: Look, plan: Plan) -> bool:
     )
 
 
-def _is_not_restored(folder: BackupFolder, table: str, differences: Plan) -> TargetError:
+def _is_not_restored(folder: BackupFolder, table: str, differences: RestorePlan) -> TargetError:
     return TargetError(
         f"table {table} is not what {folder.path.name} says: {in_words(differences)}",
         remedy=f"somebody else may be writing to it: stop that, then: {again('--yes')}",

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from load.restore.seen_records import Look
+from load.restore.seen_records import SeenRecord
 from load.rollback.undo_record import ALWAYS_THERE, HEADER
 from utils.dynamodb.item_content import Item, content_of, digest
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
@@ -36,7 +36,7 @@ def is_header(item: Item) -> bool:
     return bool(item[SORT_KEY] == {"S": HEADER})
 
 
-def takes_header_away(look: Look) -> bool:
+def takes_header_away(look: SeenRecord) -> bool:
     """Whether a restore takes the item away that opens a record."""
     return any(
         seen.found and not seen.wanted and orjson.loads(key)[1] == {"S": HEADER}
@@ -44,7 +44,7 @@ def takes_header_away(look: Look) -> bool:
     )
 
 
-def put_together(look: Look, before: Items, now: Items, *, in_parts: bool = False) -> Items:
+def put_together(look: SeenRecord, before: Items, now: Items, *, in_parts: bool = False) -> Items:
     """What a record should be that was restored, and of which there is `now`; `before` is what
     there was when it was restored, `in_parts` says that only a part of it could be.
 

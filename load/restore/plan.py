@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from load.backup.folder import BackupFolder
-from load.restore.seen_records import Look, Looks, Seen
+from load.restore.seen_records import SeenItem, SeenRecord, SeenRecords
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.item_content import content, digest, is_usual, normal_item
@@ -40,7 +40,7 @@ _OF_RECORDS = (PARTITION_KEY, SORT_KEY)
 
 
 @dataclass
-class Change:
+class ChangeCount:
     """So many items, and the keys of the first few."""
 
     count: int = 0
@@ -53,12 +53,12 @@ class Change:
             self.first.append(" ".join(map(str, values)))
 
 
-class Plan(Closes):
+class RestorePlan(Closes):
     """What makes a table what the backup says. A context manager: what it has of the records that
     are to be changed (`looks`) is in a file, and gone with it."""
 
-    def __init__(self, looks: Looks, items: int, key_names: tuple[str, ...]) -> None:
-        self.to_add, self.to_replace, self.to_delete = Change(), Change(), Change()
+    def __init__(self, looks: SeenRecords, items: int, key_names: tuple[str, ...]) -> None:
+        self.to_add, self.to_replace, self.to_delete = ChangeCount(), ChangeCount(), ChangeCount()
         self.same = 0
         self.looks = looks
         self._bits = bytearray(items // 8 + 1)
@@ -88,22 +88,22 @@ class Plan(Closes):
 
     def compare(self, entries: Iterable[Entry], *, remember: bool) -> None:
         """Take in all the entries of some records; `remember` what the table has of them."""
-        records: dict[bytes, dict[bytes, Seen]] = {}
+        records: dict[bytes, dict[bytes, SeenItem]] = {}
         places: dict[bytes, int] = {}
         for record, value in entries:
             place, _, key = value[_DIGEST.stop :].partition(b" ")
-            seen = records.setdefault(record, {}).setdefault(key, Seen())
+            seen = records.setdefault(record, {}).setdefault(key, SeenItem())
             digest_there = value[_DIGEST].decode()
             if value[_SIDE] == _BACKUP:
                 seen.wanted, places[key] = digest_there, int(place)
             else:
                 seen.found = digest_there
-        looks = (Look(record, items) for record, items in sorted(records.items()))
+        looks = (SeenRecord(record, items) for record, items in sorted(records.items()))
         changed = [look for look in looks if self._take(look, places)]
         if remember:
             self.looks.add(changed)
 
-    def _take(self, look: Look, places: Mapping[bytes, int]) -> bool:
+    def _take(self, look: SeenRecord, places: Mapping[bytes, int]) -> bool:
         """Take in a record; whether there is something to be changed."""
         before = self.to_write
         for key, seen in sorted(look.items.items()):
@@ -143,7 +143,7 @@ def make_plan(
     folder: BackupFolder,
     identities: tuple[Identity, ...],
     table: str | None,
-) -> Plan:
+) -> RestorePlan:
     """Compare a backup with a table (None: one that is still to be made).
 
     Every line of the backup is read. Raises ArtifactError when it is damaged or `identities` do
@@ -158,7 +158,7 @@ def make_plan(
     ):
         buckets.add(_stoppable(work, _of_backup(folder, identities, names)))
         found = _add_table(work, table, names, buckets, task) if table else 0
-        plan = Plan(Looks(scratch), folder.entry.items, names)
+        plan = RestorePlan(SeenRecords(scratch), folder.entry.items, names)
         for bucket in buckets:
             plan.compare(bucket, remember=found > 0)
     return plan

@@ -28,12 +28,12 @@ import orjson
 
 from load.conflicts.replaced_items import ReplacedItems
 from load.restore.later_changes import Items, digest_of, is_header, put_together, takes_header_away
-from load.restore.plan import Plan
-from load.restore.seen_records import Look
+from load.restore.plan import RestorePlan
+from load.restore.seen_records import SeenRecord
 from load.rollback.undo_record import Record, Uses
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.conditions import ABSENT, Condition, unchanged
-from load.writing.transactions import Transactions, Write, portions
+from load.writing.transactions import Transactions, TransactionWrite, portions
 from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
@@ -45,10 +45,10 @@ _MARKS = ("updatedAt", "updatedBy", "createdAt", "deletedAt")
 
 
 @dataclass(frozen=True)
-class Part:
+class RecordPart:
     """What is to be written of a record: these items of the backup, and all deletions."""
 
-    look: Look
+    look: SeenRecord
     items: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -58,7 +58,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Done:
+class PartRestored:
     """What became of a part of a `record` (JSON of its partition key): the numbers of items by what
     was done, or that it was `kept`, as the application has it or because `used_by`, another record,
     names it; `due` is how many items were to be changed."""
@@ -70,16 +70,16 @@ class Done:
     used_by: str = ""
 
 
-def parts_of(plan: Plan, lines: Iterable[bytes]) -> Iterator[Part]:
+def parts_of(plan: RestorePlan, lines: Iterable[bytes]) -> Iterator[RecordPart]:
     """All that a plan has to change, by records. `lines` are those of the backup that are to be
     written; the items of a record follow each other in them, as a Scan gives them."""
     for look in plan.looks:
         if look.only_deletes:
-            yield Part(look)
+            yield RecordPart(look)
     items = (orjson.loads(line)["Item"] for line in lines)
     for record, group in groupby(items, lambda item: orjson.dumps([item[PARTITION_KEY]])):
         if look_at := plan.looks.of(record):
-            yield Part(look_at, tuple(group))
+            yield RecordPart(look_at, tuple(group))
 
 
 class Restoring:
@@ -97,7 +97,7 @@ class Restoring:
         self._before = before
         self._uses = uses
 
-    def restore(self, parts: Sequence[Part]) -> list[Done]:
+    def restore(self, parts: Sequence[RecordPart]) -> list[PartRestored]:
         """Write parts of records, unless the application has changed the record since, or another
         record needs it.
 
@@ -105,7 +105,7 @@ class Restoring:
         """
         users = self._used_by([part.look for part in parts])
         outcomes = {
-            n: Done(part.look.record, part.due, kept=True, used_by=user)
+            n: PartRestored(part.look.record, part.due, kept=True, used_by=user)
             for n, (part, user) in enumerate(zip(parts, users, strict=True))
             if user
         }
@@ -121,8 +121,8 @@ class Restoring:
         return [outcomes[n] for n in range(len(parts))]
 
     def _try(
-        self, parts: Sequence[Part], first: Mapping[int, Items], there: Mapping[int, Items]
-    ) -> dict[int, Done]:
+        self, parts: Sequence[RecordPart], first: Mapping[int, Items], there: Mapping[int, Items]
+    ) -> dict[int, PartRestored]:
         """Write the parts of which there is that now (at `first` there was this); what became of
         those that nobody has changed in between."""
         outcomes = {
@@ -136,16 +136,16 @@ class Restoring:
         done = self._write({n: _writes(parts[n], now) for n, now in due.items()})
         for n in done:
             counts = Counter(_counted(parts[n], first[n]))
-            outcomes[n] = Done(parts[n].look.record, parts[n].due, counts=counts)
+            outcomes[n] = PartRestored(parts[n].look.record, parts[n].due, counts=counts)
         return outcomes
 
-    def again(self, looks: Sequence[tuple[Look, bool]]) -> list[Done | None]:
+    def again(self, looks: Sequence[tuple[SeenRecord, bool]]) -> list[PartRestored | None]:
         """Look again at records that were changed (with True: that could be changed only in part);
         what was put back of each, None for nothing. The counts are of what is no longer restored.
 
         Raises TargetError.
         """
-        outcomes: dict[int, Done | None] = {}
+        outcomes: dict[int, PartRestored | None] = {}
         befores = [self._kept(look) for look, _ in looks]
         for _ in range(_TRIES):
             left = {n: look for n, (look, _) in enumerate(looks) if n not in outcomes}
@@ -163,10 +163,12 @@ class Restoring:
                     outcomes[n] = None
             for n in self._write({n: each for n, each in writes.items() if each}):
                 back = Counter(_put_back(left[n], befores[n], wanted[n]))
-                outcomes[n] = Done(left[n].record, 0, kept=True, counts=back, used_by=users[n])
+                outcomes[n] = PartRestored(
+                    left[n].record, 0, kept=True, counts=back, used_by=users[n]
+                )
         return [outcomes.get(n) for n in range(len(looks))]
 
-    def _write(self, writes: Mapping[int, Sequence[Write]]) -> list[int]:
+    def _write(self, writes: Mapping[int, Sequence[TransactionWrite]]) -> list[int]:
         """Do what is to be written of some records; the numbers of those with which all went well.
         Raises RequestRefused, and TargetError."""
         cut = {n: list(portions(each)) for n, each in writes.items()}
@@ -181,7 +183,7 @@ class Restoring:
         large = (n for n, each in cut.items() if len(each) > 1)
         return done + [n for n in large if all(map(self._transactions.write, cut[n]))]
 
-    def _used_by(self, looks: Sequence[Look]) -> list[str]:
+    def _used_by(self, looks: Sequence[SeenRecord]) -> list[str]:
         """For each record one that names it, if it is to be taken away; "" for none."""
         asked = [look for look in looks if self._uses is not None and takes_header_away(look)]
         if self._uses is None or not asked:
@@ -190,7 +192,7 @@ class Restoring:
         known = dict(zip((look.record for look in asked), users, strict=True))
         return [known.get(look.record, "") for look in looks]
 
-    def _there(self, looks: Mapping[int, Look]) -> dict[int, dict[bytes, dict[str, Any]]]:
+    def _there(self, looks: Mapping[int, SeenRecord]) -> dict[int, dict[bytes, dict[str, Any]]]:
         """What the table has of records, each by key."""
         asked = []
         for look in looks.values():
@@ -203,23 +205,23 @@ class Restoring:
             for n, items in zip(looks, found, strict=True)
         }
 
-    def _kept(self, look: Look) -> dict[bytes, dict[str, Any]]:
+    def _kept(self, look: SeenRecord) -> dict[bytes, dict[str, Any]]:
         """What there was of a record when it was changed, by key."""
         return {_key(item): dict(item) for item in self._before.of_record(_pk(look)).values()}
 
 
-def _stays(part: Part, first: Items, now: Items) -> Done:
+def _stays(part: RecordPart, first: Items, now: Items) -> PartRestored:
     """A part of which the rest stays as the application has it."""
     counts = Counter(_counted(part, first, now))
-    return Done(part.look.record, part.due, kept=True, counts=counts)
+    return PartRestored(part.look.record, part.due, kept=True, counts=counts)
 
 
-def _pk(look: Look) -> str:
+def _pk(look: SeenRecord) -> str:
     (value,) = orjson.loads(look.record)
     return str(value["S"])
 
 
-def _is_changed(look: Look, there: Mapping[bytes, Item]) -> bool:
+def _is_changed(look: SeenRecord, there: Mapping[bytes, Item]) -> bool:
     """Whether something of a record is neither as it was looked at nor as it is to be."""
     now = {key: digest_of(item) for key, item in there.items()}
     if not now.keys() <= look.items.keys():
@@ -229,41 +231,43 @@ def _is_changed(look: Look, there: Mapping[bytes, Item]) -> bool:
     )
 
 
-def _writes(part: Part, there: Mapping[bytes, dict[str, Any]]) -> list[Write]:
+def _writes(part: RecordPart, there: Mapping[bytes, dict[str, Any]]) -> list[TransactionWrite]:
     """What is still to be written, what opens the record first; an item of it that stays as it is
     has to be as it is."""
     writes = [
-        Write("Put", item, _still(there.get(_key(item))))
+        TransactionWrite("Put", item, _still(there.get(_key(item))))
         for item in part.items
         if not _is_as(part.look, _key(item), there)
     ]
     gone = (there.get(key) for key in _to_delete(part.look))
-    writes += [Write("Delete", item, _still(item)) for item in gone if item is not None]
+    writes += [TransactionWrite("Delete", item, _still(item)) for item in gone if item is not None]
     return _with_head(writes, there)
 
 
-def _changes(now: Items, wanted: Items) -> Sequence[Write]:
+def _changes(now: Items, wanted: Items) -> Sequence[TransactionWrite]:
     """What makes of what there is `now` what is wanted."""
     writes = [
-        Write("Put", item, _still(now.get(key)))
+        TransactionWrite("Put", item, _still(now.get(key)))
         for key, item in wanted.items()
         if key not in now or digest_of(now[key]) != digest_of(item)
     ]
     writes += [
-        Write("Delete", item, _still(item)) for key, item in now.items() if key not in wanted
+        TransactionWrite("Delete", item, _still(item))
+        for key, item in now.items()
+        if key not in wanted
     ]
     return _with_head(writes, now)
 
 
-def _with_head(writes: list[Write], there: Items) -> list[Write]:
+def _with_head(writes: list[TransactionWrite], there: Items) -> list[TransactionWrite]:
     """Writes with that of what opens the record, first: it has to be as it is."""
     head = next(filter(is_header, there.values()), None)
     if head is not None and writes and not any(is_header(write.item) for write in writes):
-        writes.append(Write("Put", head, _still(head)))
+        writes.append(TransactionWrite("Put", head, _still(head)))
     return sorted(writes, key=lambda write: not is_header(write.item))
 
 
-def _put_back(look: Look, before: Items, wanted: Items) -> Iterator[str]:
+def _put_back(look: SeenRecord, before: Items, wanted: Items) -> Iterator[str]:
     """What is no longer done of what was done with the items of a record."""
     for key, seen in look.items.items():
         if not seen.differs:
@@ -280,18 +284,18 @@ def _is_same(one: Item | None, other: Item | None) -> bool:
     return one is not None and other is not None and digest_of(one) == digest_of(other)
 
 
-def _is_as(look: Look, key: bytes, there: Mapping[bytes, Item]) -> bool:
+def _is_as(look: SeenRecord, key: bytes, there: Mapping[bytes, Item]) -> bool:
     """Whether an item is as the backup has it already."""
     item = there.get(key)
     return item is not None and digest_of(item) == look.items[key].wanted
 
 
-def _to_delete(look: Look) -> Iterator[bytes]:
+def _to_delete(look: SeenRecord) -> Iterator[bytes]:
     return (key for key, seen in look.items.items() if not seen.wanted)
 
 
 def _counted(
-    part: Part, first: Mapping[bytes, Item], there: Mapping[bytes, Item] | None = None
+    part: RecordPart, first: Mapping[bytes, Item], there: Mapping[bytes, Item] | None = None
 ) -> Iterator[str]:
     """What was done with each item since it was found as in `first`; all that was to be done unless
     `there` says what the table has now."""

@@ -17,7 +17,7 @@ from utils.wording.invocation import again
 
 
 @dataclass
-class Seen:
+class SeenItem:
     """The digests of what the table had under a key, and of what the backup has; "" for nothing."""
 
     found: str = ""
@@ -29,12 +29,12 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Look:
+class SeenRecord:
     """A record (JSON of its partition key's value in a list), and all that was seen under its
     keys (JSON of the values in a list)."""
 
     record: bytes
-    items: Mapping[bytes, Seen]
+    items: Mapping[bytes, SeenItem]
 
     @property
     def only_deletes(self) -> bool:
@@ -42,7 +42,7 @@ class Look:
         return not any(each.differs and each.wanted for each in self.items.values())
 
 
-class Looks(Closes):
+class SeenRecords(Closes):
     """Looks in a file below `scratch`, for one thread. A context manager.
 
     Its methods raise StorageError when the file cannot be used.
@@ -64,7 +64,7 @@ class Looks(Closes):
         self._file.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def add(self, looks: Iterable[Look]) -> None:
+    def add(self, looks: Iterable[SeenRecord]) -> None:
         """Keep looks, each of another record."""
         self._do("BEGIN")
         for look in looks:
@@ -72,12 +72,12 @@ class Looks(Closes):
             self._do("INSERT INTO looks VALUES (?, ?)", (look.record, orjson.dumps(items)))
         self._do("COMMIT")
 
-    def of(self, record: bytes) -> Look | None:
+    def of(self, record: bytes) -> SeenRecord | None:
         """What was seen of a record; None when nothing of it was to be changed."""
         found = self._do("SELECT record, items FROM looks WHERE record = ?", (record,)).fetchone()
         return _look(*found) if found else None
 
-    def __iter__(self) -> Iterator[Look]:
+    def __iter__(self) -> Iterator[SeenRecord]:
         for record, items in self._do("SELECT record, items FROM looks ORDER BY record"):
             yield _look(record, items)
 
@@ -91,8 +91,8 @@ class Looks(Closes):
             ) from error
 
 
-def _look(record: bytes, items: bytes) -> Look:
-    return Look(
+def _look(record: bytes, items: bytes) -> SeenRecord:
+    return SeenRecord(
         record,
-        {key.encode(): Seen(found, wanted) for key, found, wanted in orjson.loads(items)},
+        {key.encode(): SeenItem(found, wanted) for key, found, wanted in orjson.loads(items)},
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from load.conflicts.replaced_items import ReplacedItems
-from load.restore.records import Done, Part, Restoring
-from load.restore.seen_records import Look
+from load.restore.records import PartRestored, RecordPart, Restoring
+from load.restore.seen_records import SeenRecord
 from load.rollback.records_in_use import Users
 from load.sending.job_pool import Share
 from load.writing.adaptive_rate import AdaptiveLimiter
@@ -69,7 +69,7 @@ class PutBack:
     @contextmanager
     def opened(
         self, stop: StopFlag, share: Share
-    ) -> Iterator[Callable[[Sequence[Part]], list[Done]]]:
+    ) -> Iterator[Callable[[Sequence[RecordPart]], list[PartRestored]]]:
         """See load.sending.job_pool.Work."""
         with self.records.restoring(stop, share) as restoring:
             yield restoring.restore
@@ -84,7 +84,7 @@ class LookAgain:
     @contextmanager
     def opened(
         self, stop: StopFlag, share: Share
-    ) -> Iterator[Callable[[Sequence[tuple[Look, bool]]], list[Done | None]]]:
+    ) -> Iterator[Callable[[Sequence[tuple[SeenRecord, bool]]], list[PartRestored | None]]]:
         """See load.sending.job_pool.Work."""
         with self.records.restoring(stop, share) as restoring:
             yield restoring.again
@@ -115,9 +115,9 @@ class InBatches(_OfTable):
         yield writer.delete if self.deletes else writer.write
 
 
-def together(parts: Iterable[Part]) -> Iterator[list[Part]]:
+def together(parts: Iterable[RecordPart]) -> Iterator[list[RecordPart]]:
     """Parts as jobs of about a hundred items."""
-    job: list[Part] = []
+    job: list[RecordPart] = []
     items = 0
     for part in parts:
         if job and items + part.due > TOGETHER:

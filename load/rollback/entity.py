@@ -18,8 +18,8 @@ from typing import IO
 from load.load_progress import unacknowledged
 from load.rollback.key_set import KeySet
 from load.rollback.left_over import left_over
-from load.rollback.report import Undone
-from load.rollback.undo_pieces import Done, Undoing
+from load.rollback.report import UndoneFigures
+from load.rollback.undo_pieces import PieceUndone, Undoing
 from load.sending.job_pool import JobPool
 from load.undoable_loads import Load
 from utils.dynamodb.table_spec import TableSpec
@@ -27,7 +27,7 @@ from utils.entities import is_referenced
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of
 from utils.files.line_marks import DELETED, LineMarks
-from utils.files.pieces import Place, whole_records
+from utils.files.pieces import ByteRange, whole_records
 from utils.files.storage import make_directory, open_private, storage_errors
 from utils.run.run import Run
 
@@ -101,12 +101,12 @@ class EntityRollback:
         return self._run.workspace.scratch / self.load.kept.name
 
     @property
-    def figures(self) -> Undone:
+    def figures(self) -> UndoneFigures:
         """What became of everything, as far as it is done."""
         if not self._writes:
-            return Undone.of(self._tally, self.load.state.items)
+            return UndoneFigures.of(self._tally, self.load.state.items)
         with LineMarks(self.load.plan) as plan:
-            return Undone.of(plan.count(), self.load.state.items)
+            return UndoneFigures.of(plan.count(), self.load.state.items)
 
     def _go(self, kept: int | None) -> None:
         with ExitStack() as stack:
@@ -148,7 +148,7 @@ class EntityRollback:
     def _all(self, advance: Callable[[int], object]) -> None:
         """Undo piece after piece, many at once, and take note of them in their order."""
 
-        def settle(place: Place, done: Done) -> None:
+        def settle(place: ByteRange, done: PieceUndone) -> None:
             self._settle(place, done)
             advance(done.items)
 
@@ -164,13 +164,13 @@ class EntityRollback:
             self._save()
             raise
 
-    def _marked(self, pieces: Iterator[Place]) -> Iterator[Place]:
+    def _marked(self, pieces: Iterator[ByteRange]) -> Iterator[ByteRange]:
         """Pieces of which it is known on disk that they may have been undone, before they are."""
         for piece in pieces:
             self._set_mark(piece.end)
             yield piece
 
-    def _settle(self, place: Place, done: Done) -> None:
+    def _settle(self, place: ByteRange, done: PieceUndone) -> None:
         """Take note of what became of a piece."""
         self._tally.update(done.marks)
         self.late += done.late

@@ -38,7 +38,7 @@ _SHOWN = 10
 
 
 @dataclass
-class Undone:
+class UndoneFigures:
     """The figures of one entity, in items. `created` and `replaced` are counted by what the load
     did, the others by what became of it."""
 
@@ -54,7 +54,7 @@ class Undone:
     left_alone: int = 0
 
     @classmethod
-    def of(cls, marks: Mapping[int, int], items: int) -> Undone:
+    def of(cls, marks: Mapping[int, int], items: int) -> UndoneFigures:
         """The figures of a file of so many items, from how many have which mark in the plan."""
         kept = marks.get(STAYS, 0) + marks.get(RETURNED, 0)
         deleted, gone = marks.get(DELETED, 0), marks.get(GONE, 0)
@@ -120,7 +120,7 @@ class Rolled:
 
     run: str
     began: str
-    figures: dict[str, Undone] = field(default_factory=dict)
+    figures: dict[str, UndoneFigures] = field(default_factory=dict)
     reasons: dict[str, int] = field(default_factory=dict)
     first: list[str] = field(default_factory=list)
     late: int = 0

@@ -32,14 +32,14 @@ from utils.files.line_marks import (
     LineMarks,
     Located,
 )
-from utils.files.pieces import Place
+from utils.files.pieces import ByteRange
 from utils.interrupt import StopFlag
 
 _DECIDED = frozenset({STAYS, STAYS_REPLACED})
 _CREATED = frozenset({DELETED, NEVER})
 
 
-class Kept(NamedTuple):
+class KeptRecord(NamedTuple):
     """A record that is kept: its line in the list of these, its partition key, and those of the
     records that it names."""
 
@@ -49,14 +49,14 @@ class Kept(NamedTuple):
 
 
 @dataclass
-class Done:
+class PieceUndone:
     """What became of the lines of a piece: how many have which mark in the plan, the marks that are
     new by their places, what is kept, the partition keys of what is not, and how many records had
     arrived since they were looked at before."""
 
     marks: Counter[int] = field(default_factory=Counter)
     changed: list[tuple[int, int]] = field(default_factory=list)
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[KeptRecord] = field(default_factory=list)
     undone: list[str] = field(default_factory=list)
     late: int = 0
 
@@ -88,7 +88,7 @@ class Undoing:
     doomed: KeySet | None
 
     @contextmanager
-    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Place], Done]]:
+    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[ByteRange], PieceUndone]]:
         """What does the work in this process; see load.sending.job_pool.Work."""
         writer = share.writer(self, self.spec, stop)
         with ExitStack() as stack:
@@ -139,9 +139,9 @@ class _InProcess:
     undo: Undo
     taken_from: frozenset[str]
 
-    def undo_piece(self, place: Place) -> Done:
+    def undo_piece(self, place: ByteRange) -> PieceUndone:
         """Undo the records of a piece. Raises TargetError."""
-        done = Done()
+        done = PieceUndone()
         records: list[Record] = []
         for raw in self.plan.records_in(self.work.file, place):
             if self._is_due(raw):
@@ -176,12 +176,12 @@ class _InProcess:
         nothing = left is not None and pk not in left
         return nothing and marks <= _CREATED and pk not in self.taken_from
 
-    def _note(self, record: Record, verdict: Verdict, done: Done) -> None:
+    def _note(self, record: Record, verdict: Verdict, done: PieceUndone) -> None:
         work = self.work
         if verdict.kept:
             text = kept_line(work.spec.entity, record, verdict, returned=work.again)
             names = frozenset(named_by(verdict.header or {}))
-            done.kept.append(Kept(text, record.pk, names))
+            done.kept.append(KeptRecord(text, record.pk, names))
         else:
             done.late += work.again and bool(verdict.steps)
             if work.doomed is not None:

@@ -27,7 +27,13 @@ from load.conflicts.replaced_items import ReplacedItems
 from load.writing.batches import item_text, record_key, sort_key
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.conditions import ABSENT, unchanged
-from load.writing.transactions import MOST_WRITES, Transactions, Write, portions, together
+from load.writing.transactions import (
+    MOST_WRITES,
+    Transactions,
+    TransactionWrite,
+    portions,
+    together,
+)
 from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import Item, Moments, differing_attributes, is_same
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
@@ -110,21 +116,21 @@ class Step:
     text: bytes = b""
 
     @cached_property
-    def write(self) -> Write | None:
+    def write(self) -> TransactionWrite | None:
         """Its part of a transaction; None when what is there cannot be told in a condition."""
         expected = self.old or {}
         condition = unchanged(expected) if expected else ABSENT
         if condition is None:
             return None
         if self.new is None:
-            return Write("Delete", expected, condition, self.text)
+            return TransactionWrite("Delete", expected, condition, self.text)
         if self.new == self.old:
-            return Write("ConditionCheck", expected, condition, self.text)
-        return Write("Put", self.new, condition)
+            return TransactionWrite("ConditionCheck", expected, condition, self.text)
+        return TransactionWrite("Put", self.new, condition)
 
 
 @dataclass(frozen=True)
-class Change:
+class ApplicationChange:
     """What the application has done with an item of a record since it was loaded: `what` is
     "changed", "added" or "deleted"; `attributes` are the names of those that differ."""
 
@@ -143,7 +149,7 @@ class Verdict:
 
     fates: Mapping[int, int]
     steps: tuple[Step, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ApplicationChange, ...] = ()
     used_by: str = ""
     header: Item | None = None
 
@@ -194,7 +200,7 @@ class _Sorted:
     undone: list[_Undone] = field(default_factory=list)
     missing: list[Line] = field(default_factory=list)  # never arrived
     gone: list[Line] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[ApplicationChange] = field(default_factory=list)
 
 
 def decide(
@@ -218,14 +224,14 @@ def decide(
     gone = {line.sk for line in found.gone}
     header = there.get(HEADER)
     if gone and HEADER not in gone:
-        found.changes += [Change(sk, "deleted") for sk in sorted(gone)]
+        found.changes += [ApplicationChange(sk, "deleted") for sk in sorted(gone)]
     if not (found.steps or found.undone) and not _is_there(record, there):
         return Verdict(found.fates, header=header)  # nothing of it is left
     if found.changes or (used_by and (found.steps or found.undone)):
         return _keep(record, there, before, found, used_by, completes=completes)
     steps = sorted(found.steps, key=lambda step: step.sk != HEADER)
     if any(step.write is None for step in steps):
-        found.changes.append(Change(HEADER, "changed"))
+        found.changes.append(ApplicationChange(HEADER, "changed"))
         return _keep(record, there, before, found, "", completes=False)
     checks = found.checks if steps and len(steps) + len(found.checks) <= MOST_WRITES else []
     return Verdict(found.fates, (*steps, *checks), header=header)
@@ -294,7 +300,7 @@ def _sort_others(ours: set[str], there: Items, before: Items, found: _Sorted) ->
         else:
             found.changes.append(_difference(sk, old, now))
     for sk in there.keys() - before.keys() - ours:
-        found.changes.append(Change(sk, "added"))
+        found.changes.append(ApplicationChange(sk, "added"))
 
 
 def _keep(
@@ -328,10 +334,10 @@ def _keep(
     return Verdict(fates, tuple(steps), changes, "" if changes else used_by, header)
 
 
-def _difference(sk: str, ours: Item, now: Item | None) -> Change:
+def _difference(sk: str, ours: Item, now: Item | None) -> ApplicationChange:
     if now is None:
-        return Change(sk, "deleted")
-    return Change(sk, "changed", tuple(differing_attributes(ours, now)))
+        return ApplicationChange(sk, "deleted")
+    return ApplicationChange(sk, "changed", tuple(differing_attributes(ours, now)))
 
 
 def _merged(ours: Item, now: Item) -> Item | None:
@@ -449,5 +455,5 @@ def _deletes(verdict: Verdict) -> bool:
     return any(mark == DELETED for mark in verdict.fates.values())
 
 
-def _writes(steps: Iterable[Step]) -> Iterator[Write]:
+def _writes(steps: Iterable[Step]) -> Iterator[TransactionWrite]:
     return (write for step in steps if (write := step.write) is not None)

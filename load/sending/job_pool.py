@@ -143,7 +143,7 @@ class JobPool(Generic[Job, Result]):
 
 
 @dataclass(frozen=True)
-class _Done:
+class _JobDone:
     """What became of the job with a number, and how many jobs its process is to have."""
 
     number: int
@@ -183,7 +183,7 @@ class _Sharing(Generic[Job, Result]):
         self._window = _WINDOW * count
         self._given: deque[Job] = deque()  # and not settled
         self._settled = 0
-        self._done: dict[int, _Done] = {}
+        self._done: dict[int, _JobDone] = {}
         self._exhausted = self._has_gap = False
 
     def do_all(self) -> None:
@@ -319,7 +319,7 @@ class JobRunner(Generic[Job, Result]):
                 self._flight.decide()
                 self._enough_threads()
                 wants = _AHEAD * self._flight.number
-            self._reply(_Done(number, wants, done, failed))
+            self._reply(_JobDone(number, wants, done, failed))
 
     def _take(self) -> tuple[int, Job] | None:
         """The next job; None when this thread is to end."""

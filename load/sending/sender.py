@@ -39,7 +39,7 @@ _LEAST, _MOST = 4, 12
 
 
 @dataclass(frozen=True)
-class Orders:
+class SenderOrders:
     """All that a sender has to know, in a form that goes to another process. Of the lines in
     `source` it sends those that `plan` (utils/files/line_marks.py) says go out in batches. `bound`
     are the tables that the run has reached (utils/dynamodb/reached.py)."""
@@ -57,14 +57,14 @@ class Orders:
 
 
 @dataclass(frozen=True)
-class Rate:
+class WriteRate:
     """From now on so many write units a second; None: as many as anybody wants."""
 
     units: float | None
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class AcceptedElsewhere:
     """The other senders have had so many write units accepted."""
 
     units: float
@@ -77,7 +77,7 @@ class Many:
     batches: int
 
 
-class Stop:
+class StopSending:
     """Finish what is in flight, and begin nothing."""
 
 
@@ -98,7 +98,7 @@ class Acknowledged:
 
 
 @dataclass
-class Report:
+class SenderReport:
     """What has happened since the last report: what was accepted, whether DynamoDB throttled and
     why, the error that has ended the work, and whether this is the last one. The last one says of
     pieces by number from which of their bytes on nothing has been tried."""
@@ -181,7 +181,7 @@ class _InHand:
         return self.done + sum(each.size for each in self.in_flight)
 
 
-def writer(orders: Orders, limiter: RateLimiter, stop: StopFlag) -> BatchWriter:
+def writer(orders: SenderOrders, limiter: RateLimiter, stop: StopFlag) -> BatchWriter:
     """The writer to an entity's table, which waits for nothing once `stop` is set."""
     if orders.bound:
         bind_process(orders.target, orders.bound)
@@ -196,12 +196,12 @@ def writer(orders: Orders, limiter: RateLimiter, stop: StopFlag) -> BatchWriter:
     )
 
 
-def in_a_process(orders: Orders, reply: Callable[[object], None]) -> Sender:
+def in_a_process(orders: SenderOrders, reply: Callable[[object], None]) -> Sender:
     """A sender in a process of its own, where little is garbage that is not free at once. Its
     first report says no more than that it is there."""
     sender = Sender(orders, reply)
     leave_little_garbage()
-    reply(Report())
+    reply(SenderReport())
     return sender
 
 
@@ -215,8 +215,8 @@ class Sender:
 
     def __init__(
         self,
-        orders: Orders,
-        reply: Callable[[Report], object],
+        orders: SenderOrders,
+        reply: Callable[[SenderReport], object],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -230,7 +230,7 @@ class Sender:
         self._pieces: deque[_InHand] = deque()
         self._no_more = False
         self._changed = threading.Condition()
-        self._report = Report()
+        self._report = SenderReport()
         self._said_at = 0.0
         self._wanted_threads = self._working = 0
         self._threads = Threads("load")
@@ -238,24 +238,26 @@ class Sender:
         with self._changed:
             self._want(orders.threads)
 
-    def receive(self, message: Piece | Rate | Elsewhere | Many | Stop | NoMore) -> None:
+    def receive(
+        self, message: Piece | WriteRate | AcceptedElsewhere | Many | StopSending | NoMore
+    ) -> None:
         """Take note of a piece, of a rate, of how the others get on, of how many batches are to be
         in flight, or of the end."""
-        if isinstance(message, Rate):
+        if isinstance(message, WriteRate):
             self._limiter.change(message.units)
             return
         if isinstance(message, Many):
             with self._changed:
                 self._want(message.batches)
             return
-        if isinstance(message, Elsewhere):
+        if isinstance(message, AcceptedElsewhere):
             self._limiter.elsewhere = message.units
             return
         piece = self._open(message) if isinstance(message, Piece) else None
         with self._changed:
             if piece is not None:
                 self._pieces.append(piece)
-            elif isinstance(message, Stop):
+            elif isinstance(message, StopSending):
                 self._stop.request()
             else:
                 self._no_more = True
@@ -432,6 +434,6 @@ class Sender:
 
     def _say(self) -> None:
         self._report.accepted = self._limiter.take_accepted()
-        report, self._report = self._report, Report()
+        report, self._report = self._report, SenderReport()
         self._said_at = self._clock()
         self._reply(report)

@@ -12,14 +12,14 @@ from load.sending.actor_group import ActorGroup, Talk, shares
 from load.sending.file_lanes import LANES, Piece
 from load.sending.in_flight import InFlight
 from load.sending.sender import (
-    Elsewhere,
+    AcceptedElsewhere,
     Many,
     NoMore,
-    Orders,
-    Rate,
-    Report,
     Sender,
-    Stop,
+    SenderOrders,
+    SenderReport,
+    StopSending,
+    WriteRate,
     in_a_process,
 )
 from utils.config import MOST_IN_FLIGHT
@@ -30,7 +30,7 @@ WORTH_IT = 8 << 20  # bytes below which no process is started
 
 @contextmanager
 def sender_pool(
-    workers: Workers, orders: Orders, size: int, *, in_flight: int | None = None
+    workers: Workers, orders: SenderOrders, size: int, *, in_flight: int | None = None
 ) -> Iterator[SenderPool]:
     """As many senders as `migration` allows for `size` bytes, and as many batches in flight as it
     takes, or allows: `in_flight` to begin with, if that is known from another load."""
@@ -75,7 +75,7 @@ class SenderPool:
             for sender in range(count):
                 self._give(sender)
 
-    def hear(self) -> list[Report]:
+    def hear(self) -> list[SenderReport]:
         """What the senders have done meanwhile, if anything; for what is finished they get more.
 
         Raises what a sender could not deal with, and MigrationError when its process was killed.
@@ -83,7 +83,7 @@ class SenderPool:
         if self._failed:
             raise self._failed.pop(0)
         in_hand = self._group.in_hand
-        reports: list[Report] = []
+        reports: list[SenderReport] = []
         throttled: set[int] = set()
         free: list[int] = []
         said, failed = self._group.hear()
@@ -102,7 +102,7 @@ class SenderPool:
                 self._group.leave(sender)
         for sender in in_hand.keys() & throttled:
             others = sum(self._accepted.values()) - self._accepted[sender]
-            self._group.tell(sender, Elsewhere(others))
+            self._group.tell(sender, AcceptedElsewhere(others))
         for sender in free:
             if sender in in_hand:
                 self._give(sender)
@@ -111,7 +111,7 @@ class SenderPool:
     def keep_to(self, rate: float | None) -> None:
         """Share the rate out among the senders that are at work: a process that is still being
         born sends nothing of its share."""
-        self._group.share_out(rate, Rate)
+        self._group.share_out(rate, WriteRate)
         if busy := self._group.busy:
             number = self._flight.decide(rate)
             for sender, threads in zip(busy, shares(number, len(busy)), strict=True):
@@ -122,7 +122,7 @@ class SenderPool:
     def stop(self) -> None:
         """Let the senders finish what is in flight, and end."""
         self._pieces = iter(())
-        self._group.tell_all(Stop())
+        self._group.tell_all(StopSending())
 
     def _give(self, sender: int) -> None:
         piece = next(self._pieces, None)

@@ -35,7 +35,7 @@ _LONG = 64 << 10  # bytes of an answer; one that ends for its length has about a
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """What became of a conditional write.
 
     `done`: the condition held. Otherwise `found` is what was there instead, None for nothing; and
@@ -139,19 +139,21 @@ class ConditionalWriter:
         self.units = 0.0
         self.retries: Counter[str] = Counter()
 
-    def put(self, item: bytes, condition: Condition) -> Written:
+    def put(self, item: bytes, condition: Condition) -> WriteResult:
         """Put an item (DynamoDB JSON) if the condition holds for what is under its key.
 
         Raises RequestRefused when DynamoDB does not take the item, and TargetError.
         """
         return self._written(self._put(item, condition))
 
-    def put_all(self, puts: Sequence[tuple[bytes, Condition]]) -> list[Written | RequestRefused]:
+    def put_all(
+        self, puts: Sequence[tuple[bytes, Condition]]
+    ) -> list[WriteResult | RequestRefused]:
         """Put items, each on its condition, many at once; what became of each. Raises
         TargetError."""
         return self._all_written([self._put(*each) for each in puts])
 
-    def delete(self, item: Item, condition: Condition) -> Written:
+    def delete(self, item: Item, condition: Condition) -> WriteResult:
         """Delete what is under the key of `item` if the condition holds. Raises TargetError."""
         return self._written(self._delete(item, condition))
 
@@ -220,25 +222,25 @@ class ConditionalWriter:
         table = units_of(item, indexes=0)
         return _Write(operation, body, float(units_of(item, self.indexes)), float(table))
 
-    def _written(self, write: _Write) -> Written:
+    def _written(self, write: _Write) -> WriteResult:
         (done,) = self._all_written([write])
         if isinstance(done, RequestRefused):
             raise done
         return done
 
-    def _all_written(self, writes: Sequence[_Write]) -> list[Written | RequestRefused]:
+    def _all_written(self, writes: Sequence[_Write]) -> list[WriteResult | RequestRefused]:
         """What became of writes, which are sent some at a time."""
-        done: list[Written | RequestRefused | None] = [None] * len(writes)
+        done: list[WriteResult | RequestRefused | None] = [None] * len(writes)
         repeated: set[int] = set()
 
         def take(number: int, answer: bytes | Exception) -> None:
             write = writes[number]
             try:
                 self._take(write, answer)
-                done[number] = Written(True)
+                done[number] = WriteResult(True)
             except ConditionFailed as failed:
                 there = self._there(write.body, failed)
-                done[number] = Written(False, there, repeated=number in repeated)
+                done[number] = WriteResult(False, there, repeated=number in repeated)
             except RequestRefused as refusal:
                 done[number] = refusal
             except BackOff:

@@ -31,7 +31,7 @@ _FACTOR = 2.0  # write units of a transaction for one of a single write
 
 
 @dataclass(frozen=True)
-class Write:
+class TransactionWrite:
     """One write of a transaction: `kind` is Put, Delete or ConditionCheck; `item` is what is put,
     or what is expected to be there, `text` the same in JSON, where that is known."""
 
@@ -74,7 +74,7 @@ class Transactions:
         self._limiter = writer.limiter
         self._indexes = writer.indexes
 
-    def write(self, writes: Sequence[Write]) -> bool:
+    def write(self, writes: Sequence[TransactionWrite]) -> bool:
         """Do all of `writes` (at most MOST_WRITES); False, and none of them is done, when a
         condition does not hold.
 
@@ -86,7 +86,9 @@ class Transactions:
             raise done
         return done
 
-    def write_all(self, transactions: Sequence[Sequence[Write]]) -> list[bool | RequestRefused]:
+    def write_all(
+        self, transactions: Sequence[Sequence[TransactionWrite]]
+    ) -> list[bool | RequestRefused]:
         """Do transactions, many at once; what `write` returns of each, or that DynamoDB does not
         take an item of it. Raises TargetError."""
         requests = list(map(self._request, transactions))
@@ -116,7 +118,7 @@ class Transactions:
         if isinstance(problem, Throttled):
             self._limiter.slow_down(str(problem))
 
-    def _request(self, writes: Sequence[Write]) -> _Request:
+    def _request(self, writes: Sequence[TransactionWrite]) -> _Request:
         members = b",".join(map(self._member, writes))
         body = b'{"TransactItems":[%b],"ClientRequestToken":"%b","ReturnConsumedCapacity":"TOTAL"}'
         units = sum(_FACTOR * units_of(each.body, self._indexes) for each in writes)
@@ -133,7 +135,7 @@ class Transactions:
         finally:
             self._limiter.settle(request.expected, used, accepted)
 
-    def _member(self, write: Write) -> bytes:
+    def _member(self, write: TransactionWrite) -> bytes:
         """A write as a transaction has it: what is JSON already is not written once more."""
         is_put = write.kind == "Put"
         what = b'"Item":' + write.body if is_put else b'"Key":' + orjson.dumps(key_of(write.item))
@@ -145,9 +147,9 @@ class Transactions:
         )
 
 
-def portions(writes: Iterable[Write]) -> Iterator[list[Write]]:
+def portions(writes: Iterable[TransactionWrite]) -> Iterator[list[TransactionWrite]]:
     """Writes, as many together as one transaction takes."""
-    portion: list[Write] = []
+    portion: list[TransactionWrite] = []
     size = 0
     for write in writes:
         if portion and (len(portion) == MOST_WRITES or size + write.size > _MOST_BYTES):
@@ -159,7 +161,7 @@ def portions(writes: Iterable[Write]) -> Iterator[list[Write]]:
         yield portion
 
 
-def together(records: Mapping[int, Sequence[Write]]) -> Iterator[list[int]]:
+def together(records: Mapping[int, Sequence[TransactionWrite]]) -> Iterator[list[int]]:
     """Which of some records, by number with what is to be written of each, go into one transaction:
     as many as it takes. One that needs more than one transaction is in none."""
     group: list[int] = []

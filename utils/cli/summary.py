@@ -12,7 +12,7 @@ from utils.config import OVERWRITE, PHASE_NAMES, SKIP
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.run.run import COMPLETE, Run
-from utils.run.standing import Standing, standing_of
+from utils.run.standing import RunStanding, standing_of
 from utils.wording.figures import counted
 from utils.wording.invocation import again, command, for_real
 
@@ -97,7 +97,7 @@ def _last_line(run: Run, code: ExitCode, *, anew: str, goes_on: bool = True) -> 
     return said("arrived-but", reasons="; ".join(reasons)) if reasons else said("arrived")
 
 
-def _reasons(run: Run, stands: Standing, *, goes_on: bool) -> list[str]:
+def _reasons(run: Run, stands: RunStanding, *, goes_on: bool) -> list[str]:
     """Why not everything of S9 is in the target as it is in S9."""
     found = []
     if stands.kept > stands.absent:
@@ -117,7 +117,7 @@ def _them(count: int) -> str:
     return "it" if count == 1 else "them"
 
 
-def _lists(run: Run, stands: Standing) -> str:
+def _lists(run: Run, stands: RunStanding) -> str:
     """Where what was kept is listed."""
     known = {
         "conflicts_report.json": run.workspace.report("conflicts").exists(),
@@ -127,7 +127,7 @@ def _lists(run: Run, stands: Standing) -> str:
     return _names(names) or f"{_VERIFICATION} once it is verified"
 
 
-def _differs(run: Run, stands: Standing) -> str:
+def _differs(run: Run, stands: RunStanding) -> str:
     """The last line when verify has found differences."""
     counts = {"missing": stands.missing, "different": stands.different}
     found = [said(name, count=count) for name, count in counts.items() if count]
@@ -141,7 +141,7 @@ def _differs(run: Run, stands: Standing) -> str:
     return said("differs", report=_VERIFICATION, differences="; ".join(found), remedy=remedy)
 
 
-def _remedy(run: Run, stands: Standing) -> str:
+def _remedy(run: Run, stands: RunStanding) -> str:
     """The name of the closing that says what to do about differences; none of them undoes what
     the application has done since."""
     policy = run.config.load.on_conflict
@@ -175,7 +175,7 @@ def _what_is_over(over: Mapping[str, Mapping[str, int]]) -> str:
     return _names(parts)
 
 
-def _why_over(run: Run, stands: Standing) -> str:
+def _why_over(run: Run, stands: RunStanding) -> str:
     why = "S9 no longer has them"
     chosen = [getattr(run.config.extraction, name) for name in ENTITY_NAMES]
     if any(each.query or each.where or each.limit is not None for each in chosen):

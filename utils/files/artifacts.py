@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO
 
 from utils.error_handler import ArtifactError
-from utils.files.known_files import KnownFiles, Look
+from utils.files.known_files import FileStamp, KnownFiles
 from utils.files.storage import open_private, partial_of, publish, storage_errors
 from utils.wording.figures import counted
 from utils.wording.invocation import again_with_key, command
@@ -74,7 +74,7 @@ class ArtifactWriter:
         self.records = resume.records if resume else 0
         self.items = resume.items if resume else 0
         self.bytes = resume.bytes if resume else 0
-        self.last_look: Look | None = None
+        self.last_look: FileStamp | None = None
         if resume is None:
             self._handle = open_private(self._partial, "wb")
         else:
@@ -145,7 +145,7 @@ class ArtifactWriter:
         it looked like just before."""
         entry = self.entry()
         with storage_errors(self._path):
-            self.last_look = Look.of(self._handle.fileno())
+            self.last_look = FileStamp.of(self._handle.fileno())
             self._handle.close()
             publish(self._path)
         return entry
@@ -187,7 +187,7 @@ def check_artifact(
     entry = expected_artifact(path, entry, phase=phase)
     if known is not None and known.knows(path, entry.sha256):
         return entry
-    look = Look.of(path)
+    look = FileStamp.of(path)
     if sha256_of(path) != entry.sha256:
         raise ArtifactError(
             f"{path} is not the file that phase {phase} wrote: its SHA-256 differs from the "

@@ -21,7 +21,7 @@ _SETTLED = 20_000_000  # nanoseconds
 _SMALL = 1 << 20  # bytes that are sooner read again than waited for
 
 
-class Look(NamedTuple):
+class FileStamp(NamedTuple):
     """What a file looks like from outside; times are in nanoseconds. A rename changes `changed`,
     a write all of the last three."""
 
@@ -32,7 +32,7 @@ class Look(NamedTuple):
     changed: int
 
     @classmethod
-    def of(cls, file: Path | int) -> Look:
+    def of(cls, file: Path | int) -> FileStamp:
         """The look of a path or of an open file."""
         seen = os.fstat(file) if isinstance(file, int) else file.stat()
         return cls(seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
@@ -47,25 +47,25 @@ class KnownFiles:
     """The SHA-256 of files, each as long as it looks the same."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[Look, str]] = {}
+        self._known: dict[Path, tuple[FileStamp, str]] = {}
 
     def knows(self, path: Path, sha256: str) -> bool:
         """Whether the file at `path` is known to have this SHA-256, and has not been touched."""
         known = self._known.get(path)
-        return known is not None and known == (Look.of(path), sha256)
+        return known is not None and known == (FileStamp.of(path), sha256)
 
-    def has_read(self, path: Path, sha256: str, before: Look) -> None:
+    def has_read(self, path: Path, sha256: str, before: FileStamp) -> None:
         """The file has been read and has this SHA-256; `before` is its look from before that."""
         if before.settled:
             self._known[path] = before, sha256
 
-    def has_written(self, path: Path, sha256: str, last: Look) -> None:
+    def has_written(self, path: Path, sha256: str, last: FileStamp) -> None:
         """The file has been written and renamed to `path`; `last` is its look before the rename.
 
         For a large file that was finished this very moment, waits for the clock to move.
         """
         if not last.settled and last.size > _SMALL:
             time.sleep(_SETTLED / 1e9)
-        now = Look.of(path)
+        now = FileStamp.of(path)
         if last.settled and now[:-1] == last[:-1]:
             self._known[path] = now, sha256

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from utils.files.artifacts import starts_record
 from utils.files.closing import Closes
-from utils.files.pieces import Place, lines_in, located_rows, places
+from utils.files.pieces import ByteRange, lines_in, located_rows, places
 from utils.files.storage import open_plain, open_private, storage_errors
 
 _CELL = 64
@@ -89,7 +89,7 @@ class LineMarks(Closes):
             start += len(line)
         return found
 
-    def has_any(self, marks: Collection[int], place: Place) -> bool:
+    def has_any(self, marks: Collection[int], place: ByteRange) -> bool:
         """Whether a line that begins in a range of bytes has one of these marks (not NEW)."""
         first = place.start // _CELL
         cells = os.pread(self._file, (place.end - 1) // _CELL - first + 1, first)
@@ -104,7 +104,7 @@ class LineMarks(Closes):
                 yield place, line, mark
                 place += len(line)
 
-    def records_in(self, path: Path, place: Place) -> Iterator[list[Located]]:
+    def records_in(self, path: Path, place: ByteRange) -> Iterator[list[Located]]:
         """The records of a piece of whole records of the transformed file at `path`: their lines,
         as `lines_of` has them."""
         lines = lines_in(path, place)

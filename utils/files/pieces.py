@@ -21,30 +21,30 @@ _HEAD_BYTES = 1 << 12  # in which a line says what it is
 PIECE_BYTES = 1 << 19  # with what becomes of it, about what stays in a processor's cache
 
 
-class Place(NamedTuple):
+class ByteRange(NamedTuple):
     """A range of bytes in a file: from `start` up to `end`, which is not in it."""
 
     start: int
     end: int
 
 
-def places(size: int, *, start: int = 0, target: int = PIECE_BYTES) -> list[Place]:
+def places(size: int, *, start: int = 0, target: int = PIECE_BYTES) -> list[ByteRange]:
     """The pieces of a file of `size` bytes from `start` on, each of `target` bytes at most."""
-    return [Place(at, min(at + target, size)) for at in range(start, size, target)]
+    return [ByteRange(at, min(at + target, size)) for at in range(start, size, target)]
 
 
-def rows_at(path: Path, place: Place) -> list[bytes]:
+def rows_at(path: Path, place: ByteRange) -> list[bytes]:
     """The lines that begin in a piece of a file, each with its line break."""
     return located_rows(path, place)[1]
 
 
-def located_rows(path: Path, place: Place) -> tuple[int, list[bytes]]:
+def located_rows(path: Path, place: ByteRange) -> tuple[int, list[bytes]]:
     """The same, with the byte offset at which the first of them begins."""
     with path.open("rb") as handle:
         return _lines(handle, place)
 
 
-def data_at(path: Path, place: Place) -> tuple[int, bytes]:
+def data_at(path: Path, place: ByteRange) -> tuple[int, bytes]:
     """The lines that begin in a piece of a file as they follow each other, and the byte offset at
     which the first of them begins."""
     with path.open("rb") as handle:
@@ -63,12 +63,12 @@ def headers_in(data: bytes) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def records_at(path: Path, place: Place) -> list[bytes]:
+def records_at(path: Path, place: ByteRange) -> list[bytes]:
     """The lines of the records that begin in a piece of a transformed file."""
     return located_records(path, place)[1]
 
 
-def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
+def located_records(path: Path, place: ByteRange) -> tuple[int, list[bytes]]:
     """The same, with the byte offset at which the first of them begins."""
     with path.open("rb") as handle:
         begin, lines = _lines(handle, place)
@@ -82,18 +82,18 @@ def located_records(path: Path, place: Place) -> tuple[int, list[bytes]]:
         return begin + sum(map(len, lines[:first])), lines[first:]
 
 
-def whole_records(path: Path, *, start: int = 0, target: int = PIECE_BYTES) -> Iterator[Place]:
+def whole_records(path: Path, *, start: int = 0, target: int = PIECE_BYTES) -> Iterator[ByteRange]:
     """The pieces of a transformed file from byte `start` on, where a record begins, each of whole
     records: as many as fit into `target` bytes, and one that goes beyond."""
     size = path.stat().st_size
     with path.open("rb", buffering=0) as handle:
         while start < size:
             end = record_end(handle.fileno(), min(start + target, size) - 1, size)
-            yield Place(start, end)
+            yield ByteRange(start, end)
             start = end
 
 
-def lines_in(path: Path, place: Place) -> list[bytes]:
+def lines_in(path: Path, place: ByteRange) -> list[bytes]:
     """The lines of a piece that begins and ends with whole lines."""
     with path.open("rb") as handle:
         handle.seek(place.start)
@@ -124,13 +124,13 @@ def _line_end(descriptor: int, place: int, end: int) -> int:
     return end
 
 
-def _lines(handle: IO[bytes], place: Place) -> tuple[int, list[bytes]]:
+def _lines(handle: IO[bytes], place: ByteRange) -> tuple[int, list[bytes]]:
     """The offset of the first line that begins in a piece, and all of these lines."""
     begin, data = _data(handle, place)
     return begin, BytesIO(data).readlines()
 
 
-def _data(handle: IO[bytes], place: Place) -> tuple[int, bytes]:
+def _data(handle: IO[bytes], place: ByteRange) -> tuple[int, bytes]:
     handle.seek(max(0, place.start - 1))
     if place.start:
         handle.readline()  # the end of the line before

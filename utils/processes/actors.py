@@ -16,7 +16,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
-from utils.error_handler import Elsewhere, traceback_of
+from utils.error_handler import RemoteTraceback, traceback_of
 from utils.wording import invocation, masking
 
 Piece = TypeVar("Piece")
@@ -76,7 +76,7 @@ def unpacked(parts: Packed) -> Exception:
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(state)
-    error.__cause__ = Elsewhere(place)
+    error.__cause__ = RemoteTraceback(place)
     return error
 
 

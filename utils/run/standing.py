@@ -16,7 +16,7 @@ from utils.run.run import COMPLETE
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStanding:
     """The standing of one run.
 
     `refused` are records in quarantine. `kept` are items that stay as the tables have them,
@@ -52,7 +52,7 @@ class Standing:
         return self.refused > 0 or self.absent > 0
 
 
-def standing_of(manifest: Manifest) -> Standing:
+def standing_of(manifest: Manifest) -> RunStanding:
     """The standing of the run that a manifest is of."""
     load, verify = (_results(manifest, phase) for phase in ("load", "verify"))
     found: Counter[str] = Counter()
@@ -63,7 +63,7 @@ def standing_of(manifest: Manifest) -> Standing:
     there_before = sum(int(taken[-1].get("items") or 0) for taken in manifest.backups.values())
     own = already + _sum(load, "replaced") + kept - absent
     strange = found["foreign"] + found["changedSince"] if verify else max(0, there_before - own)
-    return Standing(
+    return RunStanding(
         refused=sum(
             entry.records
             for name, entry in manifest.artifacts.items()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from utils.entities import shape_of
 from utils.files.findings import Finding
-from utils.files.pieces import Place, places, records_at
+from utils.files.pieces import ByteRange, places, records_at
 from utils.files.quarantine import read_quarantine
 from utils.files.spill import Buckets
 from utils.interrupt import Interrupted
@@ -187,6 +187,6 @@ class EntityGate:
         return as_finding(self._entity, legacy_id, note, strict=self._policy.strict)
 
 
-def _check(place: Place, path: Path, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:
+def _check(place: ByteRange, path: Path, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:
     """What a piece of a file gives, and where it ends; done in any process."""
     return check_chunk(records_at(path, place), entity, policy), place.end

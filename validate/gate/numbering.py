@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from utils.files.artifacts import starts_record
-from utils.files.pieces import Place, data_at, headers_in, places, rows_at
+from utils.files.pieces import ByteRange, data_at, headers_in, places, rows_at
 from utils.processes.pieces_runner import PiecesRunner
 from validate.rules.catalogue import Note
 from validate.rules.consistency import is_numbered, numbering_year
@@ -111,7 +111,7 @@ def numbering_notes(path: Path, runner: PiecesRunner) -> Iterator[list[Noted]]:
     yield sorted(_top_notes(years, tops))
 
 
-def _outline_at(place: Place, path: Path) -> _Outline:
+def _outline_at(place: ByteRange, path: Path) -> _Outline:
     outline = _Outline()
     _, data = data_at(path, place)
     for start, end in headers_in(data):

@@ -31,7 +31,7 @@ from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
-from validate.compare_counts import Count, Refusals, close_ledger, count_refusals, same_file
+from validate.compare_counts import Count, QuarantineCounts, close_ledger, count_refusals, same_file
 from validate.verify.access_patterns import AT_ONCE, Patience, read_slice, replay
 from validate.verify.comparison import Comparison, name_differences
 from validate.verify.passes import (
@@ -49,7 +49,7 @@ from validate.verify.target_indexes import describe_table
 from validate.verify.verification_report import (
     EntityResult,
     LineDifferences,
-    References,
+    ReferenceFindings,
     TableState,
     VerificationResult,
 )
@@ -248,11 +248,11 @@ def _verify_entity(
 
 
 @dataclass(frozen=True)
-class _Look:
+class _EntityView:
     """What one look at an entity finds: in quarantine, in the file and in the table, and how the
     last two differ."""
 
-    refusals: Refusals
+    refusals: QuarantineCounts
     file: FilePart
     seen: TablePart
     comparison: Comparison
@@ -260,7 +260,7 @@ class _Look:
 
 def _look(
     bench: _Bench, entity: str, entry: ArtifactEntry, state: TableState, *, as_written: bool
-) -> _Look:
+) -> _EntityView:
     """Read the file and the table, and compare them; `as_written` is as in
     utils/dynamodb/item_text.py."""
     run = bench.run
@@ -277,7 +277,7 @@ def _look(
             seen += part
             task.advance(part.scanned)
         work = BucketPass(file.runs, seen.entries, entity)
-        return _Look(refusals, file, seen, _compare(bench, work))
+        return _EntityView(refusals, file, seen, _compare(bench, work))
 
 
 def _read_file(
@@ -334,8 +334,8 @@ def _scan_named(bench: _Bench, entity: str, *, keyed: bool) -> None:
             task.advance(part.scanned)
 
 
-def _resolve(bench: _Bench) -> References:
-    resolved = References()
+def _resolve(bench: _Bench) -> ReferenceFindings:
+    resolved = ReferenceFindings()
     work = ReferencePass(tuple(bench.references))
     for found in bench.shared(work, ranges(work.runs)):
         resolved.extend(found)

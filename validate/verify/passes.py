@@ -16,7 +16,7 @@ from pathlib import Path
 from utils.dynamodb import scan_flow
 from utils.dynamodb.table_reader import TableReader
 from utils.files.line_marks import LineMarks
-from utils.files.pieces import Place, located_records, places
+from utils.files.pieces import ByteRange, located_records, places
 from utils.files.spill import Spill, SpillFile, read_buckets
 from validate.compare_counts import Count
 from validate.verify.comparison import Comparison
@@ -24,7 +24,7 @@ from validate.verify.pattern_samples import Key, Samples
 from validate.verify.record_entries import FileRecord, read_file_lines, read_table_page
 from validate.verify.target_references import resolve
 from validate.verify.verification_report import (
-    References,
+    ReferenceFindings,
 )
 
 SEGMENT_ITEMS = 4_096
@@ -79,7 +79,7 @@ class FilePass:
     plan: Path | None = None
     as_written: bool = False
 
-    def __call__(self, place: Place) -> FilePart:
+    def __call__(self, place: ByteRange) -> FilePart:
         spill, samples = Spill(self.scratch), Samples(self.entity, self.slice_keys)
         records, items, kept = 0, 0, Count(0, 0)
         # One run for the whole piece, from parts that stay in a processor's cache.
@@ -95,7 +95,7 @@ class FilePass:
             spill.add(entries)
         return FilePart(spill.finish(), Count(records, items), samples, kept)
 
-    def _records(self, part: Place) -> Iterator[FileRecord]:
+    def _records(self, part: ByteRange) -> Iterator[FileRecord]:
         start, lines = located_records(self.path, part)
         marks: Sequence[int] = ()
         if self.plan is not None:
@@ -110,7 +110,7 @@ class FilePass:
         )
 
 
-def file_pieces(size: int) -> list[Place]:
+def file_pieces(size: int) -> list[ByteRange]:
     """The pieces of a file of `size` bytes."""
     return places(size, target=_FILE_BYTES)
 
@@ -204,5 +204,5 @@ class ReferencePass:
 
     runs: tuple[SpillFile, ...]
 
-    def __call__(self, numbers: range) -> References:
+    def __call__(self, numbers: range) -> ReferenceFindings:
         return resolve(read_buckets(self.runs, numbers))

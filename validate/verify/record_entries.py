@@ -287,7 +287,7 @@ def lines_count_of(member: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class Change:
+class LastChange:
     """Who has changed an item last (a digest) and when, "" where that is not known; and when it
     has been deleted as the Sale Module deletes, "" when it has not."""
 
@@ -299,7 +299,7 @@ class Change:
     def deleted(self) -> bool:
         return self.deleted_at != b""
 
-    def is_after(self, loaded: Change) -> bool:
+    def is_after(self, loaded: LastChange) -> bool:
         """Whether the application has changed what was loaded: deleted it, or somebody else has
         changed it later."""
         if self.deleted and not loaded.deleted and self.deleted_at > loaded.at:
@@ -307,10 +307,10 @@ class Change:
         return self.at > loaded.at > b"" and self.by != loaded.by
 
 
-def change_of(member: bytes) -> Change:
+def change_of(member: bytes) -> LastChange:
     """Who has changed a member's item last; nobody knows at the first look."""
     facts = _facts_of(member).split(b";")
-    return Change(*facts[1:]) if len(facts) > 1 else Change()
+    return LastChange(*facts[1:]) if len(facts) > 1 else LastChange()
 
 
 def _facts_of(member: bytes) -> bytes:

@@ -15,7 +15,7 @@ import orjson
 
 from utils.dynamodb.item_text import Attributes, start_of, text_of
 from utils.entities import ENTITY_NAMES, shape_of
-from validate.verify.verification_report import References, Unresolved
+from validate.verify.verification_report import ReferenceFindings, Unresolved
 
 # Where an attribute stands, how the PK of what it names begins, and what follows that PK in a line.
 Wanted = tuple[bytes, bytes, bytes]
@@ -56,9 +56,9 @@ def is_there(pk: bytes) -> tuple[bytes, bytes]:
     return pk, pk + b"\t"
 
 
-def resolve(buckets: Iterable[Iterable[bytes]]) -> References:
+def resolve(buckets: Iterable[Iterable[bytes]]) -> ReferenceFindings:
     """Look up every reference among the records that are there."""
-    result = References()
+    result = ReferenceFindings()
     for lines in buckets:
         there, naming = set[bytes](), list[bytes]()
         for line in lines:

@@ -286,7 +286,7 @@ class LineDifferences:
 
 
 @dataclass
-class References:
+class ReferenceFindings:
     """The references from record to record: how many were looked up, and which lead nowhere;
     `lost` counts these by the entity that names."""
 
@@ -298,7 +298,7 @@ class References:
     def passed(self) -> bool:
         return not self.unresolved.count
 
-    def extend(self, later: References) -> None:
+    def extend(self, later: ReferenceFindings) -> None:
         """Append what was found among other references."""
         self.checked += later.checked
         self.unresolved.extend(later.unresolved)
@@ -434,7 +434,7 @@ class VerificationResult:
     head: Mapping[str, Any]
     entities: Mapping[str, EntityResult]
     lines: Mapping[str, LineDifferences]
-    references: References | None
+    references: ReferenceFindings | None
     report: Path
 
     @property

@@ -31,7 +31,7 @@ from utils.dynamodb.table_spec import Index
 from utils.embedded.aws import EmbeddedAws
 from utils.error_handler import ArtifactError, TargetError
 from utils.files import spill
-from utils.files.known_files import Look
+from utils.files.known_files import FileStamp
 from utils.interrupt import Interrupted
 from utils.processes.pool import Workers
 from utils.run.run import Run
@@ -583,7 +583,7 @@ def test_the_proof_reads_files_that_the_run_knows(migration: Migration, loaded: 
     os.utime(path, (1.5e9 + 0.123456789, 1.5e9 + 0.123456789))
     known = loaded.manifest.artifacts["transformed/sales.json"]
     loaded.manifest.artifacts["transformed/sales.json"] = replace(known, sha256="untrue")
-    loaded.known_files.has_read(path, "untrue", Look.of(path))
+    loaded.known_files.has_read(path, "untrue", FileStamp.of(path))
     loaded.artifact(path, written_by="transform")
     with pytest.raises(ArtifactError, match="SHA-256"):
         migration.verify(loaded)

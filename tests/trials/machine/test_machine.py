@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load.backup.folder import BackupFolder, Part, read_part
+from load.backup.folder import BackupFolder, BackupPart, read_part
 from tests.conftest import S9Database
 from tests.support.operators.operator import Operator, small_trade
 from tests.support.places import ROOT
@@ -199,7 +199,7 @@ def packed(content: bytes) -> bytes:
 )
 def test_a_forged_part_is_not_unpacked_past_its_size(tmp_path: Path, filling: bytes) -> None:
     stored, held = packed(filling), 0
-    part = Part("items-00-0000.json.gz", 1, 100, "0" * 64, len(stored), "0" * 64)
+    part = BackupPart("items-00-0000.json.gz", 1, 100, "0" * 64, len(stored), "0" * 64)
     with pytest.raises(ArtifactError, match="not what was written"):
         for line in read_part(tmp_path / part.file, part, stored, ()):
             held += len(line)

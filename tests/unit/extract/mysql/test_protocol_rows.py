@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from extract.mysql import protocol_rows
-from extract.mysql.protocol_rows import Kept
+from extract.mysql.protocol_rows import SpooledRows
 from extract.source import Row
 
 _TEXT = st.binary(max_size=40).map(lambda text: text.replace(b"\n", b""))
@@ -24,7 +24,7 @@ def test_rows_come_back_as_they_were_wherever_a_block_ends(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol_rows, "_BLOCK", block)
         patch.setattr(protocol_rows, "_PAGE", 7)
-        with Kept.of(iter(rows), tmp_path) as kept:
+        with SpooledRows.of(iter(rows), tmp_path) as kept:
             assert kept.count == len(rows)
             both = zip(kept.rows(), kept.keys(), strict=True)  # in step, as they are read
             assert [(*row, key) for row, key in both] == [(*row, row[0]) for row in rows]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from load.backup import reader_pool
-from load.backup.segment_reader import Report, Segment
+from load.backup.segment_reader import ReaderReport, Segment
 from utils.dynamodb.scan_flow import FIRST
 from utils.interrupt import StopFlag
 
@@ -14,7 +14,7 @@ from utils.interrupt import StopFlag
 class Talk:
     """One reader, which says what it is given to say, and is handed segments."""
 
-    def __init__(self, says: list[Report]) -> None:
+    def __init__(self, says: list[ReaderReport]) -> None:
         self._says = iter(says)
         self.at_once: list[int] = []
         self._in_hand = 0
@@ -23,14 +23,14 @@ class Talk:
         assert isinstance(message, Segment)
         self._in_hand += 1
 
-    def hear(self, _: float) -> list[tuple[int, Report]]:
+    def hear(self, _: float) -> list[tuple[int, ReaderReport]]:
         self.at_once.append(self._in_hand)
         said = next(self._says)
         self._in_hand -= said.left
         return [(0, said)]
 
 
-def read_at_once(says: list[Report], segments: int, workers: int | None = None) -> list[int]:
+def read_at_once(says: list[ReaderReport], segments: int, workers: int | None = None) -> list[int]:
     """How many segments are in the reader's hand before each of its reports."""
     config = SimpleNamespace(
         migration=SimpleNamespace(workers=workers), backup=SimpleNamespace(max_read_units=None)
@@ -48,14 +48,18 @@ def read_at_once(says: list[Report], segments: int, workers: int | None = None) 
 
 def test_a_reader_gets_as_many_segments_as_keep_it_busy() -> None:
     says = [
-        Report(at_once=6),  # it has waited for pages
-        Report(at_once=60),
-        Report(left=8, at_once=2),  # it was throttled
-        Report(left=2, at_once=2),
+        ReaderReport(at_once=6),  # it has waited for pages
+        ReaderReport(at_once=60),
+        ReaderReport(left=8, at_once=2),  # it was throttled
+        ReaderReport(left=2, at_once=2),
     ]
     assert read_at_once(says, segments=10) == [FIRST, 6, 8, 2]
 
 
 def test_a_given_number_is_the_ceiling() -> None:
-    says = [Report(at_once=6), Report(left=3, at_once=6), Report(left=1, at_once=6)]
+    says = [
+        ReaderReport(at_once=6),
+        ReaderReport(left=3, at_once=6),
+        ReaderReport(left=1, at_once=6),
+    ]
     assert read_at_once(says, segments=4, workers=3) == [3, 3, 1]

@@ -15,7 +15,7 @@ import pytest
 from load.load_sales import TABLE
 from load.sending import sender as module
 from load.sending.file_lanes import Piece
-from load.sending.sender import Many, NoMore, Orders, Report, Sender, Stop
+from load.sending.sender import Many, NoMore, Sender, SenderOrders, SenderReport, StopSending
 from load.writing.batch_writer import Outcome, RefusedItem
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
@@ -57,7 +57,7 @@ class Desk:
 
     def __init__(self, path: Path, pieces: Sequence[Sequence[bytes]], **more: object) -> None:
         self.writer = Writer(taken)
-        self.reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self.reports: queue.SimpleQueue[SenderReport] = queue.SimpleQueue()
         self.pieces: list[Piece] = []
         place = 0
         for number, lines in enumerate(pieces):
@@ -67,7 +67,7 @@ class Desk:
         path.write_bytes(b"".join(b"".join(lines) for lines in pieces))
         plan = path.with_suffix(".plan")
         LineMarks.create(plan, place)
-        orders = Orders(
+        orders = SenderOrders(
             source=path,
             plan=plan,
             target=TargetConfig(),
@@ -85,7 +85,7 @@ class Desk:
         monkeypatch.setattr(module, "writer", lambda *_: self.writer)
         return Sender(self.orders, self.reports.put)
 
-    def heard(self) -> Iterator[Report]:
+    def heard(self) -> Iterator[SenderReport]:
         """Everything that is said, to the end."""
         while True:
             report = self.reports.get(timeout=10)
@@ -110,7 +110,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path / "file", lines)
 
 
-def work(desk: Desk, sender: Sender) -> list[Report]:
+def work(desk: Desk, sender: Sender) -> list[SenderReport]:
     for piece in desk.pieces:
         sender.receive(piece)
     sender.receive(NoMore())
@@ -226,7 +226,7 @@ def test_asked_to_stop_it_finishes_what_is_in_flight_and_begins_nothing(
     sender.receive(desk.pieces[0])
     asked.acquire()
     asked.acquire()
-    sender.receive(Stop())
+    sender.receive(StopSending())
     let_go.set()
     reports = list(desk.heard())
     assert len(desk.writer.batches) == 2

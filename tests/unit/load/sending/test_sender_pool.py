@@ -12,13 +12,20 @@ import pytest
 from load.entities import TABLES
 from load.sending.file_lanes import LANES, Piece
 from load.sending.in_flight import InFlight
-from load.sending.sender import Acknowledged, Elsewhere, Many, Orders, Rate, Report
+from load.sending.sender import (
+    AcceptedElsewhere,
+    Acknowledged,
+    Many,
+    SenderOrders,
+    SenderReport,
+    WriteRate,
+)
 from load.sending.sender_pool import WORTH_IT, SenderPool, sender_pool
 from load.writing.rate_limiter import Answered
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import MigrationError
 
-Said = list[tuple[int, Report | Exception]]
+Said = list[tuple[int, SenderReport | Exception]]
 KILLED = MigrationError("a process has ended", remedy="go on with --resume")
 
 
@@ -35,11 +42,11 @@ class Talk:
     def tell(self, actor: int, message: object, /) -> None:
         if actor in self.killed:
             raise KILLED
-        if isinstance(message, Rate):
+        if isinstance(message, WriteRate):
             self.rates[actor] = message.units
         if isinstance(message, Many):
             self.threads[actor] = message.batches
-        if isinstance(message, Elsewhere):
+        if isinstance(message, AcceptedElsewhere):
             self.elsewhere[actor] = message.units
 
     def hear(self, seconds: float) -> Said:
@@ -52,13 +59,13 @@ def pieces(count: int) -> Iterator[Piece]:
     return (Piece(number, number, number + 1) for number in range(count))
 
 
-def finished(number: int, *, ended: bool = False) -> Report:
+def finished(number: int, *, ended: bool = False) -> SenderReport:
     done = Acknowledged(number, 0, 1, finished=True)
-    return Report(acknowledged={number: done}, ended=ended)
+    return SenderReport(acknowledged={number: done}, ended=ended)
 
 
-def accepting(units: float) -> Report:
-    return Report(accepted=Answered(units))
+def accepting(units: float) -> SenderReport:
+    return SenderReport(accepted=Answered(units))
 
 
 def crew_of_two(talk: Talk, count: int = 100) -> SenderPool:
@@ -85,7 +92,9 @@ def test_every_process_has_a_part_in_a_load_if_so_many_batches_may_be_in_flight(
 
     migration = MigrationConfig(workers=in_flight)
     paths = (tmp_path / "sales.json", tmp_path / "plan")
-    orders = Orders(*paths, TargetConfig(), migration, TABLES["sales"], frozenset(), None, None)
+    orders = SenderOrders(
+        *paths, TargetConfig(), migration, TABLES["sales"], frozenset(), None, None
+    )
     with sender_pool(Pool(), orders, WORTH_IT) as crew:  # type: ignore[arg-type] # it starts nobody
         assert crew.working
 
@@ -101,7 +110,7 @@ def test_a_sender_that_is_there_has_half() -> None:
     talk = Talk()
     crew = crew_of_two(talk)
     crew.keep_to(1000.0)
-    talk.said = [(1, Report())]
+    talk.said = [(1, SenderReport())]
     crew.hear()
     crew.keep_to(1000.0)
     assert talk.rates[0] == 500.0
@@ -120,7 +129,7 @@ def test_a_sender_that_has_no_pieces_left_leaves_its_share_to_the_other() -> Non
 def test_no_limit_is_no_limit_for_everybody() -> None:
     talk = Talk()
     crew = crew_of_two(talk)
-    talk.said = [(1, Report())]
+    talk.said = [(1, SenderReport())]
     crew.hear()
     crew.keep_to(None)
     assert talk.rates == {0: None, 1: None}
@@ -131,10 +140,10 @@ def test_the_batches_in_flight_are_shared_out_among_those_that_are_at_work() -> 
     talk = Talk()
     crew = SenderPool(talk, 2, None, InFlight(7, clock=lambda: now))
     crew.supply(pieces(100))
-    talk.said = [(1, Report())]
+    talk.said = [(1, SenderReport())]
     crew.hear()
     now = 1.0
-    talk.said = [(0, Report(accepted=Answered(1000.0, 100, 0.5)))]
+    talk.said = [(0, SenderReport(accepted=Answered(1000.0, 100, 0.5)))]
     crew.hear()
     crew.keep_to(None)
     assert talk.threads == {0: 4, 1: 3}
@@ -144,15 +153,15 @@ def test_one_that_is_throttled_hears_how_the_others_get_on() -> None:
     talk = Talk()
     crew = crew_of_two(talk)
     talk.said = [
-        (0, Report(accepted=Answered(10.0))),
-        (1, Report(accepted=Answered(1.0))),
-        (0, Report(accepted=Answered(5.0))),
+        (0, SenderReport(accepted=Answered(10.0))),
+        (1, SenderReport(accepted=Answered(1.0))),
+        (0, SenderReport(accepted=Answered(5.0))),
     ]
     crew.hear()
     assert talk.elsewhere == {}
     talk.said = [
-        (1, Report(accepted=Answered(2.0), throttled="no room")),
-        (0, Report(accepted=Answered(1.0))),
+        (1, SenderReport(accepted=Answered(2.0), throttled="no room")),
+        (0, SenderReport(accepted=Answered(1.0))),
     ]
     crew.hear()
     assert talk.elsewhere == {1: 16.0}
@@ -193,6 +202,6 @@ def test_what_ends_the_handing_out_of_pieces_loses_no_last_word() -> None:
     with pytest.raises(MigrationError, match="full"):
         crew.hear()
     crew.stop()
-    talk.said = [(1, Report(ended=True))]
+    talk.said = [(1, SenderReport(ended=True))]
     crew.hear()
     assert not crew.working

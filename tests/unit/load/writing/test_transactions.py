@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from load.writing.conditions import ABSENT
-from load.writing.transactions import MOST_WRITES, Write, portions, together
+from load.writing.transactions import MOST_WRITES, TransactionWrite, portions, together
 
 
-def record(writes: int, size: int = 10) -> list[Write]:
+def record(writes: int, size: int = 10) -> list[TransactionWrite]:
     """A record of so many writes, each of so many bytes."""
     item = {"PK": {"S": "SALE#1"}, "SK": {"S": "METADATA"}}
-    return [Write("Put", item, ABSENT, b"x" * size) for _ in range(writes)]
+    return [TransactionWrite("Put", item, ABSENT, b"x" * size) for _ in range(writes)]
 
 
-def groups(records: Iterable[list[Write]]) -> list[list[int]]:
+def groups(records: Iterable[list[TransactionWrite]]) -> list[list[int]]:
     return list(together(dict(enumerate(records))))
 
 

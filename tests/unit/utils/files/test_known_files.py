@@ -13,7 +13,7 @@ import pytest
 from utils.config import Config
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactWriter, sha256_of
-from utils.files.known_files import KnownFiles, Look
+from utils.files.known_files import FileStamp, KnownFiles
 from utils.files.workspace import Workspace
 from utils.progress import Progress
 from utils.run.manifest import Manifest
@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 def known(path: Path) -> KnownFiles:
     """It has been read."""
     files = KnownFiles()
-    files.has_read(path, "digest", Look.of(path))
+    files.has_read(path, "digest", FileStamp.of(path))
     return files
 
 
@@ -88,14 +88,14 @@ def test_what_changes_at_this_moment_is_not_known(tmp_path: Path) -> None:
     path.write_bytes(b"{}\n")
     moment = time.time() + 60
     os.utime(path, (moment, moment))
-    files.has_read(path, "digest", Look.of(path))
+    files.has_read(path, "digest", FileStamp.of(path))
     assert not files.knows(path, "digest")
 
 
 def test_where_times_are_seconds_nothing_is_known(path: Path) -> None:
     files, moment = KnownFiles(), int(time.time()) - 60
     os.utime(path, (moment, moment))
-    files.has_read(path, "digest", Look.of(path))
+    files.has_read(path, "digest", FileStamp.of(path))
     assert not files.knows(path, "digest")
 
 
@@ -140,7 +140,7 @@ def test_a_run_reads_what_is_to_be_read_anew(run: Run) -> None:
     name = run.workspace.name_of(path)
     # Such a digest is believed of a file that is known, and found out by reading it.
     run.manifest.artifacts[name] = untrue = replace(entry, sha256="untrue")
-    run.known_files.has_read(path, "untrue", Look.of(path))
+    run.known_files.has_read(path, "untrue", FileStamp.of(path))
     assert run.artifact(path, written_by="transform") == untrue
     with pytest.raises(ArtifactError, match="SHA-256 differs"):
         run.artifact(path, written_by="transform", anew=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.records.transformed import sale
 from utils.files.artifacts import starts_record
 from utils.files.pieces import (
-    Place,
+    ByteRange,
     lines_in,
     located_records,
     places,
@@ -84,7 +84,7 @@ def test_a_cut_between_two_records_and_beside_it(path: Path, shift: int) -> None
     records = records_of([0, 2, 0, 1])
     path.write_bytes(b"".join(line for record in records for line in record))
     cut = sum(map(len, [*records[0], *records[1]])) + shift
-    first, second = Place(0, cut), Place(cut, path.stat().st_size)
+    first, second = ByteRange(0, cut), ByteRange(cut, path.stat().st_size)
     wanted = 3 if shift > 0 else 2
     assert records_at(path, first) == [line for record in records[:wanted] for line in record]
     assert records_at(path, second) == [line for record in records[wanted:] for line in record]
@@ -97,12 +97,12 @@ def test_what_opens_no_record_at_the_beginning_of_a_file_is_not_lost(path: Path)
     path.write_bytes(b"".join(stray + record))
     size = path.stat().st_size
     cut = size // 2
-    halves = records_at(path, Place(0, cut)), records_at(path, Place(cut, size))
+    halves = records_at(path, ByteRange(0, cut)), records_at(path, ByteRange(cut, size))
     assert halves[0] + halves[1] == stray + record
 
 
 def test_a_last_line_without_a_line_break_is_a_line(path: Path) -> None:
     path.write_bytes(b"1\n2")
-    assert rows_at(path, Place(0, 3)) == [b"1\n", b"2"]
-    assert rows_at(path, Place(0, 2)) == [b"1\n"]
-    assert rows_at(path, Place(2, 3)) == [b"2"]
+    assert rows_at(path, ByteRange(0, 3)) == [b"1\n", b"2"]
+    assert rows_at(path, ByteRange(0, 2)) == [b"1\n"]
+    assert rows_at(path, ByteRange(2, 3)) == [b"2"]
