@@ -115,7 +115,7 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
         first = ", ".join(f"{pk} ({user})" for pk, user in islice(done.nowhere.items(), _SHOWN))
         more = ", …" if len(done.nowhere) > _SHOWN else ""
         lines.append(
-            f"In no table although {_users(done.nowhere)} that were put back name them: "
+            f"In no table, although restored {_users(done.nowhere)} name them: "
             f"{first}{more} ({_named(done.nowhere)}). Restore their tables as well"
         )
     figures = {"added": done.added, "replaced": done.replaced, "deleted": done.deleted}
@@ -128,7 +128,7 @@ def _told(done: Restored, folder: BackupFolder, look: str) -> str:
             lines.append(f"In use: {pk} ({user} names it)")
         if done.in_use:
             users = _users(done.in_use)
-            lines.append(f"Where the {users} go back as well, put them back first, then this")
+            lines.append(f"If you restore the {users} as well, restore them first, then this")
         count = {"records": _records(done), "different": done.left.count}
         lines.append(said("restored-but", **names, **count, look=look))
     else:
