@@ -21,15 +21,13 @@ from utils.dynamodb.answer_shapes import (
     consumed,
     item_problem,
     key_problem,
-    page_problem,
     require_keys,
 )
 from utils.dynamodb.item_content import content, is_usual, normal_item, updated_at
+from utils.dynamodb.item_text import cut_page
 from utils.dynamodb.table_spec import MARK_KEY, PARTITION_KEY, is_mark
 
 _SEPARATOR = b'},"'
-_BETWEEN_ITEMS = b'}},{"'
-_ITEMS = b'"Items":['
 _MARK = orjson.dumps(MARK_KEY[PARTITION_KEY])
 _CONTROL = bytes(range(32))
 # The attributes of a flat item without `{"` before and `}}` after them, where no text has an
@@ -115,27 +113,20 @@ class PageReader:
 
     def _cut(self, body: bytes) -> Page | None:
         """The page, cut into its items; None where it is not sure that they are what is cut."""
-        start, end = body.find(_ITEMS + b'{"') + len(_ITEMS), body.rfind(b"}}]")
-        if start < len(_ITEMS) or end < start or _MARK in body or not _is_clean(body):
+        if _MARK in body or not _is_clean(body):
             return None
-        try:
-            around = orjson.loads(body[:start] + body[end + 2 :])
-        except orjson.JSONDecodeError:
-            return None
-        texts = body[start + 2 : end].split(_BETWEEN_ITEMS)
-        if page_problem(around, len(texts)) or around.get("Items") != []:
-            return None
-        if around.get("ScannedCount", len(texts)) < len(texts):
+        cut = cut_page(body)
+        if cut is None or cut.around.get("ScannedCount", len(cut.texts)) < len(cut.texts):
             return None
         may_be_recent = self._meanwhile is not None and self._moments in body
         entries: list[Entry] = []
-        for text in texts:
+        for text in cut.texts:
             entry = self._entry(text, may_be_recent=may_be_recent)
             if entry is None:
                 return None
             entries.append(entry)
-        last_key = around.get("LastEvaluatedKey")
-        return Page(entries, consumed("Scan", around), last_key, self.key_of(entries[-1]))
+        last_key = cut.around.get("LastEvaluatedKey")
+        return Page(entries, consumed("Scan", cut.around), last_key, self.key_of(entries[-1]))
 
     def _entry(self, text: bytes, *, may_be_recent: bool) -> Entry | None:
         """The item of a text (without `{"` and `}}`), None if it is none."""

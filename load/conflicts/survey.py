@@ -40,11 +40,11 @@ from utils.config import FAIL
 from utils.dynamodb.item_content import (
     Item,
     content_of,
-    content_of_line,
     is_usual,
     updated_at,
     with_time,
 )
+from utils.dynamodb.item_text import content_of_line
 from utils.dynamodb.table_spec import PARTITION_KEY, TableSpec
 from utils.error_handler import TargetError
 from utils.files.artifacts import split_records

@@ -59,22 +59,6 @@ def content_of(item: Item, text: bytes = b"") -> bytes:
     return text if is_usual(text) else content(normal_item(item))
 
 
-def content_of_line(line: bytes) -> bytes:
-    """The canonical form of a transformed line (`is_usual` must hold), mostly without parsing.
-
-    Attributes of a flat item are separated by `},"`. A nested value changes the number of parts or
-    of `":{"`, a text that ends with `},` leaves a part that no attribute begins like; the line is
-    then parsed after all.
-    """
-    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
-        attributes = line[10:-4].split(b'},"')
-        if line.count(b'":{"', 10) == len(attributes):
-            attributes.sort()
-            if attributes[0] >= b"A" and attributes[-1] < b"{":
-                return b'{"' + b'},"'.join(attributes) + b"}}"
-    return content(orjson.loads(line)["Item"])
-
-
 def digest(text: bytes) -> bytes:
     """The digest of a canonical form: 32 hexadecimal digits of its SHA-256."""
     return sha256(text).hexdigest()[:DIGEST_HEX].encode()

@@ -27,7 +27,7 @@ from utils.dynamodb.answer_shapes import (
     page_problem,
     parsed,
 )
-from utils.dynamodb.item_content import Item, normal_item
+from utils.dynamodb.item_content import Item, content, normal_item
 
 # Sorted, and each without the quotation mark that opens it and the brace that closes it:
 # `name":{"S":"text"`. An item's text is `{"` + these joined by `},"` + `}}`.
@@ -73,6 +73,16 @@ def attributes_of_line(line: bytes, *, as_written: bool = False) -> Attributes:
     return attributes_of(orjson.loads(line)["Item"])
 
 
+def content_of_line(line: bytes) -> bytes:
+    """The canonical form (utils/dynamodb/item_content.py) of a transformed line whose numbers and
+    sets are in theirs."""
+    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
+        attributes = _cut(line[10:-4])
+        if attributes is not None:
+            return b'{"%b}}' % text_of_item(attributes)
+    return content(orjson.loads(line)["Item"])
+
+
 def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
     """Read the answer to a Scan. Raises NoAnswer if it is none.
 
@@ -80,17 +90,27 @@ def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
     have been judged need it no more. The caller judges all others (`require_item`), or reads the
     page once more.
     """
-    cut = _cut_page(page, judged=not as_written)
+    cut = cut_page(page)
     if cut is None:
         answer = check("Scan", {}, page)
         return Scanned(map(attributes_of, answer["Items"]), answer.get("LastEvaluatedKey"))
-    texts, last_key = cut
+    if not as_written and not are_plain(cut.items, len(cut.texts)):
+        check("Scan", {}, page)
     usual = as_written or _UNUSUAL.search(page) is None
-    return Scanned(_each(texts, usual=usual), last_key)
+    return Scanned(_each(cut.texts, usual=usual), cut.around.get("LastEvaluatedKey"))
 
 
-def _cut_page(page: bytes, *, judged: bool) -> tuple[list[bytes], Mapping[str, Any] | None] | None:
-    """The texts of the items on a page; None where it is not sure where they begin and end.
+class CutPage(NamedTuple):
+    """A page of a Scan cut into its items: what is around them, the text of each without its
+    `{"` and `}}`, and the list of all of them."""
+
+    around: dict[str, Any]
+    texts: list[bytes]
+    items: bytes
+
+
+def cut_page(page: bytes) -> CutPage | None:
+    """The items on a page, not judged; None where it is not sure where they begin and end.
 
     What is around the items must be JSON by itself, and say how many items there are. Whoever
     puts no space before the first item puts none into the others.
@@ -106,11 +126,9 @@ def _cut_page(page: bytes, *, judged: bool) -> tuple[list[bytes], Mapping[str, A
         return None
     items = page[start : end + 2]
     texts = items[2:-2].split(_BETWEEN_ITEMS)
-    if page_problem(around, len(texts)):
+    if page_problem(around, len(texts)) or around.get("Items") != []:
         return None
-    if judged and not are_plain(items, len(texts)):
-        check("Scan", {}, page)
-    return texts, around.get("LastEvaluatedKey")
+    return CutPage(around, texts, items)
 
 
 def _each(texts: list[bytes], *, usual: bool) -> Iterator[Attributes]:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from utils.dynamodb.item_content import (
     content,
     content_of,
-    content_of_line,
     differ_only_in,
     differing_attributes,
     is_same,
@@ -23,6 +22,7 @@ from utils.dynamodb.item_content import (
     normal_item,
     plain_number,
 )
+from utils.dynamodb.item_text import content_of_line
 
 Value = dict[str, Any]
 
