@@ -181,7 +181,7 @@ def test_a_killed_process_is_told_and_what_was_done_before_is_settled(tmp_path: 
                     os.kill(others.pop(), signal.SIGKILL)
             yield job
 
-    with Workers(2) as workers, pytest.raises(MigrationError, match="has ended"):
+    with Workers(2) as workers, pytest.raises(MigrationError, match="share the work ended"):
         pool(work, workers, settled).do_all(jobs())
     assert settled == list(range(len(settled)))
     assert set(settled) <= set(work.done)
