@@ -250,7 +250,7 @@ def test_the_last_line_says_what_stays(
         done = alone.run("restore", name, "--yes").ended(5)
         alone.configure(target={"endpoint": aws.endpoint_url})
     assert done.closing == "restored-but"
-    assert "but for 1 record that the application has changed in the meantime" in done.last_line
+    assert "except for 1 record that the application has changed in the meantime" in done.last_line
     assert done.last_line.endswith(f"restore {name}")
     key = meanwhile[0]["PK"]["S"], meanwhile[0]["SK"]["S"]
     assert f"As the application has them: {' '.join(key)}" in done.stdout
