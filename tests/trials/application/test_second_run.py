@@ -143,7 +143,7 @@ def test_fail_names_what_only_the_table_has_and_skip_leaves_it(
 ) -> None:
     swap(s9, 10)
     before = application.scan()
-    migrated.run("--full").failed(1, "onConflict", "1 item is ")
+    migrated.run("--full").failed(1, "onConflict", "1 item differs")
     assert conflicts(migrated) == {("not-in-s9", "101", "stop")}
     migrated.configure(load={"onConflict": "skip"})
     migrated.run("--resume")
