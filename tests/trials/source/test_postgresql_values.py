@@ -323,7 +323,7 @@ def test_who_does_not_answer_or_is_no_postgresql_is_told_so() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         server = SourceConfig(host="127.0.0.1", port=silent.getsockname()[1], connection_timeout=2)
-        with pytest.raises(SourceUnavailable, match="does not answer: s9_reader was not logged in within 2 seconds"):
+        with pytest.raises(SourceUnavailable, match="does not answer: s9_reader was not logged in"):
             connect(server)
     with pytest.raises(SourceUnavailable, match="nothing listens there"):
         connect(server)
