@@ -59,12 +59,12 @@ def transform_piece(
     """Transform the lines in a piece of an extracted file, in whatever process."""
     to_texts = texts_of(entity, rules)
     lines = rows_at(path, place)
-    usual = fast_texts_of(entity, rules, lines)
+    fast = fast_texts_of(entity, rules, lines)
     output: list[bytes] = []
     refusals: list[Refusal] = []
     for line in lines:
-        if (usual_texts := usual(line)) is not None:
-            output += usual_texts
+        if (fast_texts := fast(line)) is not None:
+            output += fast_texts
             continue
         became = _slowly(line, entity, to_texts, rules)
         if isinstance(became, Refusal):

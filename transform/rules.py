@@ -22,13 +22,13 @@ class TransformRules:
     `migration_timestamp` is `YYYY-MM-DDTHH:mm:ss.sssZ`; it stands in for timestamps that S9 lacks.
     `user_mapping` leads from an S9 user to the target's, `status_mapping` from further status words
     of S9 to a target status. `timezone` is an IANA name, `layout` one of utils.config.LAYOUTS and
-    `id_scope` what stands before every name that an id is made of there. `stand_ins` has the party
-    for each kind (buyer, producer) that may be missing. `default_document` is the document type of
-    a sale without one ("" leaves it without), `issued_statuses` are S9's own words (lower-case) for
-    sales whose invoice was issued, where a layout has no column for that. `updated_at`, if there is
-    one, takes the place of S9's time of the last change in every item. The value is picklable and
-    hashable, so it crosses to worker processes and keys the caches of what is derived from it; the
-    mappings must not be changed afterwards.
+    `id_scope` what stands before every name that an id is made of there. `placeholders` has the
+    party for each kind (buyer, producer) that may be missing. `default_document` is the document
+    type of a sale without one ("" leaves it without), `issued_statuses` are S9's own words
+    (lower-case) for sales whose invoice was issued, where a layout has no column for that.
+    `updated_at`, if there is one, takes the place of S9's time of the last change in every item.
+    The value is picklable and hashable, so it crosses to worker processes and keys the caches of
+    what is derived from it; the mappings must not be changed afterwards.
     """
 
     generate_ids: bool

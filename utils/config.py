@@ -20,7 +20,7 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 LAYOUTS = ("s9", "i2_speedex")
 FAIL, SKIP, OVERWRITE, NEWER = "fail", "skip", "overwrite", "newer"
 MOST_IN_FLIGHT = 128
-USUAL_SCANS = 16
+DEFAULT_SCANS = 16
 LOCALSTACK_ENDPOINT = "http://localhost:4566"
 
 
@@ -260,7 +260,7 @@ class MigrationConfig:
     def scans(self) -> int:
         """How many segments of a table are read at once, where their number is fixed before it is
         known how fast they come: pages are large, so that few are needed to keep a process busy."""
-        return min(self.workers or USUAL_SCANS, USUAL_SCANS)
+        return min(self.workers or DEFAULT_SCANS, DEFAULT_SCANS)
 
 
 @dataclass(frozen=True)

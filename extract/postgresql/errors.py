@@ -26,7 +26,7 @@ _LOST = {
     errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
     errorcodes.SERIALIZATION_FAILURE,  # a standby that had to give up the snapshot
 }
-# After the snapshot: all that is locked has to be given back, and asked for anew.
+# After the snapshot: all that is locked has to be given back, and asked for again.
 _HELD = {errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED}
 # Without a code of the server these say that the connection broke (libpq speaks, not the server).
 _LOST_TYPES = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError)

@@ -101,7 +101,7 @@ class Session:
         return query_errors(self._config, self._stop)
 
     def begin(self) -> None:
-        """Begin the transaction (anew). No snapshot is taken yet."""
+        """Begin the transaction, or another one. No snapshot is taken yet."""
         self._state = ()
         self.give_back()
         # In one message: what the account brings along may allow no moment in between.

@@ -48,7 +48,7 @@ def back_up_before_load(run: Run, entities: Sequence[str]) -> None:
 
 
 def begun_anew(run: Run, entity: str) -> bool:
-    """Whether this run has loaded something already, and does not go on with that load: what is
+    """Whether this run has loaded something already, and does not resume that load: what is
     in the table now is in no backup then."""
     state = LoadState.load(run.workspace.load_state(entity))
     return (
@@ -90,7 +90,7 @@ def _go_without(run: Run, tables: Sequence[str]) -> None:
 
 
 def _back_up(run: Run, table: str, known: list[dict[str, Any]]) -> None:
-    """Begin a backup, or go on with the one that was cut short; what is recorded is durable."""
+    """Begin a backup, or resume the one that was cut short; what is recorded is durable."""
     if not known or known[-1]["complete"]:
         known.append({"name": new_name(run.config, table), "complete": False})
         run.save()

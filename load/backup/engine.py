@@ -134,7 +134,7 @@ def is_stale(config: Config, name: str) -> bool:
 
 
 def back_up(work: AtWork, table: str, name: str) -> BackupFolder:
-    """Back up a table under `name`, or go on with the backup of that name that was cut short.
+    """Back up a table under `name`, or resume the backup of that name that was cut short.
 
     Returns the complete backup, every byte of which has been read back. Raises Interrupted when
     a stop is asked for, TargetError when the table cannot be read, StorageError when the backup

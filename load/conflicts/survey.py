@@ -105,7 +105,9 @@ def survey_before_load(
     TargetError when `load.onConflict` is `fail` and there is a conflict, before anything is
     written; data/reports/conflicts_report.json lists all conflicts whatever the setting.
     """
-    if run.manifest.rolled_back:  # and done with: what it wrote from here on is to be known anew
+    if (
+        run.manifest.rolled_back
+    ):  # and done with: what it wrote from here on is to be found out again
         run.manifest.rolled_back = ""
         run.manifest.baseline = Manifest.new().baseline
         run.save()

@@ -118,14 +118,15 @@ OPENINGS = (
         "refused-by-validation",
         ExitCode.VALIDATION_FAILED,
         "Stopped before the load: validation found errors (see {report}). Fix them in S9, then: "
-        "{anew}; or set migration.continueOnError, which puts records with errors into quarantine",
+        "{start_over}; or set migration.continueOnError, which puts records with errors into "
+        "quarantine",
         "Validation found errors, and `migration.continueOnError` is not set.",
     ),
     _closing(
         "refused-by-validation-all-the-same",
         ExitCode.VALIDATION_FAILED,
         "Stopped before the load: validation found errors that quarantine does not solve (see "
-        "{report}). Fix what it names, then: {anew}",
+        "{report}). Fix what it names, then: {start_over}",
         "Validation found errors although `migration.continueOnError` is set: their cause is not "
         "in single records.",
     ),

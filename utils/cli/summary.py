@@ -21,24 +21,24 @@ _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json
 
 def after_run(run: Run, code: ExitCode) -> str:
     """The ledger, where the reports are, and the last line."""
-    return _closing(run, _last_line(run, code, anew=command("--full")), notes=_notes(run))
+    return _closing(run, _last_line(run, code, start_over=command("--full")), notes=_notes(run))
 
 
 def after_retry(run: Run, code: ExitCode) -> str:
     """The same when the records in quarantine were tried again."""
-    anew = command("retry-quarantine")
-    return _closing(run, _last_line(run, code, anew=anew), notes=_notes(run))
+    start_over = command("retry-quarantine")
+    return _closing(run, _last_line(run, code, start_over=start_over), notes=_notes(run))
 
 
 def after_demo(run: Run, code: ExitCode) -> str:
     """The same for a demonstration, whose servers are gone when it is read."""
-    return _closing(run, _last_line(run, code, anew=again(), goes_on=False))
+    return _closing(run, _last_line(run, code, start_over=again(), goes_on=False))
 
 
 def after_rehearsal(run: Run, code: ExitCode, to_create: Sequence[str] = ()) -> str:
     """The same for a dry run, after which the tables `to_create` would be created."""
     if code in (ExitCode.FAILED, ExitCode.VALIDATION_FAILED):
-        return _closing(run, _last_line(run, code, anew=again()))
+        return _closing(run, _last_line(run, code, start_over=again()))
     reasons = _listed(", but ", _reasons(run, standing_of(run.manifest), goes_on=False))
     values = {"reasons": reasons, "full": for_real("--full")}
     if to_create:
@@ -51,7 +51,7 @@ def after_phase(run: Run, code: ExitCode, phase: str, entities: Sequence[str]) -
     stopped = (ExitCode.FAILED, ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED)
     stands = standing_of(run.manifest)
     if code in stopped or (phase == "verify" and stands.all_verified):
-        last = _last_line(run, code, anew=command("--phase extract"))
+        last = _last_line(run, code, start_over=command("--phase extract"))
         return _closing(run, last, notes=_notes(run))
     reasons = _listed("; ", _reasons(run, stands, goes_on=False))
     if phase == "verify":
@@ -79,15 +79,15 @@ def _closing(run: Run, last_line: str, *, notes: Sequence[str] = ()) -> str:
     return f"\n{summary(run)}\n\n" + "\n".join(below)
 
 
-def _last_line(run: Run, code: ExitCode, *, anew: str, goes_on: bool = True) -> str:
-    """The last line of a run; `anew` is the command that begins it again. Where nothing `goes_on`,
-    no command can do anything with what it leaves."""
+def _last_line(run: Run, code: ExitCode, *, start_over: str, goes_on: bool = True) -> str:
+    """The last line of a run; `start_over` is the command that begins it again. Where nothing
+    `goes_on`, no command can do anything with what it leaves."""
     if code is ExitCode.FAILED:
         return said("set-aside", why=run.manifest.stopped, again=again())
     if code is ExitCode.VALIDATION_FAILED:
         tolerant = run.config.migration.continue_on_error
         name = f"refused-by-validation{'-all-the-same' if tolerant else ''}"
-        return said(name, report=_VALIDATION, anew=anew)
+        return said(name, report=_VALIDATION, start_over=start_over)
     stands = standing_of(run.manifest)
     if code is ExitCode.VERIFICATION_FAILED:
         return _differs(run, stands)

@@ -41,7 +41,7 @@ from utils.wording.figures import counted
 from utils.wording.invocation import again
 
 _VERSION = "DynamoDB_20120810"
-USUAL_WIDTH = 16
+DEFAULT_WIDTH = 16
 THROTTLING_CODES = frozenset(
     {
         "ProvisionedThroughputExceededException",
@@ -117,7 +117,7 @@ Request = tuple[str, bytes]
 class DynamoDB:
     """Signed raw calls to one endpoint, safe to share between threads."""
 
-    def __init__(self, target: TargetConfig, *, at_once: int = USUAL_WIDTH) -> None:
+    def __init__(self, target: TargetConfig, *, at_once: int = DEFAULT_WIDTH) -> None:
         """`at_once` is how many requests of `call_all` are under way at the most. Raises
         TargetError for settings that cannot be used, and without credentials."""
         self.at_once = at_once

@@ -20,7 +20,7 @@ _RETRIES, _DELAY = 3, 0.5
 
 
 class Caller(Protocol):
-    """What says of a request that it was sent in vain for too long; see DynamoDB."""
+    """The error of a request that has failed for too long; see DynamoDB."""
 
     def gave_up(self, last: BackOff, attempts: int, /) -> TargetError: ...
 
@@ -41,7 +41,7 @@ class Retries:
         self._seen = self._others()
 
     def failed(self, problem: BackOff, wish: float = 0.0) -> None:
-        """One more try was in vain. Raises TargetError when there is to be no other. `wish` are
+        """One more try has failed. Raises TargetError when there is to be no other. `wish` are
         the seconds for which the service would like to be left alone, if not as `problem` says."""
         others = self._others()
         if isinstance(problem, Throttled) and others != self._seen:

@@ -74,7 +74,7 @@ class EmbeddedMariaDB(EmbeddedDatabase["Connection[Any]"]):
     def start(self) -> None:
         """Start and wait until it answers; a second call does nothing.
 
-        The first start creates the accounts and `database`; after a `stop`, it goes on with the
+        The first start creates the accounts and `database`; after a `stop`, it continues with the
         same data on the same port. Raises ConfigurationError when MariaDB is not installed,
         SourceError when it does not start.
         """

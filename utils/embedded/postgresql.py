@@ -64,7 +64,7 @@ class EmbeddedPostgres(EmbeddedDatabase[connection]):
     def start(self) -> None:
         """Start and wait until it answers; a second call does nothing.
 
-        The first start creates the accounts and `database`; after a `stop`, it goes on with the
+        The first start creates the accounts and `database`; after a `stop`, it continues with the
         same data on the same port. Raises ConfigurationError when the wheel is not installed,
         SourceError when the server does not start, StorageError when it has no place for its
         files.

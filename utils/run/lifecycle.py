@@ -111,7 +111,7 @@ _OWN = {Start.REHEARSAL: REHEARSAL, Start.DEMONSTRATION: DEMONSTRATION}
 
 
 def begin(run: Run, start: Start) -> None:
-    """Begin a new run in the manifest or go on with the one that is there, as `start` says.
+    """Begin a new run in the manifest or resume the one that is there, as `start` says.
 
     A new run forgets what earlier ones completed, and keeps the migration's timestamp.
     """

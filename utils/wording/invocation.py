@@ -5,7 +5,7 @@ it over. A remedy is written with one of the two, wherever it arises: that is wh
 process's own, as that of the masks is (utils/wording/masking.py); `state` and `restore` hand it to
 the processes that share the work.
 
-A rehearsal and a demonstration leave nothing that another command could go on with: of them every
+A rehearsal and a demonstration leave nothing that another command could resume: of them every
 command says how to do them again. What is meant for afterwards is asked of `for_real`.
 """
 
@@ -55,7 +55,7 @@ def _without(typed: Sequence[str], options: Mapping[str, str]) -> list[str]:
 
 
 def goes_on_with(options: str) -> None:
-    """From now on, these are the options that go on with what is at work, unless it is closed."""
+    """From now on, these are the options that resume what is at work, unless it is closed."""
     if not _state.closed:
         _state.again = options
 

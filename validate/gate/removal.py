@@ -42,7 +42,7 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> Removed:
     """Move records of an entity's transformed file into quarantine; returns how many.
 
     `refused` gives the places of the records in the file, ascending, each with its findings; it is
-    gone through twice. What remains is numbered anew (utils/sale_numbering.py): the last sale of a
+    gone through twice. What remains is numbered again (utils/sale_numbering.py): the last sale of a
     year may be among the refused. Raises ArtifactError when the extracted or the quarantine file is
     not what it was.
     """
