@@ -16,10 +16,10 @@ from datetime import date
 from pathlib import Path
 
 from tests.bench.document import DOCUMENT, write_tables
+from tests.bench.jobs.mysql import copy_of
 from tests.bench.measure import run_here, run_job
-from tests.bench.mysql import copy_of
-from tests.bench.network import Network, further
-from tests.bench.network_report import NetworkResults
+from tests.bench.network.jobs import Network, further
+from tests.bench.network.report import NetworkResults
 from tests.bench.plan import Plan
 from tests.bench.report import MILLION_ITEMS, Results, machine
 from tests.bench.scene import scene

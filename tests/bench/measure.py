@@ -22,7 +22,7 @@ from tests.bench.family import cpu_seconds, peak_mb
 from tests.support.places import ROOT
 
 _JOBS_IN = tuple(
-    f"tests.bench.{name}" for name in ("phases", "compare", "script", "start_up", "mysql")
+    f"tests.bench.jobs.{name}" for name in ("phases", "comparisons", "script", "start_up", "mysql")
 )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tests.bench.jobs.mysql import PASSWORD
 from tests.bench.measure import Figures, Job, run_job
-from tests.bench.mysql import PASSWORD
 from tests.bench.scene import MANY_LINES, PART, Scene
 
 PHASES = ("extract", "transform", "validate", "load", "verify")

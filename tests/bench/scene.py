@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tests.bench.sink import Sink
+from tests.bench.sink.server import Sink
 from tests.bench.source import Size, fill
 from utils.config import Config
 from utils.embedded.mariadb import EmbeddedMariaDB

@@ -20,7 +20,7 @@ from tests.support.places import ROOT
 PHASES = ("extract", "transform", "load", "validate")
 
 
-TESTS = ("unit", "integration", "scenarios", "trials", "support", "torture")
+TESTS = ("unit", "integration", "scenarios", "trials", "support", "torture", "bench")
 MOST_FILES = 13  # a reader sees at a glance what a room holds
 
 

@@ -11,19 +11,19 @@ import orjson
 import pytest
 
 from tests.bench import large
-from tests.bench.capacity import Capacity
-from tests.bench.chart import Curve, chart
 from tests.bench.document import DOCUMENT, write_tables
-from tests.bench.expressions import condition, key_range
+from tests.bench.jobs.raw import Wire
 from tests.bench.measure import Figures, Job, run_job
-from tests.bench.network import ALONE, OTHERS, WRITER, Case, Measurement
-from tests.bench.network_report import CHART, NetworkResults, kept_curves
+from tests.bench.network.chart import Curve, chart
+from tests.bench.network.jobs import ALONE, OTHERS, WRITER, Case, Measurement
+from tests.bench.network.report import CHART, NetworkResults, kept_curves
 from tests.bench.plan import COMPARISONS, LINES, ON_MYSQL, PHASES, SMALL, WHOLE
 from tests.bench.rate import Metered, windows
-from tests.bench.raw import Wire
 from tests.bench.report import Target
-from tests.bench.sink import Requests, Sink
-from tests.bench.sink_store import Refused, Store
+from tests.bench.sink.capacity import Capacity
+from tests.bench.sink.expressions import condition, key_range
+from tests.bench.sink.server import Requests, Sink
+from tests.bench.sink.store import Refused, Store
 from tests.support.places import ROOT
 from utils.embedded.mariadb import installed
 

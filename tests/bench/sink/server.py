@@ -28,8 +28,8 @@ from zlib import crc32
 
 import orjson
 
-from tests.bench.certificate import write_certificate
-from tests.bench.sink_store import Refused, Store
+from tests.bench.sink.certificate import write_certificate
+from tests.bench.sink.store import Refused, Store
 from tests.support.places import ROOT
 from utils.embedded.ports import LOOPBACK, free_port
 from utils.embedded.process import ServerProcess
@@ -71,7 +71,7 @@ class Sink:
         write_certificate(self.certificate, with_key)
         ports = (str(self.port), str(self._encrypted_port))
         self._process = ServerProcess(
-            [sys.executable, "-m", "tests.bench.sink", *ports, str(with_key)], directory=ROOT
+            [sys.executable, "-m", "tests.bench.sink.server", *ports, str(with_key)], directory=ROOT
         )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():

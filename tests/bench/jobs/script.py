@@ -12,7 +12,7 @@ import boto3
 import psycopg2
 import psycopg2.extras
 
-from tests.bench.compare import SWALLOWED
+from tests.bench.jobs.comparisons import SWALLOWED
 from tests.bench.measure import Figures, Job, Watch
 from tests.bench.scene import configured
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 
-from tests.bench import phases
+from tests.bench.jobs import phases
 from tests.bench.measure import Figures, Job, Watch
 from tests.bench.scene import configured
 from utils.demo.sample.schema import TABLES, create_tables

@@ -8,8 +8,8 @@ from statistics import median
 
 import orjson
 
-from tests.bench.chart import Curve, chart
-from tests.bench.network import ALONE, AT, OWN_CHOICE, WRITER, Case, Measurement
+from tests.bench.network.chart import Curve, chart
+from tests.bench.network.jobs import ALONE, AT, OWN_CHOICE, WRITER, Case, Measurement
 from tests.bench.rate import HEAD
 from tests.bench.report import Target
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench.compare import BATCH
+from tests.bench.jobs.comparisons import BATCH
 from tests.bench.measure import Figures, Job, run_job
 from tests.bench.rate import Metered
 from tests.bench.scene import PART, Scene

@@ -16,8 +16,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from tests.bench.jobs.raw import Wire
 from tests.bench.measure import Figures, Job, Watch
-from tests.bench.raw import Wire
 from tests.bench.scene import configured, lines_of
 from utils.config import Config
 

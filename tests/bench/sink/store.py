@@ -20,8 +20,8 @@ from uuid import uuid4
 
 import orjson
 
-from tests.bench.capacity import Capacity, units_of
-from tests.bench.expressions import condition, key_range
+from tests.bench.sink.capacity import Capacity, units_of
+from tests.bench.sink.expressions import condition, key_range
 from utils.dynamodb.table_spec import is_mark
 
 PAGE_BYTES = 1 << 20
