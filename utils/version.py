@@ -13,12 +13,13 @@ from pathlib import Path
 
 VERSION = "1.0.0"
 _ROOT = Path(__file__).parents[1]
-_PACKAGES = ("extract", "transform", "validate")
+_PACKAGES = ("extract", "transform", "validate", "utils/schemas")
 _MODULES = (
     "utils/dynamodb/item_content.py",
     "utils/dynamodb/item_text.py",
     "utils/entities.py",
     "utils/files/quarantine.py",
+    "utils/item_schemas.py",
     "utils/sale_numbering.py",
 )
 _KINDS = (".py", ".json")

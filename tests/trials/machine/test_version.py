@@ -52,19 +52,41 @@ def test_reports_say_which_tool_wrote_them(after_a_run: Operator) -> None:
         assert after_a_run.report(name)["tool"] == this_tool()
 
 
-def test_the_rules_are_others_when_their_code_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = SCRIPT.parent
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tool's packages, whose rules are looked at from now on."""
     for name in ("extract", "transform", "validate", "utils"):
-        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("embedded"))
+        shutil.copytree(
+            SCRIPT.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("embedded")
+        )
     monkeypatch.setattr(version, "_ROOT", tmp_path)
+    return tmp_path
+
+
+def test_the_rules_are_others_when_their_code_is(copy: Path) -> None:
     digest = version.rules.__wrapped__
     assert digest() == version.rules()
-    (tmp_path / "utils" / "screen.py").write_text("# other words")
+    (copy / "utils" / "cli" / "text_table.py").write_text("# other words")
     assert digest() == version.rules()
-    (tmp_path / "transform" / "money.py").write_text("# another rounding")
+    (copy / "transform" / "values" / "money.py").write_text("# another rounding")
     assert digest() != version.rules()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "utils/entities.py",
+        "utils/item_schemas.py",
+        "utils/sale_numbering.py",
+        *(
+            f"utils/schemas/{path.name}"
+            for path in sorted((SCRIPT.parent / "utils/schemas").glob("*.json"))
+        ),
+    ],
+)
+def test_the_rules_are_others_when_what_is_declared_of_an_item_is(copy: Path, path: str) -> None:
+    (copy / path).write_text("{}")
+    assert version.rules.__wrapped__() != version.rules()
 
 
 def test_the_version_is_told() -> None:
