@@ -15,11 +15,11 @@ from typing import Any
 import orjson
 
 from load.conflicts.conditional_load import ConditionalLoad, publish_replaced
-from load.load_progress import PHASE, LoadProgress
+from load.load_progress import LoadProgress
 from load.load_report import EntityLoad
 from load.load_settings import settings
 from load.record_keys import keys_of
-from load.refusals import Refusals, RefusesNearlyAll, dependents
+from load.refusals import PHASE, Refusals, RefusesNearlyAll, dependents
 from load.rollback.withdrawal import Withdrawn, withdraw
 from load.sending.file_lanes import Piece
 from load.sending.sender import Acknowledged, SenderOrders, SenderReport

@@ -7,15 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from load.refusals import Reason, Refusals
+from load.refusals import PHASE, Reason, Refusals
 from load.sending.file_lanes import FileLanes
 from load.sending.sender import Acknowledged
 from load.undoable_loads import Load
 from load.writing.batch_writer import Outcome
 from utils.checkpoint import Checkpoint
 from utils.run.run import Run
-
-PHASE = "load"
 
 
 @dataclass

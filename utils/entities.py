@@ -138,12 +138,6 @@ ENTITIES = (
     ),
 )
 ENTITY_NAMES = tuple(shape.name for shape in ENTITIES)
-SCHEMAS = tuple(
-    each.schema for shape in ENTITIES for each in (shape, shape.children) if each is not None
-)
-SCHEMAS = tuple(
-    each.schema for shape in ENTITIES for each in (shape, shape.children) if each is not None
-)
 _BY_NAME = {shape.name: shape for shape in ENTITIES}
 # The names under which an extracted row carries rows of others: children, and copies of the named.
 PARTS = frozenset(

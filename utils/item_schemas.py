@@ -18,9 +18,11 @@ from typing import Any, Literal
 
 import orjson
 
-from utils.entities import SCHEMAS
+from utils.entities import ENTITIES
 
-KINDS = SCHEMAS
+KINDS = tuple(
+    each.schema for shape in ENTITIES for each in (shape, shape.children) if each is not None
+)
 VALUES = "values"  # the file of the kinds of values that attributes have in common
 LEGACY = "legacy"  # the attribute for what has no place of its own
 

@@ -34,22 +34,22 @@ def party_id(
 
     Cached, because every sale asks for two parties and parties come back sale after sale.
     """
-    return uuid_of(f"{scope}{kind}:{legacy_id}") if generate else f"{kind.upper()}{legacy_id}"
+    return record_id(kind, legacy_id, generate, scope)
 
 
 def sale_id(legacy_id: int, generate: bool, scope: str = "") -> str:
     """Return the id of the sale whose `msg.first_id` is `legacy_id`."""
-    return uuid_of(f"{scope}sale:{legacy_id}") if generate else f"SALE{legacy_id}"
+    return record_id("sale", legacy_id, generate, scope)
 
 
 def line_id(legacy_id: int, generate: bool, scope: str = "") -> str:
     """Return the id of the line whose `msg_line.id` is `legacy_id`."""
-    return uuid_of(f"{scope}line:{legacy_id}") if generate else f"LINE{legacy_id}"
+    return record_id("line", legacy_id, generate, scope)
 
 
 def record_id(kind: str, legacy_id: int, generate: bool, scope: str = "") -> str:
-    """Return the id of a record of any `kind` (an entity's singular) with this key in S9: for kinds
-    that have no function of their own above."""
+    """Return the id of what is of this `kind` (an entity's singular, or `line`) and has this key in
+    S9."""
     return uuid_of(f"{scope}{kind}:{legacy_id}") if generate else f"{kind.upper()}{legacy_id}"
 
 
