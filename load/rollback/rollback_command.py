@@ -81,6 +81,7 @@ def _opened(caller: Caller) -> Iterator[Run]:
             manifest,
             session.progress,
             session.stop,
+            events=session.events,
         )
         yield run
 

@@ -70,6 +70,7 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
         bind(manifest, config, files.root)
         run = Run(config, files, manifest, Progress(quiet=screen.quiet))
         begin(run, start)
+        run.events.run = run.manifest.run_id
         run.manifest.made_for = mark
         if start is Start.REHEARSAL:
             invocation.is_closed()

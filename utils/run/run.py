@@ -33,6 +33,7 @@ from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers, available_cores
 from utils.progress import Progress
 from utils.run.manifest import Manifest, PhaseEntry
+from utils.telemetry.events import EventStream
 from utils.version import this_tool
 from utils.wording import invocation
 
@@ -51,6 +52,7 @@ class Run:
     workspace: Workspace
     manifest: Manifest
     progress: Progress = field(default_factory=Progress)
+    events: EventStream = field(default_factory=EventStream, kw_only=True)
     stop: StopFlag = field(default_factory=StopFlag)
     resuming: bool = False
     known_files: KnownFiles = field(default_factory=KnownFiles)

@@ -19,6 +19,7 @@ from utils.progress import Progress
 from utils.run.lifecycle import Screen, mask_key
 from utils.run.lock import run_lock
 from utils.settings.environment import make_room
+from utils.telemetry.events import EventStream
 from utils.wording import invocation, masking
 
 
@@ -31,6 +32,8 @@ class AtWork(Protocol):
     def workspace(self) -> Workspace: ...
     @property
     def progress(self) -> Progress: ...
+    @property
+    def events(self) -> EventStream: ...
     @property
     def stop(self) -> StopFlag: ...
     @property
@@ -46,6 +49,7 @@ class Session:
     config: Config
     workspace: Workspace
     progress: Progress
+    events: EventStream = field(default_factory=EventStream, kw_only=True)
     stop: StopFlag = field(default_factory=StopFlag)
     workers: Workers = field(init=False)
 

@@ -1,0 +1,248 @@
+"""The one stream of events: whatever a person or another program sees of a run comes from here.
+
+Who works emits an event; the screen, data/events.jsonl, `status`, the reports and CloudWatch
+listen. Nobody who shows a figure counts for himself.
+
+An event holds counts and names, no value of S9 or of an item: entities, phases, tables, indexes,
+rules, S9's keys, words for reasons.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from utils.config import json_name
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is being worked at: a part of a phase (or of a secondary command, `backup` for example)
+    in an entity or a table.
+
+    `name` is "" for what the phase is about; what else takes a while in it has a name that goes
+    into a sentence: "comparing", "access patterns", "waiting for tables". `entity` is "" where it
+    is of all entities.
+    """
+
+    phase: str
+    entity: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How far a step is, in its `unit` ("records", "items", "tables" …); `total` is None where
+    nobody knows. `errors` are those of the `done` that were refused. `write_units` and `read_units`
+    are what DynamoDB says it has charged, `bytes` what was read from S9, written to a file or sent.
+    """
+
+    done: int = 0
+    total: int | None = None
+    unit: str = "records"
+    errors: int = 0
+    write_units: float = 0.0
+    read_units: float = 0.0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that has happened. The name of a kind in the file is that of its class:
+    `StepBegun` is `step-begun`."""
+
+    @classmethod
+    def kind(cls) -> str:
+        """The word by which programs know the kind."""
+        return _WORDS.sub("-", cls.__name__).lower()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunBegun(Event):
+    """A command is at work on the data directory. `command` is its name (`full`, `resume`,
+    `phase`, `dry-run`, `backup` …), `phases` are those that it will go through, in their order."""
+
+    command: str
+    phases: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    pid: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepBegun(Event):
+    """Work at a step begins, or goes on where `count.done` says."""
+
+    step: Step
+    count: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progressed(Event):
+    """So far is a step now; told a few times a second at most. `in_flight` is how many requests are
+    under way at once, where there are any."""
+
+    step: Step
+    count: Count
+    in_flight: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throttled(Event):
+    """DynamoDB has asked for patience, `times` since the last event of the kind. `by` is the table
+    or the index that is short, as the answer names it, `reason` the word of the answer, `seconds`
+    how long writing has waited for it, all senders together."""
+
+    step: Step
+    by: str
+    reason: str
+    times: int = 1
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retried(Event):
+    """Something has failed in a way that passes, and was tried again `times` since the last
+    event."""
+
+    step: Step
+    reason: str
+    times: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found(Event):
+    """A check has found `times` the same kind of thing; `key` is S9's key of one record that has
+    it."""
+
+    step: Step
+    rule: str
+    severity: str
+    times: int = 1
+    key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSaved(Event):
+    """Up to here a run that is killed now would not have to start over."""
+
+    step: Step
+    done: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableState(Event):
+    """A table of the target, or one of its `index`es, is in this state (`ACTIVE`, `CREATING` …)."""
+
+    table: str
+    state: str
+    index: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished(Event):
+    """A step is over: `outcome` is `done`, `skipped` (nothing was left to do), `failed` or
+    `stopped`. `seconds` is what it took by the clock, in this run; `retries` counts by reason."""
+
+    step: Step
+    count: Count
+    outcome: str
+    seconds: float
+    retries: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFinished(Event):
+    """A command is over, with this exit code; `sentence` is what its last line says first."""
+
+    exit_code: int
+    sentence: str
+    seconds: float
+
+
+KINDS: tuple[type[Event], ...] = (
+    RunBegun,
+    StepBegun,
+    Progressed,
+    Throttled,
+    Retried,
+    Found,
+    CheckpointSaved,
+    TableState,
+    StepFinished,
+    RunFinished,
+)
+_WORDS = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event as it was told: the how-manieth of its run, and when (UTC)."""
+
+    run: str
+    number: int
+    at: datetime
+    event: Event
+
+    def as_json(self) -> dict[str, Any]:
+        """One line of data/events.jsonl; a step's and a count's fields stand beside the others."""
+        moment = self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        head = {"run": self.run, "number": self.number, "at": moment, "event": self.event.kind()}
+        return {**head, **_flat(self.event)}
+
+
+Listener = Callable[[Told], None]
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class EventStream:
+    """Passes events on to those who listen, in the order in which they are emitted.
+
+    Safe to share between threads of this process; what other processes have to tell comes with
+    what they report. A listener must not raise, nor wait for anything.
+    """
+
+    def __init__(
+        self, run: str = "", *, after: int = 0, clock: Callable[[], datetime] = _now
+    ) -> None:
+        """`after` is the number of the last event that this run has told, when it is resumed."""
+        self.run = run
+        self._number = after
+        self._clock = clock
+        self._listeners: list[Listener] = []
+        self._lock = threading.RLock()
+
+    def listen(self, listener: Listener) -> None:
+        """From now on `listener` gets every event."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def emit(self, event: Event) -> None:
+        """Tell everyone who listens."""
+        with self._lock:
+            self._number += 1
+            told = Told(self.run, self._number, self._clock(), event)
+            for listener in self._listeners:
+                listener(told)
+
+
+def _flat(event: Any) -> dict[str, Any]:
+    """The fields under their JSON names; of parts that are dataclasses theirs."""
+    result: dict[str, Any] = {}
+    for each in fields(event):
+        value = getattr(event, each.name)
+        if is_dataclass(value):
+            part = _flat(value)
+            if "name" in part:
+                part["step"] = part.pop("name")
+            result |= part
+        else:
+            result[json_name(each.name)] = list(value) if isinstance(value, tuple) else value
+    return result
