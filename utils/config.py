@@ -67,6 +67,7 @@ _TABLE = {"type": "string", "pattern": _TABLE_NAME}
 _FILE = {"minLength": 1, "format": "path"}
 _LARGEST = 2**53  # what JSON's readers agree upon, and every count of this world
 _UNITS = {"type": ["integer", "null"], "minimum": 1, "maximum": _LARGEST}
+_PRICE = {"type": "number", "minimum": 0, "maximum": 1_000_000}
 _AGE_KEY = {"type": "string", "pattern": r"^(age1[0-9a-z]+|ssh-(ed25519|rsa) \S+.*)\Z"}
 _AGE_KEYS = {
     "anyOf": [{"type": "null"}, _AGE_KEY, {"type": "array", "items": _AGE_KEY, "minItems": 1}]
@@ -496,6 +497,37 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class PricesConfig:
+    """What AWS asks, to say what a migration costs: list prices of one region and day.
+
+    The defaults are those of us-east-1 without free tier or discount; regions differ.
+    """
+
+    region: str = setting(
+        "us-east-1", "AWS region of these prices", type="string", pattern=r"^[a-z0-9-]{4,30}\Z"
+    )
+    as_of: str = setting(
+        "2024-11-01",
+        "day since which these prices have held, `YYYY-MM-DD`",
+        type="string",
+        pattern=r"^\d{4}-\d{2}-\d{2}\Z",
+    )
+    currency: str = setting(
+        "USD", "currency of these prices", type="string", pattern=r"^[A-Z]{3}\Z"
+    )
+    write_units: float = setting(
+        0.625, "a million write units on demand, those of indexes are counted as well", **_PRICE
+    )
+    read_units: float = setting(0.125, "a million read units on demand", **_PRICE)
+    import_gigabyte: float = setting(
+        0.15, "import from S3, a GB (2^30 bytes) of the files before they are compressed", **_PRICE
+    )
+    s3_gigabyte_month: float = setting(
+        0.023, "a GB in S3 for a month: where the files of an import lie", **_PRICE
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything an operator has decided, checked whole."""
 
@@ -510,6 +542,7 @@ class Config:
     checkpoint: CheckpointConfig = section(CheckpointConfig)
     backup: BackupConfig = section(BackupConfig)
     data: DataConfig = section(DataConfig)
+    prices: PricesConfig = section(PricesConfig)
 
     @property
     def backups(self) -> str:
