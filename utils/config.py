@@ -421,6 +421,21 @@ class LoggingConfig:
     )
     console: bool = setting(True, "show it on the screen", **_FLAG)
     file: bool = setting(True, "write migration.log and migration_errors.log", **_FLAG)
+    max_file_size: float = setting(
+        10,
+        "megabytes (fractions allowed) after which a log file becomes NAME.1, and an empty one is "
+        "begun",
+        type="number",
+        minimum=0.001,
+        maximum=1_000_000,
+    )
+    kept_files: int = setting(
+        5,
+        "full log files that are kept, NAME.1 the youngest",
+        type="integer",
+        minimum=1,
+        maximum=99,
+    )
     mask_personal_data: bool = setting(
         True,
         "names, codes, e-mails, phones, addresses and IBANs are masked in logs and reports; "

@@ -1,16 +1,21 @@
 """Logging: lines for the operator, JSON lines for the record.
 
 The screen gets `2026-01-30 15:30:15 - INFO - Extracted 1250 buyers`; data/reports/migration.log
-the same as JSON, one object a line, and migration_errors.log what is an error. Whatever is told,
-by the tool or by a library, is scrubbed first (utils/wording/masking.py).
+the same as JSON, one object a line, and migration_errors.log what is an error; both are rotated.
+Whatever is told, by the tool or by a library, is scrubbed first (utils/wording/masking.py).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import orjson
 from tqdm import tqdm
@@ -22,6 +27,7 @@ from utils.wording.masking import scrub
 from utils.wording.terminal import canvas, indented, printable
 
 LOGGER_NAME = "migrate"
+MEGABYTE = 1_000_000
 _SCREEN_FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 # Of these the tool says itself what an operator has to know.
 _TOLD_OTHERWISE = ("botocore.credentials", "botocore.tokens", "botocore.utils", "urllib3")
@@ -66,7 +72,7 @@ class _ScreenHandler(logging.Handler):
         tqdm.write(text, file=canvas(sys.stderr))
 
 
-class _JsonFormatter(logging.Formatter):
+class JsonLines(logging.Formatter):
     """One JSON object a line: time (UTC), level, message, and what `extra` adds as `context`."""
 
     def __init__(self, run_id: str) -> None:
@@ -79,37 +85,53 @@ class _JsonFormatter(logging.Formatter):
             "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname,
             "runId": self._run_id,
-            "message": record.getMessage(),
-            **getattr(record, "context", {}),
+            "message": _valid(record.getMessage()),
+            **{name: _valid(text) for name, text in getattr(record, "context", {}).items()},
         }
         return orjson.dumps(line).decode()
 
 
-class _FileHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Appends to a file that only its owner can read."""
+def _valid(text: str) -> str:
+    """A text as it can be written: names of files may hold what is no character."""
+    return text.encode("utf-8", "replace").decode()
 
-    def __init__(self, path: Path, level: int, run_id: str) -> None:
-        self._binary = open_private(path, "ab")
-        super().__init__(stream=None)
+
+class _LogFile(RotatingFileHandler):
+    """Appends to a file that only its owner can read; a full one becomes NAME.1, and so on."""
+
+    def __init__(self, path: Path, level: int, run_id: str, config: LoggingConfig) -> None:
+        size = max(1, int(config.max_file_size * MEGABYTE))
+        super().__init__(path, maxBytes=size, backupCount=config.kept_files)
         self.addFilter(_Scrubbed())
         self.setLevel(level)
-        self.setFormatter(_JsonFormatter(run_id))
+        self.setFormatter(JsonLines(run_id))
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def _open(self) -> TextIOWrapper:
+        file = open_private(Path(self.baseFilename), self.mode + "b")
+        return TextIOWrapper(cast(BinaryIO, file), "utf-8", errors="replace")
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 # the library's name
+        """As the library has it, by bytes, and never for a file that has nothing in it yet."""
+        if self.stream is None:
+            self.stream = self._open()
+        self.stream.seek(0, os.SEEK_END)
+        there = self.stream.tell()
+        coming = len(self.format(record).encode("utf-8", "replace")) + 1
+        return there > 0 and there + coming > self.maxBytes
+
+    def doRollover(self) -> None:  # noqa: N802 # the library's name
+        """As the library has it; what cannot be renamed is continued."""
         try:
-            self._binary.write(self.format(record).encode("utf-8", "replace") + b"\n")
-            self._binary.flush()
-        except (OSError, ValueError):
-            # A full disk must not turn every message into a traceback: the phase that writes
-            # artifacts meets the same disk and stops with its own error.
-            return
+            super().doRollover()
+        except OSError:
+            self.stream = None  # closed; the next message opens it again
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 # the library's name
+        """A full disk must not turn every message into a traceback: the phase that writes
+        artifacts meets the same disk and stops with its own error."""
 
     def close(self) -> None:
-        try:
-            self._binary.close()
-        except OSError:
-            return
-        finally:
+        with suppress(OSError):
             super().close()
 
 
@@ -137,8 +159,8 @@ def set_up_files(config: LoggingConfig, log: Path, error_log: Path, run_id: str)
     """Send messages also to the two log files."""
     if config.file:
         least = min(logging.INFO, logging.getLevelName(config.level))
-        _add(_FileHandler(log, least, run_id))
-        _add(_FileHandler(error_log, logging.ERROR, run_id))
+        _add(_LogFile(log, least, run_id, config))
+        _add(_LogFile(error_log, logging.ERROR, run_id, config))
 
 
 def close_logs() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,56 @@ def test_the_screen_gets_lines_and_the_files_json(
     failed = [json.loads(line) for line in errors.read_text().splitlines()]
     assert [entry["message"] for entry in failed] == ["lost", "only written"]
     assert failed[0]["remedy"] == "find it"
+
+
+def test_a_full_log_file_is_put_aside_and_the_oldest_goes(tmp_path: Path) -> None:
+    log, errors = tmp_path / "migration.log", tmp_path / "migration_errors.log"
+    config = LoggingConfig(console=False, max_file_size=0.001, kept_files=2)
+    set_up_screen(config, verbose=False, quiet=False, color=False)
+    set_up_files(config, log, errors, "7f3a")
+    for number in range(40):
+        get_logger().error("è %d \udcff", number)  # bytes count, not letters
+    close_logs()
+    for path in (log, errors):
+        kept = [path.with_name(f"{path.name}.2"), path.with_name(f"{path.name}.1"), path]
+        lines = [json.loads(line) for each in kept for line in each.read_text().splitlines()]
+        told = [int(line["message"].split()[1]) for line in lines]
+        assert told == list(range(told[0], 40)), "in their order, none of them lost in between"
+        assert all(0 < each.stat().st_size <= 1000 for each in kept)
+        assert all(each.stat().st_mode & 0o777 == 0o600 for each in kept)
+        assert not path.with_name(f"{path.name}.3").exists()
+
+
+def test_a_log_file_that_cannot_be_put_aside_is_continued(tmp_path: Path) -> None:
+    log, errors = tmp_path / "migration.log", tmp_path / "migration_errors.log"
+    (tmp_path / "migration.log.1").mkdir()
+    config = LoggingConfig(console=False, max_file_size=0.001, kept_files=1)
+    set_up_screen(config, verbose=False, quiet=False, color=False)
+    set_up_files(config, log, errors, "7f3a")
+    for number in range(40):
+        get_logger().info("message %d", number)
+    close_logs()
+    written = [json.loads(line)["message"] for line in log.read_text().splitlines()]
+    assert written == [f"message {number}" for number in range(40)]
+
+
+def test_a_full_disk_costs_log_lines_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = LoggingConfig(console=False, max_file_size=0.001)
+    set_up_screen(config, verbose=False, quiet=False, color=False)
+    set_up_files(config, tmp_path / "log", tmp_path / "errors", "7f3a")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, most))
+    try:
+        for number in range(100):
+            get_logger().error("message %d", number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    get_logger().error("there is room again")
+    close_logs()
+    assert capsys.readouterr() == ("", "")
+    assert "there is room again" in (tmp_path / "log").read_text()
 
 
 def test_verbose_and_quiet_win_over_the_configured_level(
