@@ -26,16 +26,9 @@ _SHOWN = 5
 @click.command("restore")
 @click.argument("backup")
 @click.option("--into", metavar="TABLE", help="Restore into this table instead.")
-@click.option(
-    "--identity",
-    type=click.Path(path_type=Path),
-    help="File with the age secret key that opens an encrypted backup.",
-)
 @click.option("--yes", is_flag=True, help="Change a table that is not empty.")
 @click.pass_obj
-def restore_backup(
-    caller: Caller, backup: str, into: str | None, identity: Path | None, yes: bool
-) -> None:
+def restore_backup(caller: Caller, backup: str, into: str | None, yes: bool) -> None:
     """Restore a BACKUP (its name, as `backups` lists it, or its folder).
 
     A table that is not there is created, with the keys and indexes that it had. One that is not
@@ -44,22 +37,18 @@ def restore_backup(
     in the meantime, which stay as they are, and for records that others name, as a sale its
     parties.
     """
-    at_the_edge(lambda: _restore(caller, backup, into, identity, agreed=yes))
+    at_the_edge(lambda: _restore(caller, backup, into, agreed=yes))
 
 
-def _restore(
-    caller: Caller, backup: str, into: str | None, identity: Path | None, *, agreed: bool
-) -> ExitCode:
+def _restore(caller: Caller, backup: str, into: str | None, *, agreed: bool) -> ExitCode:
     config = caller.settings()
     if into is not None:
         require_table_name(into, "--into")
-    words = ["restore", backup]
-    for option, value in (("--into", into), ("--identity", identity)):
-        words += [option, str(value)] if value else []
+    words = ["restore", backup, *(["--into", into] if into else [])]
     with open_session(config, caller.screen, shlex.join(words)) as work:
         folder = BackupFolder.open(_place(config, backup))
-        key_file = identity or (Path(config.backup.identity) if config.backup.identity else None)
-        keys = identities(key_file) if key_file and folder.entry.encrypted else ()
+        key_file = config.backup.identity
+        keys = identities(Path(key_file)) if key_file and folder.entry.encrypted else ()
         done = restore(work, folder, into or folder.entry.table, keys, agreed=agreed)
         look = work.command(shlex.join(words))
     click.echo(_told(done, folder, look))

@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = "config.json"
 TYPED = "utils.cli.command_line.typed"
+SHARED = ("config_path", "identity", "verbose", "quiet", "no_color", "version")
+"""The options of the group that go with every command, after it as well as before it."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,44 @@ class Caller:
         )
 
 
+class Subcommand(click.Command):
+    """A secondary command with the options that every command has beside its own. What is given of
+    these after the command is the group's to read (CommandGroup)."""
+
+    shared: tuple[click.Option, ...]
+
+    @classmethod
+    def of(cls, command: click.Command, shared: Iterable[click.Option]) -> Subcommand:
+        """`command` with the options `shared`."""
+        dressed = cls(
+            command.name,
+            callback=command.callback,
+            params=[*command.params],
+            help=command.help,
+            short_help=command.short_help,
+            hidden=command.hidden,
+        )
+        dressed.shared = tuple(shared)
+        return dressed
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *self.shared]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Its own options first, then those of every command."""
+        own = [each for each in self.get_params(ctx) if each not in self.shared]
+        for title, params in (("Options", own), ("Options of every command", self.shared)):
+            records = (each.get_help_record(ctx) for each in params)
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record])
+
+
 class CommandGroup(click.Group):
     """A group whose secondary commands live beside what they do, and are imported when asked for.
 
-    `elsewhere` maps a command's name to (module, attribute, one line of help).
+    `elsewhere` maps a command's name to (module, attribute, one line of help). The options of every
+    command (`SHARED`) may stand after it as well as before it, and its own before it where the
+    group has one of that name: what is typed means the same wherever it stands.
     """
 
     def __init__(self, *args: Any, elsewhere: dict[str, tuple[str, str, str]], **kwargs: Any):
@@ -79,18 +116,65 @@ class CommandGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does; what was typed is kept (utils/wording/invocation.py)."""
         ctx.meta[TYPED] = list(args)
+        refuse_contradictions(self, ctx, _values(self, ctx, args))
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; what stands on the other side of the command is brought over."""
+        name, command, words = super().resolve_command(ctx, args)
+        if command is None:
+            return name, command, words
+        words = [*self._meant_for(command, ctx), *words]
+        after = click.Context(command, info_name=name, parent=ctx)
+        values = _values(command, after, words)
+        refuse_contradictions(command, after, values)
+        for option in self._shared():
+            if option.name in values:
+                self._take(ctx, after, option, values[option.name][-1])
+        return name, command, words
+
+    def _take(
+        self, ctx: click.Context, after: click.Context, option: click.Option, typed: Any
+    ) -> None:
+        """An option of the group has been given after the command. Raises click.UsageError when it
+        stands before it with another value."""
+        assert option.name
+        value = option.type_cast_value(after, typed)
+        if _is_given(ctx, option.name):
+            refuse_contradictions(self, after, {option.name: [ctx.params[option.name], value]})
+        ctx.params[option.name] = value
+
+    def _meant_for(self, command: click.Command, ctx: click.Context) -> list[str]:
+        """The options before a command that are its own, `--dry-run` for example. Raises
+        click.UsageError for those that do not go with it: nothing that was typed is left out."""
+        known = {name for param in command.params for name in param.opts}
+        words = []
+        for option in self.params:
+            if option.name in SHARED or not _is_given(ctx, option.name or ""):
+                continue
+            typed = option.opts[0]
+            if typed not in known:
+                raise click.UsageError(f"{typed} does not go with the command {command.name}", ctx)
+            words.append(typed)
+        return words
+
+    def _shared(self) -> list[click.Option]:
+        return [
+            each for each in self.params if isinstance(each, click.Option) and each.name in SHARED
+        ]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._elsewhere})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._elsewhere:
-            return super().get_command(ctx, cmd_name)
-        module, attribute, _ = self._elsewhere[cmd_name]
-        command = getattr(import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
+            command = super().get_command(ctx, cmd_name)
+        else:
+            module, attribute, _ = self._elsewhere[cmd_name]
+            command = getattr(import_module(module), attribute)
+        return command and Subcommand.of(command, map(_not_exposed, self._shared()))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List every command with its help, without importing those that live elsewhere."""
@@ -102,6 +186,51 @@ class CommandGroup(click.Group):
                 rows.append((name, command.get_short_help_str(limit=formatter.width)))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def _not_exposed(option: click.Option) -> click.Option:
+    """The option, for a command whose function does not get it."""
+    other = copy(option)
+    other.expose_value = False
+    return other
+
+
+def _values(
+    command: click.Command, ctx: click.Context, words: Sequence[str]
+) -> dict[str, list[Any]]:
+    """What the words after a command give each of its options, one time after the other."""
+    params = [_collecting(each) for each in command.get_params(ctx)]
+    reading = click.Command(command.name, params=params, add_help_option=False)
+    given, _, _ = reading.make_parser(ctx).parse_args(args=list(words))
+    once = {each.name for each in command.get_params(ctx) if isinstance(each, click.Option)}
+    return {name: values for name, values in given.items() if name in once}
+
+
+def _collecting(param: click.Parameter) -> click.Parameter:
+    """The same option, which keeps every value that it is given."""
+    other = copy(param)
+    if isinstance(other, click.Option):
+        other.multiple = True
+    return other
+
+
+def refuse_contradictions(
+    command: click.Command, ctx: click.Context, given: Mapping[str, Sequence[Any]]
+) -> None:
+    """Raise click.UsageError when an option that has one value is given several: what a command
+    does must not depend on which of them was typed last."""
+    for param in command.get_params(ctx):
+        values = dict.fromkeys(map(str, given.get(param.name or "", ())))
+        if len(values) > 1 and not getattr(param, "multiple", False):
+            raise click.UsageError(
+                f"{param.opts[0]} is given {len(values)} times, with different values "
+                f"({', '.join(values)}): give it once",
+                ctx,
+            )
 
 
 def load_settings(config_path: Path, *, quiet: bool = False) -> Config:

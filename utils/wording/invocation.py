@@ -47,10 +47,9 @@ def _without(typed: Sequence[str], options: Mapping[str, str]) -> list[str]:
     rest = list(typed)
     for option, path in options.items():
         for spelled in ([option, path], [f"{option}={path}"]):
-            for at in range(len(rest)):
+            for at in reversed(range(len(rest))):  # they may have been given twice
                 if rest[at : at + len(spelled)] == spelled:
                     del rest[at : at + len(spelled)]
-                    break
     return rest
 
 
