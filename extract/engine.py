@@ -214,9 +214,8 @@ def _write(
     place = _Place.of(saved, path)
     with (
         ArtifactWriter(path, place.output) as writer,
-        run.progress.task(PHASE, planned.entity, counted["records"]) as task,
+        run.progress.task(PHASE, planned.entity, counted["records"], done=writer.records) as task,
     ):
-        task.advance(writer.records)
         tracker = run.track(
             PHASE,
             planned.entity,

@@ -32,9 +32,9 @@ from utils.dynamodb.reached import bound_to
 from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ArtifactError, TargetError
 from utils.processes.actors import unpacked
-from utils.progress import Task
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run
+from utils.telemetry.tasks import Task
 
 
 def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> PhaseEntry:
@@ -58,8 +58,9 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
             raise _refused(run, item)
         progress.refusals.add(item, written=progress.total.records)
 
-    with run.progress.task(PHASE, entity, transformed.items) as task:
-        task.advance(progress.total.lines)
+    with run.progress.task(
+        PHASE, entity, transformed.items, unit="items", done=progress.total.lines
+    ) as task:
         tracker = run.track(
             PHASE,
             entity,

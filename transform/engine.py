@@ -163,10 +163,15 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         ArtifactWriter(target, place.output) as output,
         ArtifactWriter(refused, place.quarantine) as quarantine,
         Scratch(run.workspace.scratch) as scratch,
-        run.progress.task(PHASE, entity, extracted.records) as task,
+        run.progress.task(
+            PHASE,
+            entity,
+            extracted.records,
+            done=output.records + quarantine.records,
+            errors=quarantine.records,
+        ) as task,
     ):
         done = output.records + quarantine.records
-        task.advance(done, errors=quarantine.records)
         tracker = run.track(
             PHASE, entity, inputs, total=extracted.records, unit="records", done=done
         )

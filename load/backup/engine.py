@@ -59,9 +59,9 @@ from utils.files.storage import (
 from utils.files.typed_json import fits
 from utils.interrupt import Interrupted
 from utils.logger import get_logger
-from utils.progress import Task
 from utils.run.clean import remove_of_backup
 from utils.run.session import AtWork
+from utils.telemetry.tasks import Task
 from utils.wording.figures import counted
 
 PROGRESS = "progress.json"
@@ -168,8 +168,10 @@ class _TableBackup:
         facts = describe_for_backup(self._wire, self._retry, self._table)
         self._progress = self._take_up(facts)
         orders = self._orders(facts)
-        with self._work.progress.task("backup", self._table, facts.about) as task:
-            task.advance(self._progress.items)
+        read = self._progress.items
+        with self._work.progress.task(
+            "backup", self._table, facts.about, unit="items", done=read
+        ) as task:
             self._scan(orders, task)
             self._read_again(orders, task)
         return self._complete(done, facts)

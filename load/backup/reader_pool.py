@@ -26,8 +26,8 @@ from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted
 from utils.processes.actors import Reply, leave_little_garbage, little_garbage, unpacked
 from utils.processes.pool import Conversation
-from utils.progress import Task
 from utils.run.session import AtWork
+from utils.telemetry.tasks import Task
 
 WORTH_IT = 5_000  # items that have come before another process is started
 # Segments that a process reads at once at the most: each holds a page, and a part as it is stored.

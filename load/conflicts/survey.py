@@ -271,7 +271,7 @@ class _Survey:
         total = run.manifest.artifacts[_name_of(run, entity)].items
         writer = ConditionalWriter(run.config, self._spec, run.stop)
         authors = Authors.of(run.config.transformation, run.manifest.empty_as_of.get(entity, ""))
-        with ExitStack() as stack, run.progress.task(PHASE, entity, total) as task:
+        with ExitStack() as stack, run.progress.task(PHASE, entity, total, unit="items") as task:
             memory = stack.enter_context(Memory(pictures))
             look = RecordSurvey(memory, run.manifest.migration_timestamp)
             transformed = run.workspace.transformed(entity)

@@ -46,9 +46,9 @@ from utils.error_handler import ConfigurationError, TargetError
 from utils.files.encryption import Identity
 from utils.files.storage import temporary_directory
 from utils.logger import get_logger
-from utils.progress import Task
 from utils.run.manifest import Manifest
 from utils.run.session import AtWork
+from utils.telemetry.tasks import Task
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 
@@ -245,7 +245,7 @@ def _write(
     lines: Iterable[bytes],
     written: _RestoreFigures,
 ) -> None:
-    with work.progress.task("restore", table, plan.to_write) as task:
+    with work.progress.task("restore", table, plan.to_write, unit="items") as task:
         if plan.found and plan.of_records:
             _write_records(work, folder, table, plan, lines, written, task)
             return

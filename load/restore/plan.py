@@ -27,8 +27,8 @@ from utils.files.closing import Closes
 from utils.files.encryption import Identity
 from utils.files.spill import Buckets
 from utils.interrupt import Interrupted
-from utils.progress import Task
 from utils.run.session import AtWork
+from utils.telemetry.tasks import Task
 
 Key = dict[str, Any]
 Entry = tuple[bytes, bytes]
@@ -154,7 +154,7 @@ def make_plan(
     shown = table or folder.entry.table
     with (
         Buckets(scratch) as buckets,
-        work.progress.task("compare", shown, folder.entry.items) as task,
+        work.progress.task("compare", shown, folder.entry.items, unit="items") as task,
     ):
         buckets.add(_stoppable(work, _of_backup(folder, identities, names)))
         found = _add_table(work, table, names, buckets, task) if table else 0

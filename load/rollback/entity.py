@@ -113,8 +113,10 @@ class EntityRollback:
             self._plan = stack.enter_context(LineMarks(self.load.plan))
             self._saved_at = time.monotonic()
             self._kept = stack.enter_context(self._open_kept(kept))
-            what = "rollback, second look" if self._again else PHASE
-            with self._run.progress.task(what, self.entity, self.load.state.items) as task:
+            step = "second look" if self._again else ""
+            with self._run.progress.task(
+                PHASE, self.entity, self.load.state.items, unit="items", step=step
+            ) as task:
                 self._all(task.advance)
             self._save()
 

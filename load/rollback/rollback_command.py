@@ -75,14 +75,7 @@ def _opened(caller: Caller) -> Iterator[Run]:
                 remedy="name the configuration of the run to undo: --config FILE",
             )
         bind(manifest, config, session.workspace.root)
-        run = Run(
-            config,
-            session.workspace,
-            manifest,
-            session.progress,
-            session.stop,
-            events=session.events,
-        )
+        run = Run(config, session.workspace, manifest, session.progress, session.stop)
         yield run
 
 

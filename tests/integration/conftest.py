@@ -16,8 +16,8 @@ from tests.support.aws.proxy import endpoint_of
 from utils.config import BackupConfig, Config, DataConfig, MigrationConfig, TargetConfig
 from utils.embedded.aws import EmbeddedAws
 from utils.files.workspace import Workspace
-from utils.progress import Progress
 from utils.run.session import Session
+from utils.telemetry.tasks import Tasks
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def begin(tmp_path: Path, aws: EmbeddedAws) -> Begin:
         )
         files = Workspace(Path(config.data.directory))
         files.prepare()
-        return Session(config, files, Progress(quiet=True))
+        return Session(config, files, Tasks())
 
     return opened
 

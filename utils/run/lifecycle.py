@@ -30,6 +30,7 @@ from utils.run.manifest import Manifest
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
 from utils.run.run import COMPLETE, Run
 from utils.settings.environment import make_room
+from utils.telemetry.tasks import Tasks
 from utils.version import this_tool
 from utils.wording import invocation, masking
 from utils.wording.figures import counted
@@ -68,7 +69,8 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest = Manifest.load(files.manifest) or Manifest.new()
         bind(manifest, config, files.root)
-        run = Run(config, files, manifest, Progress(quiet=screen.quiet))
+        run = Run(config, files, manifest, Tasks())
+        run.events.listen(Progress(quiet=screen.quiet))
         begin(run, start)
         run.events.run = run.manifest.run_id
         run.manifest.made_for = mark

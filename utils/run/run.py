@@ -31,9 +31,9 @@ from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers, available_cores
-from utils.progress import Progress
 from utils.run.manifest import Manifest, PhaseEntry
 from utils.telemetry.events import EventStream
+from utils.telemetry.tasks import Tasks
 from utils.version import this_tool
 from utils.wording import invocation
 
@@ -51,8 +51,7 @@ class Run:
     config: Config
     workspace: Workspace
     manifest: Manifest
-    progress: Progress = field(default_factory=Progress)
-    events: EventStream = field(default_factory=EventStream, kw_only=True)
+    progress: Tasks = field(default_factory=Tasks)
     stop: StopFlag = field(default_factory=StopFlag)
     resuming: bool = False
     known_files: KnownFiles = field(default_factory=KnownFiles)
@@ -62,6 +61,11 @@ class Run:
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.config.migration.processes or available_cores())
+
+    @property
+    def events(self) -> EventStream:
+        """Where whoever works tells what happens."""
+        return self.progress.events
 
     @property
     def runner(self) -> PiecesRunner:

@@ -20,6 +20,7 @@ from utils.run.lifecycle import Screen, mask_key
 from utils.run.lock import run_lock
 from utils.settings.environment import make_room
 from utils.telemetry.events import EventStream
+from utils.telemetry.tasks import Tasks
 from utils.wording import invocation, masking
 
 
@@ -31,7 +32,7 @@ class AtWork(Protocol):
     @property
     def workspace(self) -> Workspace: ...
     @property
-    def progress(self) -> Progress: ...
+    def progress(self) -> Tasks: ...
     @property
     def events(self) -> EventStream: ...
     @property
@@ -48,13 +49,17 @@ class Session:
 
     config: Config
     workspace: Workspace
-    progress: Progress
-    events: EventStream = field(default_factory=EventStream, kw_only=True)
+    progress: Tasks
     stop: StopFlag = field(default_factory=StopFlag)
     workers: Workers = field(init=False)
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.config.migration.processes or available_cores())
+
+    @property
+    def events(self) -> EventStream:
+        """Where whoever works tells what happens."""
+        return self.progress.events
 
     def command(self, options: str) -> str:
         return invocation.command(options)
@@ -75,7 +80,8 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
     with run_lock(files.lock):
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         invocation.goes_on_with(again)
-        session = Session(config, files, Progress(quiet=screen.quiet))
+        session = Session(config, files, Tasks())
+        session.events.listen(Progress(quiet=screen.quiet))
         logger.set_up_files(config.logging, files.log, files.error_log, "")
         session.stop.install()
         try:

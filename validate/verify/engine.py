@@ -264,7 +264,7 @@ def _look(
     """Read the file and the table, and compare them; `as_written` is as in
     utils/dynamodb/item_text.py."""
     run = bench.run
-    with run.progress.task(PHASE, entity, entry.items) as task:
+    with run.progress.task(PHASE, entity, entry.items, unit="items") as task:
         with run.proving(run.workspace.transformed(entity), written_by="transform"):
             refusals = count_refusals(run, entity)
             file = _read_file(
@@ -328,7 +328,7 @@ def _scan_named(bench: _Bench, entity: str, *, keyed: bool) -> None:
     verified."""
     known = bench.run.manifest.artifacts.get(f"transformed/{entity}.json")
     items = known.items if known else 0
-    with bench.run.progress.task(PHASE, entity, items) as task:
+    with bench.run.progress.task(PHASE, entity, items, unit="items") as task:
         for part in bench.scan(entity, items, compared=False, keyed=keyed):
             bench.references += part.references
             task.advance(part.scanned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ from utils.demo.sample.schema import create_tables
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.error_handler import MigrationError
 from utils.files.workspace import Workspace
-from utils.progress import Progress, Task
 from utils.run.manifest import Manifest
 from utils.run.run import Run
+from utils.telemetry.tasks import Task, Tasks
 
 TABLES = ("msg_anag", "msg", "msg_line")
 ENTITIES = entities_of("s9")
@@ -118,23 +119,23 @@ def test_a_view_proves_nothing(server: EmbeddedPostgres, database: str) -> None:
     assert not unchanged(server, database)
 
 
-class Fault(Progress):
-    """A progress that does something once `after` records of an entity are extracted."""
+class Fault(Tasks):
+    """Tasks of which one does something once `after` records of an entity are extracted."""
 
     def __init__(self, entity: str, after: int, what: Callable[[], None]) -> None:
-        super().__init__(quiet=True)
+        super().__init__()
         self._entity, self._after, self._what = entity, after, what
         self.happened = False
 
-    def task(self, phase: str, entity: str, total: int) -> Task:
-        opened = super().task(phase, entity, total)
+    def task(self, phase: str, entity: str, total: int | None, **rest: Any) -> Task:
+        opened = super().task(phase, entity, total, **rest)
         if entity == self._entity:
             plain, done = opened.advance, 0
 
-            def advance(count: int = 1, *, errors: int = 0) -> None:
+            def advance(count: int = 1, **rest: Any) -> None:
                 nonlocal done
                 done += count
-                plain(count, errors=errors)
+                plain(count, **rest)
                 if done >= self._after and not self.happened:
                     self.happened = True
                     self._what()
@@ -143,7 +144,7 @@ class Fault(Progress):
         return opened
 
 
-def run_in(directory: Path, source: SourceConfig, progress: Progress | None = None) -> Run:
+def run_in(directory: Path, source: SourceConfig, progress: Tasks | None = None) -> Run:
     files = Workspace(directory)
     files.prepare()
     config = Config(
@@ -151,7 +152,7 @@ def run_in(directory: Path, source: SourceConfig, progress: Progress | None = No
         migration=MigrationConfig(max_retries=20, retry_delay=0.02, exponential_backoff=False),
         checkpoint=CheckpointConfig(interval=1),
     )
-    return Run(config, files, Manifest.new(), progress or Progress(quiet=True))
+    return Run(config, files, Manifest.new(), progress or Tasks())
 
 
 def stop(phase: str, entity: str, error: MigrationError) -> None:

@@ -18,9 +18,9 @@ from utils.files.findings import Finding
 from utils.files.quarantine import Refusal, read_quarantine
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted
-from utils.progress import Progress
 from utils.run.manifest import Manifest
 from utils.run.run import COMPLETE, FAILED, Run
+from utils.telemetry.tasks import Tasks
 from validate.gate import validation_report
 from validate.validate_data import ValidationResult, validate
 
@@ -41,7 +41,7 @@ class Files:
 
     def write(self) -> None:
         self.workspace.prepare()
-        run = Run(Config(), self.workspace, Manifest.new(), Progress(quiet=True))
+        run = Run(Config(), self.workspace, Manifest.new(), Tasks())
         for entity in ENTITIES:
             records, refused = self.records.get(entity, []), self.refused.get(entity, [])
             keys = [record[0].get("legacyId", {"S": "0"})["S"] for record in records]
@@ -77,7 +77,7 @@ class Files:
         )
         manifest = Manifest.load(self.workspace.manifest)
         assert manifest is not None
-        return Run(config, self.workspace, manifest, Progress(quiet=True))
+        return Run(config, self.workspace, manifest, Tasks())
 
     def validate(
         self, *, go_on: bool = False, entities: Sequence[str] = ENTITIES, **rules: bool

@@ -30,12 +30,12 @@ from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode, MigrationError
 from utils.files.artifacts import ArtifactWriter
 from utils.interrupt import Interrupted, StopFlag
-from utils.progress import Progress
 from utils.run.lifecycle import Start, begin, end, recording_why_it_stops
 from utils.run.manifest import Manifest
 from utils.run.run import Run
 from utils.run.sealing import seal
 from utils.run.session import Session
+from utils.telemetry.tasks import Tasks
 from validate.verify.engine import verify
 from validate.verify.verification_report import VerificationResult
 
@@ -96,7 +96,7 @@ class Desk(Migration):
     def at_work(self, start: Start) -> Iterator[Run]:
         """The run that a command opens."""
         manifest = Manifest.load(self.workspace.manifest) or Manifest.new()
-        run = Run(self.config, self.workspace, manifest, Progress(quiet=True))
+        run = Run(self.config, self.workspace, manifest, Tasks())
         begin(run, start)
         self.run = run
         with run.workers, recording_why_it_stops(run):
@@ -193,7 +193,7 @@ class Desk(Migration):
 
     def session(self) -> Session:
         """Work on the data directory that is no run."""
-        return Session(self.config, self.workspace, Progress(quiet=True), Patience(self.clock))
+        return Session(self.config, self.workspace, Tasks(), Patience(self.clock))
 
     def manifest(self) -> Manifest:
         manifest = Manifest.load(self.workspace.manifest)
@@ -201,7 +201,7 @@ class Desk(Migration):
         return manifest
 
     def _at_rest(self) -> Run:
-        return Run(self.config, self.workspace, self.manifest(), Progress(quiet=True))
+        return Run(self.config, self.workspace, self.manifest(), Tasks())
 
     def nap(self, _seconds: float) -> None:
         return

@@ -40,11 +40,11 @@ from utils.dynamodb.client import forget_targets
 from utils.error_handler import MigrationError, RunInterrupted
 from utils.files.workspace import Workspace
 from utils.interrupt import StopFlag
-from utils.progress import Progress
 from utils.run.lifecycle import Screen, Start, open_run
 from utils.run.manifest import Manifest
 from utils.run.run import Run
 from utils.run.session import Session
+from utils.telemetry.tasks import Tasks
 
 ENTITIES: Final = ("buyers", "producers", "sales")
 Path_ = tuple[str | int, ...]
@@ -417,7 +417,7 @@ def undo(config: Config) -> int:
     files = Workspace(Path(config.data.directory))
     manifest = Manifest.load(files.manifest)
     assert manifest is not None
-    run = Run(config, files, manifest, Progress(quiet=True))
+    run = Run(config, files, manifest, Tasks())
     rolled = roll_back(run, SPECS, Time(clock=itertools.count(0.0, 60.0).__next__))
     return 0 if rolled.closes else 1
 
@@ -425,7 +425,7 @@ def undo(config: Config) -> int:
 def put_back(config: Config) -> int:
     """Restore what the load's backup of the sales holds."""
     files = Workspace(Path(config.data.directory))
-    work = Session(config, files, Progress(quiet=True))
+    work = Session(config, files, Tasks())
     name = min(path.name for path in Path(config.backups).glob(f"{config.target.sales_table}-*"))
     restore(
         work,

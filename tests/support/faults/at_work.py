@@ -137,16 +137,18 @@ def adjust(plan: dict[str, Any]) -> None:
 
 def prepare(plan: dict[str, Any]) -> None:
     """Change what the plan says, and put the saboteur in its places."""
-    from utils import checkpoint, progress
+    from utils import checkpoint
     from utils.dynamodb import client as dynamodb
+    from utils.telemetry import tasks
 
     adjust(plan)
     saboteur = Saboteur(plan)
-    begin, reached = progress.Progress.task, checkpoint.Tracker.reached
+    begin, reached = tasks.Tasks.task, checkpoint.Tracker.reached
 
-    def task(self: Any, phase: str, entity: str, total: int) -> Any:
-        saboteur.enters(phase, entity)
-        return begin(self, phase, entity, total)
+    def task(self: Any, phase: str, entity: str, total: int | None, **rest: Any) -> Any:
+        if not rest.get("step"):
+            saboteur.enters(phase, entity)
+        return begin(self, phase, entity, total, **rest)
 
     def step(self: Any, *arguments: Any) -> None:
         reached(self, *arguments)
@@ -154,7 +156,7 @@ def prepare(plan: dict[str, Any]) -> None:
 
     psycopg2.connect = narrow(psycopg2.connect)
     pymysql.connect = narrow(pymysql.connect)  # type: ignore[assignment]
-    progress.Progress.task = task  # type: ignore[method-assign]
+    tasks.Tasks.task = task  # type: ignore[method-assign]
     checkpoint.Tracker.reached = step  # type: ignore[method-assign,assignment]
     os.fsync = watched(os.fsync, "fsync", saboteur)
     os.replace = watched(os.replace, "rename", saboteur)

@@ -12,9 +12,9 @@ import orjson
 from utils.config import Config, MigrationConfig
 from utils.files.artifacts import ArtifactWriter
 from utils.files.workspace import Workspace
-from utils.progress import Progress
 from utils.run.manifest import Manifest
 from utils.run.run import Run
+from utils.telemetry.tasks import Tasks
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def run_over(
     manifest = Manifest.new()
     manifest.migration_timestamp = "2026-01-01T00:00:00.000Z"
     migration = MigrationConfig(processes=processes, continue_on_error=True)
-    run = Run(Config(migration=migration), workspace, manifest, Progress(quiet=True))
+    run = Run(Config(migration=migration), workspace, manifest, Tasks())
     for entity, records in rows.items():
         path = workspace.extracted(entity)
         with ArtifactWriter(path) as writer:

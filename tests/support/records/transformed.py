@@ -24,9 +24,9 @@ from utils.files.artifacts import ArtifactWriter
 from utils.files.findings import Finding
 from utils.files.quarantine import Refusal
 from utils.files.workspace import Workspace
-from utils.progress import Progress
 from utils.run.manifest import Manifest
 from utils.run.run import Run
+from utils.telemetry.tasks import Tasks
 from validate.verify.engine import verify
 from validate.verify.verification_report import VerificationResult
 
@@ -175,7 +175,7 @@ class Migration:
 
     def write(self) -> Run:
         """Write the files and the manifest as a migration without mishaps leaves them."""
-        run = Run(self.config, self.workspace, Manifest.new(), Progress(quiet=True))
+        run = Run(self.config, self.workspace, Manifest.new(), Tasks())
         for entity in TABLES:
             self._write_entity(run, entity)
         run.save()

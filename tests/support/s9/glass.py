@@ -27,9 +27,9 @@ from utils.config import (
 )
 from utils.error_handler import MigrationError
 from utils.files.workspace import Workspace
-from utils.progress import Progress
 from utils.run.manifest import Manifest
 from utils.run.run import Run
+from utils.telemetry.tasks import Tasks
 
 ENTITIES = entities_of("s9")
 
@@ -86,7 +86,7 @@ def run_in(directory: Path, s9: S9Database, pane: Pane | None = None) -> Run:
     files = Workspace(directory)
     files.prepare()
     config = _config(s9, pane or Pane("nothing"))
-    return Run(config, files, Manifest.new(), Progress(quiet=True))
+    return Run(config, files, Manifest.new(), Tasks())
 
 
 def assert_seen_through(

@@ -14,6 +14,7 @@ from utils.cli.text_table import table
 from utils.config import LoggingConfig
 from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
 from utils.progress import Progress
+from utils.telemetry.tasks import Tasks
 from utils.wording.masking import mask
 
 
@@ -24,9 +25,15 @@ class Terminal(io.StringIO):
         return True
 
 
+def shown_on(stream: io.StringIO, *, quiet: bool = False) -> Tasks:
+    tasks = Tasks()
+    tasks.events.listen(Progress(quiet=quiet, stream=stream))
+    return tasks
+
+
 def test_a_bar_shows_phase_entity_share_counts_rate_and_errors() -> None:
     stream = Terminal()
-    with Progress(stream=stream).task("extract", "buyers", 1250) as task:
+    with shown_on(stream).task("extract", "buyers", 1250) as task:
         task.advance(1250, errors=2)
     shown = stream.getvalue().split("\r")[-1]
     assert re.search(r"\[Extract\] Buyers: █+ 100% \(1250/1250\) 00:00, [\d,]+/s, 2 errors", shown)
@@ -34,7 +41,7 @@ def test_a_bar_shows_phase_entity_share_counts_rate_and_errors() -> None:
 
 def test_without_a_terminal_there_are_plain_lines() -> None:
     stream = io.StringIO()
-    with Progress(stream=stream).task("load", "sales", 4) as task:
+    with shown_on(stream).task("load", "sales", 4) as task:
         task.advance(3, errors=1)
     assert re.fullmatch(
         r"\[Load\] Sales: 75% \(3/4\) \d+\.\d s, [\d,]+/s, 1 error\n", stream.getvalue()
@@ -43,7 +50,7 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
 
 def test_quiet_progress_says_nothing() -> None:
     stream = Terminal()
-    with Progress(quiet=True, stream=stream).task("load", "sales", 4) as task:
+    with shown_on(stream, quiet=True).task("load", "sales", 4) as task:
         task.advance(4)
     assert stream.getvalue() == ""
 

@@ -15,9 +15,9 @@ from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactWriter, sha256_of
 from utils.files.known_files import FileStamp, KnownFiles
 from utils.files.workspace import Workspace
-from utils.progress import Progress
 from utils.run.manifest import Manifest
 from utils.run.run import Run
+from utils.telemetry.tasks import Tasks
 
 _LARGE = b"x" * (2 << 20)
 
@@ -126,7 +126,7 @@ def run(tmp_path: Path) -> Run:
     """A run that has written a transformed file."""
     files = Workspace(tmp_path)
     files.prepare()
-    made = Run(Config(), files, Manifest.new(), Progress(quiet=True))
+    made = Run(Config(), files, Manifest.new(), Tasks())
     path = files.transformed("sales")
     with ArtifactWriter(path) as writer:
         writer.write(_LARGE, records=1, items=1)
