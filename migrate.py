@@ -444,16 +444,18 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
 
     config, screen = caller.settings(), caller.screen
     if chosen.phase:
-        with open_run(config, screen, Start.BY_HAND) as run:
-            entities = [chosen.entity] if chosen.entity else list(ENTITIES)
+        entities = [chosen.entity] if chosen.entity else list(ENTITIES)
+        with open_run(config, screen, Start.BY_HAND, [chosen.phase], entities) as run:
             book = Runbook(run)
             code = book.phase(chosen.phase, entities)
             end_by_hand(run, chosen.phase, code, book.outcomes.what_failed())
             seal(run)
-            click.echo(after_phase(run, code, chosen.phase, entities))
+            words = after_phase(run, code, chosen.phase, entities)
+            run.progress.conclude(code, words)
+            click.echo(words)
             return code
     if chosen.dry_run or config.migration.dry_run:
-        with open_run(rehearsal_config(config), screen, Start.REHEARSAL) as run:
+        with open_run(rehearsal_config(config), screen, Start.REHEARSAL, PHASES[:3]) as run:
             book = Runbook(run)
             return conclude(
                 book, book.rehearsal, lambda run, code: after_rehearsal(run, code, book.to_create)
@@ -481,7 +483,9 @@ def conclude(
     code = follow()
     end(run, code, book.outcomes.what_failed())
     seal(run)
-    click.echo((words or after_run)(run, code))
+    text = (words or after_run)(run, code)
+    run.progress.conclude(code, text)
+    click.echo(text)
     return code
 
 

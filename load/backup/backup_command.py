@@ -42,10 +42,12 @@ def _back_up_all(caller: Caller, tables: tuple[str, ...]) -> ExitCode:
             if name:
                 get_logger().info("Resuming the backup %s", name)
             made.append(back_up(work, table, name or new_name(config, table)))
+        words = said("backed-up", restore=work.command(f"restore {made[-1].path.name}"))
+        work.progress.conclude(ExitCode.DONE, words)
     for folder in made:
         items = counted(folder.entry.items, "item")
         click.echo(f"Backed up {items} of {folder.entry.table}: {folder.path}")
-    click.echo(said("backed-up", restore=work.command(f"restore {made[-1].path.name}")))
+    click.echo(words)
     return ExitCode.DONE
 
 

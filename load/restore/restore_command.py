@@ -50,9 +50,11 @@ def _restore(caller: Caller, backup: str, into: str | None, *, agreed: bool) -> 
         key_file = config.backup.identity
         keys = identities(Path(key_file)) if key_file and folder.entry.encrypted else ()
         done = restore(work, folder, into or folder.entry.table, keys, agreed=agreed)
-        look = work.command(shlex.join(words))
-    click.echo(_told(done, folder, look))
-    return ExitCode.QUARANTINED if done.left.count else ExitCode.DONE
+        text = _told(done, folder, look=work.command(shlex.join(words)))
+        code = ExitCode.QUARANTINED if done.left.count else ExitCode.DONE
+        work.progress.conclude(code, text)
+    click.echo(text)
+    return code
 
 
 def _records(done: Restored) -> str:

@@ -136,13 +136,16 @@ def _kept(run: Run, report: str, rolled: Rolled, kept: str) -> str:
 
 def _conclude(run: Run, rolled: Rolled) -> ExitCode:
     report = run.workspace.report(PHASE)
+    code = ExitCode.DONE if rolled.closes else ExitCode.FAILED
     if not rolled.closes:
-        click.echo(said("rollback-does-not-close", report=report))
-        return ExitCode.FAILED
-    if rolled.reasons:
-        click.echo(_kept(run, PHASE, rolled, "kept"))
-    click.echo(_sentence(rolled, report=str(report), next=_next(run)))
-    return ExitCode.DONE
+        words = said("rollback-does-not-close", report=report)
+    else:
+        words = _sentence(rolled, report=str(report), next=_next(run))
+        if rolled.reasons:
+            click.echo(_kept(run, PHASE, rolled, "kept"))
+    run.progress.conclude(code, words)
+    click.echo(words)
+    return code
 
 
 def _sentence(rolled: Rolled, **ends: str) -> str:

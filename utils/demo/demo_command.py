@@ -47,5 +47,6 @@ def _run(caller: Caller, scene: Demo) -> ExitCode:
         scene.servers(click.echo) as config,
         open_run(config, caller.screen, Start.DEMONSTRATION) as run,
     ):
-        code = caller.migrate(run, after_demo)
-        return scene.verdict(run, code, click.echo)
+        code = scene.verdict(run, caller.migrate(run, after_demo), click.echo)
+        run.progress.conclude(code, run.progress.sentence)
+        return code

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -22,10 +23,16 @@ def fits(value: object, hint: Any) -> bool:
         return type(value) is int  # which true is not
     if hint is None or not is_dataclass(hint):
         return value is None if hint is None else isinstance(value, hint)
-    hints = get_type_hints(hint)
+    kind: Any = hint
+    hints = _hints(kind)
     return isinstance(value, hint) and all(  # type: ignore[arg-type]
         fits(getattr(value, each.name), hints[each.name]) for each in fields(hint)
     )
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _fits_all(value: object, origin: Any, inner: tuple[Any, ...]) -> bool:

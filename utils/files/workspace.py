@@ -37,6 +37,11 @@ class Workspace:
         return self.root / ".checkpoint.json"
 
     @property
+    def events(self) -> Path:
+        """What the commands that have worked here have told (utils/telemetry/event_file.py)."""
+        return self.root / "events.jsonl"
+
+    @property
     def lock(self) -> Path:
         return self.root / ".lock"
 
@@ -136,7 +141,14 @@ class Workspace:
         """Create the directories; raise StorageError when that is not possible, or when something
         else is where the tool has its files. The root may be a link, nothing below it."""
         make_directory(self.root)
-        for path in (self.manifest, self.checkpoint, self.lock, self.mask_key, self.mark):
+        for path in (
+            self.manifest,
+            self.checkpoint,
+            self.events,
+            self.lock,
+            self.mask_key,
+            self.mark,
+        ):
             require_plain(path, stat.S_ISREG)
         for name in _DIRECTORIES:
             require_plain(self.root / name, stat.S_ISDIR)

@@ -146,6 +146,7 @@ def _data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
         yield Room("what a rollback needs", picture, _BACKUP_FILES)
     if not wish.keep_reports:
         yield Room("reports and logs", files.reports, _REPORTS)
+        yield Room("reports and logs", files.root, rf"events\.jsonl{_HALF}")
 
 
 def _backup_rooms(backups: Path) -> Iterator[Room]:

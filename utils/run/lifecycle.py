@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from utils.run.manifest import Manifest
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
 from utils.run.run import COMPLETE, Run
 from utils.settings.environment import make_room
+from utils.telemetry.command_events import command_told
 from utils.telemetry.tasks import Tasks
 from utils.version import this_tool
 from utils.wording import invocation, masking
@@ -48,8 +49,15 @@ class Screen:
 
 
 @contextmanager
-def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
+def open_run(
+    config: Config,
+    screen: Screen,
+    start: Start,
+    phases: Sequence[str] = PHASE_NAMES,
+    entities: Sequence[str] = ENTITY_NAMES,
+) -> Iterator[Run]:
     """Lock the data directory, open its manifest and logs; record why a run stops, if it does.
+    `phases` and `entities` are those that it will go through.
 
     Raises MigrationError when another run is at work, when the directory belongs to the migration
     of another source or target, or when `start` does not go with what is there.
@@ -81,7 +89,11 @@ def open_run(config: Config, screen: Screen, start: Start) -> Iterator[Run]:
         logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
         run.stop.install()
         try:
-            with run.workers, recording_why_it_stops(run):
+            with (
+                run.workers,
+                command_told(files, run.progress, start.command, phases=phases, entities=entities),
+                recording_why_it_stops(run),
+            ):
                 yield run
         finally:
             shutil.rmtree(files.scratch, ignore_errors=True)
@@ -109,7 +121,21 @@ class Start(enum.Enum):
     DEMONSTRATION = "the same, for a demonstration"
     AGAIN = "over a run that has ended: its quarantine is tried again"
 
+    @property
+    def command(self) -> str:
+        """What is typed for it, as the events have it."""
+        return _COMMANDS[self]
 
+
+_COMMANDS = {
+    Start.ANEW: "full",
+    Start.RESTART: "full",
+    Start.REHEARSAL: "dry-run",
+    Start.RESUME: "resume",
+    Start.BY_HAND: "phase",
+    Start.DEMONSTRATION: "demo",
+    Start.AGAIN: "retry-quarantine",
+}
 _OWN = {Start.REHEARSAL: REHEARSAL, Start.DEMONSTRATION: DEMONSTRATION}
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from utils import logger
 from utils.config import Config
-from utils.error_handler import RunInterrupted
+from utils.error_handler import MigrationError, RunInterrupted
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pool import Workers, available_cores
 from utils.progress import Progress
 from utils.run.lifecycle import Screen, mask_key
 from utils.run.lock import run_lock
+from utils.run.manifest import Manifest
 from utils.settings.environment import make_room
+from utils.telemetry.command_events import command_told
 from utils.telemetry.events import EventStream
 from utils.telemetry.tasks import Tasks
 from utils.wording import invocation, masking
@@ -65,6 +67,14 @@ class Session:
         return invocation.command(options)
 
 
+def _run_in(files: Workspace) -> str:
+    """The run that the data directory is of, "" where that cannot be told."""
+    with suppress(MigrationError):
+        manifest = Manifest.load(files.manifest)
+        return manifest.run_id if manifest else ""
+    return ""
+
+
 @contextmanager
 def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session]:
     """Lock the data directory and open its logs; `again` are the words to type after a stop.
@@ -80,12 +90,13 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
     with run_lock(files.lock):
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         invocation.goes_on_with(again)
-        session = Session(config, files, Tasks())
+        session = Session(config, files, Tasks(EventStream(_run_in(files))))
         session.events.listen(Progress(quiet=screen.quiet))
         logger.set_up_files(config.logging, files.log, files.error_log, "")
         session.stop.install()
         try:
-            with session.workers:
+            command = again.partition(" ")[0]
+            with session.workers, command_told(files, session.progress, command, phases=[command]):
                 yield session
         except (Interrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(

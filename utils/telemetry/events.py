@@ -12,11 +12,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import datetime, timezone
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
 
 from utils.config import json_name
+from utils.files.typed_json import fits
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,13 @@ KINDS: tuple[type[Event], ...] = (
     RunFinished,
 )
 _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
+_OF_NAME = {kind.kind(): kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
 class Told:
-    """An event as it was told: the how-manieth of its run, and when (UTC)."""
+    """An event as it was told: of which run ("" where there is none yet), the how-manieth of its
+    data directory, and when (UTC)."""
 
     run: str
     number: int
@@ -193,6 +197,18 @@ class Told:
         moment = self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         head = {"run": self.run, "number": self.number, "at": moment, "event": self.event.kind()}
         return {**head, **_flat(self.event)}
+
+    @classmethod
+    def of_json(cls, line: Any) -> Told | None:
+        """What `as_json` gave, also in another version: a field that is not known is passed over.
+        None for a kind that is not known, and for what is no event."""
+        try:
+            kind = _OF_NAME[line["event"]]
+            at = datetime.fromisoformat(line["at"].replace("Z", "+00:00"))
+            told = cls(line["run"], line["number"], at, _built(kind, line))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+        return told if fits(told.event, kind) and fits(told.number, int) else None
 
 
 Listener = Callable[[Told], None]
@@ -219,6 +235,11 @@ class EventStream:
         self._listeners: list[Listener] = []
         self._lock = threading.RLock()
 
+    def go_on_after(self, number: int) -> None:
+        """The next event gets the number after this one."""
+        with self._lock:
+            self._number = number
+
     def listen(self, listener: Listener) -> None:
         """From now on `listener` gets every event."""
         with self._lock:
@@ -233,16 +254,45 @@ class EventStream:
                 listener(told)
 
 
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _built(kind: Any, line: Mapping[str, Any]) -> Any:
+    """An event, or a part of one, from what `_flat` gave. Raises KeyError for what is missing."""
+    values: dict[str, Any] = {}
+    for each in fields(kind):
+        hint, name = _hints(kind)[each.name], _name_in_a_line(kind, each.name)
+        if hint in (Step, Count):
+            values[each.name] = _built(hint, line)
+        elif name in line:
+            values[each.name] = _typed(line[name], hint)
+        elif each.default is MISSING and each.default_factory is MISSING:
+            raise KeyError(name)
+    return kind(**values)
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    """A value of JSON as the field has it, which knows tuples, and more than one kind of number."""
+    if isinstance(value, list):
+        return tuple(value)
+    return float(value) if hint is float and type(value) is int else value
+
+
+def _name_in_a_line(kind: type[Any], name: str) -> str:
+    """A step's name is `step` there, beside the fields of the event."""
+    return "step" if kind is Step and name == "name" else json_name(name)
+
+
 def _flat(event: Any) -> dict[str, Any]:
     """The fields under their JSON names; of parts that are dataclasses theirs."""
     result: dict[str, Any] = {}
     for each in fields(event):
         value = getattr(event, each.name)
         if is_dataclass(value):
-            part = _flat(value)
-            if "name" in part:
-                part["step"] = part.pop("name")
-            result |= part
+            result |= _flat(value)
         else:
-            result[json_name(each.name)] = list(value) if isinstance(value, tuple) else value
+            name = _name_in_a_line(type(event), each.name)
+            result[name] = list(value) if isinstance(value, tuple) else value
     return result

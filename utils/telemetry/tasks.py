@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 
+from utils.error_handler import ExitCode
 from utils.interrupt import Interrupted
 from utils.telemetry.events import (
     CheckpointSaved,
@@ -154,6 +155,8 @@ class Tasks:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.events = events or EventStream()
+        self.exit_code = ExitCode.DONE
+        self.sentence = ""
         self._clock = clock
 
     def task(
@@ -179,6 +182,12 @@ class Tasks:
             errors=errors,
             clock=self._clock,
         )
+
+    def conclude(self, code: ExitCode, words: str) -> None:
+        """How the command ends: with this exit code, and these words, of which the last line says
+        what has happened."""
+        self.exit_code = code
+        self.sentence = words.rstrip().rpartition("\n")[2]
 
 
 def _outcome_of(error: BaseException | None) -> str:
