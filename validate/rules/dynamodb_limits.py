@@ -1,16 +1,15 @@
 """DynamoDB's own limits: what it refuses, whatever the Sale Module thinks of it.
 
 Sources, all in the Amazon DynamoDB Developer Guide: "DynamoDB item sizes and formats" for sizes
-and write units, "Constraints in Amazon DynamoDB" for keys, numbers and nesting.
+(utils/dynamodb/item_size.py), "Constraints in Amazon DynamoDB" for keys, numbers and nesting.
 """
 
 from __future__ import annotations
 
-import re
-from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from utils.dynamodb.item_size import item_size, parse_number
 from validate.rules.catalogue import Note
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -19,23 +18,6 @@ MAX_SORT_KEY_BYTES = 1_024
 MAX_DIGITS = 38
 MAX_DEPTH = 32
 _MIN_EXPONENT, _MAX_EXPONENT = -130, 125
-_MAX_NUMBER_BYTES = 21
-_CONTAINER_BYTES = 3
-
-AttributeValue = Mapping[str, Any]
-_NUMBER = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
-
-
-def item_size(item: Mapping[str, AttributeValue]) -> int:
-    """The size in bytes of an item (parsed DynamoDB JSON) as DynamoDB counts it.
-
-    The UTF-8 bytes of the attribute names and the sizes of the values: a String its UTF-8 bytes, a
-    Number one byte for two significant digits and one more (AWS says "approximately"; it stores
-    pairs of digits that start at the decimal point, a byte for the exponent and one for a minus
-    sign, which is what is counted here), a flag or NULL 1, a list or map 3 and 1 for each element.
-    An item that is not DynamoDB JSON raises KeyError or ValueError.
-    """
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
 
 
 def limit_notes(item: Mapping[str, Any], keys: Sequence[str]) -> list[Note]:
@@ -58,52 +40,6 @@ def _size_if_any(item: Mapping[str, Any]) -> int:
         return item_size(item)
     except (AttributeError, KeyError, TypeError, ValueError):
         return 0
-
-
-def _value_size(value: AttributeValue) -> int:
-    ((tag, content),) = value.items()
-    if tag == "S":
-        return len(content.encode())
-    if tag == "N":
-        return _number_size(content)
-    if tag in ("BOOL", "NULL"):
-        return 1
-    if tag == "M":
-        return _CONTAINER_BYTES + item_size(content) + len(content)
-    if tag == "L":
-        return _CONTAINER_BYTES + sum(map(_value_size, content)) + len(content)
-    return _set_or_binary_size(tag, content)
-
-
-def _set_or_binary_size(tag: str, content: Any) -> int:
-    if tag == "B":
-        return len(b64decode(content))
-    if tag in ("SS", "NS", "BS"):
-        return sum(_value_size({tag[0]: element}) for element in content)
-    raise KeyError(tag)
-
-
-def _number_size(text: str) -> int:
-    """Bytes of a number: pairs of digits counted from the decimal point, exponent, minus sign."""
-    negative, digits, exponent = _parse_number(text)
-    if not digits:
-        return 1
-    # A pair may not straddle the decimal point: 12.5 is the pairs 12 and 50, 1.25 are 01 and 25.
-    trailing = exponent % 2
-    pairs = -(-(len(digits) + trailing) // 2)
-    return min(pairs + 1 + negative, _MAX_NUMBER_BYTES)
-
-
-def _parse_number(text: str) -> tuple[bool, str, int]:
-    """(negative, significant digits, exponent of the last of them); no digits means zero."""
-    match = _NUMBER.fullmatch(text)
-    if match is None or not (match[2] or match[3]):
-        raise ValueError("not a number")
-    fraction = match[3] or ""
-    digits = (match[2] + fraction).lstrip("0")
-    significant = digits.rstrip("0")
-    exponent = int(match[4] or 0) - len(fraction) + len(digits) - len(significant)
-    return match[1] == "-", significant, exponent
 
 
 def _key_notes(item: Mapping[str, Any], keys: Sequence[str]) -> Iterator[Note]:
@@ -147,7 +83,7 @@ def _value_notes(name: str, value: Any, depth: int) -> Iterator[Note]:
 
 def _number_notes(name: str, text: Any) -> Iterator[Note]:
     try:
-        _, digits, exponent = _parse_number(text)
+        _, digits, exponent = parse_number(text)
     except (TypeError, ValueError):
         yield Note(name, "dynamodb-number", f"{name} is not a number")
         return

@@ -1,0 +1,195 @@
+"""What a load will take: the figures of a plan, computed from the transformed files before anything
+is written.
+
+    times = StepTimes(); run.events.listen(times)      # before the phases of the rehearsal
+    …extract, transform, validate, survey…
+    found = forecast(run, TABLES, described, marks=plans, scale=scale, seconds=times.seconds)
+    found.as_json()                                     # a section of plan.json
+    found.sentences()                                   # for the screen
+
+The load's report has the same figures afterwards: `items`, `sentBytes` and `writeUnits` of a table
+here are `items`, `sentBytes` and `consumedWriteUnits` there, exactly, where all items are new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from load.forecast.advice import advice_on
+from load.forecast.capacity import PARTITION_WRITES, Capacities
+from load.forecast.figures import Bytes, Forecast, PlaceForecast, ReadUnits, TableForecast
+from load.forecast.hot_keys import HotKey
+from load.forecast.hours import Load, LoadTimes, StepTime, measured_times
+from load.forecast.places import places_of
+from load.forecast.prices import Price
+from load.forecast.speed import Speed, measure_speed
+from load.forecast.write_units import Census, Figures, PlaceUnits, take_census
+from utils.dynamodb.item_size import READ_UNIT_BYTES
+from utils.dynamodb.table_spec import TableSpec
+from utils.run.run import Run
+from utils.wording.masking import mask
+
+
+def forecast(
+    run: Run,
+    specs: Mapping[str, TableSpec],
+    described: Mapping[str, Mapping[str, Any] | None],
+    *,
+    marks: Mapping[str, Path] | None = None,
+    held: Mapping[str, tuple[int, int]] | None = None,
+    scale: Mapping[str, float] | None = None,
+    seconds: Mapping[tuple[str, str], float] | None = None,
+    speed: Speed | None = None,
+    partition_writes: float = PARTITION_WRITES,
+) -> Forecast:
+    """Forecast the load of the transformed files of the entities `specs`.
+
+    `described` has, by entity, what DescribeTable says of its table, None for one that is to be
+    created (load/target/tables.py, `describe`). `marks` are the plans of the load by entity
+    (utils/files/line_marks.py); where there is none, all items are new. `held` are the items and
+    bytes that a table has, by default as DynamoDB last counted them. `scale` says of how many times
+    as many records as are in the file the figures are to be (a rehearsal with --limit); `seconds`
+    are what phases took here (StepTimes.seconds). `speed` is measured if it is not given: half a
+    second. Raises TargetError when the target cannot be reached, Interrupted.
+    """
+    marks, held, scale = marks or {}, held or {}, scale or {}
+    last = list(specs)[-1]
+    speed = speed or measure_speed(run, specs[last])
+    tables = []
+    for entity, spec in specs.items():
+        description = described.get(entity)
+        census = take_census(run, spec, places_of(spec, description), marks.get(entity))
+        capacities, times = Capacities(description), scale.get(entity, 1.0)
+        making = _Making(run, spec, capacities, speed, partition_writes, times)
+        tables.append(making.of(census, held.get(entity) or _held(description)))
+    measured = measured_times(seconds or {}, scale)
+    steps = (*measured, *(step for each in tables for step in each.times))
+    return Forecast(tuple(tables), steps, tuple(advice_on(run.config, tables)), speed)
+
+
+def _held(description: Mapping[str, Any] | None) -> tuple[int, int]:
+    known = description or {}
+    return int(known.get("ItemCount") or 0), int(known.get("TableSizeBytes") or 0)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Makes the forecast of one table out of what is in its file; `scale` is how many times as much
+    it is to be."""
+
+    run: Run
+    spec: TableSpec
+    capacities: Capacities
+    speed: Speed
+    partition_writes: float
+    scale: float
+
+    @property
+    def _table(self) -> str:
+        return self.run.config.target.table(self.spec.entity)
+
+    def of(self, census: Census, held: tuple[int, int]) -> TableForecast:
+        """`held` are the items and bytes that the table has before."""
+        figures = self._scaled_figures(census.figures)
+        sizes = Bytes.of(census.sizes)
+        places = tuple(map(self._place, census.places))
+        reads = self._reads(held[1], self._scaled(census.figures.new_bytes))
+        units = sum(place.write_units for place in places)
+        return TableForecast(
+            entity=self.spec.entity,
+            table=self._table,
+            mode=self.capacities.of("").mode,
+            records=figures.records,
+            items=self._scaled(sum(census.sizes.values())),
+            bytes=Bytes(
+                self._scaled(sizes.total), sizes.average, sizes.percentile95, sizes.largest
+            ),
+            new=figures.new,
+            sent_bytes=figures.sent_bytes,
+            there=figures.there,
+            kept=figures.kept,
+            replaced=figures.replaced,
+            replacing=(figures.least, figures.most),
+            places=places,
+            held_bytes=held[1],
+            read_units=reads,
+            price=Price.of(
+                self.run.config.prices,
+                write_units=units + figures.least,
+                read_units=reads.total,
+                sent_bytes=figures.sent_bytes,
+                by_the_hour=not self.capacities.is_on_demand,
+            ),
+            times=tuple(self._times(figures, places, held, reads)),
+            extrapolated=self.scale != 1,
+        )
+
+    def _scaled(self, count: float) -> int:
+        return round(count * self.scale)
+
+    def _scaled_figures(self, figures: Figures) -> Figures:
+        if self.scale == 1:
+            return figures
+        return Figures(*(self._scaled(value) for value in vars(figures).values()))
+
+    def _place(self, found: PlaceUnits) -> PlaceForecast:
+        """A record is no larger for there being more of them, a key of an index gets more."""
+        grows = self.scale if found.place.index else 1.0
+        hottest = tuple(
+            HotKey(_shown(hot.key, found), round(hot.units * grows), hot.share * grows / self.scale)
+            for hot in (found.keys.hottest(found.units) if found.units else ())
+        )
+        return PlaceForecast(
+            found.place.index,
+            self._scaled(found.items),
+            self._scaled(found.units),
+            hottest,
+            hottest[0].units / self.partition_writes if hottest else 0.0,
+        )
+
+    def _reads(self, held_bytes: int, new_bytes: int) -> ReadUnits:
+        backs_up = self.run.config.migration.backup_before_load and self.run.config.backup.enabled
+        verifies = self.run.config.migration.validate_after_load
+        return ReadUnits(
+            backup=_read_units(held_bytes) if backs_up else 0,
+            verify=_read_units(held_bytes + new_bytes) if verifies else 0,
+        )
+
+    def _times(
+        self,
+        figures: Figures,
+        places: tuple[PlaceForecast, ...],
+        held: tuple[int, int],
+        reads: ReadUnits,
+    ) -> Iterator[StepTime]:
+        config, entity = self.run.config, self.spec.entity
+        times = LoadTimes(
+            self._table,
+            self.capacities,
+            self.speed,
+            config.migration,
+            config.backup,
+            self.partition_writes,
+        )
+        loads = tuple(Load(p.index, p.items, p.write_units, p.hottest) for p in places)
+        if reads.backup:
+            yield StepTime.of("backup", entity, times.of_backup(*held, reads.backup))
+        yield StepTime.of("load", entity, times.of_load(loads, figures.replaced))
+        if reads.verify:
+            items, size = held[0] + figures.new, held[1] + figures.new_bytes
+            yield StepTime.of("verify", entity, times.of_verify(items, size, reads.verify))
+
+
+def _read_units(size: int) -> int:
+    """What a strongly consistent scan of so many bytes takes."""
+    return ceil(size / READ_UNIT_BYTES)
+
+
+def _shown(key: str, found: PlaceUnits) -> str:
+    """A partition key as it may be shown: those of the Sale Module's are statuses, countries and
+    ids, those of an index that somebody else has made may be personal."""
+    return mask(key) if found.place.further else key
