@@ -19,8 +19,10 @@ require()
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,7 @@ from utils.wording import invocation
 from utils.wording.figures import counted
 
 if TYPE_CHECKING:
+    from utils.checking.check import Check
     from utils.config import Config
     from utils.run.run import Run
 
@@ -63,6 +66,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "Back up the target's tables, as before a load.",
     ),
     "backups": ("load.backup.backup_command", "backups", "List the backups."),
+    "check": (
+        "utils.cli.check_command",
+        "check",
+        "Check both ends and this machine, and say what to do; write nothing.",
+    ),
     "clean": (
         "utils.cli.clean_command",
         "clean",
@@ -428,7 +436,9 @@ def cli(
     color = sys.stderr.isatty() and not no_color and "NO_COLOR" not in os.environ
     named = None if str(config_path) == DEFAULT_CONFIG else config_path
     invocation.set_up(__context.meta[TYPED], config=named, identity=identity)
-    __context.obj = Caller(Screen(verbose, quiet, color), config_path, identity, whole_migration)
+    __context.obj = Caller(
+        Screen(verbose, quiet, color), config_path, identity, whole_migration, check_everything
+    )
     if __context.invoked_subcommand:
         return
     chosen = Choice(**choice)
@@ -493,6 +503,31 @@ def whole_migration(run: "Run", words: Callable[["Run", ExitCode], str]) -> Exit
     """What a command gets that migrates, too: the whole runbook in a run of its own."""
     book = Runbook(run)
     return conclude(book, book.full, words)
+
+
+def check_everything(config: "Config") -> "list[Check]":
+    """Look at both ends at the same time, and then at this machine; nothing is written to any.
+
+    A step of an end that gives no answer is waited for as long as for a connection
+    (`source.connectionTimeout`).
+    """
+    from extract.checks.source_checks import check_source
+    from load.target.target_checks import check_target
+    from utils.checking.check import MACHINE, SOURCE, TARGET
+    from utils.checking.looking import look, look_at_once
+    from utils.checking.machine import check_machine
+    from utils.files.workspace import Workspace
+    from utils.settings.environment import make_room
+
+    with suppress(MigrationError):  # the machine's checks tell it
+        make_room()
+    files, patience = Workspace(Path(config.data.directory)), config.source.connection_timeout
+    ends = {
+        SOURCE: partial(check_source, config, files),
+        TARGET: partial(check_target, config, files),
+    }
+    found = look_at_once(ends, patience)
+    return [*found, *look(MACHINE, partial(check_machine, config, files, found), patience)]
 
 
 def rehearsal_config(config: "Config") -> "Config":

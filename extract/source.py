@@ -55,6 +55,14 @@ class Source(Catalog, Protocol):
     def snapshot(self) -> Snapshot:
         """The snapshot that all queries see."""
 
+    @property
+    def encryption(self) -> str:
+        """The protocol by which the connection is encrypted ("TLSv1.3"); "" when it is not."""
+
+    @property
+    def connection_number(self) -> int:
+        """The number by which the server, or what stands in between, calls the connection."""
+
     def __enter__(self) -> Source:
         """Watch for a stop from here on."""
 

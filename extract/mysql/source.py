@@ -8,6 +8,7 @@ in a temporary file first, and then given out along with the children that arriv
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain, islice
@@ -79,6 +80,17 @@ class MySqlSource:
     def snapshot(self) -> Snapshot:
         """The snapshot that all queries see."""
         return self._snapshot
+
+    @property
+    def encryption(self) -> str:
+        """The protocol by which the connection is encrypted; "" when it is not."""
+        channel = getattr(self._connection, "_sock", None)
+        return (channel.version() or "") if isinstance(channel, ssl.SSLSocket) else ""
+
+    @property
+    def connection_number(self) -> int:
+        """The server's number of the connection."""
+        return int(self._number)
 
     def __enter__(self) -> MySqlSource:
         self._opened.enter_context(self._stop.cancelling(self._cancel))

@@ -195,7 +195,7 @@ _FAILURES = (
     ),
     _Failure(
         "timeout expired|timed out",
-        "does not answer: {user} was not logged in within {seconds} seconds",
+        "does not answer: {user} was not logged in within {seconds}",
         "check that source.port is PostgreSQL's own and that the server is not overloaded; a slow "
         "network needs a longer source.connectionTimeout",
     ),
@@ -268,7 +268,7 @@ def _unavailable(config: SourceConfig, said: str) -> SourceUnavailable:
                 host=config.host,
                 user=config.username,
                 database=config.database,
-                seconds=config.connection_timeout,
+                seconds=counted(config.connection_timeout, "second"),
             )
             return SourceUnavailable(f"S9 at {place(config)} {told}", remedy=failure.remedy)
     return _by_what_it_names(config, said)

@@ -91,6 +91,17 @@ class PostgresSource:
             self._hang_up()
             raise
 
+    @property
+    def encryption(self) -> str:
+        """The protocol by which the connection is encrypted; "" when it is not."""
+        session = self._main.connection.info
+        return str(session.ssl_attribute("protocol") or "TLS") if session.ssl_in_use else ""
+
+    @property
+    def connection_number(self) -> int:
+        """What the server, or a pooler in its place, has said at the login."""
+        return int(self._main.connection.info.backend_pid)
+
     def __enter__(self) -> PostgresSource:
         self._opened.enter_context(self._stop.cancelling(self._cancel))
         return self

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
+from load.target.aws_commands import create_index, delete_index, delete_table, key_schema
 from load.writing.known_attributes import may_be_empty, may_be_long, types_of, writers_of
-from utils.config import TargetConfig
+from utils.config import TargetConfig, json_name
 from utils.dynamodb.client import ResourceBusy, ResourceMissing
 from utils.dynamodb.retrying import control
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, Index, TableSpec
+from utils.entities import shape_of
 from utils.error_handler import TargetError
 from utils.logger import get_logger
 from utils.wording.figures import counted
@@ -50,9 +52,7 @@ def prepare_tables(
     found = {spec.entity: describe(target, target.table(spec.entity)) for spec in specs}
     missing = [spec for spec in specs if found[spec.entity] is None]
     problems = [
-        problem
-        for spec in specs
-        for problem in _problems(target.table(spec.entity), spec, found[spec.entity])
+        problem for spec in specs for problem, _ in problems_of(target, spec, found[spec.entity])
     ]
     if missing and not target.creates_tables:
         problems += [f"table {target.table(spec.entity)} is missing" for spec in missing]
@@ -83,40 +83,71 @@ def describe(target: TargetConfig, name: str) -> Mapping[str, Any] | None:
     return table
 
 
-def _problems(name: str, spec: TableSpec, table: Mapping[str, Any] | None) -> list[str]:
-    """Why nothing can be loaded into a table as it is."""
+class Problem(NamedTuple):
+    """Why nothing can be loaded into a table as it is, and what to do about that."""
+
+    what: str
+    remedy: str
+
+
+def problems_of(
+    target: TargetConfig, spec: TableSpec, table: Mapping[str, Any] | None
+) -> list[Problem]:
+    """Every reason why nothing can be loaded into a table as it is; none of one that is not
+    there (None)."""
     if table is None:
         return []
+    name = target.table(spec.entity)
     if (state := table["TableStatus"]) in _FOR_EVER:
-        return [f"table {name} is {state}: {_FOR_EVER[state]}"]
+        return [
+            Problem(f"table {name} is {state}: {_FOR_EVER[state]}", "correct that in the console")
+        ]
+    another = (
+        "the keys of a table cannot be changed: name another one in "
+        f"target.{json_name(shape_of(spec.entity).table_setting)}; or, if nothing in it is needed, "
+        f"delete it ({delete_table(target, name)}) and set target.createTables to true"
+    )
     problems = []
     wanted = key_schema(PARTITION_KEY, SORT_KEY)
     if table["KeySchema"] != wanted:
-        problems.append(f"table {name} has the key {_shown(table['KeySchema'])}, not PK, SK")
+        what = f"table {name} has the key {_shown(table['KeySchema'])}, not PK, SK"
+        problems.append(Problem(what, another))
     types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
     problems += [
-        f"table {name}: key attribute {key} has type {types[key]}, not S"
+        Problem(f"table {name}: key attribute {key} has type {types[key]}, not S", another)
         for key in spec.key_attributes
         if types.get(key, "S") != "S"
     ]
     present = {i["IndexName"]: i for i in table.get(_GSI, [])}
     for index in spec.indexes:
-        problems += _problems_of_index(name, index, present.get(index.name))
-    return problems + _clashes(name, spec, table, types)
+        what = _wrong_with_index(name, index, present.get(index.name))
+        if what:
+            problems.append(Problem(what, _right_index(target, table, index, present)))
+    return problems + _clashes(target, spec, table, types)
 
 
-def _problems_of_index(name: str, index: Index, found: Mapping[str, Any] | None) -> list[str]:
+def _right_index(
+    target: TargetConfig, table: Mapping[str, Any], index: Index, present: Collection[str]
+) -> str:
+    create = create_index(target, table, index)
+    if index.name not in present:
+        return f"create it: {create}"
+    delete = delete_index(target, table["TableName"], index.name)
+    return f"delete it: {delete}; and when it is gone, create it: {create}"
+
+
+def _wrong_with_index(name: str, index: Index, found: Mapping[str, Any] | None) -> str:
     keys = key_schema(index.partition_key, index.sort_key)
     if found is None:
-        return [f"table {name} lacks the index {index.name} ({_shown(keys)})"]
+        return f"table {name} lacks the index {index.name} ({_shown(keys)})"
     if found["IndexStatus"] == "DELETING":
-        return [f"index {index.name} of {name} is being deleted"]
+        return f"index {index.name} of {name} is being deleted"
     if found["KeySchema"] != keys:
         actual = _shown(found["KeySchema"])
-        return [f"index {index.name} of {name} has the key {actual}, not {_shown(keys)}"]
+        return f"index {index.name} of {name} has the key {actual}, not {_shown(keys)}"
     if found["Projection"]["ProjectionType"] != "ALL":
-        return [f"index {index.name} of {name} does not project ALL attributes"]
-    return []
+        return f"index {index.name} of {name} does not project ALL attributes"
+    return ""
 
 
 def _further_keys(spec: TableSpec, table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -130,24 +161,30 @@ def _further_keys(spec: TableSpec, table: Mapping[str, Any]) -> Iterator[tuple[s
 
 
 def _clashes(
-    name: str, spec: TableSpec, table: Mapping[str, Any], types: Mapping[str, str]
-) -> list[str]:
+    target: TargetConfig, spec: TableSpec, table: Mapping[str, Any], types: Mapping[str, str]
+) -> list[Problem]:
     """Index keys that want another type than a load writes: DynamoDB would refuse each record."""
-    problems = []
+    name, problems = target.table(spec.entity), []
     for _, key, index in _further_keys(spec, table):
         kinds, ours = writers_of(spec.entity, key), types_of(spec.entity, key)
         if ours - {types[key]}:
-            problems.append(
+            what = (
                 f"index {index} of {name} has the key {key} of type {types[key]}, and "
                 f"{' and '.join(kinds)} have it as {' and '.join(sorted(ours))}: DynamoDB would "
                 "refuse all of them that have it"
             )
+            problems.append(Problem(what, f"delete it: {delete_index(target, name, index)}"))
     return problems
 
 
 def _warn(name: str, spec: TableSpec, table: Mapping[str, Any]) -> None:
     """Say of what else a table has how it will tell on the load."""
-    say = get_logger().warning
+    for doubt in doubts_of(name, spec, table):
+        get_logger().warning("%s", doubt)
+
+
+def doubts_of(name: str, spec: TableSpec, table: Mapping[str, Any]) -> Iterator[str]:
+    """What else a table has that will tell on the load, in sentences."""
     for kind, key, index in _further_keys(spec, table):
         if not writers_of(spec.entity, key):
             continue
@@ -155,24 +192,12 @@ def _warn(name: str, spec: TableSpec, table: Mapping[str, Any]) -> None:
         if kind == "RANGE" and may_be_long(spec.entity, key):
             what.append("longer than 1,024 bytes")
         if what:
-            say(
-                "The index %s of %s has the key %s, which may be %s in S9: DynamoDB refuses "
-                "records where it is",
-                index,
-                name,
-                key,
-                " or ".join(what),
+            yield (
+                f"The index {index} of {name} has the key {key}, which may be "
+                f"{' or '.join(what)} in S9: DynamoDB refuses records where it is"
             )
     if regions := [each.get("RegionName", "?") for each in table.get("Replicas", [])]:
-        say("%s has replicas (%s): what is written goes there too", name, ", ".join(regions))
-
-
-def key_schema(partition_key: str, sort_key: str) -> list[dict[str, str]]:
-    """A key schema as DynamoDB writes it."""
-    return [
-        {"AttributeName": partition_key, "KeyType": "HASH"},
-        {"AttributeName": sort_key, "KeyType": "RANGE"},
-    ]
+        yield f"{name} has replicas ({', '.join(regions)}): what is written goes there too"
 
 
 def _shown(schema: Sequence[Mapping[str, str]]) -> str:
@@ -219,6 +244,12 @@ def wait_until_active(target: TargetConfig, name: str, sleep: Callable[[float], 
             told = waited
         sleep(_POLL_SECONDS)
         waited += _POLL_SECONDS
+
+
+def state_of(name: str, table: Mapping[str, Any]) -> str:
+    """What a table, or an index of it, is at that passes; "" when all of it can be used. Raises
+    TargetError when it never can be."""
+    return _not_yet(name, table)
 
 
 def _not_yet(name: str, table: Mapping[str, Any] | None) -> str:

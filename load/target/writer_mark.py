@@ -33,6 +33,7 @@ from utils.config import Config
 from utils.dynamodb.table_spec import MARK_KEY, PARTITION_KEY, TableSpec
 from utils.error_handler import MigrationError, TargetError
 from utils.files.artifacts import utc_now
+from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
 from utils.logger import get_logger
 from utils.run.lifecycle import mask_key
@@ -58,9 +59,8 @@ class Holder:
     @classmethod
     def of(cls, work: AtWork, what: str) -> Holder:
         """`what` is being done: "a load", …"""
-        host = platform.node() or "an unnamed machine"
-        place = f"{host}:{work.workspace.root.resolve()}".encode()
-        owner = blake2b(place, digest_size=16, key=mask_key(work.workspace)).hexdigest()
+        host = _host()
+        owner = _owner(host, work.workspace, mask_key(work.workspace))
         manifest = getattr(work, "manifest", None)
         return cls(owner, what, manifest.run_id if manifest else "", host, utc_now())
 
@@ -76,6 +76,34 @@ class Holder:
         }
         stored = {name: {"S": text} for name, text in texts.items() if text}
         return {**MARK_KEY, **stored, "renewals": {"N": str(count)}}
+
+
+def _host() -> str:
+    return platform.node() or "an unnamed machine"
+
+
+def _owner(host: str, files: Workspace, key: bytes) -> str:
+    place = f"{host}:{files.root.resolve()}".encode()
+    return blake2b(place, digest_size=16, key=key).hexdigest()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A mark that somebody else has looked at: who holds it, `is_ours` when that is the same data
+    directory, `is_renewed` when it was renewed just now, if both clocks are right."""
+
+    words: str
+    is_ours: bool
+    is_renewed: bool
+
+
+def seen(found: dict[str, Any], files: Workspace) -> Seen:
+    """What a mark (an item) says to whoever has these files; nothing is written there."""
+    with suppress(OSError):
+        key = files.mask_key.read_bytes()
+        ours = _text(found, "owner") == _owner(_host(), files, key)
+        return Seen(in_words(found), ours, _just_renewed(found))
+    return Seen(in_words(found), False, _just_renewed(found))
 
 
 @contextmanager

@@ -79,13 +79,14 @@ class OwnKeys:
         except TargetError:
             raise
         except Exception as error:
-            raise _error(error, self._method, target, "found") from error
+            raise _error(error, self.method, target, "found") from error
         self._keys = self._sound(keys)
 
     _found: Credentials | None = None
 
     @property
-    def _method(self) -> str:
+    def method(self) -> str:
+        """botocore's name of the provider."""
         return str(self._found.method) if self._found else ""
 
     def current(self) -> ReadOnlyCredentials:
@@ -147,7 +148,7 @@ class OwnKeys:
         return keys
 
     def _failed(self, error: Exception) -> Unrenewed:
-        told = _error(error, self._method, self._target, "renewed")
+        told = _error(error, self.method, self._target, "renewed")
         if self._failure is None:
             get_logger().warning("%s", told.message)
             files = {"files_only": True, "context": {"traceback": traceback_of(error)}}
@@ -217,6 +218,17 @@ def keys_to(target: TargetConfig) -> Keys:
         if who not in _opened:
             _opened[who] = OwnKeys(target) if is_the_first() else AskedKeys(target)
         return _opened[who]
+
+
+def provider_of(target: TargetConfig) -> str:
+    """Where this process's credentials of a target come from, in words. Raises TargetError when
+    there are none."""
+    keys = keys_to(target)
+    method = keys.method if isinstance(keys, OwnKeys) else ""
+    known = _PROVIDERS.get(method)
+    name = _profile(target)
+    profile = f"profile {name}" if name else "the default profile"
+    return known[0].format(profile=profile) if known else method or "another process"
 
 
 def keys_in_use(target: TargetConfig, expired: ReadOnlyCredentials | None) -> ReadOnlyCredentials:

@@ -23,7 +23,7 @@ CREDENTIALS_REMEDY = (
 )
 EXPIRED_CODES = frozenset({"ExpiredTokenException", "ExpiredToken"})
 _SIGNATURE_CODES = {"InvalidSignatureException", "SignatureDoesNotMatch"}
-_CREDENTIAL_CODES = _SIGNATURE_CODES | {
+CREDENTIAL_CODES = _SIGNATURE_CODES | {
     "UnrecognizedClientException",
     "IncompleteSignature",
     "IncompleteSignatureException",
@@ -103,7 +103,7 @@ def refused(
             f"the AWS credentials for {where} have expired ({code})",
             remedy=f"renew them (`aws sso login`, a new session token), then run: {again()}",
         )
-    if code in _CLOCK_CODES or code in _CREDENTIAL_CODES:
+    if code in _CLOCK_CODES or code in CREDENTIAL_CODES:
         return _not_accepted(code, message, where, (headers or {}).get(b"date", b"").decode())
     if code == "AccessDeniedException":
         return TargetError(

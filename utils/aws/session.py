@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -58,6 +59,15 @@ def session_of(target: TargetConfig) -> botocore.session.Session:
         if who not in _sessions:
             _sessions[who] = _core(target)
         return _sessions[who]
+
+
+def region_of_profile(target: TargetConfig) -> str:
+    """The region that AWS's own settings name (environment, profile), which `target.region`
+    overrides; "" for none."""
+    with suppress(Exception):  # settings that cannot be read are told elsewhere
+        aside: Any = botocore.session.Session(profile=target.profile)
+        return str(aside.get_config_variable("region") or "")
+    return ""
 
 
 def look_anew(target: TargetConfig) -> None:

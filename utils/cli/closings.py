@@ -295,6 +295,25 @@ REMEDIES = (
 
 COMMANDS = (
     _closing(
+        "checked",
+        _DONE,
+        "Nothing is in the way ({checks:check}). Rehearse: {next}",
+        "`check` has found nothing that a migration would stumble over.",
+    ),
+    _closing(
+        "checked-warned",
+        _DONE,
+        "Nothing is in the way ({checks:check}, {warning:warning}). Rehearse: {next}",
+        "The same, with warnings.",
+    ),
+    _closing(
+        "checked-failed",
+        ExitCode.FAILED,
+        "{failed:check has|checks have} failed. Do what is said there, from the top, since causes "
+        "come first; then: {again}",
+        "`check` has found something that a migration would stumble over.",
+    ),
+    _closing(
         "undone",
         _DONE,
         "Undone: the load of run {run}, begun at {began}; see {report}. {next}",

@@ -27,9 +27,13 @@ from utils.wording import terminal
 from utils.wording.masking import conceal_environment
 
 if TYPE_CHECKING:
+    from utils.checking.check import Check
     from utils.config import Config
     from utils.run.lifecycle import Screen
     from utils.run.run import Run
+
+    Checks = Callable[[Config], list[Check]]
+    """Looks at both ends and at this machine."""
 
     Migrate = Callable[[Run, Callable[[Run, ExitCode], str]], ExitCode]
     """Follows the whole runbook in a run, and says in which words it has ended."""
@@ -48,6 +52,7 @@ class Caller:
     config_path: Path
     identity: Path | None
     migrate: Migrate
+    check: Checks
 
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the

@@ -132,6 +132,7 @@ class DynamoDB:
             f"User-Agent: {self._access.user_agent}\r\nAccept-Encoding: identity\r\n"
         ).encode("latin-1")
         self._http = HttpWire(self._server)
+        self.date = b""  # of the last answer, as the service has it (HTTP's Date)
 
     def call(self, operation: str, body: bytes) -> bytes:
         """POST one request and return the answer's body.
@@ -208,6 +209,7 @@ class DynamoDB:
 
     def _content(self, keys: ReadOnlyCredentials, operation: str, reply: Reply, size: int) -> bytes:
         """What an answer to a request of `size` bytes holds. Raises as `call`."""
+        self.date = reply.headers.get(b"date", b"")
         if reply.status != 200:
             problem = self._error(operation, reply, size)
             if isinstance(problem, Expired):

@@ -30,6 +30,7 @@ from utils.embedded.aws import EmbeddedAws
 FILE = ROOT / "docs" / "iam-policy.json"
 POLICIES: dict[str, Any] = orjson.loads(FILE.read_bytes())["policies"]
 ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
+ROLE = "arn:aws:iam::111122223333:role/"
 
 TABLES = TableNames("iam-Sales", "iam-Buyers", "iam-Producers")
 RESTORED = "iam-Restored"
@@ -215,6 +216,7 @@ def typed(*commands: str) -> Callable[[Scene], list[str]]:
 
 
 COMMANDS = [
+    (typed("check"), ["check"]),
     (typed("--dry-run"), ["dryRun"]),
     (load, ["load", "backup"]),
     (create_tables, ["createTables", "load", "backup"]),  # without a backup the load looks itself
@@ -294,9 +296,10 @@ def test_the_policies_are_valid_documents() -> None:
             assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
             assert statement["Sid"].isalnum()
             assert statement["Effect"] == "Allow"
-            assert all(action.startswith("dynamodb:") for action in statement["Action"])
+            service, place = ("iam:", ROLE) if name == "simulateRights" else ("dynamodb:", ARN)
+            assert all(action.startswith(service) for action in statement["Action"])
             assert not [action for action in statement["Action"] if "*" in action]
-            assert all(place.startswith(ARN) for place in statement["Resource"])
+            assert all(each.startswith(place) for each in statement["Resource"])
 
 
 def test_the_account_of_these_tests_denies_what_no_policy_allows(scene: Scene) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from load.entities import TABLES
-from load.target.tables import _problems, prepare_tables
+from load.target.tables import prepare_tables, problems_of
 from tests.conftest import REGION, S9Database, TableNames
 from tests.support.aws.proxy import Answer, FaultyProxy, Forward, Plan, Request
 from tests.support.aws.tables import create, create_good_tables, schema, strings
@@ -101,8 +101,8 @@ def test_every_key_attribute_of_every_index_is_compared_with_what_is_written(
         "GlobalSecondaryIndexes": own if local else [*own, *further],
         "LocalSecondaryIndexes": further if local else [],
     }
-    problems = _problems("Sales", spec, table)
-    assert [f"Reporting of Sales has the key {key}" in each for each in problems] == [
+    problems = problems_of(TargetConfig(sales_table="Sales"), spec, table)
+    assert [f"Reporting of Sales has the key {key}" in each.what for each in problems] == [
         True
     ] * clashes
 
