@@ -72,8 +72,8 @@ def _key_file(looking: Looking, setting: str, path: Path) -> None:
         looking.fail(
             setting,
             f"{path} cannot be read: {error.strerror}",
-            f"let {setting} name the file with the age secret key, readable for this user; or leave "
-            "it out: only restore and later phases need it",
+            f"let {setting} name the file with the age secret key, readable for this user, or "
+            "leave it out: only restore and later phases need it",
         )
     else:
         looking.ok(setting, f"{path} can be read")
