@@ -451,6 +451,7 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     from utils.cli.summary import after_phase, after_rehearsal
     from utils.run.lifecycle import Start, end_by_hand, open_run
     from utils.run.sealing import seal
+    from utils.telemetry.cloudwatch.beside import settle_cloudwatch
 
     config, screen = caller.settings(), caller.screen
     if chosen.phase:
@@ -460,6 +461,7 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
             code = book.phase(chosen.phase, entities)
             end_by_hand(run, chosen.phase, code, book.outcomes.what_failed())
             seal(run)
+            settle_cloudwatch()
             words = after_phase(run, code, chosen.phase, entities)
             run.progress.conclude(code, words)
             click.echo(words)
@@ -488,11 +490,13 @@ def conclude(
     from utils.cli.summary import after_run
     from utils.run.lifecycle import end
     from utils.run.sealing import seal
+    from utils.telemetry.cloudwatch.beside import settle_cloudwatch
 
     run = book.run
     code = follow()
     end(run, code, book.outcomes.what_failed())
     seal(run)
+    settle_cloudwatch()
     text = (words or after_run)(run, code)
     run.progress.conclude(code, text)
     click.echo(text)

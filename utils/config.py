@@ -442,6 +442,28 @@ class LoggingConfig:
         "`false` shows them",
         **_FLAG,
     )
+    cloud_watch: bool = setting(
+        False,
+        "send the lines of migration.log to CloudWatch Logs as well (not in a dry run)",
+        **_FLAG,
+    )
+    cloud_watch_group: str = setting(
+        "/migration/s9",
+        "log group; made if there is none",
+        type="string",
+        pattern=r"^[A-Za-z0-9_/.#-]{1,512}\Z",
+    )
+    cloud_watch_stream: str | None = setting(
+        None,
+        "log stream; default: the id of the run (`commands` for commands without one)",
+        **_optional_text(pattern=r"^[^:*{}\x00-\x1f]{1,512}\Z"),
+    )
+    cloud_watch_metrics: bool = setting(
+        False,
+        "send metrics to CloudWatch, namespace `Migration`, while a run is at work (not in a dry "
+        "run)",
+        **_FLAG,
+    )
 
 
 @dataclass(frozen=True)

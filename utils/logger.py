@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from contextlib import suppress
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -39,10 +40,21 @@ def get_logger() -> logging.Logger:
     return logging.getLogger(LOGGER_NAME)
 
 
+_this_thread = threading.local()
+
+
+def hush_this_thread() -> None:
+    """What libraries have to say in this thread is told nowhere: it works beside the run, and says
+    itself what an operator has to know."""
+    _this_thread.hushed = True
+
+
 class _Scrubbed(logging.Filter):
-    """Lets every record pass, without secrets and personal data."""
+    """Lets what is to be told pass, without secrets and personal data."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.name != LOGGER_NAME and getattr(_this_thread, "hushed", False):
+            return False
         record.msg, record.args = scrub(record.getMessage()), None
         if record.exc_info and record.exc_info[1] and not record.exc_text:
             record.exc_text = traceback_of(record.exc_info[1])
@@ -99,12 +111,9 @@ def _valid(text: str) -> str:
 class _LogFile(RotatingFileHandler):
     """Appends to a file that only its owner can read; a full one becomes NAME.1, and so on."""
 
-    def __init__(self, path: Path, level: int, run_id: str, config: LoggingConfig) -> None:
+    def __init__(self, path: Path, config: LoggingConfig) -> None:
         size = max(1, int(config.max_file_size * MEGABYTE))
         super().__init__(path, maxBytes=size, backupCount=config.kept_files)
-        self.addFilter(_Scrubbed())
-        self.setLevel(level)
-        self.setFormatter(JsonLines(run_id))
 
     def _open(self) -> TextIOWrapper:
         file = open_private(Path(self.baseFilename), self.mode + "b")
@@ -149,6 +158,14 @@ def set_up_screen(config: LoggingConfig, *, verbose: bool, quiet: bool, color: b
     _add(handler)
 
 
+def add_lines(handler: logging.Handler, config: LoggingConfig, run_id: str) -> None:
+    """Have a handler get what migration.log gets, line by line."""
+    handler.addFilter(_Scrubbed())
+    handler.setLevel(min(logging.INFO, logging.getLevelName(config.level)))
+    handler.setFormatter(JsonLines(run_id))
+    _add(handler)
+
+
 def _add(handler: logging.Handler) -> None:
     """Give a handler the tool's messages, and the warnings of libraries."""
     get_logger().addHandler(handler)
@@ -158,9 +175,10 @@ def _add(handler: logging.Handler) -> None:
 def set_up_files(config: LoggingConfig, log: Path, error_log: Path, run_id: str) -> None:
     """Send messages also to the two log files."""
     if config.file:
-        least = min(logging.INFO, logging.getLevelName(config.level))
-        _add(_LogFile(log, least, run_id, config))
-        _add(_LogFile(error_log, logging.ERROR, run_id, config))
+        add_lines(_LogFile(log, config), config, run_id)
+        errors = _LogFile(error_log, config)
+        add_lines(errors, config, run_id)
+        errors.setLevel(logging.ERROR)
 
 
 def close_logs() -> None:

@@ -29,6 +29,7 @@ PACKAGES = {
     "tqdm": "tqdm",
     "tzdata": "tzdata",
     "urllib3": "urllib3",
+    "watchtower": "watchtower",
 }
 
 

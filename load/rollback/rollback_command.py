@@ -28,6 +28,7 @@ from utils.run.lifecycle import bind
 from utils.run.manifest import Manifest
 from utils.run.run import Run
 from utils.run.session import open_session
+from utils.telemetry.cloudwatch.beside import settle_cloudwatch
 
 _HEADER = ["", "created", "deleted", "kept", "gone", "replaced", "restored", "kept", "gone"]
 
@@ -51,6 +52,7 @@ def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
     with _opened(caller) as run:
         if dry_run:
             rolled = foresee(run, TABLES)
+            settle_cloudwatch()
             _tell(rolled)
             click.echo(f"The load that run {rolled.run} began at {rolled.began} would be undone")
             click.echo(f"{_kept(run, FORESEEN, rolled, 'would be kept')}")
@@ -59,6 +61,7 @@ def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
         if not (yes or run.manifest.rolled_back == BEGUN):
             _ask(run)
         rolled = roll_back(run, TABLES)
+        settle_cloudwatch()
         _tell(rolled)
         return _conclude(run, rolled)
 

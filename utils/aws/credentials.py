@@ -20,7 +20,15 @@ from typing import Protocol, TypeVar, cast
 from botocore.credentials import Credentials, ReadOnlyCredentials
 
 from utils.aws.errors import CREDENTIALS_REMEDY, clock, in_short, of_clocks, target_errors
-from utils.aws.session import CodeSpent, ProviderFailed, Who, look_anew, session_of, who_asks
+from utils.aws.session import (
+    CodeSpent,
+    NobodyToAsk,
+    ProviderFailed,
+    Who,
+    look_anew,
+    session_of,
+    who_asks,
+)
 from utils.config import TargetConfig
 from utils.error_handler import BackOff, TargetError, traceback_of
 from utils.logger import get_logger
@@ -79,6 +87,8 @@ class OwnKeys:
         except TargetError:
             raise
         except Exception as error:
+            if NobodyToAsk in (type(error), type(error.__cause__)):
+                look_anew(target)  # botocore asks once, and takes this for it
             raise _error(error, self.method, target, "found") from error
         self._keys = self._sound(keys)
 
@@ -353,6 +363,8 @@ def _said(error: BaseException) -> str:
             "the session that was opened with a code (MFA) has expired, and a run asks for a "
             "code only once"
         )
+    if isinstance(error, NobodyToAsk):
+        return "it asks for a code (MFA), which a run asks for when it first uses the target"
     if isinstance(error, EOFError):
         return "it asks for a code (MFA), and there is no terminal to type it in"
     if isinstance(error, ValueError):

@@ -39,6 +39,11 @@ _TOLERATED = timedelta(minutes=4)  # of five that AWS tolerates
 _SHOWN = 300  # characters of another's words
 
 
+def is_of_credentials(code: str) -> bool:
+    """Whether an error's code is about who asks, or about the time at which he does."""
+    return code in EXPIRED_CODES | CREDENTIAL_CODES | _CLOCK_CODES
+
+
 @contextmanager
 def target_errors(target: TargetConfig) -> Iterator[None]:
     """Turn what botocore raises for settings that it does not take into a TargetError."""

@@ -46,6 +46,10 @@ class CodeSpent(Exception):
     """A session that a code had opened (MFA) is over, and one run asks for one code only."""
 
 
+class NobodyToAsk(Exception):
+    """A code is wanted (MFA) by a thread that must not ask the operator."""
+
+
 def who_asks(target: TargetConfig) -> Who:
     """What of a target decides about session and credentials; its tables do not."""
     return target.profile, target.region, target.use_local_stack
@@ -68,6 +72,11 @@ def region_of_profile(target: TargetConfig) -> str:
         aside: Any = botocore.session.Session(profile=target.profile)
         return str(aside.get_config_variable("region") or "")
     return ""
+
+
+def new_session(target: TargetConfig) -> botocore.session.Session:
+    """A session as `session_of` has it, of the caller's own."""
+    return _core(target)
 
 
 def look_anew(target: TargetConfig) -> None:
@@ -141,10 +150,18 @@ def _name_providers(core: botocore.session.Session) -> None:
 
 
 _asked: set[str] = set()
+_this_thread = threading.local()
+
+
+def ask_nothing() -> None:
+    """From now on this thread asks the operator for no code: it is at work beside the run."""
+    _this_thread.asks_nothing = True
 
 
 def _ask_once(question: str) -> str:
     """Ask the operator for a code (MFA): once in a run, whatever needs it again."""
+    if getattr(_this_thread, "asks_nothing", False):
+        raise NobodyToAsk
     with _lock:
         if question in _asked:
             raise CodeSpent

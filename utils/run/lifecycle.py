@@ -30,6 +30,7 @@ from utils.run.manifest import Manifest
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
 from utils.run.run import COMPLETE, Run
 from utils.settings.environment import make_room
+from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
 from utils.telemetry.tasks import Tasks
 from utils.version import this_tool
@@ -87,6 +88,8 @@ def open_run(
         elif start is not Start.BY_HAND:  # a phase by hand is typed again
             invocation.goes_on_with(invocation.RESUME)
         logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
+        if start is not Start.REHEARSAL:  # which writes nowhere
+            open_cloudwatch(config, run.manifest.run_id, run.events)
         run.stop.install()
         try:
             with (
@@ -97,6 +100,7 @@ def open_run(
                 yield run
         finally:
             shutil.rmtree(files.scratch, ignore_errors=True)
+            close_cloudwatch()
             logger.close_logs()
 
 

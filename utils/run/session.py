@@ -20,6 +20,7 @@ from utils.run.lifecycle import Screen, mask_key
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
 from utils.settings.environment import make_room
+from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
 from utils.telemetry.events import EventStream
 from utils.telemetry.tasks import Tasks
@@ -92,7 +93,8 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
         invocation.goes_on_with(again)
         session = Session(config, files, Tasks(EventStream(_run_in(files))))
         session.events.listen(Progress(quiet=screen.quiet))
-        logger.set_up_files(config.logging, files.log, files.error_log, "")
+        logger.set_up_files(config.logging, files.log, files.error_log, session.events.run)
+        open_cloudwatch(config, session.events.run, session.events)
         session.stop.install()
         try:
             command = again.partition(" ")[0]
@@ -104,4 +106,5 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
             ) from error
         finally:
             shutil.rmtree(files.scratch, ignore_errors=True)
+            close_cloudwatch()
             logger.close_logs()

@@ -8,14 +8,18 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
 from tests.support.aws.ways import Service, nothing_kept, read_once
 from utils.aws.credentials import AskedKeys, OwnKeys, Unrenewed, keys_to
+from utils.aws.services import open_service
+from utils.aws.session import ask_nothing
 from utils.config import TargetConfig
 from utils.error_handler import TargetError
 from utils.processes.pool import Workers
@@ -298,6 +302,80 @@ def test_a_code_is_asked_for_once(
         keys.look_again(first)
     assert len(asked) == 1
     assert b"TokenCode=123456" in sts.arrived[0].body
+
+
+def test_what_is_at_work_beside_the_run_asks_for_no_code_and_uses_that_of_the_run(
+    desk: Desk, sts: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "123456"
+
+    monkeypatch.setattr(getpass, "getpass", answer)
+    sts.answer = 200, assumed("AKIDROLE", 60)
+    desk.config(ROLE + "mfa_serial = arn:aws:iam::111122223333:mfa/ann\n" + OWN)
+    desk.env(
+        AWS_ENDPOINT_URL_STS=f"http://127.0.0.1:{sts.port}",
+        AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=f"http://127.0.0.1:{sts.port}",
+    )
+
+    def beside() -> object:
+        ask_nothing()
+        logs: Any = open_service(TARGET, "logs")
+        try:
+            logs.create_log_group(logGroupName="/migration/s9")
+        except TargetError as error:
+            return error.message
+        return None
+
+    with ThreadPoolExecutor(1) as pool:
+        assert "which a run asks for when it first uses the target" in str(
+            pool.submit(beside).result()
+        )
+        assert asked == []
+        keys_to(TARGET).current()
+        sts.answer = 200, b"{}"
+        assert pool.submit(beside).result() is None
+    assert len(asked) == 1
+    assert "Credential=AKIDROLE/" in sts.arrived[-1].headers["Authorization"]
+
+
+LOCAL = TargetConfig(use_local_stack=True, endpoint="http://127.0.0.1:9")
+HERE = "[default]\nservices = here\n[services here]\ncloudwatch_logs =\n  endpoint_url = http://h\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "config", "env", "expected"),
+    [
+        (TARGET, "", {}, "https://logs.eu-west-1.amazonaws.com"),
+        (TARGET, HERE, {}, "http://h"),
+        (TARGET, "", {"AWS_ENDPOINT_URL": "http://all"}, "http://all"),
+        (LOCAL, "", {"AWS_ENDPOINT_URL": "http://all"}, "http://127.0.0.1:9"),
+        (LOCAL, HERE, {}, "http://127.0.0.1:9"),  # whose profile belongs to a real account
+        (LOCAL, "", {"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://logs"}, "http://logs"),
+        (replace(LOCAL, use_local_stack=False), HERE, {}, "http://h"),
+        (
+            replace(LOCAL, use_local_stack=False),
+            HERE,
+            {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "http://127.0.0.1:9",
+        ),
+        (
+            TargetConfig(endpoint="https://vpce-1.dynamodb.eu-west-1.vpce.amazonaws.com"),
+            "",
+            {},
+            "https://logs.eu-west-1.amazonaws.com",
+        ),
+    ],
+)
+def test_another_service_is_where_the_target_is_unless_it_has_a_place_of_its_own(
+    desk: Desk, target: TargetConfig, config: str, env: dict[str, str], expected: str
+) -> None:
+    desk.config(config)
+    desk.env(**env)
+    assert open_service(target, "logs").meta.endpoint_url == expected
 
 
 def test_without_a_terminal_a_code_that_is_wanted_is_told(

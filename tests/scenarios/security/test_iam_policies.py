@@ -26,11 +26,14 @@ from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.support.operators.operator import ENTITIES, Operator, scan
 from tests.support.places import ROOT
 from utils.embedded.aws import EmbeddedAws
+from utils.telemetry.cloudwatch.metrics import NAMESPACE
 
 FILE = ROOT / "docs" / "iam-policy.json"
 POLICIES: dict[str, Any] = orjson.loads(FILE.read_bytes())["policies"]
 ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
 ROLE = "arn:aws:iam::111122223333:role/"
+LOG_GROUP = "arn:aws:logs:eu-west-1:111122223333:log-group:/migration/s9"
+GROUP = "/iam/s9"  # in the place of the policies' /migration/s9
 
 TABLES = TableNames("iam-Sales", "iam-Buyers", "iam-Producers")
 RESTORED = "iam-Restored"
@@ -64,11 +67,24 @@ class Account:
     calls: set[Permission] = field(default_factory=set)
 
     def decide(self, request: Request) -> Answer | None:
-        for needed in self.needed(request.operation, orjson.loads(request.body)):
+        for needed in self.asked(request):
             self.calls.add(needed)
             if self.allowed is not None and not self.allows(needed):
                 return error("AccessDeniedException", f"not allowed: {needed}")
         return None
+
+    def asked(self, request: Request) -> Iterator[Permission]:
+        """The permissions that AWS asks for a request to any of its services."""
+        body = orjson.loads(request.body)
+        if request.operation == "PutMetricData":
+            assert body["Namespace"] == NAMESPACE  # the condition of the policy
+            yield "cloudwatch:PutMetricData", "*"
+        elif request.headers["X-Amz-Target"].startswith("Logs_"):
+            assert body["logGroupName"] == GROUP
+            stream = body["logStreamName"] if request.operation == "PutLogEvents" else ""
+            yield f"logs:{request.operation}", f"{LOG_GROUP}:log-stream:{stream}"
+        else:
+            yield from self.needed(request.operation, body)
 
     def allows(self, needed: Permission) -> bool:
         return any(covers(permission, needed) for permission in self.allowed or ())
@@ -178,6 +194,12 @@ def recovery(scene: Scene) -> list[str]:
     return ["--phase load"]
 
 
+def cloudwatch(scene: Scene) -> list[str]:
+    settings = {"cloudWatch": True, "cloudWatchGroup": GROUP, "cloudWatchMetrics": True}
+    scene.operator.configure(logging=settings)
+    return ["--phase extract"]
+
+
 def native(scene: Scene) -> list[str]:
     scene.operator.configure(backup={"native": True})
     return ["--phase load"]
@@ -224,6 +246,7 @@ COMMANDS = [
     (backup, ["backup"]),
     (recovery, ["pointInTimeRecovery", "load", "backup"]),
     (native, ["nativeBackup", "load", "backup"]),
+    (cloudwatch, ["cloudWatch"]),
     (put_back, ["restore", "backup"]),  # what there is is backed up first
     (put_into_a_new_table, ["restoreIntoNewTable"]),
     (rollback, ["rollback"]),  # the last: nothing is loaded after it
@@ -289,17 +312,22 @@ def assert_enough(scene: Scene, commands: list[str], attached: list[str]) -> Non
 
 
 def test_the_policies_are_valid_documents() -> None:
-    for name, policy in POLICIES.items():
+    for name, policy in deepcopy(POLICIES).items():
         assert set(policy) == {"Version", "Statement"}, name
         assert policy["Version"] == "2012-10-17"
         for statement in policy["Statement"]:
+            condition = statement.pop("Condition", None)
             assert set(statement) == {"Sid", "Effect", "Action", "Resource"}
             assert statement["Sid"].isalnum()
             assert statement["Effect"] == "Allow"
-            service, place = ("iam:", ROLE) if name == "simulateRights" else ("dynamodb:", ARN)
-            assert all(action.startswith(service) for action in statement["Action"])
+            (service,) = {action.partition(":")[0] for action in statement["Action"]}
             assert not [action for action in statement["Action"] if "*" in action]
-            assert all(each.startswith(place) for each in statement["Resource"])
+            if service == "cloudwatch":  # whose metrics have no names of their own
+                assert condition == {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
+                assert statement["Resource"] == ["*"]
+            else:
+                begins = {"dynamodb": ARN, "iam": ROLE, "logs": f"{LOG_GROUP}:"}[service]
+                assert all(place.startswith(begins) for place in statement["Resource"])
 
 
 def test_the_account_of_these_tests_denies_what_no_policy_allows(scene: Scene) -> None:
