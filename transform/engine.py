@@ -15,29 +15,27 @@ import orjson
 
 from transform.held_numbers import held_in
 from transform.layout import layout_of
+from transform.refusals import PHASE, refusal_of_rejected
 from transform.rejections import RejectedRecord
-from transform.row_to_texts import Texts, fast_texts_of, texts_of
+from transform.row_to_texts import Texts, all_targets, fast_texts_of, texts_of
 from transform.rules import Placeholder, TransformRules
-from transform.unreadable import refusal_of
+from transform.unreadable import refusal_of_unreadable
+from transform.values.ids import record_id
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, PartialState
-from utils.files.findings import Finding
 from utils.files.pieces import ByteRange, places, rows_at
 from utils.files.quarantine import Refusal
 from utils.files.spill import Scratch
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
+from utils.findings.source_names import SourceNames, names_of
 from utils.logger import get_logger
 from utils.processes.large_results import Bulk
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
 from utils.sale_numbering import NumbersSoFar, PieceNumbers, numbers_in, write_numbered
-
-PHASE = "transform"
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,11 @@ class Transformed:
 
 
 def transform_piece(
-    place: ByteRange, path: Path, entity: str, rules: TransformRules, scratch: Path
+    place: ByteRange, path: Path, names: SourceNames, rules: TransformRules, scratch: Path
 ) -> Transformed:
-    """Transform the lines in a piece of an extracted file, in whatever process."""
+    """Transform the lines in a piece of an extracted file, in whatever process. `names` are those
+    that the columns of the entity have in S9."""
+    entity = names.entity
     to_texts = texts_of(entity, rules)
     lines = rows_at(path, place)
     fast = fast_texts_of(entity, rules, lines)
@@ -66,7 +66,7 @@ def transform_piece(
         if (fast_texts := fast(line)) is not None:
             output += fast_texts
             continue
-        became = _slowly(line, entity, to_texts, rules)
+        became = _slowly(line, names, to_texts, rules)
         if isinstance(became, Refusal):
             refusals.append(became)
         else:
@@ -83,28 +83,30 @@ def transform_piece(
 
 
 def _slowly(
-    line: bytes, entity: str, to_texts: Texts, rules: TransformRules
+    line: bytes, names: SourceNames, to_texts: Texts, rules: TransformRules
 ) -> list[bytes] | Refusal:
     """What a line becomes by way of its row, of which nothing is left after that: a sale may have
     fifty thousand lines."""
     try:
         row = orjson.loads(line)
     except ValueError:
-        return refusal_of(entity, line, PHASE)
+        refusal = refusal_of_unreadable(line, names)
+        return replace(refusal, key=_key_of(names, rules, refusal.legacy_id))
     try:
         texts = to_texts(row, rules)
     except RejectedRecord as rejected:
-        return _refusal(entity, row, line, rejected)
+        return refusal_of_rejected(row, line, rejected, names, partial(_key_of, names, rules))
     return [*map(str.encode, texts)]
 
 
-def _refusal(entity: str, row: Row, line: bytes, rejected: RejectedRecord) -> Refusal:
-    legacy_id = str(row.get("first_id"))
-    findings = tuple(
-        Finding(entity, legacy_id, r.field, r.rule, "error", r.reason) for r in rejected.rejections
+def _key_of(names: SourceNames, rules: TransformRules, legacy_id: str) -> str:
+    """The partition key that a record of S9 would have."""
+    shape = shape_of(names.entity)
+    if not legacy_id.removeprefix("-").isdecimal():
+        return ""
+    return shape.prefix + record_id(
+        shape.singular, int(legacy_id), rules.generate_ids, rules.id_scope
     )
-    items = shape_of(entity).items_in(row)
-    return Refusal(entity, legacy_id, PHASE, findings, items, line.rstrip(b"\n"))
 
 
 def rules_of(run: Run) -> TransformRules:
@@ -175,9 +177,10 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         tracker = run.track(
             PHASE, entity, inputs, total=extracted.records, unit="records", done=done
         )
-        work = partial(
-            transform_piece, path=source, entity=entity, rules=rules_of(run), scratch=scratch
-        )
+        rules = rules_of(run)
+        targets = all_targets(entity, rules)
+        names = names_of(run.manifest, entity, targets)
+        work = partial(transform_piece, path=source, names=names, rules=rules, scratch=scratch)
         pieces = places(extracted.bytes, start=place.offset)
         numbers, is_numbered = NumbersSoFar(), shape_of(entity).numbered
         if is_numbered:
@@ -212,6 +215,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             "records": output.records,
             "items": output.items,
             "quarantined": quarantine.records,
+            "targets": targets,
             **({"heldNumbers": held} if held else {}),
         },
     )

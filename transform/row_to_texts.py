@@ -14,7 +14,9 @@ from transform.fast.sales import fast_sales
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import ColumnTargets, Item, Row, fill, targets_of
 from transform.items.legacy import legacy_of
+from transform.items.parties import PartyKind
 from transform.items.placeholders import put_placeholders
+from transform.items.sale_parties import copied_targets
 from transform.layout import Layout, Values, complete_already, layout_of
 from transform.rejections import RejectedRecord, Rejections, Unconvertible
 from transform.rules import TransformRules
@@ -39,12 +41,24 @@ _TARGETS: dict[str, Callable[[TransformRules], ColumnTargets]] = {
     "lines": line_targets,
 }
 
+_COPIES: tuple[PartyKind, ...] = ("buyer", "producer")
+
 
 def column_targets(entity: str, rules: TransformRules) -> ColumnTargets:
     """The attributes that the canonical columns of an entity (or of lines) become, by the rules'
     layout. A column that is not there has no place in the target."""
     further = targets_of(layout_of(rules.layout).adapter(entity).further)
     return {**part_of(_TARGETS, entity, _HERE)(rules), **further}
+
+
+def all_targets(entity: str, rules: TransformRules) -> dict[str, ColumnTargets]:
+    """The same for every part of an entity's rows: its own, its children's, and those of the
+    parties that it copies, by their kind."""
+    shape = shape_of(entity)
+    parts = [entity, *([shape.children.name] if shape.children else [])]
+    targets = {part: column_targets(part, rules) for part in parts}
+    named = [shape_of(name).singular for name in shape.needs]
+    return {**targets, **{str(kind): copied_targets(kind) for kind in _COPIES if kind in named}}
 
 
 @lru_cache(maxsize=16)

@@ -92,6 +92,7 @@ def _read_others(run: Run, migrated: MigratedRecords, entities: Sequence[str]) -
         path = run.workspace.transformed(entity)
         run.artifact(path, written_by="transform")
         migrated.read(entity, path)
+        migrated.read_refused(entity, run.workspace.quarantine(entity))
 
 
 def _record(

@@ -61,6 +61,7 @@ class TableCount:
             "selected": self.selected,
             "notSelected": dict(self.not_selected),
             "unknown": list(self.unknown),
+            "elsewhere": list(self.elsewhere),
             **{name: count.as_json() for name, count in self.children.items()},
         }
 
