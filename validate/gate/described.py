@@ -14,10 +14,10 @@ from utils.entities import shape_of
 from utils.files.findings import Cause, Finding
 from utils.findings.sentences import in_words_of_s9
 from utils.findings.shown_values import schema_of, shown, stored
-from utils.findings.source_names import Origin, SourceNames
+from utils.findings.source_names import Origin, SourceNames, TableNames
 from validate.rules.catalogue import Note, severity_of
 
-_CARRIED = "legacy"
+_CARRIED, _INDEX_KEY = "legacy", "GSI"
 
 
 def described(
@@ -31,6 +31,8 @@ def described(
     """
     entity, origin = names.entity, names.of_attribute(note.field)
     item = _item(record, origin)
+    if note.field.startswith(_INDEX_KEY):
+        origin = names.of_attribute(_repeated(item, note.field, names))
     own_key = stored(item.get("legacyId")) if origin.number else legacy_id
     return Finding(
         entity,
@@ -45,6 +47,34 @@ def described(
         _value(entity, item, note, origin),
         _cause(entity, item, note, origin),
     )
+
+
+def without_repeats(findings: list[Finding]) -> list[Finding]:
+    """The findings of a record without those of index keys that only repeat what was found of the
+    attribute itself."""
+    told = {
+        (each.rule, each.column)
+        for each in findings
+        if each.column and not each.field.startswith(_INDEX_KEY)
+    }
+    return [
+        each
+        for each in findings
+        if not (each.field.startswith(_INDEX_KEY) and (each.rule, each.column) in told)
+    ]
+
+
+def _repeated(item: dict[str, Any], key: str, names: SourceNames) -> str:
+    """The attribute whose value an index key repeats, alone or behind a prefix."""
+    text = stored(item.get(key))
+    if not isinstance(text, str):
+        return key
+    prefix = text.partition("#")[0]
+    for name in names.parts.get("", TableNames()).attributes:
+        value = stored(item.get(name))
+        if isinstance(value, str) and value and text in (value, f"{prefix}#{value}"):
+            return name
+    return key
 
 
 def _item(record: Sequence[bytes], origin: Origin) -> dict[str, Any]:

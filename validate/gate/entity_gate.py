@@ -95,7 +95,7 @@ class EntityGate:
                 self._entity, refusal.key, refusal.legacy_id, refusal.findings[0].rule
             )
             for finding in refusal.findings:
-                self._report.add(finding, quarantined=True)
+                self._report.add(finding, refused_by=refusal.phase)
 
     def _check_records(self, path: Path, errors: FindingSpool, shared: SharedValues | None) -> None:
         inputs = self._run.sha_of(path)

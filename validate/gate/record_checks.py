@@ -16,7 +16,7 @@ from utils.entities import Shape, Undeclared, is_referenced, shape_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
 from utils.findings.source_names import SourceNames
-from validate.gate.described import described
+from validate.gate.described import described, without_repeats
 from validate.gate.fast_sales import RULED_OUT, facts_if_clean
 from validate.gate.record_facts import Facts
 from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
@@ -93,14 +93,17 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
         for number, record in enumerate(split_records(lines)):
             notes: list[Note] = []
             facts = judge(record, notes, policy.business)
-            refused = False
-            for note in notes:
-                finding = described(facts.legacy_id, note, names, strict=strict, record=record)
-                refused = refused or finding.severity == "error"
-                outcome.findings.append((number, finding))
-            if refused:
-                identity = identity_of(record) if is_named else ""
-                facts = Facts(facts.legacy_id, facts.items, identity=identity)
+            if notes:
+                found = without_repeats(
+                    [
+                        described(facts.legacy_id, note, names, strict=strict, record=record)
+                        for note in notes
+                    ]
+                )
+                outcome.findings += [(number, finding) for finding in found]
+                if any(finding.severity == "error" for finding in found):
+                    identity = identity_of(record) if is_named else ""
+                    facts = Facts(facts.legacy_id, facts.items, identity=identity)
             outcome.facts.append(facts)
     return outcome
 

@@ -131,7 +131,7 @@ class Causes:
 
     def keyed(self, finding: Finding) -> Finding:
         """A finding about a copied value, with the key that its party has in S9."""
-        if finding.cause is None:
+        if finding.cause is None or finding.cause.why != "copied":
             return finding
         entity, identifier = finding.cause.entity, finding.cause.key
         reference = next(each for each in self._shape.references if each.entity == entity)
