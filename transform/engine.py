@@ -6,18 +6,20 @@ PutRequest byte for byte. Refused records go to quarantine whole.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from transform.census.rows import count_record, count_refused
+from transform.census.tally import Tally
 from transform.held_numbers import held_in
 from transform.layout import layout_of
 from transform.refusals import PHASE, refusal_of_rejected
 from transform.rejections import RejectedRecord
-from transform.row_to_texts import Texts, all_targets, fast_texts_of, texts_of
+from transform.row_to_texts import Texts, all_targets, as_transformed, fast_way_of, texts_of
 from transform.rules import Placeholder, TransformRules
 from transform.unreadable import refusal_of_unreadable
 from transform.values.ids import record_id
@@ -41,7 +43,7 @@ from utils.sale_numbering import NumbersSoFar, PieceNumbers, numbers_in, write_n
 @dataclass(frozen=True)
 class Transformed:
     """What a piece of an extracted file became; `end` is where it ends. Of sales there is also what
-    their numbering needs."""
+    their numbering needs. `tally` is how often what was applied."""
 
     data: Bulk
     records: int
@@ -49,6 +51,7 @@ class Transformed:
     refusals: tuple[Refusal, ...]
     end: int
     numbers: PieceNumbers | None = None
+    tally: Tally = field(default_factory=Tally)
 
 
 def transform_piece(
@@ -59,18 +62,20 @@ def transform_piece(
     entity = names.entity
     to_texts = texts_of(entity, rules)
     lines = rows_at(path, place)
-    fast = fast_texts_of(entity, rules, lines)
+    fast = fast_way_of(entity, rules, lines)
     output: list[bytes] = []
     refusals: list[Refusal] = []
+    tally = Tally()
     for line in lines:
-        if (fast_texts := fast(line)) is not None:
+        if (fast_texts := fast.texts(line)) is not None:
             output += fast_texts
             continue
-        became = _slowly(line, names, to_texts, rules)
+        became = _slowly(line, names, to_texts, rules, tally)
         if isinstance(became, Refusal):
             refusals.append(became)
         else:
             output += became
+    fast.count_into(tally)
     data = b"\n".join([*output, b""])
     return Transformed(
         data=Bulk(data, scratch),
@@ -79,11 +84,12 @@ def transform_piece(
         refusals=tuple(refusals),
         end=place.end,
         numbers=numbers_in(data) if shape_of(entity).numbered else None,
+        tally=tally,
     )
 
 
 def _slowly(
-    line: bytes, names: SourceNames, to_texts: Texts, rules: TransformRules
+    line: bytes, names: SourceNames, to_texts: Texts, rules: TransformRules, tally: Tally
 ) -> list[bytes] | Refusal:
     """What a line becomes by way of its row, of which nothing is left after that: a sale may have
     fifty thousand lines."""
@@ -95,7 +101,9 @@ def _slowly(
     try:
         texts = to_texts(row, rules)
     except RejectedRecord as rejected:
+        count_refused(rejected, row, tally)
         return refusal_of_rejected(row, line, rejected, names, partial(_key_of, names, rules))
+    count_record(names.entity, rules, *as_transformed(to_texts, row), raw=row, tally=tally)
     return [*map(str.encode, texts)]
 
 
@@ -183,6 +191,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         work = partial(transform_piece, path=source, names=names, rules=rules, scratch=scratch)
         pieces = places(extracted.bytes, start=place.offset)
         numbers, is_numbered = NumbersSoFar(), shape_of(entity).numbered
+        tally = place.tally
         if is_numbered:
             numbers.read(run, output.partial, output.bytes)
         for became in run.runner.in_order(work, pieces):
@@ -192,11 +201,12 @@ def transform(run: Run, entity: str) -> PhaseEntry:
                 numbers.add(ByteRange(start, output.bytes), became.numbers)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)
+            tally.add(became.tally)
             errors = len(became.refusals)
             task.advance(became.records + errors, errors=errors)
             tracker.reached(
                 output.records + quarantine.records,
-                partial(_state, became.end, output, quarantine),
+                partial(_state, became.end, output, quarantine, tally),
             )
         held = {}
         if is_numbered:
@@ -216,6 +226,7 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             "items": output.items,
             "quarantined": quarantine.records,
             "targets": targets,
+            "applied": tally.as_json(),
             **({"heldNumbers": held} if held else {}),
         },
     )
@@ -254,6 +265,7 @@ class _Place:
     offset: int = 0
     output: PartialState | None = None
     quarantine: PartialState | None = None
+    tally: Tally = field(default_factory=Tally)
 
     @classmethod
     def of(cls, saved: Checkpoint | None, files: Workspace, entity: str) -> _Place:
@@ -264,13 +276,22 @@ class _Place:
         output = PartialState(**saved.state["output"])
         quarantine = PartialState(**saved.state["quarantine"])
         if output.fits(_output(files, entity)) and quarantine.fits(files.quarantine(entity)):
-            return cls(saved.state["offset"], output, quarantine)
+            return cls(
+                saved.state["offset"], output, quarantine, Tally.of_json(saved.state["tally"])
+            )
         return cls()
 
 
-def _state(offset: int, output: ArtifactWriter, quarantine: ArtifactWriter) -> dict[str, Any]:
+def _state(
+    offset: int, output: ArtifactWriter, quarantine: ArtifactWriter, tally: Tally
+) -> dict[str, Any]:
     """Make the outputs durable and describe the place for a checkpoint."""
-    return asdict(_Place(offset, output.sync(), quarantine.sync()))
+    return {
+        "offset": offset,
+        "output": asdict(output.sync()),
+        "quarantine": asdict(quarantine.sync()),
+        "tally": tally.as_json(),
+    }
 
 
 def _tell(entity: str, refused: int, quarantine: Path) -> None:

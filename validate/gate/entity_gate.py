@@ -106,7 +106,7 @@ class EntityGate:
             Journal(self._run.workspace.journal(self._entity), saved) as journal,
             RowsByKey(self._run.workspace.extracted(self._entity)) as rows,
         ):
-            causes = Causes(self._run, self._entity, self._migrated, rows)
+            causes = Causes(self._run, self._names, self._migrated, rows)
             tracker = self._run.track(
                 PHASE,
                 self._entity,

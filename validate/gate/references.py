@@ -16,6 +16,7 @@ from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Cause, Finding
 from utils.files.quarantine import read_quarantine
 from utils.findings.sentences import because
+from utils.findings.source_names import SourceNames, TableNames
 from utils.run.run import Run
 from validate.gate.record_facts import Facts
 from validate.rules.catalogue import Note
@@ -112,9 +113,12 @@ class Causes:
     What the items no longer say, S9's key of the one that is named, is in the extracted row.
     """
 
-    def __init__(self, run: Run, entity: str, migrated: MigratedRecords, rows: RowsByKey) -> None:
+    def __init__(
+        self, run: Run, names: SourceNames, migrated: MigratedRecords, rows: RowsByKey
+    ) -> None:
         self._run = run
-        self._shape = shape_of(entity)
+        self._shape = shape_of(names.entity)
+        self._columns = names.parts.get("", TableNames()).attributes
         self._migrated = migrated
         self._rows = rows
         self._known: dict[tuple[str, str], Cause] = {}
@@ -149,14 +153,15 @@ class Causes:
         if (entity, identifier) not in self._known:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[entity, identifier] = self._looked_up(shape_of(entity), legacy_id)
+            self._known[entity, identifier] = self._looked_up(reference, legacy_id)
         return self._known[entity, identifier]
 
-    def _looked_up(self, named: Shape, legacy_id: str) -> Cause:
+    def _looked_up(self, reference: Reference, legacy_id: str) -> Cause:
         """What the row of the record says of the one that it names."""
+        named = shape_of(reference.entity)
         found = self._rows.row(int(legacy_id)) if legacy_id.lstrip("-").isdecimal() else None
         row = found or {}
-        key = row.get(f"{named.singular}_id", "")
+        key = row.get(self._columns.get(reference.attribute, ""), "")
         if key in (None, 0, "0"):
             return self._placeholder(named)
         reason = self._why_not_selected(named.name, row.get(named.singular))

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records.rows import line_row, party_copy, rules, sale_row
+from transform.census.rows import count_record
+from transform.census.tally import Tally
 from transform.fast.sales import FastSales, fast_sales
 from transform.items.attributes import Row
 from transform.rejections import RejectedRecord
@@ -166,6 +168,17 @@ def test_it_is_the_same_as_by_the_slower_way_or_left_to_it(
     line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
     usual = quick(chosen).texts(line)
     assert usual is None or usual == slowly(line, chosen)
+
+
+@given(row=sales(), chosen=RULES)
+def test_it_counts_what_the_slower_way_counts(row: Row, chosen: TransformRules) -> None:
+    line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    fast, counted, expected = quick(chosen), Tally(), Tally()
+    fast.count_into(Tally())
+    if fast.texts(line) is not None:
+        count_record("sales", chosen, row, [], raw=row, tally=expected)
+    fast.count_into(counted)
+    assert counted.as_json() == expected.as_json()
 
 
 def usual_row(**changes: Any) -> Row:
