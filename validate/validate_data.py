@@ -128,7 +128,8 @@ def _tell(result: ValidationResult, found: str) -> None:
     """What was found, and what has become of the records that have errors."""
     if found:
         level = INFO if not result.error_count else WARNING if result.passed else ERROR
-        get_logger().log(level, "%s", found)
+        for line in found.splitlines():
+            get_logger().log(level, "%s", line)
     if result.quarantined:
         get_logger().warning(
             "%s moved to quarantine; the reasons are there and in %s",

@@ -41,14 +41,14 @@ def said_of(rules: Sequence[RuleCount], table: Path) -> str:
     lines += map(_line, rules[:_RULES])
     if rest := rules[_RULES:]:
         further = counted(sum(each.count for each in rest), "finding")
-        lines.append(f"and {counted(len(rest), 'more rule')} with {further}, in {table.name}")
+        lines.append(f"  and {counted(len(rest), 'more rule')} with {further}, in {table.name}")
     return "\n".join(lines)
 
 
 def _line(each: RuleCount) -> str:
     finding = Finding.of_json(each.example)
     head = f"{counted(each.count, each.severity)} {each.rule} of {each.entity}"
-    return f"{head}: {example(finding)}"
+    return f"  {head}: {example(finding)}"
 
 
 def example(finding: Finding) -> str:

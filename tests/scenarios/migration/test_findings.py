@@ -128,7 +128,7 @@ def test_the_screen_counts_by_rule_with_an_example_and_causes_come_first(
     operator, outcome = tried
     block = outcome.stderr.partition("Found: ")[2]
     assert block.startswith("8 errors and 1 warning. All of them are in "), outcome.output
-    lines = [text.strip() for text in block.splitlines()]
+    lines = [text.rpartition(" -   ")[2] for text in block.splitlines()]
     cause = next(n for n, text in enumerate(lines) if "unknown-country of buyers" in text)
     consequence = next(n for n, text in enumerate(lines) if "unknown-country of sales" in text)
     warning = next(n for n, text in enumerate(lines) if "warning" in text and n)
@@ -190,3 +190,19 @@ def test_what_the_extraction_leaves_out_is_named_as_the_cause(
         "why": "not-selected",
         "reason": "extraction.buyers.where",
     }
+
+
+def test_what_is_applied_is_counted_and_adds_up(tried: tuple[Operator, Outcome]) -> None:
+    operator, _ = tried
+    applied = operator.report("mapping")["applied"]
+    statuses = applied["sales"]["statuses"]
+    transformed = operator.manifest()["phases"]["transform"]["sales"]["result"]["records"]
+    assert statuses == {
+        "confermato": {"to": "confirmed", "count": transformed},
+        "perso": {"to": None, "count": 1},
+    }
+    assert applied["sales"]["defaults"]["currency = EUR"] == transformed
+    assert applied["buyers"]["statuses"]["true"] == {"to": "active", "count": 2}
+    times = applied["sales"]["times"]
+    assert (times["byHour"][9], sum(times["byHour"])) == (transformed, transformed)
+    assert times["suspicions"] == []

@@ -74,7 +74,7 @@ def test_the_block_says_how_much_it_leaves_out() -> None:
     rules = [RuleCount("sales", f"rule-{n}", "error", False, 2, example) for n in range(10)]
     text = said_of(rules, Path("findings.csv"))
     assert text.splitlines()[0] == "Found: 20 errors. All of them are in findings.csv"
-    assert text.splitlines()[-1] == "and 2 more rules with 4 findings, in findings.csv"
+    assert text.splitlines()[-1] == "  and 2 more rules with 4 findings, in findings.csv"
     assert len(text.splitlines()) == 10
     assert said_of([], Path("findings.csv")) == ""
 
