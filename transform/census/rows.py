@@ -40,7 +40,7 @@ from transform.values.vocabularies import (
     vat_exemption,
 )
 from utils.entities import shape_of
-from utils.wording.masking import mask, veil
+from utils.wording.masking import disguised, veiled
 
 _HOUR = len("2019-03-04T10")
 _LONGEST = 40  # characters of a word that is shown
@@ -205,7 +205,7 @@ class RowCensus:
         for column, name in (("created_by", "createdBy"), ("updated_by", "updatedBy")):
             if user := clean(row.get(column)):
                 target = rules.user_mapping.get(user, rules.migration_user)
-                tally.users[mask(user), veil(target)] += times
+                tally.users[disguised(user), veiled(target)] += times
             else:
                 tally.defaults[f"{name} = {_MIGRATION_USER}"] += times
 
@@ -296,7 +296,7 @@ class RecordCensus:
 def count_status(value: object, target: str, tally: Tally, times: int = 1) -> None:
     """Count a status as S9 has it, and what it became ("": the record was refused)."""
     word = str(value).lower() if isinstance(value, bool) else str(value).strip()
-    shown = "(none)" if value is None else veil(word)[:_LONGEST] or "(blank)"
+    shown = "(none)" if value is None else veiled(word)[:_LONGEST] or "(blank)"
     tally.statuses[shown, target] += times
 
 

@@ -1,8 +1,8 @@
 """How often what was applied: defaults, repairs, statuses, users, and the hours at which S9 works.
 
 Each piece of a file has a tally of its own; they are added up in the order of the file, and go into
-the checkpoint, the manifest and mapping_report.json. Users and words are masked before they are
-counted here.
+the checkpoint, the manifest and mapping_report.json. So users, and what looks personal in words,
+are masked before they are counted here, whatever `logging.maskPersonalData` says.
 """
 
 from __future__ import annotations
