@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from transform.census.rows import count_record, count_refused
+from transform.census.rows import begin_counting, count_record, count_refused, end_counting
 from transform.census.tally import Tally
 from transform.held_numbers import held_in
 from transform.layout import layout_of
@@ -66,6 +66,7 @@ def transform_piece(
     output: list[bytes] = []
     refusals: list[Refusal] = []
     tally = Tally()
+    begin_counting(entity, rules)
     for line in lines:
         if (fast_texts := fast.texts(line)) is not None:
             output += fast_texts
@@ -76,6 +77,7 @@ def transform_piece(
         else:
             output += became
     fast.count_into(tally)
+    end_counting(entity, rules, tally)
     data = b"\n".join([*output, b""])
     return Transformed(
         data=Bulk(data, scratch),

@@ -61,7 +61,6 @@ class TableCount:
             "selected": self.selected,
             "notSelected": dict(self.not_selected),
             "unknown": list(self.unknown),
-            "elsewhere": list(self.elsewhere),
             **{name: count.as_json() for name, count in self.children.items()},
         }
 

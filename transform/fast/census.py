@@ -15,6 +15,7 @@ import orjson
 
 from transform.census.rows import RowCensus
 from transform.census.tally import Tally
+from transform.items.attributes import Row
 from transform.rules import TransformRules
 from transform.transform_sales import sale_attributes
 from transform.values.timestamps import local_clock
@@ -76,9 +77,12 @@ class FastCensus:
         self._hours: defaultdict[Cells, int] = defaultdict(int)
         self._zero_dates: defaultdict[str, int] = defaultdict(int)
         self._latest = b""
+        self._lines = 0
 
-    def add(self, cells: Cells, odd: list[OddLine], *, has_zero_dates: bool) -> None:
-        """Take a sale: its cells, and which cells those of its lines lack that lack any."""
+    def add(self, cells: Cells, lines: int, odd: list[OddLine], *, has_zero_dates: bool) -> None:
+        """Take a sale: its cells, how many lines it has, and which cells those of them lack that
+        lack any."""
+        self._lines += lines
         self._words_taken[self._words(cells)] += 1
         nulls = self._nulls(cells)
         if None in nulls:
@@ -101,6 +105,7 @@ class FastCensus:
             tally.add_times(self._known_words[words], times)
         for nulls, times in self._nulls_taken.items():
             tally.add_times(self._lacking[nulls], times)
+        tally.add_times(self._odd_lines[()], self._lines)
         for line, times in self._odd_taken.items():
             tally.add_times(self._odd_lines[line], times)
         for column, times in self._zero_dates.items():
@@ -108,19 +113,23 @@ class FastCensus:
         if self._latest and self._sale.count_latest(self._latest.decode(), tally):
             for (month, hour), times in self._hours.items():
                 tally.hours[(month + hour).decode()] += times
+        tally.defaults = +tally.defaults
         self._clear()
 
     def _count_words(self, cells: Any) -> Tally:
         row = {**dict.fromkeys(_NULLS, _ANY), **dict(zip(_WORDS, map(_value, cells), strict=True))}
-        return _counted(lambda tally: self._sale.count_own(row, tally))
+        return _counted(self._sale, lambda tally: self._sale.count_own(row, tally))
 
     def _count_lacking(self, nulls: Any) -> Tally:
-        return _counted(lambda tally: self._sale.count(_row(_NULLS, nulls) | _USUAL, tally))
+        return _difference(self._sale, _row(_NULLS, ()) | _USUAL, _row(_NULLS, nulls) | _USUAL)
 
     def _count_line(self, nulls: Any) -> Tally:
         if isinstance(nulls, int):  # the only one
             nulls = [place == nulls for place in range(len(_LINE))]
-        return _counted(lambda tally: self._line.count(_row(_LINE, nulls), tally))
+        usual = _row(_LINE, ())
+        if nulls == ():
+            return _counted(self._line, lambda tally: self._line.count(usual, tally))
+        return _difference(self._line, usual, _row(_LINE, nulls))
 
 
 class _Known(dict[Any, Tally]):
@@ -137,10 +146,18 @@ class _Known(dict[Any, Tally]):
         return found
 
 
-def _counted(count: Callable[[Tally], None]) -> Tally:
+def _counted(census: RowCensus, count: Callable[[Tally], None]) -> Tally:
     tally = Tally()
     count(tally)
+    census.flush(tally)
     return tally
+
+
+def _difference(census: RowCensus, usual: Row, row: Row) -> Tally:
+    """What is counted of a row that is not counted of the usual one, which lacks nothing."""
+    found = _counted(census, lambda tally: census.count(row, tally))
+    found.defaults.subtract(_counted(census, lambda tally: census.count(usual, tally)).defaults)
+    return found
 
 
 def odd_line(cells: Cells) -> OddLine:

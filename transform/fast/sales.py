@@ -141,7 +141,7 @@ class FastSales:
             self._texts.of(cells[18:]),
             self._stamps.of(*cells[14:18]),
         )
-        self._census.add(cells, odd, has_zero_dates=_ZERO_DATE in line)
+        self._census.add(cells, len(lines), odd, has_zero_dates=_ZERO_DATE in line)
         return [header, *lines]
 
     def _kind(self, cells: Any) -> Kind[bytes]:

@@ -185,6 +185,6 @@ class Causes:
             return f"{_DISABLED} (extraction.disabledParties)"
         done = self._run.manifest.phase("extract", entity)
         table = done.result.get("table") or {} if done else {}
-        elsewhere = table.get("elsewhere", ())
+        elsewhere = done.result.get("elsewhere", ()) if done else ()
         left_out = {_DISABLED, *elsewhere} if known != "none" else {*elsewhere}
         return " or ".join(each for each in table.get("notSelected", {}) if each not in left_out)

@@ -15,7 +15,7 @@ from tests.support.records.rows import (
     rules,
     sale_row,
 )
-from transform.census.rows import count_record, count_refused
+from transform.census.rows import count_record, count_refused, end_counting
 from transform.census.tally import OTHERS, Tally
 from transform.items.attributes import Row
 from transform.rejections import RejectedRecord
@@ -29,6 +29,7 @@ def tally_of(entity: str, row: Row, chosen: TransformRules | None = None) -> Tal
     tally, to_texts = Tally(), texts_of(entity, chosen)
     to_texts(row, chosen)
     count_record(entity, chosen, *as_transformed(to_texts, row), raw=row, tally=tally)
+    end_counting(entity, chosen, tally)
     return tally
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records.rows import line_row, party_copy, rules, sale_row
-from transform.census.rows import count_record
+from transform.census.rows import count_record, end_counting
 from transform.census.tally import Tally
 from transform.fast.sales import FastSales, fast_sales
 from transform.items.attributes import Row
@@ -112,6 +112,10 @@ def lines(draw: st.DrawFn) -> list[Row]:
     found = []
     for number in range(1, draw(st.integers(1, 3)) + 1):
         row = line_row(key=number, line_number=number, unit_price=draw(USUAL_NUMBERS))
+        if draw(st.booleans()):  # nothing is lacking
+            row |= dict.fromkeys(("created_at", "updated_at"), "2024-03-05T10:11:12")
+            row |= {"product_description": "Vite", "product_code": "V1", "tax_rate": "10"}
+            row |= {"quantity": "2", "discount": "5"}
         if draw(st.booleans()):
             row |= {name: draw(USUAL_NUMBERS) for name in AMOUNTS}
         found.append(draw(changed(row, LINE_COLUMNS)))
@@ -133,6 +137,7 @@ RULES = st.sampled_from(
         rules(generate_ids=False, timezone="Asia/Kathmandu"),
         rules(preserve_timestamps=False, user_mapping={}),
         rules(status_mapping={"sospeso": "draft"}, id_scope="other:", default_currency="CHF"),
+        rules(updated_at="2026-02-01T00:00:00.000Z", default_document="invoice"),
     ]
 )
 
@@ -177,6 +182,7 @@ def test_it_counts_what_the_slower_way_counts(row: Row, chosen: TransformRules) 
     fast.count_into(Tally())
     if fast.texts(line) is not None:
         count_record("sales", chosen, row, [], raw=row, tally=expected)
+        end_counting("sales", chosen, expected)
     fast.count_into(counted)
     assert counted.as_json() == expected.as_json()
 
