@@ -64,5 +64,5 @@ def example(finding: Finding) -> str:
 
 
 def _why(cause: Cause | None, message: str) -> str:
-    reason = because(cause)
+    reason = because(cause) if cause and cause.why != "absent" else ""  # the message says that
     return f" (because {reason})" if reason and reason not in message else ""
