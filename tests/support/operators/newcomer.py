@@ -133,7 +133,8 @@ class Newcomer:
                 options[word] = []
             else:
                 options[next(reversed(options))].append(word)
-        assert options.pop("--region") and options.pop("--endpoint-url", True)
+        assert options.pop("--region")
+        options.pop("--endpoint-url", None)
         request = {_member(name): _value(name, given) for name, given in options.items()}
         getattr(self.dynamodb, command.replace("-", "_"))(**request)
 
