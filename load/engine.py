@@ -59,7 +59,12 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
         progress.refusals.add(item, written=progress.total.records)
 
     with run.progress.task(
-        PHASE, entity, transformed.items, unit="items", done=progress.total.lines
+        PHASE,
+        entity,
+        transformed.items,
+        unit="items",
+        done=progress.total.lines,
+        write_units=progress.total.units,
     ) as task:
         tracker = run.track(
             PHASE,
@@ -200,6 +205,8 @@ class _Sending:
 
     def _note(self, report: SenderReport) -> None:
         self.rate.accepted(report.accepted.units)
+        self.task.heard(report.troubles)
+        self.task.in_flight = self.pool.in_flight
         if report.throttled:
             self.rate.throttled(report.throttled)
         self._note_untried(report)
@@ -214,8 +221,10 @@ class _Sending:
             raise _refused(self.run, part.outcome.refused[0])
         if part.outcome.items:
             self.conditional.has_written()
+        units = self.progress.total.units
         lines, refused = self.progress.acknowledge(part)
-        self.task.advance(lines, errors=refused)
+        units = self.progress.total.units - units
+        self.task.advance(lines, errors=refused, write_units=units, bytes=part.size)
 
     def _settle(self) -> None:
         """Let what is in flight end, and acknowledge what arrived without a gap."""

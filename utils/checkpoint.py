@@ -99,7 +99,8 @@ class CheckpointFile:
 
 
 class Tracker:
-    """Saves the place of one phase in one entity: now and then, and when asked to stop."""
+    """Saves the place of one phase in one entity: now and then, and when asked to stop. `tell`
+    hears of each place that is saved."""
 
     def __init__(
         self,
@@ -110,12 +111,14 @@ class Tracker:
         *,
         done: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[int], object] = lambda _done: None,
     ) -> None:
         self._file = file
         self._config = config
         self._stop = stop
         self._place = place
         self._clock = clock
+        self._tell = tell
         self._saved = done
         self._not_before = 0.0
 
@@ -139,6 +142,7 @@ class Tracker:
         end = self._clock()
         self._saved = done
         self._not_before = end + _REST_PER_COST * (end - start)
+        self._tell(done)
 
     def _due(self, done: int) -> bool:
         return done - self._saved >= self._config.interval and self._clock() >= self._not_before

@@ -89,7 +89,14 @@ class BackOff(Exception):
 
 
 class Throttled(BackOff):
-    """The target asks for a lower rate. `detail` names the table or index where it is known."""
+    """The target asks for a lower rate. `detail` names the table or index where it is known;
+    `shortages` have each of them with the reason, as the answer has them."""
+
+    def __init__(
+        self, reason: str, detail: str = "", shortages: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(reason, detail)
+        self.shortages = shortages
 
 
 class Rejection(Exception):

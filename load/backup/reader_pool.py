@@ -147,7 +147,8 @@ class _ReaderPool:
             self._group.in_hand[reader] -= said.left
         self._wanted[reader] = said.at_once
         self._read += said.items
-        self._task.advance(said.items)
+        self._task.heard(said.troubles)
+        self._task.advance(said.items, read_units=said.accepted.units)
         self._adaptive.accepted(said.accepted.units)
         if said.throttled:
             self._adaptive.throttled(said.throttled)

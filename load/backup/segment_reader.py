@@ -36,6 +36,7 @@ from utils.error_handler import BackOff, MigrationError, Throttled
 from utils.files.encryption import recipients
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.actors import Packed, Threads, packed
+from utils.telemetry.troubles import Troubles, take_troubles
 
 _SAY_EVERY = 0.05
 
@@ -99,13 +100,15 @@ class Closed:
 @dataclass
 class ReaderReport:
     """What has happened since the last report: how many items have come and were accepted, what of
-    them is written down, whether DynamoDB throttled and why, how many segments are not being read
-    any more, the error of one that could not be, and how many at once keep the reader busy."""
+    them is written down, whether DynamoDB throttled and why, what had to be tried again, how many
+    segments are not being read any more, the error of one that could not be, and how many at once
+    keep the reader busy."""
 
     items: int = 0
     accepted: Answered = field(default_factory=Answered)
     closed: list[Closed] = field(default_factory=list)
     throttled: str = ""
+    troubles: Troubles | None = None
     left: int = 0
     failed: Packed | None = None
     at_once: int = scan_flow.FIRST
@@ -287,6 +290,7 @@ class SegmentReader:
 
     def _say(self) -> None:
         self._report.accepted = self._limiter.take_accepted()
+        self._report.troubles = take_troubles()
         self._report.at_once = self._flow.number
         report, self._report = self._report, ReaderReport()
         self._said_at = self._clock()

@@ -34,6 +34,7 @@ from utils.processes.actors import (
     unpacked,
 )
 from utils.run.session import AtWork
+from utils.telemetry.troubles import Troubles, take_troubles
 
 WORTH_IT = 2 << 20  # bytes of records below which no process is started
 _WIDEST = 64  # requests that a job has under way at once
@@ -120,7 +121,7 @@ class JobPool(Generic[Job, Result]):
     ) -> None:
         """Other processes take part in no less than WORTH_IT bytes of records, of which there are
         about `size`. Of a job that is not `wide` one request is under way at a time."""
-        self._stop = at_work.stop
+        self._at_work = at_work
         self._work = work
         self._settle = settle
         most = at_work.config.migration.workers
@@ -139,15 +140,18 @@ class JobPool(Generic[Job, Result]):
         others = partial(in_a_process, self._work, self._share, self._target, bound)
         makes += [others] * (self._count - 1)
         with little_garbage(), self._workers.conversing(makes) as talk:
-            _Sharing(talk, self._count, iter(jobs), self._settle, self._stop).do_all()
+            sharing = _Sharing(talk, self._count, iter(jobs), self._settle, self._at_work)
+            sharing.do_all()
 
 
 @dataclass(frozen=True)
 class _JobDone:
-    """What became of the job with a number, and how many jobs its process is to have."""
+    """What became of the job with a number, how many jobs its process is to have, and what it had
+    to try again."""
 
     number: int
     wants: int
+    troubles: Troubles | None
     result: Any = None
     failed: Packed | None = None
 
@@ -173,12 +177,13 @@ class _Sharing(Generic[Job, Result]):
         count: int,
         jobs: Iterator[Job],
         settle: Callable[[Job, Result], object],
-        stop: StopFlag,
+        at_work: AtWork,
     ) -> None:
         self._group = ActorGroup(talk, range(count))
         self._jobs = jobs
         self._settle = settle
-        self._stop = stop
+        self._stop = at_work.stop
+        self._progress = at_work.progress
         self._wants = dict.fromkeys(range(count), _AHEAD * FIRST)
         self._window = _WINDOW * count
         self._given: deque[Job] = deque()  # and not settled
@@ -227,6 +232,7 @@ class _Sharing(Generic[Job, Result]):
                 self._group.leave(actor)
             else:
                 self._done[done.number] = done
+                self._progress.heard(done.troubles)
                 self._wants[actor] = done.wants
                 if actor in self._group.in_hand:
                     self._group.in_hand[actor] -= 1
@@ -319,7 +325,7 @@ class JobRunner(Generic[Job, Result]):
                 self._flight.decide()
                 self._enough_threads()
                 wants = _AHEAD * self._flight.number
-            self._reply(_JobDone(number, wants, done, failed))
+            self._reply(_JobDone(number, wants, take_troubles(), done, failed))
 
     def _take(self) -> tuple[int, Job] | None:
         """The next job; None when this thread is to end."""

@@ -30,6 +30,7 @@ from utils.files.artifacts import starts_record
 from utils.files.line_marks import EDITED, NEW, LineMarks
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.actors import Packed, Threads, leave_little_garbage, packed
+from utils.telemetry.troubles import Troubles, take_troubles
 
 SAY_EVERY = 0.05
 # One partition takes 1,000 write units a second, hard (DynamoDB developer guide, "Partitions").
@@ -100,12 +101,14 @@ class Acknowledged:
 @dataclass
 class SenderReport:
     """What has happened since the last report: what was accepted, whether DynamoDB throttled and
-    why, the error that has ended the work, and whether this is the last one. The last one says of
-    pieces by number from which of their bytes on nothing has been tried."""
+    why, what had to be tried again in this process, the error that has ended the work, and whether
+    this is the last one. The last one says of pieces by number from which of their bytes on nothing
+    has been tried."""
 
     acknowledged: dict[int, Acknowledged] = field(default_factory=dict)
     accepted: Answered = field(default_factory=Answered)
     throttled: str = ""
+    troubles: Troubles | None = None
     failed: Packed | None = None
     untried: dict[int, int] = field(default_factory=dict)
     ended: bool = False
@@ -434,6 +437,7 @@ class Sender:
 
     def _say(self) -> None:
         self._report.accepted = self._limiter.take_accepted()
+        self._report.troubles = take_troubles()
         report, self._report = self._report, SenderReport()
         self._said_at = self._clock()
         self._reply(report)

@@ -178,7 +178,12 @@ class BatchWriter:
 
     def _retries(self) -> Retries:
         limiter = self._limiter
-        return Retries(self._wire, self._retry, lambda: limiter.accepted + limiter.elsewhere)
+        return Retries(
+            self._wire,
+            self._retry,
+            lambda: limiter.accepted + limiter.elsewhere,
+            table=self._table,
+        )
 
     def _write_doubtful(
         self, writer: ConditionalWriter, lines: list[bytes], outcome: Outcome

@@ -194,7 +194,7 @@ class ConditionalWriter:
         """What is in the table under the keys of `items` (at most 100), by key."""
         keys = [key_of(item) for item in items]
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        retries = Retries(self.wire, self.retry)
+        retries = Retries(self.wire, self.retry, table=self.table)
         while keys:
             request = {"RequestItems": {self.table: {"Keys": keys, "ConsistentRead": True}}}
             answer = ask(self.wire, self.retry, "BatchGetItem", request, tell=self._tell)
@@ -202,7 +202,7 @@ class ConditionalWriter:
                 found[text_key(item)] = item
             left = answer["UnprocessedKeys"].get(self.table, {}).get("Keys", [])
             if len(left) < len(keys):
-                retries = Retries(self.wire, self.retry)
+                retries = Retries(self.wire, self.retry, table=self.table)
             keys = left
             if keys:
                 retries.failed(BackOff("UnprocessedKeys"))

@@ -251,7 +251,8 @@ class DynamoDB:
             return self._of_transaction(operation, code, message, answer)
         passing = self._passing(operation, status, code, message)
         if code in THROTTLING_CODES:
-            passing = Throttled(code, _throttling_reasons(answer) or message)
+            short = _shortages(answer, code)
+            passing = Throttled(code, _in_words(short) or message, short)
         if passing is None:
             return self._final(code, message, reply.headers)
         passing.at_least = _wished(reply.headers)
@@ -407,21 +408,25 @@ def _check(headers: Mapping[bytes, bytes], content: bytes) -> None:
         raise BackOff("CorruptAnswer", "the answer's CRC-32 does not match")
 
 
-def _throttling_reasons(answer: Mapping[str, Any]) -> str:
-    """What is throttled and why, as "IndexWriteKeyRangeThroughputExceeded on Sales/index/GSI1".
+def _shortages(answer: Mapping[str, Any], code: str) -> tuple[tuple[str, str], ...]:
+    """What is short and why, as ("Sales/index/GSI1", "IndexWriteKeyRangeThroughputExceeded").
 
     The list's name is written in two ways (API reference, ThrottlingReason, and the exceptions
     that have it); ResourceArn comes beside the message.
     """
     listed = answer.get("ThrottlingReasons") or answer.get("throttlingReasons")
     parts = [
-        f"{entry.get('reason')} on {_resource(entry.get('resource'))}"
+        (_resource(entry.get("resource")), str(entry.get("reason")))
         for entry in (listed if isinstance(listed, list) else ())
         if isinstance(entry, dict)
     ]
     if not parts and answer.get("ResourceArn"):
-        parts = [_resource(answer["ResourceArn"])]
-    return "; ".join(dict.fromkeys(parts))
+        parts = [(_resource(answer["ResourceArn"]), code)]
+    return tuple(dict.fromkeys(parts))
+
+
+def _in_words(shortages: tuple[tuple[str, str], ...]) -> str:
+    return "; ".join(f"{reason} on {what}" for what, reason in shortages)
 
 
 def _resource(arn: object) -> str:

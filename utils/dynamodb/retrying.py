@@ -14,6 +14,7 @@ from utils.dynamodb.answer_shapes import SAYS_LITTLE, Answer, reader
 from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.dynamodb.client import DynamoDB, Request, wire_to
 from utils.error_handler import BackOff, TargetError, Throttled
+from utils.telemetry.troubles import has_waited, tries_again
 
 # Calls about tables are few, and each ends what it is for: as botocore's standard mode has it.
 _RETRIES, _DELAY = 3, 0.5
@@ -33,9 +34,17 @@ class Retries:
     """
 
     def __init__(
-        self, wire: Caller, policy: RetryPolicy, others: Callable[[], float] | None = None
+        self,
+        wire: Caller,
+        policy: RetryPolicy,
+        others: Callable[[], float] | None = None,
+        *,
+        table: str = "",
     ) -> None:
+        """`table` is what is asked, where that is known."""
         self._wire = wire
+        self._table = table
+        self._problem: BackOff | None = None
         self._attempts = Attempts(policy)
         self._others = others or (lambda: 0.0)
         self._seen = self._others()
@@ -49,6 +58,8 @@ class Retries:
         self._seen = others
         if not self._attempts.fail(max(wish, problem.at_least)):
             raise self._wire.gave_up(problem, self._attempts.failed) from problem
+        self._problem = problem
+        tries_again(problem, self._table)
 
     def begin_anew(self) -> None:
         """Something has got through: what has failed so far does not count any more."""
@@ -56,7 +67,9 @@ class Retries:
 
     def wait(self) -> None:
         """Sleep before the next try."""
+        began = time.monotonic()
         self._attempts.wait()
+        has_waited(time.monotonic() - began, self._problem, self._table)
 
 
 Parsed = TypeVar("Parsed")
@@ -110,7 +123,7 @@ def ask(
         request = {"ReturnConsumedCapacity": "TOTAL", **request}
     parse = parse or reader(operation, request)
     body = orjson.dumps(request)
-    retries = Retries(wire, retry)
+    retries = Retries(wire, retry, table=str(request.get("TableName", "")))
     while True:
         try:
             return parse(wire.call(operation, body))
@@ -185,6 +198,8 @@ def send_all(
             retries.begin_anew()
         if problems:
             retries.failed(problems[-1], max(each.at_least for each in problems))
+            for other in problems[:-1]:
+                tries_again(other)
             retries.wait()
 
 

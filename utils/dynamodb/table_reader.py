@@ -205,7 +205,9 @@ class _Asking:
 
     def for_page(self, segment: int, start: Key | None = None) -> _Asked:
         # Where others get their pages, a throttled one gets its own at last.
-        return _Asked(segment, start, Retries(self.wire, self.retry, lambda: self.flow.pages))
+        table = str(self.request["TableName"])
+        retries = Retries(self.wire, self.retry, lambda: self.flow.pages, table=table)
+        return _Asked(segment, start, retries)
 
     def body(self, asked: _Asked) -> bytes:
         """The body of the answer. Raises as `TableReader.ask` does."""

@@ -42,6 +42,7 @@ class Outcomes:
         skipped = self.has_done(phase, entity)
         if skipped:
             self.run.leave(phase, entity)
+            self.run.progress.skipped(phase, entity)
             get_logger().info("%s of %s is already complete", phase.capitalize(), entity)
         return skipped
 

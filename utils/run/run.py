@@ -32,7 +32,7 @@ from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers, available_cores
 from utils.run.manifest import Manifest, PhaseEntry
-from utils.telemetry.events import EventStream
+from utils.telemetry.events import CheckpointSaved, EventStream, Step
 from utils.telemetry.tasks import Tasks
 from utils.version import this_tool
 from utils.wording import invocation
@@ -216,7 +216,15 @@ class Run:
         settings = self.config.checkpoint
         if saved is not None and _is_further(saved, phase, entity):
             settings = replace(settings, enabled=False)
-        return Tracker(self.checkpoint, settings, self.stop, place, done=done)
+        step = Step(phase, entity)
+        return Tracker(
+            self.checkpoint,
+            settings,
+            self.stop,
+            place,
+            done=done,
+            tell=lambda done: self.events.emit(CheckpointSaved(step=step, done=done)),
+        )
 
     def finish(
         self,

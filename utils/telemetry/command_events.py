@@ -13,6 +13,7 @@ from utils.interrupt import Interrupted
 from utils.telemetry.event_file import EventFile
 from utils.telemetry.events import RunBegun, RunFinished
 from utils.telemetry.tasks import Tasks
+from utils.telemetry.troubles import take_troubles
 from utils.version import VERSION
 
 
@@ -27,6 +28,7 @@ def command_told(
 ) -> Iterator[None]:
     """Tell that a command begins and how it ends; as long as it lasts, all that is told goes into
     the data directory's file of events."""
+    take_troubles()  # those of before
     file = EventFile(files.events)
     progress.events.go_on_after(file.last)
     progress.events.listen(file)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from utils.error_handler import ExitCode
 from utils.interrupt import Interrupted
 from utils.telemetry.events import (
-    CheckpointSaved,
     Count,
+    Event,
     EventStream,
     Found,
     Progressed,
@@ -25,39 +26,56 @@ from utils.telemetry.events import (
     StepFinished,
     Throttled,
 )
+from utils.telemetry.troubles import Troubles, take_troubles
 
 _EVERY = 0.25  # seconds between two events of progress of one step
-_OUTCOME_DONE, _OUTCOME_FAILED, _OUTCOME_STOPPED = "done", "failed", "stopped"
-OUTCOME_SKIPPED = "skipped"
+_TOGETHER = 1.0  # seconds in which troubles and findings of one kind are put together
+_DONE, _FAILED, _STOPPED = "done", "failed", "stopped"
+SKIPPED = "skipped"
+"""The outcome of a step of which nothing was left to do."""
+
+
+@dataclass
+class _Untold:
+    """What has happened since it was last told: troubles, and findings by rule and severity, each
+    with a key that has it."""
+
+    troubles: Troubles = field(default_factory=Troubles)
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class Task:
-    """One step at work. Not for several threads at once."""
+    """One step at work. Not for several threads at once. It is at work as a context."""
 
     def __init__(
         self,
-        events: EventStream,
+        tasks: Tasks,
         step: Step,
         total: int | None,
         unit: str,
         *,
         done: int = 0,
         errors: int = 0,
+        write_units: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.step = step
         self.in_flight: int | None = None
-        self._events = events
+        self._tasks = tasks
+        self._events = tasks.events
         self._total = total
         self._unit = unit
         self._done = done
         self._errors = errors
-        self._write_units = 0.0
+        self._write_units = write_units
         self._read_units = 0.0
         self._bytes = 0
         self._retries: Counter[str] = Counter()
+        self._untold = _Untold()
         self._clock = clock
         self._start = self._told_at = clock()
+        self._gathered_at = float("-inf")
 
     @property
     def count(self) -> Count:
@@ -74,6 +92,7 @@ class Task:
 
     def __enter__(self) -> Task:
         self._start = self._told_at = self._clock()
+        self._tasks.opened(self)
         self._events.emit(StepBegun(step=self.step, count=self.count))
         return self
 
@@ -83,17 +102,15 @@ class Task:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end(_outcome_of(error))
-
-    def end(self, outcome: str) -> None:
-        """The step is over, with one of the outcomes of a StepFinished."""
-        seconds = self._clock() - self._start
+        self.heard(take_troubles())
+        self._tell_untold()
+        self._tasks.closed(self)
         self._events.emit(
             StepFinished(
                 step=self.step,
                 count=self.count,
-                outcome=outcome,
-                seconds=seconds,
+                outcome=_outcome_of(error),
+                seconds=self._clock() - self._start,
                 retries=dict(self._retries),
             )
         )
@@ -118,31 +135,65 @@ class Task:
         self._write_units += write_units
         self._read_units += read_units
         self._bytes += bytes
-        now = self._clock()
-        if now - self._told_at >= _EVERY:
-            self._told_at = now
-            self._events.emit(
-                Progressed(step=self.step, count=self.count, in_flight=self.in_flight)
-            )
+        if self._clock() - self._told_at >= _EVERY:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell how far it is, and what there was since the last time."""
+        self._told_at = self._clock()
+        self.heard(take_troubles())
+        self._gather()
+        self._events.emit(Progressed(step=self.step, count=self.count, in_flight=self.in_flight))
+
+    def heard(self, troubles: Troubles | None) -> None:
+        """There were troubles in this process or in another one."""
+        if troubles:
+            self._untold.troubles.add(troubles)
+            self._retries.update(troubles.retried)
+            self._gather()
 
     def retried(self, reason: str, times: int = 1) -> None:
         """Something has failed in a way that passes, and is tried again."""
-        self._retries[reason] += times
-        self._events.emit(Retried(step=self.step, reason=reason, times=times))
-
-    def throttled(self, by: str, reason: str, times: int = 1, seconds: float = 0.0) -> None:
-        """DynamoDB has asked for patience, as an event of the kind says."""
-        self._events.emit(
-            Throttled(step=self.step, by=by, reason=reason, times=times, seconds=seconds)
-        )
+        self.heard(Troubles(retried=Counter({reason: times})))
 
     def found(self, rule: str, severity: str, times: int = 1, key: str = "") -> None:
         """A check has found something, as an event of the kind says."""
-        self._events.emit(Found(step=self.step, rule=rule, severity=severity, times=times, key=key))
+        untold = self._untold
+        untold.found[rule, severity] += times
+        untold.keys.setdefault((rule, severity), key)
+        self._gather()
 
-    def saved(self, done: int) -> None:
-        """Up to here a run that is killed now would not have to start over."""
-        self._events.emit(CheckpointSaved(step=self.step, done=done))
+    def _gather(self) -> None:
+        """Tell what has happened, if it is not too soon after the last time."""
+        now = self._clock()
+        if now - self._gathered_at >= _TOGETHER:
+            self._gathered_at = now
+            self._tell_untold()
+
+    def _tell_untold(self) -> None:
+        untold, self._untold = self._untold, _Untold()
+        for event in events_of(self.step, untold.troubles):
+            self._events.emit(event)
+        for (rule, severity), times in untold.found.items():
+            key = untold.keys[rule, severity]
+            self._events.emit(
+                Found(step=self.step, rule=rule, severity=severity, times=times, key=key)
+            )
+
+
+def events_of(step: Step, troubles: Troubles) -> Iterator[Event]:
+    """The events that say what troubles there were at a step."""
+    for short in troubles.throttled.keys() | troubles.waited.keys():
+        by, reason = short
+        yield Throttled(
+            step=step,
+            by=by,
+            reason=reason,
+            times=troubles.throttled[short],
+            seconds=float(troubles.waited[short]),
+        )
+    for reason, times in troubles.retried.items():
+        yield Retried(step=step, reason=reason, times=times)
 
 
 class Tasks:
@@ -158,6 +209,7 @@ class Tasks:
         self.exit_code = ExitCode.DONE
         self.sentence = ""
         self._clock = clock
+        self._open: list[Task] = []
 
     def task(
         self,
@@ -169,18 +221,44 @@ class Tasks:
         step: str = "",
         done: int = 0,
         errors: int = 0,
+        write_units: float = 0.0,
     ) -> Task:
         """A phase's way through `total` (None: nobody knows) `unit` of an entity, or one `step` of
-        it; `done` of them, with `errors`, were done before it begins. It is at work as a context.
-        """
+        it; `done` of them, with `errors` and for `write_units`, were done by an earlier run. It is
+        at work as a context."""
         return Task(
-            self.events,
+            self,
             Step(phase, entity, step),
             total,
             unit,
             done=done,
             errors=errors,
+            write_units=write_units,
             clock=self._clock,
+        )
+
+    def opened(self, task: Task) -> None:
+        """A task is at work from now on: what goes wrong belongs to it."""
+        self._open.append(task)
+
+    def closed(self, task: Task) -> None:
+        """It is not any more."""
+        self._open.remove(task)
+
+    def heard(self, troubles: Troubles | None) -> None:
+        """There were troubles, in the task at work that was opened last."""
+        if not troubles:
+            return
+        if self._open:
+            self._open[-1].heard(troubles)
+            return
+        for event in events_of(Step(""), troubles):
+            self.events.emit(event)
+
+    def skipped(self, phase: str, entity: str) -> None:
+        """A resumed run has nothing left to do here."""
+        self.events.emit(
+            StepFinished(step=Step(phase, entity), count=Count(), outcome=SKIPPED, seconds=0.0)
         )
 
     def conclude(self, code: ExitCode, words: str) -> None:
@@ -192,6 +270,6 @@ class Tasks:
 
 def _outcome_of(error: BaseException | None) -> str:
     if error is None:
-        return _OUTCOME_DONE
+        return _DONE
     stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
-    return _OUTCOME_STOPPED if stopped else _OUTCOME_FAILED
+    return _STOPPED if stopped else _FAILED

@@ -18,6 +18,7 @@ from utils.config import Config, MigrationConfig
 from utils.error_handler import MigrationError
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pool import Workers
+from utils.telemetry.tasks import Tasks
 
 JOBS = 60
 
@@ -64,6 +65,7 @@ class AtWork:
     workers: Workers
     most: int | None = None
     stop: StopFlag = field(default_factory=StopFlag)
+    progress: Tasks = field(default_factory=Tasks)
 
     @property
     def config(self) -> Config:

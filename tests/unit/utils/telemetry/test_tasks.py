@@ -17,6 +17,7 @@ from utils.telemetry.events import (
     Told,
 )
 from utils.telemetry.tasks import Tasks
+from utils.telemetry.troubles import take_troubles
 
 LOAD = Step("load", "sales")
 
@@ -47,6 +48,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 def tasks(clock: Clock, heard: Heard) -> Tasks:
+    take_troubles()  # those of other tests
     stream = EventStream("a1b2c3d4")
     stream.listen(heard.append)
     return Tasks(stream, clock=clock)
