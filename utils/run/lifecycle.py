@@ -138,7 +138,7 @@ _COMMANDS = {
     Start.RESUME: "resume",
     Start.BY_HAND: "phase",
     Start.DEMONSTRATION: "demo",
-    Start.AGAIN: "retry-quarantine",
+    Start.AGAIN: invocation.RETRY_QUARANTINE,
 }
 _OWN = {Start.REHEARSAL: REHEARSAL, Start.DEMONSTRATION: DEMONSTRATION}
 

@@ -28,6 +28,7 @@ from utils.telemetry.shortened_events import shortened
 MOST = 4 << 20
 """Bytes to which the file grows before it is shortened to half of that or less."""
 _EVERY = 1.0  # seconds between two lines that say how far the same step is
+_ENOUGH = 1024  # bytes by which a file is known again
 _TAIL = 1 << 16  # bytes at the end of the file, among which there is a whole line
 
 
@@ -130,7 +131,8 @@ class EventReader:
     path: Path
 
     def __post_init__(self) -> None:
-        self._file = self._offset = 0
+        self._offset = 0
+        self._before = b""  # what the file has before that
         self._last: Told | None = None
 
     def poll(self) -> Iterator[Told]:
@@ -139,15 +141,15 @@ class EventReader:
         require_plain(self.path)
         try:
             with self.path.open("rb") as handle:
-                status = os.fstat(handle.fileno())
-                if status.st_ino != self._file or status.st_size < self._offset:
-                    self._file, self._offset = status.st_ino, 0
-                handle.seek(self._offset)
+                handle.seek(self._offset - len(self._before))
+                if handle.read(len(self._before)) != self._before:  # it is another file
+                    self._offset = handle.seek(0)
                 data = handle.read()
         except FileNotFoundError:
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
+        self._before = whole[-_ENOUGH:] or self._before
         for line in whole.splitlines():
             told = _event_of(line)
             if told is not None and not self._is_known(told):

@@ -19,6 +19,7 @@ from pathlib import Path
 _PROGRAM = "python migrate.py"
 _IDENTITY = "--identity"
 RESUME = "--resume"
+RETRY_QUARANTINE = "retry-quarantine"
 
 
 @dataclass

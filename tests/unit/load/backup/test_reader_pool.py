@@ -38,7 +38,7 @@ def read_at_once(says: list[ReaderReport], segments: int, workers: int | None = 
     work: Any = SimpleNamespace(config=config, workers=SimpleNamespace(count=1), stop=StopFlag())
     orders: Any = SimpleNamespace(segments=segments, rate=None)
     throttle: Any = SimpleNamespace(rate=lambda: None, accepted=lambda _: None)
-    task: Any = SimpleNamespace(advance=lambda _: None)
+    task: Any = SimpleNamespace(advance=lambda _, **_units: None, heard=lambda _: None)
     talk: Any = Talk(says)
     due = [Segment(number) for number in range(segments)]
     reader_pool._ReaderPool(work, orders, talk, due, throttle, lambda _: None, task).read_all()
