@@ -143,7 +143,7 @@ class EventReader:
             with self.path.open("rb") as handle:
                 handle.seek(self._offset - len(self._before))
                 if handle.read(len(self._before)) != self._before:  # it is another file
-                    self._offset = handle.seek(0)
+                    self._offset, self._before = handle.seek(0), b""
                 data = handle.read()
         except FileNotFoundError:
             return
