@@ -10,16 +10,20 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 
 import click
 from click.testing import CliRunner
 
 from migrate import cli
+from tests.support.documents.event_schema import FILE, event_schema, text
 from tests.support.places import ROOT
 from utils.config import Config, defaults, json_name, json_schema, section_type
+from utils.reports.report_schemas import report_names, rows_of, schema
 from utils.wording import invocation
 from validate.rules.catalogue import RULES
 
+EVERY_EVENT = ("run", "number", "at", "event")
 _OPTIONS_FIRST = ("full", "phase", "dry_run", "resume")
 
 
@@ -100,11 +104,33 @@ def rules_table() -> str:
     return "\n".join(["| Rule | Severity | Group | Finds |", "|---|---|---|---|", *rows])
 
 
+def report_table(name: str) -> str:
+    """What a report is, and each of its fields."""
+    rows = [f"| `{path}` | {about} |" for path, about in rows_of(name)]
+    about = schema(name)["description"]
+    if not rows:
+        return str(about)
+    return "\n".join([about, "", "| Field | Means |", "|---|---|", *rows])
+
+
+def events_table() -> str:
+    """Every kind of event: what it says, and with which fields."""
+    rows = []
+    for kind in event_schema()["oneOf"]:
+        own = (f"`{name}`" for name in kind["properties"] if name not in EVERY_EVENT)
+        rows.append(f"| `{kind['title']}` | {kind['description']} | {', '.join(own)} |")
+    return "\n".join(["| Event | Means | Fields |", "|---|---|---|", *rows])
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"commands": commands_table},
     "docs/commands.md": {"help": help_texts},
     "docs/configuration.md": {"settings": settings_table},
-    "docs/reports.md": {"rules": rules_table},
+    "docs/reports.md": {
+        "rules": rules_table,
+        **{f"report-{name}": partial(report_table, name) for name in report_names()},
+        "events": events_table,
+    },
 }
 
 
@@ -119,6 +145,7 @@ def inserted(document: str, text: str) -> str:
 
 
 if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
     for each in BLOCKS:
         path = ROOT / each
         path.write_text(inserted(each, path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -27,6 +27,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.support.documents.figures import ONE_OF_MANY
+from tests.support.operators.declared_reports import DeclaredReports
 from tests.support.operators.forked import Nursery
 from tests.support.places import ROOT
 from utils.cli.closings import COMMANDS, OPENINGS
@@ -99,6 +100,7 @@ class Operator:
     environment: dict[str, str] = field(repr=False)
     secrets: list[str] = field(default_factory=list, repr=False)
     outcomes: list[Outcome] = field(default_factory=list, repr=False)
+    reports: DeclaredReports = field(default_factory=DeclaredReports, repr=False)
 
     @property
     def data(self) -> Path:
@@ -150,6 +152,7 @@ class Operator:
             )
             outcome = Outcome(done.returncode, done.stdout, done.stderr)
         self.outcomes.append(outcome)
+        self.reports.check(self.directory)
         return outcome
 
     def start(self, *arguments: str) -> Running:

@@ -1,0 +1,1 @@
+"""Reports for people and for programs: what they hold is declared here."""
