@@ -46,8 +46,11 @@ from utils.wording import invocation
 from utils.wording.figures import counted
 
 if TYPE_CHECKING:
+    from load.conflicts.foresight import Foresight
     from utils.checking.check import Check
     from utils.config import Config
+    from utils.plan.data_directory import DataDirectory
+    from utils.run.lifecycle import Screen
     from utils.run.run import Run
 
 PHASES = ("extract", "transform", "validate", "load", "verify")
@@ -119,7 +122,6 @@ class Runbook:
 
         self.run = run
         self.outcomes = Outcomes(run, settings_of)
-        self.to_create: list[str] = []  # tables that a rehearsal has missed
 
     def resume(self) -> ExitCode:
         """Find where the run stopped and why, say so, and go on."""
@@ -147,14 +149,6 @@ class Runbook:
         if self.run.config.migration.validate_after_load:
             return self.verify(ENTITIES)
         return self.outcomes.exit_code()
-
-    def rehearsal(self) -> ExitCode:
-        """Everything but the writes."""
-        self.to_create = self.check_target()
-        if self.to_create:
-            self.say(f"Would create the tables {', '.join(self.to_create)}")
-        stopped = self.prepare()
-        return self.outcomes.exit_code() if stopped is None else stopped
 
     def prepare(self) -> ExitCode | None:
         """From S9 to files that may be loaded; an exit code when they may not."""
@@ -336,7 +330,6 @@ class Runbook:
         from load import engine
         from load.entities import TABLES
         from load.load_report import write_load_report
-        from utils.findings.findings_table import write_findings
 
         for name in entities:
             if name in self.outcomes.failed or self.outcomes.skips("load", name):
@@ -347,8 +340,6 @@ class Runbook:
                 self.outcomes.set_aside("load", name, error)
             else:
                 self.say(f"Loaded {counted(entry.result['items'], 'item')} of {name}")
-                if entry.result["refusedRecords"]:
-                    write_findings(self.run)
             write_load_report(self.run)
         write_load_report(self.run)
 
@@ -382,6 +373,102 @@ class Runbook:
         from utils.logger import get_logger
 
         get_logger().info(text)
+
+
+class Rehearsal(Runbook):
+    """Everything but the writes, and a plan of it: what `--full` would do, and what is in its
+    way."""
+
+    def __init__(self, run: "Run", directory: "DataDirectory") -> None:
+        from utils.plan.document import Plan
+        from utils.plan.verdict import Obstacle, Stage
+
+        super().__init__(run)
+        self.directory = directory
+        self.plan = Plan()
+        self.missing: list[str] = []  # tables that would be created
+        self.passed = False  # the gate
+        directory.inherit(run)
+        if directory.refusal:
+            self.plan.verdict.note(Obstacle.of(Stage.BEGIN, directory.refusal))
+            self.say(f"A migration would not begin: {directory.refusal.message}")
+
+    def follow(self) -> ExitCode:
+        """Make the plan and write it; returns the exit code that it foretells. What ends it early
+        would end `--full`, too."""
+        from utils.plan.verdict import Obstacle, Stage
+
+        steps = {
+            Stage.TARGET: self.look_at_tables,
+            Stage.SOURCE: self.bring,
+            Stage.LOAD: self.look_ahead,
+        }
+        for stage, step in steps.items():
+            try:
+                step()
+            except MigrationError as error:
+                self.plan.verdict.note(Obstacle.of(stage, error))
+                if stage is not Stage.LOAD or not isinstance(error, TargetError):
+                    self.plan.write(self.run)
+                    error.exit_code = self.plan.verdict.code
+                    raise
+        self.plan.write(self.run)
+        return self.plan.verdict.code
+
+    def look_at_tables(self) -> None:
+        """Whether the target's tables are there and right."""
+        self.missing = self.check_target()
+        if self.missing:
+            self.say(f"Would create the tables {', '.join(self.missing)}")
+
+    def bring(self) -> None:
+        """Bring S9's records up to the gate, and see which do not pass."""
+        from utils.plan.document import source_section
+        from utils.plan.findings import obstacles_of_findings
+        from utils.plan.verdict import Obstacle, Stage
+
+        self.passed = self.prepare() is None
+        self.plan.sections["source"] = source_section(self.run)
+        self.plan.verdict.note(*obstacles_of_findings(self.run))
+        for error in self.outcomes.failed.values():
+            self.plan.verdict.note(
+                replace(Obstacle.of(Stage.SET_ASIDE, error), code=ExitCode.FAILED)
+            )
+
+    def look_ahead(self) -> None:
+        """Foresee the load, and what verify would find after it, by what the tables hold."""
+        from load.conflicts.foresight import foresee, pictures_of
+        from load.entities import TABLES
+        from load.target.writer_mark import others_at_work
+        from utils.files.workspace import Workspace
+        from utils.plan.verdict import Obstacle, Stage
+
+        run, entities = self.run, self.outcomes.going_on(ENTITIES)
+        tables = dict.fromkeys(map(run.config.target.table, ENTITIES))
+        there = [name for name in tables if name not in self.missing]
+        others = others_at_work(run, there, Workspace(self.directory.root))
+        self.plan.verdict.note(*(Obstacle.of(Stage.LOAD, each) for each in others))
+        with pictures_of(run, entities, self.missing) as looking:
+            foresight = foresee(looking, TABLES, entities, self.missing)
+            self.plan.sections["tables"] = foresight.as_json()
+            self.plan.verdict.note(*foresight.obstacles(run))
+            if self.passed and foresight.refusal is None:
+                self.foretell(looking, foresight)
+
+    def foretell(self, looking: "Run", foresight: "Foresight") -> None:
+        """Say what verify would find after the load."""
+        from load.conflicts.foresight import held_in
+        from validate.verify.foretold import HeldItems, foretell
+
+        if not self.run.config.migration.validate_after_load:
+            return
+        held = {
+            name: HeldItems(*held_in(looking, name), foreseen.moments)
+            for name, foreseen in foresight.entities.items()
+        }
+        foretold = foretell(looking, list(held), held)
+        self.plan.sections["verification"] = foretold.as_json()
+        self.plan.verdict.note(*foretold.obstacles(self.run))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -451,7 +538,7 @@ def cli(
 
 def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     """Load the configuration, open the run, follow the runbook."""
-    from utils.cli.summary import after_phase, after_rehearsal
+    from utils.cli.summary import after_phase
     from utils.run.lifecycle import Start, end_by_hand, open_run
     from utils.run.sealing import seal
     from utils.telemetry.cloudwatch.beside import settle_cloudwatch
@@ -470,11 +557,7 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
             click.echo(words)
             return code
     if chosen.dry_run or config.migration.dry_run:
-        with open_run(rehearsal_config(config), screen, Start.REHEARSAL, PHASES[:3]) as run:
-            book = Runbook(run)
-            return conclude(
-                book, book.rehearsal, lambda run, code: after_rehearsal(run, code, book.to_create)
-            )
+        return rehearse(config, screen)
     if chosen.resume:
         with open_run(config, screen, Start.RESUME) as run:
             book = Runbook(run)
@@ -482,6 +565,20 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
         book = Runbook(run)
         return conclude(book, book.full)
+
+
+def rehearse(config: "Config", screen: "Screen") -> ExitCode:
+    """Open a run of its own for a rehearsal, and make the plan."""
+    from utils.cli.summary import after_rehearsal
+    from utils.plan.data_directory import look_at
+    from utils.run.lifecycle import Start, open_run
+
+    directory = look_at(config)
+    with open_run(rehearsal_config(config), screen, Start.REHEARSAL, PHASES[:3]) as run:
+        book = Rehearsal(run, directory)
+        return conclude(
+            book, book.follow, lambda run, _: after_rehearsal(run, book.plan.document(run))
+        )
 
 
 def conclude(

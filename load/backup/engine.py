@@ -133,8 +133,9 @@ def is_stale(config: Config, name: str) -> bool:
     return saved is not None and saved.started_at < _moment(-_YOUNG)
 
 
-def back_up(work: AtWork, table: str, name: str) -> BackupFolder:
-    """Back up a table under `name`, or resume the backup of that name that was cut short.
+def back_up(work: AtWork, table: str, name: str, *, phase: str = "backup") -> BackupFolder:
+    """Back up a table under `name`, or resume the backup of that name that was cut short; `phase`
+    is what it is told as.
 
     Returns the complete backup, every byte of which has been read back. Raises Interrupted when
     a stop is asked for, TargetError when the table cannot be read, StorageError when the backup
@@ -147,14 +148,15 @@ def back_up(work: AtWork, table: str, name: str) -> BackupFolder:
     folder = partial_of(done)
     require_plain(folder, stat.S_ISDIR)
     make_directory(folder)
-    return _TableBackup(work, table, folder).run(done)
+    return _TableBackup(work, table, folder, phase).run(done)
 
 
 class _TableBackup:
     """One backup of one table."""
 
-    def __init__(self, work: AtWork, table: str, folder: Path) -> None:
+    def __init__(self, work: AtWork, table: str, folder: Path, phase: str) -> None:
         config = work.config
+        self._phase = phase
         self._work = work
         self._table = table
         self._folder = folder
@@ -170,7 +172,7 @@ class _TableBackup:
         orders = self._orders(facts)
         read = self._progress.items
         with self._work.progress.task(
-            "backup", self._table, facts.about, unit="items", done=read
+            self._phase, self._table, facts.about, unit="items", done=read
         ) as task:
             self._scan(orders, task)
             self._read_again(orders, task)

@@ -93,6 +93,14 @@ class SurveyFigures:
         )
 
 
+@dataclass(frozen=True)
+class SurveyResult:
+    """What a survey has found, by entity; `refusal` is why nothing may be written as it is."""
+
+    figures: Mapping[str, SurveyFigures]
+    refusal: TargetError | None = None
+
+
 def survey_before_load(
     run: Run,
     tables: Mapping[str, TableSpec],
@@ -112,33 +120,49 @@ def survey_before_load(
         run.manifest.baseline = Manifest.new().baseline
         run.save()
     due = [name for name in entities if not goes_on(run, name)]
-    if not due:
-        return
+    if due and (refusal := survey(run, tables, due, only).refusal):
+        raise refusal
+
+
+def survey(
+    run: Run,
+    tables: Mapping[str, TableSpec],
+    due: Sequence[str],
+    only: Mapping[str, Collection[str]],
+) -> SurveyResult:
+    """Look at the tables of entities, report what is in conflict, and leave the plan of the load of
+    each, unless there is a refusal. Nothing is written to a table."""
     run.workspace.set_aside("conflicts", *(f"only_in_target_{name}" for name in due))
     for name in due:  # they are parsed here: first of all they must be what was written
         run.artifact(run.workspace.transformed(name), written_by="transform")
     make_directory(run.workspace.undo)
-    states = []
+    figures, plans = {}, []
     with ConflictReport(run) as report:
         for name in due:
-            survey = _Survey(run, tables[name], report)
-            states.append(survey.run(only.get(name)))
+            look = _Survey(run, tables[name], report)
+            plans.append((name, *look.run(only.get(name))))
+            figures[name] = look.found
         report.complete()
     if report.count and run.config.load.on_conflict == FAIL:
-        raise TargetError(
-            f"{counted(report.count, 'item differs', 'items differ')} between the target and S9 "
-            "(different content, or missing from a record that is there); nothing was written:"
-            + "".join(f"\n  - {line}" for line in report.first),
-            remedy=f"all of them are in {run.workspace.report('conflicts')}. Set load.onConflict "
-            "to skip (they stay as they are), newer (those that S9 changed later are replaced) or "
-            f"overwrite, then run: {run.command('--resume')}",
-        )
-    for name, (state, plan) in zip(due, states, strict=True):
+        return SurveyResult(figures, _conflicts(run, report))
+    for name, state, plan in plans:
         make_way(run, name)
         publish(plan)
         state.save()
         keep_loaded(run, name)
     run.save()
+    return SurveyResult(figures)
+
+
+def _conflicts(run: Run, report: ConflictReport) -> TargetError:
+    return TargetError(
+        f"{counted(report.count, 'item differs', 'items differ')} between the target and S9 "
+        "(different content, or missing from a record that is there); nothing was written:"
+        + "".join(f"\n  - {line}" for line in report.first),
+        remedy=f"all of them are in {run.workspace.report('conflicts')}. Set load.onConflict "
+        "to skip (they stay as they are), newer (those that S9 changed later are replaced) or "
+        f"overwrite, then run: {run.command('--resume')}",
+    )
 
 
 def plan_for_empty(run: Run, entity: str) -> None:
@@ -219,6 +243,7 @@ class _Survey:
         self._policy = run.config.load.on_conflict
         self._times: list[str] = []
         self._kept = 0
+        self.found = SurveyFigures()
 
     def run(self, only: Collection[str] | None) -> tuple[LoadState, Path]:
         """Write the plan (under its partial name); returns the state to be saved with it."""
@@ -231,6 +256,7 @@ class _Survey:
         path = run.workspace.plan(entity)
         source = run.manifest.artifacts[_name_of(run, entity)]
         surplus = OnlyInTarget()
+        found = SurveyFigures(new=source.items)
         with LineMarks.create(partial_of(path), source.bytes) as plan:
             if pictures.last.entry.items:
                 chosen = None if only is None else keys_of(run, entity, only)
@@ -238,8 +264,8 @@ class _Survey:
             else:
                 run.manifest.empty_as_of.setdefault(entity, run.manifest.created_at)
                 run.workspace.report(f"only_in_target_{entity}").unlink(missing_ok=True)
-                found = SurveyFigures(new=source.items)
             plan.sync()
+        self.found = found
         get_logger().info(
             "%s in %s: %s new, %d already there, %d in conflict (%s)",
             entity.capitalize(),

@@ -106,6 +106,21 @@ def seen(found: dict[str, Any], files: Workspace) -> Seen:
     return Seen(in_words(found), False, _just_renewed(found))
 
 
+def others_at_work(work: AtWork, tables: Sequence[str], files: Workspace) -> list[TargetError]:
+    """Who would be in the way of a load from the data directory `files`, if it began now: an error
+    for each of some tables that somebody else is writing to. Writes nothing."""
+    found = {}
+    for table in dict.fromkeys(tables):
+        writer = ConditionalWriter(work.config, TableSpec("", ()), work.stop, table=table)
+        found[table] = next(iter(writer.find([MARK_KEY]).values()), {})
+    looks = {table: seen(mark, files) for table, mark in found.items() if mark}
+    return [
+        _in_use(table, found[table])
+        for table, look in looks.items()
+        if look.is_renewed and not look.is_ours
+    ]
+
+
 @contextmanager
 def marked(work: AtWork, tables: Sequence[str], what: str) -> Iterator[None]:
     """Mark tables (names; String keys PK and SK) while the context lasts; `what` is being done:

@@ -24,6 +24,8 @@ from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.files.artifacts import ArtifactEntry
 from utils.files.workspace import Workspace
+from utils.plan.document import Plan
+from utils.plan.verdict import Obstacle, Stage
 from utils.run.manifest import Manifest, PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run
 from utils.run.standing import standing_of
@@ -89,8 +91,11 @@ def by_hand(phase: str) -> Words:
     return lambda run, code: after_phase(run, code, phase, ENTITY_NAMES)
 
 
-def creating(run: Run, code: ExitCode) -> str:
-    return after_rehearsal(run, code, ["BuyersTable"])
+def planned(run: Run, code: ExitCode) -> str:
+    plan = Plan()
+    if code is not DONE:
+        plan.verdict.note(Obstacle(Stage.VALIDATE, "it is so", "do that", code))
+    return after_rehearsal(run, plan.document(run))
 
 
 # Situation, exit code, who speaks; which closings that gives, and the end of the last line.
@@ -159,19 +164,26 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         {"phase-done"},
         "load of producers: python migrate.py --phase load --entity producers",
     ),
-    "rehearsed": (
+    "planned": (
         Situation(load={"items": 0}, verify=None, loaded=()),
         DONE,
-        after_rehearsal,
-        {"rehearsed"},
-        "python migrate.py --full",
+        planned,
+        {"planned"},
+        "To do it: python migrate.py --full",
     ),
-    "rehearsed, without tables": (
+    "planned, with records in quarantine": (
         Situation(verify=None, loaded=(), refused=1),
         KEPT_OUT,
-        creating,
-        {"rehearsed-new-tables", "held-in-quarantine"},
-        "quarantine: python migrate.py --full",
+        planned,
+        {"planned", "held-in-quarantine"},
+        "quarantine. To do it: python migrate.py --full",
+    ),
+    "planned, and in vain": (
+        Situation(verify=None, loaded=()),
+        REFUSED,
+        planned,
+        {"planned-obstacles"},
+        "then look again: python migrate.py --resume",
     ),
     "set aside": (
         Situation(verify=None),

@@ -94,19 +94,24 @@ OPENINGS = (
         "Any phase by hand except the last.",
     ),
     _closing(
-        "rehearsed",
+        "planned",
         (_DONE, _KEPT_OUT),
-        "Rehearsed: nothing was written to the target, and what its tables hold was not checked "
-        "(where they hold other content, a load does as load.onConflict says). S9's records can "
-        "be loaded{reasons}: {full}",
-        "A dry run has come to its end.",
+        "Planned: nothing was written to the target. The migration would end with exit code "
+        "{code}{sample}: {meaning}{reasons}. To do it: {full}",
+        "A dry run has come to its end, and nothing is in the way of the migration.",
     ),
     _closing(
-        "rehearsed-new-tables",
-        (_DONE, _KEPT_OUT),
-        "Rehearsed: nothing was written to the target; {tables} would be created, and what the "
-        "other tables hold was not checked. S9's records can be loaded{reasons}: {full}",
-        "A dry run has come to its end, and tables are missing that a run creates.",
+        "planned-obstacles",
+        (
+            ExitCode.FAILED,
+            ExitCode.USAGE,
+            ExitCode.VALIDATION_FAILED,
+            ExitCode.VERIFICATION_FAILED,
+        ),
+        "Planned: nothing was written to the target. The migration would end with exit code "
+        "{code}{sample}: {meaning}. Do what is listed above, then look again: {again}",
+        "A dry run has come to its end, and the migration would not: what to do is listed before "
+        "the last line, causes first.",
     ),
     _closing(
         "set-aside",

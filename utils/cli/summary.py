@@ -4,9 +4,11 @@ line, which says what happened and what to type next (utils/cli/closings.py has 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from utils.cli.closings import said
+from utils.cli.plan_text import last_line, plan_text
 from utils.cli.text_table import table
 from utils.config import OVERWRITE, PHASE_NAMES, SKIP
 from utils.entities import ENTITY_NAMES
@@ -14,7 +16,7 @@ from utils.error_handler import ExitCode
 from utils.run.run import COMPLETE, Run
 from utils.run.standing import RunStanding, standing_of
 from utils.wording.figures import counted
-from utils.wording.invocation import again, command, for_real
+from utils.wording.invocation import again, command
 
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
 
@@ -35,15 +37,16 @@ def after_demo(run: Run, code: ExitCode) -> str:
     return _closing(run, _last_line(run, code, start_over=again(), goes_on=False))
 
 
-def after_rehearsal(run: Run, code: ExitCode, to_create: Sequence[str] = ()) -> str:
-    """The same for a dry run, after which the tables `to_create` would be created."""
-    if code in (ExitCode.FAILED, ExitCode.VALIDATION_FAILED):
-        return _closing(run, _last_line(run, code, start_over=again()))
-    reasons = _listed(", but ", _reasons(run, standing_of(run.manifest), goes_on=False))
-    values = {"reasons": reasons, "full": for_real("--full")}
-    if to_create:
-        return _closing(run, said("rehearsed-new-tables", tables=_names(to_create), **values))
-    return _closing(run, said("rehearsed", **values))
+def after_rehearsal(run: Run, document: Mapping[str, Any]) -> str:
+    """The ledger and the plan of a dry run, and the last line."""
+    tables = document.get("tables", {}).values()
+    stands = replace(
+        standing_of(run.manifest),
+        kept=sum(each["kept"] for each in tables),
+        absent=sum(each["keptAbsent"] for each in tables),
+    )
+    reasons = _listed(", but ", _reasons(run, stands, goes_on=False))
+    return _closing(run, last_line(document, reasons), plan=plan_text(document))
 
 
 def after_phase(run: Run, code: ExitCode, phase: str, entities: Sequence[str]) -> str:
@@ -74,9 +77,10 @@ def _next_of(run: Run, phase: str) -> str:
     return f"{after}: {command(f'--phase {after}')}"
 
 
-def _closing(run: Run, last_line: str, *, notes: Sequence[str] = ()) -> str:
-    below = [*_not_selected(run), f"Reports are in {run.workspace.reports}", *notes, last_line]
-    return f"\n{summary(run)}\n\n" + "\n".join(below)
+def _closing(run: Run, last: str, *, notes: Sequence[str] = (), plan: str = "") -> str:
+    below = [*_not_selected(run), f"Reports are in {run.workspace.reports}", *notes, last]
+    parts = [f"\n{summary(run)}", *([plan] if plan else []), "\n".join(below)]
+    return "\n\n".join(parts)
 
 
 def _last_line(run: Run, code: ExitCode, *, start_over: str, goes_on: bool = True) -> str:

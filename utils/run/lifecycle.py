@@ -149,31 +149,8 @@ def begin(run: Run, start: Start) -> None:
     A new run forgets what earlier ones completed, and keeps the migration's timestamp.
     """
     run.settle()
-    old = run.manifest
-    _check_rollback(run, start)
-    unfinished = (
-        old.begun
-        and old.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
-        and old.rolled_back != "done"
-    )
-    if start is Start.AGAIN and (unfinished or not old.begun):
-        raise ConfigurationError(
-            where_it_stopped(run) if old.begun else f"no run has ended in {run.workspace.root}",
-            remedy="complete it first: " + run.command("--resume" if old.begun else "--full"),
-        )
-    if start is Start.ANEW and unfinished:
-        raise ConfigurationError(
-            where_it_stopped(run),
-            remedy=f"resume it: {run.command('--resume')}\nor start over, which drops what it has "
-            f"done: {run.command('--full --restart')}",
-        )
-    if start is Start.RESUME and not run.workspace.manifest.exists():
-        raise ConfigurationError(
-            f"there is nothing to resume in {run.workspace.root}: no run has been started",
-            remedy=f"start one: {run.command('--full')}",
-        )
-    if start in (Start.RESUME, Start.AGAIN):
-        _check_tool(run)
+    old, unfinished = run.manifest, is_unfinished(run.manifest)
+    require_may_begin(run, start)
     if start in (Start.ANEW, Start.RESTART, *_OWN):
         run.manifest = replace(
             old.successor(),
@@ -193,6 +170,39 @@ def begin(run: Run, start: Start) -> None:
     run.resuming = start is Start.RESUME
     if start not in (Start.RESUME, Start.BY_HAND):
         take_up(run)
+
+
+def is_unfinished(manifest: Manifest) -> bool:
+    """Whether a run has begun and not come to its end."""
+    return (
+        manifest.begun
+        and manifest.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
+        and manifest.rolled_back != "done"
+    )
+
+
+def require_may_begin(run: Run, start: Start) -> None:
+    """Raise ConfigurationError when `start` does not go with the run that is in the directory."""
+    _check_rollback(run, start)
+    begun, unfinished = run.manifest.begun, is_unfinished(run.manifest)
+    if start is Start.AGAIN and (unfinished or not begun):
+        raise ConfigurationError(
+            where_it_stopped(run) if begun else f"no run has ended in {run.workspace.root}",
+            remedy="complete it first: " + run.command("--resume" if begun else "--full"),
+        )
+    if start is Start.ANEW and unfinished:
+        raise ConfigurationError(
+            where_it_stopped(run),
+            remedy=f"resume it: {run.command('--resume')}\nor start over, which drops what it has "
+            f"done: {run.command('--full --restart')}",
+        )
+    if start is Start.RESUME and not run.workspace.manifest.exists():
+        raise ConfigurationError(
+            f"there is nothing to resume in {run.workspace.root}: no run has been started",
+            remedy=f"start one: {run.command('--full')}",
+        )
+    if start in (Start.RESUME, Start.AGAIN):
+        _check_tool(run)
 
 
 def _check_tool(run: Run) -> None:
@@ -235,7 +245,7 @@ def _check_rollback(run: Run, start: Start) -> None:
 _REPORTS = {
     # What a load has found in the tables is of the files that it had; it looks again itself.
     "transform": ("mapping", "conflicts", *(f"only_in_target_{name}" for name in ENTITY_NAMES)),
-    "validate": ("validation", "findings"),
+    "validate": ("validation",),
     "load": ("load",),
     "verify": ("verification",),
 }

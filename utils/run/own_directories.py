@@ -60,17 +60,18 @@ def take(files: Workspace, kind: str) -> dict[str, Any]:
     return mark
 
 
-def require_unmarked(files: Workspace) -> None:
+def require_unmarked(files: Workspace, *, touch: bool = True) -> None:
     """Raise ConfigurationError when a migration would have its files where they are deleted
-    unasked."""
+    unasked. A mark that means nothing is removed, if that may `touch` the directory."""
     kind = _marked_for(files)
     if kind and _holds_something(files):
         raise ConfigurationError(
             f"{files.root} is the directory of {kind}, which the next one empties",
             remedy="give the migration its own data.directory",
         )
-    with storage_errors(files.mark):
-        files.mark.unlink(missing_ok=True)
+    if touch:
+        with storage_errors(files.mark):
+            files.mark.unlink(missing_ok=True)
 
 
 def _holds_something(files: Workspace) -> bool:

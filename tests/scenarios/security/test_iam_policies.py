@@ -189,6 +189,12 @@ def backup(scene: Scene) -> list[str]:
     return ["backup"]
 
 
+def plan(scene: Scene) -> list[str]:
+    """A plan reads the tables as a backup does."""
+    backup(scene)
+    return ["--dry-run"]
+
+
 def recovery(scene: Scene) -> list[str]:
     scene.operator.configure(backup={"pointInTimeRecovery": "enable"})
     return ["--phase load"]
@@ -239,7 +245,7 @@ def typed(*commands: str) -> Callable[[Scene], list[str]]:
 
 COMMANDS = [
     (typed("check"), ["check"]),
-    (typed("--dry-run"), ["dryRun"]),
+    (plan, ["dryRun"]),
     (load, ["load", "backup"]),
     (create_tables, ["createTables", "load", "backup"]),  # without a backup the load looks itself
     (typed("--phase verify"), ["verify"]),

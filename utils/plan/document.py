@@ -1,0 +1,77 @@
+"""data/reports/plan.json: everything that a rehearsal has found, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from utils.config import ExtractionConfig
+from utils.entities import ENTITY_NAMES
+from utils.files.storage import write_atomically
+from utils.plan.verdict import Verdict, to_do_json
+from utils.run.run import Run
+
+
+@dataclass
+class Plan:
+    """A plan while it is made: the verdict, and the sections that there are so far, in the order in
+    which they are shown."""
+
+    verdict: Verdict = field(default_factory=Verdict)
+    sections: dict[str, Any] = field(default_factory=dict)
+
+    def document(self, run: Run) -> dict[str, Any]:
+        """What plan.json says."""
+        return {
+            **run.report_head(),
+            "exitCode": int(self.verdict.code),
+            "verdict": self.verdict.as_json(),
+            "onConflict": run.config.load.on_conflict,
+            "limit": _limits(run.config.extraction),
+            **self.sections,
+            "toDo": to_do_json(self.verdict.to_do),
+        }
+
+    def write(self, run: Run) -> Path:
+        """Write the plan; returns where it is."""
+        path = run.workspace.plan_report
+        text = orjson.dumps(self.document(run), option=orjson.OPT_INDENT_2)
+        write_atomically(path, text + b"\n")
+        return path
+
+
+def _limits(extraction: ExtractionConfig) -> dict[str, int]:
+    limits = {name: extraction.of(name).limit for name in ENTITY_NAMES}
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def source_section(run: Run) -> dict[str, Mapping[str, Any]]:
+    """What S9 has, and what has become of it on the way to the tables, by entity."""
+    return {name: _of_entity(run, name) for name in ENTITY_NAMES}
+
+
+def _of_entity(run: Run, entity: str) -> dict[str, Any]:
+    manifest = run.manifest
+    extract, checked = manifest.phase("extract", entity), manifest.phase("validate", entity)
+    table = (extract.result.get("table") or {}) if extract else {}
+
+    def records(kind: str) -> int | None:
+        entry = manifest.artifacts.get(f"{kind}/{entity}.json")
+        return entry.records if entry else None
+
+    transformed = manifest.artifacts.get(f"transformed/{entity}.json")
+    return {
+        "rows": table.get("rows"),
+        "notSelected": table.get("notSelected", {}),
+        "extracted": records("extracted"),
+        "quarantined": records("quarantine"),
+        "transformed": records("transformed"),
+        "items": transformed.items if transformed else None,
+        "bytes": transformed.bytes if transformed else None,
+        "errors": checked.result.get("errors") if checked else None,
+        "warnings": checked.result.get("warnings") if checked else None,
+    }

@@ -1,0 +1,299 @@
+"""What a verification would find after a load that has not been: a plan's look ahead.
+
+It is verify's own comparison (validate/verify/comparison.py), made between the transformed file and
+the table as the load would leave it: what the table holds now, with what the load writes and takes
+away by its plan (utils/files/line_marks.py). Nothing of the target is read here: what its tables
+hold has been read for the survey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from utils.dynamodb.item_content import Moments
+from utils.entities import is_referenced, shape_of
+from utils.error_handler import ExitCode
+from utils.files.line_marks import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS, NEW, LineMarks
+from utils.files.pieces import ByteRange, located_records, places
+from utils.files.spill import Scratch, Spill, SpillFile, ranges, read_buckets
+from utils.interrupt import Interrupted
+from utils.plan.verdict import Obstacle, Stage
+from utils.run.run import Run
+from utils.wording.figures import counted
+from utils.wording.invocation import again
+from validate.verify.comparison import Comparison
+from validate.verify.passes import ReferencePass, file_pieces
+from validate.verify.record_entries import (
+    FileRecord,
+    entry_of,
+    pk_of,
+    read_file_lines,
+    read_table_page,
+)
+from validate.verify.target_references import is_there, references_of, references_wanted
+from validate.verify.verification_report import Listing, ReferenceFindings
+
+_PAGE = 1_000  # items that are looked at together
+_REPLACED, _ADDED = b"!", b"+"
+_OPENING, _CLOSING = len(b'{"Item":'), -len(b"}\n")
+
+
+@dataclass(frozen=True)
+class HeldItems:
+    """What a table holds, in pieces that processes can share: `lines` gives those of a piece, each
+    `{"Item":…}` with a line break. `moments` are the times that count as the migration's own."""
+
+    pieces: Sequence[Any]
+    lines: Callable[[Any], Iterable[bytes]]
+    moments: Moments = field(default_factory=Moments)
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """What verify would find. `only_in_target` counts by entity and kind, `others` has a sentence
+    for each further thing that would be wrong."""
+
+    only_in_target: Mapping[str, Mapping[str, int]]
+    others: Sequence[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each thing that would be wrong."""
+        over = {name: sum(kinds.values()) for name, kinds in self.only_in_target.items()}
+        said = [
+            f"{name}: {counted(count, 'item is', 'items are')} only in the target"
+            for name, count in over.items()
+        ]
+        return [*said, *self.others]
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "passed": self.passed,
+            "problems": list(self.problems),
+            "onlyInTarget": {name: dict(kinds) for name, kinds in self.only_in_target.items()},
+        }
+
+    def obstacles(self, run: Run) -> Iterator[Obstacle]:
+        """What of it is in the way of a migration."""
+        over = sum(sum(kinds.values()) for kinds in self.only_in_target.values())
+        if over:
+            yield Obstacle(
+                Stage.VERIFY,
+                f"{counted(over, 'item is', 'items are')} only in the target: S9 no longer has "
+                "them, the extraction settings leave them out, or their records are in quarantine"
+                f"{_listed_in(run, self.only_in_target)}",
+                "a load deletes none of them: mend those in quarantine, and delete what S9 no "
+                f"longer has in the Sale Module, then look again: {again()}; or leave them, and "
+                "verify says so every time",
+                ExitCode.VERIFICATION_FAILED,
+                count=over,
+            )
+        for problem in self.others:
+            yield Obstacle(
+                Stage.VERIFY,
+                problem,
+                f"mend what it names, then look again: {again()}",
+                ExitCode.VERIFICATION_FAILED,
+                rank=1,
+            )
+
+
+def _listed_in(run: Run, entities: Iterable[str]) -> str:
+    lists = [run.workspace.report(f"only_in_target_{name}") for name in entities]
+    there = [str(path) for path in lists if path.exists()]
+    return f" (listed in {', '.join(there)})" if there else ""
+
+
+def foretell(run: Run, entities: Sequence[str], held: Mapping[str, HeldItems]) -> Foretold:
+    """Verify entities against the tables as a load would leave them; `held` has what each table
+    holds now. The plans of the load are in the data directory (`Workspace.plan`).
+
+    Raises ArtifactError when a file is not what the manifest says, Interrupted.
+    """
+    over, problems = {}, []
+    references: list[SpillFile] = []
+    with Scratch(run.workspace.scratch) as scratch:
+        for entity in entities:
+            look = _Look(run, entity, scratch)
+            compared = look.compare(held[entity])
+            references += look.references
+            if compared.keys.only_in_target:
+                over[entity] = dict(compared.keys.only_in_target)
+            beside = replace(compared.keys, extra=Listing())
+            sentences = beside.sentences(run.config.target.table(entity))
+            if shape_of(entity).children:
+                sentences += compared.lines.sentences(entity)
+            problems += [f"{entity}: {sentence}" for sentence in sentences]
+        found = ReferenceFindings()
+        for part in _shared(run, ReferencePass(tuple(references)), ranges(references)):
+            found.extend(part)
+    problems += [f"{name}: {each}" for name in entities for each in found.sentences(name)]
+    return Foretold(over, problems)
+
+
+class _Look:
+    """The look at one entity. `references` are what its records name and are named by."""
+
+    def __init__(self, run: Run, entity: str, scratch: Path) -> None:
+        self._run = run
+        self._entity = entity
+        self._scratch = scratch
+        self.references: list[SpillFile] = []
+
+    def compare(self, held: HeldItems) -> Comparison:
+        run, path = self._run, self._run.workspace.transformed(self._entity)
+        run.artifact(path, written_by="transform")
+        files = _FilePass(path, run.workspace.plan(self._entity), self._scratch, self._entity)
+        in_file, arriving = list[SpillFile](), list[SpillFile]()
+        for file in _shared(run, files, file_pieces(path.stat().st_size)):
+            in_file += file.entries
+            arriving += file.arriving
+            self.references += file.references
+        tables = _TablePass(held, self._scratch, self._entity)
+        in_table = list[SpillFile]()
+        for part in _shared(run, tables, held.pieces):
+            in_table += part.entries
+            self.references += part.references
+        work = _AfterPass(tuple(in_file), tuple(arriving), tuple(in_table), self._entity)
+        result = Comparison()
+        for found in _shared(run, work, ranges(in_file, in_table)):
+            result.add(found)
+        for path in {Path(each.path) for each in (*in_file, *arriving, *in_table)}:
+            path.unlink()
+        return result
+
+
+def _shared(run: Run, work: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
+    """What `work` finds in each piece, by all processes. Raises Interrupted."""
+
+    def leave() -> None:
+        if run.stop.requested:
+            raise Interrupted
+
+    yield from run.runner.in_order(work, pieces, pause=leave)
+
+
+@dataclass(frozen=True)
+class _FileRuns:
+    """A piece of the file: its entries as verify has them, those of what the load puts into the
+    table, and references."""
+
+    entries: tuple[SpillFile, ...]
+    arriving: tuple[SpillFile, ...]
+    references: tuple[SpillFile, ...]
+
+
+@dataclass(frozen=True)
+class _FilePass:
+    """Reads pieces of a transformed file with the plan of its load."""
+
+    path: Path
+    plan: Path
+    scratch: Path
+    entity: str
+
+    def __call__(self, place: ByteRange) -> _FileRuns:
+        entries, arriving, references = (Spill(self.scratch) for _ in range(3))
+        wanted, counts = references_wanted(self.entity), bool(shape_of(self.entity).children)
+        named = is_referenced(self.entity)
+        for record, marks in self._records(place):
+            entries.add([record.entry(self.entity)])
+            arriving.add(_arriving(record, marks, counts=counts))
+            if named and marks[0] != KEPT_ABSENT:
+                references.add([is_there(record.pk)])
+            if record.head and (marks[0] == NEW or marks[0] in CONDITIONAL):
+                references.add(references_of(record.pk, record.head, wanted))
+        return _FileRuns(entries.finish(), arriving.finish(), references.finish())
+
+    def _records(self, place: ByteRange) -> Iterator[tuple[FileRecord, Sequence[int]]]:
+        with LineMarks(self.plan) as plan:
+            for part in places(place.end, start=place.start):
+                start, lines = located_records(self.path, part)
+                marks = plan.marks(start, lines)
+                rest = iter(marks)
+                for record in read_file_lines(lines, self.entity, marks=marks):
+                    yield record, list(islice(rest, len(record.lines)))
+
+
+def _arriving(
+    record: FileRecord, marks: Sequence[int], *, counts: bool
+) -> Iterator[tuple[bytes, bytes]]:
+    """The entry of what the load writes of a record, if anything: all of one that it replaces."""
+    replaced = not CONDITIONAL.isdisjoint(marks)
+    members = [
+        member
+        for member, mark in zip(record.members, marks, strict=True)
+        if mark == NEW or (replaced and mark not in KEPT_MARKS)
+    ]
+    if members:
+        pk, entry = entry_of(record.pk, members, counts=counts)
+        yield pk, (_REPLACED if replaced else _ADDED) + entry
+
+
+@dataclass(frozen=True)
+class _TableRuns:
+    entries: tuple[SpillFile, ...]
+    references: tuple[SpillFile, ...]
+
+
+@dataclass(frozen=True)
+class _TablePass:
+    """Reads pieces of what a table holds."""
+
+    held: HeldItems
+    scratch: Path
+    entity: str
+
+    def __call__(self, piece: Any) -> _TableRuns:
+        entries, references = Spill(self.scratch), Spill(self.scratch)
+        read = partial(
+            read_table_page, entity=self.entity, stamps=self.held.moments.texts(), as_written=False
+        )
+        lines = iter(self.held.lines(piece))
+        while some := list(islice(lines, _PAGE)):
+            page = read(_as_page(some))
+            entries.add(page.entries)
+            references.add(page.references)
+        return _TableRuns(entries.finish(), references.finish())
+
+
+def _as_page(lines: Sequence[bytes]) -> bytes:
+    """Lines `{"Item":…}` as the answer to a Scan."""
+    items = b",".join([line[_OPENING:_CLOSING] for line in lines])
+    return b'{"Items":[%b],"Count":%d,"ScannedCount":%d}' % (items, len(lines), len(lines))
+
+
+@dataclass(frozen=True)
+class _AfterPass:
+    """Compares what is in buckets of a file with what is in the table after the load."""
+
+    in_file: tuple[SpillFile, ...]
+    arriving: tuple[SpillFile, ...]
+    in_table: tuple[SpillFile, ...]
+    entity: str
+
+    def __call__(self, numbers: range) -> Comparison:
+        comparison = Comparison()
+        sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.arriving))
+        now = read_buckets(self.in_table, numbers)
+        for in_file, arriving, in_table in zip(*sides, now, strict=True):
+            after = list(_after(arriving, in_table))
+            comparison.add_bucket(in_file, after, self.entity)
+        return comparison
+
+
+def _after(arriving: Sequence[bytes], in_table: Sequence[bytes]) -> Iterator[bytes]:
+    """The entries of the table after the load."""
+    entries = [(each[:1], each[1:]) for each in arriving]
+    replaced = {pk_of(entry) for how, entry in entries if how == _REPLACED}
+    yield from (entry for _, entry in entries)
+    yield from (entry for entry in in_table if pk_of(entry) not in replaced)
