@@ -330,6 +330,7 @@ class Runbook:
         from load import engine
         from load.entities import TABLES
         from load.load_report import write_load_report
+        from utils.findings.findings_table import write_findings
 
         for name in entities:
             if name in self.outcomes.failed or self.outcomes.skips("load", name):
@@ -340,6 +341,8 @@ class Runbook:
                 self.outcomes.set_aside("load", name, error)
             else:
                 self.say(f"Loaded {counted(entry.result['items'], 'item')} of {name}")
+                if entry.result["refusedRecords"]:
+                    write_findings(self.run)
             write_load_report(self.run)
         write_load_report(self.run)
 

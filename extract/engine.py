@@ -162,6 +162,7 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
         settings=settings(run, entity.name),
         result={
             "table": table.as_json(),
+            "elsewhere": list(table.elsewhere),
             "source": counted,
             "snapshot": source.snapshot.taken_at,
             "columns": report,

@@ -31,7 +31,7 @@ class LoadProgress:
         if saved is None:
             return cls(FileLanes.cut(source), Outcome(), 0.0, refusals)
         for key, reason in saved.state["refused"].items():
-            refusals.reasons[key] = Reason(**reason)
+            refusals.reasons[key] = Reason.of_json(reason)
         return cls(
             FileLanes(source, [(start, end) for start, end in saved.state["lanes"]]),
             Outcome.of_json(saved.state["outcome"]),

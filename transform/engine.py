@@ -6,44 +6,44 @@ PutRequest byte for byte. Refused records go to quarantine whole.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from transform.census.rows import begin_counting, count_record, count_refused, end_counting
+from transform.census.tally import Tally
 from transform.held_numbers import held_in
 from transform.layout import layout_of
+from transform.refusals import PHASE, refusal_of_rejected
 from transform.rejections import RejectedRecord
-from transform.row_to_texts import Texts, fast_texts_of, texts_of
+from transform.row_to_texts import Texts, all_targets, as_transformed, fast_way_of, texts_of
 from transform.rules import Placeholder, TransformRules
-from transform.unreadable import refusal_of
+from transform.unreadable import refusal_of_unreadable
+from transform.values.ids import record_id
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, PartialState
-from utils.files.findings import Finding
 from utils.files.pieces import ByteRange, places, rows_at
 from utils.files.quarantine import Refusal
 from utils.files.spill import Scratch
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
+from utils.findings.source_names import SourceNames, names_of
 from utils.logger import get_logger
 from utils.processes.large_results import Bulk
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
 from utils.sale_numbering import NumbersSoFar, PieceNumbers, numbers_in, write_numbered
 
-PHASE = "transform"
-
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Transformed:
     """What a piece of an extracted file became; `end` is where it ends. Of sales there is also what
-    their numbering needs."""
+    their numbering needs. `tally` is how often what was applied."""
 
     data: Bulk
     records: int
@@ -51,26 +51,33 @@ class Transformed:
     refusals: tuple[Refusal, ...]
     end: int
     numbers: PieceNumbers | None = None
+    tally: Tally = field(default_factory=Tally)
 
 
 def transform_piece(
-    place: ByteRange, path: Path, entity: str, rules: TransformRules, scratch: Path
+    place: ByteRange, path: Path, names: SourceNames, rules: TransformRules, scratch: Path
 ) -> Transformed:
-    """Transform the lines in a piece of an extracted file, in whatever process."""
+    """Transform the lines in a piece of an extracted file, in whatever process. `names` are those
+    that the columns of the entity have in S9."""
+    entity = names.entity
     to_texts = texts_of(entity, rules)
     lines = rows_at(path, place)
-    fast = fast_texts_of(entity, rules, lines)
+    fast = fast_way_of(entity, rules, lines)
     output: list[bytes] = []
     refusals: list[Refusal] = []
+    tally = Tally()
+    begin_counting(entity, rules)
     for line in lines:
-        if (fast_texts := fast(line)) is not None:
+        if (fast_texts := fast.texts(line)) is not None:
             output += fast_texts
             continue
-        became = _slowly(line, entity, to_texts, rules)
+        became = _slowly(line, names, to_texts, rules, tally)
         if isinstance(became, Refusal):
             refusals.append(became)
         else:
             output += became
+    fast.count_into(tally)
+    end_counting(entity, rules, tally)
     data = b"\n".join([*output, b""])
     return Transformed(
         data=Bulk(data, scratch),
@@ -79,32 +86,37 @@ def transform_piece(
         refusals=tuple(refusals),
         end=place.end,
         numbers=numbers_in(data) if shape_of(entity).numbered else None,
+        tally=tally,
     )
 
 
 def _slowly(
-    line: bytes, entity: str, to_texts: Texts, rules: TransformRules
+    line: bytes, names: SourceNames, to_texts: Texts, rules: TransformRules, tally: Tally
 ) -> list[bytes] | Refusal:
     """What a line becomes by way of its row, of which nothing is left after that: a sale may have
     fifty thousand lines."""
     try:
         row = orjson.loads(line)
     except ValueError:
-        return refusal_of(entity, line, PHASE)
+        refusal = refusal_of_unreadable(line, names)
+        return replace(refusal, key=_key_of(names, rules, refusal.legacy_id))
     try:
         texts = to_texts(row, rules)
     except RejectedRecord as rejected:
-        return _refusal(entity, row, line, rejected)
+        count_refused(rejected, row, tally)
+        return refusal_of_rejected(row, line, rejected, names, partial(_key_of, names, rules))
+    count_record(names.entity, rules, *as_transformed(to_texts, row), raw=row, tally=tally)
     return [*map(str.encode, texts)]
 
 
-def _refusal(entity: str, row: Row, line: bytes, rejected: RejectedRecord) -> Refusal:
-    legacy_id = str(row.get("first_id"))
-    findings = tuple(
-        Finding(entity, legacy_id, r.field, r.rule, "error", r.reason) for r in rejected.rejections
+def _key_of(names: SourceNames, rules: TransformRules, legacy_id: str) -> str:
+    """The partition key that a record of S9 would have."""
+    shape = shape_of(names.entity)
+    if not legacy_id.removeprefix("-").isdecimal():
+        return ""
+    return shape.prefix + record_id(
+        shape.singular, int(legacy_id), rules.generate_ids, rules.id_scope
     )
-    items = shape_of(entity).items_in(row)
-    return Refusal(entity, legacy_id, PHASE, findings, items, line.rstrip(b"\n"))
 
 
 def rules_of(run: Run) -> TransformRules:
@@ -175,11 +187,13 @@ def transform(run: Run, entity: str) -> PhaseEntry:
         tracker = run.track(
             PHASE, entity, inputs, total=extracted.records, unit="records", done=done
         )
-        work = partial(
-            transform_piece, path=source, entity=entity, rules=rules_of(run), scratch=scratch
-        )
+        rules = rules_of(run)
+        targets = all_targets(entity, rules)
+        names = names_of(run.manifest, entity, targets)
+        work = partial(transform_piece, path=source, names=names, rules=rules, scratch=scratch)
         pieces = places(extracted.bytes, start=place.offset)
         numbers, is_numbered = NumbersSoFar(), shape_of(entity).numbered
+        tally = place.tally
         if is_numbered:
             numbers.read(run, output.partial, output.bytes)
         for became in run.runner.in_order(work, pieces):
@@ -189,11 +203,12 @@ def transform(run: Run, entity: str) -> PhaseEntry:
                 numbers.add(ByteRange(start, output.bytes), became.numbers)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)
+            tally.add(became.tally)
             errors = len(became.refusals)
             task.advance(became.records + errors, errors=errors)
             tracker.reached(
                 output.records + quarantine.records,
-                partial(_state, became.end, output, quarantine),
+                partial(_state, became.end, output, quarantine, tally),
             )
         held = {}
         if is_numbered:
@@ -212,6 +227,8 @@ def transform(run: Run, entity: str) -> PhaseEntry:
             "records": output.records,
             "items": output.items,
             "quarantined": quarantine.records,
+            "targets": targets,
+            "applied": tally.as_json(),
             **({"heldNumbers": held} if held else {}),
         },
     )
@@ -250,6 +267,7 @@ class _Place:
     offset: int = 0
     output: PartialState | None = None
     quarantine: PartialState | None = None
+    tally: Tally = field(default_factory=Tally)
 
     @classmethod
     def of(cls, saved: Checkpoint | None, files: Workspace, entity: str) -> _Place:
@@ -260,13 +278,22 @@ class _Place:
         output = PartialState(**saved.state["output"])
         quarantine = PartialState(**saved.state["quarantine"])
         if output.fits(_output(files, entity)) and quarantine.fits(files.quarantine(entity)):
-            return cls(saved.state["offset"], output, quarantine)
+            return cls(
+                saved.state["offset"], output, quarantine, Tally.of_json(saved.state["tally"])
+            )
         return cls()
 
 
-def _state(offset: int, output: ArtifactWriter, quarantine: ArtifactWriter) -> dict[str, Any]:
+def _state(
+    offset: int, output: ArtifactWriter, quarantine: ArtifactWriter, tally: Tally
+) -> dict[str, Any]:
     """Make the outputs durable and describe the place for a checkpoint."""
-    return asdict(_Place(offset, output.sync(), quarantine.sync()))
+    return {
+        "offset": offset,
+        "output": asdict(output.sync()),
+        "quarantine": asdict(quarantine.sync()),
+        "tally": tally.as_json(),
+    }
 
 
 def _tell(entity: str, refused: int, quarantine: Path) -> None:

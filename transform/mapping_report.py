@@ -1,5 +1,5 @@
-"""data/reports/mapping_report.json: what becomes of every column that was read, and which rows of
-S9's tables were not."""
+"""data/reports/mapping_report.json: what becomes of every column that was read, which rows of S9's
+tables were not, and how often each default and each repair was applied."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from transform.census.tally import Mapped, Tally
+from transform.census.times import times_of
 from transform.engine import rules_of
 from transform.items.attributes import ColumnTargets
 from transform.layout import layout_of
@@ -35,9 +37,40 @@ def write_mapping_report(run: Run) -> None:
             for entity, entry in extracts.items()
             if "columns" in entry.result
         },
+        "applied": {
+            entity: _applied(run, entity, entry.result["applied"])
+            for entity, entry in run.manifest.phases.get("transform", {}).items()
+            if "applied" in entry.result
+        },
     }
     path = run.workspace.report("mapping")
     write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
+def _applied(run: Run, entity: str, counted: Mapping[str, Any]) -> dict[str, Any]:
+    """How often each default and repair was applied to an entity's records, what became of S9's
+    statuses and users, and what is suspicious about its times."""
+    tally = Tally.of_json(counted)
+    extracted = run.manifest.phase("extract", entity)
+    read_at = str(extracted.result.get("snapshot", "")) if extracted else ""
+    return {
+        "defaults": dict(tally.defaults.most_common()),
+        "repairs": dict(tally.repairs.most_common()),
+        "statuses": _by_word(tally.statuses),
+        "users": _by_word(tally.users),
+        "times": times_of(tally, run.config.source.timezone, read_at),
+    }
+
+
+def _by_word(counts: Mapped) -> dict[str, dict[str, Any]]:
+    """For each word of S9's what it became, if that is one thing, and how often it is there."""
+    found: dict[str, dict[str, Any]] = {}
+    for (word, target), count in counts.most_common():
+        known = found.setdefault(word, {"to": target or None, "count": 0})
+        known["count"] += count
+        if known["to"] != (target or None):
+            known["to"] = None
+    return found
 
 
 def _tables(rules: TransformRules, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -6,15 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
+from transform.census.tally import Tally
 from transform.fast.sales import fast_sales
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import ColumnTargets, Item, Row, fill, targets_of
 from transform.items.legacy import legacy_of
+from transform.items.parties import PartyKind
 from transform.items.placeholders import put_placeholders
+from transform.items.sale_parties import copied_targets
 from transform.layout import Layout, Values, complete_already, layout_of
 from transform.rejections import RejectedRecord, Rejections, Unconvertible
 from transform.rules import TransformRules
@@ -39,12 +42,24 @@ _TARGETS: dict[str, Callable[[TransformRules], ColumnTargets]] = {
     "lines": line_targets,
 }
 
+_COPIES: tuple[PartyKind, ...] = ("buyer", "producer")
+
 
 def column_targets(entity: str, rules: TransformRules) -> ColumnTargets:
     """The attributes that the canonical columns of an entity (or of lines) become, by the rules'
     layout. A column that is not there has no place in the target."""
     further = targets_of(layout_of(rules.layout).adapter(entity).further)
     return {**part_of(_TARGETS, entity, _HERE)(rules), **further}
+
+
+def all_targets(entity: str, rules: TransformRules) -> dict[str, ColumnTargets]:
+    """The same for every part of an entity's rows: its own, its children's, and those of the
+    parties that it copies, by their kind."""
+    shape = shape_of(entity)
+    parts = [entity, *([shape.children.name] if shape.children else [])]
+    targets = {part: column_targets(part, rules) for part in parts}
+    named = [shape_of(name).singular for name in shape.needs]
+    return {**targets, **{str(kind): copied_targets(kind) for kind in _COPIES if kind in named}}
 
 
 @lru_cache(maxsize=16)
@@ -68,6 +83,14 @@ def texts_of(entity: str, rules: TransformRules) -> Texts:
     return _Adapted(layout_of(rules.layout), entity, rules).texts
 
 
+def as_transformed(to_texts: Texts, row: Row) -> tuple[Row, list[tuple[str, str]]]:
+    """The row that `to_texts` has just transformed, in the form in which the transforms know it,
+    with the adapted rows of its lines; and the rules of what the adapter was in doubt about, each
+    with the kind of row."""
+    adapted = getattr(to_texts, "__self__", None)
+    return adapted.taken() if isinstance(adapted, _Adapted) else (row, [])
+
+
 def _texts_by(transform: Transform) -> Texts:
     def texts(row: Row, rules: TransformRules) -> list[str]:
         return [_text_of(item) for item in transform(row, rules)]
@@ -79,20 +102,36 @@ def _text_of(item: Item) -> str:
     return orjson.dumps({"Item": item}).decode()
 
 
-def fast_texts_of(
-    entity: str, rules: TransformRules, lines: Sequence[bytes]
-) -> Callable[[bytes], list[bytes] | None]:
-    """The quick way from an extracted line to the same texts; it gives None for any line that is
-    unusual. `lines` are some that it is for."""
+def fast_way_of(entity: str, rules: TransformRules, lines: Sequence[bytes]) -> FastWay:
+    """The quick way from extracted lines to the same texts. `lines` are some that it is for."""
     if transform_of(entity, rules) is sale_to_items:
         usual = fast_sales(lines, rules)
         if usual is not None:
-            return usual.texts
-    return _all_unusual
+            return usual
+    return _ALL_UNUSUAL
 
 
-def _all_unusual(_line: bytes) -> None:
-    return None
+class FastWay(Protocol):
+    """A way that knows only what is usual."""
+
+    def texts(self, line: bytes) -> list[bytes] | None:
+        """The texts that a line becomes; None for any line that is unusual."""
+
+    def count_into(self, tally: Tally) -> None:
+        """Add what was applied to the lines since the last time."""
+
+
+class _AllUnusual:
+    """The way of entities that have no quick one."""
+
+    def texts(self, _line: bytes) -> list[bytes] | None:
+        return None
+
+    def count_into(self, _tally: Tally) -> None:
+        return
+
+
+_ALL_UNUSUAL = _AllUnusual()
 
 
 class _Part(NamedTuple):
@@ -117,6 +156,7 @@ class _Adapted:
         self._copies = {shape_of(name).singular: layout.adapter(name) for name in shape.needs}
         self._known = {name: column_targets(name, rules) for name in self._adapters}
         self._carries = layout.carries
+        self._last: list[_Part] = []
 
     def items(self, row: Row, rules: TransformRules) -> list[Item]:
         """Return a record's items. Raises RejectedRecord with all that is wrong with it."""
@@ -150,7 +190,19 @@ class _Adapted:
                     complete(item, part.row)
                 texts[position] = _text_of(item)
         rejections.raise_if_any()
+        self._last = parts
         return texts
+
+    def taken(self) -> tuple[Row, list[tuple[str, str]]]:
+        """The record that was transformed last (its row, adapted, holds those of its lines), and
+        its doubts. Nothing of it is kept: a sale may have fifty thousand lines."""
+        parts, self._last = self._last, []
+        doubts = [
+            (part.kind, doubt.partition(":")[0])
+            for part in parts
+            for doubt in part.notes.doubts.values()
+        ]
+        return parts[0].row, doubts
 
     def _put_the_rest(self, item: Item, part: _Part, rejections: Rejections) -> None:
         """Put in what the transform does not know of: further attributes, and `legacy`."""

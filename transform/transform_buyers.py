@@ -34,6 +34,11 @@ def buyer_targets(rules: TransformRules) -> ColumnTargets:
     return _transform(rules).targets
 
 
+def buyer_attributes(rules: TransformRules) -> tuple[Attribute, ...]:
+    """The attributes of a buyer that are each made of one column, apart from its name."""
+    return _transform(rules).attributes
+
+
 @lru_cache(maxsize=4)
 def _transform(rules: TransformRules) -> PartyTransform:
     return PartyTransform("buyer", _OWN, rules)

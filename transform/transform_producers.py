@@ -39,6 +39,11 @@ def producer_targets(rules: TransformRules) -> ColumnTargets:
     return _transform(rules).targets
 
 
+def producer_attributes(rules: TransformRules) -> tuple[Attribute, ...]:
+    """The attributes of a producer that are each made of one column, apart from its name."""
+    return _transform(rules).attributes
+
+
 @lru_cache(maxsize=4)
 def _transform(rules: TransformRules) -> PartyTransform:
     return PartyTransform("producer", _OWN, rules)

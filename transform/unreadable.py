@@ -14,49 +14,53 @@ from typing import Any
 
 import orjson
 
+from transform.refusals import PHASE, row_key
 from utils.entities import shape_of
 from utils.files.findings import Finding
 from utils.files.quarantine import Refusal
+from utils.findings.source_names import SourceNames
 
 RULE = "invalid-text"
 _BYTE = re.compile("[\udc80-\udcff]")
 _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 
-def refusal_of(entity: str, line: bytes, phase: str) -> Refusal:
+def refusal_of_unreadable(line: bytes, names: SourceNames) -> Refusal:
     """The refusal of a record that is no valid JSON; every column at fault is named."""
+    entity = names.entity
     text = line.decode("utf-8", "surrogateescape")
     try:
         row = json.loads(text)
     except (ValueError, RecursionError):
         row = None
     if not isinstance(row, dict):
-        return _of_no_row(entity, line, text, phase)
+        return _of_no_row(entity, line, text)
     legacy_id = str(row.get("first_id"))
     fields = list(_fields(row, "")) or [""]
-    findings = tuple(
-        Finding(
-            entity,
-            legacy_id,
-            field,
-            RULE,
-            "error",
-            f"{field or 'the record'} holds bytes that are not valid text in the database's "
-            "encoding",
-        )
-        for field in fields
-    )
+    findings = tuple(_finding(legacy_id, field, row, names) for field in fields)
     items = shape_of(entity).items_in(row)
-    return Refusal(entity, legacy_id, phase, findings, items, orjson.dumps(_legible(row)))
+    return Refusal(entity, legacy_id, PHASE, findings, items, orjson.dumps(_legible(row)))
 
 
-def _of_no_row(entity: str, line: bytes, text: str, phase: str) -> Refusal:
+def _finding(legacy_id: str, field: str, row: dict[str, Any], names: SourceNames) -> Finding:
+    origin = names.of_column(field)
+    reason = (
+        f"{origin.column or field or 'the record'} holds bytes that are not valid text in the "
+        "database's encoding"
+    )
+    key = row_key(origin, row, legacy_id)
+    return Finding(
+        names.entity, legacy_id, field, RULE, "error", reason, origin.table, origin.column, key
+    )
+
+
+def _of_no_row(entity: str, line: bytes, text: str) -> Refusal:
     key = _KEY.search(line)
     legacy_id = key[1].decode() if key else ""
     reason = "the record is not a JSON object that can be read"
     record = orjson.dumps({"first_id": legacy_id, "text": _legible(text)})
     finding = Finding(entity, legacy_id, "", RULE, "error", reason)
-    return Refusal(entity, legacy_id, phase, (finding,), 1, record)
+    return Refusal(entity, legacy_id, PHASE, (finding,), 1, record)
 
 
 def _fields(value: Any, path: str) -> Iterator[str]:

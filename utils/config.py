@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from utils.entities import ENTITIES, field_of, shape_of
@@ -593,9 +594,12 @@ def json_name(python_name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
+_hints = cache(get_type_hints)  # asked for every setting, and worked out from texts each time
+
+
 def section_type(owner: type, name: str) -> type | None:
     """The dataclass of a section, None when `name` is a plain setting of `owner`."""
-    hint = get_type_hints(owner)[name]
+    hint = _hints(owner)[name]
     return hint if isinstance(hint, type) and is_dataclass(hint) else None
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from logging import ERROR, INFO, WARNING
 from pathlib import Path
 from typing import Any
 
 from utils.entities import ENTITY_NAMES, dependents_of, shape_of
 from utils.files.artifacts import utc_now
+from utils.findings.findings_text import said_of
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
@@ -76,7 +78,8 @@ def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResu
         result = ValidationResult(
             passed, report.error_count, report.warning_count, sum(moved.values()), path
         )
-    _tell(result)
+        found = said_of(report.table.rules(), run.workspace.findings)
+    _tell(result, found)
     return result
 
 
@@ -92,6 +95,7 @@ def _read_others(run: Run, migrated: MigratedRecords, entities: Sequence[str]) -
         path = run.workspace.transformed(entity)
         run.artifact(path, written_by="transform")
         migrated.read(entity, path)
+        migrated.read_refused(entity, run.workspace.quarantine(entity))
 
 
 def _record(
@@ -120,13 +124,15 @@ def _record(
     run.save()
 
 
-def _tell(result: ValidationResult) -> None:
+def _tell(result: ValidationResult, found: str) -> None:
+    """What was found, and what has become of the records that have errors."""
+    if found:
+        level = INFO if not result.error_count else WARNING if result.passed else ERROR
+        for line in found.splitlines():
+            get_logger().log(level, "%s", line)
     if result.quarantined:
         get_logger().warning(
             "%s moved to quarantine; the reasons are there and in %s",
             counted(result.quarantined, "record with errors was", "records with errors were"),
             result.report,
         )
-    elif not result.passed:
-        found = counted(result.error_count, "error was", "errors were")
-        get_logger().error("%s found; see %s", found, result.report)

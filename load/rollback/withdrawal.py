@@ -13,9 +13,9 @@ from load.writing.transactions import MOST_WRITES
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, lines_of, starts_record
-from utils.files.findings import Finding
 from utils.files.line_marks import EDITED, KEPT_ABSENT, WITHDRAWN, LineMarks
 from utils.files.quarantine import Refusal, read_quarantine, source_rows
+from utils.findings.source_names import names_of
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.sale_numbering import Numbering, candidate_of, held_numbers
@@ -135,10 +135,9 @@ def _refusals(
     run: Run, entity: str, refusals: Refusals, counted: dict[str, _Record]
 ) -> Iterator[Refusal]:
     """What the quarantine holds from now on: what earlier phases refused, then these."""
-    path = run.workspace.quarantine(entity)
+    path, names = run.workspace.quarantine(entity), names_of(run.manifest, entity)
     yield from read_quarantine(path, phases=("transform", "validate"))
     for legacy_id, row in source_rows(run.workspace.extracted(entity), counted):
         record = counted[legacy_id]
-        reason = refusals.reasons[record.key]
-        finding = Finding(entity, legacy_id, record.key, reason.rule, "error", reason.message)
-        yield Refusal(entity, legacy_id, PHASE, (finding,), record.items, row)
+        finding = refusals.reasons[record.key].as_finding(entity, legacy_id, names)
+        yield Refusal(entity, legacy_id, PHASE, (finding,), record.items, row, record.key)

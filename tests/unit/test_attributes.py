@@ -222,7 +222,7 @@ from extract.declaration import recognise
 from extract.s9_tables import LINES, PARTIES, SALES
 from load.writing.conditions import unchanged
 from load.writing.known_attributes import types_of
-from transform.row_to_texts import column_targets, fast_texts_of, texts_of
+from transform.row_to_texts import column_targets, fast_way_of, texts_of
 from transform.rules import TransformRules
 from utils.dynamodb.item_content import differing_attributes
 from validate.gate.fast_sales import facts_if_clean
@@ -253,7 +253,7 @@ for entity, name in (("sales", "warehouse"), ("lines", "weight"), ("buyers", "mo
     assert column_targets(entity, rules)[name] == name
 
 extracted = orjson.dumps(sale)
-quickly = fast_texts_of("sales", rules, [extracted])(extracted)
+quickly = fast_way_of("sales", rules, [extracted]).texts(extracted)
 assert quickly == [text.encode() for text in texts_of("sales", rules)(sale, rules)]
 items = [orjson.loads(text)["Item"] for text in quickly]
 assert items[0]["warehouse"] == {"S": "North"} and items[1]["weight"] == {"N": "12.5"}

@@ -63,6 +63,10 @@ def _outcome(root: Path, processes: int) -> dict[str, bytes]:
             **{f"kept {name}": files.transformed(name).read_bytes() for name in ROWS},
             **{f"refused {name}": files.quarantine(name).read_bytes() for name in ROWS},
             "findings": (files.reports / "validation_findings.jsonl").read_bytes(),
+            "table": files.findings.read_bytes(),
+            "applied": orjson.dumps(
+                [run.manifest.phases["transform"][name].result["applied"] for name in ROWS]
+            ),
         }
         report = orjson.loads(files.report("validation").read_bytes())
     found["report"] = orjson.dumps({**report, "runId": "", "at": ""})

@@ -15,6 +15,8 @@ from typing import Any
 
 import orjson
 
+from transform.census.tally import Tally
+from transform.fast.census import FastCensus, OddLine, odd_line
 from transform.fast.row_pattern import (
     DECIMAL,
     INTEGER,
@@ -47,6 +49,7 @@ from transform.values.vocabularies import document_type
 _AFTER_HEAD = r',"lines":\['
 _AFTER_LINE = r"\}([,\]])"
 _AFTER_LINES = (b"}", b"}\n")
+_ZERO_DATE = b'"0000-'
 
 # Places in a moment: after its hour, after its second, and in what follows the hour after three
 # digits of a second's fraction.
@@ -89,6 +92,7 @@ class FastSales:
         self._kinds = Memo(self._kind)
         self._date = local_clock(rules.timezone).date
         self._days = Memo(self._day)
+        self._census = FastCensus(rules)
 
     def texts(self, line: bytes) -> list[bytes] | None:
         """Return the lines of the transformed file that an extracted line becomes (without their
@@ -99,6 +103,10 @@ class FastSales:
             return self._of(line)
         except (_UnusualError, Unconvertible, ValueError):  # ValueError: no UTF-8, no JSON
             return None
+
+    def count_into(self, tally: Tally) -> None:
+        """Add what was applied to the sales since the last time."""
+        self._census.count_into(tally)
 
     def _day(self, cell: Any) -> bytes:
         day = self._date(orjson.loads(cell or b"null"))
@@ -114,7 +122,8 @@ class FastSales:
         first_id, status, document, sale_date = cells[:4]
         rate = cells[13] or self._terms.rate
         identifier = self._id(first_id)
-        lines, priced = self._lines.of(line, match.end(), identifier, rate)
+        odd: list[OddLine] = []
+        lines, priced = self._lines.of(line, match.end(), identifier, rate, odd)
         total = self._assembly.total
         header = self._assembly.sale(
             identifier,
@@ -132,6 +141,7 @@ class FastSales:
             self._texts.of(cells[18:]),
             self._stamps.of(*cells[14:18]),
         )
+        self._census.add(cells, len(lines), odd, has_zero_dates=_ZERO_DATE in line)
         return [header, *lines]
 
     def _kind(self, cells: Any) -> Kind[bytes]:
@@ -158,9 +168,10 @@ class _UsualLines:
         self.stamps = _Stamps(rules)
 
     def of(
-        self, data: bytes, place: int, sale: bytes, sale_rate: bytes
+        self, data: bytes, place: int, sale: bytes, sale_rate: bytes, odd: list[OddLine]
     ) -> tuple[list[bytes], list[Priced[bytes]]]:
-        """The lines from `place` to the end of `data`: the texts and the numbers of each."""
+        """The lines from `place` to the end of `data`: the texts and the numbers of each. The
+        cells of those that lack one (transform/fast/census.py) are added to `odd`."""
         items, amounts, positions = [], [], set()
         match_row, places, line_id = self._row.match, self._places, self._id
         one_piece, no_discount = self.terms.quantity, self.terms.discount
@@ -177,6 +188,14 @@ class _UsualLines:
                 created_at, updated_at, created_by, updated_by, *texts, after,
             ) = match.group(*places)
             # fmt: on
+            # fmt: off
+            given = (
+                quantity, discount, rate, off, net, tax, total, texts[0], texts[1],
+                created_at, updated_at,
+            )
+            # fmt: on
+            if None in given:
+                odd.append(odd_line(given))
             quantity, discount = quantity or one_piece, discount or no_discount
             rate = rate or sale_rate
             if total is None is off is net is tax and price is not None:

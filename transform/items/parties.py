@@ -48,6 +48,11 @@ class PartyTransform:
         self._audit = Audit(rules)
 
     @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """What is made of one column each, apart from the name."""
+        return (*_COUNTRY, *self._attributes)
+
+    @property
     def targets(self) -> dict[str, str]:
         """What the columns of a party become."""
         return {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import NoneType
 
 from transform.items.attribute_text import Texts, written
-from transform.items.attributes import Attribute, Row
+from transform.items.attributes import Attribute, ColumnTargets, Row
 from transform.items.columns import legacy_key
 from transform.items.parties import PartyKind
 from transform.rejections import Rejections, Unconvertible
@@ -29,6 +29,12 @@ _COPIED = {
 }
 REMEMBERED_PARTIES = 32_768  # in fifty megabytes
 _NOBODY: tuple[Row | None, str] = (None, "")
+
+
+def copied_targets(kind: PartyKind) -> ColumnTargets:
+    """The attributes of a sale that columns of its buyer or its producer become."""
+    copied = {column: f"{kind}{name}" for column, name in _COPIED.items()}
+    return {"name": f"{kind}Name", **copied, "country": f"{kind}Country"}
 
 
 class SaleParty:

@@ -1,7 +1,7 @@
 """Quarantine: the records that the tool refused, each whole, with the reason.
 
 data/quarantine/{entity}.json has one JSON object a line:
-{"entity", "legacyId", "phase", "rule", "field", "reason", "findings": [...], "record": {...}}
+{"entity", "legacyId", "PK", "phase", "rule", "field", "reason", "findings": [...], "record": {...}}
 where `record` is the extracted row as it was, and `findings` every reason there is.
 """
 
@@ -23,7 +23,8 @@ _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 @dataclass(frozen=True)
 class Refusal:
     """One refused record. `items` is how many items the record would have become; `record` is
-    the JSON text of the extracted row."""
+    the JSON text of the extracted row, `key` the partition key that its items have or would have
+    ("" where it has none)."""
 
     entity: str
     legacy_id: str
@@ -31,6 +32,7 @@ class Refusal:
     findings: tuple[Finding, ...]
     items: int
     record: bytes
+    key: str = ""
 
     def as_line(self) -> bytes:
         """The line of the quarantine file; the first finding is the headline."""
@@ -40,6 +42,7 @@ class Refusal:
                 {
                     "entity": self.entity,
                     "legacyId": self.legacy_id,
+                    "PK": self.key,
                     "phase": self.phase,
                     "rule": first.rule,
                     "field": first.field,
@@ -91,4 +94,5 @@ def parse_refusal(entry: dict[str, Any]) -> Refusal:
         findings=findings,
         items=entry["items"],
         record=orjson.dumps(entry["record"]),
+        key=entry.get("PK", ""),
     )

@@ -121,11 +121,22 @@ class Workspace:
     def report(self, name: str) -> Path:
         return self.reports / f"{name}_report.json"
 
+    @property
+    def findings(self) -> Path:
+        """The findings as a table (utils/findings/findings_table.py)."""
+        return self.reports / "findings.csv"
+
+    @property
+    def validation_findings(self) -> Path:
+        """Every finding that a validation has to tell of, one a line."""
+        return self.reports / "validation_findings.jsonl"
+
     def set_aside(self, *names: str) -> None:
         """These reports are of what was before: they stand under another name from now on, and
         never beside what is done now as if they were of it."""
-        for name in names:
-            path = self.report(name)
+        beside = {"findings": self.findings, "validation": self.validation_findings}
+        paths = [self.report(name) for name in names]
+        for path in (*paths, *(beside[name] for name in names if name in beside)):
             with storage_errors(path):
                 if path.exists() or path.is_symlink():
                     path.replace(path.with_name(f"earlier_{path.name}"))

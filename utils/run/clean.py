@@ -25,7 +25,7 @@ from utils.wording.invocation import RESUME, again, command
 _HALF = r"(\.partial|\.tmp)?"
 _RECORDS = rf"({'|'.join(ENTITY_NAMES)})\.json(\.age)?{_HALF}"
 _REPORTS = (
-    rf"[a-z_]+_(report|findings)\.[a-z]+{_HALF}|plan\.json{_HALF}"
+    rf"([a-z_]+_(report|findings)|findings)\.[a-z]+{_HALF}|plan\.json{_HALF}"
     r"|migration(_errors)?\.log(\.\d{1,2})?"
 )
 _UNDO = rf"({'|'.join(ENTITY_NAMES)})\.(plan|json|kept|(loaded|before(-journal)?)(\.age)?){_HALF}"

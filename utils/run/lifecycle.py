@@ -245,7 +245,7 @@ def _check_rollback(run: Run, start: Start) -> None:
 _REPORTS = {
     # What a load has found in the tables is of the files that it had; it looks again itself.
     "transform": ("mapping", "conflicts", *(f"only_in_target_{name}" for name in ENTITY_NAMES)),
-    "validate": ("validation",),
+    "validate": ("validation", "findings"),
     "load": ("load",),
     "verify": ("verification",),
 }

@@ -105,10 +105,15 @@ def mask(value: str) -> str:
     With `logging.maskPersonalData` false, the value itself.
     """
     text = value.strip()
+    return disguised(text) if _state.personal or not text else text
+
+
+def disguised(value: str) -> str:
+    """The same whatever `logging.maskPersonalData` says: for what never holds personal data, such
+    as the manifest."""
+    text = value.strip()
     if not text:
         return "(blank)"
-    if not _state.personal:
-        return text
     folded = text.casefold().encode("utf-8", "surrogatepass")
     digest = hashlib.blake2s(folded, digest_size=4, key=_state.key)
     return f"{text[: min(2, len(text) // 3)]}…~{digest.hexdigest()}"
@@ -194,11 +199,15 @@ def _without_value(found: re.Match[str]) -> str:
 def veil(text: str) -> str:
     """Return `text` with what looks personal in it masked: e-mail addresses, IBANs, tax codes, VAT
     numbers, phone numbers, and the values that a database quotes."""
-    if not _state.personal:
-        return text
+    return veiled(text) if _state.personal else text
+
+
+def veiled(text: str) -> str:
+    """The same whatever `logging.maskPersonalData` says, as `disguised`."""
     text = _QUOTED_VALUE.sub(
-        lambda found: found["before"] + found["quote"] + mask(found["value"]) + found["quote"], text
+        lambda found: found["before"] + found["quote"] + disguised(found["value"]) + found["quote"],
+        text,
     )
     for pattern in (_KEY_VALUE, _BARE_VALUE):
-        text = pattern.sub(lambda found: found["before"] + mask(found["value"]), text)
-    return _PERSONAL.sub(lambda found: mask(found[0]), text)
+        text = pattern.sub(lambda found: found["before"] + disguised(found["value"]), text)
+    return _PERSONAL.sub(lambda found: disguised(found[0]), text)

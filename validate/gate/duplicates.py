@@ -24,11 +24,12 @@ _MESSAGES = {
 
 
 class Duplicate(NamedTuple):
-    """A record that shares something with one before it; `ordinal` is its place in the file."""
+    """A record that shares a value with one before it; `ordinal` is its place in the file."""
 
     ordinal: int
     legacy_id: str
     note: Note
+    value: str
 
 
 class SharedValues:
@@ -60,7 +61,7 @@ class SharedValues:
     @staticmethod
     def _entries(first: int, facts: Sequence[Facts]) -> list[tuple[bytes, bytes]]:
         entries = []
-        for ordinal, (legacy_id, _, key, _, shared) in enumerate(facts, start=first):
+        for ordinal, (legacy_id, _, key, _, shared, _) in enumerate(facts, start=first):
             if key:
                 owner = b"%d %b" % (ordinal, legacy_id.encode())
                 entries.append((b"duplicate-key %b" % key.encode(), owner))
@@ -72,7 +73,8 @@ class SharedValues:
 
 def _duplicate(key: bytes, value: bytes, owner: bytes) -> Duplicate:
     ordinal, _, legacy_id = value.decode().partition(" ")
-    rule = key.decode().partition(" ")[0]
+    rule, _, shared = key.decode().partition(" ")
+    same: str = shared if rule == "duplicate-key" else orjson.loads(shared)
     field, message = _MESSAGES[rule]
     other = owner.decode().partition(" ")[2]
-    return Duplicate(int(ordinal), legacy_id, Note(field, rule, message.format(other=other)))
+    return Duplicate(int(ordinal), legacy_id, Note(field, rule, message.format(other=other)), same)

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
 from utils.entities import shape_of
+from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Finding
 from utils.files.pieces import ByteRange, places, records_at
 from utils.files.quarantine import read_quarantine
 from utils.files.spill import Buckets
+from utils.findings.shown_values import shown
+from utils.findings.source_names import names_of
 from utils.interrupt import Interrupted
 from utils.run.run import Run
+from validate.gate.described import described
 from validate.gate.duplicates import SharedValues
 from validate.gate.finding_spool import FindingSpool
 from validate.gate.journal import Journal
 from validate.gate.numbering import numbering_notes
 from validate.gate.record_checks import ChunkFindings, Policy, check_chunk
 from validate.gate.record_facts import Facts
-from validate.gate.references import MigratedRecords, Referred
+from validate.gate.references import Causes, MigratedRecords, Referred
 from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
-from validate.rules.catalogue import Note, as_finding
+from validate.rules.catalogue import Note
 
 
 class EntityGate:
@@ -44,7 +49,8 @@ class EntityGate:
         self._report = report
         self._count = report.of(entity)
         self._rules = run.config.validation
-        self._policy = Policy(self._rules.strict_mode, self._rules.business_rules)
+        self._names = names_of(run.manifest, entity)
+        self._policy = Policy(self._rules.strict_mode, self._rules.business_rules, self._names)
         self.held: dict[str, int] = {}
 
     def check(self) -> int:
@@ -85,8 +91,11 @@ class EntityGate:
         for refusal in read_quarantine(path):
             self._count.quarantined[refusal.phase] += 1
             self._count.records_with_errors += 1
+            self._migrated.refuse(
+                self._entity, refusal.key, refusal.legacy_id, refusal.findings[0].rule
+            )
             for finding in refusal.findings:
-                self._report.add(finding, quarantined=True)
+                self._report.add(finding, refused_by=refusal.phase)
 
     def _check_records(self, path: Path, errors: FindingSpool, shared: SharedValues | None) -> None:
         inputs = self._run.sha_of(path)
@@ -95,7 +104,9 @@ class EntityGate:
         with (
             self._run.progress.task(PHASE, self._entity, self._count.records) as task,
             Journal(self._run.workspace.journal(self._entity), saved) as journal,
+            RowsByKey(self._run.workspace.extracted(self._entity)) as rows,
         ):
+            causes = Causes(self._run, self._names, self._migrated, rows)
             tracker = self._run.track(
                 PHASE,
                 self._entity,
@@ -109,8 +120,8 @@ class EntityGate:
                 referred = self._migrated.referred(self._entity)
             for outcome in self._outcomes(path, journal):
                 if referred is not None:
-                    self._check_references(referred, outcome)
-                refused = self._take(first, outcome, errors)
+                    self._check_references(referred, outcome, causes)
+                refused = self._take(first, outcome, errors, causes)
                 if shared is not None:
                     shared.add(first, outcome.facts)
                 self._migrated.add(self._entity, outcome.facts)
@@ -129,28 +140,36 @@ class EntityGate:
             journal.add(outcome, end)
             yield outcome
 
-    def _check_references(self, referred: Referred, outcome: ChunkFindings) -> None:
+    def _check_references(self, referred: Referred, outcome: ChunkFindings, causes: Causes) -> None:
         for number, facts in enumerate(outcome.facts):
             for note in referred.dangling(facts.references):
-                outcome.findings.append((number, self._finding(facts.legacy_id, note)))
+                finding = causes.explained(self._finding(facts.legacy_id, note), facts.references)
+                outcome.findings.append((number, finding))
                 outcome.facts[number] = Facts(facts.legacy_id, facts.items)
 
-    def _take(self, first: int, outcome: ChunkFindings, errors: FindingSpool) -> int:
+    def _take(
+        self, first: int, outcome: ChunkFindings, errors: FindingSpool, causes: Causes
+    ) -> int:
         """Report the findings of a chunk; returns how many of its records have errors."""
-        refused = set()
+        refused: dict[int, Finding] = {}
         found = []
-        for number, finding in sorted(outcome.findings, key=itemgetter(0)):
+        for number, raw in sorted(outcome.findings, key=itemgetter(0)):
+            finding = causes.keyed(raw)
             self._report.add(finding)
             if finding.severity == "error":
-                refused.add(number)
+                refused.setdefault(number, finding)
                 found.append((first + number, finding))
         errors.append(found)
+        for number, finding in refused.items():
+            identity = outcome.facts[number].identity
+            self._migrated.refuse(self._entity, identity, finding.legacy_id, finding.rule)
         return len(refused)
 
     def _compare_records(self, errors: FindingSpool, shared: SharedValues) -> None:
         for duplicates in shared.duplicates():
             found = [
-                (place, self._finding(legacy_id, note)) for place, legacy_id, note in duplicates
+                (place, replace(self._finding(legacy_id, note), value=self._shown(note, value)))
+                for place, legacy_id, note, value in duplicates
             ]
             for _, finding in found:
                 self._report.add(finding)
@@ -184,7 +203,12 @@ class EntityGate:
         return removed.records
 
     def _finding(self, legacy_id: str, note: Note) -> Finding:
-        return as_finding(self._entity, legacy_id, note, strict=self._policy.strict)
+        return described(legacy_id, note, self._names, strict=self._policy.strict)
+
+    def _shown(self, note: Note, value: str) -> str:
+        if note.field in ("PK", "saleNumber"):
+            return value
+        return shown(value, shape_of(self._entity).schema, note.field)
 
 
 def _check(place: ByteRange, path: Path, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:

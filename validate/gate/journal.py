@@ -92,8 +92,8 @@ def _outcome(stored: Any) -> ChunkFindings:
     facts, findings = stored
     return ChunkFindings(
         [
-            Facts(legacy_id, items, key, _pairs(references), _pairs(shared))
-            for legacy_id, items, key, references, shared in facts
+            Facts(legacy_id, items, key, _pairs(references), _pairs(shared), identity)
+            for legacy_id, items, key, references, shared, identity in facts
         ],
         [(number, Finding.of_json(finding)) for number, finding in findings],
     )

@@ -12,16 +12,18 @@ from decimal import localcontext
 from itertools import chain
 from typing import Any
 
-from utils.entities import Shape, Undeclared, shape_of
+from utils.entities import Shape, Undeclared, is_referenced, shape_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
+from utils.findings.source_names import SourceNames
+from validate.gate.described import described, without_repeats
 from validate.gate.fast_sales import RULED_OUT, facts_if_clean
 from validate.gate.record_facts import Facts
 from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
-from validate.rules.catalogue import RULES, Group, Note, as_finding
+from validate.rules.catalogue import RULES, Group, Note
 from validate.rules.checks import Check, Record, asked
 from validate.rules.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
-from validate.rules.record_items import items_of
+from validate.rules.record_items import identity_of, items_of, text_at
 from validate.rules.schema_check import decider, explain, record_decider
 from validate.rules.tax_codes import vat_key
 
@@ -63,10 +65,11 @@ _OF_ALL_SALES = frozenset({"numbering-order"})
 @dataclass(frozen=True)
 class Policy:
     """How records are judged: `strict` turns warnings into errors, `business` asks for the
-    business rules."""
+    business rules; `names` are those that their columns have in S9, if anyone knows."""
 
     strict: bool = False
     business: bool = True
+    names: SourceNames | None = None
 
 
 @dataclass
@@ -83,18 +86,25 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
     Each record is asked for its schema, DynamoDB's limits, agreement within itself and, if the
     policy says so, the business rules; the later questions only where the earlier ones are met.
     """
-    judge = judge_of(entity)
+    judge, is_named = judge_of(entity), is_referenced(entity)
+    names, strict = policy.names or SourceNames(entity), policy.strict
     outcome = ChunkFindings()
     with localcontext(sale_rules.EXACT):
         for number, record in enumerate(split_records(lines)):
             notes: list[Note] = []
             facts = judge(record, notes, policy.business)
-            refused = False
-            for note in notes:
-                finding = as_finding(entity, facts.legacy_id, note, strict=policy.strict)
-                refused = refused or finding.severity == "error"
-                outcome.findings.append((number, finding))
-            outcome.facts.append(Facts(facts.legacy_id, facts.items) if refused else facts)
+            if notes:
+                found = without_repeats(
+                    [
+                        described(facts.legacy_id, note, names, strict=strict, record=record)
+                        for note in notes
+                    ]
+                )
+                outcome.findings += [(number, finding) for finding in found]
+                if any(finding.severity == "error" for finding in found):
+                    identity = identity_of(record) if is_named else ""
+                    facts = Facts(facts.legacy_id, facts.items, identity=identity)
+            outcome.facts.append(facts)
     return outcome
 
 
@@ -126,7 +136,7 @@ def _judge_of_one_item(shape: Shape) -> Judge:
             )
         if not decider(kind)(item):
             notes += _schema_notes(kind, item)
-            return Facts(_legacy_id(item), len(record))
+            return Facts(text_at(item, "legacyId"), len(record))
         notes += asked(checks, Record(record, [item]), business=business)
         references = tuple((attribute, item[attribute]["S"]) for attribute in named)
         shared = _shared_by_parties(item) if is_party else ()
@@ -183,7 +193,7 @@ def judge_sale(record: Sequence[bytes], notes: list[Note], business: bool) -> Fa
     items = items_of(record)
     if not _conform(items):
         notes += _nonconforming(items)
-        return Facts(_legacy_id(items[0]), len(record))
+        return Facts(text_at(items[0], "legacyId"), len(record))
     notes += asked(SALE_CHECKS, Record(record, items), business=business)
     return _sale_facts(items[0], len(record))
 
@@ -216,12 +226,6 @@ def _sale_facts(sale: Item, items: int) -> Facts:
         ("producerId", sale["producerId"]["S"]),
     )
     return Facts(sale["legacyId"]["S"], items, sale["PK"]["S"], references, shared)
-
-
-def _legacy_id(item: Any) -> str:
-    value = item.get("legacyId") if isinstance(item, dict) else None
-    text = value.get("S") if isinstance(value, dict) else None
-    return text if isinstance(text, str) else ""
 
 
 def _schema_notes(kind: str, item: Item) -> list[Note]:

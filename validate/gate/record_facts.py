@@ -10,7 +10,8 @@ class Facts(NamedTuple):
 
     `key` is the record's PK, "" when it has errors and takes no part in comparisons;
     `references` are the (attribute, id) of the records it names, `shared` the (rule, value) of
-    what it should share with no other record.
+    what it should share with no other record. `identity` is the PK also of one with errors, if
+    others may name it.
     """
 
     legacy_id: str
@@ -18,3 +19,4 @@ class Facts(NamedTuple):
     key: str = ""
     references: tuple[tuple[str, str], ...] = ()
     shared: tuple[tuple[str, str], ...] = ()
+    identity: str = ""

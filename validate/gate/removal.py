@@ -22,6 +22,7 @@ from utils.files.quarantine import Refusal
 from utils.run.run import Run
 from utils.sale_numbering import Numbering, candidate_of, held_numbers
 from utils.wording.invocation import command
+from validate.rules.record_items import identity_of
 
 PHASE = "validate"
 _KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
@@ -63,9 +64,8 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> Removed:
                 kept.write(b"".join(record), records=1, items=len(record))
                 continue
             row = _row(rows, findings[0].legacy_id, record, entity)
-            refusal = Refusal(
-                entity, findings[0].legacy_id, PHASE, tuple(findings), len(record), row
-            )
+            key, legacy_id = identity_of(record), findings[0].legacy_id
+            refusal = Refusal(entity, legacy_id, PHASE, tuple(findings), len(record), row, key)
             quarantine.write(refusal.as_line(), records=1, items=len(record))
             place, findings = next(waiting, (-1, []))
         run.replace((kept_path, kept), (refused_path, quarantine))

@@ -19,11 +19,11 @@ from utils.files.closing import Closes
 from utils.files.findings import Finding
 from utils.files.storage import open_private, partial_of, publish, storage_errors, write_atomically
 from utils.files.workspace import Workspace
+from utils.findings.findings_table import FindingsTable
 from utils.run.run import Run
 from validate.rules.catalogue import RULES
 
 LISTED_PER_RULE = 1_000
-FINDINGS_FILE = "validation_findings.jsonl"
 
 
 @dataclass
@@ -59,31 +59,35 @@ class ValidationReport(Closes):
         self._workspace = workspace
         self._rules: Counter[tuple[str, str]] = Counter()
         self._listed: list[dict[str, Any]] = []
-        self._all = workspace.reports / FINDINGS_FILE
+        self._all = workspace.validation_findings
         self._partial = partial_of(self._all)
         self._stream = open_private(self._partial, "wb")
+        self.table = FindingsTable(workspace)
 
     def close(self) -> None:
         with suppress(OSError):  # a full disk has been told by whoever wrote
             self._stream.close()
         self._partial.unlink(missing_ok=True)
+        self.table.close()
 
     def of(self, entity: str) -> EntityCount:
         """The counts of an entity; asking for them puts the entity into the report."""
         return self.entities.setdefault(entity, EntityCount())
 
-    def add(self, finding: Finding, *, quarantined: bool = False) -> None:
-        """Count and list a finding; `quarantined`: its record is in quarantine already."""
+    def add(self, finding: Finding, *, refused_by: str = "") -> None:
+        """Count and list a finding; `refused_by`: the phase that has put its record into
+        quarantine already."""
         count = self.of(finding.entity)
         if finding.severity == "error":
             count.errors += 1
         else:
             count.warnings += 1
         shown: dict[str, Any] = {**finding.as_json()}
-        if quarantined:
-            shown["quarantined"] = True
+        if refused_by:
+            shown["quarantined"], shown["phase"] = True, refused_by
         with storage_errors(self._partial):
             self._stream.write(orjson.dumps(shown) + b"\n")
+        self.table.add(finding, refused_by or "validate")
         rule = (finding.entity, finding.rule)
         self._rules[rule] += 1
         if self._rules[rule] <= LISTED_PER_RULE:
@@ -102,6 +106,7 @@ class ValidationReport(Closes):
         with storage_errors(self._all):
             self._stream.close()
             publish(self._all)
+        self.table.publish(run)
         path = self._workspace.report("validation")
         document = {**run.report_head(), **self._document(run.config, passed)}
         write_atomically(path, orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
@@ -124,7 +129,7 @@ class ValidationReport(Closes):
             "meanings": {rule: RULES[rule].meaning for rule in rules if rule in RULES},
             "skipped": skipped(config),
             "truncated": {rule: count for rule, count in truncated.items() if count},
-            "allFindings": FINDINGS_FILE,
+            "allFindings": self._all.name,
             "findings": self._listed,
         }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from utils.files.findings import Finding, Severity
+from utils.files.findings import Severity
 
 Group = Literal["schema", "limits", "consistency", "references", "duplicates", "layout", "business"]
 
@@ -120,9 +120,3 @@ RULES: dict[str, Rule] = {
 def severity_of(rule: str, *, strict: bool) -> Severity:
     """The severity of a rule; with `strict` every rule is an error."""
     return "error" if strict else RULES[rule].severity
-
-
-def as_finding(entity: str, legacy_id: str, note: Note, *, strict: bool) -> Finding:
-    """The finding that a note about a record becomes."""
-    severity = severity_of(note.rule, strict=strict)
-    return Finding(entity, legacy_id, note.field, note.rule, severity, note.message)

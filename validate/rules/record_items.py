@@ -49,3 +49,15 @@ def _item_of(line: bytes) -> Item:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return {}
     return item
+
+
+def text_at(item: Any, attribute: str) -> str:
+    """The text in an attribute of what may be no item; "" where there is none."""
+    value = item.get(attribute) if isinstance(item, dict) else None
+    text = value.get("S") if isinstance(value, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def identity_of(record: Sequence[bytes]) -> str:
+    """The partition key of a record, "" where it has none."""
+    return text_at(_item_of(record[0]), "PK")

@@ -12,15 +12,20 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from extract.checks.source_checks import check_source
 from extract.postgresql.source import PostgresSource
 from tests.support.certificates import NOW, Authority
-from utils.config import Secret, SourceConfig
+from utils.checking.check import SOURCE, Check, State
+from utils.checking.looking import look
+from utils.config import Config, Secret, SourceConfig
 from utils.embedded.ports import free_port
 from utils.error_handler import SourceUnavailable
+from utils.files.workspace import Workspace
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 pytestmark = pytest.mark.skipif(
@@ -142,3 +147,23 @@ def test_an_expired_certificate_is_refused(server: TlsPostgres, authority: Autho
         authority.issue(server.data, "localhost", ends=NOW + dt.timedelta(days=10))
         server.own()
         server.control("reload")
+
+
+def looked_at(config: SourceConfig, directory: Path) -> dict[str, Check]:
+    """What `check` says of S9, by name."""
+    files = Workspace(directory)
+    found = look(SOURCE, partial(check_source, Config(source=config), files), 10)
+    return {each.name: each for each in found}
+
+
+def test_check_says_whether_it_is_known_who_is_at_the_other_end(
+    server: TlsPostgres, authority: Authority, tmp_path: Path
+) -> None:
+    stranger = looked_at(source(server, None), tmp_path)["connection"]
+    assert (stranger.state, "is not trusted" in stranger.found) == (State.FAILED, True)
+    assert "source.sslRootCert" in stranger.remedy  # which is what is done next
+    verified = looked_at(source(server, authority), tmp_path)["TLS"]
+    assert verified.state is State.OK
+    assert verified.found.startswith("TLSv1.")
+    unknown = looked_at(source(server, None, ssl="require"), tmp_path)["TLS"]
+    assert (unknown.state, "not verified" in unknown.found) == (State.WARNING, True)

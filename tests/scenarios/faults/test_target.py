@@ -173,6 +173,12 @@ def test_a_refused_line_keeps_its_sale_out_whole(
     refusal = tool.quarantine("sales")[head["legacyId"]["S"]]
     assert (refusal["phase"], refusal["rule"]) == ("load", "refused-by-dynamodb")
     assert "One or more parameter values" in refusal["reason"]
+    (finding,) = refusal["findings"]
+    assert (finding["table"], finding["key"]) == ("msg_line", bad["legacyId"]["S"])
+    table = (tool.data / "reports" / "findings.csv").read_text("utf-8-sig").splitlines()
+    (row,) = [text for text in table if "refused-by-dynamodb" in text]
+    assert row.startswith(f"error;sales;{head['legacyId']['S']};msg_line;{finding['key']};")
+    assert row.endswith(";load")
     expected = scan(dynamodb, DONE_TABLES.sales)
     kept = {key: item for key, item in expected.items() if key[0] != sale}
     assert len(kept) < len(expected) - 1
@@ -202,6 +208,13 @@ def test_a_refused_party_takes_the_sales_that_need_it_with_it(
         if (refusal["phase"], refusal["rule"]) == ("load", "reference")
     }
     assert left_out == needing
+    cause = {"entity": "buyers", "key": bad["legacyId"]["S"], "why": "refused"}
+    for key in needing:
+        (finding,) = tool.quarantine("sales")[key]["findings"]
+        assert finding["cause"] == {**cause, "reason": "refused-by-dynamodb"}
+        assert (finding["table"], finding["column"]) == ("msg", "buyer_id")
+    found = {(each["entity"], each["rule"]) for each in tool.report("findings")["rules"]}
+    assert {("buyers", "refused-by-dynamodb"), ("sales", "reference")} <= found
     target = scan_all(dynamodb, tables)
     assert buyer not in {item["buyerId"]["S"] for item in target["buyers"].values()}
     assert needing.isdisjoint(

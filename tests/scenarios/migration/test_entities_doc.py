@@ -123,7 +123,8 @@ def test_a_payment_whose_sale_is_refused_goes_to_quarantine(migrated: Path) -> N
     (payment,) = lines(migrated / "quarantine" / "payments.json")
     assert (sale["legacyId"], payment["legacyId"]) == ("13", "34")
     assert (payment["phase"], payment["rule"]) == ("validate", "reference")
-    assert "saleId SALE13 is not among the migrated sales" in payment["reason"]
+    why = "its sale is not migrated, because sale 13 is refused (invalid-date)"
+    assert payment["reason"] == why
 
 
 def test_the_ledger_of_payments_begins_with_their_table_and_closes(migrated: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import orjson
+
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
 from tests.support.operators.operator import Operator, insert, party, sale, small_trade
@@ -98,8 +100,24 @@ def test_italian_column_names_give_the_same_bytes(
     italian.run("--phase", "extract").ended(0)
     italian.run("--phase", "transform").ended(5)
     italian.run("--phase", "validate").ended(5)
-    assert italian.files() == finished.files()
+    assert _as_records(italian.files()) == _as_records(finished.files())
     postgres.drop_database("italian")
+
+
+def _as_records(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files without the findings of what is in quarantine, which say where in S9 to look."""
+    return {
+        name: b"".join(map(_without_findings, content.splitlines(keepends=True)))
+        for name, content in files.items()
+    }
+
+
+def _without_findings(line: bytes) -> bytes:
+    entry = orjson.loads(line)
+    if "findings" not in entry:
+        return line
+    rules = [(each["field"], each["rule"]) for each in entry["findings"]]
+    return orjson.dumps({**entry, "findings": rules, "reason": ""})
 
 
 def copy_sample(postgres: EmbeddedPostgres, database: str) -> None:

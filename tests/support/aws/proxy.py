@@ -21,6 +21,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qs
 from zlib import crc32
 
 import orjson
@@ -175,6 +176,11 @@ REASONS: dict[Fault, str] = {
 }
 
 
+def query_of(body: bytes) -> dict[str, list[str]]:
+    """A request to STS or IAM: its parameters, Action among them."""
+    return parse_qs(body.decode())
+
+
 def table_of(request: Request) -> str:
     """The table that a BatchWriteItem or a Scan is about."""
     found = re.match(rb'\{"(?:RequestItems":\{|TableName":)"([^"]+)"', request.body)
@@ -318,7 +324,8 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+            target = self.headers["X-Amz-Target"]  # the older services have it in the body
+            operation = target.rpartition(".")[2] if target else query_of(body)["Action"][0]
             signer = re.search(r"Credential=([^/]+)/", self.headers["Authorization"] or "")
             key_id = signer[1] if signer else ""
             request = Request(operation, body, key_id, dict(self.headers.items()))

@@ -168,9 +168,15 @@ def told(operator: Operator) -> dict[str, dict[str, Any]]:
     findings = operator.data / "reports" / validated["allFindings"]
     found = validated["errorCount"] + validated["warningCount"]
     assert len(findings.read_bytes().splitlines()) == found
+    table = operator.data / "reports" / "findings.csv"
+    assert len(table.read_bytes().splitlines()) >= 1 + found
     loaded = ("records", "items", "refused", "refusedRecords", "kept")
     return {
         "mapping": reports["mapping"]["entities"],
+        "applied": {
+            entity: {name: counts[name] for name in ("defaults", "repairs", "statuses", "times")}
+            for entity, counts in reports["mapping"]["applied"].items()
+        },
         "validation": {name: validated[name] for name in ("passed", "errorCount", "rules")},
         "load": {
             entity: {name: counts[name] for name in loaded}

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records.rows import line_row, party_copy, rules, sale_row
+from transform.census.rows import count_record, end_counting
+from transform.census.tally import Tally
 from transform.fast.sales import FastSales, fast_sales
 from transform.items.attributes import Row
 from transform.rejections import RejectedRecord
@@ -110,6 +112,10 @@ def lines(draw: st.DrawFn) -> list[Row]:
     found = []
     for number in range(1, draw(st.integers(1, 3)) + 1):
         row = line_row(key=number, line_number=number, unit_price=draw(USUAL_NUMBERS))
+        if draw(st.booleans()):  # nothing is lacking
+            row |= dict.fromkeys(("created_at", "updated_at"), "2024-03-05T10:11:12")
+            row |= {"product_description": "Vite", "product_code": "V1", "tax_rate": "10"}
+            row |= {"quantity": "2", "discount": "5"}
         if draw(st.booleans()):
             row |= {name: draw(USUAL_NUMBERS) for name in AMOUNTS}
         found.append(draw(changed(row, LINE_COLUMNS)))
@@ -131,6 +137,7 @@ RULES = st.sampled_from(
         rules(generate_ids=False, timezone="Asia/Kathmandu"),
         rules(preserve_timestamps=False, user_mapping={}),
         rules(status_mapping={"sospeso": "draft"}, id_scope="other:", default_currency="CHF"),
+        rules(updated_at="2026-02-01T00:00:00.000Z", default_document="invoice"),
     ]
 )
 
@@ -166,6 +173,18 @@ def test_it_is_the_same_as_by_the_slower_way_or_left_to_it(
     line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
     usual = quick(chosen).texts(line)
     assert usual is None or usual == slowly(line, chosen)
+
+
+@given(row=sales(), chosen=RULES)
+def test_it_counts_what_the_slower_way_counts(row: Row, chosen: TransformRules) -> None:
+    line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    fast, counted, expected = quick(chosen), Tally(), Tally()
+    fast.count_into(Tally())
+    if fast.texts(line) is not None:
+        count_record("sales", chosen, row, [], raw=row, tally=expected)
+        end_counting("sales", chosen, expected)
+    fast.count_into(counted)
+    assert counted.as_json() == expected.as_json()
 
 
 def usual_row(**changes: Any) -> Row:
