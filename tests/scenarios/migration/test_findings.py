@@ -206,3 +206,39 @@ def test_what_is_applied_is_counted_and_adds_up(tried: tuple[Operator, Outcome])
     times = applied["sales"]["times"]
     assert (times["byHour"][9], sum(times["byHour"])) == (transformed, transformed)
     assert times["suspicions"] == []
+
+
+def test_every_finding_of_the_sample_says_where_in_s9_it_is(finished: Operator) -> None:
+    path = finished.data / "reports" / "validation_findings.jsonl"
+    found = [orjson.loads(text) for text in path.read_bytes().splitlines()]
+    assert len(found) > 30
+    for each in found:
+        assert each["table"] and each["key"], each
+        assert each["column"] or each["field"] == "linesCount", each
+
+
+def test_what_the_sample_lacks_is_what_defaults_are_counted_for(finished: Operator) -> None:
+    applied = finished.report("mapping")["applied"]["sales"]
+    held = finished.quarantine("sales")
+    by_transform = {key for key, each in held.items() if each["phase"] == "transform"}
+    rows = [row for row in finished.extracted("sales") if str(row["first_id"]) not in by_transform]
+    lines = [line for row in rows for line in row["lines"]]
+
+    def lacking(column: str, among: list[dict[str, Any]]) -> int:
+        return sum(not str(each[column] or "").strip() for each in among)
+
+    expected = {
+        "currency = EUR": lacking("currency", rows),
+        "ivaPercentage = 22": lacking("iva_percentage", rows),
+        "total = the sum of the lines": lacking("total", rows),
+        "createdBy = the migration's user": lacking("created_by", rows),
+        "lines.discount = 0": lacking("discount", lines),
+        "lines.netAmount = computed": lacking("net_amount", lines),
+        "lines.quantity = 1": lacking("quantity", lines),
+    }
+    assert {name: applied["defaults"][name] for name in expected} == expected
+    known = sum(each["count"] for each in applied["statuses"].values() if each["to"])
+    assert known == len(rows)
+    assert sum(each["count"] for each in applied["users"].values()) == sum(
+        bool(row[column]) for row in rows for column in ("created_by", "updated_by")
+    )
