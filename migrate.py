@@ -90,11 +90,6 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "rollback",
         "Undo the last load; records that the application has changed since are kept.",
     ),
-    "status": (
-        "utils.cli.status_command",
-        "status",
-        "Say how a run stands: from another terminal, while it works or afterwards.",
-    ),
 }
 
 
@@ -266,8 +261,9 @@ class Runbook:
             if not self.outcomes.skips("transform", name):
                 self.outcomes.begins("transform")
                 entry = engine.transform(self.run, name)
-                records = counted(entry.result["records"], shape_of(name).singular, name)
-                self.say(f"Transformed {records}", on_screen=False)
+                self.say(
+                    f"Transformed {counted(entry.result['records'], shape_of(name).singular, name)}"
+                )
         write_mapping_report(self.run)
         return self.outcomes.exit_code()
 
@@ -344,8 +340,7 @@ class Runbook:
             except TargetError as error:
                 self.outcomes.set_aside("load", name, error)
             else:
-                items = counted(entry.result["items"], "item")
-                self.say(f"Loaded {items} of {name}", on_screen=False)
+                self.say(f"Loaded {counted(entry.result['items'], 'item')} of {name}")
                 if entry.result["refusedRecords"]:
                     write_findings(self.run)
             write_load_report(self.run)
@@ -377,26 +372,34 @@ class Runbook:
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         manifest.migration_timestamp = chosen or manifest.migration_timestamp or now
 
-    def say(self, text: str, *, on_screen: bool = True) -> None:
-        """Put a line into the log, and on the screen unless that shows it in its own way."""
-        from utils.logger import IN_THE_FILES, get_logger
+    def say(self, text: str) -> None:
+        from utils.logger import get_logger
 
-        get_logger().info(text, extra={} if on_screen else IN_THE_FILES)
+        get_logger().info(text)
 
 
 class Rehearsal(Runbook):
     """Everything but the writes, and a plan of it: what `--full` would do, and what is in its
     way."""
 
-    def __init__(self, run: "Run", directory: "DataDirectory") -> None:
+    def __init__(
+        self, run: "Run", directory: "DataDirectory", config: "Config", chosen: Choice
+    ) -> None:
+        """`config` are the settings as they are without a limit, for the data directory that a
+        migration has."""
+        from load.forecast.hours import StepTimes
         from utils.plan.document import Plan
         from utils.plan.verdict import Obstacle, Stage
 
         super().__init__(run)
         self.directory = directory
+        self.config = config
+        self.chosen = chosen
         self.plan = Plan()
         self.missing: list[str] = []  # tables that would be created
         self.passed = False  # the gate
+        self.times = StepTimes()
+        run.events.listen(self.times)
         directory.inherit(run)
         if directory.refusal:
             self.plan.verdict.note(Obstacle.of(Stage.BEGIN, directory.refusal))
@@ -407,12 +410,15 @@ class Rehearsal(Runbook):
         would end `--full`, too."""
         from utils.plan.verdict import Obstacle, Stage
 
-        steps = {
-            Stage.TARGET: self.look_at_tables,
-            Stage.SOURCE: self.bring,
-            Stage.LOAD: self.look_ahead,
-        }
-        for stage, step in steps.items():
+        steps = [
+            (Stage.TARGET, self.check_all),
+            (Stage.TARGET, self.look_at_tables),
+            (Stage.SOURCE, self.bring),
+            (Stage.LOAD, self.look_ahead),
+        ]
+        if self.chosen.rehearse:
+            steps.append((Stage.LOAD, self.try_out))
+        for stage, step in steps:
             try:
                 step()
             except MigrationError as error:
@@ -424,6 +430,15 @@ class Rehearsal(Runbook):
         self.plan.write(self.run)
         return self.plan.verdict.code
 
+    def check_all(self) -> None:
+        """Look at both ends and at this machine, as `check` does, and note what has failed."""
+        from utils.checking.check import failures
+        from utils.plan.checks import obstacles_of_checks
+
+        checks = check_everything(self.config)
+        self.plan.sections["checks"] = [each.as_json() for each in checks]
+        self.plan.verdict.note(*obstacles_of_checks(failures(checks)))
+
     def look_at_tables(self) -> None:
         """Whether the target's tables are there and right."""
         self.missing = self.check_target()
@@ -432,12 +447,15 @@ class Rehearsal(Runbook):
 
     def bring(self) -> None:
         """Bring S9's records up to the gate, and see which do not pass."""
-        from utils.plan.document import source_section
+        from utils.plan.document import mapping_section, source_section
         from utils.plan.findings import obstacles_of_findings
+        from utils.plan.sample import part_of
         from utils.plan.verdict import Obstacle, Stage
 
         self.passed = self.prepare() is None
         self.plan.sections["source"] = source_section(self.run)
+        self.plan.sections["mapping"] = mapping_section(self.run)
+        self.plan.part = part_of(self.run, self.config)
         self.plan.verdict.note(*obstacles_of_findings(self.run))
         for error in self.outcomes.failed.values():
             self.plan.verdict.note(
@@ -459,18 +477,38 @@ class Rehearsal(Runbook):
         self.plan.verdict.note(*(Obstacle.of(Stage.LOAD, each) for each in others))
         with pictures_of(run, entities, self.missing) as looking:
             foresight = foresee(looking, TABLES, entities, self.missing)
+            if self.plan.part:
+                foresight = foresight.of_a_part(run)
             self.plan.sections["tables"] = foresight.as_json()
             self.plan.verdict.note(*foresight.obstacles(run))
-            if self.passed and foresight.refusal is None:
+            self.forecast(entities)
+            known = foresight.refusal is None and not (self.plan.part or self.chosen.rehearse)
+            if self.passed and known and run.config.migration.validate_after_load:
                 self.foretell(looking, foresight)
+
+    def forecast(self, entities: Sequence[str]) -> None:
+        """Say what the load takes: units, price, time, and which keys are hot."""
+        from load.entities import TABLES
+        from load.forecast.forecast import forecast
+        from load.target.tables import describe
+
+        run, specs = self.run, {name: TABLES[name] for name in entities}
+        plans = {name: run.workspace.plan(name) for name in entities}
+        found = forecast(
+            run,
+            specs,
+            {name: describe(run.config.target, run.config.target.table(name)) for name in specs},
+            marks={name: path for name, path in plans.items() if path.exists()},
+            scale=self.plan.part.scale if self.plan.part else {},
+            seconds=self.times.seconds,
+        )
+        self.plan.sections["forecast"] = {**found.as_json(), "sentences": found.sentences()}
 
     def foretell(self, looking: "Run", foresight: "Foresight") -> None:
         """Say what verify would find after the load."""
         from load.conflicts.foresight import held_in
         from validate.verify.foretold import HeldItems, foretell
 
-        if not self.run.config.migration.validate_after_load:
-            return
         held = {
             name: HeldItems(*held_in(looking, name), foreseen.moments)
             for name, foreseen in foresight.entities.items()
@@ -478,6 +516,18 @@ class Rehearsal(Runbook):
         foretold = foretell(looking, list(held), held)
         self.plan.sections["verification"] = foretold.as_json()
         self.plan.verdict.note(*foretold.obstacles(self.run))
+
+    def try_out(self) -> None:
+        """Load into the throw-away tables, and verify what is in them."""
+        from utils.plan.rehearsed import obstacles_of_rehearsal, rehearsal_section
+
+        if not self.passed:
+            return
+        self.run.workers.imports = SHARED_WORK
+        self.load(ENTITIES)
+        code = self.verify(ENTITIES)
+        self.plan.sections["rehearsal"] = rehearsal_section(self.run, code)
+        self.plan.verdict.note(*obstacles_of_rehearsal(self.run, code))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -494,7 +544,17 @@ class Rehearsal(Runbook):
 @click.option("--full", is_flag=True, help="Run all five phases.")
 @click.option("--phase", type=click.Choice(PHASES), help="Run one phase.")
 @click.option("--entity", type=click.Choice(ENTITIES), help="With --phase: only this entity.")
-@click.option("--dry-run", is_flag=True, help="Rehearse: everything but the writes to the target.")
+@click.option("--dry-run", is_flag=True, help="Plan: what --full would do; nothing is written.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="With --dry-run: only the first N sales, and the figures of all worked out from them.",
+)
+@click.option(
+    "--rehearse",
+    is_flag=True,
+    help="With --dry-run: load into throw-away tables of a local AWS, verify, and remove them.",
+)
 @click.option("--resume", is_flag=True, help="Resume a run that stopped.")
 @click.option("--restart", is_flag=True, help="With --full: drop an unfinished run.")
 @click.option(
@@ -566,7 +626,7 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
             click.echo(words)
             return code
     if chosen.dry_run or config.migration.dry_run:
-        return rehearse(config, screen)
+        return rehearse(config, screen, chosen)
     if chosen.resume:
         with open_run(config, screen, Start.RESUME) as run:
             book = Runbook(run)
@@ -576,15 +636,28 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
         return conclude(book, book.full)
 
 
-def rehearse(config: "Config", screen: "Screen") -> ExitCode:
-    """Open a run of its own for a rehearsal, and make the plan."""
+def rehearse(config: "Config", screen: "Screen", chosen: Choice) -> ExitCode:
+    """Make the plan, on the configured target or on throw-away tables."""
+    from utils.plan.throw_away import throw_away_target
+
+    if not chosen.rehearse:
+        return make_plan(config, config, screen, chosen)
+    with throw_away_target(config) as elsewhere:
+        return make_plan(config, elsewhere, screen, chosen)
+
+
+def make_plan(config: "Config", rehearsed: "Config", screen: "Screen", chosen: Choice) -> ExitCode:
+    """Open a run of its own for the plan of a migration with `config`, by the settings of the
+    rehearsal."""
     from utils.cli.summary import after_rehearsal
     from utils.plan.data_directory import look_at
+    from utils.plan.sample import limited
     from utils.run.lifecycle import Start, open_run
 
     directory = look_at(config)
-    with open_run(rehearsal_config(config), screen, Start.REHEARSAL, PHASES[:3]) as run:
-        book = Rehearsal(run, directory)
+    here, phases = rehearsal_config(limited(rehearsed, chosen.limit)), PHASES[:3]
+    with open_run(here, screen, Start.REHEARSAL, PHASES if chosen.rehearse else phases) as run:
+        book = Rehearsal(run, directory, rehearsed, chosen)
         return conclude(
             book, book.follow, lambda run, _: after_rehearsal(run, book.plan.document(run))
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import orjson
+from tqdm import tqdm
 
 from utils.config import LoggingConfig
 from utils.error_handler import traceback_of
@@ -27,8 +28,6 @@ from utils.wording.masking import scrub
 from utils.wording.terminal import canvas, indented, printable
 
 LOGGER_NAME = "migrate"
-IN_THE_FILES = {"files_only": True}
-"""The `extra` of what is not to come to the screen, which has said it in its own way."""
 MEGABYTE = 1_000_000
 _SCREEN_FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 # Of these the tool says itself what an operator has to know.
@@ -65,7 +64,7 @@ class _Scrubbed(logging.Filter):
 
 
 class _ScreenHandler(logging.Handler):
-    """Writes to the screen, above what is drawn there (utils/wording/terminal.py)."""
+    """Writes above the progress bars instead of through them."""
 
     def __init__(self, *, color: bool) -> None:
         super().__init__()
@@ -82,7 +81,7 @@ class _ScreenHandler(logging.Handler):
         if self._color and record.levelno >= logging.WARNING:
             tone = _RED if record.levelno >= logging.ERROR else _YELLOW
             text = f"{tone}{text}{_PLAIN}"
-        canvas(sys.stderr).write(f"{text}\n")
+        tqdm.write(text, file=canvas(sys.stderr))
 
 
 class JsonLines(logging.Formatter):

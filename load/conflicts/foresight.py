@@ -95,6 +95,14 @@ class Foresight:
         """The section of a plan, by entity."""
         return {name: each.as_json() for name, each in self.entities.items()}
 
+    def of_a_part(self, run: Run) -> Foresight:
+        """The same when only a part of S9 was read: what the tables hold beside it is not known to
+        have left S9."""
+        for name in self.entities:
+            run.workspace.report(f"only_in_target_{name}").unlink(missing_ok=True)
+        entities = {name: replace(each, only_in_target={}) for name, each in self.entities.items()}
+        return replace(self, entities=entities)
+
     def obstacles(self, run: Run) -> Iterator[Obstacle]:
         """What of it is in the way of a migration."""
         report = run.workspace.report("conflicts")

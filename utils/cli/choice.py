@@ -15,6 +15,8 @@ class Choice:
     phase: str | None
     entity: str | None
     dry_run: bool
+    limit: int | None
+    rehearse: bool
     resume: bool
     restart: bool
 
@@ -31,5 +33,8 @@ class Choice:
             raise click.UsageError("--entity goes with --phase: a full run needs all of them")
         if self.dry_run and (self.phase or self.resume):
             raise click.UsageError("--dry-run rehearses a whole run: give it alone or with --full")
+        if not self.dry_run and (self.limit or self.rehearse):
+            option = "--limit" if self.limit else "--rehearse"
+            raise click.UsageError(f"{option} goes with --dry-run")
         if self.restart and (not self.full or self.resume):
             raise click.UsageError("--restart goes with --full, and not with --resume")

@@ -3,7 +3,9 @@ line (utils/cli/closings.py has its words)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from utils.cli.closings import said
@@ -15,6 +17,19 @@ from utils.wording.invocation import again, for_real
 
 Document = Mapping[str, Any]
 _DONE = (ExitCode.DONE, ExitCode.QUARANTINED)
+_FEW = 3
+_HOT_SECONDS = 10.0
+_UNITS = (
+    "the load",
+    "items",
+    "bytes",
+    "average",
+    "95 %",
+    "largest",
+    "units of table",
+    "with indexes",
+    "read units",
+)
 _TABLES = ("in the tables", "now", "new", "there", "replaced", "kept", "conflicts", "only there")
 
 
@@ -36,8 +51,12 @@ def last_line(document: Document, reasons: str = "") -> str:
 
 
 def _sample(document: Document) -> str:
-    read = [f"{limit:,} {name}" for name, limit in document["limit"].items()]
-    return f" as far as the first {' and '.join(read)} show" if read else ""
+    part = document["extrapolated"]
+    read = [f"{part['read']:,} {part['entity']}"] if part else []
+    parts = [" into empty tables"] if "rehearsal" in document else []
+    if read:
+        parts.append(f" as far as the first {' and '.join(read)} show")
+    return ",".join(parts)
 
 
 def _tables(document: Document) -> Iterator[str]:
@@ -57,17 +76,100 @@ def _tables(document: Document) -> Iterator[str]:
     yield table(_TABLES, rows)
 
 
+def _checks(document: Document) -> Iterator[str]:
+    """What is not as it should be of both ends and this machine."""
+    checks: Sequence[Mapping[str, Any]] = document.get("checks", ())
+    counts = Counter(each["state"] for each in checks)
+    if checks:
+        told = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
+        doubts = [each for each in checks if each["state"] == "warning"]
+        lines = [f"  - {each['name']}: {terminal.indented(each['found'])}" for each in doubts]
+        yield "\n".join([f"Checked: {told}", *lines])
+
+
+def _forecast(document: Document) -> Iterator[str]:
+    """What the load takes: sizes and units, then price, time, and what is to be known of them."""
+    found = document.get("forecast")
+    if not found:
+        return
+    of = document.get("extrapolated")
+    if of:
+        yield f"Extrapolated from {of['read']:,} of {counted(of['of'], of['entity'][:-1])}:"
+    yield table(_UNITS, [_units_of(name, each) for name, each in found["tables"].items()])
+    hot = [line for each in found["tables"].values() for line in _hot_keys(each)]
+    yield "\n".join([*found["sentences"], *hot])
+
+
+def _units_of(entity: str, found: Mapping[str, Any]) -> list[object]:
+    sizes = found["bytes"]
+    return [
+        entity.capitalize(),
+        found["items"],
+        sizes["total"],
+        round(sizes["average"]),
+        sizes["percentile95"],
+        sizes["largest"],
+        found["ofTable"]["writeUnits"],
+        found["writeUnits"],
+        found["readUnits"]["total"],
+    ]
+
+
+def _hot_keys(found: Mapping[str, Any]) -> Iterator[str]:
+    """The keys that alone take a large part of a place's write units for a while."""
+    for place in (found["ofTable"], *found["ofIndexes"]):
+        hottest = place["hottest"][:1]
+        if hottest and place["hottestSeconds"] >= _HOT_SECONDS:
+            (key,) = hottest
+            where = place.get("index") or found["table"]
+            yield (
+                f"{where}: the key {terminal.printable(key['key'])} gets "
+                f"{key['share']:.0%} of {place['writeUnits']:,} write units: "
+                f"{place['hottestSeconds']:,.0f} s at 1,000 a second"
+            )
+
+
+def _mapping(document: Document) -> Iterator[str]:
+    """What was applied to values on their way: the most frequent of each kind."""
+    lines = []
+    for entity, applied in document.get("mapping", {}).items():
+        for kind in ("defaults", "repairs"):
+            some = sorted(applied.get(kind, {}).items(), key=lambda each: -each[1])[:_FEW]
+            if some:
+                told = "; ".join(f"{name} ({count:,})" for name, count in some)
+                lines.append(f"{entity.capitalize()}, {kind}: {told}")
+        doubts = applied.get("times", {}).get("suspicions", ())
+        lines += [f"{entity.capitalize()}, times: {each}" for each in doubts]
+    if lines:
+        yield "Mapping (all of it in mapping_report.json):\n" + "\n".join(
+            f"  - {terminal.printable(line)}" for line in lines
+        )
+
+
+def _rehearsal(document: Document) -> Iterator[str]:
+    found = document.get("rehearsal")
+    if found:
+        items = sum(count or 0 for count in found["items"].values())
+        proven = "verified them" if found["passed"] else "found differences"
+        yield (
+            f"Rehearsed at {found['where']}: loaded {counted(items, 'item')} into throw-away "
+            f"tables and {proven}; the configured tables were not looked at"
+        )
+
+
 def _to_do(document: Document) -> Iterator[str]:
-    """What to do, numbered, causes before consequences."""
+    """What to do, numbered, causes before consequences; a remedy that several have is said once,
+    after the last of them."""
     due: Sequence[Mapping[str, Any]] = document["toDo"]
     if not due:
         return
-    lines = ["What to do, in this order:"]
-    for number, each in enumerate(due, 1):
-        code = each["exitCode"]
-        ends = "" if code is None else f" [exit code {code}]"
-        lines.append(f"{number:>3}. {terminal.indented(each['what'])}{ends}")
-        lines.append(f"     {terminal.indented(each['remedy'])}")
+    lines = ["In this order:"]
+    for remedy, group in groupby(enumerate(due, 1), key=lambda each: each[1]["remedy"]):
+        for number, each in group:
+            code = each["exitCode"]
+            ends = "" if code is None else f" [exit code {code}]"
+            lines.append(f"{number:>3}. {terminal.indented(each['what'])}{ends}")
+        lines.append(f"     What to do: {terminal.indented(remedy)}")
     yield "\n".join(lines)
 
 
@@ -80,4 +182,12 @@ def _verification(document: Document) -> Iterator[str]:
     yield f"Verify would find {counted(len(problems), 'difference')}:\n{told}"
 
 
-_SECTIONS: tuple[Callable[[Document], Iterator[str]], ...] = (_tables, _verification, _to_do)
+_SECTIONS: tuple[Callable[[Document], Iterator[str]], ...] = (
+    _checks,
+    _tables,
+    _forecast,
+    _mapping,
+    _rehearsal,
+    _verification,
+    _to_do,
+)

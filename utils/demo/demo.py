@@ -5,11 +5,9 @@ How the migration runs between the two is the runbook's business; this is what i
 
 from __future__ import annotations
 
-import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -32,6 +30,7 @@ from utils.demo.sample.pools import USER_MAPPING
 from utils.demo.sample.schema import create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.mariadb import EmbeddedMariaDB
+from utils.embedded.ourselves import among_ourselves
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
@@ -39,7 +38,6 @@ from utils.files.quarantine import read_quarantine
 from utils.files.workspace import Workspace
 from utils.run.own_directories import DEMONSTRATION, require_ours
 from utils.run.run import Run
-from utils.telemetry.tasks import Tasks
 from utils.wording.figures import counted
 
 Database: TypeAlias = EmbeddedPostgres | EmbeddedMariaDB
@@ -48,27 +46,6 @@ _DATABASES: dict[str, Callable[[Path], Database]] = {
     "mysql": EmbeddedMariaDB,
 }
 _NAMES = {"postgresql": "PostgreSQL", "mysql": "MariaDB"}
-
-
-# What leads to other servers, or to these in another way.
-_LEADING_AWAY = re.compile("(AWS|PG|MYSQL)[A-Z_]*|REQUESTS_CA_BUNDLE|.*_PROXY", re.IGNORECASE)
-
-
-@contextmanager
-def _among_ourselves() -> Iterator[None]:
-    """As long as this lasts nothing in the environment or the home directory says how to reach the
-    two servers, which belong to the demonstration."""
-    before = {name: text for name, text in os.environ.items() if _LEADING_AWAY.fullmatch(name)}
-    for name in before:
-        del os.environ[name]
-    own = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for name in own:
-            del os.environ[name]
-        os.environ.update(before)
 
 
 @dataclass
@@ -84,22 +61,19 @@ class Demo:
     _sample: list[SampleReport] = field(default_factory=list)
 
     @contextmanager
-    def servers(
-        self, say: Callable[[str], object], shown: Callable[[], AbstractContextManager[Tasks]]
-    ) -> Iterator[Config]:
+    def servers(self, say: Callable[[str], object]) -> Iterator[Config]:
         """Both servers with a filled S9, for as long as the context lasts; yields the
-        configuration of a migration between them. `shown` gives tasks whose steps are shown."""
+        configuration of a migration between them."""
         require_ours(Workspace(self.directory), DEMONSTRATION)
         with (
-            _among_ourselves(),
+            among_ourselves(),
             tempfile.TemporaryDirectory() as scratch,
             _DATABASES[self.source](Path(scratch) / self.source) as s9,
             EmbeddedAws() as aws,
         ):
             kind = _NAMES[self.source]
             say(f"S9 is a {kind} at {s9.host}:{s9.port}, AWS is at {aws.endpoint_url}")
-            with shown() as tasks, tasks.task("demo", "", None, step="filling S9"):
-                self._fill(s9)
+            self._fill(s9)
             say(
                 f"S9 has {counted(self.buyers, 'buyer')}, {counted(self.producers, 'producer')} "
                 f"and {counted(self.sales, 'sale')} with {counted(self.sample.lines, 'line')}; "

@@ -376,6 +376,7 @@ _ASKED: dict[str, Callable[[Mapping[str, Any], Answer], str]] = {
     "BatchGetItem": _items_asked,
     "DescribeTable": _table_asked,
     "CreateTable": _table_asked,
+    "DeleteTable": _table_asked,
 }
 
 # ---------------------------------------------------------------------------------------------
@@ -470,6 +471,7 @@ _SHAPES: dict[str, Check] = {
     "TransactWriteItems": _object({"ConsumedCapacity": _list_of(_UNITS)}),
     "DescribeTable": _object({"Table": _table}),
     "CreateTable": _object({"TableDescription": _table}),
+    "DeleteTable": _object({"TableDescription": _object({"TableName": _text})}),
     "DescribeTimeToLive": _object(
         {"TimeToLiveDescription": _object({"TimeToLiveStatus": _text}, {"AttributeName": _text})}
     ),

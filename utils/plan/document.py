@@ -12,6 +12,7 @@ import orjson
 from utils.config import ExtractionConfig
 from utils.entities import ENTITY_NAMES
 from utils.files.storage import write_atomically
+from utils.plan.sample import Part
 from utils.plan.verdict import Verdict, to_do_json
 from utils.run.run import Run
 
@@ -19,9 +20,10 @@ from utils.run.run import Run
 @dataclass
 class Plan:
     """A plan while it is made: the verdict, and the sections that there are so far, in the order in
-    which they are shown."""
+    which they are shown. `part` is of which it speaks, None for all of S9."""
 
     verdict: Verdict = field(default_factory=Verdict)
+    part: Part | None = None
     sections: dict[str, Any] = field(default_factory=dict)
 
     def document(self, run: Run) -> dict[str, Any]:
@@ -32,6 +34,7 @@ class Plan:
             "verdict": self.verdict.as_json(),
             "onConflict": run.config.load.on_conflict,
             "limit": _limits(run.config.extraction),
+            "extrapolated": self.part.as_json() if self.part else None,
             **self.sections,
             "toDo": to_do_json(self.verdict.to_do),
         }
@@ -75,3 +78,11 @@ def _of_entity(run: Run, entity: str) -> dict[str, Any]:
         "errors": checked.result.get("errors") if checked else None,
         "warnings": checked.result.get("warnings") if checked else None,
     }
+
+
+def mapping_section(run: Run) -> dict[str, Any]:
+    """How often each default and repair was applied, statuses and users, and times that look like
+    another zone, by entity (data/reports/mapping_report.json)."""
+    path = run.workspace.report("mapping")
+    report = orjson.loads(path.read_bytes()) if path.exists() else {}
+    return dict(report.get("applied", {}))
