@@ -15,10 +15,12 @@ from utils.run.run import Run
 
 @dataclass(frozen=True)
 class EntityLoad:
-    """The figures of one entity. `consumed_units` are write units as DynamoDB counts them,
-    indexes included; `retries` counts repeated requests by their reason."""
+    """The figures of one entity. `sent_bytes` are those of the items in the transformed file,
+    `consumed_units` write units as DynamoDB counts them, indexes included; `retries` counts
+    repeated requests by their reason."""
 
     items: int
+    sent_bytes: int
     batches: int
     retries: Mapping[str, int]
     consumed_units: float
@@ -26,11 +28,19 @@ class EntityLoad:
 
     @classmethod
     def of(cls, outcome: Outcome, seconds: float) -> EntityLoad:
-        return cls(outcome.items, outcome.batches, dict(outcome.retries), outcome.units, seconds)
+        return cls(
+            outcome.items,
+            outcome.sent_bytes,
+            outcome.batches,
+            dict(outcome.retries),
+            outcome.units,
+            seconds,
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {
             "items": self.items,
+            "sentBytes": self.sent_bytes,
             "batches": self.batches,
             "retries": dict(self.retries),
             "consumedWriteUnits": self.consumed_units,

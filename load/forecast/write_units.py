@@ -4,7 +4,8 @@ every index, by partition key. One pass over the file, in pieces; nothing is sen
 A write takes a unit for every started KB of the item, in the table and in every index that the item
 is in ("DynamoDB item sizes and formats", and "Write capacity" of "Using global secondary indexes",
 DynamoDB developer guide). A transaction takes twice that. A write that moves an entry of an index
-takes two writes there, one that leaves its key as it is takes one.
+takes two writes there, one that leaves its key as it is takes one, one that changes nothing of it
+none.
 """
 
 from __future__ import annotations
@@ -211,10 +212,11 @@ class _Counting:
         figures.there += len(record) - len(changed) - kept
         if changed:
             stays, mark = record[0]
-            writes = changed if mark in CONDITIONAL else [stays, *changed]
+            opened = [] if mark in CONDITIONAL else [stays]  # put again as it is
+            writes = [*opened, *changed]
             factor = _TRANSACTED if 1 < len(writes) <= MOST_WRITES else _ALONE
             table = factor * sum(units for each in writes for n, _, units in each if not n)
-            entries = factor * sum(units for each in writes for n, _, units in each if n)
+            entries = factor * sum(units for each in changed for n, _, units in each if n)
             figures.least += table + entries
             figures.most += table + _MOVED * entries
 

@@ -47,7 +47,8 @@ class Outcome:
     """What became of a batch, or of many added up: `items` were written, for that and for whatever
     else was not to be written, or was refused, `lines` of the file are done with. `records` are
     those of which the item that opens them was written, `edited` the lines of items that somebody
-    has changed between two attempts to write them: they stay so."""
+    has changed between two attempts to write them: they stay so. `sent_bytes` are those of the
+    lines of the items that were written."""
 
     items: int = 0
     lines: int = 0
@@ -57,6 +58,7 @@ class Outcome:
     refused: list[RefusedItem] = field(default_factory=list)
     edited: list[bytes] = field(default_factory=list)
     records: int = 0
+    sent_bytes: int = 0
 
     def add(self, other: Outcome) -> None:
         """Add another outcome's figures to these."""
@@ -67,6 +69,7 @@ class Outcome:
         self.retries += other.retries
         self.refused += other.refused
         self.records += other.records
+        self.sent_bytes += other.sent_bytes
 
     def as_json(self) -> dict[str, Any]:
         """The figures, as a checkpoint keeps them."""
@@ -74,6 +77,7 @@ class Outcome:
             "items": self.items,
             "lines": self.lines,
             "records": self.records,
+            "sentBytes": self.sent_bytes,
             "batches": self.batches,
             "units": str(self.units),
             "retries": dict(self.retries),
@@ -89,6 +93,7 @@ class Outcome:
             float(saved["units"]),
             Counter(saved["retries"]),
             records=saved.get("records", 0),
+            sent_bytes=saved.get("sentBytes", 0),
         )
 
 
@@ -98,6 +103,11 @@ def _is_nothing_done(problem: BackOff) -> bool:
     if isinstance(problem, Unreached):
         return not problem.sent
     return isinstance(problem, (Throttled, Expired))
+
+
+def _bytes_of(lines: Sequence[bytes]) -> int:
+    """What lines without their line breaks take in the file."""
+    return sum(map(len, lines)) + len(lines)
 
 
 class BatchWriter:
@@ -199,6 +209,7 @@ class BatchWriter:
                 accepted = expected
                 if written.done or is_same(written.found, orjson.loads(item)):
                     outcome.items += 1
+                    outcome.sent_bytes += _bytes_of([line])
                 else:
                     outcome.edited.append(line)
             except RequestRefused as refusal:
@@ -233,6 +244,7 @@ class BatchWriter:
         outcome.batches += 1
         outcome.units += consumed
         outcome.items += len(lines) - len(left)
+        outcome.sent_bytes += _bytes_of(lines) - _bytes_of(left)
         return left
 
     def _expected(self, lines: list[bytes]) -> float:

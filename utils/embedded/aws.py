@@ -1,6 +1,7 @@
 """An AWS to migrate to: ministack, a LocalStack-compatible server, on a free local port.
 
-It keeps everything in memory and forgets it when it stops.
+It keeps everything in memory and forgets it when it stops. Writes to tables are charged as DynamoDB
+documents them (utils/embedded/metered_server.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from utils.error_handler import TargetError
 START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _ATTEMPTS = 5
+_PROGRAM = Path(__file__).with_name("metered_server.py")
 SERVICES = ("dynamodb", "s3", "logs", "monitoring", "sts")
 
 
@@ -80,8 +82,8 @@ class EmbeddedAws:
                 self.command(),
                 log=self._log,
                 environment=self._environment(),
-                # `-m` puts the current directory first on the path; the project's own packages
-                # (utils, load, …) must not be found in there by the server's libraries.
+                # The project's own packages (utils, load, …) must not be found by the server's
+                # libraries in the current directory.
                 directory=site_packages,
             )
             if self._answers():
@@ -103,7 +105,7 @@ class EmbeddedAws:
 
     def command(self) -> Sequence[str]:
         """The command line of the server."""
-        return [sys.executable, "-m", self.package]
+        return [sys.executable, str(_PROGRAM)]
 
     def settings(self) -> dict[str, str]:
         """The environment variables that configure the server."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from utils.dynamodb.item_size import WRITE_UNIT_BYTES, size_of_text
+
 _UNIT_BYTES = 1024
+_PARTITION = re.compile(rb'"GSI.PK":\{"S":"[^"]*"\}')
 _INDEX_KEYS = b'"GSI'
 _KEYS_WITHIN = 800  # the keys open every item
 
@@ -36,6 +40,11 @@ class Capacity:
         self._room = self.units * self.burst
         self._since = self.clock()
 
+    def choose(self, items: Sequence[bytes]) -> list[bool]:
+        """Which of these items there is room for: those before the first that is too much."""
+        count = self.take(items)
+        return [number < count for number in range(len(items))]
+
     def take(self, items: Sequence[bytes]) -> int:
         """How many of these items there is room for, from the first on."""
         now = self.clock()
@@ -52,3 +61,39 @@ class Capacity:
         self.taken.append((now, used))
         self.refused += count < len(items)
         return count
+
+
+@dataclass
+class PartitionCapacity:
+    """Takes any number of units, but no more than `units` a second under one partition key of an
+    index: as DynamoDB, which takes 1,000. What is not used is kept for `burst` seconds. The bytes
+    are those that DynamoDB counts."""
+
+    units: float
+    burst: float
+    clock: Callable[[], float] = time.monotonic
+    taken: list[tuple[float, float]] = field(default_factory=list)
+    refused: int = 0
+    _rooms: dict[bytes, tuple[float, float]] = field(default_factory=dict)
+
+    def choose(self, items: Sequence[bytes]) -> list[bool]:
+        """Which of these items there is room for."""
+        now = self.clock()
+        chosen = [self._takes(item, now) for item in items]
+        self.refused += not all(chosen)
+        return chosen
+
+    def _takes(self, item: bytes, now: float) -> bool:
+        keys = _PARTITION.findall(item, 0, _KEYS_WITHIN)
+        units = -(-size_of_text(item) // WRITE_UNIT_BYTES)
+        rooms = {key: self._room(key, now) for key in keys}
+        if any(room < units for room in rooms.values()):
+            return False
+        self._rooms |= {key: (room - units, now) for key, room in rooms.items()}
+        self.taken.append((now, float(units * (1 + len(keys)))))
+        return True
+
+    def _room(self, key: bytes, now: float) -> float:
+        most = self.units * self.burst
+        room, since = self._rooms.get(key, (most, now))
+        return min(room + (now - since) * self.units, most)

@@ -101,9 +101,11 @@ class Sink:
         """Forget the items; the tables stay."""
         self.ask("Clear")
 
-    def meter(self, units: float, burst: float = 1.0) -> None:
-        """From now on count write units, and take no more than so many a second (0: all)."""
-        self.ask("Meter", orjson.dumps({"Units": units, "Burst": burst}))
+    def meter(self, units: float, burst: float = 1.0, *, of_partition: bool = False) -> None:
+        """From now on count write units, and take no more than so many a second (0: all), be it in
+        all or under each partition key of an index."""
+        asked = {"Units": units, "Burst": burst, "OfPartition": of_partition}
+        self.ask("Meter", orjson.dumps(asked))
 
     def metered(self) -> tuple[list[tuple[float, float]], int]:
         """End the metering: what was taken at which second, and how many requests were refused,

@@ -15,12 +15,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import compress
 from typing import Any
 from uuid import uuid4
 
 import orjson
 
-from tests.bench.sink.capacity import Capacity, units_of
+from tests.bench.sink.capacity import Capacity, PartitionCapacity, units_of
 from tests.bench.sink.expressions import condition, key_range
 from utils.dynamodb.table_spec import is_mark
 
@@ -241,7 +242,7 @@ class Store:
             "Meter": self._meter,
             "Metered": self._metered,
         }
-        self._capacity: Capacity | None = None
+        self._capacity: Capacity | PartitionCapacity | None = None
 
     def answer(self, operation: str, body: bytes) -> bytes:
         """The answer to a request. Raises Refused."""
@@ -311,14 +312,18 @@ class Store:
         return _written(name, len(items))
 
     @staticmethod
-    def _take(capacity: Capacity, name: str, table: Table, items: list[bytes]) -> bytes:
+    def _take(
+        capacity: Capacity | PartitionCapacity, name: str, table: Table, items: list[bytes]
+    ) -> bytes:
         """Put as many items as the capacity allows; the others are not processed."""
-        count = capacity.take(items)
-        if not count:
+        chosen = capacity.choose(items)
+        taken = list(compress(items, chosen))
+        if not taken:
             raise Refused("ProvisionedThroughputExceededException", "too many write units")
-        table.put(items[:count])
-        consumed = [{"TableName": name, "CapacityUnits": float(sum(map(units_of, items[:count])))}]
-        left = [{"PutRequest": {"Item": orjson.loads(item)}} for item in items[count:]]
+        table.put(taken)
+        consumed = [{"TableName": name, "CapacityUnits": float(sum(map(units_of, taken)))}]
+        others = (item for item, is_taken in zip(items, chosen, strict=True) if not is_taken)
+        left = [{"PutRequest": {"Item": orjson.loads(item)}} for item in others]
         unprocessed = {name: left} if left else {}
         return orjson.dumps({"UnprocessedItems": unprocessed, "ConsumedCapacity": consumed})
 
@@ -457,8 +462,10 @@ class Store:
         return b"{}"
 
     def _meter(self, request: dict[str, Any]) -> bytes:
-        """The sink's own: from now on count write units, and take no more than `Units`."""
-        self._capacity = Capacity(request["Units"], request["Burst"])
+        """The sink's own: from now on count write units, and take no more than `Units`; with
+        `OfPartition`, no more than so many under one partition key of an index."""
+        kind = PartitionCapacity if request.get("OfPartition") else Capacity
+        self._capacity = kind(request["Units"], request["Burst"])
         return b"{}"
 
     def _metered(self, _: dict[str, Any]) -> bytes:
