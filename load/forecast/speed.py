@@ -24,9 +24,9 @@ from utils.run.run import Run
 _ROUND_TRIPS = 5
 _SAMPLE_LINES = 2_000
 _MEASURED_SECONDS = 0.2
-# What a load takes besides what is measured here (the connection, threads), by the CPU time of
-# whole loads over the same lines: docs/performance.md.
-_WITH_SENDING = 1.8
+# What a load takes besides what is measured here (signatures, connections, threads, marks):
+# the CPU time of whole loads by that of this measurement, about (docs/performance.md).
+_WITH_SENDING = 5.0
 _READS_TO_WRITES = 2.4  # CPU time of a verification by that of a load, an item: the same place
 _BACKUP_TO_WRITES = 3.5
 

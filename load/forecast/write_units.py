@@ -30,6 +30,7 @@ from utils.files.pieces import ByteRange, located_records, places
 from utils.interrupt import Interrupted
 from utils.run.run import Run
 
+PHASE = "plan"
 _TRANSACTED, _ALONE = 2, 1  # write units for one
 _MOVED = 2  # writes of an index entry
 
@@ -145,11 +146,16 @@ def take_census(
         if run.stop.requested:
             raise Interrupted
 
+    known = run.manifest.artifacts.get(run.workspace.name_of(path))
     in_order = run.runner.in_order(count, places(path.stat().st_size), pause=pause)
-    with closing(in_order) as pieces:
+    with (
+        closing(in_order) as pieces,
+        run.progress.task(PHASE, spec.entity, known.items if known else None, unit="items") as task,
+    ):
         for piece in pieces:
             pause()
             census.add(piece)
+            task.advance(piece.sizes.total())
     return census
 
 
