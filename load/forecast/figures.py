@@ -10,6 +10,7 @@ from load.forecast.hot_keys import HotKey
 from load.forecast.hours import StepTime, duration
 from load.forecast.prices import Price
 from load.forecast.speed import Speed
+from utils.config import PricesConfig
 from utils.wording.figures import counted
 
 
@@ -167,6 +168,7 @@ class Forecast:
     times: tuple[StepTime, ...]
     advice: tuple[str, ...]
     speed: Speed
+    prices: PricesConfig
 
     @property
     def items(self) -> int:
@@ -183,8 +185,8 @@ class Forecast:
 
     @property
     def price(self) -> Price:
-        first, *others = (table.price for table in self.tables)
-        return sum(others, first)
+        nothing = Price.of(self.prices, write_units=0, read_units=0, sent_bytes=0)
+        return sum((table.price for table in self.tables), nothing)
 
     @property
     def seconds(self) -> float:
@@ -230,7 +232,7 @@ class Forecast:
 
 def _sentences(found: Forecast) -> Iterator[str]:
     price = found.price
-    prices, currency = price.prices, price.prices.currency
+    prices, currency = found.prices, found.prices.currency
     where = f"prices of {prices.region}, {prices.as_of}"
     yield (
         f"{counted(found.write_units, 'write unit')} with all indexes and "

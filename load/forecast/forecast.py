@@ -46,7 +46,7 @@ def forecast(
     speed: Speed | None = None,
     partition_writes: float = PARTITION_WRITES,
 ) -> Forecast:
-    """Forecast the load of the transformed files of the entities `specs`.
+    """Forecast the load of the transformed files of the entities `specs`, as far as there are any.
 
     `described` has, by entity, what DescribeTable says of its table, None for one that is to be
     created (load/target/tables.py, `describe`). `marks` are the plans of the load by entity
@@ -57,10 +57,10 @@ def forecast(
     second. Raises TargetError when the target cannot be reached, Interrupted.
     """
     marks, held, scale = marks or {}, held or {}, scale or {}
-    last = list(specs)[-1]
-    speed = speed or measure_speed(run, specs[last])
+    there = {name: spec for name, spec in specs.items() if run.workspace.transformed(name).exists()}
+    speed = speed or measure_speed(run, list((there or specs).values())[-1])
     tables = []
-    for entity, spec in specs.items():
+    for entity, spec in there.items():
         description = described.get(entity)
         census = take_census(run, spec, places_of(spec, description), marks.get(entity))
         capacities, times = Capacities(description), scale.get(entity, 1.0)
@@ -68,7 +68,8 @@ def forecast(
         tables.append(making.of(census, held.get(entity) or _held(description)))
     measured = measured_times(seconds or {}, scale)
     steps = (*measured, *(step for each in tables for step in each.times))
-    return Forecast(tuple(tables), steps, tuple(advice_on(run.config, tables)), speed)
+    advice = tuple(advice_on(run.config, tables))
+    return Forecast(tuple(tables), steps, advice, speed, run.config.prices)
 
 
 def _held(description: Mapping[str, Any] | None) -> tuple[int, int]:

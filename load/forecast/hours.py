@@ -21,6 +21,7 @@ HOT_KEY = "hot-key"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _PAGE_BYTES = 1 << 20
 _SCANS = 16  # pages at once
+_REHEARSED = ("extract", "transform", "validate", "survey")
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def measured_times(
     """The phases that a rehearsal goes through itself, as long as they took, each for an entity;
     of a part of its records as long as they would take for all (`scale`, by entity)."""
     for (phase, entity), took in seconds.items():
-        if phase in ("extract", "transform", "validate"):
+        if phase in _REHEARSED:
             yield StepTime(phase, entity, took * scale.get(entity, 1.0))
 
 

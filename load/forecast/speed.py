@@ -96,7 +96,8 @@ class _Unsent:
 def _load_seconds(run: Run, spec: TableSpec) -> float:
     """Seconds of CPU time that an item takes on its way into a request."""
     table, migration = run.config.target.table(spec.entity), run.config.migration
-    with run.workspace.transformed(spec.entity).open("rb") as handle:
+    lines: list[bytes] = []
+    with suppress(FileNotFoundError), run.workspace.transformed(spec.entity).open("rb") as handle:
         lines = list(islice(handle, _SAMPLE_LINES))
     writer = BatchWriter(
         cast(DynamoDB, _Unsent(table)),

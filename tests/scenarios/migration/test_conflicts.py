@@ -11,6 +11,7 @@ from tests.conftest import S9Database, TableNames
 from tests.support.application.application import LATER, Application
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request
 from tests.support.faults.sabotage import SabotagedOperator
+from tests.support.operators.foretold import foretold_of_replacing
 from tests.support.operators.operator import Operator, small_trade
 from tests.support.operators.undone import closes, headers
 from utils.embedded.aws import EmbeddedAws
@@ -115,6 +116,9 @@ def test_overwrite_replaces_and_a_rollback_brings_back(
             str((item["PK"]["S"], item["SK"]["S"])) for item in items
         )
         assert all(after[entity][i["PK"]["S"], i["SK"]["S"]] == i for i in items)
+    for entity in ("buyers", "sales"):
+        least, most = foretold_of_replacing(used, entity).replacing
+        assert least <= used.report("load")["entities"][entity]["conditionalWriteUnits"] <= most
     used.run("rollback", "--yes").ended(0)
     assert application.scan() == before
     assert closes(used)["sales"]["created"]["deleted"] == 1

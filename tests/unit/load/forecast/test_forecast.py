@@ -16,7 +16,10 @@ from load.forecast.speed import Speed
 from tests.support.records.transformed import TABLES, Migration, sale
 from utils.config import MigrationConfig, PricesConfig
 from utils.dynamodb.item_size import item_size
+from utils.run.manifest import Manifest
+from utils.run.run import Run
 from utils.telemetry.events import Count, EventStream, Step, StepFinished
+from utils.telemetry.tasks import Tasks
 
 FAST = Speed(load_seconds=1e-9, round_trip=1e-9, processes=2, in_flight=128)
 
@@ -177,3 +180,11 @@ def test_a_forecast_is_json_and_sentences(migration: Migration) -> None:
 )
 def test_a_duration_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_without_files_there_is_nothing_to_forecast(tmp_path: Path) -> None:
+    migration = Migration(tmp_path, "http://localhost:1")
+    run = Run(migration.config, migration.workspace, Manifest.new(), Tasks())
+    found = forecast(run, TABLES, {}, speed=FAST)
+    assert (found.items, found.write_units, found.price.by_batches, found.seconds) == (0, 0, 0, 0)
+    assert orjson.loads(orjson.dumps(found.as_json()))["bottleneck"] is None
