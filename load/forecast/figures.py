@@ -241,8 +241,8 @@ def _sentences(found: Forecast) -> Iterator[str]:
     )
     if price.by_the_hour:
         yield (
-            "Tables with provisioned capacity are paid for by the hour, whatever is written: the "
-            "price of units does not apply to them"
+            "Tables with provisioned capacity are paid for by the hour, whatever is written: their "
+            "units are not in the price"
         )
     step = found.bottleneck
     if step and (limit := step.bottleneck) and step.seconds >= 1:

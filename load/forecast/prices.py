@@ -12,10 +12,10 @@ _MILLION, _GIGABYTE = 1_000_000, 1 << 30
 
 @dataclass(frozen=True)
 class Price:
-    """Amounts in the currency of `prices`. Writes and reads are what they cost on demand; of a
-    table with provisioned capacity (`by_the_hour`) the hours are paid for, whatever is written.
-    An import takes no write units, also not for indexes; its files lie in S3 for a month at
-    `storage` at the most. `reads` come to either."""
+    """Amounts in the currency of `prices`. Writes and reads are what they cost on demand; they cost
+    nothing by themselves where a table has provisioned capacity, the hours of which are paid for
+    (`by_the_hour`: this is so of a table). An import takes no write units, also not for indexes;
+    its files lie in S3 for a month at `storage` at the most. `reads` come to either."""
 
     prices: PricesConfig
     writes: float
@@ -38,8 +38,8 @@ class Price:
         gigabytes = sent_bytes / _GIGABYTE
         return cls(
             prices,
-            price_of_writes(prices, write_units),
-            read_units / _MILLION * prices.read_units,
+            0.0 if by_the_hour else price_of_writes(prices, write_units),
+            0.0 if by_the_hour else read_units / _MILLION * prices.read_units,
             gigabytes * prices.import_gigabyte,
             gigabytes * prices.s3_gigabyte_month,
             by_the_hour,

@@ -113,7 +113,10 @@ def test_the_price_is_that_of_units_or_of_an_import(migration: Migration) -> Non
     assert found.price.imported == sum(table.sent_bytes for table in found.tables)
     assert found.price.reads == pytest.approx(found.read_units / 100)
     assert not found.price.by_the_hour
-    assert foretold(migration, sales=provisioned(10)).price.by_the_hour
+    of_hours = foretold(migration, sales=provisioned(10))
+    assert of_hours.price.by_the_hour
+    assert of_hours.price.writes == found.price.writes - found.tables[2].write_units
+    assert any("by the hour" in sentence for sentence in of_hours.sentences())
 
 
 def test_reads_are_those_of_whole_tables_before_and_after(migration: Migration) -> None:
