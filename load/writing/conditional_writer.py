@@ -116,7 +116,8 @@ class Reach(Protocol):
 class ConditionalWriter:
     """Reads and conditional writes of one table; safe to share between threads.
 
-    `requests` counts the conditional writes that were sent, `units` the write units they took.
+    `requests` counts the conditional writes (and transactions) that were sent, `units` the write
+    units they took.
     """
 
     def __init__(
@@ -138,6 +139,12 @@ class ConditionalWriter:
         self.requests = 0
         self.units = 0.0
         self.retries: Counter[str] = Counter()
+
+    def count(self, units: float) -> None:
+        """A conditional request has been answered, which has taken so many write units."""
+        with self._lock:
+            self.requests += 1
+            self.units += units
 
     def put(self, item: bytes, condition: Condition) -> WriteResult:
         """Put an item (DynamoDB JSON) if the condition holds for what is under its key.
@@ -272,9 +279,7 @@ class ConditionalWriter:
             raise
         finally:
             self.limiter.settle(write.expected, used, accepted)
-            with self._lock:
-                self.requests += 1
-                self.units += accepted
+            self.count(accepted)
 
     def _there(self, body: bytes, failed: ConditionFailed) -> dict[str, Any] | None:
         """What is under the key of a write that was not done, looked up where the answer does not

@@ -68,6 +68,7 @@ class Transactions:
     """Transactions on the table of a writer, within its rate; safe to share between threads."""
 
     def __init__(self, writer: ConditionalWriter) -> None:
+        self._count = writer.count
         self._table = writer.table
         self._wire = writer.wire
         self._retry = writer.retry
@@ -134,6 +135,7 @@ class Transactions:
             used = accepted = sum(each["CapacityUnits"] for each in told) or request.expected
         finally:
             self._limiter.settle(request.expected, used, accepted)
+            self._count(accepted)
 
     def _member(self, write: TransactionWrite) -> bytes:
         """A write as a transaction has it: what is JSON already is not written once more."""
