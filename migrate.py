@@ -90,6 +90,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "rollback",
         "Undo the last load; records that the application has changed since are kept.",
     ),
+    "status": (
+        "utils.cli.status_command",
+        "status",
+        "Say how a run stands: from another terminal, while it works or afterwards.",
+    ),
 }
 
 
@@ -261,9 +266,8 @@ class Runbook:
             if not self.outcomes.skips("transform", name):
                 self.outcomes.begins("transform")
                 entry = engine.transform(self.run, name)
-                self.say(
-                    f"Transformed {counted(entry.result['records'], shape_of(name).singular, name)}"
-                )
+                records = counted(entry.result["records"], shape_of(name).singular, name)
+                self.say(f"Transformed {records}", on_screen=False)
         write_mapping_report(self.run)
         return self.outcomes.exit_code()
 
@@ -340,7 +344,8 @@ class Runbook:
             except TargetError as error:
                 self.outcomes.set_aside("load", name, error)
             else:
-                self.say(f"Loaded {counted(entry.result['items'], 'item')} of {name}")
+                items = counted(entry.result["items"], "item")
+                self.say(f"Loaded {items} of {name}", on_screen=False)
                 if entry.result["refusedRecords"]:
                     write_findings(self.run)
             write_load_report(self.run)
@@ -372,10 +377,11 @@ class Runbook:
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         manifest.migration_timestamp = chosen or manifest.migration_timestamp or now
 
-    def say(self, text: str) -> None:
-        from utils.logger import get_logger
+    def say(self, text: str, *, on_screen: bool = True) -> None:
+        """Put a line into the log, and on the screen unless that shows it in its own way."""
+        from utils.logger import IN_THE_FILES, get_logger
 
-        get_logger().info(text)
+        get_logger().info(text, extra={} if on_screen else IN_THE_FILES)
 
 
 class Rehearsal(Runbook):

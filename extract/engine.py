@@ -24,7 +24,7 @@ from utils.entities import shape_of
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter, PartialState
 from utils.interrupt import Interrupted
-from utils.logger import get_logger
+from utils.logger import IN_THE_FILES, get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
 from utils.wording.figures import counted
@@ -139,7 +139,8 @@ def _read_all(
             set_aside(PHASE, name, error)
             continue
         records = entry.result["source"]["records"]
-        get_logger().info("Extracted %s", counted(records, shape_of(name).singular, name))
+        extracted = counted(records, shape_of(name).singular, name)
+        get_logger().info("Extracted %s", extracted, extra=IN_THE_FILES)
 
 
 def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:

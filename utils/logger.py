@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import orjson
-from tqdm import tqdm
 
 from utils.config import LoggingConfig
 from utils.error_handler import traceback_of
@@ -28,6 +27,8 @@ from utils.wording.masking import scrub
 from utils.wording.terminal import canvas, indented, printable
 
 LOGGER_NAME = "migrate"
+IN_THE_FILES = {"files_only": True}
+"""The `extra` of what is not to come to the screen, which has said it in its own way."""
 MEGABYTE = 1_000_000
 _SCREEN_FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 # Of these the tool says itself what an operator has to know.
@@ -64,7 +65,7 @@ class _Scrubbed(logging.Filter):
 
 
 class _ScreenHandler(logging.Handler):
-    """Writes above the progress bars instead of through them."""
+    """Writes to the screen, above what is drawn there (utils/wording/terminal.py)."""
 
     def __init__(self, *, color: bool) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class _ScreenHandler(logging.Handler):
         if self._color and record.levelno >= logging.WARNING:
             tone = _RED if record.levelno >= logging.ERROR else _YELLOW
             text = f"{tone}{text}{_PLAIN}"
-        tqdm.write(text, file=canvas(sys.stderr))
+        canvas(sys.stderr).write(f"{text}\n")
 
 
 class JsonLines(logging.Formatter):

@@ -20,7 +20,7 @@ from load.load_settings import settings
 from load.load_state import LoadState
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import utc_now
-from utils.logger import get_logger
+from utils.logger import IN_THE_FILES, get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
 
@@ -102,9 +102,8 @@ def _back_up(run: Run, table: str, known: list[dict[str, Any]]) -> None:
     entry.update(secure(run.config, table, entry["name"], run.stop.sleep))
     entry.update(at=utc_now(), items=folder.entry.items, sha256=folder.sha256, complete=True)
     run.save()
-    get_logger().info(
-        "Backed up %s of %s in %s", counted(entry["items"], "item"), table, folder.path
-    )
+    items = counted(entry["items"], "item")
+    get_logger().info("Backed up %s of %s in %s", items, table, folder.path, extra=IN_THE_FILES)
 
 
 def _open(run: Run, entry: dict[str, Any]) -> BackupFolder:

@@ -176,6 +176,7 @@ class _TableBackup:
         ) as task:
             self._scan(orders, task)
             self._read_again(orders, task)
+            task.expect(task.count.done)  # what DynamoDB says of a table's size is hours old
         return self._complete(done, facts)
 
     def _take_up(self, facts: TableFacts) -> ScanProgress:

@@ -403,6 +403,30 @@ COMMANDS = (
         "`backups` has found none.",
     ),
     _closing(
+        "status-none",
+        _DONE,
+        "Nothing has been done in {directory}. Start: {full}",
+        "`status` has found no trace of a run.",
+    ),
+    _closing(
+        "status-running",
+        _DONE,
+        "It goes on; to watch it: {watch}",
+        "`status` has found a command at work.",
+    ),
+    _closing(
+        "status-stopped",
+        _DONE,
+        "It has not come to its end. Next: {next}",
+        "`status` has found a command that has failed, was interrupted or was killed.",
+    ),
+    _closing(
+        "status-ended",
+        _DONE,
+        "It has ended: {sentence}",
+        "`status` has found a command that has come to its end; the sentence is its last line.",
+    ),
+    _closing(
         "nothing-to-clean",
         _DONE,
         "There is nothing to clean in {directory}.",

@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -66,6 +67,22 @@ class Caller:
             backup=replace(config.backup, identity=key_file),
             data=replace(config.data, identity=key_file),
         )
+
+
+def data_directory(config_path: Path) -> Path:
+    """The data directory of a configuration, for who only looks; without a configuration, where
+    nobody has named one, the usual one. Raises ConfigurationError."""
+    from dotenv import load_dotenv
+
+    from utils.config import DataConfig
+    from utils.settings import config_file
+
+    if str(config_path) == DEFAULT_CONFIG and not config_path.exists():
+        return Path(DataConfig().directory)
+    with suppress(OSError, ValueError):  # who needs what is in it says so
+        load_dotenv(Path.cwd() / ".env")
+    take_out(os.environ)
+    return Path(config_file.data_directory(config_path, os.environ))
 
 
 class Subcommand(click.Command):

@@ -3,6 +3,7 @@ line, which says what happened and what to type next (utils/cli/closings.py has 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 from utils.cli.closings import said
 from utils.cli.plan_text import last_line, plan_text
 from utils.cli.text_table import table
-from utils.config import OVERWRITE, PHASE_NAMES, SKIP
+from utils.config import OVERWRITE, PHASE_NAMES, SKIP, PricesConfig
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.run.run import COMPLETE, Run
 from utils.run.standing import RunStanding, standing_of
-from utils.wording.figures import counted
+from utils.telemetry.phase_figures import phase_figures, picture_of_run
+from utils.wording.figures import counted, counted_in, lasting
 from utils.wording.invocation import again, command
 
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
@@ -79,8 +81,8 @@ def _next_of(run: Run, phase: str) -> str:
 
 def _closing(run: Run, last: str, *, notes: Sequence[str] = (), plan: str = "") -> str:
     below = [*_not_selected(run), f"Reports are in {run.workspace.reports}", *notes, last]
-    parts = [f"\n{summary(run)}", *([plan] if plan else []), "\n".join(below)]
-    return "\n\n".join(parts)
+    parts = [summary(run), work_done(run), plan, "\n".join(below)]
+    return "\n" + "\n\n".join(filter(None, parts))
 
 
 def _last_line(run: Run, code: ExitCode, *, start_over: str, goes_on: bool = True) -> str:
@@ -225,12 +227,13 @@ def _names(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
-_HEADER = ("in S9", "extracted", "quarantined", "transformed", "warnings", "loaded items")
+_HEADER = ("in S9", "extracted", "quarantined", "transformed", "warnings", "loaded", "in target")
+_GROUPS = ("records",) * 4 + ("",) + ("items",) * 2
 
 
 def summary(run: Run) -> str:
     """One row an entity: the stations of the ledger, from the rows of S9's table on if they were
-    counted."""
+    counted. Above the columns stands what they count."""
     tables = {name: _table_of(run, name) for name in ENTITY_NAMES}
     counted = any(tables.values())
     rows = []
@@ -239,7 +242,8 @@ def summary(run: Run) -> str:
         ahead = [figures.get("rows"), left] if counted else []
         rows.append([name.capitalize(), *ahead, *stations(run, name)])
     ahead_of = ("rows", "not selected") if counted else ()
-    return table(["", *ahead_of, *_HEADER, "in target"], rows)
+    groups = ["", *("records" for _ in ahead_of), *_GROUPS]
+    return table(["", *ahead_of, *_HEADER], rows, groups)
 
 
 def _table_of(run: Run, entity: str) -> dict[str, Any]:
@@ -269,3 +273,52 @@ def stations(run: Run, entity: str) -> list[int | None]:
         result("load").get("items"),
         result("verify").get("items"),
     ]
+
+
+_WORK = ("", "time", "rate", "errors", "retries", "write units", "read units")
+
+
+def work_done(run: Run, now: float | None = None) -> str:
+    """One row a phase of this command, and of those that it resumes: how long, how fast, what went
+    wrong, what DynamoDB has charged; below them all together, and the price. "" where nothing is
+    known."""
+    picture = picture_of_run(run.workspace.events, run.manifest.run_id)
+    figures = phase_figures(picture)
+    if not figures:
+        return ""
+    rows: list[list[object]] = [
+        [
+            each.phase.capitalize(),
+            lasting(each.seconds),
+            f"{counted_in(each.per_second, each.unit)}/s",
+            each.errors,
+            each.retries,
+            round(each.write_units) or None,
+            round(each.read_units) or None,
+        ]
+        for each in figures
+    ]
+    took = (time.time() if now is None else now) - picture.began + picture.earlier_seconds
+    errors, retries = (
+        sum(each) for each in zip(*((f.errors, f.retries) for f in figures), strict=True)
+    )
+    writes, reads = sum(f.write_units for f in figures), sum(f.read_units for f in figures)
+    total = [round(writes) or None, round(reads) or None]
+    rows.append(["All", lasting(took), "", errors, retries, *total])
+    price = _price(run.config.prices, writes, reads)
+    return "\n".join(filter(None, [table(_WORK, rows), price]))
+
+
+_MILLION = 1_000_000
+
+
+def _price(prices: PricesConfig, write_units: float, read_units: float) -> str:
+    """What so many units cost on demand; "" when there are none."""
+    if not write_units and not read_units:
+        return ""
+    amount = (write_units * prices.write_units + read_units * prices.read_units) / _MILLION
+    shown = f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
+    return (
+        f"Price: {shown} {prices.currency} on demand (prices of {prices.region}, "
+        f"{prices.as_of}; capacity that is provisioned is paid for by the hour)"
+    )

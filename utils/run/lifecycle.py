@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from utils import logger
+from utils.checkpoint import Checkpoint
 from utils.config import PHASE_NAMES, Config
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import (
@@ -24,7 +25,6 @@ from utils.error_handler import (
 from utils.files.storage import storage_errors, write_atomically
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted
-from utils.progress import Progress
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
@@ -32,6 +32,7 @@ from utils.run.run import COMPLETE, Run
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
+from utils.telemetry.display import Display
 from utils.telemetry.tasks import Tasks
 from utils.version import this_tool
 from utils.wording import invocation, masking
@@ -79,7 +80,8 @@ def open_run(
         manifest = Manifest.load(files.manifest) or Manifest.new()
         bind(manifest, config, files.root)
         run = Run(config, files, manifest, Tasks())
-        run.events.listen(Progress(quiet=screen.quiet))
+        display = Display(quiet=screen.quiet, color=screen.color)
+        run.events.listen(display)
         begin(run, start)
         run.events.run = run.manifest.run_id
         run.manifest.made_for = mark
@@ -93,6 +95,7 @@ def open_run(
         run.stop.install()
         try:
             with (
+                display,
                 run.workers,
                 command_told(files, run.progress, start.command, phases=phases, entities=entities),
                 recording_why_it_stops(run),
@@ -270,11 +273,14 @@ def take_up(run: Run) -> None:
 
 def where_it_stopped(run: Run) -> str:
     """One line: which run stopped where, and why."""
-    manifest = run.manifest
+    return stopping_place(run.manifest, run.checkpoint.load())
+
+
+def stopping_place(manifest: Manifest, saved: Checkpoint | None) -> str:
+    """The same of a manifest and the checkpoint beside it."""
     why = manifest.stopped or "it was killed, or the machine went down, or the disk was full"
     if manifest.outcome in (ExitCode.DONE, ExitCode.QUARANTINED):
         why = "it had ended, but settings or files have changed since"
-    saved = run.checkpoint.load()
     if saved is not None:
         total = counted(saved.total, saved.unit.removesuffix("s"))
         place = f"{saved.phase}, {saved.entity}, {saved.done:,} of {total}"

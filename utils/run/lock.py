@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from utils.wording.invocation import again
 _LOOKS = 20
 _BETWEEN_LOOKS = 0.05
 """Seconds; a run signs the lock file right after it has got the lock."""
+
+
+_SIGNED = re.compile(r"process (\d+), since ")
+_LOCKS = Path("/proc/locks")
 
 
 @contextmanager
@@ -47,6 +52,55 @@ def require_free(path: Path) -> None:
         _take(path, descriptor)
     finally:
         os.close(descriptor)
+
+
+def held_by(path: Path) -> int | None:
+    """The process that holds the lock file; None when nobody on this machine does. Only looked at:
+    nobody who wants the lock meanwhile is kept from it. Raises StorageError."""
+    with storage_errors(path):
+        try:
+            status, text = path.stat(), path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+    found = _SIGNED.match(text)
+    named = int(found[1]) if found else None
+    locking = list(_locking(status))
+    if locking:
+        return named if named in locking else locking[0]
+    return named if named is not None and _has_open(named, status) else None
+
+
+def _locking(status: os.stat_result) -> Iterator[int]:
+    """The processes that have a lock on a file, as Linux lists them."""
+    try:
+        lines = _LOCKS.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        # 1: FLOCK  ADVISORY  WRITE 4242 fd:01:1234567 0 EOF
+        words = line.split()
+        if len(words) > 5 and words[5].rpartition(":")[2] == str(status.st_ino):
+            pid = words[4]
+            if pid.isdigit() and _has_open(int(pid), status, unless_known=True):
+                yield int(pid)
+
+
+def _has_open(pid: int, status: os.stat_result, *, unless_known: bool = False) -> bool:
+    """Whether a process has this very file open; `unless_known` is the answer for one that does
+    not show its files (it is another user's)."""
+    files = Path("/proc") / str(pid) / "fd"
+    try:
+        return any(_is_same(each, status) for each in files.iterdir())
+    except OSError:
+        return unless_known
+
+
+def _is_same(link: Path, status: os.stat_result) -> bool:
+    try:
+        found = link.stat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino)
 
 
 def _take(path: Path, descriptor: int) -> None:

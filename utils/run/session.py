@@ -15,13 +15,13 @@ from utils.error_handler import MigrationError, RunInterrupted
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pool import Workers, available_cores
-from utils.progress import Progress
 from utils.run.lifecycle import Screen, mask_key
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
+from utils.telemetry.display import Display
 from utils.telemetry.events import EventStream
 from utils.telemetry.tasks import Tasks
 from utils.wording import invocation, masking
@@ -92,13 +92,18 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         invocation.goes_on_with(again)
         session = Session(config, files, Tasks(EventStream(_run_in(files))))
-        session.events.listen(Progress(quiet=screen.quiet))
+        display = Display(quiet=screen.quiet, color=screen.color)
+        session.events.listen(display)
         logger.set_up_files(config.logging, files.log, files.error_log, session.events.run)
         open_cloudwatch(config, session.events.run, session.events)
         session.stop.install()
         try:
             command = again.partition(" ")[0]
-            with session.workers, command_told(files, session.progress, command, phases=[command]):
+            with (
+                display,
+                session.workers,
+                command_told(files, session.progress, command, phases=[command]),
+            ):
                 yield session
         except (Interrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(

@@ -20,6 +20,7 @@ from jsonschema.exceptions import ValidationError
 
 from utils.config import (
     Config,
+    DataConfig,
     Secret,
     TargetConfig,
     defaults,
@@ -103,6 +104,24 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         )
     config: Config = _build(Config, resolved)
     return config
+
+
+def data_directory(path: Path, environ: Mapping[str, str]) -> str:
+    """The data directory that a configuration file names, whatever else is or is not in it: who
+    only looks needs no password. Raises ConfigurationError."""
+    section = parse(path).get("data")
+    named = section.get("directory") if isinstance(section, dict) else None
+    if named is None:
+        return DataConfig().directory
+    reader = _Reader(environ)
+    found = reader.resolve(named, "data.directory")
+    if reader.missing or not isinstance(found, str) or not _at_home(found):
+        why = " ".join(reader.missing) or "data.directory is not the name of a directory"
+        raise ConfigurationError(
+            f"{path}: {why}",
+            remedy="correct it, or name the directory: " + again("--directory DIR"),
+        )
+    return _at_home(found)
 
 
 def parse(path: Path) -> dict[str, Any]:

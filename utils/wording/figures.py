@@ -10,9 +10,35 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
+def counted_in(count: float, unit: str) -> str:
+    """The same for a unit that is known by its plural: "1 item", "2,000 records"."""
+    return counted(round(count), unit.removesuffix("s"), unit)
+
+
 class Figure(int):
     """A number that a template can ask for its words: `{items:item is|items are}`, `{items:item}`;
     without them it has its commas."""
 
     def __format__(self, words: str) -> str:
         return counted(int(self), *words.split("|", 1)) if words else f"{int(self):,}"
+
+
+def lasting(seconds: float) -> str:
+    """A length of time in words: "2.1 s", "42 s", "4 min 05 s", "2 h 05 min"."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def on_a_clock(seconds: float) -> str:
+    """A length of time as a clock has it: "00:07", "1:02:03"."""
+    whole = int(max(seconds, 0))
+    hours, minutes = divmod(whole // 60, 60)
+    ahead = f"{hours}:" if hours else ""
+    return f"{ahead}{minutes:02}:{whole % 60:02}"

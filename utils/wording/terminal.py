@@ -8,6 +8,9 @@ writes, so that nobody can forget it; the tool's own colours and bars are drawn 
 `canvas`. Line breaks stay: `indented` keeps the lines after the first of a message from looking
 like messages of the tool.
 
+Where bars are drawn, the last line is `bottom`: it is drawn over and over, and whatever else is
+written, by whomever, comes above it.
+
 When a stream cannot be written to (a closed pipe, a full disk, a terminal that is gone), it is
 given up, quietly: the work, its reports and its exit code are what they would have been.
 """
@@ -18,11 +21,13 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
 _DESCRIPTORS = 3  # of input, output and errors
+_COLUMNS = 80  # of a terminal that does not say
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n\t]")
 
 
@@ -78,7 +83,79 @@ class Steadfast:
             os.close(nowhere)
 
 
-class _Screened(Steadfast):
+class BottomLine:
+    """The last line of a terminal, which is drawn over. Safe to share between threads.
+
+    It is not drawn while the cursor is within a line that somebody has begun: a question, for
+    example, whose answer is still to be typed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._drawn = 0  # characters
+        self._stream: TextIO | None = None
+        self._is_within_a_line = False
+
+    def draw(self, stream: TextIO, text: str, width: int) -> None:
+        """Have `text`, which takes up `width` columns, for the last line."""
+        with self._lock:
+            if self._is_within_a_line:
+                return
+            rest = " " * (min(self._drawn, columns_of(stream) - 1) - width)
+            stream.write(f"\r{text}{rest}")
+            stream.flush()
+            self._stream, self._drawn = stream, width
+
+    @contextmanager
+    def above(self, text: str) -> Iterator[None]:
+        """While this lasts the line is away, for `text` to be written in its place."""
+        with self._lock:
+            self.wipe()
+            yield
+            self._is_within_a_line = not text.endswith("\n") if text else self._is_within_a_line
+
+    def wipe(self) -> None:
+        """Have no such line."""
+        with self._lock:
+            if self._stream is not None and self._drawn:
+                blank = " " * min(self._drawn, columns_of(self._stream) - 1)
+                self._stream.write(f"\r{blank}\r")
+                self._stream.flush()
+            self._drawn = 0
+
+    def begins_a_line(self) -> None:
+        """Whatever was asked has been answered."""
+        self._is_within_a_line = False
+
+
+bottom = BottomLine()
+
+
+def columns_of(stream: TextIO) -> int:
+    """How wide a terminal is at this moment."""
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or _COLUMNS
+    return _COLUMNS
+
+
+def has_blocks(stream: TextIO) -> bool:
+    """Whether bars can be drawn of blocks."""
+    try:
+        "█".encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+class _Canvas(Steadfast):
+    """A stream for what is the tool's own, above the bottom line."""
+
+    def write(self, text: str) -> int:
+        with bottom.above(text):
+            return super().write(text)
+
+
+class _Screened(_Canvas):
     """The same for what may come from outside."""
 
     def write(self, text: str) -> int:
@@ -88,6 +165,11 @@ class _Screened(Steadfast):
     @property
     def canvas(self) -> Steadfast:
         """The same stream, for what is the tool's own."""
+        return _Canvas(self._stream)
+
+    @property
+    def ground(self) -> Steadfast:
+        """The same stream, for the bottom line itself."""
         return Steadfast(self._stream)
 
 
@@ -99,6 +181,11 @@ def canvas(stream: TextIO) -> TextIO:
     if not isinstance(stream, _Screened):
         return stream
     return _canvases.setdefault(id(stream), cast(TextIO, stream.canvas))
+
+
+def ground(stream: TextIO) -> TextIO:
+    """Where the bottom line of `stream` is drawn."""
+    return cast(TextIO, stream.ground) if isinstance(stream, _Screened) else stream
 
 
 @contextmanager

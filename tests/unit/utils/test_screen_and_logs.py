@@ -13,7 +13,7 @@ import pytest
 from utils.cli.text_table import table
 from utils.config import LoggingConfig
 from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
-from utils.progress import Progress
+from utils.telemetry.display import Display
 from utils.telemetry.tasks import Tasks
 from utils.wording.masking import mask
 
@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
 
 def shown_on(stream: io.StringIO, *, quiet: bool = False) -> Tasks:
     tasks = Tasks()
-    tasks.events.listen(Progress(quiet=quiet, stream=stream))
+    tasks.events.listen(Display(quiet=quiet, color=False, stream=stream))
     return tasks
 
 
@@ -36,15 +36,17 @@ def test_a_bar_shows_phase_entity_share_counts_rate_and_errors() -> None:
     with shown_on(stream).task("extract", "buyers", 1250) as task:
         task.advance(1250, errors=2)
     shown = stream.getvalue().split("\r")[-1]
-    assert re.search(r"\[Extract\] Buyers: █+ 100% \(1250/1250\) 00:00, [\d,]+/s, 2 errors", shown)
+    assert re.search(
+        r"\[Extract\] Buyers: █+ 100% \(1,250/1,250\) [\d:, ]+ records/s, 2 errors", shown
+    )
 
 
 def test_without_a_terminal_there_are_plain_lines() -> None:
     stream = io.StringIO()
-    with shown_on(stream).task("load", "sales", 4) as task:
+    with shown_on(stream).task("load", "sales", 4, unit="items") as task:
         task.advance(3, errors=1)
     assert re.fullmatch(
-        r"\[Load\] Sales: 75% \(3/4\) \d+\.\d s, [\d,]+/s, 1 error\n", stream.getvalue()
+        r"\[Load\] Sales: 75% \(3/4\) \d+\.\d s, [\d,]+ items/s, 1 error\n", stream.getvalue()
     )
 
 

@@ -1,0 +1,286 @@
+"""How a command stands that works, or has worked, on a data directory: for somebody who looks from
+outside.
+
+Everything is read from files, nothing is locked, created or written: who is looked at does not
+notice. docs/reports.md has the document that `--json` prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from utils.checkpoint import Checkpoint, CheckpointFile
+from utils.config import json_name
+from utils.error_handler import ArtifactError, ExitCode
+from utils.files.storage import storage_errors
+from utils.files.workspace import Workspace
+from utils.run.clean import nested
+from utils.run.lifecycle import stopping_place
+from utils.run.lock import held_by
+from utils.run.manifest import Manifest
+from utils.telemetry.event_file import EventReader
+from utils.telemetry.picture import Picture, StepPicture
+from utils.wording import invocation
+
+NONE, RUNNING, STOPPED, FINISHED = "none", "running", "stopped", "finished"
+_ENDS = (
+    ExitCode.DONE,
+    ExitCode.VALIDATION_FAILED,
+    ExitCode.VERIFICATION_FAILED,
+    ExitCode.QUARANTINED,
+)
+_REHEARSES, _SHOWS = "dry-run", "demo"
+_RESTORES = "restore"
+_BESIDE = ("backup", _RESTORES, "rollback")  # commands that are no run
+
+
+@dataclass(frozen=True)
+class Throttling:
+    """A table or an index that was short; `seconds` is how long writing has waited for it."""
+
+    by: str
+    reason: str
+    times: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """One step: how far it is in its `unit`, how fast, and what was in its way. `state` is
+    `running`, `done`, `failed`, `stopped` or `skipped`."""
+
+    phase: str
+    entity: str
+    step: str
+    state: str
+    done: int
+    total: int | None
+    unit: str
+    errors: int
+    retries: int
+    per_second: float
+    seconds: float
+    seconds_left: float | None
+    in_flight: int | None
+    write_units: float
+    read_units: float
+    bytes: int
+    throttled: tuple[Throttling, ...]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How it stands in a data directory. `state` is `none`, `running`, `stopped` or `finished`;
+    `words` say it in a sentence, `sentence` is the last line with which it has ended; `next` is
+    what to type after it was stopped."""
+
+    directory: str
+    state: str
+    words: str
+    run_id: str = ""
+    command: str = ""
+    pid: int | None = None
+    began_at: str | None = None
+    last_event_at: str | None = None
+    seconds: float | None = None
+    exit_code: int | None = None
+    sentence: str = ""
+    next: str = ""
+    to_come: tuple[str, ...] = ()
+    not_ready: tuple[str, ...] = ()
+    steps: tuple[StepStatus, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `--json` prints."""
+        return {"version": 1, **_camel(self)}
+
+
+@dataclass
+class Watcher:
+    """Looks at a data directory, again and again if need be."""
+
+    files: Workspace
+    picture: Picture = field(default_factory=Picture)
+
+    def __post_init__(self) -> None:
+        self._reader = EventReader(self.files.events)
+
+    def look(self, now: float) -> Status:
+        """How it stands now. Raises StorageError when that cannot be read, ArtifactError when it is
+        damaged."""
+        holder = held_by(self.files.lock)
+        with storage_errors(self.files.events):
+            for told in self._reader.poll():
+                self.picture.take(told)
+        # Who has ended or begun since the first look must not be taken for one that was killed.
+        holder = holder or held_by(self.files.lock)
+        with storage_errors(self.files.manifest):
+            manifest = Manifest.load(self.files.manifest)
+        if holder is not None and not (self.picture.finished and holder == self.picture.pid):
+            return self._of(RUNNING, now, manifest, pid=holder, words=self._at_work(holder))
+        if not self.picture.command and (manifest is None or not manifest.begun):
+            return Status(str(self.files.root), NONE, f"No run has begun in {self.files.root}")
+        return self._ended(now, manifest)
+
+    @property
+    def last_news(self) -> float:
+        """When something was told last, in seconds since 1970; 0 when nothing ever was."""
+        return self.picture.last
+
+    def _at_work(self, pid: int) -> str:
+        which = self._which() if pid == self.picture.pid else "A command"
+        return f"{which} is at work in {self.files.root} (process {pid})"
+
+    def _which(self) -> str:
+        run = f" of run {self.picture.run}" if self.picture.run else ""
+        return f"{self.picture.command.capitalize() or 'A command'}{run}"
+
+    def _ended(self, now: float, manifest: Manifest | None) -> Status:
+        """It is over, or what is at work on the directory has told nothing yet."""
+        finished = self.picture.finished
+        if finished is None and self.picture.command:
+            return self._stopped(now, manifest, None)
+        code = finished.exit_code if finished else (manifest.outcome if manifest else None)
+        if code in _ENDS:
+            words = f"{self._which()} has ended in {self.files.root}, with exit code {code}"
+            return self._of(FINISHED, now, manifest, words=words, exit_code=code)
+        return self._stopped(now, manifest, code)
+
+    def _stopped(self, now: float, manifest: Manifest | None, code: int | None) -> Status:
+        if self.picture.command not in _BESIDE and manifest is not None and manifest.begun:
+            where = stopping_place(manifest, _checkpoint(self.files))
+        else:
+            sentence = self.picture.finished.sentence if self.picture.finished else "it was killed"
+            where = f"{self._which()} was stopped: {sentence}"
+        words = where[:1].upper() + where[1:]
+        next_ = self._next(manifest)
+        return self._of(STOPPED, now, manifest, words=words, exit_code=code, next_=next_)
+
+    def _next(self, manifest: Manifest | None) -> str:
+        """What to type after it was stopped."""
+        command = self.picture.command
+        if command == _REHEARSES:
+            return invocation.for_real("--dry-run")
+        if command == _RESTORES:  # of which backup is not known here
+            return invocation.for_real("backups")
+        if command in (_SHOWS, *_BESIDE):
+            return invocation.for_real(command)
+        begun = manifest is not None and manifest.begun
+        return invocation.for_real("--resume" if begun else "--full")
+
+    def _of(
+        self,
+        state: str,
+        now: float,
+        manifest: Manifest | None,
+        *,
+        words: str,
+        pid: int | None = None,
+        exit_code: int | None = None,
+        next_: str = "",
+    ) -> Status:
+        picture = self.picture
+        until = now if state == RUNNING else picture.last
+        if state != RUNNING:
+            picture.stops()
+        seconds = picture.finished.seconds if picture.finished else until - picture.began
+        return Status(
+            directory=str(self.files.root),
+            state=state,
+            words=words,
+            run_id=picture.run or (manifest.run_id if manifest else ""),
+            command=picture.command,
+            pid=pid,
+            began_at=_moment(picture.began),
+            last_event_at=_moment(picture.last),
+            seconds=round(seconds, 3) if picture.began else None,
+            exit_code=exit_code,
+            sentence=picture.finished.sentence if picture.finished and not pid else "",
+            next=next_,
+            to_come=_to_come(picture) if state == RUNNING else (),
+            not_ready=tuple(" is ".join(each) for each in picture.not_ready),
+            steps=tuple(_step(each, until) for each in picture.steps),
+        )
+
+
+def watchers(root: Path) -> list[Watcher]:
+    """Of a data directory and those inside it (of a rehearsal, of the demonstration)."""
+    files = Workspace(root)
+    with storage_errors(root):
+        inner = nested(files).values() if root.is_dir() else ()
+    return [Watcher(each) for each in (files, *inner)]
+
+
+def latest(found: Sequence[tuple[Watcher, Status]]) -> tuple[Watcher, Status]:
+    """The one that is at work, or else the one that has told something last."""
+    return max(
+        found,
+        key=lambda each: (each[1].state == RUNNING, each[1].state != NONE, each[0].last_news),
+    )
+
+
+def _checkpoint(files: Workspace) -> Checkpoint | None:
+    """The checkpoint, None where there is none that can be used: who resumes is told why."""
+    with suppress(ArtifactError), storage_errors(files.checkpoint):
+        return CheckpointFile(files.checkpoint).load()
+    return None
+
+
+def _to_come(picture: Picture) -> tuple[str, ...]:
+    """The phases that have not begun."""
+    begun = [each.step.phase for each in picture.steps]
+    last = max((picture.phases.index(each) for each in begun if each in picture.phases), default=-1)
+    return picture.phases[last + 1 :]
+
+
+def _step(picture: StepPicture, now: float) -> StepStatus:
+    left = picture.left(now)
+    return StepStatus(
+        phase=picture.step.phase,
+        entity=picture.step.entity,
+        step=picture.step.name,
+        state=picture.state,
+        done=picture.count.done,
+        total=picture.count.total,
+        unit=picture.count.unit,
+        errors=picture.count.errors,
+        retries=picture.retries,
+        per_second=round(picture.rate(now), 3),
+        seconds=round(picture.elapsed(now), 3),
+        seconds_left=None if left is None else round(left, 1),
+        in_flight=picture.in_flight if picture.is_running else None,
+        write_units=picture.count.write_units,
+        read_units=picture.count.read_units,
+        bytes=picture.count.bytes,
+        throttled=tuple(
+            Throttling(by, waited.reason, waited.times, round(waited.seconds, 3))
+            for by, waited in picture.waited.items()
+        ),
+    )
+
+
+def _moment(seconds: float) -> str | None:
+    if not seconds:
+        return None
+    at = datetime.fromtimestamp(seconds, timezone.utc)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _camel(value: Any) -> dict[str, Any]:
+    return dict(_named(value))
+
+
+def _named(value: Any) -> Iterator[tuple[str, Any]]:
+    for name, inner in vars(value).items():
+        if isinstance(inner, tuple):
+            yield (
+                json_name(name),
+                [each if isinstance(each, str) else _camel(each) for each in inner],
+            )
+        else:
+            yield json_name(name), inner

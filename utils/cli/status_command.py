@@ -1,0 +1,162 @@
+"""`migrate.py status`: how it stands, for somebody at another terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+import orjson
+
+from utils.cli.closings import said
+from utils.cli.command_line import Caller, at_the_edge, data_directory
+from utils.cli.status import FINISHED, NONE, RUNNING, Status, Watcher, latest, watchers
+from utils.error_handler import ConfigurationError, ExitCode
+from utils.files.storage import storage_errors
+from utils.telemetry.step_lines import Looks, bar_line, plain_line, waits_for
+from utils.wording.figures import lasting
+from utils.wording.invocation import again, for_real
+from utils.wording.terminal import canvas, columns_of, has_blocks, printable
+
+_EVERY = 1.0  # seconds between two looks on a terminal, or for a program
+_EVERY_PLAIN = 10.0
+_SHORT = 1.0  # seconds: what took less is not shown, unless it is what a phase is about
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Look again and again until it ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, or one a look.")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    help="A data directory instead of the configured one.",
+)
+@click.pass_obj
+def status(caller: Caller, watch: bool, as_json: bool, directory: Path | None) -> None:
+    """Say how a command stands that works, or has worked, on the data directory.
+
+    It looks at files only, and the command does not notice. Of the configuration only
+    data.directory is read. A rehearsal and the demonstration inside the data directory are looked
+    at, too: what is shown is what is at work, or else what was at work last. The exit code is 0
+    whatever is found; Ctrl-C ends the watching, not what is watched.
+    """
+    at_the_edge(lambda: _run(caller, directory, watch=watch, as_json=as_json))
+
+
+def _run(caller: Caller, directory: Path | None, *, watch: bool, as_json: bool) -> ExitCode:
+    found = watchers(_existing(directory) if directory else data_directory(caller.config_path))
+    screen = _Json() if as_json else _Screen(color=caller.screen.color)
+    try:
+        while True:
+            now = time.time()
+            watcher, seen = latest([(each, each.look(now)) for each in found])
+            goes_on = watch and seen.state == RUNNING
+            screen.show(watcher, seen, now, goes_on=goes_on)
+            if not goes_on:
+                return ExitCode.DONE
+            time.sleep(screen.every)
+    except KeyboardInterrupt:
+        return ExitCode.DONE
+
+
+def _existing(directory: Path) -> Path:
+    with storage_errors(directory):
+        if directory.is_dir():
+            return directory
+    raise ConfigurationError(
+        f"there is no directory {directory}", remedy="name the data directory of a run"
+    )
+
+
+class _Json:
+    """Documents for a program, one a line when there are several."""
+
+    every = _EVERY
+
+    def show(self, _: Watcher, seen: Status, __: float, *, goes_on: bool) -> None:
+        option = 0 if goes_on else orjson.OPT_INDENT_2
+        click.echo(orjson.dumps(seen.as_json(), option=option).decode())
+
+
+class _Screen:
+    """What an operator sees: on a terminal in the same place again and again."""
+
+    def __init__(self, *, color: bool) -> None:
+        self._is_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self._color = color and self._is_terminal
+        self._drawn: list[int] = []  # the width of each line that is there
+        self.every = _EVERY if self._is_terminal else _EVERY_PLAIN
+
+    def show(self, watcher: Watcher, seen: Status, now: float, *, goes_on: bool) -> None:
+        """Say how it stands; if it `goes_on`, what is said next takes the place of this."""
+        looks = Looks(columns_of(sys.stdout), self._color, has_blocks(sys.stdout))
+        lines = list(_lines(watcher, seen, now, looks if self._is_terminal else None))
+        if goes_on and self._is_terminal:
+            lines = _cut(lines, looks.columns)
+        else:
+            lines.append((_last_line(seen), 0))
+        out = canvas(sys.stdout)
+        out.write(self._back(looks.columns) + "".join(f"{text}\n" for text, _ in lines))
+        out.flush()
+        self._drawn = [width for _, width in lines]
+
+    def _back(self, columns: int) -> str:
+        """What leads to the first of the lines that are there, and takes them away."""
+        if not self._drawn or not self._is_terminal:
+            return ""
+        # A terminal that has become less wide has broken them.
+        rows = sum(max(1, -(-width // columns)) for width in self._drawn)
+        return f"\x1b[{rows}F\x1b[J"
+
+
+def _lines(
+    watcher: Watcher, seen: Status, now: float, looks: Looks | None
+) -> Iterator[tuple[str, int]]:
+    """What there is to say, each line with its width; with bars where there is a terminal."""
+    picture = watcher.picture
+    if seen.state == NONE:
+        return
+    yield _plain(_headline(seen))
+    for step in picture.steps:
+        if step.is_worth_a_line(now):
+            waiting = waits_for(picture) if seen.state == RUNNING else ""
+            at = now if seen.state == RUNNING else picture.last
+            bar = (
+                bar_line(step, at, looks, waiting)
+                if looks
+                else _plain(plain_line(step, at, waiting))
+            )
+            yield bar
+    if seen.to_come:
+        yield _plain(f"To come: {', '.join(seen.to_come)}")
+
+
+def _headline(seen: Status) -> str:
+    took = f", for {lasting(seen.seconds)}" if seen.state == RUNNING and seen.seconds else ""
+    return printable(f"{seen.words}{took}")
+
+
+def _plain(text: str) -> tuple[str, int]:
+    return text, len(text)
+
+
+def _cut(lines: Sequence[tuple[str, int]], columns: int) -> list[tuple[str, int]]:
+    """The lines that fit on the screen: the first, and the last of the others."""
+    rows = max(os.get_terminal_size(sys.stdout.fileno()).lines - 1, 2)
+    kept = [*lines[:1], *lines[1:][-(rows - 1) :]]
+    return [
+        (text, width) if width < columns else _plain(text[: columns - 1]) for text, width in kept
+    ]
+
+
+def _last_line(seen: Status) -> str:
+    if seen.state == NONE:
+        return said("status-none", directory=seen.directory, full=for_real("--full"))
+    if seen.state == RUNNING:
+        return said("status-running", watch=again("--watch"))
+    if seen.state == FINISHED:
+        return said("status-ended", sentence=seen.sentence)
+    return said("status-stopped", next=seen.next)
