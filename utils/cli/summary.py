@@ -309,7 +309,7 @@ def work_done(run: Run, now: float | None = None) -> str:
     return "\n".join(filter(None, [table(_WORK, rows), price]))
 
 
-_MILLION = 1_000_000
+_MILLION, _SMALLEST = 1_000_000, 0.0001
 
 
 def _price(prices: PricesConfig, write_units: float, read_units: float) -> str:
@@ -318,6 +318,7 @@ def _price(prices: PricesConfig, write_units: float, read_units: float) -> str:
         return ""
     amount = (write_units * prices.write_units + read_units * prices.read_units) / _MILLION
     shown = f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
+    shown = shown if amount >= _SMALLEST else f"less than {_SMALLEST}"
     return (
         f"Price: {shown} {prices.currency} on demand (prices of {prices.region}, "
         f"{prices.as_of}; capacity that is provisioned is paid for by the hour)"

@@ -16,6 +16,8 @@ from utils.wording.terminal import printable
 
 _STILL = 10.0  # seconds without anything new after which that is said
 _LEAST_BAR, _MOST_BAR = 6, 40  # columns
+_SEEN = 0.05  # seconds
+_INDEX = "/index/"  # in the name of one
 _NEEDED = 80  # what matters so much is there rather than the counts
 _RED, _YELLOW = "31", "33"
 
@@ -125,7 +127,9 @@ def _state(picture: StepPicture, now: float, waiting: str) -> _Part | None:
     throttled = picture.throttled_by(now) if picture.is_running else picture.throttled_most()
     if throttled:
         by, waited = throttled
-        return _Part(f"throttled by {printable(by)}, {lasting(waited.seconds)}", 80, _YELLOW)
+        lasted = f", {lasting(waited.seconds)}" if waited.seconds >= _SEEN else ""
+        index = by.rpartition(_INDEX)[2]  # the table is what the step is of
+        return _Part(f"throttled by {printable(index)}{lasted}", 80, _YELLOW)
     if not picture.is_running:
         return _Part(picture.state, 95, _RED) if picture.state in (FAILED, STOPPED) else None
     if waiting:

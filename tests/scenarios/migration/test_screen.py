@@ -7,8 +7,10 @@ import re
 import pytest
 
 from tests.conftest import S9Database, Sample
+from tests.support.aws.proxy import FaultyProxy, Plan, throttled
 from tests.support.operators.operator import Operator, small_trade
-from tests.support.operators.pseudo_terminal import on_a_terminal
+from tests.support.operators.pseudo_terminal import PseudoTerminal, on_a_terminal
+from utils.embedded.aws import EmbeddedAws
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - (DEBUG|INFO|WARNING|ERROR) - .+")
 PROGRESS = re.compile(
@@ -80,3 +82,18 @@ def test_no_color_means_no_colour(trade: Operator, s9: S9Database) -> None:
     assert "\x1b" not in on_a_terminal(trade, "--phase", "extract", "--no-color").stdout
     trade.environment["NO_COLOR"] = "1"
     assert "\x1b" not in on_a_terminal(trade, "--phase", "extract").stdout
+
+
+def test_what_throttles_is_on_the_bar_while_it_does(trade: Operator, aws: EmbeddedAws) -> None:
+    with FaultyProxy(aws, Plan({throttled: 1.0}, most=3)) as proxy:
+        trade.configure(target={"endpoint": proxy.url})
+        trade.write_config()
+        terminal = PseudoTerminal(130)
+        assert terminal.run(trade.command("--full"), trade.directory, trade.environment) == 0
+    drawn = terminal.drawn("[Load] Buyers: ")
+    assert any("0% (0/2)" in line and "throttled by GSI1" in line for line in drawn)
+    assert re.search(r"100% \(2/2\) .*, 3 retries, throttled by GSI1, \d\.\d s$", drawn[-1])
+    shown = "\n".join(terminal.lines)
+    (load,) = re.findall(r"^Load  .*$", shown, re.MULTILINE)
+    assert load.split()[-3:-1] == ["3", "34"]  # retries, write units
+    assert "Price: less than 0.0001 USD on demand (prices of us-east-1, " in shown

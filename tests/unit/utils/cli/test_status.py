@@ -22,6 +22,7 @@ from tests.support.places import ROOT
 from utils.cli.status import Watcher, latest, watchers
 from utils.error_handler import ExitCode, MigrationError
 from utils.files.workspace import Workspace
+from utils.reports.report_schemas import problems_of
 from utils.run.lock import held_by, run_lock
 from utils.run.manifest import Manifest
 from utils.telemetry.command_events import command_told
@@ -74,6 +75,7 @@ def document(*words: str) -> Any:
     """What `status --json` prints, with exit code 0."""
     result = status("--json", *words)
     assert result.exit_code == 0, result.output
+    assert problems_of("status", result.stdout_bytes) == []
     return json.loads(result.stdout)
 
 
