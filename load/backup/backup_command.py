@@ -15,6 +15,7 @@ from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.logger import get_logger
 from utils.run.session import open_session
+from utils.telemetry.display import displayed
 from utils.wording.figures import counted
 
 
@@ -61,7 +62,8 @@ def backups(caller: Caller, verify: bool) -> None:
 
 def _list_all(caller: Caller, verify: bool) -> ExitCode:
     directory = Path(caller.settings().backups)
-    found = listed(directory, thorough=verify)
+    with displayed(quiet=caller.screen.quiet, color=caller.screen.color) as progress:
+        found = listed(directory, thorough=verify, progress=progress)
     if not found:
         click.echo(said("no-backups", directory=directory))
         return ExitCode.DONE

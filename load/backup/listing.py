@@ -8,6 +8,7 @@ from pathlib import Path
 from load.backup.folder import BackupEntry, BackupFolder
 from utils.error_handler import ArtifactError
 from utils.files.storage import PARTIAL_SUFFIX
+from utils.telemetry.tasks import Tasks
 from utils.wording.figures import counted
 
 
@@ -44,11 +45,17 @@ class Listed:
         ]
 
 
-def listed(directory: Path, *, thorough: bool) -> list[Listed]:
+def listed(directory: Path, *, thorough: bool, progress: Tasks | None = None) -> list[Listed]:
     """The backups in a directory, oldest first of each table; `thorough`: every stored byte is
-    read, else only that the files are there in their full length."""
+    read, which `progress` is told of, else only that the files are there in their full length."""
     folders = sorted(path for path in directory.glob("*-*-*") if path.is_dir())
-    return [_look(path, thorough=thorough) for path in folders]
+    found = []
+    tasks = progress or Tasks()
+    with tasks.task("backups", "", len(folders), unit="backups", step="reading") as task:
+        for path in folders:
+            found.append(_look(path, thorough=thorough))
+            task.advance()
+    return found
 
 
 def _look(path: Path, *, thorough: bool) -> Listed:

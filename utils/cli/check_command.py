@@ -18,6 +18,7 @@ from utils.cli.command_line import Caller, at_the_edge
 from utils.config import Config
 from utils.error_handler import ExitCode
 from utils.files.workspace import Workspace
+from utils.telemetry.display import displayed
 from utils.wording import masking
 from utils.wording.invocation import again, command
 from utils.wording.terminal import canvas
@@ -46,7 +47,11 @@ def _check(caller: Caller, *, as_json: bool) -> ExitCode:
     )
     logger.get_logger().addHandler(NullHandler())
     _use_masks(config)
-    checks = caller.check(config)
+    with (
+        displayed(quiet=screen.quiet, color=screen.color) as tasks,
+        tasks.task("check", "", None, step="both ends and this machine"),
+    ):
+        checks = caller.check(config)
     if as_json:
         click.echo(orjson.dumps(as_report(checks), option=orjson.OPT_INDENT_2).decode())
     else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -38,6 +38,7 @@ from utils.files.quarantine import read_quarantine
 from utils.files.workspace import Workspace
 from utils.run.own_directories import DEMONSTRATION, require_ours
 from utils.run.run import Run
+from utils.telemetry.tasks import Tasks
 from utils.wording.figures import counted
 
 Database: TypeAlias = EmbeddedPostgres | EmbeddedMariaDB
@@ -61,9 +62,11 @@ class Demo:
     _sample: list[SampleReport] = field(default_factory=list)
 
     @contextmanager
-    def servers(self, say: Callable[[str], object]) -> Iterator[Config]:
+    def servers(
+        self, say: Callable[[str], object], shown: Callable[[], AbstractContextManager[Tasks]]
+    ) -> Iterator[Config]:
         """Both servers with a filled S9, for as long as the context lasts; yields the
-        configuration of a migration between them."""
+        configuration of a migration between them. `shown` gives tasks whose steps are shown."""
         require_ours(Workspace(self.directory), DEMONSTRATION)
         with (
             among_ourselves(),
@@ -73,7 +76,8 @@ class Demo:
         ):
             kind = _NAMES[self.source]
             say(f"S9 is a {kind} at {s9.host}:{s9.port}, AWS is at {aws.endpoint_url}")
-            self._fill(s9)
+            with shown() as tasks, tasks.task("demo", "", None, step="filling S9"):
+                self._fill(s9)
             say(
                 f"S9 has {counted(self.buyers, 'buyer')}, {counted(self.producers, 'producer')} "
                 f"and {counted(self.sales, 'sale')} with {counted(self.sample.lines, 'line')}; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from utils.cli.summary import after_demo
 from utils.demo.demo import Demo
 from utils.error_handler import ExitCode
 from utils.run.lifecycle import Start, open_run
+from utils.telemetry.display import displayed
 from utils.wording import invocation
 
 
@@ -43,8 +45,9 @@ def demo(__caller: Caller, **choice: Any) -> None:
 def _run(caller: Caller, scene: Demo) -> ExitCode:
     """Migrate the made-up S9, and compare what was found with what was planted in it."""
     invocation.is_closed()
+    shown = partial(displayed, quiet=caller.screen.quiet, color=caller.screen.color)
     with (
-        scene.servers(click.echo) as config,
+        scene.servers(click.echo, shown) as config,
         open_run(config, caller.screen, Start.DEMONSTRATION) as run,
     ):
         code = scene.verdict(run, caller.migrate(run, after_demo), click.echo)

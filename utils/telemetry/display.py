@@ -12,13 +12,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from utils.logger import get_logger
 from utils.telemetry.events import StepBegun, StepFinished, Told
 from utils.telemetry.picture import Picture, StepPicture
 from utils.telemetry.step_lines import Looks, bar_line, plain_line, waits_for
+from utils.telemetry.tasks import Tasks
 from utils.wording.figures import lasting
 from utils.wording.terminal import bottom, canvas, columns_of, ground, has_blocks, printable
 
@@ -28,24 +30,27 @@ _SILENT = 9.0  # seconds after which a plain line says how it is: ten must not p
 
 
 class Display:
-    """Shows how far a command is; one per command. As a context it looks at the clock, too."""
+    """Shows how far a command is; one per command. As a context it looks at the clock, too. Lines
+    of steps that are over stay if it `keeps` them."""
 
     def __init__(
         self,
         *,
         quiet: bool = False,
         color: bool = True,
+        keeps: bool = True,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         stream = stream or sys.stderr
         self._is_off = quiet
+        self._keeps = keeps
         self._canvas, self._ground = canvas(stream), ground(stream)
         self._has_bars = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._color = color
         self._unicode = has_blocks(stream)
         self._clock = clock
-        self._picture = Picture()
+        self._picture = Picture(last=clock())
         self._lock = threading.RLock()
         self._said = self._drawn = clock()
         self._over = threading.Event()
@@ -92,8 +97,9 @@ class Display:
         step = self._picture.take(told)
         if isinstance(told.event, StepBegun):
             bottom.begins_a_line()
-        if isinstance(told.event, StepFinished) and step and step.is_worth_a_line(self._clock()):
-            self._say(self._line(step, ""))
+        if isinstance(told.event, StepFinished):
+            if step and self._keeps and step.is_worth_a_line(self._clock()):
+                self._say(self._line(step, ""))
         elif self._has_bars and self._clock() - self._drawn >= _REDRAW:
             self._draw()
 
@@ -137,6 +143,16 @@ class Display:
         if line[0]:
             self._canvas.write(f"{line[0]}\n")
             self._canvas.flush()
+
+
+@contextmanager
+def displayed(*, quiet: bool = False, color: bool = True) -> Iterator[Tasks]:
+    """Tasks whose steps are shown while they go on, for a command that is neither a run nor a
+    session."""
+    tasks = Tasks()
+    with Display(quiet=quiet, color=color, keeps=False) as display:
+        tasks.events.listen(display)
+        yield tasks
 
 
 def _phase(picture: Picture) -> str:

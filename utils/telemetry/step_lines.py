@@ -80,7 +80,7 @@ def bar_line(picture: StepPicture, now: float, looks: Looks, waiting: str = "") 
 
 
 def _line(head: str, far: str, parts: Sequence[str]) -> str:
-    return f"{head} {far} {', '.join(parts)}".rstrip()
+    return " ".join(filter(None, [head, far, ", ".join(parts)]))
 
 
 def waits_for(picture: Picture) -> str:
@@ -97,8 +97,15 @@ def _total(picture: StepPicture) -> int | None:
     return None if count.total is None or count.done > count.total else count.total
 
 
+def _is_counted(picture: StepPicture) -> bool:
+    """Whether there are figures to show; some steps only take their time."""
+    return picture.count.total is not None or picture.count.done > 0
+
+
 def _how_far(picture: StepPicture) -> str:
     done, total = picture.count.done, _total(picture)
+    if not _is_counted(picture):
+        return ""
     if total is None:
         return counted_in(done, picture.count.unit)
     return f"{100 * done // total if total else 100:3}% ({done:,}/{total:,})"
@@ -113,8 +120,9 @@ def _parts(
     left = picture.left(now)
     if left:
         yield _Part(f"{duration(left)} left", 90)
-    yield _Part(f"{counted_in(picture.rate(now), count.unit)}/s", 60)
-    yield _Part(counted(count.errors, "error"), *((85, _RED) if count.errors else (20,)))
+    if _is_counted(picture):
+        yield _Part(f"{counted_in(picture.rate(now), count.unit)}/s", 60)
+        yield _Part(counted(count.errors, "error"), *((85, _RED) if count.errors else (20,)))
     if picture.retries:
         yield _Part(counted(picture.retries, "retry", "retries"), 50, _YELLOW)
     state = _state(picture, now, waiting)
@@ -134,7 +142,7 @@ def _state(picture: StepPicture, now: float, waiting: str) -> _Part | None:
         return _Part(picture.state, 95, _RED) if picture.state in (FAILED, STOPPED) else None
     if waiting:
         return _Part(waiting, 80, _YELLOW)
-    if now - picture.moved >= _STILL:
+    if now - picture.moved >= _STILL and _is_counted(picture):
         return _Part(f"nothing new for {lasting(now - picture.moved)}", 70)
     return None
 

@@ -286,3 +286,14 @@ def test_a_terminal_that_can_do_nothing_gets_plain_lines(monkeypatch: pytest.Mon
     assert "\r" not in dumb.stream.getvalue()
     assert "\x1b" not in dumb.stream.getvalue()
     assert dumb.stays
+
+
+def test_a_step_without_figures_shows_how_long_it_takes(wide: Watched) -> None:
+    wide.tell(StepBegun(step=Step("extract", "", "connecting"), count=Count(total=None)))
+    wide.wait(15)
+    assert wide.shown == "[Extract] Connecting: 00:15"
+
+
+def test_before_anything_is_told_there_is_nothing_to_say(wide: Watched) -> None:
+    wide.wait(5)
+    assert wide.stream.getvalue() == ""
