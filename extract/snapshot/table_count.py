@@ -21,7 +21,7 @@ from extract.selection import ExtractPlan, configured, source_name
 from extract.source import Source
 from utils.config import EntityExtraction
 from utils.error_handler import SourceError
-from utils.logger import get_logger
+from utils.logger import IN_THE_FILES, get_logger
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 
@@ -301,6 +301,7 @@ def _tell(entity: str, count: TableCount, told: Collection[str]) -> None:
                 entity.capitalize(),
                 each.of,
                 listed(each.not_selected, others),
+                extra=IN_THE_FILES,  # the summary says it again
             )
 
 
