@@ -232,8 +232,8 @@ def _checkpoint(files: Workspace) -> Checkpoint | None:
 
 
 def _to_come(picture: Picture) -> tuple[str, ...]:
-    """The phases that have not begun."""
-    begun = [each.step.phase for each in picture.steps]
+    """The phases that have not begun: a look ahead (at the tables, before all) is no begin."""
+    begun = [each.step.phase for each in picture.steps if not each.step.name]
     last = max((picture.phases.index(each) for each in begun if each in picture.phases), default=-1)
     return picture.phases[last + 1 :]
 

