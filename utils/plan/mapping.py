@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,26 +13,35 @@ from utils.wording.figures import counted
 _MOST = 6  # of anything that is listed
 
 
-def mapping_text(run: Run) -> str:
-    """What an operator should know of the mapping before anything is written: columns without a
-    place, defaults, repairs, statuses, users, doubtful times; from mapping_report.json, "" without
-    it. The plan of `--dry-run` shows it (migrate.py); plan.json has the report's `applied`."""
+def mapping_section(run: Run) -> dict[str, Any]:
+    """What plan.json says of the mapping: where every column of S9 goes, how often each default and
+    repair was applied, statuses and users, times that look like another zone
+    (data/reports/mapping_report.json); {} without that report."""
     path = run.workspace.report("mapping")
-    if not path.exists():
-        return ""
-    return "\n".join(_lines(orjson.loads(path.read_bytes())))
+    report = orjson.loads(path.read_bytes()) if path.exists() else {}
+    return {name: report[name] for name in ("entities", "applied") if name in report}
 
 
-def _lines(report: Mapping[str, Any]) -> Iterator[str]:
-    tables = {table: found for each in report["entities"].values() for table, found in each.items()}
-    columns = sum(len(found["columns"]) for found in tables.values())
+def mapping_text(section: Mapping[str, Any]) -> str:
+    """What an operator should know of it before anything is written, in a few lines for the screen;
+    "" where there is no such section."""
+    return "\n".join(_lines(section)) if section else ""
+
+
+def _lines(section: Mapping[str, Any]) -> Iterator[str]:
+    entities: Mapping[str, Mapping[str, Any]] = section.get("entities", {})
+    tables: dict[str, list[Mapping[str, Any]]] = {}
+    for each in entities.values():
+        for table, found in each.items():
+            tables.setdefault(table, []).append(found)
+    columns = sum(len(readings[0]["columns"]) for readings in tables.values())
     lost = _of_tables(tables, "onlyInExtracted")
     head = f"Mapping: {counted(columns, 'column')} of {counted(len(tables), 'table')}"
     where = "without a place in the target (data/extracted has them)"
     yield head + (f"; {len(lost):,} {where}: {_some(lost)}" if lost else "")
     if unknown := _of_tables(tables, "unknown"):
         yield f"  columns that nobody knows: {_some(unknown)}"
-    applied: Mapping[str, Mapping[str, Any]] = report.get("applied", {})
+    applied: Mapping[str, Mapping[str, Any]] = section.get("applied", {})
     for word in ("defaults", "repairs"):
         counts = [
             (count, f"{name} of {entity}")
@@ -65,9 +74,13 @@ def _of_entity(entity: str, applied: Mapping[str, Any]) -> Iterator[str]:
         yield f"  times of {entity}: {sentence} (source.timezone)"
 
 
-def _of_tables(tables: Mapping[str, Any], word: str) -> list[str]:
+def _of_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], word: str) -> list[str]:
+    """The columns that this is said of by all entities that are read from a table."""
     return [
-        f"{table}.{column}" for table, found in tables.items() for column in found.get(word, ())
+        f"{table}.{name}"
+        for table, readings in tables.items()
+        for name in readings[0].get(word, ())
+        if all(name in each.get(word, ()) for each in readings)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transform.census.mapping_text import _lines
+from utils.plan.mapping import mapping_text
 
 APPLIED: dict[str, Any] = {
     "defaults": {"currency = EUR": 12, "lines.discount = 0": 40},
@@ -15,17 +15,19 @@ APPLIED: dict[str, Any] = {
 }
 REPORT: dict[str, Any] = {
     "entities": {
+        "buyers": {"anag": {"columns": {"a": "b", "c": None}, "onlyInExtracted": ["c"]}},
+        "producers": {"anag": {"columns": {"a": None, "c": "d"}, "onlyInExtracted": ["a"]}},
         "sales": {
             "msg": {"columns": {"a": "b", "c": None}, "onlyInExtracted": ["c"], "unknown": ["c"]},
-        }
+        },
     },
     "applied": {"sales": APPLIED},
 }
 
 
 def test_the_highlights() -> None:
-    assert list(_lines(REPORT)) == [
-        "Mapping: 2 columns of 1 table; 1 without a place in the target (data/extracted has "
+    assert mapping_text(REPORT).splitlines() == [
+        "Mapping: 4 columns of 2 tables; 1 without a place in the target (data/extracted has "
         "them): msg.c",
         "  columns that nobody knows: msg.c",
         "  defaults: lines.discount = 0 of sales (40), currency = EUR of sales (12)",
@@ -36,3 +38,4 @@ def test_the_highlights() -> None:
         "  users of sales: 2 users of S9 to x",
         "  times of sales: they may be UTC (source.timezone)",
     ]
+    assert mapping_text({}) == ""
