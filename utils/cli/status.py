@@ -129,16 +129,21 @@ class Watcher:
 
     @property
     def last_news(self) -> float:
-        """When something was told last, in seconds since 1970; 0 when nothing ever was."""
-        return self.picture.last
+        """When something was told last, or written by a version that told nothing, in seconds since
+        1970; 0 when nothing ever was."""
+        if self.picture.last or not self.files.manifest.exists():
+            return self.picture.last
+        return self.files.manifest.stat().st_mtime
 
     def _at_work(self, pid: int) -> str:
         which = self._which() if pid == self.picture.pid else "A command"
         return f"{which} is at work in {self.files.root} (process {pid})"
 
-    def _which(self) -> str:
-        run = f" of run {self.picture.run}" if self.picture.run else ""
-        return f"{self.picture.command.capitalize() or 'A command'}{run}"
+    def _which(self, run: str = "") -> str:
+        """The command, and of which run it is."""
+        run = run or self.picture.run
+        of = f" of run {run}" if run else ""
+        return f"{self.picture.command.capitalize() or 'A command'}{of}"
 
     def _ended(self, now: float, manifest: Manifest | None) -> Status:
         """It is over, or what is at work on the directory has told nothing yet."""
@@ -147,7 +152,8 @@ class Watcher:
             return self._stopped(now, manifest, None)
         code = finished.exit_code if finished else (manifest.outcome if manifest else None)
         if code in _ENDS:
-            words = f"{self._which()} has ended in {self.files.root}, with exit code {code}"
+            run = self.picture.run or (manifest.run_id if manifest else "")
+            words = f"{self._which(run)} has ended in {self.files.root}, with exit code {code}"
             return self._of(FINISHED, now, manifest, words=words, exit_code=code)
         return self._stopped(now, manifest, code)
 

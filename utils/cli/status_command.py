@@ -158,5 +158,5 @@ def _last_line(seen: Status) -> str:
     if seen.state == RUNNING:
         return said("status-running", watch=again("--watch"))
     if seen.state == FINISHED:
-        return said("status-ended", sentence=seen.sentence)
+        return said("status-ended", sentence=seen.sentence or f"exit code {seen.exit_code}")
     return said("status-stopped", next=seen.next)

@@ -322,3 +322,17 @@ def test_a_resumed_run_is_one_with_what_it_resumes(files: Workspace) -> None:
     (load,) = [step for step in watcher.picture.steps if step.step.phase == "load"]
     assert load.spent.write_units == 125.0
     assert Watcher(files).look(time.time()).state == "finished"
+
+
+def test_a_run_of_a_version_that_told_nothing_is_known_by_its_manifest(files: Workspace) -> None:
+    manifest = has_begun(files)
+    stopped = document()
+    assert (stopped["state"], stopped["runId"], stopped["steps"]) == ("stopped", RUN, [])
+    assert stopped["next"] == "python migrate.py --resume"
+    manifest.outcome = ExitCode.QUARANTINED
+    manifest.save(files.manifest)
+    assert document()["exitCode"] == 5
+    assert status().output.splitlines() == [
+        f"A command of run {RUN} has ended in data, with exit code 5",
+        "It has ended: exit code 5",
+    ]
