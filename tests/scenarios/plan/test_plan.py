@@ -24,7 +24,6 @@ def rehearsal_tables(dynamodb: DynamoDBClient) -> list[str]:
 
 
 def test_what_is_planned_is_loaded_and_causes_are_named_first(operator: Operator) -> None:
-    """Write units are compared where a server counts them rightly (test_forecast.py)."""
     operator.run("--dry-run").ended(5)
     plan = plan_of(operator)
     operator.run("--full").ended(plan["exitCode"])
@@ -32,6 +31,8 @@ def test_what_is_planned_is_loaded_and_causes_are_named_first(operator: Operator
     for entity, forecast in plan["forecast"]["tables"].items():
         items = loaded[entity]["items"]
         assert items == forecast["items"] == forecast["new"] == plan["tables"][entity]["new"]
+        assert loaded[entity]["sentBytes"] == forecast["sentBytes"]
+        assert loaded[entity]["consumedWriteUnits"] == forecast["writeUnits"]
     rules = [each["what"].split(": ")[1].split()[0] for each in plan["toDo"]]
     assert rules[-1] == "reference"
     assert rules.count("reference") == 1
