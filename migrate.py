@@ -305,7 +305,9 @@ class Runbook:
             engine.require_validated(self.run, name)
         check_moment(self.run)
         tables, sleep = list(TABLES.values()), self.run.stop.sleep
-        prepare_tables(self.run.config.target, tables, create=True, sleep=sleep)
+        prepare_tables(
+            self.run.config.target, tables, create=True, sleep=sleep, progress=self.run.progress
+        )
         stay_with_tables(self.run, ENTITIES)
         going_on = self.outcomes.going_on(entities)
         due = [name for name in going_on if not self.outcomes.has_done("load", name)]

@@ -72,11 +72,14 @@ def extract(
     attempts, was_open, before = Attempts(retry), False, _progress(run)
     while due:
         try:
-            with open_for(run, declared) as source:
+            with run.progress.task(PHASE, "", None, step="connecting"):
+                opened = open_for(run, declared)
+            with opened as source:
                 if not was_open:
                     warn_of_rights(source, run.config.source, declared.values())
                 was_open = True
-                due = establish(run, source, declared, due, by_hand=by_hand)
+                with run.progress.task(PHASE, "", None, step="counting tables"):
+                    due = establish(run, source, declared, due, by_hand=by_hand)
                 _read_all(run, source, declared, due, set_aside)
                 return
         except (BackOff, SourceUnavailable) as lost:
@@ -91,6 +94,7 @@ def extract(
                     f"{_what_happened(lost)}, and could not be opened again: {lost}",
                     remedy=f"when S9 answers again, run: {again()}",
                 ) from lost
+            run.progress.retried(_reason(lost))
             happened = _what_happened(lost)
             get_logger().warning("%s (%s), trying again", happened[0].upper() + happened[1:], lost)
             attempts.wait()
@@ -102,6 +106,10 @@ def _what_happened(lost: BackOff | SourceUnavailable) -> str:
     if isinstance(lost, BackOff) and lost.reason in ("TableLocked", "TableRewritten"):
         return "the snapshot of S9 cannot be used"
     return "the connection to S9 was lost"
+
+
+def _reason(lost: BackOff | SourceUnavailable) -> str:
+    return lost.reason if isinstance(lost, BackOff) else "SourceUnavailable"
 
 
 def open_for(run: Run, declared: Mapping[str, Entity]) -> Source:
@@ -148,10 +156,12 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     extraction = run.config.extraction
     saved = run.begin(PHASE, entity.name, {})
     planned = planned_of(run, source, entity)
-    counted = _count(source, planned)
-    others = (entry.result for entry in run.manifest.phases.get(PHASE, {}).values())
-    told = [each["table"] for each in others if each.get("snapshot") == source.snapshot.taken_at]
-    table = count_table(source, entity, planned, extraction.of(entity.name), counted, told)
+    with run.progress.task(PHASE, entity.name, None, step="counting"):
+        counted = _count(source, planned)
+        others = (entry.result for entry in run.manifest.phases.get(PHASE, {}).values())
+        now = source.snapshot.taken_at
+        told = [each["table"] for each in others if each.get("snapshot") == now]
+        table = count_table(source, entity, planned, extraction.of(entity.name), counted, told)
     run.runner.expect(counted["items"] // _ITEMS_A_PIECE)
     _write(run, source, planned, counted, saved)
     report = _columns_report(source, planned)
@@ -231,7 +241,7 @@ def _write(
             try:
                 for pack in _packed(records):
                     writer.write(pack.data, records=pack.records, items=pack.items)
-                    task.advance(pack.records)
+                    task.advance(pack.records, bytes=len(pack.data))
                     state = partial(_state, pack.key, writer)
                     tracker.reached(writer.records, state)
             except (BackOff, Interrupted):  # S9 has fallen silent: what it has told is kept

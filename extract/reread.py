@@ -44,7 +44,9 @@ def extract_again(
                 _state_the_moment(run, source, sum(map(len, keys.values())), doubt)
             for name, wanted in keys.items():
                 if wanted:
-                    _replace(run, source, declared[name], frozenset(wanted))
+                    with run.progress.task(PHASE, name, len(wanted), step="reading again") as task:
+                        _replace(run, source, declared[name], frozenset(wanted))
+                        task.advance(len(wanted))
     except BackOff as lost:
         raise SourceError(
             f"the connection to S9 was lost: {lost.detail}",

@@ -90,7 +90,10 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
                 run.checkpoint.clear()
                 raise
             if progress.refusals.reasons:
-                kept_out = withdraw(run, spec, progress.refusals, conditional)
+                refused = len(progress.refusals.reasons)
+                with run.progress.task(PHASE, entity, refused, step="withdrawal") as withdrawing:
+                    kept_out = withdraw(run, spec, progress.refusals, conditional)
+                    withdrawing.advance(refused)
             kept = conditional.conclude()
     publish_replaced(run, entity)
     done = EntityLoad.of(progress.total, progress.seconds + time.monotonic() - started)

@@ -203,16 +203,20 @@ def transform(run: Run, entity: str) -> PhaseEntry:
                 numbers.add(ByteRange(start, output.bytes), became.numbers)
             for refusal in became.refusals:
                 quarantine.write(refusal.as_line(), records=1, items=refusal.items)
+                for found in refusal.findings:
+                    task.found(found.rule, found.severity, key=found.legacy_id)
             tally.add(became.tally)
             errors = len(became.refusals)
-            task.advance(became.records + errors, errors=errors)
+            task.advance(became.records + errors, errors=errors, bytes=output.bytes - start)
             tracker.reached(
                 output.records + quarantine.records,
                 partial(_state, became.end, output, quarantine, tally),
             )
         held = {}
         if is_numbered:
-            _commit_numbered(run, entity, output, numbers, refused, quarantine)
+            with run.progress.task(PHASE, entity, output.records, step="numbering") as numbering:
+                _commit_numbered(run, entity, output, numbers, refused, quarantine)
+                numbering.advance(output.records)
             held = held_in(refused, numbers.numbering, run.config.transformation.status_mapping)
         else:
             run.commit(refused, quarantine)

@@ -94,7 +94,8 @@ def _read_others(run: Run, migrated: MigratedRecords, entities: Sequence[str]) -
     for entity in entities:
         path = run.workspace.transformed(entity)
         run.artifact(path, written_by="transform")
-        migrated.read(entity, path)
+        with run.progress.task(PHASE, entity, None, step="reading keys"):
+            migrated.read(entity, path)
         migrated.read_refused(entity, run.workspace.quarantine(entity))
 
 

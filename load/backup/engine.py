@@ -177,7 +177,9 @@ class _TableBackup:
             self._scan(orders, task)
             self._read_again(orders, task)
             task.expect(task.count.done)  # what DynamoDB says of a table's size is hours old
-        return self._complete(done, facts)
+            task.expect(task.count.done)  # what DynamoDB says of a table's size is hours old
+        with self._work.progress.task(self._phase, self._table, None, step="completing"):
+            return self._complete(done, facts)
 
     def _take_up(self, facts: TableFacts) -> ScanProgress:
         """What was done already, if it is of the same table, stored in the same way, and young

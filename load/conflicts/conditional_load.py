@@ -204,6 +204,7 @@ class ConditionalLoad(Closes):
         def settle(_: ByteRange, done: PieceWritten) -> None:
             self.writer.requests += done.requests
             self.writer.units += done.units
+            task.advance(done.requests, errors=len(done.refused), write_units=done.units)
             if done.wrote:
                 self.has_written()
             for item in done.refused:
@@ -214,7 +215,10 @@ class ConditionalLoad(Closes):
         pieces = whole_records(work.source, target=_PIECE)
         due = (place for place in pieces if work.is_due(self.plan, place))
         size = again + replaced * _ABOUT
-        JobPool(self._run, work, settle, size=size).do_all(due)
+        with self._run.progress.task(
+            "load", self._entity, None, unit="requests", step="conditional writes"
+        ) as task:
+            JobPool(self._run, work, settle, size=size).do_all(due)
 
 
 def publish_replaced(run: Run, entity: str) -> None:

@@ -34,7 +34,7 @@ from load.restore.seen_records import SeenRecord
 from load.restore.shared_work import TOGETHER, InBatches, LookAgain, OfRecords, PutBack, together
 from load.rollback.records_in_use import SETTLED_AFTER
 from load.sending.job_pool import JobPool
-from load.target.tables import describe, wait_until_active
+from load.target.tables import describe, wait_for_tables
 from load.target.writer_mark import marked
 from load.writing.batch_writer import Outcome
 from load.writing.batches import batches
@@ -151,7 +151,8 @@ def restore(
             _forget_load(work, table)
             lines = named.watch(plan.lines(folder.items(identities)))
             _write(work, folder, table, plan, lines, written)
-        left, left_records = _prove(work, folder, identities, table, plan, written)
+        with work.progress.task("restore", table, None, step="proving"):
+            left, left_records = _prove(work, folder, identities, table, plan, written)
     return Restored(
         table,
         folder.entry.items,
@@ -220,7 +221,7 @@ def _create(work: AtWork, folder: BackupFolder, table: str) -> None:
     target = work.config.target
     get_logger().info("Creating table %s", table)
     control(target, "CreateTable", creation_request(folder.entry.table_description, table))
-    wait_until_active(target, table, work.stop.sleep)
+    wait_for_tables(target, [table], work.stop.sleep, work.progress)
 
 
 def _forget_load(work: AtWork, table: str) -> None:
@@ -324,7 +325,8 @@ def _look_again(
     """Look once more at what was changed, for what the application has written to what it had read
     before, and for records that it has made which name those that were taken away."""
     get_logger().info("In %.0f seconds, looking again at what was changed", SETTLED_AFTER)
-    work.stop.sleep(SETTLED_AFTER)
+    with work.progress.task("restore", "", None, step="waiting"):
+        work.stop.sleep(SETTLED_AFTER)
     looks = (
         (look, look.record in written.in_parts)
         for look in plan.looks
@@ -336,7 +338,8 @@ def _look_again(
             written.take_back(done)
 
     pool = JobPool(work, LookAgain(records), settle, size=plan.to_write * _ABOUT)
-    pool.do_all(_portions(looks, TOGETHER))
+    with work.progress.task("restore", "", None, step="looking again"):
+        pool.do_all(_portions(looks, TOGETHER))
 
 
 def _portions(entries: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -154,7 +154,9 @@ def make_plan(
     shown = table or folder.entry.table
     with (
         Buckets(scratch) as buckets,
-        work.progress.task("compare", shown, folder.entry.items, unit="items") as task,
+        work.progress.task(
+            "restore", shown, folder.entry.items, unit="items", step="comparing"
+        ) as task,
     ):
         buckets.add(_stoppable(work, _of_backup(folder, identities, names)))
         found = _add_table(work, table, names, buckets, task) if table else 0

@@ -201,13 +201,15 @@ class _Rollback:
             self._rolled.run,
             max(left, SETTLED_AFTER),
         )
-        self._sleep(max(left, SETTLED_AFTER))
+        with self._run.progress.task(PHASE, "", None, step="waiting"):
+            self._sleep(max(left, SETTLED_AFTER))
 
     def _let_settle(self, ended: float) -> None:
         """Wait until a second look at what was undone by then sees all that it is for."""
         left = ended + SETTLED_AFTER - self._when.clock()
         if left > 0 and any(part.figures.done for part in self._parts):
-            self._sleep(left)
+            with self._run.progress.task(PHASE, "", None, step="waiting"):
+                self._sleep(left)
 
     def _report(self, name: str) -> None:
         rolled = self._rolled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from load.target.aws_commands import create_index, delete_index, delete_table, key_schema
@@ -16,6 +17,8 @@ from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, Index, TableSpec
 from utils.entities import shape_of
 from utils.error_handler import TargetError
 from utils.logger import get_logger
+from utils.telemetry.events import EventStream, TableState
+from utils.telemetry.tasks import Tasks
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 
@@ -42,6 +45,7 @@ def prepare_tables(
     *,
     create: bool,
     sleep: Callable[[float], None] = time.sleep,
+    progress: Tasks | None = None,
 ) -> list[str]:
     """Check every table, create those that are missing if `create`; returns their names.
 
@@ -69,8 +73,8 @@ def prepare_tables(
     if create:
         for spec in missing:
             _create(target, spec)
-        for spec in specs:
-            wait_until_active(target, target.table(spec.entity), sleep)
+        names = [target.table(spec.entity) for spec in specs]
+        wait_for_tables(target, names, sleep, progress or Tasks())
     return [target.table(spec.entity) for spec in missing]
 
 
@@ -229,11 +233,45 @@ def _create(target: TargetConfig, spec: TableSpec) -> None:
         control(target, "CreateTable", request)
 
 
-def wait_until_active(target: TargetConfig, name: str, sleep: Callable[[float], None]) -> None:
-    """Wait, and say for what, until a table and its indexes can be used. Raises TargetError when
+def wait_for_tables(
+    target: TargetConfig, names: Sequence[str], sleep: Callable[[float], None], progress: Tasks
+) -> None:
+    """Wait, and say for what, until tables and their indexes can be used. Raises TargetError when
     they never can, or not in time."""
+    with progress.task("load", "", len(names), unit="tables", step="waiting for tables") as task:
+        for name in names:
+            _wait_until_active(target, name, sleep, _States(name, progress.events))
+            task.advance()
+
+
+@dataclass
+class _States:
+    """The states of a table and of its indexes, told when they change."""
+
+    table: str
+    events: EventStream
+    known: dict[str, str] = field(default_factory=dict)
+
+    def see(self, table: Mapping[str, Any] | None) -> None:
+        """This is how DynamoDB describes it now."""
+        now = {"": table["TableStatus"] if table else "MISSING"}
+        for index in table.get(_GSI, []) if table else []:
+            now[index["IndexName"]] = index["IndexStatus"]
+        for index, state in now.items():
+            if self.known.get(index) != state:
+                self.events.emit(TableState(table=self.table, state=state, index=index))
+        self.known = now
+
+
+def _wait_until_active(
+    target: TargetConfig, name: str, sleep: Callable[[float], None], states: _States
+) -> None:
     waited, told = 0.0, -_SAY_EVERY
-    while waiting := _not_yet(name, describe(target, name)):
+    while True:
+        table = describe(target, name)
+        states.see(table)
+        if not (waiting := _not_yet(name, table)):
+            return
         if waited >= _ACTIVE_WITHIN:
             raise TargetError(
                 f"{waiting} after {_ACTIVE_WITHIN / 60:.0f} minutes",

@@ -62,13 +62,15 @@ def _seal_all(run: Run, keys: tuple[Recipient, ...]) -> None:
     sealed = dict(run.manifest.sealed)
     readable = [name for name in run.manifest.artifacts if (run.workspace.root / name).exists()]
     twins: dict[str, Path] = {}  # a loaded file is the transformed one under another name
-    for name in readable:
-        path, entry = run.workspace.root / name, run.manifest.artifacts[name]
-        twin = twins.setdefault(entry.sha256, path)
-        if twin != path and _is_linked(sealed_name(twin), sealed_name(path)):
-            sealed[name] = sealed[twin.relative_to(run.workspace.root).as_posix()]
-        else:
-            sealed[name] = _seal_file(path, entry, (*keys, public), witness)
+    with run.progress.task("encrypt", "", len(readable), unit="files", step="encrypting") as task:
+        for name in readable:
+            path, entry = run.workspace.root / name, run.manifest.artifacts[name]
+            twin = twins.setdefault(entry.sha256, path)
+            if twin != path and _is_linked(sealed_name(twin), sealed_name(path)):
+                sealed[name] = sealed[twin.relative_to(run.workspace.root).as_posix()]
+            else:
+                sealed[name] = _seal_file(path, entry, (*keys, public), witness)
+            task.advance(bytes=entry.bytes)
     if readable:
         run.manifest.sealed = sealed
         run.save()
@@ -122,10 +124,13 @@ def unseal(run: Run) -> None:
     if setting is None:
         raise needs_identity(f"what is in {root}")
     keys = identities(Path(setting))
-    for name, digest in run.manifest.sealed.items():
-        path, entry = root / name, run.manifest.artifacts[name]
-        if not (path.exists() and sha256_of(path) == entry.sha256):
-            _unseal_file(path, entry, digest, keys)
+    count = len(run.manifest.sealed)
+    with run.progress.task("encrypt", "", count, unit="files", step="decrypting") as task:
+        for name, digest in run.manifest.sealed.items():
+            path, entry = root / name, run.manifest.artifacts[name]
+            if not (path.exists() and sha256_of(path) == entry.sha256):
+                _unseal_file(path, entry, digest, keys)
+            task.advance(bytes=entry.bytes)
     run.manifest.sealed = {}
     run.save()
     _remove_leftovers(run)

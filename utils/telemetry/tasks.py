@@ -255,6 +255,14 @@ class Tasks:
         for event in events_of(Step(""), troubles):
             self.events.emit(event)
 
+    def found(self, rule: str, severity: str, key: str) -> None:
+        """A check has found something, in the task at work that was opened last."""
+        self._open[-1].found(rule, severity, key=key)
+
+    def retried(self, reason: str) -> None:
+        """Something has failed in a way that passes, and is tried again."""
+        self.heard(Troubles(retried=Counter({reason: 1})))
+
     def skipped(self, phase: str, entity: str) -> None:
         """A resumed run has nothing left to do here."""
         self.events.emit(

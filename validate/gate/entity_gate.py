@@ -19,6 +19,7 @@ from utils.findings.shown_values import shown
 from utils.findings.source_names import names_of
 from utils.interrupt import Interrupted
 from utils.run.run import Run
+from utils.telemetry.tasks import Task
 from validate.gate.described import described
 from validate.gate.duplicates import SharedValues
 from validate.gate.finding_spool import FindingSpool
@@ -71,7 +72,8 @@ class EntityGate:
                 shared = SharedValues(buckets)
             self._check_records(path, errors, shared)
             if shared is not None:
-                self._compare_records(errors, shared)
+                with self._step("duplicates"):
+                    self._compare_records(errors, shared)
             if not shape_of(self._entity).numbered:
                 return self._refuse(errors)
             moved = 0
@@ -79,8 +81,12 @@ class EntityGate:
                 # The numbering is that of the sales that are left.
                 moved = self._refuse(errors)
                 errors = opened.enter_context(FindingSpool(self._run.workspace.scratch))
-            self._check_numbering(path, errors)
+            with self._step("numbering"):
+                self._check_numbering(path, errors)
             return moved + self._refuse(errors)
+
+    def _step(self, name: str) -> Task:
+        return self._run.progress.task(PHASE, self._entity, None, step=name)
 
     def _report_quarantine(self) -> None:
         """Records that were refused before count as well: the operator gets the whole truth."""
@@ -155,7 +161,7 @@ class EntityGate:
         found = []
         for number, raw in sorted(outcome.findings, key=itemgetter(0)):
             finding = causes.keyed(raw)
-            self._report.add(finding)
+            self._note(finding)
             if finding.severity == "error":
                 refused.setdefault(number, finding)
                 found.append((first + number, finding))
@@ -172,7 +178,7 @@ class EntityGate:
                 for place, legacy_id, note, value in duplicates
             ]
             for _, finding in found:
-                self._report.add(finding)
+                self._note(finding)
             refusing = [(place, finding) for place, finding in found if finding.severity == "error"]
             if refusing:
                 errors.add_run(refusing)
@@ -184,7 +190,7 @@ class EntityGate:
                 raise Interrupted
             found = [(place, self._finding(legacy_id, note)) for place, legacy_id, note in noted]
             for _, finding in found:
-                self._report.add(finding)
+                self._note(finding)
             if refusing := [(place, each) for place, each in found if each.severity == "error"]:
                 errors.add_run(refusing)
 
@@ -196,11 +202,17 @@ class EntityGate:
         self._count.records_with_errors += count
         if not count or not self._run.config.migration.continue_on_error:
             return 0
-        removed = remove_refused(self._run, self._entity, errors)
+        with self._step("moving refused records"):
+            removed = remove_refused(self._run, self._entity, errors)
         self._count.quarantined[PHASE] += removed.records
         for year, number in removed.held.items():
             self.held[year] = max(number, self.held.get(year, number))
         return removed.records
+
+    def _note(self, finding: Finding) -> None:
+        """This was found now."""
+        self._report.add(finding)
+        self._run.progress.found(finding.rule, finding.severity, finding.legacy_id)
 
     def _finding(self, legacy_id: str, note: Note) -> Finding:
         return described(legacy_id, note, self._names, strict=self._policy.strict)

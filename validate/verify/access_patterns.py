@@ -28,6 +28,7 @@ from utils.dynamodb.item_content import Item, Moments, differing_attributes
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import Index, TableSpec
 from utils.entities import Children, Shape, shape_of
+from utils.telemetry.tasks import Task, Tasks
 from utils.wording.figures import counted
 from validate.verify.pattern_samples import (
     GROUP,
@@ -90,6 +91,7 @@ def replay(
     moments: Moments = _NO_MOMENTS,
     *,
     at_once: int = AT_ONCE,
+    progress: Tasks | None = None,
 ) -> tuple[PatternResult, ...]:
     """Replay every access pattern of an entity, `at_once` checks at a time; raises TargetError when
     the target is out of reach. A request that DynamoDB refuses is a failure of its pattern."""
@@ -97,12 +99,16 @@ def replay(
     patterns = _FURTHER.get(spec.entity, _record_patterns)(asked, spec)
     problems: dict[Check, list[str]] = {}
     due = [check for pattern in patterns for check in pattern.checks]
-    with ThreadPoolExecutor(at_once, thread_name_prefix="replay") as pool:
+    task = (progress or Tasks()).task(
+        "verify", spec.entity, len(due), unit="checks", step="access patterns"
+    )
+    with task, ThreadPoolExecutor(at_once, thread_name_prefix="replay") as pool:
         while due:
-            problems.update(zip(due, _run_all(pool, due), strict=True))
+            problems.update(zip(due, _run_all(pool, due, task), strict=True))
             due = [check for check in due if problems[check]]
             if due and not patience.wait():
                 break
+        task.advance(len(due), errors=len(due))
     return tuple(_result(spec.entity, pattern, problems) for pattern in patterns)
 
 
@@ -113,14 +119,18 @@ def _result(
     return PatternResult(entity, pattern.name, pattern.request, pattern.sampled, failures)
 
 
-def _run_all(pool: Executor, checks: Sequence[Check]) -> list[list[str]]:
-    """What each check finds. One that gets no answer beside the others has another try alone: a
-    table of little capacity throttles many at once for longer than any of them is patient."""
-    found = list(pool.map(_run, checks))
-    return [
-        _problems_of(check) if problems is None else problems
-        for check, problems in zip(checks, found, strict=True)
-    ]
+def _run_all(pool: Executor, checks: Sequence[Check], task: Task) -> list[list[str]]:
+    """What each check finds; those that find nothing are done, of which `task` is told. One that
+    gets no answer beside the others has another try alone: a table of little capacity throttles
+    many at once for longer than any of them is patient."""
+    found: dict[Check, list[str] | None] = {}
+    for check, problems in zip(checks, pool.map(_run, checks), strict=True):
+        found[check] = problems
+        task.advance(int(problems == []))
+    for check in (each for each, problems in found.items() if problems is None):
+        found[check] = problems = _problems_of(check)
+        task.advance(int(not problems))
+    return [found[check] or [] for check in checks]
 
 
 def _run(check: Check) -> list[str] | None:

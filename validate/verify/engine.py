@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from utils.config import MOST_IN_FLIGHT
 from utils.dynamodb import scan_flow
@@ -31,6 +31,7 @@ from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
+from utils.telemetry.troubles import Troubles, take_troubles
 from validate.compare_counts import Count, QuarantineCounts, close_ledger, count_refusals, same_file
 from validate.verify.access_patterns import AT_ONCE, Patience, read_slice, replay
 from validate.verify.comparison import Comparison, name_differences
@@ -61,6 +62,16 @@ _INDEX_RETRIES, _INDEX_DELAY = 6, 0.2
 
 Piece = TypeVar("Piece")
 Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class _WithTroubles(Generic[Piece, Found]):
+    """Work on a piece, with what had to be tried again for it, in whatever process."""
+
+    work: Callable[[Piece], Found]
+
+    def __call__(self, piece: Piece) -> tuple[Found, Troubles | None]:
+        return self.work(piece), take_troubles()
 
 
 @dataclass
@@ -105,11 +116,24 @@ class _Bench:
         at_most: int | None = None,
     ) -> Iterator[Found]:
         """What `work` finds in each piece, in their order, by all processes, or `at_most` some."""
-        in_order = self.run.runner.in_order(work, pieces, pause=self.pause_point, at_most=at_most)
+        in_order = self.run.runner.in_order(
+            _WithTroubles(work), pieces, pause=self.pause_point, at_most=at_most
+        )
         with closing(in_order) as found:
-            for each in found:
+            for each, troubles in found:
+                self.run.progress.heard(troubles)
                 self.pause_point()
                 yield each
+
+    def counted(
+        self, step: str, entity: str, work: Callable[[Piece], Found], pieces: Sequence[Piece]
+    ) -> Iterator[Found]:
+        """The same as a step of its own, of so many parts."""
+        total = len(pieces)
+        with self.run.progress.task(PHASE, entity, total, unit="parts", step=step) as task:
+            for found in self.shared(work, pieces):
+                yield found
+                task.advance()
 
     def scan(
         self,
@@ -224,7 +248,8 @@ def _verify_entity(
     bench.references += seen.references
     keys = comparison.keys
     if state.key_schema:
-        name_differences(keys, bench.reader, table, path, shape_of(entity))
+        with run.progress.task(PHASE, entity, None, step="naming differences"):
+            name_differences(keys, bench.reader, table, path, shape_of(entity))
     ledger = close_ledger(
         run,
         entity,
@@ -243,6 +268,7 @@ def _verify_entity(
         bench.patience,
         bench.moments(entity),
         at_once=min(run.config.migration.workers or AT_ONCE, AT_ONCE),
+        progress=run.progress,
     )
     return EntityResult(entity, ledger, keys, state, patterns), comparison
 
@@ -264,20 +290,17 @@ def _look(
     """Read the file and the table, and compare them; `as_written` is as in
     utils/dynamodb/item_text.py."""
     run = bench.run
+    with run.proving(run.workspace.transformed(entity), written_by="transform"):
+        refusals = count_refusals(run, entity)
+        file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids, as_written=as_written)
+    seen = TablePart()
     with run.progress.task(PHASE, entity, entry.items, unit="items") as task:
-        with run.proving(run.workspace.transformed(entity), written_by="transform"):
-            refusals = count_refusals(run, entity)
-            file = _read_file(
-                bench, entity, entry.bytes, refusals.at_load_ids, as_written=as_written
-            )
         items = max(entry.items, state.items)
-        seen = TablePart()
-        parts = bench.scan(entity, items, as_written=as_written, keyed=state.key_schema)
-        for part in parts:
+        for part in bench.scan(entity, items, as_written=as_written, keyed=state.key_schema):
             seen += part
             task.advance(part.scanned)
-        work = BucketPass(file.runs, seen.entries, entity)
-        return _EntityView(refusals, file, seen, _compare(bench, work))
+    work = BucketPass(file.runs, seen.entries, entity)
+    return _EntityView(refusals, file, seen, _compare(bench, work))
 
 
 def _read_file(
@@ -296,7 +319,7 @@ def _read_file(
     )
     runs: list[SpillFile] = []
     count, kept, samples = Count(0, 0), Count(0, 0), Samples(entity, slice_keys)
-    for part in bench.shared(work, file_pieces(size)):
+    for part in bench.counted("reading the file", entity, work, file_pieces(size)):
         runs += part.runs
         count += part.count
         kept += part.kept
@@ -312,7 +335,8 @@ def _plan(run: Run, entity: str) -> Path | None:
 
 def _compare(bench: _Bench, work: BucketPass) -> Comparison:
     comparison = Comparison()
-    for found in bench.shared(work, ranges(work.in_file, work.in_table)):
+    parts = ranges(work.in_file, work.in_table)
+    for found in bench.counted("comparing", work.entity, work, parts):
         comparison.add(found)
     _unlink((*work.in_file, *work.in_table))
     return comparison
@@ -337,7 +361,7 @@ def _scan_named(bench: _Bench, entity: str, *, keyed: bool) -> None:
 def _resolve(bench: _Bench) -> ReferenceFindings:
     resolved = ReferenceFindings()
     work = ReferencePass(tuple(bench.references))
-    for found in bench.shared(work, ranges(work.runs)):
+    for found in bench.counted("references", "", work, ranges(work.runs)):
         resolved.extend(found)
     return resolved
 
