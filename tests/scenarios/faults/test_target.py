@@ -35,6 +35,9 @@ from tests.support.faults.sabotage import Result, SabotagedOperator, retries, th
 from tests.support.operators.operator import ENTITIES, Operator, scan, scan_all
 from tests.support.s9.many_sales import many_sales
 from utils.embedded.aws import EmbeddedAws
+from utils.telemetry.event_file import read_events
+from utils.telemetry.events import Retried
+from utils.telemetry.events import Throttled as ThrottledEvent
 
 Behind = Callable[[Operator, Plan], tuple[SabotagedOperator, FaultyProxy]]
 
@@ -283,6 +286,12 @@ def test_the_operator_is_told_what_is_throttled_and_why_but_not_each_time(
     assert f"{tables.buyers}/index/GSI1" in told[0]
     assert "write units a second" in told[0]
     assert "DynamoDB no longer throttles" in outcome.stderr
+    events = [each.event for each in read_events(tool.data / "events.jsonl")]
+    short = [each for each in events if isinstance(each, ThrottledEvent)]
+    assert sum(each.times for each in short) == 20
+    assert f"{tables.buyers}/index/GSI1" in {each.by for each in short}
+    assert {each.reason for each in short} == {"IndexWriteKeyRangeThroughputExceeded"}
+    assert sum(each.times for each in events if isinstance(each, Retried)) == 20
 
 
 @pytest.fixture
