@@ -134,7 +134,8 @@ def foretell(run: Run, entities: Sequence[str], held: Mapping[str, HeldItems]) -
                 sentences += compared.lines.sentences(entity)
             problems += [f"{entity}: {sentence}" for sentence in sentences]
         found = ReferenceFindings()
-        for part in _shared(run, ReferencePass(tuple(references)), ranges(references)):
+        looked_up, buckets = ReferencePass(tuple(references)), ranges(references)
+        for part in _shared(run, looked_up, buckets, "", "foretelling: references"):
             found.extend(part)
     problems += [f"{name}: {each}" for name in entities for each in found.sentences(name)]
     return Foretold(over, problems)
@@ -154,32 +155,40 @@ class _Look:
         run.artifact(path, written_by="transform")
         files = _FilePass(path, run.workspace.plan(self._entity), self._scratch, self._entity)
         in_file, arriving = list[SpillFile](), list[SpillFile]()
-        for file in _shared(run, files, file_pieces(path.stat().st_size)):
+        pieces = file_pieces(path.stat().st_size)
+        for file in _shared(run, files, pieces, self._entity, "foretelling: the file"):
             in_file += file.entries
             arriving += file.arriving
             self.references += file.references
         tables = _TablePass(held, self._scratch, self._entity)
         in_table = list[SpillFile]()
-        for part in _shared(run, tables, held.pieces):
+        for part in _shared(run, tables, held.pieces, self._entity, "foretelling: the table"):
             in_table += part.entries
             self.references += part.references
         work = _AfterPass(tuple(in_file), tuple(arriving), tuple(in_table), self._entity)
         result = Comparison()
-        for found in _shared(run, work, ranges(in_file, in_table)):
+        buckets = ranges(in_file, in_table)
+        for found in _shared(run, work, buckets, self._entity, "foretelling: comparing"):
             result.add(found)
         for path in {Path(each.path) for each in (*in_file, *arriving, *in_table)}:
             path.unlink()
         return result
 
 
-def _shared(run: Run, work: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
-    """What `work` finds in each piece, by all processes. Raises Interrupted."""
+def _shared(
+    run: Run, work: Callable[[Any], Any], pieces: Sequence[Any], entity: str, step: str
+) -> Iterator[Any]:
+    """What `work` finds in each piece, by all processes, as a step of its own. Raises
+    Interrupted."""
 
     def leave() -> None:
         if run.stop.requested:
             raise Interrupted
 
-    yield from run.runner.in_order(work, pieces, pause=leave)
+    with run.progress.task("verify", entity, len(pieces), unit="parts", step=step) as task:
+        for found in run.runner.in_order(work, pieces, pause=leave):
+            yield found
+            task.advance()
 
 
 @dataclass(frozen=True)
