@@ -178,7 +178,8 @@ class _Mark:
                 in_words(found),
                 LEASE,
             )
-            _watch(found, lambda: self._look(writer), work.stop.sleep)
+            with work.progress.task("load", "", None, step="watching another writer"):
+                _watch(found, lambda: self._look(writer), work.stop.sleep)
             found = self._put(writer, _as_seen(found))
         if found is not None:
             raise _in_use(self.table, found)

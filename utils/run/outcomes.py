@@ -34,6 +34,7 @@ class Outcomes:
     def begins(self, phase: str) -> None:
         """A phase is at work from now on: no earlier verdict on it, or on what follows, holds."""
         supersede(self.run, phase)
+        self.run.progress.phase = phase
         if phase != "verify":
             self.run.manifest.phases.pop("verify", None)
 

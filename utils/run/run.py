@@ -93,7 +93,11 @@ class Run:
         ):
             return check_artifact(path, entry, phase=written_by, known=known)
         with self.progress.task(
-            written_by, path.stem, entry.bytes, unit="bytes", step="checking the file"
+            self.progress.phase or written_by,
+            path.stem,
+            entry.bytes,
+            unit="bytes",
+            step="checking the file",
         ) as task:
             checked = check_artifact(path, entry, phase=written_by, known=known)
             task.advance(entry.bytes, bytes=entry.bytes)

@@ -206,6 +206,7 @@ class Tasks:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.events = events or EventStream()
+        self.phase = ""  # that is at work now, where it is known
         self.exit_code = ExitCode.DONE
         self.sentence = ""
         self._clock = clock
