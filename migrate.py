@@ -227,11 +227,12 @@ class Runbook:
         from load.target.tables import prepare_tables
 
         target = self.run.config.target
-        if self.run.resuming:
-            self.require_same_tables(ENTITIES)
-        missing = prepare_tables(target, list(TABLES.values()), create=False)
-        there = dict.fromkeys(map(target.table, ENTITIES))
-        check_recovery(self.run.config, [name for name in there if name not in missing])
+        with self.run.progress.task("load", "", None, step="looking at the tables"):
+            if self.run.resuming:
+                self.require_same_tables(ENTITIES)
+            missing = prepare_tables(target, list(TABLES.values()), create=False)
+            there = dict.fromkeys(map(target.table, ENTITIES))
+            check_recovery(self.run.config, [name for name in there if name not in missing])
         return missing
 
     def require_same_tables(self, entities: Sequence[str]) -> None:
