@@ -81,7 +81,6 @@ def test_every_step_that_begins_ends_and_counts_what_the_manifest_does(
         Step("validate", "buyers", "duplicates"),
         Step("load", "", "waiting for tables"),
         Step("backup", "done-Sales"),
-        Step("survey", "sales"),
         Step("verify", "sales", "comparing"),
         Step("verify", "sales", "access patterns"),
         Step("verify", "", "references"),
