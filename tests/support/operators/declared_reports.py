@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,13 @@ class DeclaredReports:
             assert not wrong, "\n".join(
                 [f"{path.name} is not as {name}.json says:", *wrong[:_SHOWN]]
             )
+
+    def check_printed(self, arguments: Sequence[str], text: str) -> None:
+        """Assert the same of what a command with --json has printed."""
+        (word,) = (each for each in arguments if report_of(f"{each} --json"))
+        name = report_of(f"{word} --json") or ""
+        wrong = problems_of(name, text.encode(), lines="--watch" in arguments)
+        assert not wrong, "\n".join([f"{word} --json is not as {name}.json says:", *wrong[:_SHOWN]])
 
 
 def _is_whole(line: bytes) -> bool:

@@ -153,6 +153,8 @@ class Operator:
             outcome = Outcome(done.returncode, done.stdout, done.stderr)
         self.outcomes.append(outcome)
         self.reports.check(self.directory)
+        if "--json" in arguments and outcome.stdout.startswith("{"):
+            self.reports.check_printed(arguments, outcome.stdout)
         return outcome
 
     def start(self, *arguments: str) -> Running:
