@@ -1,11 +1,11 @@
 """The shape of every report: utils/reports/schemas/*.json, one JSON Schema (draft 2020-12) each.
 
 Programs may rely on them: a report has no field that its schema does not declare. `files` (which
-JSON Schema does not ask for) names the files that are so (or the command that prints it: `status
---json`); `{entity}` stands for the name of one. A
-file that ends in .jsonl has one such document a line. What reports have in common is in
-common.json; `schema` puts it where it is referred to, so that what it gives stands for itself.
-docs/reports.md is made of the descriptions.
+JSON Schema does not ask for) names the files that are so; `{entity}` stands for the name of one. A
+file that ends in .jsonl has one such document a line. What a command prints with --json has a
+schema of the command's name and is in no file. What reports have in common is in common.json;
+`schema` puts it where it is referred to, so that what it gives stands for itself. docs/reports.md
+is made of the descriptions.
 """
 
 from __future__ import annotations

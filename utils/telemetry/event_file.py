@@ -146,6 +146,7 @@ class EventReader:
                     self._offset, self._before = handle.seek(0), b""
                 data = handle.read()
         except FileNotFoundError:
+            self.__post_init__()  # one that comes is another
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from utils.reports.report_schemas import problems_of, report_of
+from utils.reports.report_schemas import problems_of, report_names, report_of
 
 _SUFFIXES = (".json", ".jsonl")
 _SHOWN = 5
@@ -50,10 +50,10 @@ class DeclaredReports:
 
     def check_printed(self, arguments: Sequence[str], text: str) -> None:
         """Assert the same of what a command with --json has printed."""
-        (word,) = (each for each in arguments if report_of(f"{each} --json"))
-        name = report_of(f"{word} --json") or ""
-        wrong = problems_of(name, text.encode(), lines="--watch" in arguments)
-        assert not wrong, "\n".join([f"{word} --json is not as {name}.json says:", *wrong[:_SHOWN]])
+        names = [each for each in arguments if each in report_names()]
+        assert names, f"{' '.join(arguments)} has no schema in utils/reports/schemas"
+        wrong = problems_of(names[0], text.encode(), lines="--watch" in arguments)
+        assert not wrong, "\n".join([f"it is not as {names[0]}.json says:", *wrong[:_SHOWN]])
 
 
 def _is_whole(line: bytes) -> bool:
