@@ -177,7 +177,6 @@ class _TableBackup:
             self._scan(orders, task)
             self._read_again(orders, task)
             task.expect(task.count.done)  # what DynamoDB says of a table's size is hours old
-            task.expect(task.count.done)  # what DynamoDB says of a table's size is hours old
         with self._work.progress.task(self._phase, self._table, None, step="completing"):
             return self._complete(done, facts)
 
