@@ -28,7 +28,6 @@ from utils.wording.figures import counted
 from utils.wording.invocation import again
 
 CONNECTION, ROWS = "connection", "rows"
-_VERIFYING = ("verify-ca", "verify-full")
 
 
 def check_source(config: Config, files: Workspace, looking: Looking) -> None:
@@ -107,7 +106,7 @@ class _Looked:
         tables = _tables_read(self._declared, self._config)
         with self._look.step("tables"):
             found = self._facts.tables(list(tables))
-            with self._look.step("account"):
+            with self._look.step("rights"):
                 self._rights(found)
             for table in tables.values():
                 with self._look.step(f"table {table.name}"):
@@ -125,8 +124,12 @@ class _Looked:
         protocol = self._source.encryption
         if config.host.startswith("/"):
             self._look.ok(name, "a socket of this machine needs none")
-        elif protocol and (config.ssl is True or config.ssl in _VERIFYING):
-            self._look.ok(name, f"{protocol}; the server's certificate is verified")
+        elif protocol and config.ssl in (True, "verify-full"):
+            self._look.ok(name, f"{protocol}; the server's certificate and name are verified")
+        elif protocol and _verifies_authority(config):
+            self._look.ok(
+                name, f"{protocol}; the authority of the server's certificate is verified"
+            )
         elif protocol:
             self._look.warn(
                 name,
@@ -357,6 +360,11 @@ def _needed(entity: Entity, config: Config) -> Sequence[Table]:
 def _tables_read(declared: Mapping[str, Entity], config: Config) -> dict[str, Table]:
     """Every table that is read, by name, in the order of the entities."""
     return {table.name: table for entity in declared.values() for table in _needed(entity, config)}
+
+
+def _verifies_authority(config: SourceConfig) -> bool:
+    """Also `require` does, where an authority is named, as libpq has it."""
+    return config.ssl == "verify-ca" or (config.ssl == "require" and bool(config.ssl_root_cert))
 
 
 def _is_this_machine(host: str) -> bool:

@@ -50,12 +50,12 @@ Table = Mapping[str, Any]
 def check_target(config: Config, files: Workspace, looking: Looking) -> None:
     """Look at the target: credentials, endpoint, tables with their indexes, rights."""
     try:
-        with_keys = _credentials(config, looking)
+        wire = _credentials(config, looking)
     except MigrationError as error:
         looking.failed("credentials", error)
         _skip(looking, "because there are no credentials to ask with")
         return
-    _Looked(config, files, looking, with_keys).all()
+    _Looked(config, files, looking, wire).all()
 
 
 def _credentials(config: Config, looking: Looking) -> DynamoDB:
@@ -68,9 +68,10 @@ def _credentials(config: Config, looking: Looking) -> DynamoDB:
         looking.ok("credentials", f"found in {provider_of(target)}")
     looking.at("endpoint")
     access = access_to(target)
-    return_address = f"requests go to {access.endpoint}, signed for {access.region}"
-    through = f"; {', '.join(access.settings)}" if access.settings else ""
-    looking.ok("endpoint", return_address + through)
+    said = f"requests go to {access.endpoint}, signed for {access.region}"
+    if access.settings:
+        said += f"; in play: {', '.join(access.settings)}"
+    looking.ok("endpoint", said)
     return wire_to(target)
 
 
@@ -414,7 +415,10 @@ def _units(described: Table) -> int | None:
 def _capacity(table: Table) -> str:
     units = _units(table)
     if units is not None:
-        return f"provisioned with {counted(units, 'write unit')} a second"
+        return (
+            f"provisioned with {counted(units, 'write unit')} a second (auto scaling, if there is "
+            "any, is not seen)"
+        )
     warm = (table.get("WarmThroughput") or {}).get("WriteUnitsPerSecond")
     most = (table.get("OnDemandThroughput") or {}).get("MaxWriteRequestUnits", -1)
     said = "on demand"

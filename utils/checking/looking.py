@@ -44,6 +44,11 @@ class Looking:
         with self._lock:
             return told_apart(self._checks)
 
+    @property
+    def now(self) -> str:
+        """What is looked at just now."""
+        return self._name
+
     def at(self, name: str, patience: float | None = None) -> None:
         """What is looked at from now on, and for how many seconds at the most."""
         self._name, self._patience = name, patience or self._usual
@@ -152,6 +157,6 @@ def _work(looking: Looking, work: Work) -> None:
     try:
         work(looking)
     except (MigrationError, BackOff) as error:
-        looking.failed(looking._name, error)
+        looking.failed(looking.now, error)
     except Exception as error:
         looking.defect(error)

@@ -7,7 +7,7 @@ import platform
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from utils.checking.looking import Looking
 from utils.config import Config
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode, MigrationError, StorageError
+from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.processes.pool import available_cores
 from utils.run.lifecycle import bind
@@ -50,7 +51,6 @@ def check_machine(
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         looking.ok("open files", f"{soft:,} at once" if soft > 0 else "no limit")
     _memory(looking)
-    others = list(others)
     with looking.step("data directory"):
         _directory(looking, "data directory", files.root, "data.directory")
         _standing(config, files, looking)
@@ -60,7 +60,7 @@ def check_machine(
             if files.root not in place.parents:
                 _directory(looking, "backup directory", place, "backup.directory")
     with looking.step("disk space"):
-        _space(config, files, others, looking)
+        _space(config, files, list(others), looking)
     for setting, path in _key_files(config):
         _key_file(looking, setting, path)
 
@@ -113,9 +113,7 @@ def available_memory() -> int | None:
 
 def _directory(looking: Looking, name: str, path: Path, setting: str) -> None:
     """Whether files can be written there: one is, and is gone again."""
-    parent = path
-    while not parent.exists():
-        parent = parent.parent
+    parent = _nearest(path)
     if not parent.is_dir():
         raise StorageError(
             f"{path} cannot be used: {parent} is no directory",
@@ -123,19 +121,23 @@ def _directory(looking: Looking, name: str, path: Path, setting: str) -> None:
         )
     try:
         handle, probe = tempfile.mkstemp(prefix=".check-", dir=parent)
+        os.close(handle)
+        Path(probe).unlink()
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror}",
-            remedy=f"give it to this user (chown {_user()} {parent}), or let {setting} name "
+            remedy=f"give it to this user (chown {os.geteuid()} {parent}), or let {setting} name "
             "another directory, on a disk that can be written",
         ) from error
-    os.close(handle)
-    Path(probe).unlink()
     looking.ok(name, f"{path} can be written" + ("" if parent == path else " (a run makes it)"))
 
 
-def _user() -> str:
-    return str(os.geteuid())
+def _nearest(path: Path) -> Path:
+    """The directory, or that above it in which it is going to be made. Raises StorageError."""
+    with storage_errors(path):
+        while not path.exists():
+            path = path.parent
+    return path
 
 
 def _standing(config: Config, files: Workspace, looking: Looking) -> None:
@@ -168,42 +170,49 @@ def _unfinished(manifest: Manifest, looking: Looking, name: str) -> None:
     )
 
 
-def _space(config: Config, files: Workspace, others: Iterable[Check], looking: Looking) -> None:
-    """The room on the disk, against what the files are going to need."""
-    place = files.root
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    needed, how = _estimate(config, files, others)
-    said = f"{_megabytes(free)} are free in {place}"
-    if needed is None:
-        looking.ok("disk space", f"{said}; how much is needed is not known: {how}", free=free)
-    elif free < needed:
-        looking.fail(
-            "disk space",
-            f"{said}, and a run needs about {_megabytes(needed)} ({how})",
-            "free some, or let data.directory name a directory on a larger disk",
-        )
-    else:
-        looking.ok(
-            "disk space",
-            f"{said}; a run needs about {_megabytes(needed)} ({how})",
-            free=free,
-            needed=needed,
-        )
-
-
-def _estimate(config: Config, files: Workspace, others: Iterable[Check]) -> tuple[int | None, str]:
-    """The bytes that a run's files take, None when nothing is known; and where that comes from."""
-    others = list(others)
+def _space(config: Config, files: Workspace, others: Sequence[Check], looking: Looking) -> None:
+    """The room on the disk, against what the files and the backups are going to need."""
     items = sum(each.figures.get("bytes", 0) for each in others)
     backup = int(items * _ROOM_FOR_BACKUP) if config.backup.enabled else 0
+    needed, how = _estimate(files, others)
+    place, backups = _nearest(files.root), _nearest(Path(config.backups))
+    with storage_errors(place):
+        is_one_disk = place.stat().st_dev == backups.stat().st_dev
+    if not is_one_disk and backup:
+        how_backup = "by what the tables hold"
+        _room(looking, "disk space of backups", backups, backup, how_backup, "backup.directory")
+    if needed is not None and is_one_disk and backup:
+        needed, how = needed + backup, f"{how}, and a backup of what the tables hold"
+    _room(looking, "disk space", place, needed, how, "data.directory")
+
+
+def _room(
+    looking: Looking, name: str, place: Path, needed: int | None, how: str, setting: str
+) -> None:
+    with storage_errors(place):
+        free = shutil.disk_usage(place).free
+    said = f"{_megabytes(free)} are free in {place}"
+    if needed is None:
+        looking.ok(name, f"{said}; how much is needed is not known: {how}", free=free)
+    elif free < needed:
+        looking.fail(
+            name,
+            f"{said}, and a run needs about {_megabytes(needed)} ({how})",
+            f"free some, or let {setting} name a directory on a larger disk",
+        )
+    else:
+        found = f"{said}; a run needs about {_megabytes(needed)} ({how})"
+        looking.ok(name, found, free=free, needed=needed)
+
+
+def _estimate(files: Workspace, others: Iterable[Check]) -> tuple[int | None, str]:
+    """The bytes that a run's files take, None when nothing is known; and where that comes from."""
     if known := _last_sizes(files):
-        return known + backup, "as the files of the last run and what the tables hold"
+        return known, "as the files of the last run"
     rows = sum(sum(each.figures.values()) for each in others if each.name == "rows")
     if not rows:
         return None, "S9 has not said how many rows it has"
-    return rows * _BYTES_A_ROW + backup, f"{_BYTES_A_ROW:,} bytes for each of {rows:,} rows"
+    return rows * _BYTES_A_ROW, f"{_BYTES_A_ROW:,} bytes for each of {rows:,} rows"
 
 
 def _last_sizes(files: Workspace) -> int:

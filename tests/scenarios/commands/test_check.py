@@ -6,12 +6,12 @@ import socket
 from typing import Any
 
 import orjson
-import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.support.aws.tables import create, create_good_tables
 from tests.support.operators.operator import Operator, exists, scan_all, small_trade
+from tests.support.s9.pooler import pooler
 from utils.run.lock import run_lock
 
 Checks = dict[tuple[str, str], dict[str, Any]]
@@ -113,9 +113,13 @@ def test_an_account_that_could_write_is_a_warning(alone: Operator, s9: S9Databas
     assert "may change msg." in rights["found"]
 
 
-def test_mysql_is_looked_at_as_well(
-    alone: Operator, s9_on_mysql: S9Database, request: pytest.FixtureRequest
-) -> None:
+def test_a_pooler_in_between_is_told(alone: Operator, s9: S9Database) -> None:
+    with pooler(s9.server) as port:
+        alone.configure(source={"port": port})
+        assert "a pooler in between" in checks_of(alone, 0)["source", "pooler"]["found"]
+
+
+def test_mysql_is_looked_at_as_well(alone: Operator, s9_on_mysql: S9Database) -> None:
     server = s9_on_mysql.server
     alone.environment["S9_PASSWORD"] = server.reader_password
     alone.configure(
