@@ -34,9 +34,11 @@ _SERVER = (
 _STANDBY = (
     "SELECT current_setting('hot_standby_feedback'), current_setting('max_standby_streaming_delay')"
 )
-# A unique index of one plain column; of a whole table, whatever its rows.
+# Nothing of it waits for a lock. A table that was never analysed has no estimate; a unique index
+# tells rows apart where it is of one plain column and of all rows.
 _TABLES = """
-    SELECT c.relname::text, c.relkind::text, c.reltuples::bigint,
+    SELECT c.relname::text, c.relkind::text,
+        CASE WHEN c.reltuples <= 0 AND c.relpages = 0 THEN -1 ELSE c.reltuples::bigint END,
         has_table_privilege(c.oid, 'SELECT'),
         array(SELECT a.attname::text FROM pg_index AS i
             JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]

@@ -6,7 +6,7 @@ Neither is needed for a migration, so whoever is not answered is told why, and g
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ _ASSUMED = re.compile(
 )
 _NAMED = re.compile(r"arn:[\w-]+:iam::\d+:(user|role)/")
 _SECONDS = 5
+_ALLOWED = "allowed"
 
 
 class NotTold(Exception):
@@ -99,12 +100,10 @@ def denied(
         )
         for page in pages:
             for result in page["EvaluationResults"]:
-                if result["EvalDecision"] != "allowed":
-                    yield Denied(
-                        str(result["EvalActionName"]),
-                        str(result.get("EvalResourceName", "*")),
-                        result["EvalDecision"] == "explicitDeny",
-                    )
+                for resource, decision in _decisions(result):
+                    if decision != _ALLOWED:
+                        explicitly = decision == "explicitDeny"
+                        yield Denied(str(result["EvalActionName"]), resource, explicitly)
     except ClientError as error:
         problem = error.response.get("Error", {})
         raise NotTold(
@@ -113,6 +112,15 @@ def denied(
         ) from error
     except Exception as error:
         raise NotTold(f"IAM does not answer: {in_short(error)}") from error
+
+
+def _decisions(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is decided of each resource; of several ones the answer may list them inside."""
+    inside = result.get("ResourceSpecificResults") or ()
+    for each in inside:
+        yield str(each["EvalResourceName"]), str(each["EvalResourceDecision"])
+    if not inside:
+        yield str(result.get("EvalResourceName", "*")), str(result["EvalDecision"])
 
 
 def _own_server(target: TargetConfig) -> str | None:
