@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from utils.error_handler import SourceError
+from utils.error_handler import BackOff, SourceError
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ class ServerFacts:
     tables: Mapping[str, TableFacts] = field(default_factory=dict)
 
 
-DENIED, MISSING, OTHER = "denied", "missing", "other"
+DENIED, MISSING, LOCKED, OTHER = "denied", "missing", "locked", "other"
 
 
 class Facts(Protocol):
     """Asks one kind of database. Every method raises SourceError and BackOff as a source does."""
+
+    def hurry(self, seconds: int) -> None:
+        """From now on wait no longer than that for a table that somebody is changing."""
 
     def server(self) -> ServerFacts:
         """What the server says of itself; without tables."""
@@ -58,8 +61,8 @@ class Facts(Protocol):
     def elsewhere(self, name: str) -> list[str]:
         """Where else there is a table of this name: schemas or databases."""
 
-    def kind_of(self, error: SourceError) -> str:
-        """Whether a query was DENIED, its table is MISSING, or something OTHER."""
+    def kind_of(self, error: SourceError | BackOff) -> str:
+        """Whether a query was DENIED, its table is MISSING or LOCKED, or something OTHER."""
 
     def grant(self, table: str) -> str:
         """The SQL with which an administrator lets the account read a table."""

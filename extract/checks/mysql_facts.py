@@ -10,6 +10,7 @@ from pymysql.constants import ER
 
 from extract.checks.database_facts import (
     DENIED,
+    LOCKED,
     MISSING,
     OTHER,
     Remark,
@@ -22,7 +23,7 @@ from extract.mysql.errors import number_of
 from extract.mysql.queries import quote
 from extract.source import Source
 from utils.config import SourceConfig
-from utils.error_handler import SourceError
+from utils.error_handler import BackOff, SourceError
 
 _OLDEST = {"MySQL": (5, 7), "MariaDB": (10, 2)}
 _VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)")
@@ -46,6 +47,10 @@ class MySqlFacts:
         self._source = source
         self._config = config
         self._account = ""
+
+    def hurry(self, seconds: int) -> None:
+        """For the session; it is no setting that the source has pinned."""
+        self._source.tally(f"SET SESSION lock_wait_timeout = {seconds}")
 
     def server(self) -> ServerFacts:
         """What the server says of itself; without tables."""
@@ -95,12 +100,14 @@ class MySqlFacts:
         )
         return [str(schema) for (schema,) in rows]
 
-    def kind_of(self, error: SourceError) -> str:
+    def kind_of(self, error: SourceError | BackOff) -> str:
         """By the server's number."""
         cause = error.__cause__
         number = number_of(cause) if isinstance(cause, pymysql.Error) else 0
         if number == ER.NO_SUCH_TABLE:
             return MISSING
+        if number == ER.LOCK_WAIT_TIMEOUT:
+            return LOCKED
         return DENIED if number in _DENIED else OTHER
 
     def grant(self, table: str) -> str:

@@ -9,6 +9,7 @@ from psycopg2 import errorcodes
 
 from extract.checks.database_facts import (
     DENIED,
+    LOCKED,
     MISSING,
     OTHER,
     Remark,
@@ -19,7 +20,7 @@ from extract.checks.database_facts import (
 )
 from extract.source import Source
 from utils.config import SourceConfig
-from utils.error_handler import SourceError
+from utils.error_handler import BackOff, SourceError
 from utils.wording.figures import counted
 
 _OLDEST = 100000
@@ -57,6 +58,10 @@ class PostgresFacts:
         self._source = source
         self._config = config
 
+    def hurry(self, seconds: int) -> None:
+        """For the rest of the transaction; it is no setting that the source has pinned."""
+        self._source.tally(f"SELECT set_config('lock_timeout', '{seconds}s', true)")
+
     def server(self) -> ServerFacts:
         """What the server says of itself; without tables."""
         [(version, number, user, is_super, pid, is_standby, behind)] = self._source.tally(_SERVER)
@@ -88,8 +93,10 @@ class PostgresFacts:
         )
         return [str(schema) for (schema,) in rows]
 
-    def kind_of(self, error: SourceError) -> str:
+    def kind_of(self, error: SourceError | BackOff) -> str:
         """By SQLSTATE."""
+        if isinstance(error, BackOff):
+            return LOCKED if error.reason == "TableLocked" else OTHER
         cause = error.__cause__
         code = cause.pgcode if isinstance(cause, psycopg2.Error) else ""
         kinds = {errorcodes.INSUFFICIENT_PRIVILEGE: DENIED, errorcodes.UNDEFINED_TABLE: MISSING}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
-from extract.checks.database_facts import DENIED, MISSING, Facts, Remark, TableFacts
+from extract.checks.database_facts import DENIED, LOCKED, MISSING, Facts, Remark, TableFacts
 from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity, Table, recognise
 from extract.entities import entities_of
@@ -102,6 +102,7 @@ class _Looked:
         """Every step; one that fails does not end the others."""
         self._encryption()
         with self._look.step("server"):
+            self._facts.hurry(max(1, self._config.source.connection_timeout // 4))
             self._server()
         tables = _tables_read(self._declared, self._config)
         with self._look.step("tables"):
@@ -115,8 +116,13 @@ class _Looked:
             with self._look.step("one moment"):
                 self._one_moment(tables)
         for entity in self._declared.values():
-            with self._look.step(f"selection of {entity.name}"):
+            name = f"selection of {entity.name}"
+            self._look.at(name)
+            try:
                 self._selection(entity)
+            except MigrationError as error:  # which knows of no entity
+                remedy = error.remedy.replace("<entity>", entity.name)
+                self._look.fail(name, error.message, remedy)
 
     def _encryption(self) -> None:
         """TLS, and whether it was verified who is at the other end."""
@@ -187,7 +193,7 @@ class _Looked:
         name = f"table {table.name}"
         try:
             present = [column.name for column in self._source.columns(whole(table, self._source))]
-        except SourceError as error:
+        except (SourceError, BackOff) as error:
             self._unreadable(table, facts, error)
             return
         mapping = recognise(table.columns, present)
@@ -218,10 +224,21 @@ class _Looked:
                 f"{key} HAVING count(*) > 1",
             )
 
-    def _unreadable(self, table: Table, facts: TableFacts | None, error: SourceError) -> None:
+    def _unreadable(
+        self, table: Table, facts: TableFacts | None, error: SourceError | BackOff
+    ) -> None:
         name, kind = f"table {table.name}", self._facts.kind_of(error)
         user, database = self._config.source.username, self._config.source.database
-        if kind == DENIED and not (facts and facts.readable):
+        if kind == LOCKED:
+            self._look.fail(
+                name,
+                f"{table.name} is locked: somebody is changing the table itself (ALTER, TRUNCATE, "
+                "LOCK TABLES, a backup)",
+                f"wait until that is over, or ask whoever does it to end it; then: {again()}",
+            )
+        elif isinstance(error, BackOff):
+            raise error
+        elif kind == DENIED and not (facts and facts.readable):
             self._look.fail(
                 name,
                 f"{user} may not read {table.name}: {error.message}",

@@ -254,7 +254,7 @@ _FAILURES = (
         "server closed the connection|received invalid response|expected authentication request|"
         "unexpected message|invalid response",
         "is not PostgreSQL, or closed the connection",
-        "check source.host and source.port (5432 is PostgreSQL's own)",
+        "check source.type, source.host and source.port (5432 is PostgreSQL's own)",
     ),
 )
 

@@ -52,8 +52,8 @@ def check_target(config: Config, files: Workspace, looking: Looking) -> None:
     try:
         wire = _credentials(config, looking)
     except MigrationError as error:
-        looking.failed("credentials", error)
-        _skip(looking, "because there are no credentials to ask with")
+        looking.failed(looking.now, error)
+        _skip(looking, f"because of the {looking.now}")
         return
     _Looked(config, files, looking, wire).all()
 

@@ -80,6 +80,8 @@ def caller_of(target: TargetConfig) -> Caller:
         if not own_server and (code in CREDENTIAL_CODES or code in EXPIRED_CODES):
             raise refused(code, message, target, where="AWS (STS)") from error
         raise NotTold(f"STS refuses to say it: {code}: {shortened(message)}") from error
+    except (LookupError, TypeError) as error:
+        raise NotTold("what answers is not STS") from error
     except Exception as error:  # what answers there need not be STS
         raise NotTold(f"STS does not answer: {in_short(error)}") from error
 
@@ -110,6 +112,8 @@ def denied(
             f"IAM does not simulate it: {problem.get('Code', '')}: "
             f"{shortened(problem.get('Message', ''))}"
         ) from error
+    except (LookupError, TypeError) as error:
+        raise NotTold("what answers is not IAM") from error
     except Exception as error:
         raise NotTold(f"IAM does not answer: {in_short(error)}") from error
 

@@ -113,6 +113,19 @@ def test_an_account_that_could_write_is_a_warning(alone: Operator, s9: S9Databas
     assert "may change msg." in rights["found"]
 
 
+def test_a_table_that_somebody_is_changing_hides_none_of_the_others(
+    alone: Operator, s9: S9Database
+) -> None:
+    alone.configure(source={"connectionTimeout": 4})
+    with s9.connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE msg IN ACCESS EXCLUSIVE MODE")
+        found = checks_of(alone, 1)
+    s9.connection.rollback()
+    assert "msg is locked" in found["source", "table msg"]["found"]
+    assert found["source", "table msg_line"]["state"] == "ok"
+    assert found["source", "selection of sales"]["found"] == "because of msg"
+
+
 def test_a_pooler_in_between_is_told(alone: Operator, s9: S9Database) -> None:
     with pooler(s9.server) as port:
         alone.configure(source={"port": port})

@@ -184,7 +184,7 @@ OF_S9 = [
             setting("source", ssl=False, sslRootCert=None), "source.sslRootCert"),
     Mistake("where", setting("extraction", sales={"where": "sale_nummer > 5"}),
             "selection of sales", ("sale_nummer",),
-            setting("extraction", sales={"where": "sale_number > 5"}), "extraction."),
+            setting("extraction", sales={"where": "sale_number > 5"}), "extraction.sales"),
 ]  # fmt: skip
 
 
@@ -302,6 +302,18 @@ def no_profile(desk: Newcomer) -> None:
     desk.configure("target", profile="prod-eu")
 
 
+def endpoint_variable(desk: Newcomer) -> None:
+    """The server is named in the environment, as it is called among containers."""
+    real_account(desk)
+    del desk.config["target"]["endpoint"]
+    desk.environ |= {**KEYS, "AWS_ENDPOINT_URL": "http://local_stack:4566"}
+
+
+def good_variable(desk: Newcomer) -> None:
+    good = orjson.loads((desk.directory / "good.json").read_bytes())
+    desk.environ["AWS_ENDPOINT_URL"] = good["target"]["endpoint"]
+
+
 def keys(desk: Newcomer) -> None:
     desk.environ.pop("AWS_CREDENTIAL_EXPIRATION", None)
     desk.environ |= KEYS
@@ -364,6 +376,8 @@ OF_THE_TARGET = [
     Mistake("no-credentials", real_account, "credentials", ("no AWS credentials were found",), keys,
             "environment"),
     Mistake("expired", expired, "credentials", ("AWS_ACCESS_KEY_ID",), keys, "in the future"),
+    Mistake("endpoint-variable", endpoint_variable, "endpoint", ("a host's name has no _",),
+            good_variable, "environment"),
     Mistake("profile", no_profile, "credentials", ("prod-eu does not exist",),
             setting("target", profile=None), "target.profile"),
     Mistake("region", another_region, "table ", ("in the region us-east-1",), their_region,
