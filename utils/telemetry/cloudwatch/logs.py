@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from utils.aws.errors import clock
 from utils.aws.services import open_service
 from utils.config import LoggingConfig, TargetConfig
 from utils.logger import LOGGER_NAME, hush_this_thread
@@ -165,6 +166,10 @@ class _Guarded:
         except Exception as error:
             self.failure = error
             raise
+        if answer.get("rejectedLogEventsInfo"):
+            self.failure = NotTaken(
+                "the time of lines is too far from its own; this machine's clock says " + clock()
+            )
         self.taken += len(request["logEvents"])
         return answer
 

@@ -80,11 +80,9 @@ class MetricSums:
             for name, step, value in self._values(told.event):
                 # What has not happened is only said of what a phase is about, when that is over.
                 if value or (not step.name and isinstance(told.event, StepFinished)):
+                    phase = ": ".join(filter(None, (step.phase, step.name)))
                     metric = Metric(
-                        name,
-                        told.run or _NOTHING,
-                        f"{step.phase}: {step.name}" if step.name else step.phase,
-                        step.entity or _OF_ALL,
+                        name, told.run or _NOTHING, phase or _NOTHING, step.entity or _OF_ALL
                     )
                     self._due[metric] = self._due.get(metric, 0.0) + value
 

@@ -113,6 +113,15 @@ def test_what_has_not_happened_is_said_once_of_a_phase_and_never_of_its_parts(
     }
 
 
+def test_what_belongs_to_no_step_has_a_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, sums = EventStream(""), MetricSums()
+    stream.listen(sums)
+    service = Service()
+    stream.emit(Retried(step=Step(""), reason="Timeout", times=2))
+    sender(sums, service, monkeypatch).send()
+    assert service.sums() == {("RetryCount", "-", "-", "all"): 2}
+
+
 def test_what_was_done_before_and_is_skipped_now_is_not_counted_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -13,7 +14,12 @@ from utils.config import LoggingConfig, TargetConfig
 from utils.error_handler import TargetError
 from utils.logger import JsonLines, get_logger
 from utils.telemetry.cloudwatch.logs import CloudWatchLines, LogSender
-from utils.telemetry.cloudwatch.troubles import LogGroupMissing, Troubles, trouble_of
+from utils.telemetry.cloudwatch.troubles import (
+    LogGroupMissing,
+    NotTaken,
+    Troubles,
+    trouble_of,
+)
 from utils.telemetry.cloudwatch.uplink import Uplink, settle
 
 DOWN = EndpointConnectionError(endpoint_url="http://nowhere")
@@ -198,12 +204,28 @@ def test_what_has_failed_is_tried_once_and_kept(
     assert capsys.readouterr() == ("", "")
 
 
-class Refusing:
-    """A client of logs that may do nothing."""
+@pytest.mark.filterwarnings("ignore::watchtower.WatchtowerWarning")
+def test_lines_whose_time_is_refused_are_told_and_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Refusing({"rejectedLogEventsInfo": {"tooNewLogEventStartIndex": 0}})
+    monkeypatch.setattr(
+        "utils.telemetry.cloudwatch.logs.open_service", lambda _target, _name: client
+    )
+    lines = CloudWatchLines()
+    lines.handle(logging.makeLogRecord({"name": get_logger().name, "msg": "x"}))
+    with pytest.raises(NotTaken, match="this machine's clock says"):
+        LogSender(lines, TargetConfig(), LoggingConfig(), "7f3a").send()
+    assert lines.waiting == 0
 
-    def __init__(self) -> None:
+
+class Refusing:
+    """A client of logs that may do nothing, or answers in a certain way."""
+
+    def __init__(self, answer: dict[str, Any] | None = None) -> None:
         self.calls = 0
         self.meta = None
+        self.answer = answer
 
     class exceptions:  # noqa: N801
         ClientError = ClientError
@@ -218,6 +240,8 @@ class Refusing:
 
         class OperationAbortedException(Exception): ...
 
-    def put_log_events(self, **_: object) -> None:
+    def put_log_events(self, **_: object) -> dict[str, Any]:
         self.calls += 1
+        if self.answer is not None:
+            return self.answer
         raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutLogEvents")
