@@ -7,6 +7,7 @@ import socket
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from typing import Any
 
 import boto3
@@ -14,7 +15,16 @@ import orjson
 import pytest
 
 from tests.conftest import REGION
-from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
+from tests.support.aws.proxy import (
+    Answer,
+    FaultyProxy,
+    Plan,
+    Request,
+    error,
+    server_error,
+    throttled,
+    unprocessed,
+)
 from tests.support.operators.operator import ENTITIES, Operator, Outcome
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.ports import free_port
@@ -82,8 +92,14 @@ def messages(operator: Operator, word: str) -> list[str]:
 def test_what_is_read_back_is_what_files_and_reports_say(
     operator: Operator, aws: EmbeddedAws
 ) -> None:
-    operator.configure(logging={**ON, "cloudWatchGroup": "/office/s9"})
-    operator.run("--full").ended(5)
+    plan = Plan({throttled: 0.2, unprocessed: 0.2, server_error: 0.1})
+    with FaultyProxy(aws, plan) as proxy:
+        operator.configure(
+            logging={**ON, "cloudWatchGroup": "/office/s9"},
+            target={"endpoint": proxy.url},
+            migration={"retryDelay": 0.001},
+        )
+        operator.run("--full").ended(5)
     manifest = operator.manifest()
     assert lines(aws, manifest["run_id"], "/office/s9") == log_of(operator)
     found, load = sums(aws, manifest["run_id"]), operator.report("load")["entities"]
@@ -95,9 +111,41 @@ def test_what_is_read_back_is_what_files_and_reports_say(
         transformed = phases["transform"][name]["result"]["records"]
         assert found["Errors"]["transform", name] == records - transformed
         assert found["RecordsProcessed"]["load", name] == load[name]["items"]
-        for phase in phases:
-            assert found["Duration"][phase, name] > 0
-            assert found["ThrottledRequests"][phase, name] == 0
+        assert found["ConsumedWriteUnits"]["load", name] == load[name]["consumedWriteUnits"]
+        assert found["RetryCount"]["load", name] == sum(load[name]["retries"].values())
+        assert all(found["Duration"][phase, name] > 0 for phase in phases)
+    throttles = [found["ThrottledRequests"]["load", name] for name in ENTITIES]
+    assert sum(throttles) == proxy.counts[throttled] + proxy.counts[unprocessed] > 0
+
+
+def test_a_resumed_run_adds_what_it_does_itself(operator: Operator, aws: EmbeddedAws) -> None:
+    sent = count(1)
+
+    def fail_once(request: Request) -> Answer | None:
+        wants = request.operation == "BatchWriteItem" and b"SALE#" in request.body
+        return error("AccessDeniedException", "no more") if wants and next(sent) == 8 else None
+
+    with FaultyProxy(aws, Plan(always=fail_once)) as proxy:
+        operator.configure(
+            logging={**ON, "cloudWatchStream": "stopped"},
+            target={"endpoint": proxy.url},
+            migration={"workers": 1, "processes": 1},
+            extraction={"sales": {"limit": 100}},
+        )
+        assert "denies access" in operator.run("--full").ended(1).output
+        run = operator.manifest()["run_id"]
+        before = sums(aws, run)
+        operator.run("--resume").ended(5)
+    load, after = operator.report("load")["entities"]["sales"], sums(aws, run)
+    for name, total in (
+        ("RecordsProcessed", "items"),
+        ("ConsumedWriteUnits", "consumedWriteUnits"),
+    ):
+        assert before[name]["load", "sales"] <= after[name]["load", "sales"] == load[total]
+        assert after[name]["load", "buyers"] == before[name]["load", "buyers"]
+    again = after["ConsumedWriteUnits"].get(("load: conditional writes", "sales"), 0)
+    assert again == load["conditionalWriteUnits"]
+    assert lines(aws, "stopped") == log_of(operator)
 
 
 def test_a_run_that_fails_has_sent_why(operator: Operator, aws: EmbeddedAws) -> None:
