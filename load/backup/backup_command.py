@@ -14,8 +14,8 @@ from utils.cli.text_table import table as as_table
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.logger import get_logger
+from utils.progress import displayed
 from utils.run.session import open_session
-from utils.telemetry.display import displayed
 from utils.wording.figures import counted
 
 

@@ -18,7 +18,7 @@ from utils.cli.command_line import Caller, at_the_edge
 from utils.config import Config
 from utils.error_handler import ExitCode
 from utils.files.workspace import Workspace
-from utils.telemetry.display import displayed
+from utils.progress import displayed
 from utils.wording import masking
 from utils.wording.invocation import again, command
 from utils.wording.terminal import canvas

@@ -12,8 +12,8 @@ from utils.cli.command_line import Caller, at_the_edge
 from utils.cli.summary import after_demo
 from utils.demo.demo import Demo
 from utils.error_handler import ExitCode
+from utils.progress import displayed
 from utils.run.lifecycle import Start, open_run
-from utils.telemetry.display import displayed
 from utils.wording import invocation
 
 

@@ -25,6 +25,7 @@ from utils.error_handler import (
 from utils.files.storage import storage_errors, write_atomically
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted
+from utils.progress import Display
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
@@ -32,7 +33,6 @@ from utils.run.run import COMPLETE, Run
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
-from utils.telemetry.display import Display
 from utils.telemetry.tasks import Tasks
 from utils.version import this_tool
 from utils.wording import invocation, masking

@@ -13,7 +13,7 @@ import pytest
 from utils.cli.text_table import table
 from utils.config import LoggingConfig
 from utils.logger import close_logs, get_logger, set_up_files, set_up_screen
-from utils.telemetry.display import Display
+from utils.progress import Display
 from utils.telemetry.tasks import Tasks
 from utils.wording.masking import mask
 

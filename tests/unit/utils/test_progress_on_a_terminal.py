@@ -12,7 +12,7 @@ from tests.support.places import ROOT
 AT_WORK = """
 import sys, time
 from utils.run.lifecycle import Screen
-from utils.telemetry.display import Display
+from utils.progress import Display
 from utils.telemetry.events import Throttled
 from utils.telemetry.tasks import Tasks
 from utils.wording import terminal

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 
 import pytest
 
-from utils.telemetry import display as displaying
-from utils.telemetry.display import Display
+from utils import progress as displaying
+from utils.progress import Display
 from utils.telemetry.events import (
     Count,
     Event,
