@@ -44,14 +44,15 @@ _FORMULA = re.compile(r"\s*[=+\-@|＝＋－＠]")
 
 @dataclass(frozen=True)
 class RuleCount:
-    """How many findings an entity has of a rule. `example` is the first of them as JSON; those
-    that are a `consequence` go away with what another record has."""
+    """How many findings an entity has of a rule, in how many `records`. `example` is the first of
+    them as JSON; those that are a `consequence` go away with what another record has."""
 
     entity: str
     rule: str
     severity: str
     consequence: bool
     count: int
+    records: int
     example: Mapping[str, Any]
 
     def as_json(self) -> dict[str, Any]:
@@ -61,6 +62,7 @@ class RuleCount:
             "severity": self.severity,
             "consequence": self.consequence,
             "count": self.count,
+            "records": self.records,
             "example": self.example,
         }
 
@@ -78,6 +80,8 @@ class FindingsTable(Closes):
         self._report = workspace.report("findings")
         self._logs = logs
         self._counts: Counter[_Kind] = Counter()
+        self._records: Counter[_Kind] = Counter()
+        self._last: dict[_Kind, str] = {}
         self._examples: dict[_Kind, Finding] = {}
         self._partial = partial_of(self._path)
         self._stream = io.TextIOWrapper(
@@ -98,6 +102,9 @@ class FindingsTable(Closes):
             self._writer.writerow(map(_cell, _row(finding, phase)))
         kind = (finding.entity, finding.rule, finding.severity, _is_consequence(finding))
         self._counts[kind] += 1
+        if self._last.get(kind) != finding.legacy_id:  # those of a record come together
+            self._records[kind] += 1
+            self._last[kind] = finding.legacy_id
         self._examples.setdefault(kind, finding)
         if self._logs and finding.severity == "error" and self._counts[kind] <= LOGGED_PER_RULE:
             _log(finding, phase)
@@ -105,7 +112,7 @@ class FindingsTable(Closes):
     def rules(self) -> list[RuleCount]:
         """The counts: errors before warnings, causes before consequences, parties before sales."""
         found = [
-            RuleCount(*kind, count, self._examples[kind].as_json())
+            RuleCount(*kind, count, self._records[kind], self._examples[kind].as_json())
             for kind, count in self._counts.items()
         ]
         return sorted(found, key=_place)
@@ -138,6 +145,13 @@ class FindingsTable(Closes):
                     self._path,
                     extra={"files_only": True},
                 )
+
+
+def rules_found(run: Run) -> list[RuleCount]:
+    """The counts of findings_report.json, in their order; none where nothing was looked at."""
+    path = run.workspace.report("findings")
+    rules = orjson.loads(path.read_bytes())["rules"] if path.exists() else []
+    return [RuleCount(**each) for each in rules]
 
 
 def write_findings(run: Run) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import orjson
 
 from utils.entities import shape_of
 from utils.files.findings import Cause, Finding
-from utils.findings.findings_table import RuleCount
+from utils.findings.findings_table import RuleCount, rules_found
 from utils.findings.sentences import because
 from utils.run.run import Run
 from utils.wording.figures import counted
@@ -22,11 +19,7 @@ _LONGEST = 160  # characters of an example
 def findings_text(run: Run) -> str:
     """The block for the screen of what was found last, "" when there was nothing; `--dry-run` shows
     it with its plan."""
-    path = run.workspace.report("findings")
-    document: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
-    return said_of(
-        [RuleCount(**each) for each in document.get("rules", ())], run.workspace.findings
-    )
+    return said_of(rules_found(run), run.workspace.findings)
 
 
 def said_of(rules: Sequence[RuleCount], table: Path) -> str:
