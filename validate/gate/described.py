@@ -21,16 +21,16 @@ _CARRIED, _INDEX_KEY = "legacy", "GSI"
 
 
 def described(
-    legacy_id: str, note: Note, names: SourceNames, *, strict: bool, record: Sequence[bytes] = ()
+    legacy_id: str, note: Note, names: SourceNames, *, strict: bool, items: Items
 ) -> Finding:
-    """The finding that a note becomes; `record` are the lines of the record, where they are at
+    """The finding that a note becomes; `items` are those of the record, where they are at
     hand.
 
     A value that the item has copied of a party comes from there: the cause has the party's id in
     the target in the place of S9's key (validate/gate/references.py puts that in).
     """
     entity, origin = names.entity, names.of_attribute(note.field)
-    item = _item(record, origin)
+    item = items.at(origin.number)
     if note.field.startswith(_INDEX_KEY):
         origin = names.of_attribute(_repeated(item, note.field, names))
     own_key = stored(item.get("legacyId")) if origin.number else legacy_id
@@ -77,12 +77,26 @@ def _repeated(item: dict[str, Any], key: str, names: SourceNames) -> str:
     return key
 
 
-def _item(record: Sequence[bytes], origin: Origin) -> dict[str, Any]:
-    """The item that the column is in; an empty one where there is none."""
-    if origin.number >= len(record):
+class Items:
+    """The items of a record that are looked at, each parsed once."""
+
+    def __init__(self, record: Sequence[bytes] = ()) -> None:
+        self._record = record
+        self._number = -1
+        self._item: dict[str, Any] = {}
+
+    def at(self, number: int) -> dict[str, Any]:
+        """The item of a line of the record; an empty one where there is none."""
+        if number != self._number:
+            self._number, self._item = number, _item(self._record, number)
+        return self._item
+
+
+def _item(record: Sequence[bytes], number: int) -> dict[str, Any]:
+    if number >= len(record):
         return {}
     try:
-        item = orjson.loads(record[origin.number])["Item"]
+        item = orjson.loads(record[number])["Item"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return {}
     return item if isinstance(item, dict) else {}

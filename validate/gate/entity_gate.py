@@ -20,7 +20,7 @@ from utils.findings.source_names import names_of
 from utils.interrupt import Interrupted
 from utils.run.run import Run
 from utils.telemetry.tasks import Task
-from validate.gate.described import described
+from validate.gate.described import Items, described
 from validate.gate.duplicates import SharedValues
 from validate.gate.finding_spool import FindingSpool
 from validate.gate.journal import Journal
@@ -215,7 +215,7 @@ class EntityGate:
         self._run.progress.found(finding.rule, finding.severity, finding.legacy_id)
 
     def _finding(self, legacy_id: str, note: Note) -> Finding:
-        return described(legacy_id, note, self._names, strict=self._policy.strict)
+        return described(legacy_id, note, self._names, strict=self._policy.strict, items=Items())
 
     def _shown(self, note: Note, value: str) -> str:
         if note.field in ("PK", "saleNumber"):

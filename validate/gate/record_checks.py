@@ -16,7 +16,7 @@ from utils.entities import Shape, Undeclared, is_referenced, shape_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
 from utils.findings.source_names import SourceNames
-from validate.gate.described import described, without_repeats
+from validate.gate.described import Items, described, without_repeats
 from validate.gate.fast_sales import RULED_OUT, facts_if_clean
 from validate.gate.record_facts import Facts
 from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
@@ -94,9 +94,10 @@ def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFin
             notes: list[Note] = []
             facts = judge(record, notes, policy.business)
             if notes:
+                items = Items(record)
                 found = without_repeats(
                     [
-                        described(facts.legacy_id, note, names, strict=strict, record=record)
+                        described(facts.legacy_id, note, names, strict=strict, items=items)
                         for note in notes
                     ]
                 )
