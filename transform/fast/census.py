@@ -16,20 +16,18 @@ import orjson
 from transform.census.rows import RowCensus
 from transform.census.tally import Tally
 from transform.items.attributes import Row
+from transform.items.sale_lines import FIGURES
 from transform.rules import TransformRules
 from transform.transform_sales import sale_attributes
 from transform.values.timestamps import local_clock
 
 Cells: TypeAlias = tuple[Any, ...]
-OddLine: TypeAlias = "int | tuple[bool, ...]"
-"""Which cells of a line are NULL: the place in _LINE of the only one, or of each whether it is."""
+Nulls: TypeAlias = tuple[bool, ...]
+ZERO_DATE = b'"0000-'
 
-_LINE = (
-    *("quantity", "discount", "tax_rate"),
-    *("discount_amount", "net_amount", "tax_amount", "total_amount"),
-    *("product_description", "product_code", "created_at", "updated_at"),
-)
-"""The columns of a line whose cells FastCensus takes, in their order."""
+# What LineCounts.note takes, and all that a line may lack.
+_NOTED = ("quantity", "product_description", "product_code", "created_at", "updated_at")
+_LINE = (*_NOTED, "discount", "tax_rate", *FIGURES)
 # So many cells of a sale (transform/fast/sales.py) come before those of its attributes.
 _HEAD = (
     *("first_id", "status", "doc_type", "sale_date"),
@@ -53,6 +51,21 @@ _REMEMBERED = 4_096
 _MONTH_AND_HOUR = itemgetter(slice(5, 7), slice(11, 13))
 
 
+class LineCounts:
+    """Of the lines of a sale how many there are, and what they lack: a discount, a tax rate, all
+    amounts (which are computed then), or, more rarely, something else."""
+
+    __slots__ = ("computed", "lines", "odd", "undiscounted", "untaxed")
+
+    def __init__(self) -> None:
+        self.lines = self.undiscounted = self.untaxed = self.computed = 0
+        self.odd: list[Nulls] = []
+
+    def note(self, *cells: bytes | None) -> None:
+        """Of the columns of _NOTED one is NULL in a line."""
+        self.odd.append(_nulls(cells))
+
+
 class FastCensus:
     """Counts sales by their cells."""
 
@@ -67,36 +80,40 @@ class FastCensus:
         dates = (each.column for each in attributes if each.convert == date)
         self._dates = [(column, columns.index(column)) for column in dates]
         self._known_words, self._lacking = _Known(self._count_words), _Known(self._count_lacking)
-        self._odd_lines = _Known(self._count_line)
+        self._lines_lacking = _Known(self._count_line)
         self._clear()
 
     def _clear(self) -> None:
         self._words_taken: defaultdict[Cells, int] = defaultdict(int)
         self._nulls_taken: defaultdict[Cells, int] = defaultdict(int)
-        self._odd_taken: defaultdict[OddLine, int] = defaultdict(int)
+        self._odd_taken: defaultdict[Nulls, int] = defaultdict(int)
         self._hours: defaultdict[Cells, int] = defaultdict(int)
         self._zero_dates: defaultdict[str, int] = defaultdict(int)
         self._latest = b""
-        self._lines = 0
+        self._counts = LineCounts()
 
-    def add(self, cells: Cells, lines: int, odd: list[OddLine], *, has_zero_dates: bool) -> None:
-        """Take a sale: its cells, how many lines it has, and which cells those of them lack that
-        lack any."""
-        self._lines += lines
+    def add(self, cells: Cells, lines: LineCounts, *, look_for_zero_dates: bool) -> None:
+        """Take a sale: its cells, and its lines."""
+        counts = self._counts
+        counts.lines += lines.lines
+        counts.undiscounted += lines.undiscounted
+        counts.untaxed += lines.untaxed
+        counts.computed += lines.computed
+        for odd in lines.odd:
+            self._odd_taken[odd] += 1
         self._words_taken[self._words(cells)] += 1
         nulls = self._nulls(cells)
         if None in nulls:
             self._nulls_taken[_nulls(nulls)] += 1
-        for line in odd:
-            self._odd_taken[line] += 1
         created_at = cells[_CREATED_AT]
         if created_at is not None:
             if not created_at.endswith(b"Z"):
                 self._hours[_MONTH_AND_HOUR(created_at)] += 1
-            self._latest = max(self._latest, created_at)
-        if has_zero_dates:
+            if created_at > self._latest:  # noqa: PLR1730 (a call for every sale)
+                self._latest = created_at
+        if look_for_zero_dates:
             for column, place in self._dates:
-                if (cells[place] or b"").startswith(b'"0000-'):
+                if (cells[place] or b"").startswith(ZERO_DATE):
                     self._zero_dates[column] += 1
 
     def count_into(self, tally: Tally) -> None:
@@ -105,9 +122,14 @@ class FastCensus:
             tally.add_times(self._known_words[words], times)
         for nulls, times in self._nulls_taken.items():
             tally.add_times(self._lacking[nulls], times)
-        tally.add_times(self._odd_lines[()], self._lines)
-        for line, times in self._odd_taken.items():
-            tally.add_times(self._odd_lines[line], times)
+        counts = self._counts
+        tally.add_times(self._lines_lacking[()], counts.lines)
+        tally.add_times(self._lines_lacking["discount",], counts.undiscounted)
+        tally.add_times(self._lines_lacking["tax_rate",], counts.untaxed)
+        tally.add_times(self._lines_lacking[FIGURES], counts.computed)
+        for nulls, times in self._odd_taken.items():
+            columns = tuple([name for name, is_null in zip(_NOTED, nulls, strict=True) if is_null])
+            tally.add_times(self._lines_lacking[columns], times)
         for column, times in self._zero_dates.items():
             self._sale.count_zero_date(column, tally, times)
         if self._latest and self._sale.count_latest(self._latest.decode(), tally):
@@ -123,13 +145,11 @@ class FastCensus:
     def _count_lacking(self, nulls: Any) -> Tally:
         return _difference(self._sale, _row(_NULLS, ()) | _USUAL, _row(_NULLS, nulls) | _USUAL)
 
-    def _count_line(self, nulls: Any) -> Tally:
-        if isinstance(nulls, int):  # the only one
-            nulls = [place == nulls for place in range(len(_LINE))]
+    def _count_line(self, lacking: Any) -> Tally:
         usual = _row(_LINE, ())
-        if nulls == ():
+        if not lacking:
             return _counted(self._line, lambda tally: self._line.count(usual, tally))
-        return _difference(self._line, usual, _row(_LINE, nulls))
+        return _difference(self._line, usual, {**usual, **dict.fromkeys(lacking)})
 
 
 class _Known(dict[Any, Tally]):
@@ -158,11 +178,6 @@ def _difference(census: RowCensus, usual: Row, row: Row) -> Tally:
     found = _counted(census, lambda tally: census.count(row, tally))
     found.defaults.subtract(_counted(census, lambda tally: census.count(usual, tally)).defaults)
     return found
-
-
-def odd_line(cells: Cells) -> OddLine:
-    """What is odd about a line with these cells (of the columns of _LINE), one of which is NULL."""
-    return cells.index(None) if cells.count(None) == 1 else _nulls(cells)
 
 
 def _nulls(cells: Cells) -> tuple[bool, ...]:

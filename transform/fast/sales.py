@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from transform.census.tally import Tally
-from transform.fast.census import FastCensus, OddLine, odd_line
+from transform.fast.census import ZERO_DATE, FastCensus, LineCounts
 from transform.fast.row_pattern import (
     DECIMAL,
     INTEGER,
@@ -49,7 +49,6 @@ from transform.values.vocabularies import document_type
 _AFTER_HEAD = r',"lines":\['
 _AFTER_LINE = r"\}([,\]])"
 _AFTER_LINES = (b"}", b"}\n")
-_ZERO_DATE = b'"0000-'
 
 # Places in a moment: after its hour, after its second, and in what follows the hour after three
 # digits of a second's fraction.
@@ -122,8 +121,8 @@ class FastSales:
         first_id, status, document, sale_date = cells[:4]
         rate = cells[13] or self._terms.rate
         identifier = self._id(first_id)
-        odd: list[OddLine] = []
-        lines, priced = self._lines.of(line, match.end(), identifier, rate, odd)
+        counts = LineCounts()
+        lines, priced = self._lines.of(line, match.end(), identifier, rate, counts)
         total = self._assembly.total
         header = self._assembly.sale(
             identifier,
@@ -141,7 +140,8 @@ class FastSales:
             self._texts.of(cells[18:]),
             self._stamps.of(*cells[14:18]),
         )
-        self._census.add(cells, len(lines), odd, has_zero_dates=_ZERO_DATE in line)
+        counts.lines = len(lines)
+        self._census.add(cells, counts, look_for_zero_dates=self._texts.has_zero_dates)
         return [header, *lines]
 
     def _kind(self, cells: Any) -> Kind[bytes]:
@@ -168,10 +168,10 @@ class _UsualLines:
         self.stamps = _Stamps(rules)
 
     def of(
-        self, data: bytes, place: int, sale: bytes, sale_rate: bytes, odd: list[OddLine]
+        self, data: bytes, place: int, sale: bytes, sale_rate: bytes, counts: LineCounts
     ) -> tuple[list[bytes], list[Priced[bytes]]]:
-        """The lines from `place` to the end of `data`: the texts and the numbers of each. The
-        cells of those that lack one (transform/fast/census.py) are added to `odd`."""
+        """The lines from `place` to the end of `data`: the texts and the numbers of each.
+        What they lack is noted in `counts`."""
         items, amounts, positions = [], [], set()
         match_row, places, line_id = self._row.match, self._places, self._id
         one_piece, no_discount = self.terms.quantity, self.terms.discount
@@ -188,18 +188,17 @@ class _UsualLines:
                 created_at, updated_at, created_by, updated_by, *texts, after,
             ) = match.group(*places)
             # fmt: on
-            # fmt: off
-            given = (
-                quantity, discount, rate, off, net, tax, total, texts[0], texts[1],
-                created_at, updated_at,
-            )
-            # fmt: on
-            if None in given:
-                odd.append(odd_line(given))
+            if discount is None:
+                counts.undiscounted += 1
+            if rate is None:
+                counts.untaxed += 1
+            if None in (quantity, created_at, updated_at, texts[0]):
+                counts.note(quantity, texts[0], texts[1], created_at, updated_at)
             quantity, discount = quantity or one_piece, discount or no_discount
             rate = rate or sale_rate
             if total is None is off is net is tax and price is not None:
                 off, net, tax, total = self._computed(quantity, price, discount, rate)
+                counts.computed += 1
             elif None in (price, off, net, tax, total):
                 raise _UnusualError
             priced = quantity, price, discount, off, net, rate, tax, total
@@ -226,7 +225,8 @@ class _Texts:
     """A table of attributes, and the texts that cells become by it."""
 
     def __init__(self, attributes: Sequence[Attribute]) -> None:
-        self._steps = [_step(each) for each in attributes]
+        self.has_zero_dates = False  # as far as has been seen
+        self._steps = [self._step(each) for each in attributes]
         self._absent = [_absent(each) for each in attributes]
         self._are_optional = not any(each.required for each in attributes)
 
@@ -240,6 +240,21 @@ class _Texts:
             raise _UnusualError
         return texts  # type: ignore[return-value]
 
+    def _step(self, attribute: Attribute) -> Callable[[bytes], bytes | None]:
+        """The function from a cell, in the form of `_forms`, to the text of an attribute."""
+        name = attribute.name.encode()
+        if attribute.convert is text:
+            return (b',"%b":{"S":%%b}' % name).__mod__
+        if attribute.convert is integer:
+            return (b',"%b":{"N":"%%b"}' % name).__mod__
+
+        def converted(cell: Any) -> bytes | None:
+            self.has_zero_dates = self.has_zero_dates or cell.startswith(ZERO_DATE)
+            value = attribute.convert(orjson.loads(cell))
+            return written(attribute.name, value).encode() if value else _absent(attribute)
+
+        return Memo(converted).__getitem__
+
 
 def _forms(attributes: Iterable[Attribute]) -> dict[str, str]:
     forms: dict[Converter, str] = {text: TEXT, integer: INTEGER}
@@ -251,21 +266,6 @@ def _absent(attribute: Attribute) -> bytes | None:
     if attribute.default is not None:
         return written(attribute.name, attribute.default).encode()
     return None if attribute.required else b""
-
-
-def _step(attribute: Attribute) -> Callable[[bytes], bytes | None]:
-    """The function from a cell, in the form of `_forms`, to the text of an attribute."""
-    name = attribute.name.encode()
-    if attribute.convert is text:
-        return (b',"%b":{"S":%%b}' % name).__mod__
-    if attribute.convert is integer:
-        return (b',"%b":{"N":"%%b"}' % name).__mod__
-
-    def converted(cell: Any) -> bytes | None:
-        value = attribute.convert(orjson.loads(cell))
-        return written(attribute.name, value).encode() if value else _absent(attribute)
-
-    return Memo(converted).__getitem__
 
 
 class _Stamps:
