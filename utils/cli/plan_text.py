@@ -11,6 +11,7 @@ from typing import Any
 from utils.cli.closings import said
 from utils.cli.text_table import table
 from utils.error_handler import ExitCode
+from utils.plan.mapping import mapping_text
 from utils.wording import terminal
 from utils.wording.figures import counted
 from utils.wording.invocation import again, for_real
@@ -130,20 +131,10 @@ def _hot_keys(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _mapping(document: Document) -> Iterator[str]:
-    """What was applied to values on their way: the most frequent of each kind."""
-    lines = []
-    for entity, applied in document.get("mapping", {}).items():
-        for kind in ("defaults", "repairs"):
-            some = sorted(applied.get(kind, {}).items(), key=lambda each: -each[1])[:_FEW]
-            if some:
-                told = "; ".join(f"{name} ({count:,})" for name, count in some)
-                lines.append(f"{entity.capitalize()}, {kind}: {told}")
-        doubts = applied.get("times", {}).get("suspicions", ())
-        lines += [f"{entity.capitalize()}, times: {each}" for each in doubts]
-    if lines:
-        yield "Mapping (all of it in mapping_report.json):\n" + "\n".join(
-            f"  - {terminal.printable(line)}" for line in lines
-        )
+    """Where values of S9 have no place, what was applied to them on their way, and what is
+    doubtful."""
+    if text := mapping_text(document.get("mapping", {})):
+        yield terminal.printable(text)
 
 
 def _rehearsal(document: Document) -> Iterator[str]:

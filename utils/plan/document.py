@@ -78,11 +78,3 @@ def _of_entity(run: Run, entity: str) -> dict[str, Any]:
         "errors": checked.result.get("errors") if checked else None,
         "warnings": checked.result.get("warnings") if checked else None,
     }
-
-
-def mapping_section(run: Run) -> dict[str, Any]:
-    """How often each default and repair was applied, statuses and users, and times that look like
-    another zone, by entity (data/reports/mapping_report.json)."""
-    path = run.workspace.report("mapping")
-    report = orjson.loads(path.read_bytes()) if path.exists() else {}
-    return dict(report.get("applied", {}))
