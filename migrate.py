@@ -456,10 +456,9 @@ class Rehearsal(Runbook):
 
     def bring(self) -> None:
         """Bring S9's records up to the gate, and see which do not pass."""
-        from utils.plan.mapping import mapping_section
-
         from utils.plan.document import source_section
         from utils.plan.findings import obstacles_of_findings
+        from utils.plan.mapping import mapping_section
         from utils.plan.sample import part_of
         from utils.plan.verdict import Obstacle, Stage
 

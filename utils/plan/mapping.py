@@ -36,7 +36,8 @@ def _lines(section: Mapping[str, Any]) -> Iterator[str]:
             tables.setdefault(table, []).append(found)
     columns = sum(len(readings[0]["columns"]) for readings in tables.values())
     lost = _of_tables(tables, "onlyInExtracted")
-    head = f"Mapping: {counted(columns, 'column')} of {counted(len(tables), 'table')}"
+    read = f"{counted(columns, 'column')} of {counted(len(tables), 'table')}"
+    head = f"Mapping (all of it in mapping_report.json): {read}"
     where = "without a place in the target (data/extracted has them)"
     yield head + (f"; {len(lost):,} {where}: {_some(lost)}" if lost else "")
     if unknown := _of_tables(tables, "unknown"):

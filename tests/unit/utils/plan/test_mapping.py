@@ -27,8 +27,8 @@ REPORT: dict[str, Any] = {
 
 def test_the_highlights() -> None:
     assert mapping_text(REPORT).splitlines() == [
-        "Mapping: 4 columns of 2 tables; 1 without a place in the target (data/extracted has "
-        "them): msg.c",
+        "Mapping (all of it in mapping_report.json): 4 columns of 2 tables; 1 without a place in "
+        "the target (data/extracted has them): msg.c",
         "  columns that nobody knows: msg.c",
         "  defaults: lines.discount = 0 of sales (40), currency = EUR of sales (12)",
         "  repairs: a8: another spelling of sales (8), a7: another spelling of sales (7), a6: "
