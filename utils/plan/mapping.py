@@ -57,11 +57,12 @@ def _lines(section: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_entity(entity: str, applied: Mapping[str, Any]) -> Iterator[str]:
+    unknown_first = sorted(applied["statuses"].items(), key=lambda one: one[1]["to"] is not None)
     statuses = [
         f"{word} ({each['count']:,}) becomes {each['to']}"
         if each["to"]
         else f"{word} ({each['count']:,}) is not known"
-        for word, each in applied["statuses"].items()
+        for word, each in unknown_first
     ]
     if statuses:
         yield f"  statuses of {entity}: {_some(statuses)}"

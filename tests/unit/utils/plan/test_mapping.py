@@ -34,7 +34,7 @@ def test_the_highlights() -> None:
         "  repairs: a8: another spelling of sales (8), a7: another spelling of sales (7), a6: "
         "another spelling of sales (6), a5: another spelling of sales (5), a4: another spelling "
         "of sales (4), a3: another spelling of sales (3) and 2 more",
-        "  statuses of sales: bozza (3) becomes draft, perso (1) is not known",
+        "  statuses of sales: perso (1) is not known, bozza (3) becomes draft",
         "  users of sales: 2 users of S9 to x",
         "  times of sales: they may be UTC (source.timezone)",
     ]
