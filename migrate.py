@@ -500,14 +500,19 @@ class Rehearsal(Runbook):
         """Say what the load takes: units, price, time, and which keys are hot."""
         from load.entities import TABLES
         from load.forecast.forecast import forecast
+        from load.target.refused_keys import obstacles_of_indexes
         from load.target.tables import describe
 
         run, specs = self.run, {name: TABLES[name] for name in entities}
+        target = run.config.target
+        described = {name: describe(target, target.table(name)) for name in specs}
+        for name, spec in specs.items():
+            self.plan.verdict.note(*obstacles_of_indexes(run, spec, described[name]))
         plans = {name: run.workspace.plan(name) for name in entities}
         found = forecast(
             run,
             specs,
-            {name: describe(run.config.target, run.config.target.table(name)) for name in specs},
+            described,
             marks={name: path for name, path in plans.items() if path.exists()},
             scale=self.plan.part.scale if self.plan.part else {},
             seconds=self.times.seconds,

@@ -154,7 +154,7 @@ def _wrong_with_index(name: str, index: Index, found: Mapping[str, Any] | None) 
     return ""
 
 
-def _further_keys(spec: TableSpec, table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def further_keys(spec: TableSpec, table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The key attributes of indexes that the Sale Module does not name: kind of key, attribute,
     index. An item that has such an attribute is in the index, and must fit it."""
     own = set(spec.key_attributes)
@@ -169,7 +169,7 @@ def _clashes(
 ) -> list[Problem]:
     """Index keys that want another type than a load writes: DynamoDB would refuse each record."""
     name, problems = target.table(spec.entity), []
-    for _, key, index in _further_keys(spec, table):
+    for _, key, index in further_keys(spec, table):
         kinds, ours = writers_of(spec.entity, key), types_of(spec.entity, key)
         if ours - {types[key]}:
             what = (
@@ -189,7 +189,7 @@ def _warn(name: str, spec: TableSpec, table: Mapping[str, Any]) -> None:
 
 def doubts_of(name: str, spec: TableSpec, table: Mapping[str, Any]) -> Iterator[str]:
     """What else a table has that will tell on the load, in sentences."""
-    for kind, key, index in _further_keys(spec, table):
+    for kind, key, index in further_keys(spec, table):
         if not writers_of(spec.entity, key):
             continue
         what = ["empty"] if may_be_empty(spec.entity, key) else []

@@ -27,6 +27,13 @@ from utils.run.run import Run
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 from validate.verify.comparison import Comparison
+from validate.verify.foretold_numbers import (
+    Dated,
+    FileNumbers,
+    Latest,
+    dated_in,
+    wrong_numbers,
+)
 from validate.verify.passes import ReferencePass, file_pieces
 from validate.verify.record_entries import (
     FileRecord,
@@ -126,6 +133,7 @@ def foretell(run: Run, entities: Sequence[str], held: Mapping[str, HeldItems]) -
             look = _Look(run, entity, scratch)
             compared = look.compare(held[entity])
             references += look.references
+            problems += [f"{entity}: {sentence}" for sentence in look.wrong_numbers]
             if compared.keys.only_in_target:
                 over[entity] = dict(compared.keys.only_in_target)
             beside = replace(compared.keys, extra=Listing())
@@ -142,29 +150,35 @@ def foretell(run: Run, entities: Sequence[str], held: Mapping[str, HeldItems]) -
 
 
 class _Look:
-    """The look at one entity. `references` are what its records name and are named by."""
+    """The look at one entity. `references` are what its records name and are named by,
+    `wrong_numbers` what there is to say of the next number of each year."""
 
     def __init__(self, run: Run, entity: str, scratch: Path) -> None:
         self._run = run
         self._entity = entity
         self._scratch = scratch
         self.references: list[SpillFile] = []
+        self.wrong_numbers: list[str] = []
 
     def compare(self, held: HeldItems) -> Comparison:
         run, path = self._run, self._run.workspace.transformed(self._entity)
         run.artifact(path, written_by="transform")
-        files = _FilePass(path, run.workspace.plan(self._entity), self._scratch, self._entity)
-        in_file, arriving = list[SpillFile](), list[SpillFile]()
+        tables = _TablePass(held, self._scratch, self._entity)
+        in_table, dated = list[SpillFile](), Latest()
+        for part in _shared(run, tables, held.pieces, self._entity, "foretelling: the table"):
+            in_table += part.entries
+            self.references += part.references
+            dated.add(part.dated)
+        plan, asked = run.workspace.plan(self._entity), dated.pks()
+        files = _FilePass(path, plan, self._scratch, self._entity, asked)
+        in_file, arriving, numbers = list[SpillFile](), list[SpillFile](), FileNumbers()
         pieces = file_pieces(path.stat().st_size)
         for file in _shared(run, files, pieces, self._entity, "foretelling: the file"):
             in_file += file.entries
             arriving += file.arriving
             self.references += file.references
-        tables = _TablePass(held, self._scratch, self._entity)
-        in_table = list[SpillFile]()
-        for part in _shared(run, tables, held.pieces, self._entity, "foretelling: the table"):
-            in_table += part.entries
-            self.references += part.references
+            numbers.extend(file.numbers)
+        self.wrong_numbers = wrong_numbers(numbers, dated.years)
         work = _AfterPass(tuple(in_file), tuple(arriving), tuple(in_table), self._entity)
         result = Comparison()
         buckets = ranges(in_file, in_table)
@@ -194,26 +208,30 @@ def _shared(
 @dataclass(frozen=True)
 class _FileRuns:
     """A piece of the file: its entries as verify has them, those of what the load puts into the
-    table, and references."""
+    table, references, and numbers."""
 
     entries: tuple[SpillFile, ...]
     arriving: tuple[SpillFile, ...]
     references: tuple[SpillFile, ...]
+    numbers: FileNumbers
 
 
 @dataclass(frozen=True)
 class _FilePass:
-    """Reads pieces of a transformed file with the plan of its load."""
+    """Reads pieces of a transformed file with the plan of its load; of the PKs `asked` for it says
+    which are the file's."""
 
     path: Path
     plan: Path
     scratch: Path
     entity: str
+    asked: frozenset[bytes] = frozenset()
 
     def __call__(self, place: ByteRange) -> _FileRuns:
         entries, arriving, references = (Spill(self.scratch) for _ in range(3))
         wanted, counts = references_wanted(self.entity), bool(shape_of(self.entity).children)
-        named = is_referenced(self.entity)
+        named, numbered = is_referenced(self.entity), shape_of(self.entity).numbered
+        numbers = FileNumbers()
         for record, marks in self._records(place):
             entries.add([record.entry(self.entity)])
             arriving.add(_arriving(record, marks, counts=counts))
@@ -221,7 +239,10 @@ class _FilePass:
                 references.add([is_there(record.pk)])
             if record.head and (marks[0] == NEW or marks[0] in CONDITIONAL):
                 references.add(references_of(record.pk, record.head, wanted))
-        return _FileRuns(entries.finish(), arriving.finish(), references.finish())
+            if numbered and record.head:
+                in_table = marks[0] not in KEPT_MARKS
+                numbers.look(record.pk, record.head, self.asked, in_table=in_table)
+        return _FileRuns(entries.finish(), arriving.finish(), references.finish(), numbers)
 
     def _records(self, place: ByteRange) -> Iterator[tuple[FileRecord, Sequence[int]]]:
         with LineMarks(self.plan) as plan:
@@ -250,8 +271,12 @@ def _arriving(
 
 @dataclass(frozen=True)
 class _TableRuns:
+    """A piece of what a table holds: its entries, references, and the sales in the index of
+    numbers that are the latest-dated of their years."""
+
     entries: tuple[SpillFile, ...]
     references: tuple[SpillFile, ...]
+    dated: tuple[Dated, ...]
 
 
 @dataclass(frozen=True)
@@ -267,12 +292,15 @@ class _TablePass:
         read = partial(
             read_table_page, entity=self.entity, stamps=self.held.moments.texts(), as_written=False
         )
-        lines = iter(self.held.lines(piece))
+        lines, dated = iter(self.held.lines(piece)), Latest()
         while some := list(islice(lines, _PAGE)):
             page = read(_as_page(some))
             entries.add(page.entries)
             references.add(page.references)
-        return _TableRuns(entries.finish(), references.finish())
+            if shape_of(self.entity).numbered:
+                dated.add(dated_in(some))
+        latest = (sale for sales in dated.years.values() for sale in sales)
+        return _TableRuns(entries.finish(), references.finish(), tuple(latest))
 
 
 def _as_page(lines: Sequence[bytes]) -> bytes:

@@ -209,6 +209,33 @@ def a_directory_of_a_rehearsal(scene: Scene) -> None:
     scene.configure(data={"directory": f"{directory}/dry-run"})
 
 
+def a_sale_of_the_application_with_a_low_number(scene: Scene) -> None:
+    """It is the latest of its year: the API gives the number after its own next."""
+    scene.move()
+    scene.application.put(
+        "sales",
+        {
+            "PK": {"S": "SALE#own"},
+            "SK": {"S": "METADATA"},
+            "GSI4PK": {"S": "SALE"},
+            "GSI4SK": {"S": "2024-12-30"},
+            "saleDate": {"S": "2024-12-30"},
+            "saleNumber": {"N": "3"},
+        },
+    )
+
+
+def it_has_got_a_higher_one(scene: Scene) -> None:
+    key = {"PK": {"S": "SALE#own"}, "SK": {"S": "METADATA"}}
+    scene.application.change("sales", key, saleNumber={"N": "12"})
+
+
+def a_copy_of_it_has_changed_in_s9(scene: Scene) -> None:
+    """A sale has the city of its buyer."""
+    scene.move()
+    scene.s9.execute("UPDATE msg_anag SET city = NULL WHERE first_id = 2")
+
+
 def no_change(scene: Scene) -> None:
     del scene
 
@@ -236,6 +263,12 @@ CHAINS: dict[str, list[Step]] = {
         (3, "errors stop", with_errors_as_errors),
         (0, "nothing is wrong", mend_it),
         (3, "warnings stop", warnings_as_errors),
+    ],
+    "numbers": [
+        (0, "no tables yet", no_change),
+        (4, "the latest sale has a low number", a_sale_of_the_application_with_a_low_number),
+        (0, "and then a higher one", it_has_got_a_higher_one),
+        (1, "a party has changed in S9", a_copy_of_it_has_changed_in_s9),
     ],
     "both ends": [
         (1, "tables are missing and are not made", tables_are_not_made),

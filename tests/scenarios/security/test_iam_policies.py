@@ -245,7 +245,7 @@ def typed(*commands: str) -> Callable[[Scene], list[str]]:
 
 COMMANDS = [
     (typed("check"), ["check"]),
-    (plan, ["dryRun"]),
+    (plan, ["dryRun", "check"]),
     (load, ["load", "backup"]),
     (create_tables, ["createTables", "load", "backup"]),  # without a backup the load looks itself
     (typed("--phase verify"), ["verify"]),
