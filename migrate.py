@@ -416,7 +416,16 @@ class Rehearsal(Runbook):
 
     def follow(self) -> ExitCode:
         """Make the plan and write it; returns the exit code that it foretells. What ends it early
-        would end `--full`, too."""
+        would end `--full`, too. Of a load nothing is left that could be undone."""
+        from load.conflicts.foresight import forget_load
+
+        try:
+            return self.make()
+        finally:
+            forget_load(self.run)
+
+    def make(self) -> ExitCode:
+        """Make the plan step by step."""
         from utils.plan.verdict import Obstacle, Stage
 
         steps = [

@@ -185,6 +185,14 @@ def foresee(
     return Foresight(found, result.refusal)
 
 
+def forget_load(run: Run) -> None:
+    """Delete what a rehearsal has for a load: there is nothing to resume or to undo, and it holds
+    records whole."""
+    shutil.rmtree(run.workspace.undo, ignore_errors=True)
+    for name in [name for name in run.manifest.artifacts if name.startswith("undo/")]:
+        del run.manifest.artifacts[name]
+
+
 def held_in(run: Run, entity: str) -> tuple[Sequence[Any], Callable[[Any], Iterable[bytes]]]:
     """What the picture of an entity's table has: its pieces, and what gives the lines
     `{"Item":…}` of one, in any process."""
