@@ -75,7 +75,7 @@ def parsed(operation: str, body: bytes) -> Answer:
     return answer
 
 
-def consumed(operation: str, answer: Answer) -> float:
+def consumed(operation: str, answer: Mapping[str, Any]) -> float:
     """The units that an answer says were consumed, which must have been asked for."""
     try:
         units = answer["ConsumedCapacity"]["CapacityUnits"]

@@ -23,6 +23,7 @@ from utils.dynamodb.answer_shapes import (
     NoAnswer,
     are_plain,
     check,
+    consumed,
     item_problem,
     page_problem,
     parsed,
@@ -45,10 +46,12 @@ _UNUSUAL = re.compile(
 
 
 class Scanned(NamedTuple):
-    """The items on a page, and where the next page starts (None: this was the last one)."""
+    """The items on a page, where the next page starts (None: this was the last one), and the read
+    units that the page has taken, where they were asked for."""
 
     items: Iterator[Attributes]
     last_key: Mapping[str, Any] | None
+    units: float
 
 
 def attributes_of(item: Item) -> Attributes:
@@ -93,11 +96,16 @@ def read_page(page: bytes, *, as_written: bool = False) -> Scanned:
     cut = cut_page(page)
     if cut is None:
         answer = check("Scan", {}, page)
-        return Scanned(map(attributes_of, answer["Items"]), answer.get("LastEvaluatedKey"))
+        return _scanned(map(attributes_of, answer["Items"]), answer)
     if not as_written and not are_plain(cut.items, len(cut.texts)):
         check("Scan", {}, page)
     usual = as_written or _UNUSUAL.search(page) is None
-    return Scanned(_each(cut.texts, usual=usual), cut.around.get("LastEvaluatedKey"))
+    return _scanned(_each(cut.texts, usual=usual), cut.around)
+
+
+def _scanned(items: Iterator[Attributes], around: Mapping[str, Any]) -> Scanned:
+    units = consumed("Scan", around) if "ConsumedCapacity" in around else 0.0
+    return Scanned(items, around.get("LastEvaluatedKey"), units)
 
 
 class CutPage(NamedTuple):

@@ -143,7 +143,12 @@ class TableReader:
         A page goes on after the last item of the page before it, and the end is where nothing
         comes after that: a page that has lost its LastEvaluatedKey on the way ends no scan.
         """
-        request: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "TotalSegments": of}
+        request: dict[str, Any] = {
+            "TableName": table,
+            "ConsistentRead": True,
+            "TotalSegments": of,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
         if attributes:
             request["ProjectionExpression"] = ", ".join(attributes)
         flow = PageFlow(min(at_once, len(segments)), PAGE_ITEMS)

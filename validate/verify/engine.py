@@ -298,7 +298,7 @@ def _look(
         items = max(entry.items, state.items)
         for part in bench.scan(entity, items, as_written=as_written, keyed=state.key_schema):
             seen += part
-            task.advance(part.scanned)
+            task.advance(part.scanned, read_units=part.units)
     work = BucketPass(file.runs, seen.entries, entity)
     return _EntityView(refusals, file, seen, _compare(bench, work))
 
@@ -355,7 +355,7 @@ def _scan_named(bench: _Bench, entity: str, *, keyed: bool) -> None:
     with bench.run.progress.task(PHASE, entity, items, unit="items") as task:
         for part in bench.scan(entity, items, compared=False, keyed=keyed):
             bench.references += part.references
-            task.advance(part.scanned)
+            task.advance(part.scanned, read_units=part.units)
 
 
 def _resolve(bench: _Bench) -> ReferenceFindings:

@@ -46,12 +46,13 @@ class FilePart:
 @dataclass(frozen=True)
 class TablePart:
     """What a piece of a table holds: entries and references in runs, the count of what is the
-    migration's, and how many items were scanned."""
+    migration's, how many items were scanned, and the read units that this took."""
 
     entries: tuple[SpillFile, ...] = ()
     references: tuple[SpillFile, ...] = ()
     found: Count = field(default_factory=lambda: Count(0, 0))
     scanned: int = 0
+    units: float = 0.0
 
     def __add__(self, other: TablePart) -> TablePart:
         return TablePart(
@@ -59,6 +60,7 @@ class TablePart:
             self.references + other.references,
             self.found + other.found,
             self.scanned + other.scanned,
+            self.units + other.units,
         )
 
 
@@ -157,7 +159,7 @@ class TablePass:
 
     def __call__(self, segments: Sequence[int]) -> TablePart:
         entries, references = Spill(self.scratch), Spill(self.scratch)
-        found, scanned = Count(0, 0), 0
+        found, scanned, units = Count(0, 0), 0, 0.0
         work = partial(
             read_table_page,
             entity=self.entity,
@@ -179,7 +181,8 @@ class TablePass:
             references.add(page.references)
             found += page.found
             scanned += page.scanned
-        return TablePart(entries.finish(), references.finish(), found, scanned)
+            units += page.units
+        return TablePart(entries.finish(), references.finish(), found, scanned, units)
 
 
 @dataclass(frozen=True)

@@ -99,13 +99,14 @@ class TablePage:
 
     `found` counts the migrated items, `scanned` all. `references` are the entries for the
     reference check: what the records name, as sales their parties, and the records themselves, if
-    others name them.
+    others name them. `units` are the read units that the page has taken.
     """
 
     entries: list[Entry] = field(default_factory=list)
     references: list[Entry] = field(default_factory=list)
     found: Count = field(default_factory=lambda: Count(0, 0))
     scanned: int = 0
+    units: float = 0.0
     last_key: Mapping[str, Any] | None = None
     ends_at: Mapping[str, Any] | None = None
 
@@ -155,8 +156,8 @@ def read_table_page(
     A migrated item is not judged at the first look (`as_written`): either it is the same, byte for
     byte, as one in the file, which the gate has judged, or there is a second look, which judges it.
     """
-    items, last_key = read_page(page, as_written=as_written)
-    result = TablePage(last_key=last_key)
+    items, last_key, units = read_page(page, as_written=as_written)
+    result = TablePage(last_key=last_key, units=units)
     seen = _seen(entity)
     child, count, is_named, wanted = seen.child, seen.count, seen.is_named, seen.wanted
     counts = count != b""
