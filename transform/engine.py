@@ -303,8 +303,9 @@ def _state(
 def _tell(entity: str, refused: int, quarantine: Path) -> None:
     if refused:
         get_logger().warning(
-            "%d of the %s cannot be converted and are in quarantine, with the reasons: %s",
-            refused,
+            "%s of the %s cannot be converted and %s in quarantine, with the reasons: %s",
+            f"{refused:,}",
             entity,
+            "is" if refused == 1 else "are",
             quarantine,
         )

@@ -267,12 +267,12 @@ class _Survey:
             plan.sync()
         self.found = found
         get_logger().info(
-            "%s in %s: %s new, %d already there, %d in conflict (%s)",
+            "%s in %s: %s new, %s already there, %s in conflict (%s)",
             entity.capitalize(),
             self._table,
             counted(found.new, "item is", "items are"),
-            found.there,
-            found.conflicts,
+            f"{found.there:,}",
+            f"{found.conflicts:,}",
             counted(found.records, "record"),
         )
         if self._times:

@@ -47,6 +47,7 @@ def last_line(document: Document, reasons: str = "") -> str:
     values = {"code": verdict["exitCode"], "meaning": verdict["meaning"]}
     sample = _sample(document)
     if verdict["exitCode"] in _DONE:
+        values["meaning"] = "it is done" if reasons else verdict["meaning"]
         return said("planned", **values, sample=sample, reasons=reasons, full=for_real("--full"))
     return said("planned-obstacles", **values, sample=sample, again=again())
 
@@ -65,10 +66,11 @@ def _tables(document: Document) -> Iterator[str]:
     tables: Mapping[str, Mapping[str, Any]] = document.get("tables", {})
     if not tables:
         return
+    missing = "not looked at" if "rehearsal" in document else "to be created"
     rows = [
         [
             name.capitalize(),
-            "to be created" if not each["exists"] else each["now"],
+            each["now"] if each["exists"] else missing,
             *(each[key] for key in ("new", "alreadyThere", "replaced", "kept", "conflicts")),
             sum(each["onlyInTarget"].get(key, 0) for key in ("recordItems", "lines")),
         ]
@@ -96,9 +98,27 @@ def _forecast(document: Document) -> Iterator[str]:
     of = document.get("extrapolated")
     if of:
         yield f"Extrapolated from {of['read']:,} of {counted(of['of'], of['entity'][:-1])}:"
+    if document["onConflict"] == "fail" and _conflicts(document):
+        yield "As if the tables held none of it, since the conflicts are still to be settled:"
     yield table(_UNITS, [_units_of(name, each) for name, each in found["tables"].items()])
     hot = [line for each in found["tables"].values() for line in _hot_keys(each)]
-    yield "\n".join([*found["sentences"], *hot])
+    yield "\n".join([*found["sentences"], *_replacing(found), *hot])
+
+
+def _conflicts(document: Document) -> int:
+    return sum(each["conflicts"] for each in document.get("tables", {}).values())
+
+
+def _replacing(found: Mapping[str, Any]) -> Iterator[str]:
+    """What items take that replace others: it is not among the write units of the table above."""
+    tables: Sequence[Mapping[str, Any]] = list(found["tables"].values())
+    replaced = sum(each["replaced"] for each in tables)
+    if replaced:
+        least, most = (
+            sum(each["replacingWriteUnits"][end] for each in tables) for end in ("least", "most")
+        )
+        units = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        yield f"Besides, {counted(replaced, 'item')} to be replaced: {units} write units"
 
 
 def _units_of(entity: str, found: Mapping[str, Any]) -> list[object]:
@@ -160,8 +180,13 @@ def _to_do(document: Document) -> Iterator[str]:
             code = each["exitCode"]
             ends = "" if code is None else f" [exit code {code}]"
             lines.append(f"{number:>3}. {terminal.indented(each['what'])}{ends}")
-        lines.append(f"     What to do: {terminal.indented(remedy)}")
+        lines.append(f"     What to do: {_further(terminal.indented(remedy))}")
     yield "\n".join(lines)
+
+
+def _further(remedy: str) -> str:
+    """The lines of a remedy, the second and later ones below the first."""
+    return remedy.replace("\n", "\n     ")
 
 
 def _verification(document: Document) -> Iterator[str]:

@@ -35,6 +35,9 @@ _ENDS = (
     ExitCode.QUARANTINED,
 )
 _REHEARSES, _SHOWS = "dry-run", "demo"
+_FORETOLD = (
+    "Planned: "  # a dry run that has come to its end, with the exit code of what it foretells
+)
 _RESTORES = "restore"
 _BESIDE = ("backup", _RESTORES, "rollback")  # commands that are no run
 
@@ -140,10 +143,11 @@ class Watcher:
         return f"{which} is at work in {self.files.root} (process {pid})"
 
     def _which(self, run: str = "") -> str:
-        """The command, and of which run it is."""
-        run = run or self.picture.run
-        of = f" of run {run}" if run else ""
-        return f"{self.picture.command.capitalize() or 'A command'}{of}"
+        """The run, and in brackets the command; of what is no run, the command."""
+        run, command = run or self.picture.run, self.picture.command
+        if not run or command in _BESIDE:
+            return f"The {command or 'command'}"
+        return f"Run {run} ({command})" if command else f"Run {run}"
 
     def _ended(self, now: float, manifest: Manifest | None) -> Status:
         """It is over, or what is at work on the directory has told nothing yet."""
@@ -151,7 +155,7 @@ class Watcher:
         if finished is None and self.picture.command:
             return self._stopped(now, manifest, None)
         code = finished.exit_code if finished else (manifest.outcome if manifest else None)
-        if code in _ENDS:
+        if code in _ENDS or (finished and finished.sentence.startswith(_FORETOLD)):
             run = self.picture.run or (manifest.run_id if manifest else "")
             words = f"{self._which(run)} has ended in {self.files.root}, with exit code {code}"
             return self._of(FINISHED, now, manifest, words=words, exit_code=code)

@@ -48,7 +48,7 @@ def status(caller: Caller, watch: bool, as_json: bool, directory: Path | None) -
 
 def _run(caller: Caller, directory: Path | None, *, watch: bool, as_json: bool) -> ExitCode:
     found = watchers(_existing(directory) if directory else data_directory(caller.config_path))
-    screen = _Json() if as_json else _Screen(color=caller.screen.color)
+    screen = _Json(lines=watch) if as_json else _Screen(color=caller.screen.color)
     try:
         while True:
             now = time.time()
@@ -72,13 +72,15 @@ def _existing(directory: Path) -> Path:
 
 
 class _Json:
-    """Documents for a program, one a line when there are several."""
+    """Documents for a program: one, or one a line (`lines`) when there may be several."""
 
     every = _EVERY
 
-    def show(self, _: Watcher, seen: Status, __: float, *, goes_on: bool) -> None:
-        option = 0 if goes_on else orjson.OPT_INDENT_2
-        click.echo(orjson.dumps(seen.as_json(), option=option).decode())
+    def __init__(self, *, lines: bool) -> None:
+        self._option = 0 if lines else orjson.OPT_INDENT_2
+
+    def show(self, _: Watcher, seen: Status, __: float, **___: bool) -> None:
+        click.echo(orjson.dumps(seen.as_json(), option=self._option).decode())
 
 
 class _Screen:

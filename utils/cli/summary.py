@@ -290,7 +290,7 @@ def work_done(run: Run, now: float | None = None) -> str:
         [
             each.phase.capitalize(),
             lasting(each.seconds),
-            f"{counted_in(each.per_second, each.unit)}/s",
+            f"{counted_in(each.per_second, each.unit)}/s" if each.done else None,
             each.errors,
             each.retries,
             round(each.write_units) or None,

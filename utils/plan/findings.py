@@ -24,19 +24,26 @@ def obstacles_of_findings(run: Run) -> Iterator[Obstacle]:
             continue
         shape = shape_of(group.entity)
         which = counted(group.records, shape.singular, shape.name)
+        shown = Finding.of_json(group.example)
+        left_out = shown.cause is not None and shown.cause.why == "not-selected"
         yield Obstacle(
             Stage.HELD_BACK if passed else Stage.VALIDATE,
-            f"{which}: {group.rule}; for example {example(Finding.of_json(group.example))}",
-            _remedy(passed=passed, follows=group.consequence),
+            f"{which}: {group.rule}; for example {example(shown)}",
+            _remedy(passed=passed, follows=group.consequence, left_out=left_out),
             ExitCode.QUARANTINED if passed else ExitCode.VALIDATION_FAILED,
             rank=rank,
             count=group.records,
         )
 
 
-def _remedy(*, passed: bool, follows: bool) -> str:
+def _remedy(*, passed: bool, follows: bool, left_out: bool) -> str:
     if follows:
         return "goes away when the records that these name are mended"
+    if left_out:
+        return (
+            "change the setting that is named, so that what these name is migrated as well; or "
+            f"mend them in S9; then look again: {again()}"
+        )
     if passed:
         return (
             f"mend them in S9, then look again: {again()}; or load without them, and mend them "

@@ -283,7 +283,7 @@ def stopping_place(manifest: Manifest, saved: Checkpoint | None) -> str:
         why = "it had ended, but settings or files have changed since"
     if saved is not None:
         total = counted(saved.total, saved.unit.removesuffix("s"))
-        place = f"{saved.phase}, {saved.entity}, {saved.done:,} of {total}"
+        place = f"in {saved.phase}, {saved.entity}, {saved.done:,} of {total}"
     else:
         done = [
             f"{phase} of {name}"
@@ -291,8 +291,8 @@ def stopping_place(manifest: Manifest, saved: Checkpoint | None) -> str:
             for name, entry in manifest.phases.get(phase, {}).items()
             if entry.status == COMPLETE
         ]
-        place = f"progress after {done[-1]}" if done else "its first phase"
-    return f"run {manifest.run_id} stopped in {place}: {why}"
+        place = f"after {done[-1]}" if done else "in its first phase"
+    return f"run {manifest.run_id} stopped {place}: {why.rstrip(':')}"
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def test_a_run_at_work_is_seen_step_by_step(files: Workspace) -> None:
         "seconds": 2.125,
     }
     lines = shown.splitlines()
-    assert lines[0].startswith(f"Full of run {RUN} is at work in data (process {os.getpid()})")
+    assert lines[0].startswith(f"Run {RUN} (full) is at work in data (process {os.getpid()})")
     assert lines[1].startswith("[Extract] Buyers: 100% (60/60)")
     assert lines[2].startswith("[Load] Sales: 25% (1,000/4,000)")
     assert "throttled by GSI4-QueryByDate, 2.1 s" in lines[2]
@@ -159,6 +159,13 @@ def test_one_that_was_interrupted_says_where_and_how_to_go_on(files: Workspace) 
     assert seen["next"] == "python migrate.py --resume"
     assert [step["state"] for step in seen["steps"]] == ["stopped"]
     assert status().output.endswith("Next: python migrate.py --resume\n")
+
+
+def test_a_reason_that_was_followed_by_a_list_ends_without_its_colon(files: Workspace) -> None:
+    has_begun(files, "3 items differ; nothing was written:")
+    assert document()["words"] == (
+        f"Run {RUN} stopped in its first phase: 3 items differ; nothing was written"
+    )
 
 
 def test_one_that_was_killed_is_not_taken_for_one_at_work(files: Workspace) -> None:
@@ -210,6 +217,13 @@ def test_what_was_stopped_is_begun_again_in_its_own_way(
     assert (seen["state"], seen["exitCode"]) == ("stopped", 1)
     assert "no room on the disk" in seen["words"]
     assert seen["next"] == f"python migrate.py --config other.json {again}"
+
+
+def test_a_dry_run_that_foretells_a_failure_has_not_failed_itself(files: Workspace) -> None:
+    with at_work(files, "dry-run") as tasks:
+        tasks.conclude(ExitCode.USAGE, "Planned: nothing was written to the target. …")
+    seen = document()
+    assert (seen["state"], seen["exitCode"], seen["next"]) == ("finished", 2, "")
 
 
 def test_the_rehearsal_inside_is_shown_while_it_is_what_is_going_on(files: Workspace) -> None:
@@ -280,19 +294,10 @@ def test_it_watches_until_the_end_and_then_says_it(
             command.__exit__(None, None, None)
 
     monkeypatch.setattr("utils.cli.status_command.time.sleep", wait)
-    lines = document_lines(status("--watch", "--json"))
+    shown = status("--watch", "--json")
+    assert shown.exit_code == 0, shown.output
+    lines = [json.loads(line) for line in shown.stdout.splitlines()]
     assert [line["state"] for line in lines] == ["running"] * 3 + ["finished"]
-
-
-def document_lines(result: Result) -> list[Any]:
-    """The documents, one after the other."""
-    assert result.exit_code == 0, result.output
-    decoder, text, found = json.JSONDecoder(), result.stdout.strip(), []
-    while text:
-        value, end = decoder.raw_decode(text)
-        found.append(value)
-        text = text[end:].strip()
-    return found
 
 
 def test_ctrl_c_ends_the_watching_only(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,6 +338,6 @@ def test_a_run_of_a_version_that_told_nothing_is_known_by_its_manifest(files: Wo
     manifest.save(files.manifest)
     assert document()["exitCode"] == 5
     assert status().output.splitlines() == [
-        f"A command of run {RUN} has ended in data, with exit code 5",
+        f"Run {RUN} has ended in data, with exit code 5",
         "It has ended: exit code 5",
     ]
