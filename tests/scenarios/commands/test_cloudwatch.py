@@ -25,11 +25,14 @@ from tests.support.aws.proxy import (
     throttled,
     unprocessed,
 )
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import ENTITIES, Operator, Outcome
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.ports import free_port
 
 ON = {"cloudWatch": True, "cloudWatchMetrics": True}
+# Whoever reads back what was sent needs all of it, however slow this machine is just now.
+PATIENT = {"utils.telemetry.cloudwatch.work.END_SECONDS": 60.0}
 GROUP = "/migration/s9"
 VARIABLES = ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL_CLOUDWATCH")
 
@@ -92,6 +95,7 @@ def messages(operator: Operator, word: str) -> list[str]:
 def test_what_is_read_back_is_what_files_and_reports_say(
     operator: Operator, aws: EmbeddedAws
 ) -> None:
+    operator = SabotagedOperator.like(operator, set=PATIENT)
     plan = Plan({throttled: 0.2, unprocessed: 0.2, server_error: 0.1})
     with FaultyProxy(aws, plan) as proxy:
         operator.configure(
@@ -119,6 +123,7 @@ def test_what_is_read_back_is_what_files_and_reports_say(
 
 
 def test_a_resumed_run_adds_what_it_does_itself(operator: Operator, aws: EmbeddedAws) -> None:
+    operator = SabotagedOperator.like(operator, set=PATIENT)
     sent = count(1)
 
     def fail_once(request: Request) -> Answer | None:
