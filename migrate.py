@@ -425,7 +425,8 @@ class Rehearsal(Runbook):
             forget_load(self.run)
 
     def make(self) -> ExitCode:
-        """Make the plan step by step."""
+        """Make the plan step by step; what is known of it is shown also when it ends early."""
+        from utils.cli.plan_text import plan_text
         from utils.plan.verdict import Obstacle, Stage
 
         steps = [
@@ -443,6 +444,7 @@ class Rehearsal(Runbook):
                 self.plan.verdict.note(Obstacle.of(stage, error))
                 if stage is not Stage.LOAD or not isinstance(error, TargetError):
                     self.plan.write(self.run)
+                    click.echo(plan_text(self.plan.document(self.run)))
                     error.exit_code = self.plan.verdict.code
                     raise
         self.plan.write(self.run)

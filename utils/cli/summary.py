@@ -233,17 +233,29 @@ _GROUPS = ("records",) * 4 + ("",) + ("items",) * 2
 
 def summary(run: Run) -> str:
     """One row an entity: the stations of the ledger, from the rows of S9's table on if they were
-    counted. Above the columns stands what they count."""
+    counted; what the load has kept as the tables had it, if there is any. Above the columns stands
+    what they count."""
     tables = {name: _table_of(run, name) for name in ENTITY_NAMES}
     counted = any(tables.values())
+    kept = {name: _kept_of(run, name) for name in ENTITY_NAMES}
     rows = []
     for name, figures in tables.items():
         left = sum(figures.get("notSelected", {}).values()) if figures else None
         ahead = [figures.get("rows"), left] if counted else []
-        rows.append([name.capitalize(), *ahead, *stations(run, name)])
+        *before, found = stations(run, name)
+        there = [*before, *([kept[name]] if any(kept.values()) else []), found]
+        rows.append([name.capitalize(), *ahead, *there])
     ahead_of = ("rows", "not selected") if counted else ()
-    groups = ["", *("records" for _ in ahead_of), *_GROUPS]
-    return table(["", *ahead_of, *_HEADER], rows, groups)
+    *header, last = _HEADER
+    beside = ("kept",) if any(kept.values()) else ()
+    groups = ["", *("records" for _ in ahead_of), *_GROUPS, *("items" for _ in beside)]
+    return table(["", *ahead_of, *header, *beside, last], rows, groups)
+
+
+def _kept_of(run: Run, entity: str) -> int | None:
+    """The items of S9 that the load has left as the table had them, or left out."""
+    entry = run.manifest.phase("load", entity)
+    return entry.result.get("kept") if entry else None
 
 
 def _table_of(run: Run, entity: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -93,7 +94,9 @@ def test_skip_keeps_whole_records_and_the_ledger_closes(
     before = application.scan()
     used.run("--full").failed(1, "onConflict")
     used.configure(load={"onConflict": "skip"})
-    used.run("--resume").ended(5)
+    outcome = used.run("--resume").ended(5)
+    assert re.search(r"loaded +kept +in target\n", outcome.stdout)
+    assert re.search(r"\nSales .* 3 +3 +3\n", outcome.stdout), outcome.stdout
     assert application.scan() == before  # the new line belongs to a sale that is kept
     loaded = used.report("load")["entities"]["sales"]
     assert (loaded["keptRecords"], loaded["kept"], loaded["items"]) == (2, 3, 3)

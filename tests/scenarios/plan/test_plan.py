@@ -40,6 +40,16 @@ def test_what_is_planned_is_loaded_and_causes_are_named_first(operator: Operator
     operator.assert_keeps_its_secrets(operator.outcomes[0])
 
 
+def test_what_is_known_is_shown_when_a_plan_ends_early(operator: Operator) -> None:
+    """The tables are missing, and nobody may create them."""
+    name = operator.config["target"]["salesTable"]
+    operator.configure(target={"createTables": False})
+    outcome = operator.run("--dry-run").failed(1, name)
+    assert "Checked: " in outcome.stdout
+    assert name in outcome.stdout.partition("What to do")[2]
+    assert plan_of(operator)["exitCode"] == 1
+
+
 def test_a_part_speaks_for_the_whole(operator: Operator) -> None:
     outcome = operator.run("--dry-run", "--limit", "100").ended(5)
     plan = plan_of(operator)
