@@ -24,6 +24,7 @@ from utils.error_handler import TargetError
 from utils.files.workspace import Workspace
 from utils.interrupt import StopFlag
 from utils.run.session import AtWork
+from utils.telemetry.tasks import Tasks
 
 
 def test_a_second_load_into_a_target_is_refused_and_names_the_first(
@@ -122,7 +123,8 @@ def desk(root: Path, aws: EmbeddedAws, clock: Clock) -> AtWork:
     stop.sleep = clock.sleep  # type: ignore[method-assign]
     target = TargetConfig(use_local_stack=True, endpoint=aws.endpoint_url)
     config = SimpleNamespace(target=target, migration=MigrationConfig())
-    return cast(AtWork, SimpleNamespace(config=cast(Config, config), workspace=files, stop=stop))
+    parts = {"config": cast(Config, config), "workspace": files, "stop": stop}
+    return cast(AtWork, SimpleNamespace(**parts, progress=Tasks()))
 
 
 def leave_mark(dynamodb: DynamoDBClient, table: str, work: AtWork, renewed: str) -> None:
