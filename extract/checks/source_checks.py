@@ -25,7 +25,7 @@ from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnav
 from utils.files.workspace import Workspace
 from utils.interrupt import StopFlag
 from utils.wording.figures import counted
-from utils.wording.invocation import again
+from utils.wording.invocation import again, command
 
 CONNECTION, ROWS = "connection", "rows"
 
@@ -159,7 +159,7 @@ class _Looked:
             self._look.warn(
                 "server",
                 f"{said.product}, which is older than what the tool is made for",
-                "rehearse with --dry-run before anything else",
+                f"rehearse before anything else: {command('--dry-run')}",
             )
         else:
             self._look.ok("server", said.product)

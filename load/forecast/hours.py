@@ -15,7 +15,7 @@ from load.forecast.hot_keys import HotKey
 from load.forecast.speed import Speed
 from utils.config import BackupConfig, MigrationConfig
 from utils.telemetry.events import StepFinished, Told
-from utils.wording.figures import counted
+from utils.wording.figures import counted, counted_in
 
 HOT_KEY = "hot-key"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -125,7 +125,7 @@ class LoadTimes:
             yield Limit(
                 "max-write-units",
                 units / limit,
-                f"migration.maxWriteUnits allows {limit:,} write units a second",
+                f"migration.maxWriteUnits allows {counted(limit, 'write unit')} a second",
             )
 
     def _of_machine(self, items: float) -> Iterator[Limit]:
@@ -133,7 +133,7 @@ class LoadTimes:
         yield Limit(
             "machine",
             items / rate,
-            f"this machine sends {rate:,.0f} items a second "
+            f"this machine sends {counted_in(rate, 'items')} a second "
             f"({counted(self.speed.processes, 'process', 'processes')})",
         )
 
@@ -157,7 +157,8 @@ class LoadTimes:
         yield Limit(
             "capacity",
             capacity.seconds_for(load.units),
-            f"{name} takes {capacity.writes:,.0f} write units a second ({capacity.because})",
+            f"{name} takes {counted_in(capacity.writes, 'write units')} a second "
+            f"({capacity.because})",
             load.index,
         )
         for hot in load.hottest[:1]:
@@ -177,7 +178,8 @@ class LoadTimes:
             yield Limit(
                 "max-read-units",
                 units / self.backup.max_read_units,
-                f"backup.maxReadUnits allows {self.backup.max_read_units:,} read units a second",
+                "backup.maxReadUnits allows "
+                f"{counted(self.backup.max_read_units, 'read unit')} a second",
             )
 
     def of_verify(self, items: float, size: float, units: float) -> Iterator[Limit]:
@@ -193,7 +195,7 @@ class LoadTimes:
         yield Limit(
             "machine",
             items * core_seconds / speed.processes,
-            f"this machine reads {speed.processes / core_seconds:,.0f} items a second",
+            f"this machine reads {counted_in(speed.processes / core_seconds, 'items')} a second",
         )
         yield Limit(
             "requests",
@@ -203,7 +205,7 @@ class LoadTimes:
         yield Limit(
             "capacity",
             units / capacity.reads,
-            f"table {self.table} gives {capacity.reads:,.0f} read units a second",
+            f"table {self.table} gives {counted_in(capacity.reads, 'read units')} a second",
             "",
         )
 

@@ -236,8 +236,8 @@ class _Looked:
             if own is not None and units is not None and own < units:
                 self._look.warn(
                     f"index {index['IndexName']} of {name}",
-                    f"it may take {own:,} write units a second and the table {units:,}: the load "
-                    "is throttled to what the index takes",
+                    f"it may take {counted(own, 'write unit')} a second and the table {units:,}: "
+                    "the load is throttled to what the index takes",
                     "give the index as many as the table, or bill the table on demand while the "
                     "load lasts: "
                     + command(
@@ -423,5 +423,5 @@ def _capacity(table: Table) -> str:
     most = (table.get("OnDemandThroughput") or {}).get("MaxWriteRequestUnits", -1)
     said = "on demand"
     if warm:
-        said += f", warm for {warm:,} write units a second"
+        said += f", warm for {counted(warm, 'write unit')} a second"
     return f"{said}, at most {most:,}" if most > 0 else said

@@ -212,7 +212,7 @@ def _estimate(files: Workspace, others: Iterable[Check]) -> tuple[int | None, st
     rows = sum(sum(each.figures.values()) for each in others if each.name == "rows")
     if not rows:
         return None, "S9 has not said how many rows it has"
-    return rows * _BYTES_A_ROW, f"{_BYTES_A_ROW:,} bytes for each of {rows:,} rows"
+    return rows * _BYTES_A_ROW, f"{_BYTES_A_ROW:,} bytes for each of {counted(rows, 'row')}"
 
 
 def _last_sizes(files: Workspace) -> int:

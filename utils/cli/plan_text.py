@@ -117,8 +117,10 @@ def _replacing(found: Mapping[str, Any]) -> Iterator[str]:
         least, most = (
             sum(each["replacingWriteUnits"][end] for each in tables) for end in ("least", "most")
         )
-        units = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-        yield f"Besides, {counted(replaced, 'item')} to be replaced: {units} write units"
+        units = counted(most, "write unit")
+        if least != most:
+            units = f"{least:,} to {units}"
+        yield f"Besides, {counted(replaced, 'item')} to be replaced: {units}"
 
 
 def _units_of(entity: str, found: Mapping[str, Any]) -> list[object]:
@@ -145,7 +147,7 @@ def _hot_keys(found: Mapping[str, Any]) -> Iterator[str]:
             where = place.get("index") or found["table"]
             yield (
                 f"{where}: the key {terminal.printable(key['key'])} gets "
-                f"{key['share']:.0%} of {place['writeUnits']:,} write units: "
+                f"{key['share']:.0%} of {counted(place['writeUnits'], 'write unit')}: "
                 f"{place['hottestSeconds']:,.0f} s at 1,000 a second"
             )
 

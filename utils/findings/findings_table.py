@@ -28,6 +28,7 @@ from utils.files.workspace import Workspace
 from utils.findings.sentences import because
 from utils.logger import get_logger
 from utils.run.run import Run
+from utils.wording.figures import counted
 
 SEPARATOR = ";"
 LOGGED_PER_RULE = 1_000
@@ -138,10 +139,10 @@ class FindingsTable(Closes):
         for each in rules:
             if each.severity == "error" and each.count > LOGGED_PER_RULE:
                 get_logger().error(
-                    "%s: %s has %d further findings, which are in %s",
+                    "%s: %s has %s in %s",
                     each.entity.capitalize(),
                     each.rule,
-                    each.count - LOGGED_PER_RULE,
+                    counted(each.count - LOGGED_PER_RULE, "further finding"),
                     self._path,
                     extra={"files_only": True},
                 )

@@ -156,7 +156,7 @@ OF_S9 = [
             right("source", "port"), "source.port"),
     Mistake("type", setting("source", type="mysql", connectionTimeout=1), "connection",
             ("did not complete the login",), right("source", "type"), "source.type"),
-    Mistake("password", variable("S9_PASSWORD", "not-it"), "connection", ("password is wrong",),
+    Mistake("password", variable("S9_PASSWORD", "not-it"), "connection", ("or the password is",),
             password, "source.password"),
     Mistake("account", setting("source", username="s9_raeder"), "connection",
             ("s9_raeder",), right("source", "username"), "source.username"),

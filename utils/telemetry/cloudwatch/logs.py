@@ -20,6 +20,7 @@ from utils.config import LoggingConfig, TargetConfig
 from utils.logger import LOGGER_NAME, hush_this_thread
 from utils.telemetry.cloudwatch.quiet_watchtower import QuietHandler
 from utils.telemetry.cloudwatch.troubles import LogGroupMissing, NotTaken, trouble_of
+from utils.wording.figures import counted
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -128,7 +129,7 @@ class LogSender:
         self._handler.deliver()
         failure = self._guarded.failure
         if failure is None and self._guarded.taken < len(batch):
-            failure = NotTaken(f"{self._guarded.taken} of {len(batch)} lines")
+            failure = NotTaken(f"{self._guarded.taken} of {counted(len(batch), 'line')}")
         if failure is None or not trouble_of(failure, self._target).untouched:
             self._lines.done(batch)
         if failure is not None:

@@ -26,22 +26,29 @@ SOURCES = [
 # What stands before such a word and is no figure, or one that is never 1.
 NEVER_ONE = {
     "%s of records",  # a number of files
+    "ANSWER_SECONDS",
+    "CONNECT_SECONDS",
     "LOCK_SECONDS",
     "MAX_DEPTH",
     "MAX_ELEMENTS",
     "_ACTIVE_WITHIN / 60",
     "_AT_MOST",
     "_BANK_DETAILS",
+    "_BYTES_A_ROW",
     "_PATIENCE",
     "_WITHIN / 60",
     "count.rows",  # where there is more than one
     "counted['items']",  # "with lines"
+    "counted(found.write_units, 'write unit')",  # with all indexes
     "delay",  # above a minute
+    "earlier",  # hours with a decimal
     "kind",  # of records
     "len(addresses)",
     "len(digits)",  # more than DynamoDB takes
     "len(text)",  # likewise
     "len(value)",  # likewise
+    "minutes",  # of hours
+    "origin.column or field or 'the record'",
     "field or 'the record'",
     "size",  # beyond a limit
     "soft",  # of open files
