@@ -11,7 +11,7 @@ from load.forecast.hours import StepTime, duration
 from load.forecast.prices import Price
 from load.forecast.speed import Speed
 from utils.config import PricesConfig
-from utils.wording.figures import counted
+from utils.wording.figures import costing, counted
 
 
 @dataclass(frozen=True)
@@ -236,8 +236,9 @@ def _sentences(found: Forecast) -> Iterator[str]:
     where = f"prices of {prices.region}, {prices.as_of}"
     yield (
         f"{counted(found.write_units, 'write unit')} with all indexes and "
-        f"{counted(found.read_units, 'read unit')}: {price.by_batches:,.2f} {currency} in batches, "
-        f"{price.by_import:,.2f} {currency} by import from S3, into new tables ({where})"
+        f"{counted(found.read_units, 'read unit')}: {costing(price.by_batches, currency)} in "
+        f"batches, {costing(price.by_import, currency)} by import from S3, into new tables "
+        f"({where})"
     )
     if price.by_the_hour:
         yield (

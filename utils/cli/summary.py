@@ -17,7 +17,7 @@ from utils.error_handler import ExitCode
 from utils.run.run import COMPLETE, Run
 from utils.run.standing import RunStanding, standing_of
 from utils.telemetry.phase_figures import phase_figures, picture_of_run
-from utils.wording.figures import counted, counted_in, lasting
+from utils.wording.figures import costing, counted, counted_in, lasting
 from utils.wording.invocation import again, command
 
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
@@ -321,7 +321,7 @@ def work_done(run: Run, now: float | None = None) -> str:
     return "\n".join(filter(None, [table(_WORK, rows), price]))
 
 
-_MILLION, _SMALLEST = 1_000_000, 0.0001
+_MILLION = 1_000_000
 
 
 def _price(prices: PricesConfig, write_units: float, read_units: float) -> str:
@@ -329,9 +329,7 @@ def _price(prices: PricesConfig, write_units: float, read_units: float) -> str:
     if not write_units and not read_units:
         return ""
     amount = (write_units * prices.write_units + read_units * prices.read_units) / _MILLION
-    shown = f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
-    shown = shown if amount >= _SMALLEST else f"less than {_SMALLEST}"
     return (
-        f"Price: {shown} {prices.currency} on demand (prices of {prices.region}, "
+        f"Price: {costing(amount, prices.currency)} on demand (prices of {prices.region}, "
         f"{prices.as_of}; capacity that is provisioned is paid for by the hour)"
     )

@@ -3,6 +3,8 @@ and nowhere else."""
 
 from __future__ import annotations
 
+_SMALLEST = 0.0001  # of a price that is shown
+
 
 def counted(count: int, one: str, many: str = "") -> str:
     """A number with what it counts: `one` after 1, else `many` (by default `one` with an s). Both
@@ -13,6 +15,14 @@ def counted(count: int, one: str, many: str = "") -> str:
 def counted_in(count: float, unit: str) -> str:
     """The same for a unit that is known by its plural: "1 item", "2,000 records"."""
     return counted(round(count), unit.removesuffix("s"), unit)
+
+
+def costing(amount: float, currency: str) -> str:
+    """A price, small ones as far as anything is to be seen of them: "12.30 USD", "0.0024 USD",
+    "less than 0.0001 USD"."""
+    if 0 < amount < _SMALLEST:
+        return f"less than {_SMALLEST} {currency}"
+    return f"{amount:,.2f} {currency}" if amount >= 1 or not amount else f"{amount:.4f} {currency}"
 
 
 class Figure(int):

@@ -12,7 +12,7 @@ import pytest
 from tests.support.documents.figures import AFTER_A_FIGURE, ONE_OF_MANY
 from tests.support.places import ROOT
 from utils.cli.closings import CLOSINGS, Closing, said
-from utils.wording.figures import Figure, counted
+from utils.wording.figures import Figure, costing, counted
 
 SOURCES = [
     ROOT / "migrate.py",
@@ -75,6 +75,19 @@ def test_every_last_line_is_right_for_one_and_for_many(closing: Closing) -> None
     one, many = (said(closing.name, **dict.fromkeys(names, count)) for count in (1, 12))
     assert not ONE_OF_MANY.search(one)
     assert not re.search(r"\b12 (?:item|record)\b", many)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0.00 USD"),
+        (0.00001, "less than 0.0001 USD"),
+        (0.00243, "0.0024 USD"),
+        (1234.5, "1,234.50 USD"),
+    ],
+)
+def test_a_price_is_shown_as_far_as_there_is_something_to_see(amount: float, text: str) -> None:
+    assert costing(amount, "USD") == text
 
 
 def figures_before_nouns(path: Path) -> Iterator[str]:
