@@ -193,7 +193,7 @@ class NarrowWire(FaultyWire):
 
 
 def scanned_widely(wire: NarrowWire, at_once: int = 16) -> list[int]:
-    retry = RetryPolicy(5, 0.001)
+    retry = RetryPolicy(5, 0.01)  # together longer than a busy machine holds a thread up
     pages = TableReader(cast(DynamoDB, wire), retry).scan(
         "Sales", read, segments=range(40), of=40, at_once=at_once
     )
