@@ -36,6 +36,11 @@ class StopFlag:
     def request(self) -> None:
         self._event.set()
 
+    def leave_if_asked(self) -> None:
+        """Raise Interrupted when a stop has been asked for."""
+        if self.requested:
+            raise Interrupted
+
     def sleep(self, seconds: float) -> None:
         """Sleep, or raise Interrupted as soon as a stop is asked for."""
         if self._event.wait(seconds):

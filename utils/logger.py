@@ -23,6 +23,7 @@ import orjson
 from utils.config import LoggingConfig
 from utils.error_handler import traceback_of
 from utils.files.storage import open_private
+from utils.wording.figures import moment_text
 from utils.wording.masking import scrub
 from utils.wording.terminal import canvas, indented, printable
 
@@ -95,7 +96,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, timezone.utc)
         line = {
-            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": moment_text(moment),
             "level": record.levelname,
             "runId": self._run_id,
             "message": _valid(record.getMessage()),

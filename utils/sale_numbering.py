@@ -28,7 +28,6 @@ import orjson
 
 from utils.files.artifacts import ArtifactWriter, starts_record
 from utils.files.pieces import ByteRange, data_at, headers_in, places
-from utils.interrupt import Interrupted
 from utils.run.run import Run
 
 _Part = TypeVar("_Part")
@@ -221,8 +220,7 @@ def _copy(run: Run, source: IO[bytes], end: int, output: ArtifactWriter) -> None
     left = end - source.tell()
     block = memoryview(bytearray(min(left, _BLOCK)))
     while left:
-        if run.stop.requested:
-            raise Interrupted
+        run.stop.leave_if_asked()
         size = source.readinto(block[: min(left, _BLOCK)])  # type: ignore[attr-defined] # a file has it
         output.write(block[:size], records=0, items=0)
         left -= size
@@ -254,8 +252,7 @@ def _date_in_keys(data: bytes, there: int) -> bytes:
 
 def _unstopped(run: Run, parts: Iterable[_Part]) -> Iterator[_Part]:
     for part in parts:
-        if run.stop.requested:
-            raise Interrupted
+        run.stop.leave_if_asked()
         yield part
 
 

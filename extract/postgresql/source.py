@@ -27,7 +27,7 @@ from extract.selection import JoinedCopy, Selection, SourceColumn, first_of, sam
 from extract.source import Reads, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
-from utils.interrupt import Interrupted, StopFlag
+from utils.interrupt import StopFlag
 from utils.logger import get_logger
 from utils.wording.invocation import again
 
@@ -148,8 +148,7 @@ class PostgresSource:
         somebody holds one of them for too long."""
         deadline, told = monotonic() + LOCK_SECONDS, False
         while True:
-            if self._stop.requested:
-                raise Interrupted
+            self._stop.leave_if_asked()
             try:
                 for session in self._sessions:
                     session.begin()

@@ -57,7 +57,6 @@ from utils.files.storage import (
     write_atomically,
 )
 from utils.files.typed_json import fits
-from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.clean import remove_of_backup
 from utils.run.session import AtWork
@@ -279,8 +278,7 @@ class _TableBackup:
 
     def _record(self, limiter: RateLimiter, record: str) -> list[dict[str, Any]]:
         """The items of a record (JSON of its partition key)."""
-        if self._work.stop.requested:
-            raise Interrupted
+        self._work.stop.leave_if_asked()
         request = {
             "TableName": self._table,
             "ConsistentRead": True,

@@ -23,7 +23,6 @@ from load.writing.adaptive_rate import AdaptiveRate
 from utils.dynamodb import scan_flow
 from utils.dynamodb.reached import bind_process
 from utils.error_handler import MigrationError
-from utils.interrupt import Interrupted
 from utils.processes.actors import Reply, leave_little_garbage, little_garbage, unpacked
 from utils.processes.pool import Conversation
 from utils.run.session import AtWork
@@ -105,8 +104,7 @@ class _ReaderPool:
     def read_all(self) -> None:
         try:
             while self._due or any(self._group.in_hand.values()):
-                if self._work.stop.requested:
-                    raise Interrupted
+                self._work.stop.leave_if_asked()
                 self._give()
                 self._hear()
                 self._group.share_out(self._adaptive.rate(), ReadRate)

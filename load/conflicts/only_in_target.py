@@ -72,7 +72,7 @@ def _surplus(run: Run, entity: str, index: KeyIndex, seen: bytearray) -> Iterato
     """The items of the table that a migration wrote and the application has not deleted, that were
     there, and are of no record of the file."""
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
-    reader = TableReader(DynamoDB(run.config.target), retry, pause=lambda: run.stop.sleep(0.0))
+    reader = TableReader(DynamoDB(run.config.target), retry, pause=run.stop.leave_if_asked)
     segments = run.config.migration.scans
     prefix = shape_of(entity).prefix
     for page in reader.scan(

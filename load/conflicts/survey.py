@@ -60,7 +60,6 @@ from utils.files.line_marks import (
 )
 from utils.files.pieces import located_records, places
 from utils.files.storage import make_directory, partial_of, publish
-from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.manifest import Manifest
 from utils.run.run import Run
@@ -302,8 +301,7 @@ class _Survey:
             look = RecordSurvey(memory, run.manifest.migration_timestamp)
             transformed = run.workspace.transformed(entity)
             for piece in places(transformed.stat().st_size):
-                if run.stop.requested:
-                    raise Interrupted
+                run.stop.leave_if_asked()
                 start, lines = located_records(transformed, piece)
                 marks: list[int] = []
                 records = [look.at(record, chosen) for record in split_records(lines)]

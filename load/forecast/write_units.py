@@ -27,7 +27,6 @@ from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
 from utils.files.line_marks import CONDITIONAL, KEPT_MARKS, NEW, LineMarks
 from utils.files.pieces import ByteRange, located_records, places
-from utils.interrupt import Interrupted
 from utils.run.run import Run
 
 PHASE = "plan"
@@ -142,18 +141,15 @@ def take_census(
     census = Census.of_nothing(where)
     count = CountPiece(path, tuple(where), marks)
 
-    def pause() -> None:
-        if run.stop.requested:
-            raise Interrupted
-
     known = run.manifest.artifacts.get(run.workspace.name_of(path))
-    in_order = run.runner.in_order(count, places(path.stat().st_size), pause=pause)
+    leave = run.stop.leave_if_asked
+    in_order = run.runner.in_order(count, places(path.stat().st_size), pause=leave)
     with (
         closing(in_order) as pieces,
         run.progress.task(PHASE, spec.entity, known.items if known else None, unit="items") as task,
     ):
         for piece in pieces:
-            pause()
+            leave()
             census.add(piece)
             task.advance(piece.sizes.total())
     return census

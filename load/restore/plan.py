@@ -26,7 +26,6 @@ from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, is_mark
 from utils.files.closing import Closes
 from utils.files.encryption import Identity
 from utils.files.spill import Buckets
-from utils.interrupt import Interrupted
 from utils.run.session import AtWork
 from utils.telemetry.tasks import Task
 
@@ -178,8 +177,7 @@ def _add_table(
         table, partial(_read_page, names=names), segments=range(segments), of=segments
     )
     for page in pages:
-        if work.stop.requested:
-            raise Interrupted
+        work.stop.leave_if_asked()
         buckets.add(page.entries)
         task.advance(len(page.entries))
         found += len(page.entries)
@@ -188,8 +186,7 @@ def _add_table(
 
 def _stoppable(work: AtWork, entries: Iterable[Entry]) -> Iterator[Entry]:
     for entry in entries:
-        if work.stop.requested:
-            raise Interrupted
+        work.stop.leave_if_asked()
         yield entry
 
 

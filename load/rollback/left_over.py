@@ -9,7 +9,6 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.table_reader import PAGE_ITEMS, TableReader
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
-from utils.interrupt import Interrupted
 from utils.run.run import Run
 
 
@@ -30,8 +29,7 @@ def left_over(run: Run, table: str, *, most: int) -> KeySet | None:
     }
     found, count = KeySet(), 0
     for page in reader.pages("Scan", request, keys=keys, to_the_end=True):
-        if run.stop.requested:
-            raise Interrupted
+        run.stop.leave_if_asked()
         count += len(page["Items"])
         if count > most:
             return None

@@ -24,7 +24,7 @@ from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Tables, bind_process, bound_to
 from utils.dynamodb.table_spec import TableSpec
-from utils.interrupt import Interrupted, StopFlag
+from utils.interrupt import StopFlag
 from utils.processes.actors import (
     Packed,
     Threads,
@@ -195,8 +195,7 @@ class _Sharing(Generic[Job, Result]):
         try:
             self._give()
             while self._given:
-                if self._stop.requested:
-                    raise Interrupted
+                self._stop.leave_if_asked()
                 self._hear()
                 self._settle_all()
                 self._give()

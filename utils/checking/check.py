@@ -66,11 +66,6 @@ def failures(checks: Iterable[Check]) -> list[Check]:
     return [each for each in checks if each.state is State.FAILED]
 
 
-def figures_of(checks: Iterable[Check], name: str) -> Mapping[str, int]:
-    """The figures of the check of this name; none when there is none."""
-    return next((each.figures for each in checks if each.name == name), {})
-
-
 def told_apart(checks: Sequence[Check]) -> list[Check]:
     """The checks, of which no two have one side and name."""
     seen: dict[tuple[str, str], int] = {}

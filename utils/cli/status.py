@@ -26,6 +26,7 @@ from utils.run.manifest import Manifest
 from utils.telemetry.event_file import EventReader
 from utils.telemetry.picture import Picture, StepPicture
 from utils.wording import invocation
+from utils.wording.figures import moment_text
 
 NONE, RUNNING, STOPPED, FINISHED = "none", "running", "stopped", "finished"
 _ENDS = (
@@ -277,8 +278,7 @@ def _step(picture: StepPicture, now: float) -> StepStatus:
 def _moment(seconds: float) -> str | None:
     if not seconds:
         return None
-    at = datetime.fromtimestamp(seconds, timezone.utc)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment_text(datetime.fromtimestamp(seconds, timezone.utc))
 
 
 def _camel(value: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from utils.config import OVERWRITE, PHASE_NAMES, SKIP, PricesConfig
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.run.run import COMPLETE, Run
-from utils.run.standing import RunStanding, standing_of
+from utils.run.standing import RunStanding, standing_of, stations_of
 from utils.telemetry.phase_figures import phase_figures, picture_of_run
 from utils.wording.figures import costing, counted, counted_in, lasting
 from utils.wording.invocation import again, command
@@ -211,7 +211,7 @@ def _not_selected(run: Run) -> list[str]:
     """Which rows of S9's tables were not to be read, and why."""
     lines = []
     for entity in ENTITY_NAMES:
-        reasons = _table_of(run, entity).get("notSelected", {})
+        reasons = stations_of(run.manifest, entity).not_selected
         told = [f"{count:,} {reason}" for reason, count in reasons.items() if count]
         if told:
             lines.append(said("not-selected", entity=entity, reasons=", ".join(told)))
@@ -235,56 +235,21 @@ def summary(run: Run) -> str:
     """One row an entity: the stations of the ledger, from the rows of S9's table on if they were
     counted; what the load has kept as the tables had it, if there is any. Above the columns stands
     what they count."""
-    tables = {name: _table_of(run, name) for name in ENTITY_NAMES}
-    counted = any(tables.values())
-    kept = {name: _kept_of(run, name) for name in ENTITY_NAMES}
-    rows = []
-    for name, figures in tables.items():
-        left = sum(figures.get("notSelected", {}).values()) if figures else None
-        ahead = [figures.get("rows"), left] if counted else []
-        *before, found = stations(run, name)
-        there = [*before, *([kept[name]] if any(kept.values()) else []), found]
-        rows.append([name.capitalize(), *ahead, *there])
+    found = {name: stations_of(run.manifest, name) for name in ENTITY_NAMES}
+    counted = any(each.rows is not None for each in found.values())
+    keeps = any(each.kept for each in found.values())
+    rows: list[list[object]] = []
+    for name, at in found.items():
+        left = None if at.rows is None else sum(at.not_selected.values())
+        ahead = [at.rows, left] if counted else []
+        records = [at.selected, at.extracted, at.quarantined, at.transformed, at.warnings]
+        items = [at.loaded, *([at.kept] if keeps else []), at.found]
+        rows.append([name.capitalize(), *ahead, *records, *items])
     ahead_of = ("rows", "not selected") if counted else ()
     *header, last = _HEADER
-    beside = ("kept",) if any(kept.values()) else ()
+    beside = ("kept",) if keeps else ()
     groups = ["", *("records" for _ in ahead_of), *_GROUPS, *("items" for _ in beside)]
     return table(["", *ahead_of, *header, *beside, last], rows, groups)
-
-
-def _kept_of(run: Run, entity: str) -> int | None:
-    """The items of S9 that the load has left as the table had them, or left out."""
-    entry = run.manifest.phase("load", entity)
-    return entry.result.get("kept") if entry else None
-
-
-def _table_of(run: Run, entity: str) -> dict[str, Any]:
-    """What was counted in S9's table of an entity (rows, and those not selected by reason)."""
-    entry = run.manifest.phase("extract", entity)
-    return (entry.result.get("table") or {}) if entry else {}
-
-
-def stations(run: Run, entity: str) -> list[int | None]:
-    """The figures of one entity, None where the run has not been."""
-    manifest = run.manifest
-
-    def result(phase: str) -> dict[str, Any]:
-        entry = manifest.phase(phase, entity)
-        return entry.result if entry else {}
-
-    def records(kind: str) -> int | None:
-        entry = manifest.artifacts.get(f"{kind}/{entity}.json")
-        return entry.records if entry else None
-
-    return [
-        result("extract").get("source", {}).get("records"),
-        records("extracted"),
-        records("quarantine"),
-        records("transformed"),
-        result("validate").get("warnings"),
-        result("load").get("items"),
-        result("verify").get("items"),
-    ]
 
 
 _WORK = ("", "time", "rate", "errors", "retries", "write units", "read units")

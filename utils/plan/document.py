@@ -15,6 +15,7 @@ from utils.files.storage import write_atomically
 from utils.plan.sample import Part
 from utils.plan.verdict import Verdict, to_do_json
 from utils.run.run import Run
+from utils.run.standing import stations_of
 
 
 @dataclass
@@ -58,23 +59,15 @@ def source_section(run: Run) -> dict[str, Mapping[str, Any]]:
 
 
 def _of_entity(run: Run, entity: str) -> dict[str, Any]:
-    manifest = run.manifest
-    extract, checked = manifest.phase("extract", entity), manifest.phase("validate", entity)
-    table = (extract.result.get("table") or {}) if extract else {}
-
-    def records(kind: str) -> int | None:
-        entry = manifest.artifacts.get(f"{kind}/{entity}.json")
-        return entry.records if entry else None
-
-    transformed = manifest.artifacts.get(f"transformed/{entity}.json")
+    at = stations_of(run.manifest, entity)
     return {
-        "rows": table.get("rows"),
-        "notSelected": table.get("notSelected", {}),
-        "extracted": records("extracted"),
-        "quarantined": records("quarantine"),
-        "transformed": records("transformed"),
-        "items": transformed.items if transformed else None,
-        "bytes": transformed.bytes if transformed else None,
-        "errors": checked.result.get("errors") if checked else None,
-        "warnings": checked.result.get("warnings") if checked else None,
+        "rows": at.rows,
+        "notSelected": dict(at.not_selected),
+        "extracted": at.extracted,
+        "quarantined": at.quarantined,
+        "transformed": at.transformed,
+        "items": at.items,
+        "bytes": at.bytes,
+        "errors": at.errors,
+        "warnings": at.warnings,
     }

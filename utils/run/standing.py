@@ -52,6 +52,59 @@ class RunStanding:
         return self.refused > 0 or self.absent > 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stations:
+    """The figures of an entity at each station from S9's table to the target, None where the run
+    has not been: `rows` of the table, of which so many are `not_selected` by reason; records that
+    S9 says it has (`selected`), `extracted`, in quarantine (`quarantined`) and `transformed`;
+    `items` and `bytes` of the transformed file; `errors` and `warnings` of the gate; items
+    `loaded`, `kept` as the table has them (or left out), and `found` there."""
+
+    rows: int | None
+    not_selected: Mapping[str, int]
+    selected: int | None
+    extracted: int | None
+    quarantined: int | None
+    transformed: int | None
+    items: int | None
+    bytes: int | None
+    errors: int | None
+    warnings: int | None
+    loaded: int | None
+    kept: int | None
+    found: int | None
+
+
+def stations_of(manifest: Manifest, entity: str) -> Stations:
+    """How an entity stands at each station, by the manifest of the run."""
+
+    def result(phase: str) -> Mapping[str, Any]:
+        entry = manifest.phase(phase, entity)
+        return entry.result if entry else {}
+
+    def records(kind: str) -> int | None:
+        entry = manifest.artifacts.get(f"{kind}/{entity}.json")
+        return entry.records if entry else None
+
+    table = result("extract").get("table") or {}
+    transformed = manifest.artifacts.get(f"transformed/{entity}.json")
+    return Stations(
+        rows=table.get("rows"),
+        not_selected=table.get("notSelected", {}),
+        selected=result("extract").get("source", {}).get("records"),
+        extracted=records("extracted"),
+        quarantined=records("quarantine"),
+        transformed=records("transformed"),
+        items=transformed.items if transformed else None,
+        bytes=transformed.bytes if transformed else None,
+        errors=result("validate").get("errors"),
+        warnings=result("validate").get("warnings"),
+        loaded=result("load").get("items"),
+        kept=result("load").get("kept"),
+        found=result("verify").get("items"),
+    )
+
+
 def standing_of(manifest: Manifest) -> RunStanding:
     """The standing of the run that a manifest is of."""
     load, verify = (_results(manifest, phase) for phase in ("load", "verify"))

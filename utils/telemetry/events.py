@@ -19,6 +19,7 @@ from typing import Any, get_type_hints
 
 from utils.config import json_name
 from utils.files.typed_json import fits
+from utils.wording.figures import moment_text
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,10 @@ class TableState(Event):
     index: str = ""
 
 
+DONE, SKIPPED, FAILED, STOPPED = "done", "skipped", "failed", "stopped"
+"""The outcomes of a step."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepFinished(Event):
     """A step is over: `outcome` is `done`, `skipped` (nothing was left to do), `failed` or
@@ -194,8 +199,8 @@ class Told:
 
     def as_json(self) -> dict[str, Any]:
         """One line of data/events.jsonl; a step's and a count's fields stand beside the others."""
-        moment = self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        head = {"run": self.run, "number": self.number, "at": moment, "event": self.event.kind()}
+        at = moment_text(self.at)
+        head = {"run": self.run, "number": self.number, "at": at, "event": self.event.kind()}
         return {**head, **_flat(self.event)}
 
     @classmethod

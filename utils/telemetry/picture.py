@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from utils.telemetry.events import (
+    SKIPPED,
+    STOPPED,
     Count,
     Event,
     Progressed,
@@ -29,7 +31,7 @@ from utils.telemetry.time_left import Pace
 _FRESH = 5.0
 """Seconds for which it is said that DynamoDB throttles, or that something was tried again."""
 _SHORT = 1.0  # seconds
-RUNNING, DONE, FAILED, STOPPED, SKIPPED = "running", "done", "failed", "stopped", "skipped"
+RUNNING = "running"  # the state of a step that has no outcome yet
 READY = "ACTIVE"
 RESUME = "resume"
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from utils.telemetry.picture import DONE, FAILED, STOPPED, Picture, StepPicture
+from utils.telemetry.events import DONE, FAILED, STOPPED
+from utils.telemetry.picture import Picture, StepPicture
 from utils.wording.figures import counted, counted_in, lasting, on_a_clock
 from utils.wording.terminal import printable
 

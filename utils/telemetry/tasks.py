@@ -15,6 +15,10 @@ from types import TracebackType
 from utils.error_handler import ExitCode
 from utils.interrupt import Interrupted
 from utils.telemetry.events import (
+    DONE,
+    FAILED,
+    SKIPPED,
+    STOPPED,
     Count,
     Event,
     EventStream,
@@ -30,9 +34,6 @@ from utils.telemetry.troubles import Troubles, take_troubles
 
 _EVERY = 0.25  # seconds between two events of progress of one step
 _TOGETHER = 1.0  # seconds in which troubles and findings of one kind are put together
-_DONE, _FAILED, _STOPPED = "done", "failed", "stopped"
-SKIPPED = "skipped"
-"""The outcome of a step of which nothing was left to do."""
 
 
 @dataclass
@@ -279,6 +280,6 @@ class Tasks:
 
 def _outcome_of(error: BaseException | None) -> str:
     if error is None:
-        return _DONE
+        return DONE
     stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
-    return _STOPPED if stopped else _FAILED
+    return STOPPED if stopped else FAILED

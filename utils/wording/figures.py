@@ -3,6 +3,8 @@ and nowhere else."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 _SMALLEST = 0.0001  # of a price that is shown
 
 
@@ -15,6 +17,11 @@ def counted(count: int, one: str, many: str = "") -> str:
 def counted_in(count: float, unit: str) -> str:
     """The same for a unit that is known by its plural: "1 item", "2,000 records"."""
     return counted(round(count), unit.removesuffix("s"), unit)
+
+
+def moment_text(at: datetime) -> str:
+    """A moment in UTC as `YYYY-MM-DDTHH:MM:SS.sssZ`."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def costing(amount: float, currency: str) -> str:

@@ -17,7 +17,6 @@ from utils.files.quarantine import read_quarantine
 from utils.files.spill import Buckets
 from utils.findings.shown_values import shown
 from utils.findings.source_names import names_of
-from utils.interrupt import Interrupted
 from utils.run.run import Run
 from utils.telemetry.tasks import Task
 from validate.gate.described import Items, described
@@ -186,8 +185,7 @@ class EntityGate:
     def _check_numbering(self, path: Path, errors: FindingSpool) -> None:
         """Ask for each year whether the next number is right. Raises Interrupted."""
         for noted in numbering_notes(path, self._run.runner):
-            if self._run.stop.requested:
-                raise Interrupted
+            self._run.stop.leave_if_asked()
             found = [(place, self._finding(legacy_id, note)) for place, legacy_id, note in noted]
             for _, finding in found:
                 self._note(finding)

@@ -27,7 +27,6 @@ from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES, shape_of
 from utils.files.artifacts import ArtifactEntry, utc_now
 from utils.files.spill import Scratch, SpillFile, ranges
-from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
@@ -88,16 +87,11 @@ class _Bench:
     def __post_init__(self) -> None:
         target = self.run.config.target
         self.reader = TableReader(
-            DynamoDB(target), self.retry, target=target, pause=self.pause_point
+            DynamoDB(target), self.retry, target=target, pause=self.run.stop.leave_if_asked
         )
 
     def table(self, entity: str) -> str:
         return self.run.config.target.table(entity)
-
-    def pause_point(self) -> None:
-        """Leave here when a stop has been asked for: a verification starts over anyway."""
-        if self.run.stop.requested:
-            raise Interrupted
 
     def get_ready(self, entities: Iterable[str]) -> None:
         """Have other processes started, if they will be needed, while this one begins alone."""
@@ -117,12 +111,12 @@ class _Bench:
     ) -> Iterator[Found]:
         """What `work` finds in each piece, in their order, by all processes, or `at_most` some."""
         in_order = self.run.runner.in_order(
-            _WithTroubles(work), pieces, pause=self.pause_point, at_most=at_most
+            _WithTroubles(work), pieces, pause=self.run.stop.leave_if_asked, at_most=at_most
         )
         with closing(in_order) as found:
             for each, troubles in found:
                 self.run.progress.heard(troubles)
-                self.pause_point()
+                self.run.stop.leave_if_asked()
                 yield each
 
     def counted(

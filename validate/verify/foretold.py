@@ -21,7 +21,6 @@ from utils.error_handler import ExitCode
 from utils.files.line_marks import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS, NEW, LineMarks
 from utils.files.pieces import ByteRange, located_records, places
 from utils.files.spill import Scratch, Spill, SpillFile, ranges, read_buckets
-from utils.interrupt import Interrupted
 from utils.plan.verdict import Obstacle, Stage
 from utils.run.run import Run
 from utils.wording.figures import counted
@@ -194,13 +193,8 @@ def _shared(
 ) -> Iterator[Any]:
     """What `work` finds in each piece, by all processes, as a step of its own. Raises
     Interrupted."""
-
-    def leave() -> None:
-        if run.stop.requested:
-            raise Interrupted
-
     with run.progress.task("verify", entity, len(pieces), unit="parts", step=step) as task:
-        for found in run.runner.in_order(work, pieces, pause=leave):
+        for found in run.runner.in_order(work, pieces, pause=run.stop.leave_if_asked):
             yield found
             task.advance()
 
