@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from typing import Any
 
 import pytest
 
 from tests.conftest import S9Database
-from tests.support.aws.proxy import FaultyProxy, Plan, Request
+from tests.support.aws.proxy import FaultyProxy, Gate, Plan
 from tests.support.operators.operator import Operator, small_trade
 from tests.support.operators.pseudo_terminal import PseudoTerminal
 from utils.embedded.aws import EmbeddedAws
@@ -31,18 +30,11 @@ def seen(operator: Operator, *options: str) -> Any:
 
 def test_a_run_is_seen_at_work_killed_resumed_and_done(trade: Operator, aws: EmbeddedAws) -> None:
     assert trade.run("status").ended(0).closing == "status-none"
-    asked, let = threading.Event(), threading.Event()
-
-    def holds(request: Request) -> None:
-        if request.operation != "BatchWriteItem":
-            return
-        asked.set()
-        let.wait(60)
-
-    with FaultyProxy(aws, Plan(always=holds)) as proxy:
+    gate = Gate()
+    with FaultyProxy(aws, Plan(always=gate.holds)) as proxy:
         trade.configure(target={"endpoint": proxy.url})
         with trade.start("--full") as running:
-            running.wait_for(asked.is_set)
+            running.wait_for(gate.asked.is_set)
             working, shown = seen(trade), trade.run("status", "--no-color").ended(0)
             running.process.send_signal(signal.SIGKILL)
             running.process.wait()
@@ -58,7 +50,7 @@ def test_a_run_is_seen_at_work_killed_resumed_and_done(trade: Operator, aws: Emb
         assert (killed["state"], killed["pid"], killed["exitCode"]) == ("stopped", None, None)
         assert "it was killed" in killed["words"]
         assert trade.run("status").ended(0).closing == "status-stopped"
-        let.set()
+        gate.let.set()
         trade.run(*killed["next"].removeprefix("python migrate.py ").split()).ended(0)
     done = seen(trade)
     assert (done["state"], done["exitCode"], done["command"]) == ("finished", 0, "resume")
@@ -68,25 +60,18 @@ def test_a_run_is_seen_at_work_killed_resumed_and_done(trade: Operator, aws: Emb
 def test_watching_on_a_terminal_ends_with_the_run_or_with_ctrl_c(
     trade: Operator, aws: EmbeddedAws
 ) -> None:
-    asked, let = threading.Event(), threading.Event()
-
-    def holds(request: Request) -> None:
-        if request.operation != "BatchWriteItem":
-            return
-        asked.set()
-        let.wait(60)
-
-    with FaultyProxy(aws, Plan(always=holds)) as proxy:
+    gate = Gate()
+    with FaultyProxy(aws, Plan(always=gate.holds)) as proxy:
         trade.configure(target={"endpoint": proxy.url})
         with trade.start("--full") as running:
-            running.wait_for(asked.is_set)
+            running.wait_for(gate.asked.is_set)
             interrupted = PseudoTerminal(100)
             interrupted.then = [("is at work in data", PseudoTerminal.press_ctrl_c)]
             watch = trade.command("status", "--watch")
             assert interrupted.run(watch, trade.directory, trade.environment) == 0
             assert running.process.poll() is None
             watching = PseudoTerminal(100)
-            watching.then = [("is at work in data", lambda _: let.set())]
+            watching.then = [("is at work in data", lambda _: gate.let.set())]
             assert watching.run(watch, trade.directory, trade.environment) == 0
             running.end().ended(0)
     assert max(map(len, watching.drawn("[Load] Buyers: "))) < 100

@@ -12,7 +12,9 @@ import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
+from tests.support.aws.proxy import FaultyProxy, Gate, Plan
 from tests.support.operators.operator import Operator, small_trade
+from utils.embedded.aws import EmbeddedAws
 
 
 def plan_of(operator: Operator) -> Any:
@@ -109,14 +111,22 @@ def test_a_rehearsal_calls_nothing_but_the_aws_that_it_starts(
 
 
 def test_a_rehearsal_on_localstack_leaves_no_table_not_even_of_one_that_was_killed(
-    alone: Operator, s9: S9Database, dynamodb: DynamoDBClient, tables: TableNames
+    alone: Operator,
+    s9: S9Database,
+    aws: EmbeddedAws,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
 ) -> None:
     small_trade(s9)
-    with alone.start("--dry-run", "--rehearse") as rehearsing:
-        rehearsing.wait_for(lambda: rehearsal_tables(dynamodb))
-        rehearsing.process.kill()
-    assert rehearsal_tables(dynamodb)
-    alone.run("--dry-run", "--rehearse").ended(0)
+    gate = Gate()
+    with FaultyProxy(aws, Plan(always=gate.holds)) as proxy:
+        alone.configure(target={"endpoint": proxy.url})
+        with alone.start("--dry-run", "--rehearse") as rehearsing:
+            rehearsing.wait_for(gate.asked.is_set)
+            rehearsing.process.kill()
+        assert rehearsal_tables(dynamodb)
+        gate.let.set()
+        alone.run("--dry-run", "--rehearse").ended(0)
     assert rehearsal_tables(dynamodb) == []
     assert tables.sales not in dynamodb.list_tables()["TableNames"]
     assert plan_of(alone)["rehearsal"]["passed"]

@@ -351,3 +351,17 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
             return
 
     return Handler
+
+
+class Gate:
+    """Holds what writes a batch (`asked` says that one has come) until it is `let` through."""
+
+    def __init__(self) -> None:
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    def holds(self, request: Request) -> None:
+        """For a Plan that looks at every request."""
+        if request.operation != "BatchWriteItem":
+            return
+        self.asked.set()
+        self.let.wait(60)
