@@ -533,7 +533,7 @@ class Rehearsal(Runbook):
     def foretell(self, looking: "Run", foresight: "Foresight") -> None:
         """Say what verify would find after the load."""
         from load.conflicts.foresight import held_in
-        from validate.verify.foretold import HeldItems, foretell
+        from validate.foretold.foretold import HeldItems, foretell
 
         held = {
             name: HeldItems(*held_in(looking, name), foreseen.moments)

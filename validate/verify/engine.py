@@ -31,9 +31,13 @@ from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
 from utils.telemetry.troubles import Troubles, take_troubles
+from validate.compare.comparison import Comparison, name_differences
+from validate.compare.differences import LineDifferences, ReferenceFindings
 from validate.compare_counts import Count, QuarantineCounts, close_ledger, count_refusals, same_file
-from validate.verify.access_patterns import AT_ONCE, Patience, read_slice, replay
-from validate.verify.comparison import Comparison, name_differences
+from validate.indexes.table_state import TableState
+from validate.indexes.target_indexes import describe_table
+from validate.patterns.access_patterns import AT_ONCE, Patience, read_slice, replay
+from validate.patterns.pattern_samples import Samples
 from validate.verify.passes import (
     SEGMENT_ITEMS,
     BucketPass,
@@ -44,15 +48,7 @@ from validate.verify.passes import (
     TablePass,
     file_pieces,
 )
-from validate.verify.pattern_samples import Samples
-from validate.verify.target_indexes import describe_table
-from validate.verify.verification_report import (
-    EntityResult,
-    LineDifferences,
-    ReferenceFindings,
-    TableState,
-    VerificationResult,
-)
+from validate.verify.verification_report import EntityResult, VerificationResult
 
 PHASE = "verify"
 _FEWEST_SEGMENTS = 4

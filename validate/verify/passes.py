@@ -18,14 +18,12 @@ from utils.dynamodb.table_reader import TableReader
 from utils.files.line_marks import LineMarks
 from utils.files.pieces import ByteRange, located_records, places
 from utils.files.spill import Spill, SpillFile, read_buckets
+from validate.compare.comparison import Comparison
+from validate.compare.differences import ReferenceFindings
+from validate.compare.record_entries import FileRecord, read_file_lines, read_table_page
+from validate.compare.target_references import resolve
 from validate.compare_counts import Count
-from validate.verify.comparison import Comparison
-from validate.verify.pattern_samples import Key, Samples
-from validate.verify.record_entries import FileRecord, read_file_lines, read_table_page
-from validate.verify.target_references import resolve
-from validate.verify.verification_report import (
-    ReferenceFindings,
-)
+from validate.patterns.pattern_samples import Key, Samples
 
 SEGMENT_ITEMS = 4_096
 _FEWEST_SEGMENTS, _MOST_SEGMENTS = 4, 32  # in a piece of a table

@@ -35,8 +35,9 @@ from utils.files.known_files import FileStamp
 from utils.interrupt import Interrupted
 from utils.processes.pool import Workers
 from utils.run.run import Run
+from validate.patterns import pattern_samples
 from validate.verify import engine as verify_target
-from validate.verify import passes, pattern_samples
+from validate.verify import passes
 from validate.verify.verification_report import VerificationResult
 
 
@@ -304,7 +305,7 @@ def test_groups_larger_than_the_sample_are_compared_as_far_as_it_goes(
     migration: Migration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pattern_samples, "GROUP", 4)
-    monkeypatch.setattr("validate.verify.access_patterns.GROUP", 4)
+    monkeypatch.setattr("validate.patterns.access_patterns.GROUP", 4)
     migration.fill(parties=2, sales=40)
     run = migration.write()
     migration.load()

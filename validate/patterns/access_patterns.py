@@ -30,7 +30,8 @@ from utils.dynamodb.table_spec import Index, TableSpec
 from utils.entities import Children, Shape, shape_of
 from utils.telemetry.tasks import Task, Tasks
 from utils.wording.figures import counted
-from validate.verify.pattern_samples import (
+from validate.patterns.pattern_result import NEXT_NUMBER, PatternResult
+from validate.patterns.pattern_samples import (
     GROUP,
     MOST_LEFT,
     Earliest,
@@ -41,7 +42,6 @@ from validate.verify.pattern_samples import (
     Samples,
     text_of,
 )
-from validate.verify.verification_report import NEXT_NUMBER, PatternResult
 
 SLICE_ITEMS = 100
 AT_ONCE = 16  # checks, each of which waits for one answer after the other

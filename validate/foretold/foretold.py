@@ -1,9 +1,9 @@
 """What a verification would find after a load that has not been: a plan's look ahead.
 
-It is verify's own comparison (validate/verify/comparison.py), made between the transformed file and
-the table as the load would leave it: what the table holds now, with what the load writes and takes
-away by its plan (utils/files/line_marks.py). Nothing of the target is read here: what its tables
-hold has been read for the survey.
+It is verify's own comparison (validate/compare/comparison.py), made between the transformed file
+and the table as the load would leave it: what the table holds now, with what the load writes and
+takes away by its plan (utils/files/line_marks.py). Nothing of the target is read here: what its
+tables hold has been read for the survey.
 """
 
 from __future__ import annotations
@@ -25,8 +25,17 @@ from utils.plan.verdict import Obstacle, Stage
 from utils.run.run import Run
 from utils.wording.figures import counted
 from utils.wording.invocation import again
-from validate.verify.comparison import Comparison
-from validate.verify.foretold_numbers import (
+from validate.compare.comparison import Comparison
+from validate.compare.differences import Listing, ReferenceFindings
+from validate.compare.record_entries import (
+    FileRecord,
+    entry_of,
+    pk_of,
+    read_file_lines,
+    read_table_page,
+)
+from validate.compare.target_references import is_there, references_of, references_wanted
+from validate.foretold.foretold_numbers import (
     Dated,
     FileNumbers,
     Latest,
@@ -34,15 +43,6 @@ from validate.verify.foretold_numbers import (
     wrong_numbers,
 )
 from validate.verify.passes import ReferencePass, file_pieces
-from validate.verify.record_entries import (
-    FileRecord,
-    entry_of,
-    pk_of,
-    read_file_lines,
-    read_table_page,
-)
-from validate.verify.target_references import is_there, references_of, references_wanted
-from validate.verify.verification_report import Listing, ReferenceFindings
 
 _PAGE = 1_000  # items that are looked at together
 _REPLACED, _ADDED = b"!", b"+"

@@ -11,8 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records.transformed import Item, sale
-from validate.verify.pattern_samples import GROUP, SAMPLES, Earliest, Highest, Key, Samples, Spread
-from validate.verify.record_entries import read_file_lines
+from validate.compare.record_entries import read_file_lines
+from validate.patterns.pattern_samples import (
+    GROUP,
+    SAMPLES,
+    Earliest,
+    Highest,
+    Key,
+    Samples,
+    Spread,
+)
 
 
 def samples_of(*records: list[Item], slice_keys: Set[Key] = frozenset()) -> Samples:

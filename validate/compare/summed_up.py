@@ -16,7 +16,7 @@ import orjson
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.table_reader import TableReader
 from utils.entities import Children
-from validate.verify.verification_report import ChangedItem, KeyDifferences
+from validate.compare.differences import ChangedItem, KeyDifferences
 
 _CENT = Decimal("0.01")
 

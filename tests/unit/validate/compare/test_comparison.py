@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.support.records.transformed import Item, party, sale
 from utils.files.spill import BUCKETS, Spill
-from validate.verify.comparison import Comparison
+from validate.compare.comparison import Comparison
+from validate.compare.record_entries import pk_of, read_file_lines, read_table_page
 from validate.verify.passes import BucketPass
-from validate.verify.record_entries import pk_of, read_file_lines, read_table_page
 
 
 def lines_of(records: Iterable[Sequence[Item]]) -> list[bytes]:

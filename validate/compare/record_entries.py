@@ -40,13 +40,13 @@ from utils.dynamodb.item_text import (
 from utils.dynamodb.table_spec import MARK_KEY, PARTITION_KEY
 from utils.entities import is_referenced, shape_of
 from utils.files.line_marks import KEPT_MARKS, NEW
-from validate.compare_counts import Count
-from validate.verify.target_references import (
+from validate.compare.target_references import (
     Wanted,
     is_there,
     references_of,
     references_wanted,
 )
+from validate.compare_counts import Count
 
 Entry = tuple[bytes, bytes]  # PK, and the entry itself
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from utils.dynamodb.item_text import attributes_of
-from validate.verify.target_references import is_there, references_of, references_wanted, resolve
+from validate.compare.target_references import is_there, references_of, references_wanted, resolve
 
 
 def named(sale: str, **parties: str) -> list[tuple[bytes, bytes]]:

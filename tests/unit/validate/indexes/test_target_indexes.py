@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from load.load_buyers import TABLE
-from validate.verify.target_indexes import judge_table
+from validate.indexes.target_indexes import judge_table
 
 Description = dict[str, Any]
 

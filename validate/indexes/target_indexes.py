@@ -8,7 +8,7 @@ from typing import Any
 from utils.config import TargetConfig
 from utils.dynamodb.retrying import control
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, Index, TableSpec
-from validate.verify.verification_report import IndexState, TableState
+from validate.indexes.table_state import IndexState, TableState
 
 
 def describe_table(target: TargetConfig, spec: TableSpec) -> TableState:

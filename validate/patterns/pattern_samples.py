@@ -20,7 +20,7 @@ from utils.dynamodb.item_content import Item
 from utils.dynamodb.item_text import Attributes, start_of
 from utils.dynamodb.item_text import text_of as json_text_of
 from utils.entities import shape_of
-from validate.verify.record_entries import FileRecord
+from validate.compare.record_entries import FileRecord
 
 SAMPLES = 20
 GROUP = 100  # records of one group (sales of a status, of a buyer, …) that are compared

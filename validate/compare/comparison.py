@@ -19,8 +19,15 @@ from utils.dynamodb.item_text import attributes_of_line, key_of, start_of
 from utils.dynamodb.table_reader import TableReader
 from utils.entities import Children, Shape, shape_of
 from utils.files.artifacts import lines_of
-from validate.compare_counts import Count
-from validate.verify.record_entries import (
+from validate.compare.differences import (
+    DifferentItem,
+    ItemKey,
+    KeptItem,
+    KeyDifferences,
+    LineDifferences,
+    WrongLines,
+)
+from validate.compare.record_entries import (
     FOREIGN,
     KEPT,
     LINE,
@@ -33,15 +40,8 @@ from validate.verify.record_entries import (
     pk_of,
     sort_key_of,
 )
-from validate.verify.summed_up import take_out_summed_up
-from validate.verify.verification_report import (
-    DifferentItem,
-    ItemKey,
-    KeptItem,
-    KeyDifferences,
-    LineDifferences,
-    WrongLines,
-)
+from validate.compare.summed_up import take_out_summed_up
+from validate.compare_counts import Count
 
 _Item = tuple[bytes, bytes]  # PK and member
 

@@ -1,7 +1,7 @@
 """The next sale number that the API would give after a load that has not been.
 
 The API takes the latest-dated sale of the year in the index of numbers, and adds 1
-(validate/verify/access_patterns.py asks it after a load). What is in that index then is known by
+(validate/patterns/access_patterns.py asks it after a load). What is in that index then is known by
 what is in it now, and what the load puts there.
 """
 

@@ -15,7 +15,7 @@ import orjson
 
 from utils.dynamodb.item_text import Attributes, start_of, text_of
 from utils.entities import ENTITY_NAMES, shape_of
-from validate.verify.verification_report import ReferenceFindings, Unresolved
+from validate.compare.differences import ReferenceFindings, Unresolved
 
 # Where an attribute stands, how the PK of what it names begins, and what follows that PK in a line.
 Wanted = tuple[bytes, bytes, bytes]
