@@ -16,6 +16,8 @@ _DIRECTORIES = (
     "transformed",
     "quarantine",
     "reports",
+    "differences",
+    "from-source",
     "undo",
     "backups",
     ".scratch",
@@ -86,6 +88,16 @@ class Workspace:
 
     def quarantine(self, entity: str) -> Path:
         return self.root / "quarantine" / f"{entity}.json"
+
+    def differences(self, entity: str) -> Path:
+        """Every record that the last verification found otherwise than S9 has it
+        (utils/differences.py)."""
+        return self.root / "differences" / f"{entity}.json"
+
+    @property
+    def from_source(self) -> Path:
+        """The root of the workspace in which S9 is read once more, to verify the target by it."""
+        return self.root / "from-source"
 
     @property
     def undo(self) -> Path:

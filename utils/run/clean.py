@@ -123,8 +123,13 @@ def rooms(files: Workspace, backups: Path, wish: Wish) -> Iterator[Room]:
 
 
 def nested(files: Workspace) -> dict[str, Workspace]:
-    """The data directories inside a data directory: of the rehearsal, and of the demonstration."""
-    inner = {"the last rehearsal": files.dry_run, "the demonstration": files.root / "demo"}
+    """The data directories inside a data directory: of the rehearsal, of S9 read again, and of
+    the demonstration."""
+    inner = {
+        "the last rehearsal": files.dry_run,
+        "S9 as it was read again to verify": files.from_source,
+        "the demonstration": files.root / "demo",
+    }
     return {
         kind: Workspace(root)
         for kind, root in inner.items()
@@ -149,6 +154,7 @@ def _data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
         yield Room("what a rollback needs", picture, _BACKUP_FILES)
     if not wish.keep_reports:
         yield Room("reports and logs", files.reports, _REPORTS)
+        yield Room("reports and logs", files.root / "differences", _RECORDS)
         yield Room("reports and logs", files.root, rf"events\.jsonl{_HALF}")
 
 
