@@ -414,6 +414,18 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True)
+class VerifyConfig:
+    """How the target is looked at after the load."""
+
+    max_read_units: int | None = setting(
+        None,
+        "read units a second that a verification may consume, with all its scans, indexes and "
+        "access patterns; default: no limit",
+        **_UNITS,
+    )
+
+
+@dataclass(frozen=True)
 class LoggingConfig:
     """What is told, and where."""
 
@@ -576,6 +588,7 @@ class Config:
     extraction: ExtractionConfig = section(ExtractionConfig)
     transformation: TransformationConfig = section(TransformationConfig)
     validation: ValidationConfig = section(ValidationConfig)
+    verify: VerifyConfig = section(VerifyConfig)
     logging: LoggingConfig = section(LoggingConfig)
     checkpoint: CheckpointConfig = section(CheckpointConfig)
     backup: BackupConfig = section(BackupConfig)

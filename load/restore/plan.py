@@ -135,6 +135,7 @@ class _TablePage:
     entries: list[Entry]
     last_key: Mapping[str, Any] | None
     ends_at: Mapping[str, Any] | None
+    units: float = 0.0
 
 
 def make_plan(

@@ -20,10 +20,11 @@ class PageFlow:
     """Decides for one reader: at most `most` pages at once, of at most `items` items; safe to share
     between threads."""
 
-    def __init__(self, most: int, items: int) -> None:
+    def __init__(self, most: int, items: int, *, first: int = FIRST) -> None:
+        """At first `first` pages at once."""
         self.most, self._most_items = most, items
         self._lock = Lock()
-        self.number = min(FIRST, most)
+        self.number = min(first, FIRST, most)
         self.items = items
         self.pages = 0  # that have come
         self.cuts = 0

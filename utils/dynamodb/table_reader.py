@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -17,10 +18,11 @@ from typing import Any, Protocol, TypeVar, cast
 import orjson
 
 from utils.config import TargetConfig
-from utils.dynamodb.answer_shapes import NoAnswer, check, require_keys
+from utils.dynamodb.answer_shapes import NoAnswer, check, consumed, reader, require_keys
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Reached, bind_process, bound_to
+from utils.dynamodb.read_units import INDEXES, TABLES, Expected, PageSizes, ReadMeter
 from utils.dynamodb.retrying import Retries, ask
 from utils.dynamodb.scan_flow import MOST, PageFlow
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
@@ -32,17 +34,22 @@ PAGE_ITEMS = 2_500
 
 
 Key = Mapping[str, Any]
+_READS = frozenset({"GetItem", "Query", "Scan"})
 
 
 class ScanPage(Protocol):
     """What a page's work returns: anything that knows whether the service says that there is more
-    (`last_key`), and the key of the last item that is on the page (None: it is empty)."""
+    (`last_key`), the key of the last item that is on the page (None: it is empty), and the read
+    units that it has taken (0: it has not looked)."""
 
     @property
     def last_key(self) -> Key | None: ...
 
     @property
     def ends_at(self) -> Key | None: ...
+
+    @property
+    def units(self) -> float: ...
 
 
 Page = TypeVar("Page", bound=ScanPage)
@@ -51,9 +58,9 @@ Page = TypeVar("Page", bound=ScanPage)
 class TableReader:
     """Reads tables through the raw wire; safe to share between threads.
 
-    `pause` is called between the pages of a scan. Sent to another process, a reader opens a wire
-    of its own to `target` when it needs one, and waits by the clock alone: to stop is the business
-    of the process that has asked.
+    `pause` is called between the pages of a scan. What is read is counted by `meter`, and within
+    its rate. Sent to another process, a reader opens a wire of its own to `target` when it needs
+    one, and waits by the clock alone: to stop is the business of the process that has asked.
     """
 
     def __init__(
@@ -63,11 +70,15 @@ class TableReader:
         *,
         target: TargetConfig | None = None,
         pause: Callable[[], object] = lambda: None,
+        meter: ReadMeter | None = None,
     ) -> None:
         self._wire = wire
         self._retry = retry
         self._target = target
         self._pause = pause
+        self._meter = meter
+        self._expected = Expected()
+        self._sizes: dict[str, PageSizes] = {}
 
     def __reduce__(self) -> tuple[Callable[..., TableReader], tuple[Any, ...]]:
         retry = self._retry
@@ -77,7 +88,17 @@ class TableReader:
             retry.base_delay,
             retry.exponential,
             tuple(bound_to(self._target).items()) if self._target else (),
+            self._meter,
         )
+
+    def counting(self, kind: str) -> TableReader:
+        """The same reader for reads that are counted as `kind` (utils/dynamodb/read_units.py)."""
+        meter = self._meter and self._meter.counting(kind)
+        other = TableReader(
+            self._wire, self._retry, target=self._target, pause=self._pause, meter=meter
+        )
+        other._expected = self._expected
+        return other
 
     def ask(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """The parsed answer to one request.
@@ -85,7 +106,9 @@ class TableReader:
         Raises RequestRefused for a request that DynamoDB does not accept, TargetError when the
         target cannot be used, also after the configured number of retries.
         """
-        return ask(self._wire, self._retry, operation, request)
+        with self._metered(operation, request) as metered:
+            parse = metered.counting(reader(operation, metered.request))
+            return metered.settle(ask(self._wire, self._retry, operation, metered.request, parse))
 
     def pages(
         self,
@@ -104,14 +127,16 @@ class TableReader:
         start: Mapping[str, Any] = {}
         way = Way(self._wire, operation)
         while True:
-            asked = {**request, **start}
+            with self._metered(operation, {**request, **start}) as metered:
+                asked = metered.request
 
-            def parse(body: bytes, asked: Mapping[str, Any] = asked) -> dict[str, Any]:
-                answer = check(operation, asked, body)
-                require_keys(operation, answer["Items"], keys)
-                return answer
+                def parse(body: bytes, asked: Mapping[str, Any] = asked) -> dict[str, Any]:
+                    answer = check(operation, asked, body)
+                    require_keys(operation, answer["Items"], keys)
+                    return answer
 
-            answer = ask(self._wire, self._retry, operation, asked, parse)
+                counting = metered.counting(parse)
+                answer = metered.settle(ask(self._wire, self._retry, operation, asked, counting))
             yield answer
             after = answer.get("LastEvaluatedKey")
             if to_the_end and answer["Items"]:
@@ -151,8 +176,11 @@ class TableReader:
         }
         if attributes:
             request["ProjectionExpression"] = ", ".join(attributes)
-        flow = PageFlow(min(at_once, len(segments)), PAGE_ITEMS)
-        asking = _Asking(self._wire, self._retry, request, flow)
+        rate = self._meter.per_second if self._meter else None
+        sizes = self._sizes.setdefault(table, PageSizes())
+        first, most = sizes.in_flight(rate, min(at_once, len(segments)))
+        flow = PageFlow(most, PAGE_ITEMS, first=first)
+        asking = _Asking(self._wire, self._retry, request, flow, sizes, self._meter)
         ways = {segment: Way(self._wire, "Scan") for segment in segments}
         due = deque(asking.for_page(segment) for segment in segments)
         with ThreadPoolExecutor(flow.most, thread_name_prefix="scan") as pool:
@@ -172,6 +200,7 @@ class TableReader:
                     self._pause()
                     try:
                         page = work(future.result())
+                        asking.came(asked, page)
                         require_progress(asked.start, page.last_key, page.ends_at)
                     except BackOff as problem:
                         asked.problem = problem
@@ -187,16 +216,68 @@ class TableReader:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    @contextmanager
+    def _metered(self, operation: str, request: Mapping[str, Any]) -> Iterator[_Metered]:
+        """A request whose turn it is, as far as its units are concerned."""
+        meter = self._meter
+        if meter is None or operation not in _READS:
+            yield _Metered(operation, request)
+            return
+        kind = f"{operation} {request['TableName']} {request.get('IndexName', '')}"
+        if request.get("IndexName") and meter.kind == TABLES:
+            meter = meter.counting(INDEXES)
+        with self._expected.of(kind) as units:
+            if wait := meter.borrow(units):
+                self._retry.sleep(wait)
+            told = {"ReturnConsumedCapacity": "TOTAL", **request}
+            metered = _Metered(operation, told, meter, units)
+            yield metered
+            self._expected.learn(kind, metered.used)
+
+
+@dataclass
+class _Metered:
+    """A request that is counted, unless there is no `meter`: the units that were `expected`, and
+    those that it has `used`."""
+
+    operation: str
+    request: Mapping[str, Any]
+    meter: ReadMeter | None = None
+    expected: float = 0.0
+    used: float = 0.0
+
+    def counting(
+        self, parse: Callable[[bytes], dict[str, Any]]
+    ) -> Callable[[bytes], dict[str, Any]]:
+        """The same `parse`, for which an answer that does not say what it took is none."""
+        if self.meter is None:
+            return parse
+
+        def counted(body: bytes) -> dict[str, Any]:
+            answer = parse(body)
+            self.used = consumed(self.operation, answer)
+            return answer
+
+        return counted
+
+    def settle(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Count what the answer has taken; returns it."""
+        if self.meter is not None:
+            self.meter.settle(self.expected, self.used)
+        return answer
+
 
 @dataclass
 class _Asked:
-    """A page of a segment that is asked for: where it starts, the tries so far, and what was wrong
-    with the last answer."""
+    """A page of a segment that is asked for: where it starts, the tries so far, what was wrong with
+    the last answer, how many items were asked for and the units that this was to take."""
 
     segment: int
     start: Key | None
     retries: Retries
     problem: BackOff | None = None
+    items: int = PAGE_ITEMS
+    expected: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -207,6 +288,8 @@ class _Asking:
     retry: RetryPolicy
     request: Mapping[str, Any]
     flow: PageFlow
+    sizes: PageSizes
+    meter: ReadMeter | None = None
 
     def for_page(self, segment: int, start: Key | None = None) -> _Asked:
         # Where others get their pages, a throttled one gets its own at last.
@@ -220,7 +303,8 @@ class _Asking:
             problem, asked.problem = asked.problem, None
             self._wait(asked, problem)
         while True:
-            request = {**self.request, "Segment": asked.segment, "Limit": self.flow.items}
+            self._take_units(asked)
+            request = {**self.request, "Segment": asked.segment, "Limit": asked.items}
             if asked.start is not None:
                 request["ExclusiveStartKey"] = asked.start
             cuts = self.flow.cuts
@@ -230,6 +314,20 @@ class _Asking:
                 if isinstance(problem, Throttled):
                     self.flow.throttled(cuts)
                 self._wait(asked, problem)
+
+    def came(self, asked: _Asked, page: ScanPage) -> None:
+        """Count what a page has taken. What a try has taken that failed is not given back: it may
+        have been read for nothing."""
+        if self.meter is not None:
+            self.meter.settle(asked.expected, page.units)
+            self.sizes.learn(asked.items, page.units, is_last=page.last_key is None)
+
+    def _take_units(self, asked: _Asked) -> None:
+        """Wait until the page may be asked for."""
+        rate = self.meter.per_second if self.meter else None
+        asked.items, asked.expected = self.sizes.next_page(rate, self.flow.items)
+        if self.meter is not None and (wait := self.meter.borrow(asked.expected)):
+            self.retry.sleep(wait)
 
     def _wait(self, asked: _Asked, problem: BackOff) -> None:
         asked.retries.failed(problem)
@@ -243,6 +341,7 @@ class ItemsPage:
     items: list[dict[str, Any]]
     last_key: Key | None
     ends_at: Key | None
+    units: float = 0.0
 
 
 def items_page(
@@ -257,7 +356,8 @@ def items_page(
     items = answer["Items"]
     require_keys("Scan", items, names)
     ends_at = {name: items[-1][name] for name in names} if items else None
-    return ItemsPage(items, answer.get("LastEvaluatedKey"), ends_at)
+    units = consumed("Scan", answer) if "ConsumedCapacity" in answer else 0.0
+    return ItemsPage(items, answer.get("LastEvaluatedKey"), ends_at, units)
 
 
 def require_progress(start: Key | None, last_key: Key | None, ends_at: Key | None) -> None:
@@ -316,9 +416,10 @@ def _reader_here(
     base_delay: float,
     exponential: bool,
     bound: tuple[tuple[str, Reached], ...],
+    meter: ReadMeter | None,
 ) -> TableReader:
     """This process's own reader of a target, the same one whenever it is asked for."""
     if bound:
         bind_process(target, dict(bound))
     retry = RetryPolicy(max_retries, base_delay, exponential)
-    return TableReader(cast(DynamoDB, _LateWire(target)), retry, target=target)
+    return TableReader(cast(DynamoDB, _LateWire(target)), retry, target=target, meter=meter)

@@ -31,6 +31,7 @@ class Page:
     numbers: list[int]
     last_key: Mapping[str, Any] | None
     ends_at: Mapping[str, Any] | None
+    units: float = 0.0
 
 
 def read(body: bytes) -> Page:
