@@ -63,6 +63,32 @@ class Children:
 
 
 @dataclass(frozen=True)
+class Dimension:
+    """What amounts are added up by: the values of an attribute, or their first `length`
+    characters (0: all of them)."""
+
+    name: str
+    attribute: str
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is added up of the records of an entity: the `amounts` (numbers) of the item that opens
+    each, in a `currency`, by `dimensions`. Amounts of two currencies are never added."""
+
+    amounts: tuple[str, ...]
+    currency: str
+    dimensions: tuple[Dimension, ...]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Every attribute that is read, those that group before those that are added up."""
+        grouping = (each.attribute for each in self.dimensions)
+        return tuple(dict.fromkeys((*grouping, self.currency, *self.amounts)))
+
+
+@dataclass(frozen=True)
 class Shape:
     """What an entity is.
 
@@ -71,6 +97,7 @@ class Shape:
     names. Where an index lists the records that name one, they are in the order of `sorted_by`.
     `role` is what those call such a record that name it (one, many), `absent` why one may be
     missing that is named. `numbered` records have numbers in their year (utils/sale_numbering.py).
+    `measures` is what is added up of them, None of records without amounts.
     """
 
     name: str
@@ -81,6 +108,7 @@ class Shape:
     children: Children | None = None
     sorted_by: str = ""
     numbered: bool = False
+    measures: Measures | None = None
 
     @property
     def prefix(self) -> str:
@@ -135,6 +163,18 @@ ENTITIES = (
         ),
         sorted_by="saleDate",
         numbered=True,
+        measures=Measures(
+            amounts=("subtotal", "taxAmount", "total"),
+            currency="currency",
+            dimensions=(
+                Dimension("year", "saleDate", length=len("YYYY")),
+                Dimension("month", "saleDate", length=len("YYYY-MM")),
+                Dimension("status", "status"),
+                Dimension("currency", "currency"),
+                Dimension("buyer", "buyerId"),
+                Dimension("producer", "producerId"),
+            ),
+        ),
     ),
 )
 ENTITY_NAMES = tuple(shape.name for shape in ENTITIES)

@@ -1,0 +1,85 @@
+"""Counts and amounts that are added up, exactly: nothing is ever rounded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+# DynamoDB's numbers have 38 digits, between 10^-130 and 10^126: as many sales as there may be of
+# them add up in so many digits. Should one ever be lost, that is an error and no other amount.
+EXACT = Context(prec=600, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+_NUMBER = re.compile(rb"[+-]?[0-9]{1,170}(?:\.[0-9]{0,170})?(?:[eE][+-]?[0-9]{1,2})?").fullmatch
+_RARE = re.compile(rb"[+-]?[0-9]{0,40}\.?[0-9]{1,40}[eE][+-]?1[0-9]{2}").fullmatch
+ZERO = Decimal(0)
+
+
+def amount_of(text: bytes) -> Decimal | None:
+    """The number that a text says as DynamoDB or a database writes one; None where it says none."""
+    if _NUMBER(text) is None and _RARE(text) is None:
+        return None
+    return Decimal(text.decode())
+
+
+def plain(amount: Decimal) -> str:
+    """An amount without exponent, and with no zeros that say nothing."""
+    text = format(amount, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
+@dataclass(frozen=True)
+class Figures:
+    """So many records with so many lines; the sum of each amount, and how many records have none
+    (`without`)."""
+
+    records: int
+    lines: int
+    amounts: tuple[Decimal, ...]
+    without: tuple[int, ...]
+
+    @classmethod
+    def none(cls, amounts: int) -> Figures:
+        """Of nothing, with so many amounts."""
+        return cls(0, 0, (ZERO,) * amounts, (0,) * amounts)
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.records or self.lines or any(self.amounts) or any(self.without))
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            self.records + other.records,
+            self.lines + other.lines,
+            tuple(map(EXACT.add, self.amounts, other.amounts)),
+            tuple(one + another for one, another in zip(self.without, other.without, strict=True)),
+        )
+
+    def __neg__(self) -> Figures:
+        return Figures(
+            -self.records,
+            -self.lines,
+            tuple(map(EXACT.minus, self.amounts)),
+            tuple(-one for one in self.without),
+        )
+
+    def __sub__(self, other: Figures) -> Figures:
+        return self + -other
+
+    def as_text(self) -> bytes:
+        """One text without tab and line break, of which `from_text` makes the same."""
+        parts = (self.records, self.lines, *self.without, *map(str, self.amounts))
+        return " ".join(map(str, parts)).encode()
+
+    @classmethod
+    def from_text(cls, text: bytes) -> Figures:
+        """What `as_text` has written."""
+        parts = text.decode().split(" ")
+        half = (len(parts) - 2) // 2
+        return cls(
+            int(parts[0]),
+            int(parts[1]),
+            tuple(map(Decimal, parts[2 + half :])),
+            tuple(map(int, parts[2 : 2 + half])),
+        )

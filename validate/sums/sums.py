@@ -1,0 +1,234 @@
+"""What the records of an entity add up to, by each of its dimensions (utils/entities.py).
+
+The facts of records (validate/sums/facts.py) are added up where they are read, by whatever process,
+and what these find is added up again. Dimensions that are attributes of few values (year, month,
+status, currency) are added up together, in one cell for each combination that there is; one that
+names other records, of which there may be millions, in cells of its own. Cells that are too many to
+be held are written into buckets on disk (utils/files/spill.py), in which a combination may come
+again: whoever reads them adds them up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache, cached_property
+from operator import add, itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from utils.entities import Dimension, shape_of
+from utils.files.spill import Spill, SpillFile, ranges, read_buckets
+from validate.sums.facts import ABSENT, OTHER, SEPARATOR, Fact, fact_of, fact_text, positions_of
+from validate.sums.figures import EXACT, ZERO, Figures, amount_of
+
+_sum = EXACT.add
+
+_HELD = 20_000  # cells in memory, in one process
+_LONG, _LONGEST = 1_000, 100  # facts that are looked at, and characters of a fact that count
+_ALL = b"0"  # the group of the dimensions with few values
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Dimensions that are added up together: the name of the group, and of each attribute its
+    place in the facts and how many characters of it count (0: all)."""
+
+    name: bytes
+    parts: tuple[tuple[int, int], ...]
+    dimensions: tuple[tuple[Dimension, int], ...]  # with the part that each is found in
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the facts of an entity are added up: in which groups, and where the amounts are."""
+
+    groups: tuple[_Group, ...]
+    amounts: tuple[int, ...]
+    fields: int
+
+    @cached_property
+    def keys(self) -> tuple[tuple[bytes, Callable[[list[bytes]], tuple[bytes, ...]]], ...]:
+        """Of each group the name, and what gives its parts of the fields."""
+        return tuple(
+            (each.name, itemgetter(*(place for place, _ in each.parts))) for each in self.groups
+        )
+
+    @cached_property
+    def cuts(self) -> tuple[tuple[int, int], ...]:
+        """The fields that are cut, each to so many characters."""
+        return tuple({part for each in self.groups for part in each.parts if part[1]})
+
+
+@cache
+def _plan(entity: str) -> _Plan:
+    shape = shape_of(entity)
+    measures = shape.measures
+    if measures is None:
+        raise ValueError(f"{entity} have no amounts")
+    places = positions_of(entity)
+    many = {reference.attribute for reference in shape.references}
+    few = [each for each in measures.dimensions if each.attribute not in many]
+    groups = [_group(_ALL, few, measures.currency, places)]
+    for number, each in enumerate(each for each in measures.dimensions if each.attribute in many):
+        groups.append(_group(b"%d" % (number + 1), [each], measures.currency, places))
+    amounts = tuple(places[name] for name in measures.amounts)
+    return _Plan(tuple(groups), amounts, len(places))
+
+
+def _group(
+    name: bytes, dimensions: list[Dimension], currency: str, places: Mapping[str, int]
+) -> _Group:
+    """The first part is the currency: what is in two of them is never in one cell."""
+    attributes = list(dict.fromkeys((currency, *(each.attribute for each in dimensions))))
+    parts = tuple((places[each], _longest(each, currency, dimensions)) for each in attributes)
+    found = tuple((each, attributes.index(each.attribute)) for each in dimensions)
+    return _Group(name, parts, found)
+
+
+def _longest(attribute: str, currency: str, dimensions: list[Dimension]) -> int:
+    lengths = [each.length for each in dimensions if each.attribute == attribute]
+    return 0 if attribute == currency or 0 in lengths else max(lengths)
+
+
+class Row(NamedTuple):
+    """A part of what is in a row: of a dimension (its name) one value, in one currency. The same
+    row may come in several parts."""
+
+    by: str
+    label: Fact
+    currency: Fact
+    figures: Figures
+
+
+_Cell = list[Any]  # records, lines, the amounts, and of each how many have none
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What records add up to; `+` adds another part. It is small enough to be passed from process
+    to process: what is not is in files below `scratch`, which have to stay until it is read."""
+
+    entity: str
+    scratch: Path
+    cells: Mapping[bytes, Figures] = field(default_factory=dict)
+    runs: tuple[SpillFile, ...] = ()
+
+    def __add__(self, other: Sums) -> Sums:
+        cells = dict(self.cells)
+        for key, figures in other.cells.items():
+            known = cells.get(key)
+            cells[key] = figures if known is None else known + figures
+        runs = self.runs + other.runs
+        if len(cells) > _HELD:
+            runs += _written(self.scratch, cells)
+            cells = {}
+        return Sums(self.entity, self.scratch, cells, runs)
+
+    def rows(self) -> Iterator[Row]:
+        """Every row, for each dimension; in any order, and a row in as many parts as there are."""
+        groups = {group.name: group for group in _plan(self.entity).groups}
+        for key, figures in self._cells():
+            name, *parts = key.split(SEPARATOR)
+            for dimension, place in groups[name].dimensions:
+                label = fact_of(parts[place])
+                if dimension.length and isinstance(label, str):
+                    label = label[: dimension.length]
+                yield Row(dimension.name, label, fact_of(parts[0]), figures)
+
+    def totals(self) -> dict[Fact, Figures]:
+        """What all records add up to, by currency."""
+        found: dict[Fact, Figures] = {}
+        for key, figures in self._cells():
+            name, currency, *_ = key.split(SEPARATOR)
+            if name == _ALL:
+                label = fact_of(currency)
+                found[label] = found[label] + figures if label in found else figures
+        return found
+
+    def _cells(self) -> Iterator[tuple[bytes, Figures]]:
+        yield from self.cells.items()
+        for numbers in ranges(self.runs) if self.runs else ():
+            for lines in read_buckets(self.runs, numbers):
+                for line in lines:
+                    key, _, text = line.partition(b"\t")
+                    yield key, Figures.from_text(text)
+
+
+class SumsBuilder:
+    """Adds up the facts of records of an entity that has amounts; what is more than memory should
+    hold goes into files below `scratch`."""
+
+    def __init__(self, scratch: Path, entity: str) -> None:
+        self._scratch = scratch
+        self._entity = entity
+        self._plan = _plan(entity)
+        self._cells: dict[bytes, _Cell] = {}
+        self._runs: tuple[SpillFile, ...] = ()
+
+    def add(self, facts: bytes, lines: int) -> None:
+        """Take a record with so many lines. Never raises, whatever its facts are."""
+        plan = self._plan
+        fields = facts.split(SEPARATOR)
+        if len(fields) != plan.fields or b"\\" in facts or len(facts) > _LONG:
+            fields = _in_one_form(fields, plan)
+        else:
+            for place, length in plan.cuts:
+                fields[place] = fields[place][:length]
+        found = [amount_of(fields[place]) for place in plan.amounts]
+        self._add(fields, lines, found)
+
+    def _add(self, fields: list[bytes], lines: int, found: list[Decimal | None]) -> None:
+        cells = self._cells
+        amounts, without = _parted(found)
+        for name, parts_of in self._plan.keys:
+            key = SEPARATOR.join((name, *parts_of(fields)))
+            cell = cells.get(key)
+            if cell is None:
+                cells[key] = [1, lines, amounts, [*without] or [0] * len(found)]
+                continue
+            cell[0] += 1
+            cell[1] += lines
+            cell[2] = [*map(_sum, cell[2], amounts)]
+            if without:
+                cell[3] = [*map(add, cell[3], without)]
+        if len(cells) > _HELD:
+            self._runs += _written(self._scratch, self._figures())
+            self._cells = {}
+
+    def _figures(self) -> dict[bytes, Figures]:
+        return {
+            key: Figures(records, lines, tuple(amounts), tuple(without))
+            for key, (records, lines, amounts, without) in self._cells.items()
+        }
+
+    def finish(self) -> Sums:
+        """What has been added."""
+        return Sums(self._entity, self._scratch, self._figures(), self._runs)
+
+
+def _parted(found: list[Decimal | None]) -> tuple[list[Decimal], list[int]]:
+    """Amounts, 0 where there is none; and where that is, if anywhere."""
+    if None not in found:
+        return cast(list[Decimal], found), []
+    return [each or ZERO for each in found], [int(each is None) for each in found]
+
+
+def _in_one_form(fields: list[bytes], plan: _Plan) -> list[bytes]:
+    """Fields that can be cut, and that are not longer than a label may be."""
+    if len(fields) != plan.fields:
+        fields = [OTHER + ABSENT] * plan.fields
+    cuts = {place: cut or _LONGEST for group in plan.groups for place, cut in group.parts}
+    return [_cut(each, cuts[place]) if place in cuts else each for place, each in enumerate(fields)]
+
+
+def _cut(text: bytes, length: int) -> bytes:
+    fact = fact_of(text)
+    return fact_text(fact[:length] if isinstance(fact, str) else fact)
+
+
+def _written(scratch: Path, cells: Mapping[bytes, Figures]) -> tuple[SpillFile, ...]:
+    spill = Spill(scratch)
+    spill.add((key, key + b"\t" + figures.as_text()) for key, figures in cells.items())
+    return spill.finish()
