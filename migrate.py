@@ -84,6 +84,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "demo",
         "Show a full migration, between an S9 and an AWS that are started for it.",
     ),
+    "evidence": (
+        "utils.evidence.evidence_command",
+        "evidence",
+        "Pack what proves a migration into one archive, or check one again.",
+    ),
     "restore": ("load.restore.restore_command", "restore_backup", "Restore a backup."),
     "rollback": (
         "load.rollback.rollback_command",

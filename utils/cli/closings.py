@@ -439,6 +439,28 @@ COMMANDS = (
         "`clean` has asked, and the answer was no.",
     ),
     _closing(
+        "evidence-packed",
+        _DONE,
+        "Packed: {file} ({packed:file}, and the checksums of {named:other}). Its SHA-256 is "
+        "{sha256}: note it where nobody can change it who can change the archive. To check it "
+        "later: {check}",
+        "`evidence` has packed the evidence of a run.",
+    ),
+    _closing(
+        "evidence-checks",
+        _DONE,
+        "It is whole: every file in it is as it was packed. That it is the archive that was "
+        "packed then, and that nobody has packed another one since, only its SHA-256 says, if it "
+        "was noted elsewhere{noted}: {sha256}",
+        "`evidence --check` has found nothing wrong.",
+    ),
+    _closing(
+        "evidence-differs",
+        ExitCode.VERIFICATION_FAILED,
+        "It proves nothing any more: {problems:thing is|things are} not as when it was packed.",
+        "`evidence --check` has found something wrong: each is said before the last line.",
+    ),
+    _closing(
         "as-planted",
         _DONE,
         "The tool found exactly what was planted.",

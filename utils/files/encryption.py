@@ -112,6 +112,10 @@ def decrypt_file(sealed: Path, plain: Path | Sink, keys: tuple[Identity, ...]) -
             pyrage.decrypt_io(source, plain, list(keys))
         except pyrage.DecryptError as error:
             raise _cannot_open(sealed, error) from error
+        except OSError as error:
+            if error.errno is None:  # it is age's: the content behind the head was altered
+                raise _cannot_open(sealed, error) from error
+            raise
 
 
 def needs_identity(what: str) -> ConfigurationError:

@@ -153,6 +153,11 @@ class Workspace:
                 if path.exists() or path.is_symlink():
                     path.replace(path.with_name(f"earlier_{path.name}"))
 
+    def evidence(self, run_id: str, number: int, suffix: str) -> Path:
+        """An archive of a run (utils/evidence), the first, or one further `number`."""
+        further = f"-{number}" if number > 1 else ""
+        return self.root / "evidence" / f"evidence-{run_id}{further}{suffix}"
+
     @property
     def log(self) -> Path:
         return self.reports / "migration.log"

@@ -34,6 +34,7 @@ _BACKUP_FILES = (
     rf"((backup|progress)\.json|keys\.bin|SHA256SUMS|items-\d+-\d+\.json(\.gz)?(\.age)?"
     rf"|keys-\d+-\d+){_HALF}"
 )
+REPORTS_KIND, SCRATCH_KIND = "reports and logs", "checkpoints and scratch files"
 _CLEANED = "its data were deleted by `clean`"
 
 
@@ -91,7 +92,7 @@ def look(files: Workspace, backups: Path, wish: Wish) -> Found:
     """Find what a wish is about in a data directory and in the directory of its backups."""
     found = Found()
     for room in rooms(files, backups, wish):
-        paths = list(room.files()) if _is_reached_plainly(room, files.root, backups) else []
+        paths = list(room.files()) if is_reached_plainly(room, files.root, backups) else []
         if paths:
             found.files.setdefault(room.kind, []).extend(paths)
             size = sum(path.stat().st_size for path in paths)
@@ -99,7 +100,7 @@ def look(files: Workspace, backups: Path, wish: Wish) -> Found:
     return found
 
 
-def _is_reached_plainly(room: Room, *roots: Path) -> bool:
+def is_reached_plainly(room: Room, *roots: Path) -> bool:
     """Whether no link is on the way from the root that a room is below of."""
     way = [room.directory, *room.directory.parents]
     root = next(root for root in roots if root in way)
@@ -108,9 +109,9 @@ def _is_reached_plainly(room: Room, *roots: Path) -> bool:
 
 def rooms(files: Workspace, backups: Path, wish: Wish) -> Iterator[Room]:
     """Every place where the tool leaves files that may go."""
-    yield from _data_rooms(files, wish)
+    yield from data_rooms(files, wish)
     for name, inner in nested(files).items():
-        yield from (replace(room, kind=name) for room in _data_rooms(inner, wish))
+        yield from (replace(room, kind=name) for room in data_rooms(inner, wish))
         yield from (replace(room, kind=name) for room in _backup_rooms(inner.root / "backups"))
         yield Room(name, inner.root, r"manifest\.json(\.tmp)?|\.lock")
     manifest = None if wish.all_backups else Manifest.load(files.manifest)
@@ -137,25 +138,27 @@ def nested(files: Workspace) -> dict[str, Workspace]:
     }
 
 
-def _data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
+def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
+    """Where the files of a data directory are that may go, but for backups and what is in data
+    directories of its own."""
     for kind in ("extracted", "transformed", "quarantine"):
         yield Room(f"{kind} records", files.root / kind, _RECORDS)
     yield Room(
-        "checkpoints and scratch files",
+        SCRATCH_KIND,
         files.root,
         rf"\.checkpoint\.json{_HALF}|\.(journal|unnumbered)-[a-z_]+{_HALF}"
         rf"|\.(mask-key|made-for){_HALF}",
     )
-    yield Room("checkpoints and scratch files", files.scratch, deep=True)
+    yield Room(SCRATCH_KIND, files.scratch, deep=True)
     yield Room("what a rollback needs", files.undo, _UNDO)
     for earlier in sorted(files.earlier.glob("*")):
         yield Room("what a rollback needs", earlier, _UNDO)
     for picture in sorted((files.undo / "pictures").glob("*")):
         yield Room("what a rollback needs", picture, _BACKUP_FILES)
     if not wish.keep_reports:
-        yield Room("reports and logs", files.reports, _REPORTS)
-        yield Room("reports and logs", files.root / "differences", _RECORDS)
-        yield Room("reports and logs", files.root, rf"events\.jsonl{_HALF}")
+        yield Room(REPORTS_KIND, files.reports, _REPORTS)
+        yield Room(REPORTS_KIND, files.root / "differences", _RECORDS)
+        yield Room(REPORTS_KIND, files.root, rf"events\.jsonl{_HALF}")
 
 
 def _backup_rooms(backups: Path) -> Iterator[Room]:

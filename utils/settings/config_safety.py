@@ -23,12 +23,17 @@ def concerns(path: Path, document: Mapping[str, Any], environment_file: Path) ->
         if mode & 0o077:
             yield f"{file.name} can be read by others (mode {mode:03o}): chmod 600 {file}"
     for setting, value in secrets_in(document):
-        if not _ONLY_VARIABLES.fullmatch(value):
+        if not is_by_variable(value):
             variable = "S9_PASSWORD" if setting == "source.password" else "A_VARIABLE"
             yield (
                 f"{path.name} holds {setting} in clear: write ${{{variable}}} there, and the "
                 "value in .env or the environment"
             )
+
+
+def is_by_variable(value: str) -> bool:
+    """Whether a setting names variables of the environment, and nothing that they could hold."""
+    return bool(_ONLY_VARIABLES.fullmatch(value))
 
 
 def questions(config: Config) -> Iterator[str]:
