@@ -1,0 +1,73 @@
+"""Every kind of damage by itself, on both servers; hundreds of random ones; and two hundred
+undamaged tables with a living application."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.integration.damage.conftest import (
+    elsewhere,
+    first_judge,
+    migrated,
+    quick,
+    second_judge,
+)
+from tests.support.damage.contradictions import contradictions
+from tests.support.damage.desk import Migrated, require
+from tests.support.damage.kinds.all_kinds import DAMAGES, HARMLESS
+from tests.support.damage.mixtures import Mixture
+from tests.support.damage.reported import Reported
+
+__all__ = ["elsewhere", "first_judge", "migrated", "quick", "second_judge"]
+
+MIXTURES = 200
+UNDAMAGED = 200
+ON_THE_OTHER = 20
+
+
+@pytest.fixture(params=["migrated", "elsewhere"])
+def judge(request: pytest.FixtureRequest) -> Migrated:
+    """Each of the two targets."""
+    found: Migrated = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize("name", [*DAMAGES, *HARMLESS])
+def test_each_kind_by_itself(judge: Migrated, name: str) -> None:
+    judge.tables.chance = random.Random(name)
+    done = {**DAMAGES, **HARMLESS}[name].happens(judge.tables)
+    assert done is not None
+    assert done.harmless == (name in HARMLESS)
+    beside = contradictions(judge.tables.scan())
+    assert beside == Reported(lines=done.lines, references=done.references)
+    require(judge.verified(), done)
+
+
+@pytest.mark.parametrize("number", range(MIXTURES))
+def test_random_damage_is_found_completely(migrated: Migrated, seed: int, number: int) -> None:
+    damaged_at_random(migrated, seed * 1000 + number)
+
+
+@pytest.mark.parametrize("number", range(UNDAMAGED))
+def test_a_living_application_is_no_damage(migrated: Migrated, seed: int, number: int) -> None:
+    worked_on(migrated, seed * 1000 + number)
+
+
+@pytest.mark.parametrize("number", range(ON_THE_OTHER))
+def test_another_server_is_the_same_to_it(elsewhere: Migrated, seed: int, number: int) -> None:
+    (damaged_at_random if number % 2 else worked_on)(elsewhere, seed * 2000 + number)
+
+
+def damaged_at_random(target: Migrated, seed: int) -> None:
+    mixture = Mixture(target.tables, seed)
+    done = mixture.damage(10)
+    require(target.verified(), done, mixture.told)
+
+
+def worked_on(target: Migrated, seed: int) -> None:
+    mixture = Mixture(target.tables, seed)
+    done = mixture.work(random.Random(seed).randint(1, 60))
+    assert done.harmless, mixture.told
+    require(target.verified(), done, mixture.told)
