@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from load.forecast.hot_keys import HotKey
 from load.forecast.hours import StepTime, duration
-from load.forecast.prices import Price
+from load.forecast.prices import Price, price_of_reads
 from load.forecast.speed import Speed
+from load.forecast.verify_units import VerifyUnits
 from utils.config import PricesConfig
 from utils.wording.figures import costing, counted
 
@@ -79,11 +80,15 @@ class PlaceForecast:
 @dataclass(frozen=True)
 class ReadUnits:
     """Read units of the backup before the load, of the survey (which reads the backup on disk), and
-    of the verification after it. All of them read strongly consistently, whole tables."""
+    of the verification after it."""
 
     backup: int = 0
     survey: int = 0
-    verify: int = 0
+    verification: VerifyUnits = field(default_factory=VerifyUnits)
+
+    @property
+    def verify(self) -> int:
+        return self.verification.total
 
     @property
     def total(self) -> int:
@@ -94,6 +99,7 @@ class ReadUnits:
             "backup": self.backup,
             "survey": self.survey,
             "verify": self.verify,
+            "ofVerify": self.verification.as_json(),
             "total": self.total,
         }
 
@@ -240,6 +246,14 @@ def _sentences(found: Forecast) -> Iterator[str]:
         f"batches, {costing(price.by_import, currency)} by import from S3, into new tables "
         f"({where})"
     )
+    if verify := sum(table.read_units.verify for table in found.tables):
+        patterns = sum(table.read_units.verification.patterns for table in found.tables)
+        yield (
+            f"The verification takes {counted(verify, 'read unit')}, "
+            f"{costing(price_of_reads(prices, verify), currency)}, in "
+            f"{duration(found.seconds_of('verify'))}: the access patterns {patterns:,} of them at "
+            "the most"
+        )
     if price.by_the_hour:
         yield (
             "Tables with provisioned capacity are paid for by the hour, whatever is written: their "

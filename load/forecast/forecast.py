@@ -27,6 +27,7 @@ from load.forecast.hours import Load, LoadTimes, StepTime, measured_times
 from load.forecast.places import places_of
 from load.forecast.prices import Price
 from load.forecast.speed import Speed, measure_speed
+from load.forecast.verify_units import Held, VerifyUnits, pattern_units, scan_units
 from load.forecast.write_units import Census, Figures, PlaceUnits, take_census
 from utils.dynamodb.item_size import READ_UNIT_BYTES
 from utils.dynamodb.table_spec import TableSpec
@@ -57,15 +58,16 @@ def forecast(
     second. Raises TargetError when the target cannot be reached, Interrupted.
     """
     marks, held, scale = marks or {}, held or {}, scale or {}
-    there = {name: spec for name, spec in specs.items() if run.workspace.transformed(name).exists()}
-    speed = speed or measure_speed(run, list((there or specs).values())[-1])
+    done = {name: spec for name, spec in specs.items() if run.workspace.transformed(name).exists()}
+    speed = speed or measure_speed(run, list((done or specs).values())[-1])
     tables = []
-    for entity, spec in there.items():
+    for entity, spec in done.items():
         description = described.get(entity)
         census = take_census(run, spec, places_of(spec, description), marks.get(entity))
         capacities, times = Capacities(description), scale.get(entity, 1.0)
         making = _Making(run, spec, capacities, speed, partition_writes, times)
-        tables.append(making.of(census, held.get(entity) or _held(description)))
+        there = held.get(entity) or _held(description)
+        tables.append(making.of(census, there, _held_by_index(description)))
     measured = measured_times(seconds or {}, scale)
     steps = (*measured, *(step for each in tables for step in each.times))
     advice = tuple(advice_on(run.config, tables))
@@ -75,6 +77,15 @@ def forecast(
 def _held(description: Mapping[str, Any] | None) -> tuple[int, int]:
     known = description or {}
     return int(known.get("ItemCount") or 0), int(known.get("TableSizeBytes") or 0)
+
+
+def _held_by_index(description: Mapping[str, Any] | None) -> Mapping[str, Held]:
+    return {
+        index["IndexName"]: Held(
+            int(index.get("ItemCount") or 0), int(index.get("IndexSizeBytes") or 0)
+        )
+        for index in (description or {}).get("GlobalSecondaryIndexes") or ()
+    }
 
 
 @dataclass(frozen=True)
@@ -93,12 +104,15 @@ class _Making:
     def _table(self) -> str:
         return self.run.config.target.table(self.spec.entity)
 
-    def of(self, census: Census, held: tuple[int, int]) -> TableForecast:
-        """`held` are the items and bytes that the table has before."""
+    def of(
+        self, census: Census, held: tuple[int, int], held_by_index: Mapping[str, Held]
+    ) -> TableForecast:
+        """`held` are the items and bytes that the table has before, `held_by_index` those of its
+        indexes by name."""
         figures = self._scaled_figures(census.figures)
         sizes = Bytes.of(census.sizes)
         places = tuple(map(self._place, census.places))
-        reads = self._reads(held[1], self._scaled(census.figures.new_bytes))
+        reads = self._reads(Held(*held), held_by_index, figures, census)
         units = sum(place.write_units for place in places)
         return TableForecast(
             entity=self.spec.entity,
@@ -152,13 +166,40 @@ class _Making:
             hottest[0].units / self.partition_writes if hottest else 0.0,
         )
 
-    def _reads(self, held_bytes: int, new_bytes: int) -> ReadUnits:
-        backs_up = self.run.config.migration.backup_before_load and self.run.config.backup.enabled
-        verifies = self.run.config.migration.validate_after_load
+    def _reads(
+        self, held: Held, held_by_index: Mapping[str, Held], figures: Figures, census: Census
+    ) -> ReadUnits:
+        migration = self.run.config.migration
+        backs_up = migration.backup_before_load and self.run.config.backup.enabled
         return ReadUnits(
-            backup=_read_units(held_bytes) if backs_up else 0,
-            verify=_read_units(held_bytes + new_bytes) if verifies else 0,
+            backup=_read_units(held.bytes) if backs_up else 0,
+            verification=(
+                self._verification(held, held_by_index, figures, census)
+                if migration.validate_after_load
+                else VerifyUnits()
+            ),
         )
+
+    def _verification(
+        self, held: Held, held_by_index: Mapping[str, Held], figures: Figures, census: Census
+    ) -> VerifyUnits:
+        """Of the table as it is going to be, and of the indexes that the Sale Module asks for."""
+        whole = Held(held.items + figures.new, held.bytes + figures.new_bytes)
+        indexes = {}
+        for place in census.places[1:]:
+            if not place.place.further:
+                before = held_by_index.get(place.place.index, Held(0, 0))
+                size = before.bytes + self._scaled(place.size)
+                now = Held(before.items + self._scaled(place.items), size)
+                indexes[place.place.index] = scan_units(now, eventually=True)
+        patterns = pattern_units(
+            self.spec.entity,
+            whole,
+            records=figures.records,
+            largest=max(census.sizes, default=0),
+            sample=getattr(self.run.config.verify, "sample", 1_000),
+        )
+        return VerifyUnits(scan_units(whole), tuple(indexes.items()), patterns)
 
     def _times(
         self,
@@ -174,6 +215,7 @@ class _Making:
             self.speed,
             config.migration,
             config.backup,
+            config.verify,
             self.partition_writes,
         )
         loads = tuple(Load(p.index, p.items, p.write_units, p.hottest) for p in places)
@@ -182,7 +224,7 @@ class _Making:
         yield StepTime.of("load", entity, times.of_load(loads, figures.replaced))
         if reads.verify:
             items, size = held[0] + figures.new, held[1] + figures.new_bytes
-            yield StepTime.of("verify", entity, times.of_verify(items, size, reads.verify))
+            yield StepTime.of("verify", entity, times.of_verify(items, size, reads.verification))
 
 
 def _read_units(size: int) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 from load.forecast.capacity import Capacities
 from load.forecast.hot_keys import HotKey
 from load.forecast.speed import Speed
-from utils.config import BackupConfig, MigrationConfig
+from load.forecast.verify_units import VerifyUnits
+from utils.config import BackupConfig, MigrationConfig, VerifyConfig
 from utils.telemetry.events import StepFinished, Told
 from utils.wording.figures import counted, counted_in
 
@@ -109,6 +110,7 @@ class LoadTimes:
     speed: Speed
     migration: MigrationConfig
     backup: BackupConfig
+    verify: VerifyConfig
     partition_writes: float
 
     def of_load(self, loads: tuple[Load, ...], replaced: float) -> Iterator[Limit]:
@@ -182,9 +184,25 @@ class LoadTimes:
                 f"{counted(self.backup.max_read_units, 'read unit')} a second",
             )
 
-    def of_verify(self, items: float, size: float, units: float) -> Iterator[Limit]:
-        """The same of a verification, which reads the file as well."""
-        yield from self._of_scan(items, size, units, self.speed.verify_seconds)
+    def of_verify(self, items: float, size: float, units: VerifyUnits) -> Iterator[Limit]:
+        """The same of a verification, which reads the file as well, the indexes, and by access
+        patterns."""
+        table = units.table + units.patterns
+        yield from self._of_scan(items, size, table, self.speed.verify_seconds)
+        for index, read in units.indexes:
+            capacity = self.capacities.of(index)
+            yield Limit(
+                "capacity",
+                read / capacity.reads,
+                f"index {index} gives {counted_in(capacity.reads, 'read units')} a second",
+                index,
+            )
+        if most := self.verify.max_read_units:
+            yield Limit(
+                "max-read-units",
+                units.total / most,
+                f"verify.maxReadUnits allows {counted(most, 'read unit')} a second",
+            )
 
     def _of_scan(
         self, items: float, size: float, units: float, core_seconds: float

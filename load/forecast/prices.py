@@ -87,3 +87,8 @@ class Price:
 def price_of_writes(prices: PricesConfig, units: float) -> float:
     """What so many write units cost on demand, in the currency of the prices."""
     return units / _MILLION * prices.write_units
+
+
+def price_of_reads(prices: PricesConfig, units: float) -> float:
+    """The same of read units."""
+    return units / _MILLION * prices.read_units

@@ -33,7 +33,8 @@ PHASE = "plan"
 _TRANSACTED, _ALONE = 2, 1  # write units for one
 _MOVED = 2  # writes of an index entry
 
-Stays = Sequence[tuple[int, bytes, int]]  # in which place, under which partition key, write units
+# In which place, under which partition key, write units, bytes.
+Stays = Sequence[tuple[int, bytes, int, int]]
 
 
 def units_for(size: int) -> int:
@@ -70,11 +71,13 @@ class PlaceCount:
 
     items: int = 0
     units: int = 0
+    size: int = 0
     keys: dict[bytes, int] = field(default_factory=dict)
 
-    def add(self, key: bytes, units: int) -> None:
+    def add(self, key: bytes, units: int, size: int) -> None:
         self.items += 1
         self.units += units
+        self.size += size
         self.keys[key] = self.keys.get(key, 0) + units
 
 
@@ -90,12 +93,13 @@ class PieceCensus:
 
 @dataclass
 class PlaceUnits:
-    """What goes to a table or an index: new items, their write units, and these by partition
-    key."""
+    """What goes to a table or an index: new items, their write units and size in bytes, and the
+    units by partition key."""
 
     place: Place
     items: int = 0
     units: int = 0
+    size: int = 0
     keys: KeyUnits | RecordUnits = field(default_factory=KeyUnits)
 
 
@@ -121,6 +125,7 @@ class Census:
         for place, found in zip(self.places, piece.places, strict=True):
             place.items += found.items
             place.units += found.units
+            place.size += found.size
             place.keys.add({key.decode(): units for key, units in found.keys.items()})
 
     @property
@@ -197,8 +202,8 @@ class _Counting:
             figures.new += 1
             figures.new_bytes += size
             figures.sent_bytes += len(line)
-            for place, key, units in stays:
-                found.places[place].add(key, units)
+            for place, key, units, here in stays:
+                found.places[place].add(key, units, here)
         self._count_others(others)
         found.places[0].keys = RecordUnits.largest(found.places[0].keys)
         return found
@@ -217,8 +222,8 @@ class _Counting:
             opened = [] if mark in CONDITIONAL else [stays]  # put again as it is
             writes = [*opened, *changed]
             factor = _TRANSACTED if 1 < len(writes) <= MOST_WRITES else _ALONE
-            table = factor * sum(units for each in writes for n, _, units in each if not n)
-            entries = factor * sum(units for each in changed for n, _, units in each if n)
+            table = factor * sum(units for each in writes for n, _, units, _ in each if not n)
+            entries = factor * sum(units for each in changed for n, _, units, _ in each if n)
             figures.least += table + entries
             figures.most += table + _MOVED * entries
 
@@ -229,7 +234,7 @@ class _Counting:
         if size is None or keys is None:
             return self._parsed(line)
         units = units_for(size)
-        return size, [(n, key, units) for n, key in enumerate(keys) if key is not None]
+        return size, [(n, key, units, size) for n, key in enumerate(keys) if key is not None]
 
     def _parsed(self, line: bytes) -> tuple[int, Stays]:
         item = orjson.loads(line)["Item"]
@@ -238,7 +243,7 @@ class _Counting:
         for number, place in enumerate(self._places):
             here = place.size_in(item, size)
             if here is not None:
-                stays.append((number, _text_of(item[place.partition_key]), units_for(here)))
+                stays.append((number, _text_of(item[place.partition_key]), units_for(here), here))
         return size, stays
 
 

@@ -1,10 +1,13 @@
-"""The program of the embedded AWS: ministack, which charges write units as DynamoDB documents them.
+"""The program of the embedded AWS: ministack, which charges units as DynamoDB documents them.
 
 By itself it charges every item one unit in its table and in every index, whatever its size and
-whether it is there. Here a write takes a unit for every started KB of the item, before or after it,
-whichever is larger, and again for every index entry that is made, changed or removed (two where it
-moves); a transaction takes twice that ("DynamoDB item sizes and formats", and "Write capacity" of
-"Using global secondary indexes", DynamoDB developer guide).
+whether it is there, and every read request one, or a half. Here a write takes a unit for every
+started KB of the item, before or after it, whichever is larger, and again for every index entry
+that is made, changed or removed (two where it moves); a transaction takes twice that ("DynamoDB
+item sizes and formats", and "Write capacity" of "Using global secondary indexes", DynamoDB
+developer guide). A read takes a unit for every started 4 KB of all that a request reads, filtered
+and projected or not, and half of that where it need not be consistent ("Capacity unit consumption
+for read operations"; BatchGetItem is as ministack has it).
 
 It runs as a program by itself, in a process that is to find none of the project's packages: so the
 measure of an item is taken from its file.
@@ -22,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 _MEASURE = Path(__file__).parents[1] / "dynamodb" / "item_size.py"
+_READ_UNIT_BYTES = 4096
+_MOST_SIZES = 200_000
 _INDEXES = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 
 Item = Mapping[str, Any]
@@ -29,6 +34,19 @@ Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[dict[str, Any]], Answer]
 Key = tuple[str, Item]  # of which table, and the attributes of the key among others
 Keys = Callable[[dict[str, Any]], list[Key]]
+Tell = Callable[[Any, Any, str, bool], None]
+
+# What makes an answer smaller than what is read for it.
+_NARROWED = frozenset(
+    {
+        "FilterExpression",
+        "ProjectionExpression",
+        "Select",
+        "ReturnConsumedCapacity",
+        "ExpressionAttributeNames",
+        "ExpressionAttributeValues",
+    }
+)
 
 
 def _measured() -> Any:
@@ -46,6 +64,7 @@ class Meter:
     def __init__(self, server: Any) -> None:
         self._server = server
         self._measure = _measured()
+        self._sizes: dict[int, tuple[Item, int, int]] = {}
 
     def charging(self, handler: Handler, keys_in: Keys, factor: int) -> Handler:
         """A handler of requests that charges for the write of each of the keys in one, if they are
@@ -96,8 +115,62 @@ class Meter:
         return float(taken)
 
     def _units(self, item: Item | None) -> int:
-        size = self._measure.item_size(item) if item else 0
+        size = self._size(item) if item else 0
         return int(-(-size // self._measure.WRITE_UNIT_BYTES))
+
+    def _size(self, item: Item) -> int:
+        """The size of an item in bytes; that of one which was written or read lately is known."""
+        known, length, size = self._sizes.get(id(item), (None, 0, 0))
+        if known is not item or length != len(item):
+            if len(self._sizes) >= _MOST_SIZES:
+                self._sizes.clear()
+            size = int(self._measure.item_size(item))
+            self._sizes[id(item)] = item, len(item), size
+        return size
+
+    def telling(self, tell: Tell) -> Tell:
+        """What adds ConsumedCapacity to an answer, as `tell` does, for reads by what was read."""
+
+        def add(answer: Any, request: Any, name: str, write: bool = False) -> None:
+            tell(answer, request, name, write)
+            if not write and "ConsumedCapacity" in answer:
+                size = self._read(answer, request, name)
+                units = max(1, -(-size // _READ_UNIT_BYTES))
+                taken = float(units if request.get("ConsistentRead") else units / 2)
+                answer["ConsumedCapacity"]["CapacityUnits"] = taken
+
+        return add
+
+    def _read(self, answer: dict[str, Any], request: dict[str, Any], name: str) -> int:
+        """How many bytes were read for an answer."""
+        if "Key" in request:
+            item = self._there(name, request["Key"])
+            return self._size(item) if item else 0
+        items = answer.get("Items", ())
+        if len(items) < answer["ScannedCount"]:
+            whole = {key: value for key, value in request.items() if key not in _NARROWED}
+            names = "ExpressionAttributeNames", "ExpressionAttributeValues"
+            kept = str(request.get("KeyConditionExpression", ""))
+            for each in names:  # what nothing refers to is a mistake
+                used = {k: v for k, v in request.get(each, {}).items() if k in kept}
+                whole = {**whole, each: used} if used else whole
+            read = (
+                self._server._query if "KeyConditionExpression" in request else self._server._scan
+            )
+            _, _, body = read(whole)
+            items = json.loads(body).get("Items", ())
+        return sum(self._size_of(each, request, name) for each in items)
+
+    def _size_of(self, shown: Item, request: Item, name: str) -> int:
+        """The size of what is stored of an item that an answer shows, in a table or an index."""
+        table = self._server._tables[name]
+        if any(key not in shown for key in _keys(table)):
+            return int(self._measure.item_size(shown))
+        item = self._there(name, shown) or shown
+        indexes = [each for kind in _INDEXES for each in table.get(kind) or ()]
+        index = next((e for e in indexes if e["IndexName"] == request.get("IndexName")), None)
+        entry = item if index is None else _entry(table, index, item)
+        return self._size(item) if entry is item else int(self._measure.item_size(entry or shown))
 
 
 def _keys(index: Mapping[str, Any]) -> list[str]:
@@ -144,10 +217,11 @@ _WRITES: dict[str, tuple[Keys, int]] = {
 def main() -> None:
     """Start the server; its settings are in the environment (utils/embedded/aws.py)."""
     sys.path[:] = [path for path in sys.path if path != str(Path(__file__).parent)]
-    server = import_module("ministack.services.dynamodb")
+    server: Any = import_module("ministack.services.dynamodb")
     meter = Meter(server)
     for name, (keys_in, factor) in _WRITES.items():
         setattr(server, name, meter.charging(getattr(server, name), keys_in, factor))
+    server._add_consumed_capacity = meter.telling(server._add_consumed_capacity)
     import_module("ministack.app").main()
 
 

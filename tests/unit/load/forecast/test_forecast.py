@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from load.forecast.figures import Bytes, Forecast
 from load.forecast.forecast import forecast
 from load.forecast.hours import StepTimes, duration
 from load.forecast.speed import Speed
+from load.forecast.verify_units import Held, pattern_units
 from tests.support.records.transformed import TABLES, Migration, sale
-from utils.config import MigrationConfig, PricesConfig
+from utils.config import MigrationConfig, PricesConfig, VerifyConfig
 from utils.dynamodb.item_size import item_size
 from utils.run.manifest import Manifest
 from utils.run.run import Run
@@ -123,7 +125,47 @@ def test_reads_are_those_of_whole_tables_before_and_after(migration: Migration) 
     held = {**provisioned(10), "ItemCount": 7, "TableSizeBytes": 81_920}
     table = foretold(migration, sales=held).tables[2]
     assert table.read_units.backup == 20
-    assert table.read_units.verify == -(-(81_920 + table.bytes.total) // 4_096)
+    scan = (81_920 + table.bytes.total) / 4_096
+    # Four segments end with a page that is not full and one that is empty.
+    assert table.read_units.verification.table == ceil(scan + 8)
+
+
+def test_a_verification_reads_the_indexes_with_what_is_in_them(migration: Migration) -> None:
+    """Half a unit for 4 KB of what has the keys of the index."""
+    items = [item for record in migration.records["sales"] for item in record]
+    found = foretold(migration).tables[2].read_units.verification.indexes
+    assert found == tuple(
+        (index.name, ceil((size / 4_096 + 8) / 2))
+        for index in TABLES["sales"].indexes
+        for size in [sum(item_size(item) for item in items if index.partition_key in item)]
+    )
+
+
+def test_the_read_units_of_a_verification_have_their_time_and_price(migration: Migration) -> None:
+    migration.config = replace(
+        migration.config, verify=VerifyConfig(max_read_units=2), prices=PricesConfig(read_units=1e6)
+    )
+    found = foretold(migration)
+    table = found.tables[2]
+    step = table.time_of("verify")
+    assert step is not None and step.bottleneck is not None
+    assert step.bottleneck.kind == "max-read-units"
+    assert step.seconds == table.read_units.verify / 2
+    parts = table.read_units.verification
+    assert table.read_units.verify == parts.table + parts.of_indexes + parts.patterns
+    assert found.price.reads == found.read_units
+    total = sum(each.read_units.verify for each in found.tables)
+    assert any(f"The verification takes {total:,} read units" in s for s in found.sentences())
+
+
+def test_patterns_take_no_more_than_all_that_there_is() -> None:
+    few = Held(100, 400_000)
+    every = pattern_units("sales", few, records=50, largest=8_000, sample=None)
+    assert every <= 18 * (50 + 98) / 2  # requests of each pattern, and units of the whole table
+    assert pattern_units("sales", few, records=50, largest=8_000, sample=1_000) == every
+    many = Held(10_000_000, 10**10)
+    asked = pattern_units("sales", many, records=3_000_000, largest=2_000, sample=1_000)
+    assert asked < pattern_units("sales", many, records=3_000_000, largest=2_000, sample=None)
 
 
 def test_sizes_are_exact(migration: Migration) -> None:
