@@ -149,6 +149,7 @@ def _orders(
     return SenderOrders(
         source=run.workspace.transformed(spec.entity),
         plan=run.workspace.plan(spec.entity),
+        requests=run.workspace.requests(spec.entity),
         target=run.config.target,
         migration=run.config.migration,
         spec=spec,

@@ -158,7 +158,8 @@ def stay_with_tables(run: Run, entities: Iterable[str]) -> None:
     def forget(table: str) -> None:
         files = run.workspace
         for entity in (name for name in names if run.config.target.table(name) == table):
-            for path in (files.load_state(entity), files.plan(entity), files.before(entity)):
+            kept = (files.load_state, files.plan, files.requests, files.before)
+            for path in (of(entity) for of in kept):
                 path.unlink(missing_ok=True)
             run.manifest.forget("load", entity)
         run.manifest.backups.pop(table, None)

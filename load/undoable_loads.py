@@ -25,7 +25,14 @@ from utils.files.storage import PARTIAL_SUFFIX, make_directory, partial_of, publ
 from utils.files.workspace import Workspace
 from utils.run.run import Run
 
-_KINDS = ("plan", "before", "kept", "loaded", "json")  # the state last: with it a load is there
+_KINDS = (
+    "plan",
+    "requests",
+    "before",
+    "kept",
+    "loaded",
+    "json",
+)  # the state last: with it a load is there
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,11 @@ class Load:
     @property
     def loaded(self) -> Path:
         return self.path("loaded")
+
+    @property
+    def requests(self) -> Path:
+        """When and in which request what was written."""
+        return self.path("requests")
 
     @property
     def kept(self) -> Path:

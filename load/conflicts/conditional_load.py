@@ -137,6 +137,7 @@ class ConditionalLoad(Closes):
         work = ConditionalPieces(
             source=files.transformed(self._entity),
             plan=files.plan(self._entity),
+            requests=files.requests(self._entity),
             before=files.before(self._entity),
             target=run.config.target,
             migration=run.config.migration,

@@ -4,16 +4,17 @@ plan of the load."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 
 from load.conflicts.policy import Authors
 from load.conflicts.replaced_items import ReplacedItems
 from load.conflicts.replacing import Planned, Replacing
 from load.conflicts.table_pictures import Memory, Pictures
+from load.history.request_log import Kind, RequestLog
 from load.sending.job_pool import Share
 from load.writing.batch_writer import RefusedItem
 from load.writing.conditional_writer import ConditionalWriter, WriteResult
@@ -46,7 +47,8 @@ class ConditionalPieces:
     """What is written on condition of one entity: records that are replaced, and of the others the
     new lines in the ranges of bytes `again`, which may have been sent already.
 
-    `moment` is the migration's own time, for rows without one.
+    `moment` is the migration's own time, for rows without one. What was written is noted in
+    `requests` (load/history/request_log.py), if there is such a file.
     """
 
     source: Path
@@ -59,6 +61,7 @@ class ConditionalPieces:
     authors: Authors
     moment: str
     again: Sequence[tuple[int, int]]
+    requests: Path | None = None
 
     def is_due(self, plan: LineMarks, place: ByteRange) -> bool:
         """Whether there may be something to do in a piece of the file."""
@@ -75,6 +78,7 @@ class ConditionalPieces:
             yield _Writing(
                 self,
                 stack.enter_context(LineMarks(self.plan)),
+                stack.enter_context(RequestLog(self.requests)),
                 writer,
                 Replacing(
                     writer,
@@ -86,6 +90,18 @@ class ConditionalPieces:
             ).write
 
 
+class _Written(local):
+    """What has been written in this thread lately: by the text of each item, how and in which
+    request."""
+
+    def __init__(self) -> None:
+        self.by: dict[bytes, tuple[Kind, str]] = {}
+
+    def note(self, items: Iterable[bytes], request_id: str, *, together: bool) -> None:
+        kind = Kind.TRANSACTION if together else Kind.CONDITIONAL
+        self.by |= dict.fromkeys(items, (kind, request_id))
+
+
 class _Writing:
     """The work in one process; safe to share between threads."""
 
@@ -93,11 +109,15 @@ class _Writing:
         self,
         work: ConditionalPieces,
         plan: LineMarks,
+        requests: RequestLog,
         writer: ConditionalWriter,
         replacing: Replacing,
     ) -> None:
         self._work = work
         self._plan = plan
+        self._requests = requests
+        self._written = _Written()
+        writer.listener = self._written.note
         self._writer = writer
         self._replacing = replacing
         self._lock = Lock()
@@ -114,6 +134,7 @@ class _Writing:
             elif wanted := [each for each in record if self._is_again(each)]:
                 again.append(wanted)
         done = PieceWritten()
+        self._written.by.clear()
         self._write_again(again, done)
         self._replace(replaced, done)
         self._count(done)
@@ -165,6 +186,12 @@ class _Writing:
         """Give lines their new marks. Nobody else marks anything in this piece."""
         self._plan.mark_some([(each.place, mark) for each, mark in marked if mark != each.mark])
         done.wrote |= any(mark in (ADDED, REPLACED) for _, mark in marked)
+        for each, _ in marked:
+            if wrote := self._written.by.pop(each.body, None):
+                kind, request_id = wrote
+                place = (each.place, each.place + len(each.line))
+                self._requests.add(kind, (place,), request_id, opens=starts_record(each.line))
+        self._requests.flush()
 
     def _count(self, done: PieceWritten) -> None:
         with self._lock:

@@ -59,7 +59,7 @@ from utils.files.line_marks import (
     LineMarks,
 )
 from utils.files.pieces import located_records, places
-from utils.files.storage import make_directory, partial_of, publish
+from utils.files.storage import make_directory, partial_of, publish, storage_errors
 from utils.logger import get_logger
 from utils.run.manifest import Manifest
 from utils.run.run import Run
@@ -147,6 +147,7 @@ def survey(
     for name, state, plan in plans:
         make_way(run, name)
         publish(plan)
+        _forget_requests(run, name)
         state.save()
         keep_loaded(run, name)
     run.save()
@@ -169,8 +170,15 @@ def plan_for_empty(run: Run, entity: str) -> None:
     make_directory(run.workspace.undo)
     size = run.manifest.artifacts[_name_of(run, entity)].bytes
     LineMarks.create(run.workspace.plan(entity), size).close()
+    _forget_requests(run, entity)
     _state_of(run, entity, {}).save()
     keep_loaded(run, entity)
+
+
+def _forget_requests(run: Run, entity: str) -> None:
+    """What is known of the requests of another load is of places in another file."""
+    with storage_errors(run.workspace.requests(entity)):
+        run.workspace.requests(entity).unlink(missing_ok=True)
 
 
 def _name_of(run: Run, entity: str) -> str:

@@ -13,12 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
+from load.history.request_log import Kind, RequestLog
 from load.sending.file_lanes import Piece
+from load.sending.line_places import SortedLines
 from load.writing.batch_writer import BatchWriter, Outcome
-from load.writing.batches import batches, record_key, units_of, wholes
+from load.writing.batches import record_key, units_of, wholes
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.rate_limiter import Answered, RateLimiter
 from utils.config import MigrationConfig, TargetConfig
@@ -43,7 +45,8 @@ _LEAST, _MOST = 4, 12
 class SenderOrders:
     """All that a sender has to know, in a form that goes to another process. Of the lines in
     `source` it sends those that `plan` (utils/files/line_marks.py) says go out in batches. `bound`
-    are the tables that the run has reached (utils/dynamodb/reached.py)."""
+    are the tables that the run has reached (utils/dynamodb/reached.py). What was acknowledged is
+    noted in `requests` (load/history/request_log.py), if there is such a file."""
 
     source: Path
     plan: Path
@@ -55,6 +58,7 @@ class SenderOrders:
     rate: float | None
     threads: int = 1
     bound: Tables = field(default_factory=dict)
+    requests: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,10 @@ class _Batch:
         self._new = new
         self.to_send = [self.lines[place] for place in new]
         self.size = sum(map(len, self.lines))
+
+    def sorted_lines(self) -> SortedLines:
+        """What is to be sent, by sort."""
+        return SortedLines(self.place, self.lines, self._new)
 
     def cut(self, count: int) -> tuple[_Batch, _Batch] | None:
         """What comes before the line that is the `count`-th (from 0) to be sent, as far as these
@@ -230,6 +238,7 @@ class Sender:
         self._limiter = RateLimiter(orders.rate, throttled=self._throttled, sleep=self._stop.sleep)
         self._writer = writer(orders, self._limiter, self._stop)
         self._skipped = set(orders.skipped)
+        self._requests = RequestLog(orders.requests)
         self._pieces: deque[_InHand] = deque()
         self._no_more = False
         self._changed = threading.Condition()
@@ -269,6 +278,7 @@ class Sender:
     def close(self) -> None:
         """Wait for the threads, which have said that they end."""
         self._threads.join()
+        self._requests.close()
 
     def _want(self, threads: int) -> None:
         """From now on so many threads work: others are started, or end with what they have in
@@ -362,24 +372,25 @@ class Sender:
         """Send what is taken together, what opens records last. Raises Interrupted in between when
         a stop is asked for."""
         size = self._orders.migration.batch_size
-        tails: list[bytes] = []
-        heads: list[bytes] = []
-        for line in batch.to_send:
-            (heads if starts_record(line) else tails).append(line)
+        sorts = batch.sorted_lines()
         outcome, before = Outcome(), ""
-        for number, lines in enumerate(chain(batches(tails, size), batches(heads, size))):
+        for number, (opens, first, lines) in enumerate(sorts.batches(size)):
             if number and self._stop.requested:
                 raise Interrupted
             if not (wanted := self._wanted(lines)):
                 continue
             done = self._writer.write(wanted)
+            for written, request_id, conditional in done.answers:
+                kind = Kind.CONDITIONAL if conditional else Kind.BATCH
+                stretches = sorts.stretches(first, lines, written, opens=opens)
+                self._requests.add(kind, stretches, request_id, opens=opens)
             if done.refused:
                 self._refuse(done)
             if done.edited:
                 self._note_edited(batch, done)
             self._say_now_and_then()
             outcome.add(done)
-            outcome.records += done.items if starts_record(wanted[0]) else 0
+            outcome.records += done.items if opens else 0
             if not batch.is_part:
                 self._stop.rest(self._orders.migration.batch_delay / 1000)
             key = record_key(wanted[0])
@@ -436,6 +447,7 @@ class Sender:
             self._changed.notify_all()
 
     def _say(self) -> None:
+        self._requests.flush()
         self._report.accepted = self._limiter.take_accepted()
         self._report.troubles = take_troubles()
         report, self._report = self._report, SenderReport()

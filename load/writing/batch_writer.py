@@ -23,7 +23,7 @@ from utils.aws.credentials import Expired
 from utils.aws.unreached import Unreached
 from utils.dynamodb.answer_shapes import NoAnswer, batch_written
 from utils.dynamodb.backoff import RetryPolicy
-from utils.dynamodb.client import DynamoDB, RequestRefused, RequestTooLarge
+from utils.dynamodb.client import DynamoDB, RequestRefused, RequestTooLarge, request_id_of
 from utils.dynamodb.item_content import is_same
 from utils.dynamodb.retrying import Retries
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
@@ -48,7 +48,9 @@ class Outcome:
     else was not to be written, or was refused, `lines` of the file are done with. `records` are
     those of which the item that opens them was written, `edited` the lines of items that somebody
     has changed between two attempts to write them: they stay so. `sent_bytes` are those of the
-    lines of the items that were written."""
+    lines of the items that were written. `answers` has each request that has written something:
+    the lines (without their line breaks), its id, and whether it was a conditional one; they are of
+    one batch only, and not added up."""
 
     items: int = 0
     lines: int = 0
@@ -59,6 +61,7 @@ class Outcome:
     edited: list[bytes] = field(default_factory=list)
     records: int = 0
     sent_bytes: int = 0
+    answers: list[tuple[Sequence[bytes], str, bool]] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         """Add another outcome's figures to these."""
@@ -210,6 +213,7 @@ class BatchWriter:
                 if written.done or is_same(written.found, orjson.loads(item)):
                     outcome.items += 1
                     outcome.sent_bytes += _bytes_of([line])
+                    outcome.answers.append(([line], written.request_id, written.done))
                 else:
                     outcome.edited.append(line)
             except RequestRefused as refusal:
@@ -235,7 +239,8 @@ class BatchWriter:
         body = self._body(lines, verb)
         began = time.monotonic()
         try:
-            consumed, listed = batch_written(self._wire.call("BatchWriteItem", body), self._table)
+            answer = self._wire.call("BatchWriteItem", body)
+            consumed, listed = batch_written(answer, self._table)
             left = self._unprocessed(lines, verb, listed) if listed else []
             used = consumed + self._expected(left)
             accepted = consumed if len(left) < len(lines) else 0.0
@@ -245,6 +250,8 @@ class BatchWriter:
         outcome.units += consumed
         outcome.items += len(lines) - len(left)
         outcome.sent_bytes += _bytes_of(lines) - _bytes_of(left)
+        there = [line for line in lines if line not in left] if left else lines
+        outcome.answers.append((there, request_id_of(answer), False))
         return left
 
     def _expected(self, lines: list[bytes]) -> float:

@@ -21,7 +21,7 @@ from load.writing.conditions import Condition
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.answer_shapes import NoAnswer, check, consumed, parsed, require_keys
 from utils.dynamodb.backoff import RetryPolicy
-from utils.dynamodb.client import ConditionFailed, DynamoDB, RequestRefused
+from utils.dynamodb.client import ConditionFailed, DynamoDB, RequestRefused, request_id_of
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.retrying import Retries, ask, ask_all, send_all
 from utils.dynamodb.table_reader import Way
@@ -38,14 +38,15 @@ _LONG = 64 << 10  # bytes of an answer; one that ends for its length has about a
 class WriteResult:
     """What became of a conditional write.
 
-    `done`: the condition held. Otherwise `found` is what was there instead, None for nothing; and
-    with `repeated` the request had been sent before and its answer was lost, so that what is found
-    may be its own work.
+    `done`: the condition held, in the request that DynamoDB calls `request_id`. Otherwise `found` is
+    what was there instead, None for nothing; and with `repeated` the request had been sent before
+    and its answer was lost, so that what is found may be its own work.
     """
 
     done: bool
     found: dict[str, Any] | None = None
     repeated: bool = False
+    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,18 @@ class _Write:
     body: bytes
     expected: float
     table: float
+    item: bytes = b""
+
+
+class Listener(Protocol):
+    """Hears, in the thread that has asked for it, of each request that has written: which items (in
+    JSON), under which id, and whether `together`, in a transaction."""
+
+    def __call__(self, items: Iterable[bytes], request_id: str, *, together: bool) -> None: ...
+
+
+def _nobody(items: Iterable[bytes], request_id: str, *, together: bool) -> None:
+    """Nobody listens."""
 
 
 class Reach(Protocol):
@@ -139,6 +152,7 @@ class ConditionalWriter:
         self.requests = 0
         self.units = 0.0
         self.retries: Counter[str] = Counter()
+        self.listener: Listener = _nobody
 
     def count(self, units: float) -> None:
         """A conditional request has been answered, which has taken so many write units."""
@@ -227,7 +241,7 @@ class ConditionalWriter:
         asked = _asked(condition)
         body = b'{"TableName":"%b",%b,%b' % (self.table.encode(), what, asked)
         table = units_of(item, indexes=0)
-        return _Write(operation, body, float(units_of(item, self.indexes)), float(table))
+        return _Write(operation, body, float(units_of(item, self.indexes)), float(table), item)
 
     def _written(self, write: _Write) -> WriteResult:
         (done,) = self._all_written([write])
@@ -244,7 +258,9 @@ class ConditionalWriter:
             write = writes[number]
             try:
                 self._take(write, answer)
-                done[number] = WriteResult(True)
+                request_id = request_id_of(answer)
+                done[number] = WriteResult(True, request_id=request_id)
+                self.listener((write.item,), request_id, together=False)
             except ConditionFailed as failed:
                 there = self._there(write.body, failed)
                 done[number] = WriteResult(False, there, repeated=number in repeated)

@@ -19,7 +19,7 @@ from load.writing.batches import units_of
 from load.writing.conditional_writer import ConditionalWriter, key_of
 from load.writing.conditions import Condition
 from utils.dynamodb.answer_shapes import check
-from utils.dynamodb.client import ConditionFailed, RequestRefused
+from utils.dynamodb.client import ConditionFailed, RequestRefused, request_id_of
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.retrying import send_all
 from utils.error_handler import BackOff, Throttled
@@ -68,6 +68,7 @@ class Transactions:
     """Transactions on the table of a writer, within its rate; safe to share between threads."""
 
     def __init__(self, writer: ConditionalWriter) -> None:
+        self._writer = writer
         self._count = writer.count
         self._table = writer.table
         self._wire = writer.wire
@@ -99,6 +100,8 @@ class Transactions:
             try:
                 self._take(requests[number], answer)
                 done[number] = True
+                put = [each.body for each in transactions[number] if each.kind == "Put"]
+                self._writer.listener(put, request_id_of(answer), together=True)
             except ConditionFailed:
                 done[number] = False
             except RequestRefused as refusal:

@@ -70,6 +70,8 @@ PASSING_CODES = frozenset(
         "ReplicatedWriteConflictException",
     }
 )
+# What somebody may want to ask AWS about.
+_TOLD_OF = frozenset({"BatchWriteItem", "PutItem", "DeleteItem", "TransactWriteItems"})
 _TOO_MANY, _TOO_LATE, _TOO_LARGE, _UNKNOWN_TO_THE_PROXY = 429, 408, 413, 407
 _LONGEST_WISH = 20.0  # seconds of rest that a service may wish for
 _TRANSACTION_CODES = frozenset(
@@ -109,6 +111,21 @@ class ConditionFailed(Exception):
     def __init__(self, item: dict[str, Any] | None) -> None:
         super().__init__("the condition of a write does not hold")
         self.item = item
+
+
+class Written(bytes):
+    """The answer to a write, with DynamoDB's own id of the request ("" where it has none)."""
+
+    def __new__(cls, content: bytes, _: bytes = b"") -> Written:
+        return super().__new__(cls, content)
+
+    def __init__(self, _: bytes, request_id: bytes = b"") -> None:
+        self.request_id = request_id.decode("ascii", "replace")
+
+
+def request_id_of(answer: bytes | Exception) -> str:
+    """DynamoDB's id of the request that this is the answer to; "" where nobody knows it."""
+    return answer.request_id if isinstance(answer, Written) else ""
 
 
 Request = tuple[str, bytes]
@@ -216,6 +233,8 @@ class DynamoDB:
                 self._keys.look_again(keys)
             raise problem
         _check(reply.headers, reply.content)
+        if operation in _TOLD_OF:
+            return Written(reply.content, reply.headers.get(b"x-amzn-requestid", b""))
         return reply.content
 
     def _sign(self, keys: ReadOnlyCredentials, operation: str, body: bytes) -> bytes:

@@ -120,6 +120,10 @@ class Workspace:
         """The transformed file as it was loaded (load/undoable_loads.py)."""
         return self.undo / f"{entity}.loaded"
 
+    def requests(self, entity: str) -> Path:
+        """When and in which request what was written (load/history/request_log.py)."""
+        return self.undo / f"{entity}.requests"
+
     @property
     def earlier(self) -> Path:
         """The same of an earlier run's load, until another has written."""
