@@ -370,19 +370,33 @@ def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> No
         )
 
 
+def recognised_columns(planned: ExtractPlan) -> dict[str, dict[str, Any]]:
+    """The names under which the columns of each table are written, and what its rows are: part of
+    what the extract reports of them."""
+    return {
+        table: {"rows": rows, "read": {field.column.name: field.name for field in selection.fields}}
+        for (rows, selection), table in zip(_read(planned), planned.columns, strict=True)
+    }
+
+
+def _read(planned: ExtractPlan) -> list[tuple[str, Selection]]:
+    """What the rows of each table are (the entity's, or the children's), with their selection."""
+    read = [(planned.entity, planned.records)]
+    if planned.children is not None:
+        read.append((planned.children_name, planned.children))
+    return read
+
+
 def _columns_report(source: Source, planned: ExtractPlan) -> dict[str, Any]:
     """For the reports: the columns of each table with the names that they are written under,
     which of them the layout does not know, and which of those that it knows are absent. `rows`
     says what the rows of the table are: the entity's, or the children that its records have.
     `several` has the columns that go by more than one name here, and how many rows have different
     values under them; `approximate` those of the layout's that are binary fractions."""
-    read = [(planned.entity, planned.records)]
-    if planned.children is not None:
-        read.append((planned.children_name, planned.children))
+    columns = recognised_columns(planned)
     return {
         table: {
-            "rows": rows,
-            "read": {field.column.name: field.name for field in selection.fields},
+            **columns[table],
             "unmapped": list(mapping.unmapped),
             "missing": list(mapping.missing),
             "several": _several(source, selection, mapping),
@@ -392,7 +406,9 @@ def _columns_report(source: Source, planned: ExtractPlan) -> dict[str, Any]:
                 if field.column.is_approximate and field.column.name in mapping.recognised
             ],
         }
-        for (rows, selection), (table, mapping) in zip(read, planned.columns.items(), strict=True)
+        for (_, selection), (table, mapping) in zip(
+            _read(planned), planned.columns.items(), strict=True
+        )
     }
 
 

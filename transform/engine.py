@@ -109,6 +109,14 @@ def _slowly(
     return [*map(str.encode, texts)]
 
 
+def become_of(line: bytes, names: SourceNames, rules: TransformRules) -> list[bytes] | Refusal:
+    """What one extracted line becomes: the texts of its items, or why it is refused. Which sales of
+    a year are in the index of numbers is decided over all of them (utils/sale_numbering.py), not
+    here."""
+    begin_counting(names.entity, rules)
+    return _slowly(line, names, texts_of(names.entity, rules), rules, Tally())
+
+
 def _key_of(names: SourceNames, rules: TransformRules, legacy_id: str) -> str:
     """The partition key that a record of S9 would have."""
     shape = shape_of(names.entity)

@@ -93,6 +93,14 @@ def count_table(
     return count
 
 
+def count_one(
+    source: Source, entity: Entity, planned: ExtractPlan, settings: EntityExtraction
+) -> TableCount:
+    """The same of a plan that is narrowed to one row, which is not selected: whether the table has
+    it, and for which reason it is left out."""
+    return _counted(source, _Reasons(entity, planned, settings), 0)
+
+
 class _Reasons:
     """Why rows of an entity's table are not selected, in words."""
 

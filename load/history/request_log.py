@@ -31,10 +31,11 @@ from pathlib import Path
 
 from utils.error_handler import StorageError
 from utils.files.closing import Closes
+from utils.files.pieces import ByteRange
 from utils.files.storage import open_plain
 from utils.wording.figures import moment_text
 
-_LINE = re.compile(rb"([A-Za-z]) (\d{1,15}) (\d{1,15}) (\d{1,15}) ([!-~]{1,200})\n")
+_LINE = re.compile(rb"([A-Za-z]) (\d{1,15}) (\d{1,15}) (\d{1,14}) ([!-~]{1,200})\n")
 _NO_ID = "-"
 
 Stretch = tuple[int, int]
@@ -114,17 +115,44 @@ def request_for(path: Path, place: int, *, opens: bool) -> LoggedRequest | None:
     file, and opens a record or not; None where the log has none. Reads all of it, in constant
     memory."""
     found = None
-    for letter, start, end, at, request in _lines(path):
-        if start <= place < end and letter.isupper() == opens:
-            found = (letter.upper(), at, request)
-    if found is None:
-        return None
-    letter, at, request = found
-    moment = moment_text(datetime.fromtimestamp(at / 1000, timezone.utc))
-    return LoggedRequest(Kind(letter), moment, "" if request == _NO_ID else request)
+    for logged in _lines(path):
+        if logged.start <= place < logged.end and logged.letter.isupper() == opens:
+            found = logged
+    return found.as_request() if found else None
 
 
-def _lines(path: Path) -> Iterator[tuple[str, int, int, int, str]]:
+def requests_in(path: Path, place: ByteRange) -> tuple[LoggedRequest | None, list[LoggedRequest]]:
+    """The last request that has written the item that opens the record which the loaded file has at
+    these bytes, and those that have written what belongs to it, in the order of their answers."""
+    head: _Logged | None = None
+    lines: dict[str, _Logged] = {}
+    for logged in _lines(path):
+        if logged.start < place.end and place.start < logged.end:
+            if logged.letter.islower():
+                lines[f"{logged.at} {logged.request}"] = logged
+            elif logged.start <= place.start:
+                head = logged
+    in_order = sorted(lines.values(), key=lambda each: each.at)
+    return head.as_request() if head else None, [each.as_request() for each in in_order]
+
+
+@dataclass(frozen=True)
+class _Logged:
+    """A line of the log; `at` is in milliseconds."""
+
+    letter: str
+    start: int
+    end: int
+    at: int
+    request: str
+
+    def as_request(self) -> LoggedRequest:
+        moment = moment_text(datetime.fromtimestamp(self.at / 1000, timezone.utc))
+        request_id = "" if self.request == _NO_ID else self.request
+        return LoggedRequest(Kind(self.letter.upper()), moment, request_id)
+
+
+def _lines(path: Path) -> Iterator[_Logged]:
     if not path.exists():
         return
     known = {kind.value for kind in Kind}
@@ -132,5 +160,5 @@ def _lines(path: Path) -> Iterator[tuple[str, int, int, int, str]]:
         for line in handle:
             fields = _LINE.fullmatch(line)
             if fields and fields[1].decode().upper() in known:
-                letter, request = fields[1].decode(), fields[5].decode()
-                yield letter, int(fields[2]), int(fields[3]), int(fields[4]), request
+                letter, start, end, at, request = (field.decode() for field in fields.groups())
+                yield _Logged(letter, int(start), int(end), int(at), request)

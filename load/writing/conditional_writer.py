@@ -38,9 +38,9 @@ _LONG = 64 << 10  # bytes of an answer; one that ends for its length has about a
 class WriteResult:
     """What became of a conditional write.
 
-    `done`: the condition held, in the request that DynamoDB calls `request_id`. Otherwise `found` is
-    what was there instead, None for nothing; and with `repeated` the request had been sent before
-    and its answer was lost, so that what is found may be its own work.
+    `done`: the condition held, in the request that DynamoDB calls `request_id`. Otherwise `found`
+    is what was there instead, None for nothing; and with `repeated` the request had been sent
+    before and its answer was lost, so that what is found may be its own work.
     """
 
     done: bool

@@ -59,10 +59,14 @@ class LineMarks(Closes):
     Places are byte offsets in the transformed file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
+        """Unless it `writes`, it is only looked at."""
         with storage_errors(path):
             self._path = path
-            self._file = open_plain(path, os.O_RDWR)
+            if writes:
+                self._file = open_plain(path, os.O_RDWR)
+            else:
+                self._file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._size = os.fstat(self._file).st_size
 
     @classmethod

@@ -1,0 +1,105 @@
+"""Single records of a transformed file by their keys in S9, without going through the file: it is
+in the order of the keys."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from utils.files.artifacts import starts_record
+from utils.files.closing import Closes
+from utils.files.pieces import ByteRange, record_end
+
+_ONE_AFTER_THE_OTHER = 1 << 15  # so many bytes are read quicker than found
+
+
+class TransformedRecords(Closes):
+    """The records of a transformed file. A context manager: it holds the file, once it is asked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle: IO[bytes] | None = None
+        self._size = 0
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+
+    def place(self, key: int) -> ByteRange | None:
+        """Where the lines of the record with S9's `key` are; None when the file is not there, or
+        has none."""
+        handle = self._open()
+        if handle is None:
+            return None
+        low, high = 0, self._size
+        while high - low > _ONE_AFTER_THE_OTHER:
+            middle = self._start_from((low + high) // 2)
+            found = self._key_at(middle) if middle < high else None
+            if found is None or found > key:
+                high = (low + high) // 2
+            else:
+                low = middle
+        return self._from(low, key)
+
+    def lines(self, place: ByteRange) -> Iterator[bytes]:
+        """The lines of a record, one after the other."""
+        handle = self._open()
+        if handle is None:
+            return
+        handle.seek(place.start)
+        at = place.start
+        while at < place.end and (line := handle.readline()):
+            yield line
+            at += len(line)
+
+    def heads_with(self, text: bytes, most: int) -> list[dict[str, object]]:
+        """Items that open records and hold a text, the first of them: looked for through the whole
+        file, as quick as the disk is."""
+        handle = self._open()
+        found: list[dict[str, object]] = []
+        if handle is None or not self._size:
+            return found
+        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            at = whole.find(text)
+            while at >= 0 and len(found) < most:
+                start, end = whole.rfind(b"\n", 0, at) + 1, whole.find(b"\n", at)
+                line = whole[start : end if end >= 0 else self._size]
+                if starts_record(line):
+                    found.append(orjson.loads(line)["Item"])
+                at = whole.find(text, start + len(line))
+        return found
+
+    def _open(self) -> IO[bytes] | None:
+        if self._handle is None and self._path.exists():
+            self._handle = self._path.open("rb")
+            self._size = self._path.stat().st_size
+        return self._handle
+
+    def _start_from(self, place: int) -> int:
+        """Where the first record begins that begins behind the line that has byte `place`."""
+        assert self._handle is not None
+        return record_end(self._handle.fileno(), place, self._size)
+
+    def _key_at(self, place: int) -> int | None:
+        """The key of the record that begins at a byte; None where it says none."""
+        assert self._handle is not None
+        self._handle.seek(place)
+        line = self._handle.readline()
+        try:
+            return int(orjson.loads(line)["Item"]["legacyId"]["S"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _from(self, place: int, key: int) -> ByteRange | None:
+        while place < self._size:
+            found, end = self._key_at(place), self._start_from(place)
+            if found == key:
+                return ByteRange(place, end)
+            if found is not None and found > key:
+                return None
+            place = end
+        return None
