@@ -99,12 +99,12 @@ def _slowly(
         row = orjson.loads(line)
     except ValueError:
         refusal = refusal_of_unreadable(line, names)
-        return replace(refusal, key=_key_of(names, rules, refusal.legacy_id))
+        return replace(refusal, key=partition_key(names, rules, refusal.legacy_id))
     try:
         texts = to_texts(row, rules)
     except RejectedRecord as rejected:
         count_refused(rejected, row, tally)
-        return refusal_of_rejected(row, line, rejected, names, partial(_key_of, names, rules))
+        return refusal_of_rejected(row, line, rejected, names, partial(partition_key, names, rules))
     count_record(names.entity, rules, *as_transformed(to_texts, row), raw=row, tally=tally)
     return [*map(str.encode, texts)]
 
@@ -117,7 +117,7 @@ def become_of(line: bytes, names: SourceNames, rules: TransformRules) -> list[by
     return _slowly(line, names, texts_of(names.entity, rules), rules, Tally())
 
 
-def _key_of(names: SourceNames, rules: TransformRules, legacy_id: str) -> str:
+def partition_key(names: SourceNames, rules: TransformRules, legacy_id: str) -> str:
     """The partition key that a record of S9 would have."""
     shape = shape_of(names.entity)
     if not legacy_id.removeprefix("-").isdecimal():

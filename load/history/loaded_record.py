@@ -7,9 +7,9 @@ from pathlib import Path
 from load.history.request_log import LoggedRequest, requests_in
 from load.undoable_loads import Load, loads_in
 from utils.explain.stations import LoadedRecord, WrittenBy
+from utils.explain.transformed_records import TransformedRecords
 from utils.files.line_marks import LineMarks
 from utils.files.pieces import ByteRange
-from utils.explain.transformed_records import TransformedRecords
 from utils.files.workspace import Workspace
 from utils.run.manifest import Manifest
 

@@ -113,19 +113,20 @@ class ConditionFailed(Exception):
         self.item = item
 
 
-class Written(bytes):
-    """The answer to a write, with DynamoDB's own id of the request ("" where it has none)."""
+class _RequestIds(threading.local):
+    """DynamoDB's ids of the writes that this thread has asked for last, by their answers."""
 
-    def __new__(cls, content: bytes, _: bytes = b"") -> Written:
-        return super().__new__(cls, content)
+    def __init__(self) -> None:
+        self.of: dict[int, str] = {}
 
-    def __init__(self, _: bytes, request_id: bytes = b"") -> None:
-        self.request_id = request_id.decode("ascii", "replace")
+
+_request_ids = _RequestIds()
 
 
 def request_id_of(answer: bytes | Exception) -> str:
-    """DynamoDB's id of the request that this is the answer to; "" where nobody knows it."""
-    return answer.request_id if isinstance(answer, Written) else ""
+    """DynamoDB's id of the request to which this very object is the answer, if it is one of those
+    that this thread has written with last; else ""."""
+    return _request_ids.of.get(id(answer), "")
 
 
 Request = tuple[str, bytes]
@@ -163,6 +164,7 @@ class DynamoDB:
         keys = self._keys.current()
         if not is_proven(self._target, keys):
             self._prove(keys)
+        _request_ids.of.clear()
         content = self._post(keys, operation, body)
         if operation == "DescribeTable":
             self._note(keys, body, content)
@@ -197,6 +199,7 @@ class DynamoDB:
         """POST requests (operation and body), `at_once` at a time; the body of each answer, or
         what `call` would have raised for it. Costs a third of as many calls from threads."""
         answers: list[bytes | Exception] = []
+        _request_ids.of.clear()
         for first in range(0, len(requests), self.at_once):
             some = requests[first : first + self.at_once]
             try:
@@ -233,8 +236,8 @@ class DynamoDB:
                 self._keys.look_again(keys)
             raise problem
         _check(reply.headers, reply.content)
-        if operation in _TOLD_OF:
-            return Written(reply.content, reply.headers.get(b"x-amzn-requestid", b""))
+        if operation in _TOLD_OF and (request_id := reply.headers.get(b"x-amzn-requestid")):
+            _request_ids.of[id(reply.content)] = request_id.decode("ascii", "replace")
         return reply.content
 
     def _sign(self, keys: ReadOnlyCredentials, operation: str, body: bytes) -> bytes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from utils.files.quarantine import Refusal
 from utils.findings.source_names import SourceNames
+from utils.run.run import Run
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,22 @@ class LoadedRecord:
     head: WrittenBy | None = None
     lines: Sequence[WrittenBy] = field(default=())
     marks: Sequence[int] = field(default=())
+
+
+@dataclass(frozen=True)
+class Phases:
+    """What the phases are asked for; migrate.py puts it together, for phases do not know each other.
+    Each gets the run that is looked at (nobody's lock is taken, nothing is written) and the entity.
+
+    `row_now` gets S9's key, `keys_of_number` a running number and its year: the keys of the rows
+    that have it. `become` gives what an extracted line becomes, `partition_key` that of S9's key,
+    `names` those that the columns have in S9 as the extract has recognised them, and `loaded` what
+    is kept of the load of a record (None: of no load of the entity). They raise MigrationError.
+    """
+
+    row_now: Callable[[Run, str, int], RowNow]
+    keys_of_number: Callable[[Run, str, int, int], list[int]]
+    become: Callable[[Run, bytes, SourceNames], list[bytes] | Refusal]
+    partition_key: Callable[[Run, str, int], str]
+    names: Callable[[Run, str], SourceNames]
+    loaded: Callable[[Run, str, int], LoadedRecord | None]

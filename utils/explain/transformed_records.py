@@ -3,14 +3,12 @@ in the order of the keys."""
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import orjson
 
-from utils.files.artifacts import starts_record
 from utils.files.closing import Closes
 from utils.files.pieces import ByteRange, record_end
 
@@ -55,23 +53,6 @@ class TransformedRecords(Closes):
         while at < place.end and (line := handle.readline()):
             yield line
             at += len(line)
-
-    def heads_with(self, text: bytes, most: int) -> list[dict[str, object]]:
-        """Items that open records and hold a text, the first of them: looked for through the whole
-        file, as quick as the disk is."""
-        handle = self._open()
-        found: list[dict[str, object]] = []
-        if handle is None or not self._size:
-            return found
-        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-            at = whole.find(text)
-            while at >= 0 and len(found) < most:
-                start, end = whole.rfind(b"\n", 0, at) + 1, whole.find(b"\n", at)
-                line = whole[start : end if end >= 0 else self._size]
-                if starts_record(line):
-                    found.append(orjson.loads(line)["Item"])
-                at = whole.find(text, start + len(line))
-        return found
 
     def _open(self) -> IO[bytes] | None:
         if self._handle is None and self._path.exists():

@@ -1,0 +1,135 @@
+"""One record as the table has it at this moment, strongly consistent, and how it stands with what it
+should be: by the judgement of verify (validate/compare)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from utils.config import Config
+from utils.dynamodb.backoff import RetryPolicy
+from utils.dynamodb.client import DynamoDB
+from utils.dynamodb.item_content import Item, Moments
+from utils.dynamodb.table_reader import TableReader
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.entities import Shape
+from validate.compare.comparison import Comparison
+from validate.compare.differences import KeyDifferences
+from validate.compare.record_entries import Entry, read_file_lines, read_table_page
+
+_RETRIES, _DELAY = 2, 0.3  # somebody waits for the answer
+HEAD = "METADATA"
+
+
+@dataclass
+class TargetRecord:
+    """What the table has under a partition key: `head` is the item that opens the record, `children`
+    counts what belongs to it, the first of which are in `first`; `last` has updatedAt and updatedBy
+    of whatever was changed last, and `deleted` when the record was deleted as the Sale Module does
+    ("": it was not). `entries` are for the comparison."""
+
+    partition_key: str
+    head: dict[str, Any] | None = None
+    items: int = 0
+    children: int = 0
+    first: list[dict[str, Any]] = field(default_factory=list)
+    last: tuple[str, str] = ("", "")
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything is."""
+        return self.items > 0
+
+    @property
+    def is_migrated(self) -> bool:
+        """Whether the item that opens it bears the mark of a migrated one."""
+        return self.head is not None and "legacyId" in self.head
+
+    @property
+    def deleted(self) -> str:
+        """When it was deleted, as the Sale Module deletes; "" when it was not."""
+        return text_of(self.head or {}, "deletedAt")
+
+
+def text_of(item: Item, name: str) -> str:
+    """What a text attribute of an item says; "" when there is none."""
+    value = item.get(name)
+    return str(value.get("S", "")) if isinstance(value, dict) else ""
+
+
+class TargetLook:
+    """Looks at an entity's table. `moments` are as verify has them."""
+
+    def __init__(self, config: Config, shape: Shape, moments: Moments) -> None:
+        """Raises TargetError."""
+        self._table = config.target.table(shape.name)
+        self._shape = shape
+        self._moments = moments
+        retry = RetryPolicy(_RETRIES, _DELAY)
+        self._reader = TableReader(DynamoDB(config.target), retry, target=config.target)
+
+    def record(self, partition_key: str, shown: int) -> TargetRecord:
+        """What is there, with the first `shown` of the items that belong to it. Raises
+        TargetError."""
+        found = TargetRecord(partition_key)
+        request = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "PK = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": partition_key}},
+        }
+        pages = self._reader.pages(
+            "Query", request, keys=(PARTITION_KEY, SORT_KEY), to_the_end=True
+        )
+        for page in pages:
+            items: list[dict[str, Any]] = page["Items"]
+            if items:
+                found.entries += self._entries(items)
+            for item in items:
+                self._take(found, item, shown)
+        return found
+
+    def item(self, partition_key: str, sort_key: str) -> dict[str, Any] | None:
+        """One item, as this migration would have written its times."""
+        key = {PARTITION_KEY: {"S": partition_key}, SORT_KEY: {"S": sort_key}}
+        request = {"TableName": self._table, "Key": key, "ConsistentRead": True}
+        item: dict[str, Any] | None = self._reader.ask("GetItem", request).get("Item")
+        return None if item is None else dict(self._moments.as_ours(item))
+
+    def _take(self, found: TargetRecord, item: dict[str, Any], shown: int) -> None:
+        found.items += 1
+        children = self._shape.children
+        if text_of(item, SORT_KEY) == HEAD:
+            found.head = dict(self._moments.as_ours(item))
+        elif children and text_of(item, SORT_KEY).startswith(children.prefix):
+            found.children += 1
+            if len(found.first) < shown:
+                found.first.append(item)
+        change = text_of(item, "updatedAt"), text_of(item, "updatedBy")
+        found.last = max(found.last, change)
+
+    def _entries(self, items: Sequence[Mapping[str, Any]]) -> list[Entry]:
+        page = orjson.dumps({"Items": items, "Count": len(items), "ScannedCount": len(items)})
+        return read_table_page(page, self._shape.name, stamps=self._moments.texts()).entries
+
+
+def compared(
+    entity: str, lines: Iterable[bytes], marks: Iterable[int], target: TargetRecord
+) -> Comparison:
+    """How what the table has stands with what the lines of a transformed record say; `marks` are
+    those of the load (utils/files/line_marks.py)."""
+    records = read_file_lines(lines, entity, marks=marks)
+    comparison = Comparison()
+    expected = [record.entry(entity)[1] for record in records]
+    comparison.add_bucket(expected, [entry for _, entry in target.entries], entity)
+    return comparison
+
+
+def is_as_it_should_be(keys: KeyDifferences) -> bool:
+    """Whether there is neither a difference nor anything that the load or the application is the
+    reason of."""
+    return keys.passed and not (keys.changed.count or keys.kept.count)
