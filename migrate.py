@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from load.conflicts.foresight import Foresight
     from utils.checking.check import Check
     from utils.config import Config
+    from utils.explain.stations import LoadedRecord, Phases, RowNow
+    from utils.files.quarantine import Refusal
+    from utils.findings.source_names import SourceNames
     from utils.plan.data_directory import DataDirectory
     from utils.run.lifecycle import Screen
     from utils.run.run import Run
@@ -88,6 +91,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "utils.evidence.evidence_command",
         "evidence",
         "Pack what proves a migration into one archive, or check one again.",
+    ),
+    "explain": (
+        "validate.explain.explain_command",
+        "explain",
+        "Tell what became of one record: S9 now, the files, the load, the table, a verdict.",
     ),
     "restore": ("load.restore.restore_command", "restore_backup", "Restore a backup."),
     "rollback": (
@@ -627,7 +635,12 @@ def cli(
     named = None if str(config_path) == DEFAULT_CONFIG else config_path
     invocation.set_up(__context.meta[TYPED], config=named, identity=identity)
     __context.obj = Caller(
-        Screen(verbose, quiet, color), config_path, identity, whole_migration, check_everything
+        Screen(verbose, quiet, color),
+        config_path,
+        identity,
+        whole_migration,
+        check_everything,
+        record_in_phases,
     )
     if __context.invoked_subcommand:
         return
@@ -745,6 +758,51 @@ def check_everything(config: "Config") -> "list[Check]":
     }
     found = look_at_once(ends, patience)
     return [*found, *look(MACHINE, partial(check_machine, config, files, found), patience)]
+
+
+def record_in_phases() -> "Phases":
+    """What each phase tells of one record (`explain`). Nothing is written."""
+    from utils.explain.stations import Phases
+
+    def row_now(run: "Run", entity: str, key: int) -> "RowNow":
+        from extract.entities import entities_of
+        from extract.single_record import row_now
+        from transform.engine import rules_of
+        from transform.row_to_texts import all_targets
+
+        declared = entities_of(run.config.source.layout)
+        return row_now(run, declared, entity, key, all_targets(entity, rules_of(run)))
+
+    def keys_of_number(run: "Run", entity: str, number: int, year: int) -> list[int]:
+        from extract.entities import entities_of
+        from extract.single_record import keys_of_number
+
+        declared = entities_of(run.config.source.layout)
+        return keys_of_number(run, declared, entity, number, year)
+
+    def become(run: "Run", line: bytes, names: "SourceNames") -> "list[bytes] | Refusal":
+        from transform.engine import become_of, rules_of
+
+        return become_of(line, names, rules_of(run))
+
+    def key(run: "Run", entity: str, first_id: int) -> str:
+        from transform.engine import partition_key, rules_of
+
+        return partition_key(names(run, entity), rules_of(run), str(first_id))
+
+    def names(run: "Run", entity: str) -> "SourceNames":
+        from transform.engine import rules_of
+        from transform.row_to_texts import all_targets
+        from utils.findings.source_names import names_of
+
+        return names_of(run.manifest, entity, all_targets(entity, rules_of(run)))
+
+    def loaded(run: "Run", entity: str, first_id: int) -> "LoadedRecord | None":
+        from load.history.loaded_record import loaded_record
+
+        return loaded_record(run.workspace, run.manifest, entity, first_id)
+
+    return Phases(row_now, keys_of_number, become, key, names, loaded)
 
 
 def rehearsal_config(config: "Config") -> "Config":

@@ -362,7 +362,8 @@ def test_every_command_s_closing_is_said_and_no_other_is() -> None:
 
 
 def _commands() -> Iterator[Path]:
-    yield from sorted((ROOT / "load").rglob("*_command.py"))
+    for phase in ("load", "validate"):
+        yield from sorted((ROOT / phase).rglob("*_command.py"))
 
 
 def test_figures_have_their_commas() -> None:

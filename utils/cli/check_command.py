@@ -46,7 +46,7 @@ def _check(caller: Caller, *, as_json: bool) -> ExitCode:
         color=screen.color,
     )
     logger.get_logger().addHandler(NullHandler())
-    _use_masks(config)
+    use_masks(config)
     with (
         displayed(quiet=screen.quiet, color=screen.color) as tasks,
         tasks.task("check", "", None, step="both ends and this machine"),
@@ -99,7 +99,7 @@ def _last_line(checks: list[Check]) -> str:
     return said("checked", **counts, next=command("--dry-run"))
 
 
-def _use_masks(config: Config) -> None:
+def use_masks(config: Config) -> None:
     """The masks of the data directory, where it has any; nothing is written there."""
     key = b""
     with suppress(OSError):

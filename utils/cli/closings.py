@@ -18,6 +18,7 @@ from utils.wording.figures import Figure, counted
 
 _COUNTED = re.compile(r"\{(\w+):([^{}|]*)(?:\|([^{}]*))?\}")
 _DONE, _KEPT_OUT = ExitCode.DONE, ExitCode.QUARANTINED
+_DIFFERENT = ExitCode.VERIFICATION_FAILED
 
 
 @dataclass(frozen=True)
@@ -425,6 +426,20 @@ COMMANDS = (
         _DONE,
         "It has ended: {sentence}",
         "`status` has found a command that has come to its end; the sentence is its last line.",
+    ),
+    _closing(
+        "explained",
+        (_DONE, _DIFFERENT, _KEPT_OUT),
+        "Verdict: {sentence}",
+        "`explain` has told what became of a record, and there is nothing to do. Code 0: all is as "
+        "it should be, or the application's; 4: it differs from S9; 5: it is in quarantine, or was "
+        "kept.",
+    ),
+    _closing(
+        "explained-next",
+        (_DONE, _DIFFERENT, _KEPT_OUT),
+        "Verdict: {sentence}. Next: {next}",
+        "The same, with what to do.",
     ),
     _closing(
         "nothing-to-clean",

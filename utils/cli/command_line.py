@@ -30,6 +30,7 @@ from utils.wording.masking import conceal_environment
 if TYPE_CHECKING:
     from utils.checking.check import Check
     from utils.config import Config
+    from utils.explain.stations import Phases
     from utils.run.lifecycle import Screen
     from utils.run.run import Run
 
@@ -54,6 +55,7 @@ class Caller:
     identity: Path | None
     migrate: Migrate
     check: Checks
+    record: Callable[[], Phases]
 
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the

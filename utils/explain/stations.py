@@ -61,8 +61,8 @@ class LoadedRecord:
 
 @dataclass(frozen=True)
 class Phases:
-    """What the phases are asked for; migrate.py puts it together, for phases do not know each other.
-    Each gets the run that is looked at (nobody's lock is taken, nothing is written) and the entity.
+    """What the phases are asked for; migrate.py puts it together, for no phase knows another. Each
+    gets the run that is looked at (nobody's lock is taken, nothing is written) and the entity.
 
     `row_now` gets S9's key, `keys_of_number` a running number and its year: the keys of the rows
     that have it. `become` gives what an extracted line becomes, `partition_key` that of S9's key,

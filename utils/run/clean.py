@@ -28,7 +28,10 @@ _REPORTS = (
     rf"([a-z_]+_(report|findings)|findings)\.[a-z]+{_HALF}|plan\.json{_HALF}"
     r"|migration(_errors)?\.log(\.\d{1,2})?"
 )
-_UNDO = rf"({'|'.join(ENTITY_NAMES)})\.(plan|json|kept|(loaded|before(-journal)?)(\.age)?){_HALF}"
+_UNDO = (
+    rf"({'|'.join(ENTITY_NAMES)})\."
+    rf"(plan|requests|json|kept|(loaded|before(-journal)?)(\.age)?){_HALF}"
+)
 _BACKUP = r"(?P<table>[A-Za-z0-9_.-]{3,255})-\d{8}-\d{6}(-\d+)?(\.partial)?"
 _BACKUP_FILES = (
     rf"((backup|progress)\.json|keys\.bin|SHA256SUMS|items-\d+-\d+\.json(\.gz)?(\.age)?"

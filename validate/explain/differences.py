@@ -1,23 +1,30 @@
-"""Attribute by attribute: a record as S9 has it now, as the file has it, and as the table has it."""
+"""Attribute by attribute: a record as S9 has it now, as the file has it, as the table has it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import orjson
 
-from utils.dynamodb.item_content import Item, differing_attributes, digest
+from utils.dynamodb.item_content import STAMPS, Item, differing_attributes, digest
 from utils.dynamodb.item_text import attributes_of_line, text_of_item
 from utils.entities import Shape
 from utils.findings.shown_values import stored
+from utils.item_schemas import declared
 from utils.wording.masking import shows_personal_data
 from validate.explain.explained import AttributeDifference
 from validate.explain.shown import shown_value
 from validate.explain.target_record import HEAD, text_of
 
 SHOWN = 20  # differences, and items that are compared attribute by attribute
+# What an operator knows a record by, in this order.
+_MAIN = (
+    *("companyName", "code", "country", "saleNumber", "saleDate", "status", "currency"),
+    *("subtotal", "taxAmount", "total", "linesCount", "updatedAt", "updatedBy"),
+)
 _NUMBERING = "GSI4"  # decided over all sales of a year (utils/sale_numbering.py)
 
 
@@ -57,57 +64,73 @@ def _content(line: bytes) -> bytes:
     return digest(text_of_item(own))
 
 
-def with_numbering_of(lines: Sequence[bytes], head: Item | None) -> list[bytes]:
-    """The lines that a row becomes, with the place in the numbering that the table has: which sales
-    have one is decided over all of a year, and nobody has looked at these."""
-    changed = []
-    for line in lines:
-        item = orjson.loads(line)["Item"]
-        if item["SK"]["S"] == HEAD and head is not None:
-            item = {name: value for name, value in item.items() if not name.startswith(_NUMBERING)}
-            item |= {name: value for name, value in head.items() if name.startswith(_NUMBERING)}
-            line = orjson.dumps({"Item": item}) + b"\n"
-        changed.append(line)
-    return changed
+def as_in_target(lines: Sequence[bytes], head: Item | None, moment: str) -> list[bytes]:
+    """The lines that a row becomes, with what the table's record has for what nobody knows here:
+    its place in the numbering, which is decided over all sales of a year, and the migration's own
+    time, for which `moment` stands ("": it is known)."""
+    return [_as_in_target(line, head or {}, moment) for line in lines]
+
+
+def _as_in_target(line: bytes, head: Item, moment: str) -> bytes:
+    item = orjson.loads(line)["Item"]
+    if item["SK"]["S"] == HEAD:
+        item = {name: value for name, value in item.items() if not name.startswith(_NUMBERING)}
+        item |= {name: value for name, value in head.items() if name.startswith(_NUMBERING)}
+    for name in STAMPS:
+        if moment and item.get(name) == {"S": moment} and name in head:
+            item[name] = head[name]
+    return orjson.dumps({"Item": item}) + b"\n"
 
 
 @dataclass
 class Attributes:
-    """Gathers differences; the first `SHOWN` are kept. A side that is None could not be asked."""
+    """Gathers what is to be shown of the attributes: the main ones of the record, and the first
+    `SHOWN` of all those that differ (`count`). `sides` says which of S9, the file and the table
+    could be asked: there an item that is None is absent."""
 
     shape: Shape
+    sides: tuple[bool, bool, bool]
     count: int = 0
     found: list[AttributeDifference] = field(default_factory=list)
 
-    def add(
-        self,
-        sort_key: str,
-        source: Item | None,
-        file: Item | None,
-        target: Item | None,
-        sides: tuple[bool, bool, bool],
-    ) -> None:
-        """Compare one item; `sides` says which of the three could be asked: there an item that is
-        None is absent."""
-        items = [
-            item or {} for item, known in zip((source, file, target), sides, strict=True) if known
-        ]
-        names: dict[str, None] = {}
-        for one, other in zip(items, items[1:], strict=False):
-            names |= dict.fromkeys(differing_attributes(one, other))
-        numbered = [name for name in names if name.startswith(_NUMBERING)]
-        if sides[0] and not (sides[1] and sides[2]):
-            names = {name: None for name in names if name not in numbered}
-        for name in _in_order(names, items):
-            self.count += 1
-            if len(self.found) < SHOWN:
-                values = [
-                    self._shown(sort_key, name, item) if known else None
-                    for item, known in zip((source, file, target), sides, strict=True)
-                ]
-                if name in numbered and not (sides[1] and sides[2]):
+    def add(self, sort_key: str, *items: Item | None) -> None:
+        """Compare one item on the three sides."""
+        asked = [item or {} for item, known in zip(items, self.sides, strict=True) if known]
+        differing: set[str] = set()
+        for one, other in pairwise(asked):
+            differing.update(differing_attributes(one, other))
+        # Of a row that was transformed alone nobody knows its place in the numbering.
+        without_file = self.sides[0] and not self.sides[1]
+        differing = {
+            name for name in differing if not self._is_no_difference(name, items, without_file)
+        }
+        main = [name for name in _MAIN if name in self._declared] if sort_key == HEAD else []
+        shown = [name for name in main if any(name in item for item in asked)]
+        for name in (*shown, *_in_order(differing.difference(shown), asked)):
+            self.count += name in differing
+            if name in shown or self.count <= SHOWN:
+                values = [self._shown(sort_key, name, item) for item in items]
+                if name.startswith(_NUMBERING):
                     values[0] = None
-                self.found.append(AttributeDifference(sort_key, name, *values))
+                difference = AttributeDifference(sort_key, name, name in differing, *values)
+                self.found.append(difference)
+
+    @property
+    def differing(self) -> list[AttributeDifference]:
+        """Those that differ."""
+        return [each for each in self.found if each.differs]
+
+    @property
+    def _declared(self) -> Mapping[str, object]:
+        return declared(self.shape.schema)
+
+    def _is_no_difference(
+        self, name: str, items: Sequence[Item | None], without_file: bool
+    ) -> bool:
+        if not name.startswith(_NUMBERING):
+            return False
+        _, file, target = ((item or {}).get(name) for item in items)
+        return without_file or not self.sides[2] or file == target
 
     def _shown(self, sort_key: str, name: str, item: Item | None) -> str | None:
         if item is None or name not in item:

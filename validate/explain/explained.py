@@ -1,5 +1,5 @@
-"""What `explain` has to tell of a record, as values: its stations, the differences between them, and
-the verdict.
+"""What `explain` has to tell of a record, as values: its stations, the differences between them,
+and the verdict.
 
 Texts of S9 and of the target are in here as they may be shown (validate/explain/shown.py).
 """
@@ -67,11 +67,12 @@ class Station:
 
 @dataclass(frozen=True)
 class AttributeDifference:
-    """An attribute of one item (`sort_key`) that is not the same everywhere: None where the item or
-    the attribute is absent, or nobody could look."""
+    """An attribute of one item (`sort_key`) on the three sides: None where the item or the
+    attribute is absent, or nobody could look. `differs`: it is not the same everywhere."""
 
     sort_key: str
     attribute: str
+    differs: bool
     source: str | None
     file: str | None
     target: str | None
@@ -80,6 +81,7 @@ class AttributeDifference:
         return {
             "SK": self.sort_key,
             "attribute": self.attribute,
+            "differs": self.differs,
             "source": self.source,
             "file": self.file,
             "target": self.target,
@@ -101,7 +103,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Explained:
-    """All of it. `differences` are the first of `differing` ones."""
+    """All of it. `attributes` are the main ones of the record, and the first of all those that
+    differ (`differing`); `sides` says who could be asked of them: S9, the file, the table."""
 
     entity: str
     asked: str
@@ -111,8 +114,9 @@ class Explained:
     run: str
     stations: Sequence[Station]
     findings: Sequence[Finding]
-    differences: Sequence[AttributeDifference]
+    attributes: Sequence[AttributeDifference]
     differing: int
+    sides: tuple[bool, bool, bool]
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
@@ -125,7 +129,7 @@ class Explained:
             "runId": self.run,
             "stations": {each.place.value: each.as_json() for each in self.stations},
             "findings": [each.as_json() for each in self.findings],
-            "differences": [each.as_json() for each in self.differences],
+            "attributes": [each.as_json() for each in self.attributes],
             "differing": self.differing,
             "verdict": self.verdict.as_json(),
             "exitCode": int(self.verdict.code),

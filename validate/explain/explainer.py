@@ -1,5 +1,5 @@
-"""One record through all stations, as far as each can be asked: S9, files, load, target. What one of
-them cannot tell hides nothing of the others. Nothing is written and nobody's lock is taken."""
+"""One record through all stations, as far as each can be asked: S9, files, load, target. What one
+of them cannot tell hides nothing of the others. Nothing is written and nobody's lock is taken."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from validate.explain.differences import (
     SHOWN,
     Attributes,
     Since,
+    as_in_target,
     items_of,
     since,
-    with_numbering_of,
 )
 from validate.explain.explained import Explained
 from validate.explain.record_files import InFile, RecordFiles
 from validate.explain.record_key import AskedFor, Searched, not_known, several
-from validate.explain.shown import shown_value
+from validate.explain.shown import show_user, shown_value
 from validate.explain.stations import Told, stations_of
-from validate.explain.target_record import TargetLook, TargetRecord, compared, text_of
+from validate.explain.target_record import HEAD, TargetLook, TargetRecord, compared, text_of
 from validate.explain.verdict import Known, verdict_of
 
 FIRST_LINES = 5  # that are shown
@@ -61,14 +61,19 @@ def heard(ask: Callable[[], Answer]) -> Heard[Answer]:
 class Explainer:
     """Explains one record of a run's directory."""
 
-    def __init__(self, run: Run, phases: Phases, asked: AskedFor, *, damaged: str = "") -> None:
-        """`damaged` is why there is no manifest to go by, "" if there is one, or none at all."""
-        self._run = run
+    def __init__(
+        self, run: Run, phases: Phases, asked: AskedFor, *, damaged: str = "", moment: str = ""
+    ) -> None:
+        """`damaged` is why there is no manifest to go by, "" if there is one, or none at all;
+        `moment` stands for the migration's own time where nobody knows it."""
+        self.run = run
         self._phases = phases
         self._asked = asked
         self._shape = asked.shape
         self._entity = asked.shape.name
         self._damaged = damaged
+        self._moment = moment
+        show_user(run.config.transformation.migration_user)
         self._files = RecordFiles(run, self._entity)
         self._searched: list[Searched] = []
         self._look: Heard[TargetLook] | None = None
@@ -77,13 +82,13 @@ class Explainer:
         """All of it. Raises ConfigurationError for a record that nobody knows, or a number that
         several have; MigrationError when nothing could be told."""
         key, partition_key = self._identify()
-        with self._run.progress.task("explain", self._entity, None, step="S9") as _:
+        with self.run.progress.task("explain", self._entity, None, step="S9") as _:
             row = self._row(key)
         extracted, transformed = self._extracted(key), self._transformed(key)
         refusals, quarantine = self._files.refusals(
             lambda each: each.legacy_id == str(key), f'"legacyId":"{key}"'
         )
-        with self._run.progress.task("explain", self._entity, None, step="the target") as _:
+        with self.run.progress.task("explain", self._entity, None, step="the target") as _:
             target = self._target(partition_key)
         loaded = self._loaded(key)
         names = self._names(row)
@@ -108,7 +113,7 @@ class Explainer:
             target.answer,
             comparison,
             changed,
-            attributes.found,
+            attributes.differing,
             self._who(target.answer),
             row.why,
             transformed.why,
@@ -135,11 +140,12 @@ class Explainer:
             key,
             partition_key,
             self._number(lines, now, target.answer),
-            self._run.manifest.run_id if self._run.manifest.begun else "",
+            self.run.manifest.run_id if self.run.manifest.begun else "",
             stations_of(told),
             told.findings,
             attributes.found,
             attributes.count,
+            attributes.sides,
             verdict_of(known),
         )
 
@@ -156,7 +162,7 @@ class Explainer:
         return self._key_of_id(asked.partition_key), asked.partition_key
 
     def _partition_key(self, key: int) -> str:
-        return self._phases.partition_key(self._run, self._entity, key)
+        return self._phases.partition_key(self.run, self._entity, key)
 
     def _key_of_number(self, number: int, year: int) -> int:
         """The key of the sale with a running number: by the files, which are quick, or by S9."""
@@ -165,7 +171,7 @@ class Explainer:
             ("the extracted file", lambda: self._extracted_with(number, year)),
             (
                 "S9",
-                lambda: self._phases.keys_of_number(self._run, self._entity, number, year),
+                lambda: self._phases.keys_of_number(self.run, self._entity, number, year),
             ),
         ]
         for where, look in steps:
@@ -263,7 +269,7 @@ class Explainer:
     def _row(self, key: int | None) -> Heard[RowNow]:
         if key is None:
             return Heard(RowNow(table="S9", read_at=""))
-        return heard(lambda: self._phases.row_now(self._run, self._entity, key))
+        return heard(lambda: self._phases.row_now(self.run, self._entity, key))
 
     def _extracted(self, key: int | None) -> InFile:
         return InFile() if key is None else self._files.extracted(key)
@@ -273,7 +279,7 @@ class Explainer:
 
     def _target(self, partition_key: str) -> Heard[TargetRecord]:
         if self._look is None:
-            self._look = heard(lambda: TargetLook(self._run.config, self._shape, self._moments()))
+            self._look = heard(lambda: TargetLook(self.run.config, self._shape, self._moments()))
         look = self._look.answer
         if look is None:
             return Heard(None, self._look.why, self._look.next)
@@ -281,9 +287,9 @@ class Explainer:
 
     def _moments(self) -> Moments:
         """As verify has them."""
-        loaded = self._run.manifest.phase("load", self._entity)
+        loaded = self.run.manifest.phase("load", self._entity)
         times = loaded.result.get("otherTimestamps", []) if loaded else []
-        return Moments(self._run.manifest.migration_timestamp, tuple(times))
+        return Moments(self.run.manifest.migration_timestamp, tuple(times))
 
     def _loaded(self, key: int | None) -> Heard[LoadedRecord]:
         if key is None:
@@ -291,25 +297,25 @@ class Explainer:
         return heard(lambda: self._kept_of_load(key))
 
     def _kept_of_load(self, key: int) -> LoadedRecord:
-        found = self._phases.loaded(self._run, self._entity, key)
+        found = self._phases.loaded(self.run, self._entity, key)
         if found is None:
             raise MigrationError(
                 self._damaged or f"nothing is kept of any load of {self._entity} here",
-                remedy=self._run.command("status"),
+                remedy=self.run.command("status"),
             )
         return found
 
     def _names(self, row: Heard[RowNow]) -> SourceNames:
         if row.answer is not None and row.answer.names is not None:
             return row.answer.names
-        return self._phases.names(self._run, self._entity)
+        return self._phases.names(self.run, self._entity)
 
     def _now(self, row: Heard[RowNow], names: SourceNames) -> list[bytes] | Refusal | None:
         """What the row becomes as S9 has it now, lines with their breaks."""
         answer = row.answer
         if answer is None or not answer.line or answer.reason:
             return None
-        became = self._phases.become(self._run, answer.line, names)
+        became = self._phases.become(self.run, answer.line, names)
         return became if isinstance(became, Refusal) else [each + b"\n" for each in became]
 
     # -- how they stand with each other ---------------------------------------------------------
@@ -328,7 +334,7 @@ class Explainer:
             marks = loaded.answer.marks if loaded.answer else ()
             return compared(self._entity, file, marks if len(marks) == len(file) else (), there)
         if now and not isinstance(now, Refusal) and there.is_there:
-            return compared(self._entity, with_numbering_of(now, there.head), (), there)
+            return compared(self._entity, as_in_target(now, there.head, self._moment), (), there)
         return None
 
     def _differences(
@@ -344,35 +350,47 @@ class Explainer:
         keys: dict[str, None] = {}
         if comparison is not None and target.answer is not None and target.answer.is_there:
             found = comparison.keys
-            listings = (found.different, found.changed, found.missing, found.extra, found.kept)
-            for listing in listings:
-                keys |= dict.fromkeys(_sort_key(entry) for entry in listing.entries[:SHOWN])
+            entries: list[Any] = []
+            for listing in (found.different, found.changed, found.missing, found.extra, found.kept):
+                entries += listing.entries[:SHOWN]
+            keys |= dict.fromkeys(map(_sort_key, entries))
         if changed is not None:
             for sort_keys in (changed.different, changed.new, changed.gone):
                 keys |= dict.fromkeys(sort_keys[:SHOWN])
-        attributes = Attributes(self._shape)
-        wanted = frozenset(list(keys)[: 2 * SHOWN])
+        wanted = frozenset([HEAD, *list(keys)[: 2 * SHOWN]])
         in_file = items_of(file or (), wanted.__contains__)
+        there = target.answer
         fresh = now if isinstance(now, list) else []
-        of_now = items_of(fresh, wanted.__contains__)
-        look = self._look.answer if self._look and target.answer is not None else None
-        sides = (isinstance(now, list), file is not None and bool(file), look is not None)
-        for sort_key in sorted(wanted, key=lambda each: (each != "METADATA", each)):
-            there = heard(lambda sk=sort_key: look.item(partition_key, sk)) if look else Heard(None)
-            attributes.add(
-                sort_key, of_now.get(sort_key), in_file.get(sort_key), there.answer, sides
-            )
+        of_now = items_of(
+            as_in_target(fresh, there.head if there else None, self._moment)
+            if self._moment
+            else fresh,
+            wanted.__contains__,
+        )
+        look = self._look.answer if self._look and there is not None else None
+        sides = (isinstance(now, list), bool(file), look is not None)
+        attributes = Attributes(self._shape, sides)
+        for sort_key in sorted(wanted, key=lambda each: (each != HEAD, each)):
+            found_there = self._item(look, there, partition_key, sort_key)
+            attributes.add(sort_key, of_now.get(sort_key), in_file.get(sort_key), found_there)
         return attributes
+
+    @staticmethod
+    def _item(
+        look: TargetLook | None, there: TargetRecord | None, partition_key: str, sort_key: str
+    ) -> dict[str, Any] | None:
+        if look is None or there is None or not there.is_there:
+            return None
+        if sort_key == HEAD:
+            return there.head
+        return heard(lambda: look.item(partition_key, sort_key)).answer
 
     def _who(self, target: TargetRecord | None) -> str:
         """Whoever has changed the record in the table last, as it may be shown."""
-        by = target.last[1] if target else ""
-        if not by or by == self._run.config.transformation.migration_user:
-            return by
-        return shown_value(by, self._shape.schema, "updatedBy")
+        return shown_value(target.last[1], self._shape.schema, "updatedBy") if target else ""
 
     def _name(self, key: int | None, partition_key: str) -> str:
-        return f"{self._shape.singular} {partition_key if key is None else key}".capitalize()
+        return f"{self._shape.singular} {partition_key if key is None else key}"
 
     def _number(
         self,

@@ -34,6 +34,8 @@ def shown_value(value: object, schema: str, attribute: str) -> str:
         return f"({counted(len(value), 'value')})"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _number(str(value), schema, attribute)
+    if attribute in _BY and value in _ours:
+        return str(value)
     if isinstance(value, str) and _IDS.fullmatch(attribute) and _OUR_ID.fullmatch(value):
         return value
     return shown(value, schema, attribute)
@@ -47,6 +49,15 @@ def _number(text: str, schema: str, attribute: str) -> str:
     else:
         is_open = shown("0", schema, attribute) == "0"
     return text if is_open else mask(text)
+
+
+_BY = frozenset({"createdBy", "updatedBy"})
+_ours: set[str] = set()
+
+
+def show_user(name: str) -> None:
+    """This user is the migration itself: the name may be shown."""
+    _ours.add(name)
 
 
 def shown_item(item: Mapping[str, Any], schema: str) -> Shown:

@@ -11,7 +11,7 @@ import orjson
 from utils.entities import Shape
 from utils.explain.stations import LoadedRecord, WrittenBy
 from utils.files.findings import Finding
-from utils.files.line_marks import ADDED, KEPT_MARKS, OURS, REPLACED, SAME, WITHDRAWN
+from utils.files.line_marks import KEPT_MARKS, OURS, SAME, WITHDRAWN
 from utils.files.quarantine import Refusal
 from utils.findings.sentences import because
 from utils.findings.source_names import SourceNames
@@ -143,7 +143,7 @@ def _transformed(told: Told) -> Station:
     return Station(
         Place.TRANSFORMED,
         State.FINE,
-        f"{counted(len(known.file), 'item')}{_children(known.shape, count)}{findings}",
+        f"the {known.shape.singular}{_children(known.shape, count)}{findings}",
         values=shown_item(items[0], known.shape.schema),
         lines=count if children else None,
         first_lines=[shown_item(each, children.schema) for each in items[1:]] if children else [],
@@ -199,28 +199,47 @@ def _load(told: Told) -> Station:
 
 def _how_loaded(known: Known, loaded: LoadedRecord) -> tuple[State, str]:
     run = f"run {loaded.run}"
-    if loaded.undone == "done":
-        return State.ABSENT, f"loaded by {run}, and undone (rollback)"
-    if not known.is_in_file:
-        return State.ABSENT, f"not in the file that {run} has loaded"
     marks = frozenset(loaded.marks)
-    if marks & KEPT_MARKS:
-        return State.DIFFERS, f"{run} has left it as the table had it (load.onConflict)"
-    if WITHDRAWN in marks:
-        return State.DIFFERS, f"{run} has taken it out of the table again: it was refused"
-    if loaded.head is not None:
-        return State.FINE, f"{_request(loaded.head)}, {run}{_lines(loaded.lines)}"
-    if marks and marks <= {SAME}:
-        return State.FINE, f"it was in the table with this content before {run}"
-    if marks and marks <= {SAME, OURS, ADDED, REPLACED} and OURS in marks:
-        return State.FINE, f"by an earlier load of {run} (its requests are not known any more)"
-    if not (loaded.may_be_sent or loaded.lines):
-        return State.ABSENT, f"{run} has not sent it yet"
-    if loaded.ended:
-        return State.FINE, f"in the load of {run} between {loaded.began} and {loaded.ended}"
-    if loaded.complete:
-        return State.FINE, f"in the load of {run}, after {loaded.began}"
-    return State.UNKNOWN, f"perhaps: the load of {run} began at {loaded.began}, and is not complete"
+    cases: list[tuple[object, State, str]] = [
+        (loaded.undone == "done", State.ABSENT, f"loaded by {run}, and undone (rollback)"),
+        (not known.is_in_file, State.ABSENT, f"not in the file that {run} has loaded"),
+        (
+            marks & KEPT_MARKS,
+            State.DIFFERS,
+            f"{run} has left it as the table had it (load.onConflict)",
+        ),
+        (
+            WITHDRAWN in marks,
+            State.DIFFERS,
+            f"{run} has taken it out of the table again: it was refused",
+        ),
+        (
+            loaded.head,
+            State.FINE,
+            f"{_request(loaded.head)}, {run}{_lines(loaded.lines)}" if loaded.head else "",
+        ),
+        (
+            marks == {SAME},
+            State.FINE,
+            f"it was in the table with this content before {run}",
+        ),
+        (
+            OURS in marks,
+            State.FINE,
+            f"by an earlier load of {run} (its requests are not known any more)",
+        ),
+        (not (loaded.may_be_sent or loaded.lines), State.ABSENT, f"{run} has not sent it yet"),
+        (
+            loaded.ended,
+            State.FINE,
+            f"in the load of {run} between {loaded.began} and {loaded.ended}",
+        ),
+        (loaded.complete, State.FINE, f"in the load of {run}, after {loaded.began}"),
+    ]
+    perhaps = f"perhaps: the load of {run} began at {loaded.began}, and is not complete"
+    return next(
+        ((state, words) for applies, state, words in cases if applies), (State.UNKNOWN, perhaps)
+    )
 
 
 def _request(by: WrittenBy) -> str:
@@ -257,7 +276,11 @@ def _target(told: Told) -> Station:
     shape = known.shape
     children = shape.children
     mine = "" if target.is_migrated else ", not of the migration"
-    words = f"{counted(target.items, 'item')}{_children(shape, target.children)}{mine}"
+    head = f"the {shape.singular}" if target.head is not None else f"no {shape.singular}, but"
+    words = f"{head}{_children(shape, target.children)}{mine}".replace(", but with", ", but")
+    others = target.items - target.children - (target.head is not None)
+    if others:
+        words += f" and {counted(others, 'further item')}"
     if target.deleted:
         words += f", deleted on {target.deleted}"
     words += f"; last changed on {target.last[0] or '?'}" + (

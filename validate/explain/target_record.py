@@ -1,5 +1,5 @@
-"""One record as the table has it at this moment, strongly consistent, and how it stands with what it
-should be: by the judgement of verify (validate/compare)."""
+"""One record as the table has it at this moment, strongly consistent, and how it stands with what
+it should be: by the judgement of verify (validate/compare)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.entities import Shape
 from validate.compare.comparison import Comparison
-from validate.compare.differences import KeyDifferences
 from validate.compare.record_entries import Entry, read_file_lines, read_table_page
 
 _RETRIES, _DELAY = 2, 0.3  # somebody waits for the answer
@@ -26,10 +25,9 @@ HEAD = "METADATA"
 
 @dataclass
 class TargetRecord:
-    """What the table has under a partition key: `head` is the item that opens the record, `children`
-    counts what belongs to it, the first of which are in `first`; `last` has updatedAt and updatedBy
-    of whatever was changed last, and `deleted` when the record was deleted as the Sale Module does
-    ("": it was not). `entries` are for the comparison."""
+    """What the table has under a partition key: `head` is the item that opens the record,
+    `children` counts what belongs to it, the first of which are in `first`; `last` has updatedAt
+    and updatedBy of whatever was changed last. `entries` are for the comparison."""
 
     partition_key: str
     head: dict[str, Any] | None = None
@@ -127,9 +125,3 @@ def compared(
     expected = [record.entry(entity)[1] for record in records]
     comparison.add_bucket(expected, [entry for _, entry in target.entries], entity)
     return comparison
-
-
-def is_as_it_should_be(keys: KeyDifferences) -> bool:
-    """Whether there is neither a difference nor anything that the load or the application is the
-    reason of."""
-    return keys.passed and not (keys.changed.count or keys.kept.count)

@@ -4,7 +4,7 @@ the application's has been judged already, as verify judges it (validate/compare
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from utils.entities import Shape
 from utils.error_handler import ExitCode
@@ -64,6 +64,11 @@ class Known:
 
 def verdict_of(known: Known) -> Verdict:
     """The verdict on a record that somebody knows."""
+    verdict = _verdict_of(known)
+    return replace(verdict, sentence=verdict.sentence[:1].upper() + verdict.sentence[1:])
+
+
+def _verdict_of(known: Known) -> Verdict:
     if known.refusals:
         return _in_quarantine(known)
     if known.target is None:
@@ -78,6 +83,8 @@ def _in_quarantine(known: Known) -> Verdict:
     why = because(first.cause)
     reason = first.message + (f" (because {why})" if why and why not in first.message else "")
     sentence = f"{known.name} is in quarantine: {reason}"
+    if known.is_there:
+        sentence += "; the target has it from an earlier load"
     if isinstance(known.now, Refusal) or not known.now:
         then = f"correct it in S9 or the settings, then: {command('retry-quarantine')}"
         return Verdict("quarantined", _KEPT_OUT, sentence, then)
@@ -143,7 +150,7 @@ def _absent(known: Known) -> Verdict:
             "not-loaded",
             _DIFFERS,
             f"{known.name} is ready and was not loaded yet",
-            f"load it: {command('--resume')}, or {command(f'--phase load --entity {known.shape.name}')}",
+            f"load it: {command('--resume')}",
         )
     if not loaded.complete and loaded.head is None:
         return Verdict(
@@ -171,7 +178,7 @@ def _damaged(known: Known) -> Verdict:
     keys, lines = known.comparison.keys, known.comparison.lines
     parts = []
     if keys.different.count:
-        parts.append(_named([each for each in known.differences if each.file != each.target]))
+        parts.append(_names(known))
     if keys.missing.count:
         parts.append(counted(keys.missing.count, "item is missing", "items are missing"))
     if keys.extra.count:
@@ -184,6 +191,17 @@ def _damaged(known: Known) -> Verdict:
     return Verdict("different", _DIFFERS, sentence, _repair(known))
 
 
+def _names(known: Known) -> str:
+    """The attributes in which the table differs from what it should have, the first of them."""
+    return _named(
+        [
+            each
+            for each in known.differences
+            if each.target != (each.file if known.is_in_file else each.source)
+        ]
+    )
+
+
 def _named(differences: Sequence[AttributeDifference]) -> str:
     names = list(dict.fromkeys(each.attribute for each in differences))
     further = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -194,7 +212,7 @@ def _by_the_application(known: Known, target: TargetRecord) -> Verdict:
     after = _since(known)
     when = target.deleted or target.last[0]
     done = "deleted" if target.deleted else "changed"
-    names = _named([each for each in known.differences if each.file != each.target])
+    names = _names(known)
     what = f" ({names})" if names and not target.deleted else ""
     by = f" by {known.who}" if known.who else ""
     sentence = f"The application {done} {known.name} on {when}{by}{what}"
@@ -215,8 +233,7 @@ def _since(known: Known) -> Verdict | None:
         return Verdict(
             "removed-in-source",
             _DIFFERS,
-            f"S9 has no {known.shape.singular} {name.partition(' ')[2]} any more; the target has it "
-            "as it was loaded",
+            f"S9 does not have {name} any more; the target has it as it was loaded",
             _sync(),
         )
     if row.reason:
@@ -259,7 +276,7 @@ def _changes(known: Known) -> str:
     ]
     further = len({(each.sort_key, each.attribute) for each in changed}) - len(parts)
     if further > 0:
-        parts.append(counted(further, "other attribute"))
+        parts.append(f"and {counted(further, 'other attribute')}")
     for items, words in (
         (known.since.new, ("new item",)),
         (known.since.gone, ("item gone", "items gone")),
@@ -294,19 +311,7 @@ def _not_in_file(known: Known, target: TargetRecord) -> Verdict:
     """It is not in the transformed file, or there is none: what S9 has now is what counts."""
     row, name = known.row, known.name
     if row is None:
-        if known.is_there:
-            where = known.file_why or "it is in no transformed file"
-            return Verdict(
-                "unknown",
-                _FINE,
-                f"{name} is in the target; whether it is as S9 has it cannot be said: "
-                f"{known.source_why}, and {where}",
-            )
-        return Verdict(
-            "unknown",
-            _FINE,
-            f"{name} is not in the target; whether it should be cannot be said: {known.source_why}",
-        )
+        return _without_source(known)
     if row.reason or not row.line:
         return _not_to_be_there(known, target)
     if isinstance(known.now, Refusal):
@@ -317,27 +322,48 @@ def _not_in_file(known: Known, target: TargetRecord) -> Verdict:
             f"{name} cannot be migrated as S9 has it now: {reason}",
             "correct it in S9 or the settings",
         )
-    if not target.is_there:
-        if known.file is not None:
-            return Verdict(
-                "new-in-source",
-                _DIFFERS,
-                f"{name} is new in S9 since the extract, and not in the target",
-                _sync(),
-            )
+    if target.is_there:
+        return _against_source(known, target)
+    if known.file is None:
         return Verdict(
             "missing", _DIFFERS, f"{name} is not in the target, and S9 has it", _repair(known)
         )
+    return Verdict(
+        "new-in-source",
+        _DIFFERS,
+        f"{name} is new in S9 since the extract, and not in the target",
+        _sync(),
+    )
+
+
+def _without_source(known: Known) -> Verdict:
+    if not known.is_there:
+        return Verdict(
+            "unknown",
+            _FINE,
+            f"{known.name} is not in the target; whether it should be cannot be said: "
+            f"{known.source_why}",
+        )
+    where = known.file_why or "it is in no transformed file"
+    return Verdict(
+        "unknown",
+        _FINE,
+        f"{known.name} is in the target; whether it is as S9 has it cannot be said: "
+        f"{known.source_why}, and {where}",
+    )
+
+
+def _against_source(known: Known, target: TargetRecord) -> Verdict:
+    """Without a file, what the row becomes now is compared with the table."""
     comparison = known.comparison
     if comparison is None:
         return _fine(known)
     if not comparison.keys.passed or not comparison.lines.passed:
-        names = _named([each for each in known.differences if each.source != each.target])
         return Verdict(
             "different",
             _DIFFERS,
-            f"{name} differs between S9 and the target: {names or 'items of it'}; who is ahead "
-            f"cannot be said without the file that was loaded",
+            f"{known.name} differs between S9 and the target: {_names(known) or 'items of it'}; "
+            "which of them has changed cannot be said without the file that was loaded",
             f"compare all: {command('--phase verify')}",
         )
     if comparison.keys.changed.count:
@@ -380,5 +406,6 @@ def _sync() -> str:
 
 
 def _repair(known: Known) -> str:
-    verify = "--phase verify --repair" if known.repairs else "--phase verify"
-    return f"{'repair it' if known.repairs else 'compare all'}: {command(verify)}"
+    if known.repairs:
+        return f"repair it: {command('--phase verify --repair')}"
+    return f"compare all: {command('--phase verify')}"

@@ -38,12 +38,14 @@ def test_the_last_request_that_wrote_an_item_is_found(tmp_path: Path, seed: int)
         for opens, first, batch in sorts.batches(dice.randint(1, 6)):
             left = batch
             while left:
-                done = left if dice.random() < 0.6 else dice.sample(left, dice.randint(1, len(left)))
+                done = (
+                    left if dice.random() < 0.6 else dice.sample(left, dice.randint(1, len(left)))
+                )
                 request = f"request{len(expected)}x{dice.random()}"
                 written = [each.rstrip(b"\n") for each in left if each in done]
                 stretches = sorts.stretches(first, batch, written, opens=opens)
                 log.add(Kind.BATCH, stretches, request, opens=opens)
-                expected |= {each: request for each in written}
+                expected |= dict.fromkeys(written, request)
                 left = [each for each in left if each not in done]
     place = start
     for each in lines:
