@@ -367,12 +367,25 @@ class Runbook:
             write_load_report(self.run)
         write_load_report(self.run)
 
-    def verify(self, entities: Sequence[str]) -> ExitCode:
-        """Prove it: compare the target with every station before it."""
+    def read_again(self, entities: Sequence[str]) -> None:
+        """From S9 to the files that it would be loaded from now, for these entities and those that
+        they name."""
+        needed = {need for name in entities for need in (name, *shape_of(name).needs)}
+        due = [name for name in ENTITIES if name in needed]
+        self.run.workers.imports = SHARED_WORK
+        self.extract(due)
+        self.transform(due)
+        self.validate(due)
+        if failed := next(iter(self.outcomes.failed.values()), None):
+            raise failed
+
+    def verify(self, entities: Sequence[str], origin: "Run | None" = None) -> ExitCode:
+        """Prove it: compare the target with every station before it, or with S9 as the run `origin`
+        has read it again."""
         from load.entities import TABLES
         from validate.verify.engine import verify
 
-        if self.run.manifest.rolled_back:
+        if self.run.manifest.rolled_back and origin is None:
             raise ArtifactError(
                 f"the load of run {self.run.manifest.undoes} was undone: there is nothing to "
                 "verify",
@@ -381,10 +394,12 @@ class Runbook:
         self.require_same_tables(ENTITIES)
         self.outcomes.begins("verify")
         going_on, sleep = self.outcomes.going_on(entities), self.run.stop.sleep
-        result = verify(self.run, TABLES, going_on, sleep=sleep)
-        found = f"what was loaded of {', '.join(result.entities)} is there"
-        self.say("Verified: " + (found if result.passed else "differences found"))
-        return self.outcomes.exit_code() if result.passed else ExitCode.VERIFICATION_FAILED
+        result = verify(self.run, TABLES, going_on, origin=origin, sleep=sleep)
+        found = f"what {'S9 has' if origin else 'was loaded'} of {', '.join(result.entities)}"
+        self.say("Verified: " + (f"{found} is there" if result.passed else "differences found"))
+        if not result.passed:
+            return ExitCode.VERIFICATION_FAILED
+        return (Runbook(origin) if origin else self).outcomes.exit_code()
 
     def set_migration_timestamp(self) -> None:
         """The time of records without their own: set once, kept for every later run."""
@@ -594,6 +609,17 @@ class Rehearsal(Runbook):
     is_flag=True,
     help="With --dry-run: load into throw-away tables of a local AWS, verify, and remove them.",
 )
+@click.option(
+    "--from-source",
+    is_flag=True,
+    help="With --phase verify: read S9 again and compare with that, not with files of a run.",
+)
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="With --phase verify: repeat it every so many seconds until it finds the same twice.",
+)
 @click.option("--resume", is_flag=True, help="Resume a run that stopped.")
 @click.option("--restart", is_flag=True, help="With --full: drop an unfinished run.")
 @click.option(
@@ -651,7 +677,6 @@ def cli(
 
 def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     """Load the configuration, open the run, follow the runbook."""
-    from utils.cli.summary import after_phase
     from utils.run.lifecycle import Start, end_by_hand, open_run
     from utils.run.sealing import seal
     from utils.telemetry.cloudwatch.beside import settle_cloudwatch
@@ -659,15 +684,16 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     config, screen = caller.settings(), caller.screen
     if chosen.phase:
         entities = [chosen.entity] if chosen.entity else list(ENTITIES)
-        with open_run(config, screen, Start.BY_HAND, [chosen.phase], entities) as run:
+        start = Start.FROM_SOURCE if chosen.from_source else Start.BY_HAND
+        with open_run(config, screen, start, [chosen.phase], entities) as run:
             book = Runbook(run)
-            code = book.phase(chosen.phase, entities)
+            code, words = by_hand(book, chosen, entities)
             end_by_hand(run, chosen.phase, code, book.outcomes.what_failed())
             seal(run)
             settle_cloudwatch()
-            words = after_phase(run, code, chosen.phase, entities)
-            run.progress.conclude(code, words)
-            click.echo(words)
+            text = words()
+            run.progress.conclude(code, text)
+            click.echo(text)
             return code
     if chosen.dry_run or config.migration.dry_run:
         return rehearse(config, screen, chosen)
@@ -678,6 +704,60 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
         book = Runbook(run)
         return conclude(book, book.full)
+
+
+def by_hand(
+    book: Runbook, chosen: Choice, entities: Sequence[str]
+) -> "tuple[ExitCode, Callable[[], str]]":
+    """One phase by hand; returns how it has ended, and who says it in words."""
+    from utils.cli.summary import after_phase
+
+    phase = str(chosen.phase)
+    if chosen.from_source:
+        return verify_by_source(book, chosen, entities)
+    code = watched(book, chosen, partial(book.phase, phase, entities))
+    return code, partial(after_phase, book.run, code, phase, entities)
+
+
+def verify_by_source(
+    book: Runbook, chosen: Choice, entities: Sequence[str]
+) -> "tuple[ExitCode, Callable[[], str]]":
+    """Verify the target by S9, which is read again for it; nothing on disk is believed."""
+    from utils.cli.summary import after_source_read_again
+    from utils.from_source.inner_run import has_served, inner_run
+
+    inner = inner_run(book.run)
+
+    def verify() -> ExitCode:
+        nonlocal inner
+        if inner.manifest.outcome is not None:  # watched: another look needs another picture
+            inner = inner_run(book.run)
+        Runbook(inner).read_again(entities)
+        code = book.verify(entities, inner)
+        inner.manifest.outcome = code
+        has_served(inner)
+        return code
+
+    with suppress(MigrationError):  # what is encrypted and cannot be opened is not needed
+        book.open_files()
+    code = watched(book, chosen, verify)
+    return code, lambda: after_source_read_again(book.run, inner, code, entities)
+
+
+def watched(book: Runbook, chosen: Choice, verify: "Callable[[], ExitCode]") -> ExitCode:
+    """Verify once; with --watch again and again, until two looks have found the same."""
+    from utils.files.artifacts import sha256_of
+
+    before: object = None
+    while True:
+        code = verify()
+        files = [book.run.workspace.differences(name) for name in ENTITIES]
+        found = code, [sha256_of(path) for path in files if path.exists()]
+        if chosen.watch is None or found == before:
+            return code
+        before = found
+        book.say(f"Looking again in {chosen.watch:g} s, until two looks find the same")
+        book.run.stop.sleep(chosen.watch)
 
 
 def rehearse(config: "Config", screen: "Screen", chosen: Choice) -> ExitCode:

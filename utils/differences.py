@@ -23,7 +23,7 @@ names, dates and amounts: no personal data.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,20 @@ def read_differences(path: Path) -> Iterator[RecordDifference]:
     """The records of a file, none where there is none; in constant memory."""
     if path.exists():
         yield from map(RecordDifference.of_line, lines_of(path))
+
+
+def rewritten(path: Path, others: Mapping[tuple[Any, Any], str]) -> Iterator[bytes]:
+    """The lines of a file, with `others` to be said of the items with these keys (PK, SK)."""
+    keys = {orjson.dumps(pk) for pk, _ in others}
+    for line in lines_of(path):
+        if not any(key in line for key in keys):
+            yield line
+            continue
+        record = RecordDifference.of_line(line)
+        items = tuple(
+            replace(each, how=others.get((record.pk, each.sk), each.how)) for each in record.items
+        )
+        yield replace(record, items=items).as_line()
 
 
 def lines_of_records(records: Iterable[RecordDifference]) -> bytes:

@@ -124,8 +124,12 @@ def close_ledger(
     target: Count,
     kept: Count = _NONE,
     beyond: Count = _NONE,
+    ahead: Count | None = None,
 ) -> Ledger:
     """The ledger of an entity.
+
+    `ahead` is what S9 has got since the load, where S9 has been read again: then nothing is asked
+    of the load, and what has been transformed now is what the target has, but for that.
 
     `transformed` is what was counted in the file, `target` what the scan found of the
     migration's without what the load has `kept` as it was and what is in the table only
@@ -153,17 +157,23 @@ def close_ledger(
             "it has",
             quarantined + refusals.at_load,
         ),
-        _equation(
-            "the transformed file has",
-            transformed,
-            "loaded + refused + kept is",
-            loaded + refused + kept if loaded and refused else None,
-        ),
-        _equation("the load kept", stated_kept, "its plan has", kept),
-        _equation("the load refused", refused, "its quarantine has", refusals.at_load),
-        _equation("the load wrote", loaded, "the target has", target),
-        same_file(run, entity),
     ]
+    if ahead is not None:
+        had = transformed - ahead
+        equations.append(_equation("S9 had when it was loaded", had, "the target has", target))
+    else:
+        equations += [
+            _equation(
+                "the transformed file has",
+                transformed,
+                "loaded + refused + kept is",
+                loaded + refused + kept if loaded and refused else None,
+            ),
+            _equation("the load kept", stated_kept, "its plan has", kept),
+            _equation("the load refused", refused, "its quarantine has", refusals.at_load),
+            _equation("the load wrote", loaded, "the target has", target),
+            same_file(run, entity),
+        ]
     return Ledger(
         source=source,
         extracted=extracted,

@@ -19,6 +19,8 @@ class Choice:
     rehearse: bool
     resume: bool
     restart: bool
+    from_source: bool = False
+    watch: float | None = None
 
     def check(self) -> None:
         """Refuse combinations that would not mean what they seem to. Raises click.UsageError."""
@@ -36,5 +38,8 @@ class Choice:
         if not self.dry_run and (self.limit or self.rehearse):
             option = "--limit" if self.limit else "--rehearse"
             raise click.UsageError(f"{option} goes with --dry-run")
+        if (self.from_source or self.watch is not None) and self.phase != "verify":
+            option = "--from-source" if self.from_source else "--watch"
+            raise click.UsageError(f"{option} goes with --phase verify")
         if self.restart and (not self.full or self.resume):
             raise click.UsageError("--restart goes with --full, and not with --resume")

@@ -89,6 +89,13 @@ OPENINGS = (
         "A verify phase by hand found nothing wrong with some entities; others were not verified.",
     ),
     _closing(
+        "as-in-source",
+        (_DONE, _KEPT_OUT),
+        "Verified {entities} by S9 itself, as it was at {moment}: the target holds everything"
+        "{reasons}",
+        "`--phase verify --from-source` has read S9 again and found all of it in the target.",
+    ),
+    _closing(
         "phase-done",
         (_DONE, _KEPT_OUT),
         "Phase {phase} is done for {entities}{reasons}. Next: {next}",
@@ -240,6 +247,13 @@ DIFFERENCES = (
         "Items with a `legacyId` are in the table, and S9 no longer has them.",
     ),
     _closing(
+        "behind-source",
+        ExitCode.VERIFICATION_FAILED,
+        "changed in S9 since the load: {count}",
+        "`--phase verify --from-source`: the table has items as they were loaded, and S9 has them "
+        "otherwise now, no longer, or more of them.",
+    ),
+    _closing(
         "other-problems",
         ExitCode.VERIFICATION_FAILED,
         "failed checks of whole tables: {count}",
@@ -248,6 +262,12 @@ DIFFERENCES = (
 )
 
 REMEDIES = (
+    _closing(
+        "bring-up",
+        ExitCode.VERIFICATION_FAILED,
+        "Nothing is damaged. To bring the target up to what S9 is now: {full}",
+        "The only difference is what S9 has changed since the load.",
+    ),
     _closing(
         "delete-what-is-over",
         ExitCode.VERIFICATION_FAILED,

@@ -69,6 +69,20 @@ def after_phase(run: Run, code: ExitCode, phase: str, entities: Sequence[str]) -
     return _closing(run, said("phase-done", **values, reasons=reasons), notes=notes)
 
 
+def after_source_read_again(run: Run, inner: Run, code: ExitCode, entities: Sequence[str]) -> str:
+    """The same when the target has been verified by S9 itself: the stations are those of the
+    `inner` run, which has read it."""
+    stands = standing_of(inner.manifest)
+    if code is ExitCode.VERIFICATION_FAILED:
+        last = _differs(run, stands)
+    else:
+        reasons = _listed("; but ", _reasons(run, stands, goes_on=False))
+        moment = inner.manifest.snapshot.get("takenAt", "an unknown moment")
+        last = said("as-in-source", entities=_names(entities), moment=moment, reasons=reasons)
+    notes = _notes_on(run, stands)
+    return _closing(run, last, notes=notes, stations=inner)
+
+
 def _next_of(run: Run, phase: str) -> str:
     """What comes after a phase by hand: the rest of the entities, or the next phase."""
     done = run.manifest.phases.get(phase, {})
@@ -79,9 +93,17 @@ def _next_of(run: Run, phase: str) -> str:
     return f"{after}: {command(f'--phase {after}')}"
 
 
-def _closing(run: Run, last: str, *, notes: Sequence[str] = (), plan: str = "") -> str:
-    below = [*_not_selected(run), f"Reports are in {run.workspace.reports}", *notes, last]
-    parts = [summary(run), work_done(run), plan, "\n".join(below)]
+def _closing(
+    run: Run,
+    last: str,
+    *,
+    notes: Sequence[str] = (),
+    plan: str = "",
+    stations: Run | None = None,
+) -> str:
+    known = stations or run
+    below = [*_not_selected(known), f"Reports are in {run.workspace.reports}", *notes, last]
+    parts = [summary(known), work_done(run), plan, "\n".join(below)]
     return "\n" + "\n\n".join(filter(None, parts))
 
 
@@ -140,10 +162,14 @@ def _differs(run: Run, stands: RunStanding) -> str:
     if stands.only_in_target:
         over = _what_is_over(stands.only_in_target)
         found.append(said("only-in-target", what=over, why=_why_over(run, stands)))
+    if stands.behind:
+        found.append(said("behind-source", count=stands.behind))
     if stands.other_problems or not found:
         found.append(said("other-problems", count=max(1, stands.other_problems)))
-    commands = {"load": command("--phase load"), "verify": command("--phase verify")}
-    remedy = said(_remedy(run, stands), **commands, retry=command("retry-quarantine"))
+    commands = {"load": command("--phase load"), "verify": again(), "full": command("--full")}
+    damage = stands.missing or stands.different or stands.only_in_target
+    name = "bring-up" if stands.behind and not damage else _remedy(run, stands)
+    remedy = said(name, **commands, retry=command("retry-quarantine"))
     return said("differs", report=_VERIFICATION, differences="; ".join(found), remedy=remedy)
 
 
@@ -193,7 +219,10 @@ def _why_over(run: Run, stands: RunStanding) -> str:
 
 def _notes(run: Run) -> list[str]:
     """What is to be known beside the last line."""
-    stands = standing_of(run.manifest)
+    return _notes_on(run, standing_of(run.manifest))
+
+
+def _notes_on(run: Run, stands: RunStanding) -> list[str]:
     found = []
     if stands.changed:
         found.append(said("changed-since", changed=stands.changed, report=_VERIFICATION))

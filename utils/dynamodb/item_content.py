@@ -97,22 +97,28 @@ def with_time(item: Item, ours: str, theirs: str) -> Item | None:
 @dataclass(frozen=True)
 class Moments:
     """The same rule for reading a table in which other migrations have left their times `theirs`
-    where this one writes `ours`."""
+    where this one writes `ours`; `further` are other pairs of (theirs, ours)."""
 
     ours: str = ""
     theirs: tuple[str, ...] = ()
+    further: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """What stands in the table, and what this migration writes in its place."""
+        return (*((time, self.ours) for time in self.theirs), *self.further)
 
     def as_ours(self, item: Item) -> Item:
         """An item of the table as this migration would have written it."""
-        for time in self.theirs:
-            item = with_time(item, time, self.ours) or item
+        for theirs, ours in self.pairs:
+            item = with_time(item, theirs, ours) or item
         return item
 
     def texts(self) -> dict[bytes, bytes]:
         """What stands for what among attributes as utils/dynamodb/item_text.py has them."""
         return {
-            f'{name}":{{"S":"{time}"'.encode(): f'{name}":{{"S":"{self.ours}"'.encode()
-            for time in self.theirs
+            f'{name}":{{"S":"{theirs}"'.encode(): f'{name}":{{"S":"{ours}"'.encode()
+            for theirs, ours in self.pairs
             for name in STAMPS
         }
 

@@ -15,6 +15,7 @@ from utils.checkpoint import Checkpoint
 from utils.config import PHASE_NAMES, Config
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import (
+    ArtifactError,
     ConfigurationError,
     ExitCode,
     MigrationError,
@@ -77,9 +78,9 @@ def open_run(
     with run_lock(files.lock):
         mark = take(files, own) if own else {}
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
-        manifest = Manifest.load(files.manifest) or Manifest.new()
+        manifest, is_readable = _manifest_of(files, start)
         bind(manifest, config, files.root)
-        run = Run(config, files, manifest, Tasks())
+        run = Run(config, files, manifest, Tasks(), keeps_manifest=is_readable)
         display = Display(quiet=screen.quiet, color=screen.color)
         run.events.listen(display)
         begin(run, start)
@@ -87,7 +88,7 @@ def open_run(
         run.manifest.made_for = mark
         if start is Start.REHEARSAL:
             invocation.is_closed()
-        elif start is not Start.BY_HAND:  # a phase by hand is typed again
+        elif start not in _BY_HAND:  # a phase by hand is typed again
             invocation.goes_on_with(invocation.RESUME)
         logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
         if start is not Start.REHEARSAL:  # which writes nowhere
@@ -105,6 +106,20 @@ def open_run(
             shutil.rmtree(files.scratch, ignore_errors=True)
             close_cloudwatch()
             logger.close_logs()
+
+
+def _manifest_of(files: Workspace, start: Start) -> tuple[Manifest, bool]:
+    """The manifest of a directory, and whether the run keeps it. Who believes nothing that is there
+    leaves a damaged one as it is, and begins none. Raises ArtifactError."""
+    anew = start is Start.FROM_SOURCE
+    try:
+        known = Manifest.load(files.manifest)
+        return known or Manifest.new(), known is not None or not anew
+    except ArtifactError as error:
+        if not anew:
+            raise
+        logger.get_logger().warning("%s; nothing of it is needed", error.message)
+        return Manifest.new(), False
 
 
 def mask_key(files: Workspace) -> bytes:
@@ -125,6 +140,7 @@ class Start(enum.Enum):
     REHEARSAL = "a new run in a directory that is emptied first"
     RESUME = "resume the unfinished run"
     BY_HAND = "one phase, with what there is"
+    FROM_SOURCE = "the last phase, with nothing of what there is"
     DEMONSTRATION = "the same, for a demonstration"
     AGAIN = "over a run that has ended: its quarantine is tried again"
 
@@ -140,9 +156,11 @@ _COMMANDS = {
     Start.REHEARSAL: "dry-run",
     Start.RESUME: "resume",
     Start.BY_HAND: "phase",
+    Start.FROM_SOURCE: "phase",
     Start.DEMONSTRATION: "demo",
     Start.AGAIN: invocation.RETRY_QUARANTINE,
 }
+_BY_HAND = (Start.BY_HAND, Start.FROM_SOURCE)
 _OWN = {Start.REHEARSAL: REHEARSAL, Start.DEMONSTRATION: DEMONSTRATION}
 
 
@@ -171,7 +189,7 @@ def begin(run: Run, start: Start) -> None:
     if start is Start.RESUME:
         run.check_checkpoint()
     run.resuming = start is Start.RESUME
-    if start not in (Start.RESUME, Start.BY_HAND):
+    if start not in (Start.RESUME, *_BY_HAND):
         take_up(run)
 
 
@@ -232,7 +250,7 @@ def _check_rollback(run: Run, start: Start) -> None:
     """Raise ConfigurationError when a run cannot go on because its load is being undone, or was."""
     state = run.manifest.rolled_back
     run_id = run.manifest.undoes
-    if state == "begun" and start is not Start.RESTART:
+    if state == "begun" and start not in (Start.RESTART, Start.FROM_SOURCE):
         raise ConfigurationError(
             f"the load of run {run_id} is being undone, and that was cut short",
             remedy=f"finish it: {run.command('rollback')}",

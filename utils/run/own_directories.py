@@ -1,5 +1,5 @@
-"""Directories that the tool has made for itself, and may therefore empty: those of a rehearsal and
-of a demonstration.
+"""Directories that the tool has made for itself, and may therefore empty: those of a rehearsal, of
+a demonstration, and of S9 as it was read again for a verification.
 
 Such a directory is marked before anything else is put into it: data/dry-run/.made-for says what
 for, with an id of its own, and which directory is meant by the numbers that the file system has for
@@ -25,6 +25,7 @@ from utils.run.lock import require_free
 from utils.run.manifest import Manifest
 
 REHEARSAL, DEMONSTRATION = "a rehearsal", "a demonstration"
+SOURCE_AGAIN = "S9 as it was read again"
 _OURS = {".lock", "extracted", "transformed", "quarantine", "reports", "undo", "backups"}
 
 
@@ -32,15 +33,15 @@ def require_ours(files: Workspace, kind: str) -> None:
     """Raise ConfigurationError unless the directory is one of `kind`, or empty, or not there yet;
     MigrationError when a run is at work there.
 
-    Raises StorageError when a link is in the place of a rehearsal's directory, which nobody has
-    named.
+    Raises StorageError when a link is in the place of a directory that nobody has named.
     """
-    if kind == REHEARSAL:
+    if kind != DEMONSTRATION:
         require_plain(files.root, stat.S_ISDIR)
     require_free(files.lock)
     if _holds_something(files) and _marked_for(files) != kind:
         ways = {
             REHEARSAL: "move it away, or delete it: a rehearsal keeps its files there",
+            SOURCE_AGAIN: "move it away, or delete it: a verification by S9 keeps its files there",
             DEMONSTRATION: "choose another --directory, or delete this one: the demonstration "
             "empties it first",
         }

@@ -46,7 +46,8 @@ _TAKES_A_WHILE = 64 << 20  # bytes that are read for a SHA-256
 class Run:
     """One invocation at work on one data directory.
 
-    With `resuming`, a phase continues from the checkpoint if there is one for it.
+    With `resuming`, a phase continues from the checkpoint if there is one for it. The manifest is
+    kept on disk unless the one that is there is damaged and to be left alone (`keeps_manifest`).
     """
 
     config: Config
@@ -57,6 +58,7 @@ class Run:
     resuming: bool = False
     known_files: KnownFiles = field(default_factory=KnownFiles)
     began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    keeps_manifest: bool = True
     in_flight: int | None = None  # batches at once with which the load before this one has ended
     workers: Workers = field(init=False)
 
@@ -296,7 +298,8 @@ class Run:
         }
 
     def save(self) -> None:
-        self.manifest.save(self.workspace.manifest)
+        if self.keeps_manifest:
+            self.manifest.save(self.workspace.manifest)
 
 
 def _is_further(saved: Checkpoint, phase: str, entity: str) -> bool:

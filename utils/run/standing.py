@@ -24,7 +24,8 @@ class RunStanding:
     found in the target what was loaded, with the files that there are now. `written` are items
     that the run has put into the tables, `strange` what it knows to be in the tables and not to
     be of this migration. `held` are, by year, the highest numbers of sales, where these are in
-    quarantine (utils/sale_numbering.py). The others are what verify found; `wrong_numbers` are the
+    quarantine (utils/sale_numbering.py). The others are what verify found; `behind` is
+    what S9 has changed since the load, `wrong_numbers` are the
     next numbers of sales among the `other_problems`.
     """
 
@@ -37,6 +38,7 @@ class RunStanding:
     missing: int
     different: int
     changed: int
+    behind: int
     other_problems: int
     only_in_target: Mapping[str, Mapping[str, int]]
     held: Mapping[str, int]
@@ -130,6 +132,7 @@ def standing_of(manifest: Manifest) -> RunStanding:
         missing=found["missing"],
         different=found["different"],
         changed=found["changedSince"],
+        behind=found["changedInSource"],
         other_problems=found["otherProblems"],
         only_in_target={
             name: over for name, result in verify.items() if (over := result.get("onlyInTarget"))

@@ -1,21 +1,41 @@
 """Keys and contents: what the transformed file holds against what a scan of the table finds.
 
-Both sides are entries of records in buckets on disk, and a bucket is compared in memory. What is
-the same on both sides is done with as it is; only the records about which there is something to
-say are taken apart, item by item.
+Both sides are entries of records in buckets on disk, and a bucket is compared in memory. The first
+look settles what is the same on both sides, and leaves the records about which there may be
+something to say. These are read again, and judged item by item (`Comparison`).
+
+Where S9 has been read again, a third side says what was loaded: what the table has as it was loaded
+and S9 has otherwise now, S9 has changed since. Without that side, only S9's own times tell.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Set
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from utils.dynamodb.item_content import Item, differing_attributes
-from utils.dynamodb.item_text import attributes_of_line, key_of, start_of
+from utils.differences import (
+    ADDED,
+    CHANGED,
+    CHANGED_IN_SOURCE,
+    DELETED,
+    DIFFERENT,
+    EXTRA,
+    KEPT_ABSENT,
+    MISSING,
+    NEW_IN_SOURCE,
+    REMOVED_IN_SOURCE,
+    ItemDifference,
+    RecordDifference,
+)
+from utils.differences import KEPT as LEFT
+from utils.differences import REFUSED as NOT_TAKEN
+from utils.dynamodb.item_content import DIGEST_HEX, Item, differing_attributes
+from utils.dynamodb.item_text import attributes_of_line, key_of, partition_key_of, start_of
 from utils.dynamodb.table_reader import TableReader
 from utils.entities import Children, Shape, shape_of
 from utils.files.artifacts import lines_of
@@ -35,6 +55,9 @@ from validate.compare.record_entries import (
     REFUSED,
     WHOLE,
     change_of,
+    entry_of,
+    facts_of_member,
+    legacy_id_of,
     lines_count_of,
     members_of,
     pk_of,
@@ -42,8 +65,8 @@ from validate.compare.record_entries import (
 )
 from validate.compare.summed_up import take_out_summed_up
 from validate.compare_counts import Count
-
-_Item = tuple[bytes, bytes]  # PK and member
+from validate.sums.facts import facts_json
+from validate.sums.sums import SumsBuilder
 
 _KEYS = (start_of("PK"), start_of("SK"))
 _WHOLE_BYTE = WHOLE[0]
@@ -51,156 +74,330 @@ _LINE_BYTE = LINE[0]
 _RECORD_BYTE = RECORD[0]
 _RECORD_BYTES = frozenset(RECORD + FOREIGN[RECORD])
 _LINE_BYTES = frozenset(LINE + FOREIGN[LINE])
+_OPENING_BYTES = frozenset(RECORD + FOREIGN[RECORD] + REFUSED[RECORD] + KEPT[RECORD])
+_ANY_LINE_BYTES = frozenset(LINE + FOREIGN[LINE] + REFUSED[LINE] + KEPT[LINE])
 _KINDS = {_RECORD_BYTE: "records", _LINE_BYTE: "lines"}
 _FOREIGN_BYTES = frozenset(b"".join(FOREIGN.values()))
 _REFUSED_BYTES = frozenset(b"".join(REFUSED.values()))
 _KEPT_BYTES = frozenset(b"".join(KEPT.values()))
+_CONTENT = slice(1 + DIGEST_HEX)  # kind and digest of a member
+
+
+@dataclass
+class Settled:
+    """What the first look has made of some buckets: how many records are the same on both sides,
+    how many items are the application's own, and of the `doubtful` records their PKs, and how many
+    items of a migration the table had of them."""
+
+    alike: int = 0
+    foreign: int = 0
+    doubtful: list[bytes] = field(default_factory=list)
+    found: Count = field(default_factory=lambda: Count(0, 0))
+
+    def add_bucket(
+        self, in_file: Iterable[bytes], in_table: Sequence[bytes], sums: SumsBuilder | None
+    ) -> None:
+        """Settle all entries of some PKs, those of the file and those of the table; what is alike
+        goes into `sums` as the table has it."""
+        alike, doubtful = sort_bucket(in_file, in_table)
+        self.alike += len(alike)
+        _add_up(alike, sums)
+        if not doubtful:
+            return
+        own = {pk_of(entry) for entry in in_file}
+        theirs = defaultdict[bytes, list[bytes]](list)
+        for entry in in_table:
+            if (pk := pk_of(entry)) in doubtful:
+                theirs[pk] += members_of(entry)
+        for pk in sorted(doubtful):
+            members = theirs[pk]
+            if pk not in own and all(each[0] in _FOREIGN_BYTES for each in members):
+                self.foreign += len(members)
+                continue
+            self.doubtful.append(pk)
+            for member in members:
+                if member[0] not in _FOREIGN_BYTES:
+                    self.found += _count_of(member)
+
+
+def sort_bucket(
+    in_file: Iterable[bytes], in_table: Sequence[bytes]
+) -> tuple[set[bytes], set[bytes]]:
+    """The entries that are the same on both sides and leave nothing to be said, and the PKs of all
+    others."""
+    expected, found = set(in_file), set(in_table)
+    doubled = {entry for entry, n in Counter(in_table).items() if n > 1}
+    doubled = doubled if len(found) != len(in_table) else set()
+    found = _joined(found, expected)
+    alike = expected & found
+    doubtful = {pk_of(entry) for entry in expected ^ found}
+    doubtful.update(pk_of(entry) for entry in alike if entry[0] != _WHOLE_BYTE)
+    doubtful.update(map(pk_of, doubled))
+    if doubtful:
+        alike = {entry for entry in alike if pk_of(entry) not in doubtful}
+    return alike, doubtful
+
+
+def _joined(found: set[bytes], expected: set[bytes]) -> set[bytes]:
+    """The entries of a table, with those in one that are of one record: it may begin on a page of
+    the scan and end on the next."""
+    parts = defaultdict[bytes, list[bytes]](list)
+    for entry in found - expected:
+        parts[pk_of(entry)].append(entry)
+    for pk, entries in parts.items():
+        if len(entries) > 1:
+            members = [member for entry in entries for member in members_of(entry)]
+            found = found.difference(entries) | {entry_of(pk, members, counts=True)[1]}
+    return found
+
+
+def _add_up(entries: Iterable[bytes], sums: SumsBuilder | None) -> None:
+    """Add up whole records."""
+    if sums is not None:
+        for members in map(members_of, entries):
+            sums.add(facts_of_member(members[-1]), len(members) - 1)
 
 
 @dataclass
 class Comparison:
-    """The differences of one entity, gathered bucket by bucket."""
+    """The differences of one entity, gathered bucket by bucket. `records` are the records that have
+    some; whoever takes them out of there need not hold them. `found` counts what is a migration's
+    of the records that were in doubt, as the table has them."""
 
     keys: KeyDifferences = field(default_factory=KeyDifferences)
     lines: LineDifferences = field(default_factory=LineDifferences)
-
-    @property
-    def says_otherwise(self) -> bool:
-        """Whether something has other content than it should have, be it only a number in
-        another notation, or is too much: then it is looked at a second time."""
-        keys = self.keys
-        return not self.lines.passed or keys.different.count > 0 or keys.extra.count > 0
+    records: list[RecordDifference] = field(default_factory=list)
+    found: Count = field(default_factory=lambda: Count(0, 0))
 
     def add(self, later: Comparison) -> None:
         """Append what was found in later buckets."""
         self.keys.extend(later.keys)
         self.lines.extend(later.lines)
+        self.records += later.records
+        self.found += later.found
 
-    def add_bucket(self, in_file: Iterable[bytes], in_table: list[bytes], entity: str) -> None:
-        """Compare all entries of some PKs, those of the file with those of the table."""
+    def add_bucket(
+        self,
+        in_file: Iterable[bytes],
+        in_table: Sequence[bytes],
+        entity: str,
+        *,
+        loaded: Iterable[bytes] | None = None,
+        sums: SumsBuilder | None = None,
+    ) -> None:
+        """Compare all entries of some PKs, those of the file with those of the table, both with
+        their numbers in one notation. `loaded` are those of the file that was loaded, where
+        `in_file` has been made of S9 as it is now (empty, where nothing is known of it)."""
         shape = shape_of(entity)
-        expected, found = set(in_file), set(in_table)
-        alike = expected & found
-        doubtful = {pk_of(entry) for entry in expected ^ found}
-        doubtful.update(pk_of(entry) for entry in alike if entry[0] != _WHOLE_BYTE)
-        if len(found) != len(in_table):
-            doubtful.update(pk_of(entry) for entry, n in Counter(in_table).items() if n > 1)
-        if doubtful:
-            alike = {entry for entry in alike if pk_of(entry) not in doubtful}
+        expected = list(in_file)
+        alike, doubtful = sort_bucket(expected, in_table)
         if shape.children:
             self.lines.checked += len(alike)
-        others = [entry for entry in in_table if entry not in alike]
-        self._compare(_taken_apart(expected - alike), _taken_apart(others), shape)
-
-    def _compare(self, in_file: Iterator[_Item], in_table: Iterator[_Item], shape: Shape) -> None:
-        expected = set(in_file)
-        ours = {pk for pk, _ in expected}
-        surplus: list[_Item] = []
-        found: list[_Item] = []
-        for item in in_table:
-            found.append(item)
-            if item in expected:
-                expected.remove(item)
-            else:
-                surplus.append(item)
-        self._sort_out(expected, surplus, ours)
-        if shape.children:
-            self._count_lines(found, shape.children)
-
-    def _sort_out(
-        self, expected: Iterable[_Item], surplus: Collection[_Item], ours: Set[bytes]
-    ) -> None:
-        """Judge what is not simply the same on both sides, in the order of the keys; `ours` are
-        the PKs that the file has."""
-        wanted = {(pk, sort_key_of(member)): member for pk, member in sorted(expected)}
-        deleted = {
-            pk for pk, member in surplus if member[0] in _RECORD_BYTES and change_of(member).deleted
-        }
-        for (pk, sk), member in sorted(((pk, sort_key_of(each)), each) for pk, each in surplus):
-            mine = wanted.pop((pk, sk), None)
-            if mine is None:
-                self._is_beyond(pk, sk, member, ours=pk in ours, deleted=pk in deleted)
-            elif mine[0] in _KEPT_BYTES:
-                self.keys.kept.add(KeptItem(ItemKey.of(pk, sk), in_table=True))
+        for entry in alike:
+            self.found += Count(1, entry.count(b"\t"))
+        _add_up(alike, sums)
+        sides = [_by_record(each, doubtful) for each in (expected, in_table, loaded or ())]
+        for pk in sorted(doubtful):
+            mine, theirs, was = (side[pk] for side in sides)
+            judged = _Judged(self.keys, pk, was if loaded is not None else None)
+            judged.judge(mine, theirs)
+            if shape.children:
+                self._count_lines(pk, theirs, shape.children)
+            self._note(judged, mine, theirs, entity)
+            for member in theirs:
                 if member[0] not in _FOREIGN_BYTES:
-                    self.keys.kept_found += _count_of(member)
-            elif not _same_content(mine, member):
-                self._differs(pk, sk, mine, member)
-        for (pk, sk), member in sorted(wanted.items()):
-            if member[0] in _REFUSED_BYTES:
-                self.keys.refused += 1
-            elif member[0] in _KEPT_BYTES:
-                self.keys.kept.add(KeptItem(ItemKey.of(pk, sk), in_table=False))
-                self.keys.kept_absent += 1
-            else:
-                self.keys.missing.add(ItemKey.of(pk, sk))
+                    self.found += _count_of(member)
+            if sums is not None and (mine or any(each[0] in RECORD for each in theirs)):
+                _add_up_found(theirs, sums)
 
-    def _is_beyond(self, pk: bytes, sk: bytes, member: bytes, *, ours: bool, deleted: bool) -> None:
+    def _note(
+        self, judged: _Judged, mine: Sequence[bytes], theirs: Sequence[bytes], entity: str
+    ) -> None:
+        if judged.items:
+            ids = (legacy_id_of(each) for each in (*reversed(mine), *reversed(theirs)))
+            self.records.append(
+                RecordDifference(
+                    orjson.loads(judged.pk),
+                    next(filter(None, ids), ""),
+                    tuple(judged.items),
+                    _facts(mine, entity),
+                    _facts(theirs, entity),
+                )
+            )
+
+    def _count_lines(self, pk: bytes, members: Iterable[bytes], children: Children) -> None:
+        """Compare how many lines a sale has with how many it says. A line that the application has
+        deleted is none; a sale that it has deleted is not asked."""
+        lines = deleted = 0
+        said: bytes | None = None
+        is_there = has_own = False
+        for member in members:
+            kind = member[0]
+            if kind in _LINE_BYTES and change_of(member).deleted:
+                deleted += kind == _LINE_BYTE
+            elif kind in _LINE_BYTES:
+                lines += 1
+                has_own = has_own or kind == _LINE_BYTE
+            elif kind in _RECORD_BYTES:
+                is_there = True
+                if kind == _RECORD_BYTE and not change_of(member).deleted:
+                    said = lines_count_of(member)
+        self.lines.checked += said is not None
+        # Whoever deletes a line may leave the sale as it was loaded, with that line counted.
+        if said is not None and said not in (b"%d" % lines, b"%d" % (lines + deleted)):
+            wrong = WrongLines(orjson.loads(pk), said.decode(), lines, children)
+            self.lines.different.add(wrong)
+        elif has_own and not is_there:
+            self.lines.different.add(WrongLines(orjson.loads(pk), None, lines, children))
+
+
+def _by_record(entries: Iterable[bytes], wanted: Container[bytes]) -> dict[bytes, list[bytes]]:
+    """The members of the wanted records, sorted, by PK."""
+    found = defaultdict[bytes, list[bytes]](list)
+    for entry in entries:
+        if (pk := pk_of(entry)) in wanted:
+            found[pk] += members_of(entry)
+    for members in found.values():
+        members.sort()
+    return found
+
+
+class _Judged:
+    """The judgement on a record: `items` are those about which there is something to say, `keys`
+    gets them as well. `was` are the members as they were loaded, where S9 has been read again."""
+
+    def __init__(self, keys: KeyDifferences, pk: bytes, was: Sequence[bytes] | None) -> None:
+        self.pk = pk
+        self.items: list[ItemDifference] = []
+        self._keys = keys
+        self._again = was is not None
+        self._was = {sort_key_of(member): member for member in was or ()}
+
+    def judge(self, mine: Sequence[bytes], theirs: Sequence[bytes]) -> None:
+        """Compare the members of the file with those of the table, in the order of their keys."""
+        wanted = {sort_key_of(member): member for member in mine}
+        surplus = []
+        for member in theirs:
+            if wanted.get(sort_key_of(member)) == member:
+                del wanted[sort_key_of(member)]
+            else:
+                surplus.append(member)
+        deleted = any(
+            member[0] in _RECORD_BYTES and change_of(member).deleted for member in surplus
+        )
+        for member in sorted(surplus, key=sort_key_of):
+            own = wanted.pop(sort_key_of(member), None)
+            if own is None:
+                self._is_beyond(member, ours=bool(mine), deleted=deleted)
+            elif own[0] in _KEPT_BYTES:
+                self._is_kept(own, member)
+            elif not _same_content(own, member):
+                self._differs(own, member)
+        for _, own in sorted(wanted.items()):
+            self._is_absent(own)
+
+    def _say(self, member: bytes, how: str) -> ItemKey:
+        key = ItemKey.of(self.pk, sort_key_of(member))
+        self.items.append(ItemDifference(key.sk, how))
+        return key
+
+    def _is_by_application(self, member: bytes, how: str) -> None:
+        self._say(member, how)
+        self._keys.is_changed(self.pk, sort_key_of(member), how)
+
+    def _is_by_source(self, member: bytes, how: str) -> None:
+        self._say(member, how)
+        self._keys.is_behind(self.pk, sort_key_of(member), how)
+
+    def _is_kept(self, own: bytes, member: bytes) -> None:
+        self._keys.kept.add(KeptItem(self._say(own, LEFT), in_table=True))
+        if member[0] not in _FOREIGN_BYTES:
+            self._keys.kept_found += _count_of(member)
+
+    def _is_absent(self, own: bytes) -> None:
+        """An item is in the file and not in the table."""
+        if own[0] in _REFUSED_BYTES:
+            self._say(own, NOT_TAKEN)
+            self._keys.refused += 1
+        elif own[0] in _KEPT_BYTES:
+            self._keys.kept.add(KeptItem(self._say(own, KEPT_ABSENT), in_table=False))
+            self._keys.kept_absent += 1
+        elif self._is_new_in_source(own):
+            self._is_by_source(own, NEW_IN_SOURCE)
+            self._keys.ahead += _count_of(own)
+        else:
+            self._keys.missing.add(self._say(own, MISSING))
+
+    def _is_new_in_source(self, own: bytes) -> bool:
+        """Whether S9 has got an item after the load, by the file that was loaded."""
+        return bool(self._was) and sort_key_of(own) not in self._was
+
+    def _is_beyond(self, member: bytes, *, ours: bool, deleted: bool) -> None:
         """An item is in the table and not in the file; `deleted` tells that the application has
         deleted the record to which it belongs."""
         if member[0] in _FOREIGN_BYTES:
-            self.keys.foreign += 1
+            self._keys.foreign += 1
             if ours:
-                self.keys.is_changed(pk, sk, "added")
+                self._is_by_application(member, ADDED)
             return
-        self.keys.beyond += _count_of(member)
+        self._keys.beyond += _count_of(member)
+        was = self._was.get(sort_key_of(member))
         if deleted or change_of(member).deleted:
-            self.keys.is_changed(pk, sk, "deleted")
+            self._is_by_application(member, DELETED)
+        elif was is not None and change_of(member).is_after(change_of(was)):
+            self._is_by_application(member, CHANGED)
+        elif was is not None and was[_CONTENT] == member[_CONTENT]:
+            self._is_by_source(member, REMOVED_IN_SOURCE)
         else:
-            self.keys.is_extra(pk, sk, _KINDS.get(member[0], "items"))
+            self._say(member, EXTRA)
+            self._keys.is_extra(self.pk, sort_key_of(member), _KINDS.get(member[0], "items"))
 
-    def _differs(self, pk: bytes, sk: bytes, mine: bytes, member: bytes) -> None:
+    def _differs(self, own: bytes, member: bytes) -> None:
         """An item has other content than in the file."""
+        was = self._was.get(sort_key_of(member))
         change = change_of(member)
-        if not change.is_after(change_of(mine)):
-            self.keys.different.add(DifferentItem(ItemKey.of(pk, sk)))
+        if change.is_after(change_of(own if was is None else was)):
+            self._is_by_application(member, DELETED if change.deleted else CHANGED)
+        elif self._again and _is_as_loaded(member, was, own):
+            self._is_by_source(member, CHANGED_IN_SOURCE)
+        else:
+            self._keys.different.add(DifferentItem(self._say(member, DIFFERENT)))
             return
-        self.keys.is_changed(pk, sk, "deleted" if change.deleted else "changed")
         if member[0] in _FOREIGN_BYTES:
-            self.keys.unmarked += _count_of(member)
-
-    def _count_lines(self, found: Iterable[_Item], children: Children) -> None:
-        """Compare how many lines each sale has with how many it says. A line that the application
-        has deleted is none; a sale that it has deleted is not asked."""
-        counts: Counter[bytes] = Counter()
-        deleted: Counter[bytes] = Counter()
-        migrated: dict[bytes, bytes] = {}
-        without: set[bytes] = set()
-        there: set[bytes] = set()
-        for pk, member in found:
-            kind = member[0]
-            if kind in _LINE_BYTES and change_of(member).deleted:
-                deleted[pk] += kind == _LINE_BYTE
-            elif kind in _LINE_BYTES:
-                counts[pk] += 1
-                if kind == _LINE_BYTE:
-                    without.add(pk)
-            elif kind in _RECORD_BYTES:
-                there.add(pk)
-                if kind == _RECORD_BYTE and not change_of(member).deleted:
-                    migrated[pk] = lines_count_of(member)
-        self.lines.checked += len(migrated)
-        for pk, said in sorted(migrated.items()):
-            # Whoever deletes a line may leave the sale as it was loaded, with that line counted.
-            if said not in (b"%d" % counts[pk], b"%d" % (counts[pk] + deleted[pk])):
-                wrong = WrongLines(orjson.loads(pk), said.decode(), counts[pk], children)
-                self.lines.different.add(wrong)
-        for pk in sorted(without - there):
-            wrong = WrongLines(orjson.loads(pk), None, counts[pk], children)
-            self.lines.different.add(wrong)
+            self._keys.unmarked += _count_of(member)
 
 
-def _taken_apart(entries: Iterable[bytes]) -> Iterator[_Item]:
-    """The items of entries."""
-    for entry in entries:
-        pk = pk_of(entry)
-        for member in members_of(entry):
-            yield pk, member
+def _is_as_loaded(member: bytes, was: bytes | None, own: bytes) -> bool:
+    """Whether the table has an item as it was loaded, so that S9 has changed it since: by its
+    content, where it is known what was loaded, else by S9's own times."""
+    if was is not None:
+        return was[_CONTENT] == member[_CONTENT]
+    return member[0] not in _FOREIGN_BYTES and change_of(own).at > change_of(member).at > b""
+
+
+def _facts(members: Sequence[bytes], entity: str) -> dict[str, Any] | None:
+    """What the item that opens a record says for adding up, with how many lines there are."""
+    opening = next((each for each in members if each[0] in _OPENING_BYTES), None)
+    if opening is None:
+        return None
+    return facts_json(facts_of_member(opening), sum(map(_is_line, members)), entity)
+
+
+def _add_up_found(members: Sequence[bytes], sums: SumsBuilder) -> None:
+    """Add up what the table has of a record that is in doubt."""
+    opening = next((each for each in members if each[0] in _RECORD_BYTES), None)
+    if opening is not None and (facts := facts_of_member(opening)):
+        sums.add(facts, sum(map(_is_line, members)))
+
+
+def _is_line(member: bytes) -> bool:
+    """Whether a member is a line that counts: none that the application has deleted."""
+    return member[0] in _ANY_LINE_BYTES and not change_of(member).deleted
 
 
 def _count_of(member: bytes) -> Count:
     """A member as it is counted: an item, and a record if it opens one."""
-    return Count(int(member[0] in _RECORD_BYTES), 1)
+    return Count(int(member[0] in _OPENING_BYTES), 1)
 
 
 def _same_content(mine: bytes, other: bytes) -> bool:
@@ -210,13 +407,16 @@ def _same_content(mine: bytes, other: bytes) -> bool:
 
 def name_differences(
     keys: KeyDifferences, reader: TableReader, table: str, transformed: Path, shape: Shape
-) -> None:
+) -> dict[tuple[str, str], str]:
     """Say of each listed item that differs in which attributes; reads both sides again. What is
-    only summed up again is no difference then."""
+    only summed up again is no difference then: returns what to say of these items by their keys."""
     listed = {(entry.key.pk, entry.key.sk): n for n, entry in enumerate(keys.different.entries)}
     if not listed:
-        return
+        return {}
+    wanted = frozenset(orjson.dumps(pk) for pk, _ in listed)
     for line in lines_of(transformed):
+        if partition_key_of(line) not in wanted:
+            continue
         attributes = attributes_of_line(line)
         pk, sk = (orjson.loads(key_of(attributes, name)) for name in _KEYS)
         place = listed.get((pk, sk)) if isinstance(pk, str) and isinstance(sk, str) else None
@@ -224,8 +424,7 @@ def name_differences(
             item = orjson.loads(line)["Item"]
             names = differing_attributes(item, _read_item(reader, table, item))
             keys.different.entries[place] = DifferentItem(ItemKey(pk, sk), tuple(names))
-    if shape.children:
-        take_out_summed_up(keys, reader, table, shape.children)
+    return take_out_summed_up(keys, reader, table, shape.children) if shape.children else {}
 
 
 def _read_item(reader: TableReader, table: str, item: Item) -> Item:

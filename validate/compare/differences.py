@@ -58,7 +58,7 @@ class DifferentItem:
 @dataclass(frozen=True)
 class ChangedItem:
     """An item that the application has "changed", "deleted" (as it deletes) or "added" to a
-    migrated record since the load."""
+    migrated record since the load; or that S9 has (utils/differences.py)."""
 
     key: ItemKey
     how: str
@@ -164,7 +164,9 @@ class Listing(Generic[Entry]):
 class KeyDifferences:
     """The items of one table against the transformed file.
 
-    `extra` items carry a legacyId and are not in the file; `only_in_target` counts them by kind.
+    `behind` is what S9 has changed since the load, where S9 has been read again: the table is as it
+    was loaded. `extra` items carry a legacyId and are not in the file; `only_in_target` counts them
+    by kind.
     `foreign` ones carry none, were written by somebody else, and are no difference. `changed` is
     what the application has done with migrated records since the load, which is none either;
     `touched` are the PKs of these records, `over` those of what is only in the table (at most
@@ -174,13 +176,14 @@ class KeyDifferences:
 
     For the ledger: `kept_found` are those of the kept ones that are there and carry a legacyId,
     `beyond` all items with one that the file has not, `unmarked` those under our keys that have
-    lost it.
+    lost it, `ahead` those that S9 has got since the load.
     """
 
     missing: Listing[ItemKey] = field(default_factory=Listing)
     extra: Listing[ItemKey] = field(default_factory=Listing)
     different: Listing[DifferentItem] = field(default_factory=Listing)
     changed: Listing[ChangedItem] = field(default_factory=Listing)
+    behind: Listing[ChangedItem] = field(default_factory=Listing)
     touched: set[bytes] = field(default_factory=set)
     over: set[bytes] = field(default_factory=set)
     foreign: int = 0
@@ -190,10 +193,16 @@ class KeyDifferences:
     kept_found: Count = field(default_factory=lambda: Count(0, 0))
     beyond: Count = field(default_factory=lambda: Count(0, 0))
     unmarked: Count = field(default_factory=lambda: Count(0, 0))
+    ahead: Count = field(default_factory=lambda: Count(0, 0))
     only_in_target: Counter[str] = field(default_factory=Counter)
 
     @property
     def passed(self) -> bool:
+        return self.is_undamaged and not self.behind.count
+
+    @property
+    def is_undamaged(self) -> bool:
+        """Whether nothing is otherwise than it was loaded, but for the application's work."""
         return not (self.missing.count or self.extra.count or self.different.count)
 
     def extend(self, later: KeyDifferences) -> None:
@@ -202,6 +211,7 @@ class KeyDifferences:
         self.extra.extend(later.extra)
         self.different.extend(later.different)
         self.changed.extend(later.changed)
+        self.behind.extend(later.behind)
         _fill(self.touched, later.touched)
         _fill(self.over, later.over)
         self.foreign += later.foreign
@@ -211,11 +221,17 @@ class KeyDifferences:
         self.kept_found += later.kept_found
         self.beyond += later.beyond
         self.unmarked += later.unmarked
+        self.ahead += later.ahead
         self.only_in_target += later.only_in_target
 
     def is_changed(self, pk: bytes, sk: bytes, how: str) -> None:
         """The application has done something with an item of a migrated record, or under it."""
         self.changed.add(ChangedItem(ItemKey.of(pk, sk), how))
+        _fill(self.touched, (pk,))
+
+    def is_behind(self, pk: bytes, sk: bytes, how: str) -> None:
+        """S9 has changed an item of a record since the load."""
+        self.behind.add(ChangedItem(ItemKey.of(pk, sk), how))
         _fill(self.touched, (pk,))
 
     def is_extra(self, pk: bytes, sk: bytes, kind: str) -> None:
@@ -231,6 +247,7 @@ class KeyDifferences:
             "different": self.different.as_json(),
             "onlyInTarget": dict(self.only_in_target),
             "changedSince": self.changed.as_json(),
+            "changedInSource": self.behind.as_json(),
             "kept": {**self.kept.as_json(), "absent": self.kept_absent},
             "foreign": self.foreign,
             "refused": self.refused,
@@ -247,6 +264,10 @@ class KeyDifferences:
             ),
             *self.different.sentence(
                 f"item of {table} differs from the file", f"items of {table} differ from the file"
+            ),
+            *self.behind.sentence(
+                f"item of {table} is as it was loaded, and S9 has changed since",
+                f"items of {table} are as they were loaded, and S9 has changed since",
             ),
         ]
 

@@ -1,14 +1,15 @@
 """What file and table hold, as entries that can be compared: one line of text for each record.
 
 An entry is a mark (a byte), PK, and for each item that stands together under it a tab and a
-member. A member is kind (a byte), digest of the content, the linesCount of a sale, a blank, SK. PK
-and SK are JSON texts: no tab and no line break is in them. Members are sorted, so that the entries
-of file and table are the same bytes exactly when the record and all that is under it are the same
-(with numbers `as_written`: only then, and not whenever they are).
+member. A member is kind (a byte), digest of the content, what else it says, a blank, SK. PK and SK
+are JSON texts: no tab and no line break is in them. Members are sorted, so that the entries of file
+and table are the same bytes exactly when the record and all that is under it are the same (with
+numbers `as_written`: only then, and not whenever they are).
 
-At the second look (numbers not `as_written`) a member also says who has changed its item last, and
-when, and whether it is deleted: there and then it is judged what the application has done since.
-The linesCount is followed by `;`, updatedAt, `;`, a digest of updatedBy, `;`, and deletedAt.
+What else it says are fields with `;` between them. Of the item that opens a record, how many
+children it says there are, and the facts by which it is added up (validate/sums/facts.py). At the
+second look (numbers not `as_written`) of every item also the legacyId, updatedAt, a digest of
+updatedBy, and deletedAt: there and then it is judged what the application has done since.
 
 The mark says that an entry is whole: a migrated record with as many lines as it says and nothing
 else. Where only equal whole entries have a PK, nothing is left to be compared.
@@ -26,9 +27,10 @@ from typing import Any
 import orjson
 
 from utils.dynamodb.answer_shapes import NoAnswer
-from utils.dynamodb.item_content import DIGEST_HEX, digest
+from utils.dynamodb.item_content import DIGEST_HEX, Item, digest
 from utils.dynamodb.item_text import (
     Attributes,
+    attributes_of,
     attributes_of_line,
     neighbours_of,
     read_page,
@@ -47,6 +49,7 @@ from validate.compare.target_references import (
     references_wanted,
 )
 from validate.compare_counts import Count
+from validate.sums.facts import facts_of
 
 Entry = tuple[bytes, bytes]  # PK, and the entry itself
 
@@ -56,7 +59,8 @@ FOREIGN = {RECORD: b"r", LINE: b"l", OTHER: b"o"}
 REFUSED = {RECORD: b"1", LINE: b"2", OTHER: b"3"}
 KEPT = {RECORD: b"4", LINE: b"5", OTHER: b"6"}
 NO_DIGEST = b"-" * DIGEST_HEX
-_BEFORE_COUNT = 1 + DIGEST_HEX
+_BEFORE_FIELDS = 1 + DIGEST_HEX
+_NOT_IN_FIELDS = {b" ": b"\\u0020", b";": b"\\u003b"}  # in a JSON text they may stand so
 _PK, _SK = start_of("PK"), start_of("SK")
 _LEGACY_ID = start_of("legacyId")
 _HAS_LEGACY_ID = b'legacyId":'
@@ -76,6 +80,7 @@ class _Seen:
     record says how many it has (b"": nowhere), whether others name its records, and what these
     name themselves."""
 
+    entity: str
     child: bytes
     count: bytes
     is_named: bool
@@ -86,6 +91,7 @@ class _Seen:
 def _seen(entity: str) -> _Seen:
     children = shape_of(entity).children
     return _Seen(
+        entity,
         b'"' + children.prefix.encode() if children else _NO_CHILD,
         start_of(children.count, "N") if children else b"",
         is_referenced(entity),
@@ -158,9 +164,35 @@ def read_table_page(
     """
     items, last_key, units = read_page(page, as_written=as_written)
     result = TablePage(last_key=last_key, units=units)
-    seen = _seen(entity)
-    child, count, is_named, wanted = seen.child, seen.count, seen.is_named, seen.wanted
-    counts = count != b""
+    last = _read_items(items, result, _seen(entity), stamps, as_written=as_written, keyed=keyed)
+    if keyed and last != (b"", b""):
+        pk, sk = last
+        result.ends_at = {"PK": value_of(pk), "SK": value_of(sk)}
+    return result
+
+
+def read_record(
+    items: Iterable[Item], entity: str, stamps: Mapping[bytes, bytes] = _NO_STAMPS
+) -> TablePage:
+    """The entry of a record at the second look, from all items that a table has under its partition
+    key; `stamps` as above."""
+    result = TablePage()
+    found = map(attributes_of, items)
+    _read_items(found, result, _seen(entity), stamps, as_written=False, keyed=True)
+    return result
+
+
+def _read_items(
+    items: Iterable[Attributes],
+    result: TablePage,
+    seen: _Seen,
+    stamps: Mapping[bytes, bytes],
+    *,
+    as_written: bool,
+    keyed: bool,
+) -> tuple[bytes, bytes]:
+    """Take items in the order of their keys into a page; returns the key of the last."""
+    counts = seen.count != b""
     records = migrated = 0
     current, members = b"", list[bytes]()
     if stamps:
@@ -176,31 +208,28 @@ def read_table_page(
             if members:
                 result.entries.append(entry_of(current, members, counts=counts))
             current, members = pk, []
-        kind = _kind(sk, child)
+        kind = _kind(sk, seen.child)
         is_migrated = text_of(attributes, _HAS_LEGACY_ID) != b""
         if as_written and not is_migrated:
             require_item(attributes)
-        member = _member(
-            attributes, sk, kind, count=count, migrated=is_migrated, as_written=as_written
+        members.append(
+            _member(attributes, sk, kind, seen, migrated=is_migrated, as_written=as_written)
         )
-        members.append(member)
         result.scanned += 1
         migrated += is_migrated
         if kind == RECORD:
             records += is_migrated
-            if is_named:
+            if seen.is_named:
                 result.references.append(is_there(pk))
-            if wanted and is_migrated:
-                result.references += references_of(pk, attributes, wanted)
+            if seen.wanted and is_migrated:
+                result.references += references_of(pk, attributes, seen.wanted)
     if members:
         result.entries.append(entry_of(current, members, counts=counts))
     result.found = Count(records, migrated)
-    if keyed and pk:
-        result.ends_at = {"PK": _value(pk), "SK": _value(sk)}
-    return result
+    return pk, sk
 
 
-def _value(key: bytes) -> Any:
+def value_of(key: bytes) -> Any:
     """The attribute value of a key, as `key_of` (utils/dynamodb/item_text.py) gives it."""
     try:
         value = orjson.loads(key)
@@ -224,20 +253,19 @@ def read_file_lines(
     utils/dynamodb/item_text.py.
     """
     seen = _seen(entity)
-    child, count = seen.child, seen.count
     record: FileRecord | None = None
     is_refused = False
     for line, mark in zip(lines, chain(marks, repeat(NEW)), strict=False):
         attributes = attributes_of_line(line, as_written=as_written)
         pk, sk = neighbours_of(attributes, _PK, _SK)
-        kind = _kind(sk, child)
+        kind = _kind(sk, seen.child)
         if record is None or kind == RECORD or pk != record.pk:
             if record is not None:
                 yield record
             if kind == RECORD:
                 is_refused = bool(refused) and _legacy_id(attributes) in refused
             record = FileRecord(pk, attributes if kind == RECORD else [], is_refused)
-        member = _member(attributes, sk, kind, count=count, migrated=True, as_written=as_written)
+        member = _member(attributes, sk, kind, seen, migrated=True, as_written=as_written)
         if is_refused:
             member = REFUSED[kind] + member[1:]
         elif mark in KEPT_MARKS:
@@ -279,12 +307,25 @@ def members_of(entry: bytes) -> list[bytes]:
 
 def sort_key_of(member: bytes) -> bytes:
     """The SK of a member."""
-    return member[_BEFORE_COUNT:].partition(b" ")[2]
+    return member[_BEFORE_FIELDS:].partition(b" ")[2]
 
 
 def lines_count_of(member: bytes) -> bytes:
     """How many lines a sale's member says there are; empty for other members."""
-    return _facts_of(member).partition(b";")[0]
+    return member[_BEFORE_FIELDS:].partition(b" ")[0].partition(b";")[0]
+
+
+def facts_of_member(member: bytes) -> bytes:
+    """The facts of the item that opens a record; empty for other members."""
+    fields = member[_BEFORE_FIELDS:].partition(b" ")[0].split(b";", 2)
+    return fields[1] if len(fields) > 1 else b""
+
+
+def legacy_id_of(member: bytes) -> str:
+    """The key in S9 that a member's item carries, "" for none; known at the second look."""
+    fields = _fields_of(member)
+    found = orjson.loads(fields[2]) if len(fields) > 2 and fields[2] else ""
+    return found if isinstance(found, str) else ""
 
 
 @dataclass(frozen=True)
@@ -310,30 +351,41 @@ class LastChange:
 
 def change_of(member: bytes) -> LastChange:
     """Who has changed a member's item last; nobody knows at the first look."""
-    facts = _facts_of(member).split(b";")
-    return LastChange(*facts[1:]) if len(facts) > 1 else LastChange()
+    fields = _fields_of(member)
+    return LastChange(*fields[3:]) if len(fields) > 3 else LastChange()
 
 
-def _facts_of(member: bytes) -> bytes:
-    return member[_BEFORE_COUNT:].partition(b" ")[0]
+def _fields_of(member: bytes) -> list[bytes]:
+    return member[_BEFORE_FIELDS:].partition(b" ")[0].split(b";")
 
 
 def _member(
     attributes: Attributes,
     sk: bytes,
     kind: bytes,
+    seen: _Seen,
     *,
-    count: bytes,
     migrated: bool,
     as_written: bool,
 ) -> bytes:
-    change = b"" if as_written else _change(attributes)
-    if not migrated:
-        return b"%b%b%b %b" % (FOREIGN[kind], NO_DIGEST, change, sk)
     said = b""
-    if count and kind == RECORD:
-        said = text_of(attributes, count).strip(b'"')
-    return b"%b%b%b%b %b" % (kind, digest(text_of_item(attributes)), said, change, sk)
+    if kind == RECORD and seen.count and (migrated or not as_written):
+        count = text_of(attributes, seen.count).strip(b'"')
+        said = b"%b;%b" % (_plain(count), facts_of(attributes, seen.entity))
+    if not as_written:
+        legacy_id = _plain(text_of(attributes, _LEGACY_ID))
+        said = b"%b;%b%b" % (said or b";", legacy_id, _change(attributes))
+    if not migrated:
+        return b"%b%b%b %b" % (FOREIGN[kind], NO_DIGEST, said, sk)
+    return b"%b%b%b %b" % (kind, digest(text_of_item(attributes)), said, sk)
+
+
+def _plain(text: bytes) -> bytes:
+    """A JSON text as it may stand in a field."""
+    for char, escaped in _NOT_IN_FIELDS.items():
+        if char in text:
+            text = text.replace(char, escaped)
+    return text
 
 
 def _change(attributes: Attributes) -> bytes:

@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 
 import orjson
 
+from utils.differences import CHANGED
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.table_reader import TableReader
 from utils.entities import Children
@@ -24,8 +25,10 @@ _SIGNATURE = {"updatedAt", "updatedBy"}
 
 def take_out_summed_up(
     keys: KeyDifferences, reader: TableReader, table: str, children: Children
-) -> None:
-    """Move the listed sales that are only summed up again from `different` to `changed`."""
+) -> dict[tuple[str, str], str]:
+    """Move the listed sales that are only summed up again from `different` to `changed`; returns
+    what is to be said of them, by the key of the item."""
+    moved = {}
     of_lines = {*dict(children.sums), children.count}
     entries, keys.different.entries = keys.different.entries, []
     for entry in entries:
@@ -36,9 +39,11 @@ def take_out_summed_up(
         figures = entry.key.sk == "METADATA" and recomputed
         if figures and pk in keys.touched and _is_summed_up(reader, table, entry.key.pk, children):
             keys.different.count -= 1
-            keys.changed.add(ChangedItem(entry.key, "changed"))
+            keys.changed.add(ChangedItem(entry.key, CHANGED))
+            moved[entry.key.pk, entry.key.sk] = CHANGED
         else:
             keys.different.entries.append(entry)
+    return moved
 
 
 def _is_summed_up(reader: TableReader, table: str, pk: str, children: Children) -> bool:

@@ -8,12 +8,15 @@ named record itself).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 
 import orjson
 
+from utils.config import TargetConfig
 from utils.dynamodb.item_text import Attributes, start_of, text_of
+from utils.dynamodb.table_reader import TableReader
 from utils.entities import ENTITY_NAMES, shape_of
 from validate.compare.differences import ReferenceFindings, Unresolved
 
@@ -73,3 +76,31 @@ def resolve(buckets: Iterable[Iterable[bytes]]) -> ReferenceFindings:
             entity = ENTITY_NAMES[user[0] - ord("A")]
             result.add(Unresolved(entity, orjson.loads(user[1:]), orjson.loads(named)))
     return result
+
+
+def read_again(findings: ReferenceFindings, reader: TableReader, target: TargetConfig) -> None:
+    """Take out of the listed references those that lead somewhere by now, or that nobody names any
+    more: the tables were read one after the other, while they lived. Raises TargetError."""
+    entries, findings.unresolved.entries = findings.unresolved.entries, []
+    for each in entries:
+        if _still_leads_nowhere(each, reader, target):
+            findings.unresolved.entries.append(each)
+        else:
+            findings.unresolved.count -= 1
+            findings.lost[each.entity] -= 1
+
+
+def _still_leads_nowhere(each: Unresolved, reader: TableReader, target: TargetConfig) -> bool:
+    def record(entity: str, pk: Any) -> Mapping[str, Any]:
+        key = {"PK": {"S": pk} if isinstance(pk, str) else pk, "SK": {"S": "METADATA"}}
+        request = {"TableName": target.table(entity), "Key": key, "ConsistentRead": True}
+        found: Mapping[str, Any] = reader.ask("GetItem", request).get("Item", {})
+        return found
+
+    user = record(each.entity, each.user)
+    for reference in shape_of(each.entity).references:
+        named = user.get(reference.attribute, {}).get("S", "")
+        pk = shape_of(reference.entity).prefix + named if named else ""
+        if user and pk == each.named:
+            return not (pk and record(reference.entity, pk))
+    return False

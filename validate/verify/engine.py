@@ -1,169 +1,43 @@
 """The verify phase: is what is in the target exactly what the migration was to put there?
 
 It trusts nobody's word for what is in the tables: it scans them. Per entity the transformed file
-and the table are compared item by item, the ledger is closed from S9 to the table, indexes are
-looked at and the API's access patterns replayed; then lines and references. Processes share the
-reading and the comparing; what they find does not depend on how many they are.
+and the table are compared item by item (validate/verify/looks.py), the ledger is closed from S9 to
+the table, indexes are looked at and the API's access patterns replayed; then lines and references.
+Processes share the reading and the comparing; what they find does not depend on how many they are.
 
-A first look takes numbers as they are written: what is equal so is equal. Where it finds another
-content, the entity is looked at a second time, with every number put into the same notation.
+The file is that of the run, or one that another run has made of S9 as it is now: then none of the
+run's own files is believed. What was loaded, by these, only tells what S9 has changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from utils.config import MOST_IN_FLIGHT
-from utils.dynamodb import scan_flow
 from utils.dynamodb.backoff import RetryPolicy
-from utils.dynamodb.client import DynamoDB
-from utils.dynamodb.item_content import Moments
-from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES, shape_of
+from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry, utc_now
-from utils.files.spill import Scratch, SpillFile, ranges
-from utils.logger import get_logger
+from utils.files.spill import Scratch, ranges
+from utils.files.storage import storage_errors
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
-from utils.telemetry.troubles import Troubles, take_troubles
-from validate.compare.comparison import Comparison, name_differences
+from validate.compare.comparison import Comparison
 from validate.compare.differences import LineDifferences, ReferenceFindings
-from validate.compare_counts import Count, QuarantineCounts, close_ledger, count_refusals, same_file
+from validate.compare.target_references import read_again
+from validate.compare_counts import close_ledger
 from validate.indexes.table_state import TableState
 from validate.indexes.target_indexes import describe_table
-from validate.patterns.access_patterns import AT_ONCE, Patience, read_slice, replay
-from validate.patterns.pattern_samples import Samples
-from validate.verify.passes import (
-    SEGMENT_ITEMS,
-    BucketPass,
-    FilePart,
-    FilePass,
-    ReferencePass,
-    TablePart,
-    TablePass,
-    file_pieces,
-)
+from validate.patterns.access_patterns import AT_ONCE, Patience, replay
+from validate.verify.bench import PHASE, Bench
+from validate.verify.looks import look_at
+from validate.verify.passes import ReferencePass
 from validate.verify.verification_report import EntityResult, VerificationResult
 
-PHASE = "verify"
-_FEWEST_SEGMENTS = 4
 # How long the indexes may take to follow the last write: about 6 seconds on average.
 _INDEX_RETRIES, _INDEX_DELAY = 6, 0.2
-
-Piece = TypeVar("Piece")
-Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class _WithTroubles(Generic[Piece, Found]):
-    """Work on a piece, with what had to be tried again for it, in whatever process."""
-
-    work: Callable[[Piece], Found]
-
-    def __call__(self, piece: Piece) -> tuple[Found, Troubles | None]:
-        return self.work(piece), take_troubles()
-
-
-@dataclass
-class _Bench:
-    """What every step of one verification works with."""
-
-    run: Run
-    retry: RetryPolicy
-    patience: Patience
-    scratch: Path
-    references: list[SpillFile] = field(default_factory=list)
-    reader: TableReader = field(init=False)
-
-    def __post_init__(self) -> None:
-        target = self.run.config.target
-        self.reader = TableReader(
-            DynamoDB(target), self.retry, target=target, pause=self.run.stop.leave_if_asked
-        )
-
-    def table(self, entity: str) -> str:
-        return self.run.config.target.table(entity)
-
-    def get_ready(self, entities: Iterable[str]) -> None:
-        """Have other processes started, if they will be needed, while this one begins alone."""
-        known = self.run.manifest.artifacts
-        names = [f"transformed/{entity}.json" for entity in entities]
-        pieces = [len(file_pieces(known[name].bytes)) for name in names if name in known]
-        if self.run.runner.shares(max(pieces, default=0)):
-            work = TablePass(self.reader, "", 0, self.scratch, entity=ENTITY_NAMES[0])
-            self.run.runner.get_ready(work)
-
-    def shared(
-        self,
-        work: Callable[[Piece], Found],
-        pieces: Iterable[Piece],
-        *,
-        at_most: int | None = None,
-    ) -> Iterator[Found]:
-        """What `work` finds in each piece, in their order, by all processes, or `at_most` some."""
-        in_order = self.run.runner.in_order(
-            _WithTroubles(work), pieces, pause=self.run.stop.leave_if_asked, at_most=at_most
-        )
-        with closing(in_order) as found:
-            for each, troubles in found:
-                self.run.progress.heard(troubles)
-                self.run.stop.leave_if_asked()
-                yield each
-
-    def counted(
-        self, step: str, entity: str, work: Callable[[Piece], Found], pieces: Sequence[Piece]
-    ) -> Iterator[Found]:
-        """The same as a step of its own, of so many parts."""
-        total = len(pieces)
-        with self.run.progress.task(PHASE, entity, total, unit="parts", step=step) as task:
-            for found in self.shared(work, pieces):
-                yield found
-                task.advance()
-
-    def scan(
-        self,
-        entity: str,
-        items: int,
-        *,
-        compared: bool = True,
-        as_written: bool = True,
-        keyed: bool = True,
-    ) -> Iterator[TablePart]:
-        """A table of about `items` items, in parts."""
-        processes, at_once = self._in_flight()
-        segments = max(_FEWEST_SEGMENTS, -(-items // SEGMENT_ITEMS))
-        work = TablePass(
-            self.reader,
-            self.table(entity),
-            segments,
-            self.scratch,
-            entity=entity,
-            compared=compared,
-            as_written=as_written,
-            keyed=keyed,
-            stamps=self.moments(entity).texts(),
-            at_once=at_once,
-        )
-        return self.shared(work, work.pieces(processes), at_most=processes)
-
-    def _in_flight(self) -> tuple[int, int]:
-        """How many processes scan, and how many pages each of them asks for at once, at most."""
-        most, processes = self.run.config.migration.workers, self.run.workers.count
-        if most is None:
-            most = max(MOST_IN_FLIGHT, processes)
-        processes = min(processes, most)
-        return processes, min(most // processes, scan_flow.MOST)
-
-    def moments(self, entity: str) -> Moments:
-        """The times of other migrations that the load has found in the table."""
-        loaded = self.run.manifest.phase("load", entity)
-        times = loaded.result.get("otherTimestamps", []) if loaded else []
-        return Moments(self.run.manifest.migration_timestamp, tuple(times))
 
 
 def verify(
@@ -171,11 +45,13 @@ def verify(
     tables: Mapping[str, TableSpec],
     entities: Sequence[str],
     *,
+    origin: Run | None = None,
     sleep: Callable[[float], None] | None = None,
 ) -> VerificationResult:
     """Verify entities against the target and write data/reports/verification_report.json.
 
-    `tables` has the table of every entity, also of those that are not verified. Raises
+    `tables` has the table of every entity, also of those that are not verified. `origin` is the run
+    that has read S9 again, if one has. Raises
     ArtifactError when a file is not what the manifest says, and TargetError when a table is
     missing or cannot be read; every other difference is in the result. `sleep` (seconds) is how
     to wait between tries: by default until the time is over or a stop is asked for.
@@ -184,6 +60,8 @@ def verify(
     target = run.config.target
     for entity in chosen:
         run.manifest.forget(PHASE, entity)
+        with storage_errors(run.workspace.differences(entity)):
+            run.workspace.differences(entity).unlink(missing_ok=True)
     run.save()
     states = {entity: describe_table(target, tables[entity]) for entity in chosen}
     sleep = sleep or run.stop.sleep
@@ -193,7 +71,9 @@ def verify(
     lines: dict[str, LineDifferences] = {}
     naming = [entity for entity in chosen if shape_of(entity).references]
     with Scratch(run.workspace.scratch) as scratch:
-        bench = _Bench(run, retry, patience, scratch)
+        bench = Bench(run, origin or run, retry, patience, scratch)
+        if bench.is_anew:
+            bench.loaded = _loaded(run, chosen)
         bench.get_ready(chosen)
         for entity in chosen:
             result, comparison = _verify_entity(bench, tables[entity], states[entity])
@@ -207,47 +87,34 @@ def verify(
                 _scan_named(bench, entity, keyed=keyed)
         resolved = _resolve(bench) if naming else None
     done = VerificationResult(
-        run.report_head(),
+        (origin or run).report_head() | {"runId": run.manifest.run_id},
         results,
         lines,
         resolved,
         run.workspace.report("verification"),
     )
     done.write()
-    _record(run, done)
+    _record(run, origin or run, done)
     return done
 
 
 def _verify_entity(
-    bench: _Bench, spec: TableSpec, state: TableState
+    bench: Bench, spec: TableSpec, state: TableState
 ) -> tuple[EntityResult, Comparison]:
     """Compare one entity's file with its table, and replay its access patterns."""
     run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
-    path = run.workspace.transformed(entity)
-    entry = run.expected(path, written_by="transform")
-    look = _look(bench, entity, entry, state, as_written=True)
-    if look.comparison.says_otherwise:
-        get_logger().info(
-            "Verify: the file and the table of %s are not byte for byte the same; comparing "
-            "again with all numbers in one notation, and checking who has changed what",
-            entity,
-        )
-        _unlink(look.seen.references)
-        look = _look(bench, entity, entry, state, as_written=False)
-    file, seen, comparison = look.file, look.seen, look.comparison
-    bench.references += seen.references
+    view = look_at(bench, entity, state)
+    file, comparison = view.file, view.comparison
     keys = comparison.keys
-    if state.key_schema:
-        with run.progress.task(PHASE, entity, None, step="naming differences"):
-            name_differences(keys, bench.reader, table, path, shape_of(entity))
     ledger = close_ledger(
-        run,
+        bench.origin,
         entity,
         transformed=file.count,
-        refusals=look.refusals,
-        target=seen.found + keys.unmarked - keys.kept_found - keys.beyond,
+        refusals=view.refusals,
+        target=view.found + keys.unmarked - keys.kept_found - keys.beyond,
         kept=file.kept,
         beyond=keys.beyond,
+        ahead=keys.ahead if bench.is_anew else None,
     )
     file.samples.leave(keys.touched | keys.over)
     patterns = replay(
@@ -263,81 +130,7 @@ def _verify_entity(
     return EntityResult(entity, ledger, keys, state, patterns), comparison
 
 
-@dataclass(frozen=True)
-class _EntityView:
-    """What one look at an entity finds: in quarantine, in the file and in the table, and how the
-    last two differ."""
-
-    refusals: QuarantineCounts
-    file: FilePart
-    seen: TablePart
-    comparison: Comparison
-
-
-def _look(
-    bench: _Bench, entity: str, entry: ArtifactEntry, state: TableState, *, as_written: bool
-) -> _EntityView:
-    """Read the file and the table, and compare them; `as_written` is as in
-    utils/dynamodb/item_text.py."""
-    run = bench.run
-    with run.proving(run.workspace.transformed(entity), written_by="transform"):
-        refusals = count_refusals(run, entity)
-        file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids, as_written=as_written)
-    seen = TablePart()
-    with run.progress.task(PHASE, entity, entry.items, unit="items") as task:
-        items = max(entry.items, state.items)
-        for part in bench.scan(entity, items, as_written=as_written, keyed=state.key_schema):
-            seen += part
-            task.advance(part.scanned, read_units=part.units)
-    work = BucketPass(file.runs, seen.entries, entity)
-    return _EntityView(refusals, file, seen, _compare(bench, work))
-
-
-def _read_file(
-    bench: _Bench, entity: str, size: int, refused: frozenset[str], *, as_written: bool
-) -> FilePart:
-    """What the transformed file holds."""
-    slice_keys = frozenset(read_slice(bench.reader, bench.table(entity)))
-    work = FilePass(
-        bench.run.workspace.transformed(entity),
-        bench.scratch,
-        entity=entity,
-        refused=refused,
-        slice_keys=slice_keys,
-        plan=_plan(bench.run, entity),
-        as_written=as_written,
-    )
-    runs: list[SpillFile] = []
-    count, kept, samples = Count(0, 0), Count(0, 0), Samples(entity, slice_keys)
-    for part in bench.counted("reading the file", entity, work, file_pieces(size)):
-        runs += part.runs
-        count += part.count
-        kept += part.kept
-        samples.extend(part.samples)
-    return FilePart(tuple(runs), count, samples, kept)
-
-
-def _plan(run: Run, entity: str) -> Path | None:
-    """The plan of the load, if there is one, and it is for the file that there is."""
-    path = run.workspace.plan(entity)
-    return path if path.exists() and not same_file(run, entity) else None
-
-
-def _compare(bench: _Bench, work: BucketPass) -> Comparison:
-    comparison = Comparison()
-    parts = ranges(work.in_file, work.in_table)
-    for found in bench.counted("comparing", work.entity, work, parts):
-        comparison.add(found)
-    _unlink((*work.in_file, *work.in_table))
-    return comparison
-
-
-def _unlink(runs: Iterable[SpillFile]) -> None:
-    for path in {run.path for run in runs}:
-        Path(path).unlink()
-
-
-def _scan_named(bench: _Bench, entity: str, *, keyed: bool) -> None:
+def _scan_named(bench: Bench, entity: str, *, keyed: bool) -> None:
     """Learn which records there are, for the references of others to them; the rest of them is not
     verified."""
     known = bench.run.manifest.artifacts.get(f"transformed/{entity}.json")
@@ -348,16 +141,28 @@ def _scan_named(bench: _Bench, entity: str, *, keyed: bool) -> None:
             task.advance(part.scanned, read_units=part.units)
 
 
-def _resolve(bench: _Bench) -> ReferenceFindings:
+def _resolve(bench: Bench) -> ReferenceFindings:
     resolved = ReferenceFindings()
     work = ReferencePass(tuple(bench.references))
     for found in bench.counted("references", "", work, ranges(work.runs)):
         resolved.extend(found)
+    read_again(resolved, bench.reader, bench.run.config.target)
     return resolved
 
 
-def _record(run: Run, done: VerificationResult) -> None:
-    """Put the outcome into the manifest: what has been proven, and when."""
+def _loaded(run: Run, entities: Sequence[str]) -> dict[str, ArtifactEntry]:
+    """The run's own transformed files, as far as they are what its manifest says."""
+    found = {}
+    for entity in entities:
+        with suppress(ArtifactError):
+            path = run.workspace.transformed(entity)
+            found[entity] = run.artifact(path, written_by="transform")
+    return found
+
+
+def _record(run: Run, origin: Run, done: VerificationResult) -> None:
+    """Put the outcome into the manifest: what has been proven, and when. A run that has read S9
+    again has it, too."""
     target = run.config.target
     for entity, result in done.entities.items():
         passed = done.has_passed(entity)
@@ -368,5 +173,6 @@ def _record(run: Run, done: VerificationResult) -> None:
             settings_digest(target.region, target.endpoint_url, target.table(entity)),
             {"passed": passed, **result.ledger.target.as_json(), **done.figures(entity)},
         )
-        run.manifest.record(PHASE, entity, entry)
+        for each in {id(one): one for one in (run, origin)}.values():
+            each.manifest.record(PHASE, entity, entry)
     run.save()

@@ -8,22 +8,40 @@ in runs on disk, so that neither lines nor pages pass between processes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import compress
 from math import gcd
 from pathlib import Path
 
+from utils.differences import lines_of_records
 from utils.dynamodb import scan_flow
+from utils.dynamodb.answer_shapes import consumed
+from utils.dynamodb.item_content import Item
+from utils.dynamodb.item_text import partition_key_of
 from utils.dynamodb.table_reader import TableReader
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.entities import shape_of
 from utils.files.line_marks import LineMarks
 from utils.files.pieces import ByteRange, located_records, places
 from utils.files.spill import Spill, SpillFile, read_buckets
-from validate.compare.comparison import Comparison
+from utils.files.storage import write_temporary
+from validate.compare.comparison import Comparison, Settled
 from validate.compare.differences import ReferenceFindings
-from validate.compare.record_entries import FileRecord, read_file_lines, read_table_page
+from validate.compare.record_entries import (
+    FileRecord,
+    TablePage,
+    pk_of,
+    read_file_lines,
+    read_record,
+    read_table_page,
+    value_of,
+)
 from validate.compare.target_references import resolve
 from validate.compare_counts import Count
 from validate.patterns.pattern_samples import Key, Samples
+from validate.sums.sums import Sums, SumsBuilder
 
 SEGMENT_ITEMS = 4_096
 _FEWEST_SEGMENTS, _MOST_SEGMENTS = 4, 32  # in a piece of a table
@@ -44,13 +62,15 @@ class FilePart:
 @dataclass(frozen=True)
 class TablePart:
     """What a piece of a table holds: entries and references in runs, the count of what is the
-    migration's, how many items were scanned, and the read units that this took."""
+    migration's, how many items were scanned, the read units that this took, and how many records
+    were asked for, where they were."""
 
     entries: tuple[SpillFile, ...] = ()
     references: tuple[SpillFile, ...] = ()
     found: Count = field(default_factory=lambda: Count(0, 0))
     scanned: int = 0
     units: float = 0.0
+    records: int = 0
 
     def __add__(self, other: TablePart) -> TablePart:
         return TablePart(
@@ -59,6 +79,7 @@ class TablePart:
             self.found + other.found,
             self.scanned + other.scanned,
             self.units + other.units,
+            self.records + other.records,
         )
 
 
@@ -68,7 +89,8 @@ class FilePass:
 
     `refused` are the legacy ids of records that the load refused, `slice_keys` those of which
     the samples keep the items. `plan` is the plan of the load that was (utils/files/line_marks.py),
-    `as_written` how to look at numbers (utils/dynamodb/item_text.py).
+    `as_written` how to look at numbers (utils/dynamodb/item_text.py). `wanted` are the only records
+    that are of interest, by their PKs (JSON texts); None: all.
     """
 
     path: Path
@@ -78,6 +100,7 @@ class FilePass:
     slice_keys: Set[Key]
     plan: Path | None = None
     as_written: bool = False
+    wanted: Set[bytes] | None = None
 
     def __call__(self, place: ByteRange) -> FilePart:
         spill, samples = Spill(self.scratch), Samples(self.entity, self.slice_keys)
@@ -101,6 +124,10 @@ class FilePass:
         if self.plan is not None:
             with LineMarks(self.plan) as plan:
                 marks = plan.marks(start, lines)
+        if self.wanted is not None:
+            chosen = [partition_key_of(line) in self.wanted for line in lines]
+            lines = list(compress(lines, chosen))
+            marks = list(compress(marks, chosen))
         return read_file_lines(
             lines,
             self.entity,
@@ -183,20 +210,157 @@ class TablePass:
         return TablePart(entries.finish(), references.finish(), found, scanned, units)
 
 
+def _sums(scratch: Path, entity: str) -> SumsBuilder | None:
+    """Who adds up the records of an entity, if they have amounts."""
+    return SumsBuilder(scratch, entity) if shape_of(entity).measures else None
+
+
+def together(one: Sums | None, other: Sums | None) -> Sums | None:
+    """What two parts add up to; None where there is nothing to be added up."""
+    return one + other if one and other else one or other
+
+
 @dataclass(frozen=True)
-class BucketPass:
-    """Compares what is in buckets of a file and of a table."""
+class SettledPart:
+    """What has been settled in some buckets: how many records are the same, how many items are the
+    application's own, the PKs of the doubtful records in runs, how many they are, how many items of
+    a migration the table had of them, and what the table's records add up to."""
+
+    alike: int
+    foreign: int
+    doubtful: tuple[SpillFile, ...]
+    records: int
+    found: Count
+    sums: Sums | None = None
+
+    @classmethod
+    def none(cls) -> SettledPart:
+        """Nothing."""
+        return cls(0, 0, (), 0, Count(0, 0))
+
+    def __add__(self, other: SettledPart) -> SettledPart:
+        return SettledPart(
+            self.alike + other.alike,
+            self.foreign + other.foreign,
+            self.doubtful + other.doubtful,
+            self.records + other.records,
+            self.found + other.found,
+            together(self.sums, other.sums),
+        )
+
+
+@dataclass(frozen=True)
+class SettlePass:
+    """The first comparison of what is in buckets of a file and of a table; runs go below
+    `scratch`."""
 
     in_file: tuple[SpillFile, ...]
     in_table: tuple[SpillFile, ...]
+    scratch: Path
     entity: str
 
-    def __call__(self, numbers: range) -> Comparison:
-        comparison = Comparison()
+    def __call__(self, numbers: range) -> SettledPart:
+        settled, sums = Settled(), _sums(self.scratch, self.entity)
         sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.in_table))
         for in_file, in_table in zip(*sides, strict=True):
-            comparison.add_bucket(in_file, in_table, self.entity)
-        return comparison
+            settled.add_bucket(in_file, in_table, sums)
+        spill = Spill(self.scratch)
+        spill.add((pk, pk) for pk in settled.doubtful)
+        return SettledPart(
+            settled.alike,
+            settled.foreign,
+            spill.finish(),
+            len(settled.doubtful),
+            settled.found,
+            None if sums is None else sums.finish(),
+        )
+
+
+@dataclass(frozen=True)
+class JudgedPart:
+    """What has been judged in some buckets; `lines` is a file with the records that differ, as
+    lines of utils/differences.py."""
+
+    comparison: Comparison
+    lines: Path
+    sums: Sums | None
+
+
+@dataclass(frozen=True)
+class JudgePass:
+    """The second comparison: of the `doubtful` records alone, item by item. `loaded` are the
+    entries of the file that was loaded, None where it is the file itself that is compared."""
+
+    doubtful: tuple[SpillFile, ...]
+    in_file: tuple[SpillFile, ...]
+    in_table: tuple[SpillFile, ...]
+    scratch: Path
+    entity: str
+    loaded: tuple[SpillFile, ...] | None = None
+
+    def __call__(self, numbers: range) -> JudgedPart:
+        comparison, sums = Comparison(), _sums(self.scratch, self.entity)
+        lines = []
+        runs = (self.doubtful, self.in_file, self.in_table, self.loaded or ())
+        for pks, *sides in zip(*(read_buckets(each, numbers) for each in runs), strict=True):
+            wanted = frozenset(pks)
+            own, theirs, loaded = (_of(wanted, entries) for entries in sides)
+            was = None if self.loaded is None else loaded
+            comparison.add_bucket(own, theirs, self.entity, loaded=was, sums=sums)
+            lines.append(lines_of_records(comparison.records))
+            comparison.records.clear()
+        path = write_temporary(self.scratch, b"".join(lines))
+        return JudgedPart(comparison, path, None if sums is None else sums.finish())
+
+
+def _of(wanted: Set[bytes], entries: Sequence[bytes]) -> list[bytes]:
+    return [entry for entry in entries if pk_of(entry) in wanted] if wanted else []
+
+
+@dataclass(frozen=True)
+class RecordsPass:
+    """Reads records of a table anew, by their partition keys (JSON texts), strongly consistent,
+    many at once; runs go below `scratch`. `stamps` are as of a TablePass."""
+
+    reader: TableReader
+    table: str
+    scratch: Path
+    entity: str
+    stamps: Mapping[bytes, bytes] = field(default_factory=dict)
+    at_once: int = scan_flow.MOST
+
+    def __call__(self, pks: Sequence[bytes]) -> TablePart:
+        entries, found, scanned, units = Spill(self.scratch), Count(0, 0), 0, 0.0
+        with ThreadPoolExecutor(self.at_once, thread_name_prefix="record") as pool:
+            for page in pool.map(self._record, pks):
+                entries.add(page.entries)
+                found += page.found
+                scanned += page.scanned
+                units += page.units
+        return TablePart(entries.finish(), (), found, scanned, units, len(pks))
+
+    def _record(self, pk: bytes) -> TablePage:
+        request = {
+            "TableName": self.table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": f"{PARTITION_KEY} = :pk",
+            "ExpressionAttributeValues": {":pk": value_of(pk)},
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        units = 0.0
+
+        def items() -> Iterator[Item]:
+            nonlocal units
+            pages = self.reader.pages(
+                "Query", request, keys=(PARTITION_KEY, SORT_KEY), to_the_end=True
+            )
+            for answer in pages:
+                units += consumed("Query", answer)
+                yield from answer["Items"]
+
+        page = read_record(items(), self.entity, self.stamps)
+        page.units = units
+        return page
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ class VerificationResult:
             "different": keys.different.count,
             "onlyInTarget": dict(keys.only_in_target),
             "changedSince": keys.changed.count,
+            "changedInSource": keys.behind.count,
             "foreign": keys.foreign,
             "keptAbsent": keys.kept_absent,
             "otherProblems": apart,

@@ -1,0 +1,149 @@
+"""What the steps of a verification work with: the run, the target's reader, processes that share
+the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from utils.config import MOST_IN_FLIGHT
+from utils.dynamodb import scan_flow
+from utils.dynamodb.backoff import RetryPolicy
+from utils.dynamodb.client import DynamoDB
+from utils.dynamodb.item_content import Moments
+from utils.dynamodb.table_reader import TableReader
+from utils.entities import ENTITY_NAMES
+from utils.files.artifacts import ArtifactEntry
+from utils.files.spill import SpillFile
+from utils.run.run import Run
+from utils.telemetry.troubles import Troubles, take_troubles
+from validate.patterns.access_patterns import Patience
+from validate.verify.passes import SEGMENT_ITEMS, TablePart, TablePass, file_pieces
+
+PHASE = "verify"
+_FEWEST_SEGMENTS = 4
+
+Piece = TypeVar("Piece")
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class _WithTroubles(Generic[Piece, Found]):
+    """Work on a piece, with what had to be tried again for it, in whatever process."""
+
+    work: Callable[[Piece], Found]
+
+    def __call__(self, piece: Piece) -> tuple[Found, Troubles | None]:
+        return self.work(piece), take_troubles()
+
+
+@dataclass
+class Bench:
+    """What every step of one verification works with. `origin` is the run whose transformed files
+    say what the tables should hold: the run itself, or one that has read S9 again; then `loaded`
+    are those of the run's own files that say what was loaded, and `learnt` are other migrations'
+    times that have been found in the tables (validate/verify/other_times.py)."""
+
+    run: Run
+    origin: Run
+    retry: RetryPolicy
+    patience: Patience
+    scratch: Path
+    references: list[SpillFile] = field(default_factory=list)
+    learnt: tuple[tuple[str, str], ...] = ()
+    loaded: Mapping[str, ArtifactEntry] = field(default_factory=dict)
+    reader: TableReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        target = self.run.config.target
+        self.reader = TableReader(
+            DynamoDB(target), self.retry, target=target, pause=self.run.stop.leave_if_asked
+        )
+
+    @property
+    def is_anew(self) -> bool:
+        """Whether S9 has been read again for this verification."""
+        return self.origin is not self.run
+
+    def table(self, entity: str) -> str:
+        return self.run.config.target.table(entity)
+
+    def get_ready(self, entities: Iterable[str]) -> None:
+        """Have other processes started, if they will be needed, while this one begins alone."""
+        known = self.origin.manifest.artifacts
+        names = [f"transformed/{entity}.json" for entity in entities]
+        pieces = [len(file_pieces(known[name].bytes)) for name in names if name in known]
+        if self.run.runner.shares(max(pieces, default=0)):
+            work = TablePass(self.reader, "", 0, self.scratch, entity=ENTITY_NAMES[0])
+            self.run.runner.get_ready(work)
+
+    def shared(
+        self,
+        work: Callable[[Piece], Found],
+        pieces: Iterable[Piece],
+        *,
+        at_most: int | None = None,
+    ) -> Iterator[Found]:
+        """What `work` finds in each piece, in their order, by all processes, or `at_most` some."""
+        in_order = self.run.runner.in_order(
+            _WithTroubles(work), pieces, pause=self.run.stop.leave_if_asked, at_most=at_most
+        )
+        with closing(in_order) as found:
+            for each, troubles in found:
+                self.run.progress.heard(troubles)
+                self.run.stop.leave_if_asked()
+                yield each
+
+    def counted(
+        self, step: str, entity: str, work: Callable[[Piece], Found], pieces: Sequence[Piece]
+    ) -> Iterator[Found]:
+        """The same as a step of its own, of so many parts."""
+        total = len(pieces)
+        with self.run.progress.task(PHASE, entity, total, unit="parts", step=step) as task:
+            for found in self.shared(work, pieces):
+                yield found
+                task.advance()
+
+    def scan(
+        self,
+        entity: str,
+        items: int,
+        *,
+        compared: bool = True,
+        as_written: bool = True,
+        keyed: bool = True,
+    ) -> Iterator[TablePart]:
+        """A table of about `items` items, in parts."""
+        processes, at_once = self.in_flight()
+        segments = max(_FEWEST_SEGMENTS, -(-items // SEGMENT_ITEMS))
+        work = TablePass(
+            self.reader,
+            self.table(entity),
+            segments,
+            self.scratch,
+            entity=entity,
+            compared=compared,
+            as_written=as_written,
+            keyed=keyed,
+            stamps=self.moments(entity).texts(),
+            at_once=at_once,
+        )
+        return self.shared(work, work.pieces(processes), at_most=processes)
+
+    def in_flight(self) -> tuple[int, int]:
+        """How many processes scan, and how many pages each of them asks for at once, at most."""
+        most, processes = self.run.config.migration.workers, self.run.workers.count
+        if most is None:
+            most = max(MOST_IN_FLIGHT, processes)
+        processes = min(processes, most)
+        return processes, min(most // processes, scan_flow.MOST)
+
+    def moments(self, entity: str) -> Moments:
+        """The times of other migrations that are in the table: those that the load has found, and
+        those that have been `learnt`."""
+        loaded = self.run.manifest.phase("load", entity)
+        times = loaded.result.get("otherTimestamps", []) if loaded else []
+        return Moments(self.origin.manifest.migration_timestamp, tuple(times), self.learnt)

@@ -1,0 +1,271 @@
+"""The two looks at an entity: what is in its table, against what should be.
+
+The first look reads the file and the table and settles the records that are the same. What is left
+is in doubt: the table was read while it lived, numbers were taken as they are written, a record was
+being written. So these records are read again, strongly consistent, with every number in the same
+notation, and only then judged, item by item. Few of them are asked for by key; many are read with
+the whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from utils.differences import rewritten
+from utils.entities import shape_of
+from utils.files.artifacts import ArtifactEntry
+from utils.files.spill import SpillFile, ranges, read_buckets
+from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
+from utils.logger import get_logger
+from utils.run.run import Run
+from utils.wording.figures import counted
+from validate.compare.comparison import Comparison, name_differences
+from validate.compare_counts import Count, QuarantineCounts, count_refusals, same_file
+from validate.indexes.table_state import TableState
+from validate.patterns.access_patterns import read_slice
+from validate.patterns.pattern_samples import Samples
+from validate.sums.sums import Sums
+from validate.verify.bench import Bench
+from validate.verify.other_times import learn_times
+from validate.verify.passes import (
+    FilePart,
+    FilePass,
+    JudgePass,
+    RecordsPass,
+    SettledPart,
+    SettlePass,
+    TablePart,
+    file_pieces,
+    together,
+)
+
+_FEWEST, _MOST = 1_000, 100_000  # doubtful records that are asked for by key: at least, at most
+_SHARE = 50  # and of so many items one, else reading the whole table takes less
+_LEARN_FROM = 200  # doubtful records
+_PIECE = 500  # records that a process asks for at a time
+
+
+@dataclass(frozen=True)
+class EntityView:
+    """What has been found of an entity: in quarantine, in the file, in the table, how they differ,
+    and what the table's records add up to (`sums`). `found` counts what is a migration's in the
+    table."""
+
+    refusals: QuarantineCounts
+    file: FilePart
+    found: Count
+    comparison: Comparison
+    sums: Sums | None
+
+
+def look_at(bench: Bench, entity: str, state: TableState) -> EntityView:
+    """Look at an entity twice; leaves its differences in data/differences.
+
+    Raises ArtifactError when the file is not what the manifest says, TargetError when the table
+    cannot be read, Interrupted.
+    """
+    origin = bench.origin
+    path = origin.workspace.transformed(entity)
+    entry = origin.expected(path, written_by="transform")
+    with origin.proving(path, written_by="transform"):
+        refusals = count_refusals(origin, entity)
+        file = _read_file(bench, entity, entry.bytes, refusals.at_load_ids)
+    seen = TablePart()
+    with bench.run.progress.task("verify", entity, entry.items, unit="items") as task:
+        items = max(entry.items, state.items)
+        for part in bench.scan(entity, items, keyed=state.key_schema):
+            seen += part
+            task.advance(part.scanned, read_units=part.units)
+    bench.references += seen.references
+    first = _settle(bench, entity, file, seen)
+    second = _SecondLook(bench, entity, entry, state, first, refusals.at_load_ids)
+    comparison, sums = second.judge()
+    found = seen.found - first.found + comparison.found
+    return EntityView(refusals, file, found, comparison, sums)
+
+
+def _read_file(bench: Bench, entity: str, size: int, refused: frozenset[str]) -> FilePart:
+    """What the transformed file holds."""
+    slice_keys = frozenset(read_slice(bench.reader, bench.table(entity)))
+    work = FilePass(
+        bench.origin.workspace.transformed(entity),
+        bench.scratch,
+        entity=entity,
+        refused=refused,
+        slice_keys=slice_keys,
+        plan=_plan(bench, entity),
+        as_written=True,
+    )
+    runs: list[SpillFile] = []
+    count, kept, samples = Count(0, 0), Count(0, 0), Samples(entity, slice_keys)
+    for part in bench.counted("reading the file", entity, work, file_pieces(size)):
+        runs += part.runs
+        count += part.count
+        kept += part.kept
+        samples.extend(part.samples)
+    return FilePart(tuple(runs), count, samples, kept)
+
+
+def _plan(bench: Bench, entity: str) -> Path | None:
+    """The plan of the load, if there is one, and it is for the file that there is. Of a file that
+    has been made of S9 anew nothing was loaded."""
+    path = bench.run.workspace.plan(entity)
+    is_of_load = not bench.is_anew and path.exists() and not same_file(bench.run, entity)
+    return path if is_of_load else None
+
+
+def _settle(bench: Bench, entity: str, file: FilePart, seen: TablePart) -> SettledPart:
+    work = SettlePass(file.runs, seen.entries, bench.scratch, entity)
+    settled = SettledPart.none()
+    for part in bench.counted("comparing", entity, work, ranges(work.in_file, work.in_table)):
+        settled += part
+    _unlink((*work.in_file, *work.in_table))
+    return settled
+
+
+class _SecondLook:
+    """The second look at one entity, at what the first has not settled."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        entity: str,
+        entry: ArtifactEntry,
+        state: TableState,
+        first: SettledPart,
+        refused: frozenset[str],
+    ) -> None:
+        self._bench, self._entity, self._state = bench, entity, state
+        self._entry, self._first, self._refused = entry, first, refused
+        items = max(entry.items, state.items)
+        few = first.records <= min(max(_FEWEST, items // _SHARE), _MOST)
+        self._pks = frozenset(self._doubtful()) if few and state.key_schema else None
+
+    def _doubtful(self) -> Iterator[bytes]:
+        for numbers in ranges(self._first.doubtful):
+            yield from chain.from_iterable(read_buckets(self._first.doubtful, numbers))
+
+    def judge(self) -> tuple[Comparison, Sums | None]:
+        """What differs, and what all records of the table add up to."""
+        bench, entity, first = self._bench, self._entity, self._first
+        comparison, sums = Comparison(), first.sums
+        comparison.keys.foreign = first.foreign
+        if shape_of(entity).children:
+            comparison.lines.checked = first.alike
+        lines: list[Path] = []
+        if first.records:
+            get_logger().info(
+                "Verify: %s not the same in the file and in the table at the first look; reading "
+                "again what is in doubt",
+                counted(first.records, f"record of {entity} is", f"records of {entity} are"),
+            )
+            work = self._work()
+            sides = (work.doubtful, work.in_file, work.in_table, work.loaded or ())
+            for part in bench.counted("judging", entity, work, ranges(*sides)):
+                comparison.add(part.comparison)
+                sums = together(sums, part.sums)
+                lines.append(part.lines)
+            _unlink(chain.from_iterable(sides))
+        self._write(lines, comparison)
+        return comparison, sums
+
+    def _work(self) -> JudgePass:
+        bench, entity = self._bench, self._entity
+        if bench.is_anew:
+            bench.learnt += learn_times(bench, entity, islice(self._doubtful(), _LEARN_FROM))
+        return JudgePass(
+            self._first.doubtful,
+            self._file(bench.origin, self._entry, plan=_plan(bench, entity), step="the file"),
+            self._table(),
+            bench.scratch,
+            entity,
+            self._loaded() if bench.is_anew else None,
+        )
+
+    def _loaded(self) -> tuple[SpillFile, ...]:
+        """The doubtful records as they were loaded; none where that is not known."""
+        entry = self._bench.loaded.get(self._entity)
+        return self._file(self._bench.run, entry, step="what was loaded") if entry else ()
+
+    def _file(
+        self, run: Run, entry: ArtifactEntry, *, step: str, plan: Path | None = None
+    ) -> tuple[SpillFile, ...]:
+        """The doubtful records of a run's transformed file."""
+        work = FilePass(
+            run.workspace.transformed(self._entity),
+            self._bench.scratch,
+            entity=self._entity,
+            refused=self._refused if run is self._bench.origin else frozenset(),
+            slice_keys=frozenset(),
+            plan=plan,
+            wanted=self._pks,
+        )
+        pieces = file_pieces(entry.bytes)
+        parts = self._bench.counted(f"reading {step} again", self._entity, work, pieces)
+        return tuple(chain.from_iterable(part.runs for part in parts))
+
+    def _table(self) -> tuple[SpillFile, ...]:
+        """The doubtful records as the table has them now."""
+        bench, entity = self._bench, self._entity
+        total = self._first.records if self._pks is not None else self._entry.items
+        unit = "records" if self._pks is not None else "items"
+        runs: list[SpillFile] = []
+        with bench.run.progress.task(
+            "verify", entity, total, unit=unit, step="reading the table again"
+        ) as task:
+            for done, part in self._parts():
+                runs += part.entries
+                _unlink(part.references)
+                task.advance(done, read_units=part.units)
+        return tuple(runs)
+
+    def _parts(self) -> Iterator[tuple[int, TablePart]]:
+        bench, entity = self._bench, self._entity
+        if self._pks is None:
+            items = max(self._entry.items, self._state.items)
+            keyed = self._state.key_schema
+            for part in bench.scan(entity, items, as_written=False, keyed=keyed):
+                yield part.scanned, part
+            return
+        processes, at_once = bench.in_flight()
+        work = RecordsPass(
+            bench.reader,
+            bench.table(entity),
+            bench.scratch,
+            entity,
+            bench.moments(entity).texts(),
+            at_once,
+        )
+        left = iter(sorted(self._pks))
+        pieces = iter(lambda: list(islice(left, _PIECE)), [])
+        for part in bench.shared(work, pieces, at_most=processes):
+            yield part.records, part
+
+    def _write(self, lines: Iterable[Path], comparison: Comparison) -> None:
+        """Put the records that differ together, once it is known of each what it is."""
+        bench, entity = self._bench, self._entity
+        moved: dict[tuple[str, str], str] = {}
+        if self._state.key_schema:
+            with bench.run.progress.task("verify", entity, None, step="naming differences"):
+                moved = name_differences(
+                    comparison.keys,
+                    bench.reader,
+                    bench.table(entity),
+                    bench.origin.workspace.transformed(entity),
+                    shape_of(entity),
+                )
+        path = bench.run.workspace.differences(entity)
+        make_directory(path.parent)
+        with storage_errors(path), open_private(partial_of(path), "wb") as out:
+            for part in lines:
+                out.writelines(rewritten(part, moved))
+                part.unlink()
+        publish(path)
+
+
+def _unlink(runs: Iterable[SpillFile]) -> None:
+    for path in {run.path for run in runs}:
+        Path(path).unlink()
