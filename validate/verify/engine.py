@@ -92,6 +92,7 @@ def verify(
         lines,
         resolved,
         run.workspace.report("verification"),
+        by_source=bench.is_anew,
     )
     done.write()
     _record(run, origin or run, done)

@@ -46,13 +46,14 @@ class EntityResult:
 class VerificationResult:
     """The outcome of the verify phase. `lines` are those of the entities that have lines (or other
     children), `references` those of all that name records, None when none of these was verified.
-    `head` opens the report, `report` is its file."""
+    `head` opens the report, `report` is its file. `by_source`: S9 has been read again for it."""
 
     head: Mapping[str, Any]
     entities: Mapping[str, EntityResult]
     lines: Mapping[str, LineDifferences]
     references: ReferenceFindings | None
     report: Path
+    by_source: bool = False
 
     @property
     def passed(self) -> bool:
@@ -106,6 +107,7 @@ class VerificationResult:
         results = self.entities.items()
         return {
             "passed": self.passed,
+            "comparedWith": "source" if self.by_source else "files",
             **self.head,
             "problems": self.problems,
             "counts": {name: result.ledger.as_json() for name, result in results},

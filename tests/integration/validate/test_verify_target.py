@@ -147,7 +147,14 @@ def test_the_outcome_is_in_the_manifest_for_the_summary(migration: Migration, lo
     migration.verify(loaded)
     entry = loaded.manifest.phases["verify"]["sales"]
     assert entry.status == "complete"
-    figures = {"missing": 0, "different": 0, "onlyInTarget": {}, "changedSince": 0, "foreign": 0}
+    figures = {
+        "missing": 0,
+        "different": 0,
+        "onlyInTarget": {},
+        "changedSince": 0,
+        "changedInSource": 0,
+        "foreign": 0,
+    }
     more = {"keptAbsent": 0, "otherProblems": 0}
     arrived = {"passed": True, "records": 12, "items": 30, **figures, **more}
     assert entry.result == arrived
