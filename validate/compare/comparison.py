@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,15 @@ def _add_up(entries: Iterable[bytes], sums: SumsBuilder | None) -> None:
             sums.add(facts_of_member(members[-1]), len(members) - 1)
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded, by the file that there is of it (`known`: there is one); `entries` are those
+    of a record, or its members."""
+
+    entries: Sequence[bytes] = ()
+    known: bool = False
+
+
 @dataclass
 class Comparison:
     """The differences of one entity, gathered bucket by bucket. `records` are the records that have
@@ -182,12 +191,12 @@ class Comparison:
         in_table: Sequence[bytes],
         entity: str,
         *,
-        loaded: Iterable[bytes] | None = None,
+        loaded: Loaded | None = None,
         sums: SumsBuilder | None = None,
     ) -> None:
         """Compare all entries of some PKs, those of the file with those of the table, both with
-        their numbers in one notation. `loaded` are those of the file that was loaded, where
-        `in_file` has been made of S9 as it is now (empty, where nothing is known of it)."""
+        their numbers in one notation. `loaded` is what was loaded, where `in_file` has been made of
+        S9 as it is now."""
         shape = shape_of(entity)
         expected = list(in_file)
         alike, doubtful = sort_bucket(expected, in_table)
@@ -196,10 +205,11 @@ class Comparison:
         for entry in alike:
             self.found += Count(1, entry.count(b"\t"))
         _add_up(alike, sums)
-        sides = [_by_record(each, doubtful) for each in (expected, in_table, loaded or ())]
+        known = loaded.entries if loaded else ()
+        sides = [_by_record(each, doubtful) for each in (expected, in_table, known)]
         for pk in sorted(doubtful):
             mine, theirs, was = (side[pk] for side in sides)
-            judged = _Judged(self.keys, pk, was if loaded is not None else None)
+            judged = _Judged(self.keys, pk, loaded and replace(loaded, entries=was))
             judged.judge(mine, theirs)
             if shape.children:
                 self._count_lines(pk, theirs, shape.children)
@@ -264,14 +274,15 @@ def _by_record(entries: Iterable[bytes], wanted: Container[bytes]) -> dict[bytes
 
 class _Judged:
     """The judgement on a record: `items` are those about which there is something to say, `keys`
-    gets them as well. `was` are the members as they were loaded, where S9 has been read again."""
+    gets them as well. `loaded` has the members as they were loaded, where S9 has been read
+    again."""
 
-    def __init__(self, keys: KeyDifferences, pk: bytes, was: Sequence[bytes] | None) -> None:
+    def __init__(self, keys: KeyDifferences, pk: bytes, loaded: Loaded | None) -> None:
         self.pk = pk
         self.items: list[ItemDifference] = []
         self._keys = keys
-        self._again = was is not None
-        self._was = {sort_key_of(member): member for member in was or ()}
+        self._loaded = loaded
+        self._was = {sort_key_of(each): each for each in (loaded.entries if loaded else ())}
 
     def judge(self, mine: Sequence[bytes], theirs: Sequence[bytes]) -> None:
         """Compare the members of the file with those of the table, in the order of their keys."""
@@ -330,7 +341,8 @@ class _Judged:
 
     def _is_new_in_source(self, own: bytes) -> bool:
         """Whether S9 has got an item after the load, by the file that was loaded."""
-        return bool(self._was) and sort_key_of(own) not in self._was
+        known = self._loaded is not None and self._loaded.known
+        return known and sort_key_of(own) not in self._was
 
     def _is_beyond(self, member: bytes, *, ours: bool, deleted: bool) -> None:
         """An item is in the table and not in the file; `deleted` tells that the application has
@@ -358,7 +370,7 @@ class _Judged:
         change = change_of(member)
         if change.is_after(change_of(own if was is None else was)):
             self._is_by_application(member, DELETED if change.deleted else CHANGED)
-        elif self._again and _is_as_loaded(member, was, own):
+        elif self._loaded and _is_as_loaded(member, was, own):
             self._is_by_source(member, CHANGED_IN_SOURCE)
         else:
             self._keys.different.add(DifferentItem(self._say(member, DIFFERENT)))

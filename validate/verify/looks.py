@@ -34,6 +34,7 @@ from validate.verify.passes import (
     FilePart,
     FilePass,
     JudgePass,
+    LoadedRuns,
     RecordsPass,
     SettledPart,
     SettlePass,
@@ -163,7 +164,7 @@ class _SecondLook:
                 counted(first.records, f"record of {entity} is", f"records of {entity} are"),
             )
             work = self._work()
-            sides = (work.doubtful, work.in_file, work.in_table, work.loaded or ())
+            sides = work.sides
             for part in bench.counted("judging", entity, work, ranges(*sides)):
                 comparison.add(part.comparison)
                 sums = together(sums, part.sums)
@@ -185,10 +186,12 @@ class _SecondLook:
             self._loaded() if bench.is_anew else None,
         )
 
-    def _loaded(self) -> tuple[SpillFile, ...]:
-        """The doubtful records as they were loaded; none where that is not known."""
+    def _loaded(self) -> LoadedRuns:
+        """The doubtful records as they were loaded, where that is known."""
         entry = self._bench.loaded.get(self._entity)
-        return self._file(self._bench.run, entry, step="what was loaded") if entry else ()
+        if entry is None:
+            return LoadedRuns()
+        return LoadedRuns(self._file(self._bench.run, entry, step="what was loaded"), known=True)
 
     def _file(
         self, run: Run, entry: ArtifactEntry, *, step: str, plan: Path | None = None

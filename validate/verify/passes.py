@@ -14,6 +14,7 @@ from functools import partial
 from itertools import compress
 from math import gcd
 from pathlib import Path
+from typing import NamedTuple
 
 from utils.differences import lines_of_records
 from utils.dynamodb import scan_flow
@@ -27,7 +28,7 @@ from utils.files.line_marks import LineMarks
 from utils.files.pieces import ByteRange, located_records, places
 from utils.files.spill import Spill, SpillFile, read_buckets
 from utils.files.storage import write_temporary
-from validate.compare.comparison import Comparison, Settled
+from validate.compare.comparison import Comparison, Loaded, Settled
 from validate.compare.differences import ReferenceFindings
 from validate.compare.record_entries import (
     FileRecord,
@@ -286,26 +287,40 @@ class JudgedPart:
     sums: Sums | None
 
 
+class LoadedRuns(NamedTuple):
+    """The records of the file that was loaded; `known`: there is one."""
+
+    runs: tuple[SpillFile, ...] = ()
+    known: bool = False
+
+
 @dataclass(frozen=True)
 class JudgePass:
-    """The second comparison: of the `doubtful` records alone, item by item. `loaded` are the
-    entries of the file that was loaded, None where it is the file itself that is compared."""
+    """The second comparison: of the `doubtful` records alone, item by item. `loaded` is what was
+    loaded; None, where it is the file itself that is compared."""
 
     doubtful: tuple[SpillFile, ...]
     in_file: tuple[SpillFile, ...]
     in_table: tuple[SpillFile, ...]
     scratch: Path
     entity: str
-    loaded: tuple[SpillFile, ...] | None = None
+    loaded: LoadedRuns | None = None
+
+    @property
+    def sides(self) -> tuple[tuple[SpillFile, ...], ...]:
+        """All that it reads: the doubtful records, and their entries in file, table and what was
+        loaded."""
+        known = self.loaded.runs if self.loaded else ()
+        return self.doubtful, self.in_file, self.in_table, known
 
     def __call__(self, numbers: range) -> JudgedPart:
         comparison, sums = Comparison(), _sums(self.scratch, self.entity)
         lines = []
-        runs = (self.doubtful, self.in_file, self.in_table, self.loaded or ())
-        for pks, *sides in zip(*(read_buckets(each, numbers) for each in runs), strict=True):
+        sides = (read_buckets(each, numbers) for each in self.sides)
+        for pks, *entries in zip(*sides, strict=True):
             wanted = frozenset(pks)
-            own, theirs, loaded = (_of(wanted, entries) for entries in sides)
-            was = None if self.loaded is None else loaded
+            own, theirs, loaded = (_of(wanted, each) for each in entries)
+            was = self.loaded and Loaded(loaded, known=self.loaded.known)
             comparison.add_bucket(own, theirs, self.entity, loaded=was, sums=sums)
             lines.append(lines_of_records(comparison.records))
             comparison.records.clear()
