@@ -18,7 +18,14 @@ import pytest
 from tests.support.documents.messages_doc import DOCUMENT, document
 from tests.support.places import ROOT
 from utils.cli.closings import CLOSINGS, COMMANDS, NOTES, OPENINGS, said
-from utils.cli.summary import after_demo, after_phase, after_rehearsal, after_retry, after_run
+from utils.cli.summary import (
+    after_demo,
+    after_phase,
+    after_rehearsal,
+    after_retry,
+    after_run,
+    after_source_read_again,
+)
 from utils.config import Config
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
@@ -89,6 +96,11 @@ class Situation:
 
 def by_hand(phase: str) -> Words:
     return lambda run, code: after_phase(run, code, phase, ENTITY_NAMES)
+
+
+def by_source(run: Run, code: ExitCode) -> str:
+    run.manifest.snapshot = {"takenAt": "2026-01-02T03:04:05Z"}
+    return after_source_read_again(run, run, code, ENTITY_NAMES)
 
 
 def planned(run: Run, code: ExitCode) -> str:
@@ -270,6 +282,20 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         by_hand("verify"),
         {"differs", "other-problems", "fix-the-cause"},
         "python migrate.py --phase verify",
+    ),
+    "all that S9 has": (
+        Situation(),
+        DONE,
+        by_source,
+        {"as-in-source"},
+        "2026-01-02T03:04:05Z: the target holds everything",
+    ),
+    "S9 has changed": (
+        Situation(verify={"changedInSource": 3}),
+        DIFFERS,
+        by_source,
+        {"differs", "behind-source", "bring-up"},
+        "python migrate.py --full",
     ),
 }
 _INSIDE = {each.name for each in OPENINGS} | {each.name for each in NOTES}

@@ -74,7 +74,7 @@ def after_source_read_again(run: Run, inner: Run, code: ExitCode, entities: Sequ
     `inner` run, which has read it."""
     stands = standing_of(inner.manifest)
     if code is ExitCode.VERIFICATION_FAILED:
-        last = _differs(run, stands, verify="--phase verify --from-source")
+        last = _differs(run, stands, verify=command("--phase verify --from-source"))
     else:
         reasons = _listed("; but ", _reasons(run, stands, goes_on=False))
         moment = inner.manifest.snapshot.get("takenAt", "an unknown moment")
@@ -155,7 +155,7 @@ def _lists(run: Run, stands: RunStanding) -> str:
     return _names(names) or f"{_VERIFICATION} once it is verified"
 
 
-def _differs(run: Run, stands: RunStanding, verify: str = "--phase verify") -> str:
+def _differs(run: Run, stands: RunStanding, verify: str = "") -> str:
     """The last line when `verify` (what is typed for it) has found differences."""
     counts = {"missing": stands.missing, "different": stands.different}
     found = [said(name, count=count) for name, count in counts.items() if count]
@@ -166,7 +166,8 @@ def _differs(run: Run, stands: RunStanding, verify: str = "--phase verify") -> s
         found.append(said("behind-source", count=stands.behind))
     if stands.other_problems or not found:
         found.append(said("other-problems", count=max(1, stands.other_problems)))
-    commands = {"load": command("--phase load"), "verify": command(verify), "full": command("--full")}
+    verify = verify or command("--phase verify")
+    commands = {"load": command("--phase load"), "verify": verify, "full": command("--full")}
     damage = stands.missing or stands.different or stands.only_in_target
     name = "bring-up" if stands.behind and not damage else _remedy(run, stands)
     remedy = said(name, **commands, retry=command("retry-quarantine"))
