@@ -684,8 +684,10 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
     config, screen = caller.settings(), caller.screen
     if chosen.phase:
         entities = [chosen.entity] if chosen.entity else list(ENTITIES)
-        start = Start.FROM_SOURCE if chosen.from_source else Start.BY_HAND
-        with open_run(config, screen, start, [chosen.phase], entities) as run:
+        start, phases = Start.BY_HAND, [chosen.phase]
+        if chosen.from_source:
+            start, phases = Start.FROM_SOURCE, [*PHASES[:3], chosen.phase]
+        with open_run(config, screen, start, phases, entities) as run:
             book = Runbook(run)
             code, words = by_hand(book, chosen, entities)
             end_by_hand(run, chosen.phase, code, book.outcomes.what_failed())

@@ -14,6 +14,7 @@ SMALL = "small"  # the same phases over the smaller S9
 LINES = "lines"  # those that work on single records, over sales with many lines
 ALONE = "load_by_one"  # the load by one process
 WHOLE = "whole"
+BY_SOURCE = "verify_by_source"
 ON_MYSQL = "extract_mysql"  # left out where MariaDB is not installed
 
 
@@ -37,6 +38,7 @@ COMPARISONS = (
     Comparison(ALONE, "sha256", "SHA-256 of every request alone"),
     Comparison("verify", "json_of_pages", "parsing every page"),
     Comparison("verify", "scan_alone", "the sink alone, by a raw socket"),
+    Comparison(BY_SOURCE, WHOLE, "all five phases"),
     Comparison("whole", "script", "a script with fetchall and batch_writer"),
     Comparison("help_text", "bare_python", "a Python that does nothing"),
 )
@@ -85,6 +87,7 @@ class Plan:
             for phase in PHASES[:3]:
                 yield self._one(scene, phase, number, lines, f"{phase} {LINES}")
             yield self._one(scene, WHOLE, number, whole)
+            yield self._one(scene, BY_SOURCE, number, whole)
             for name in ("script", "help_text", "bare_python"):
                 yield self._one(scene, name, number, run)
         if self.profiles:

@@ -278,6 +278,9 @@ def supersede(run: Run, phase: str) -> None:
     stands that what lies before it does not bear out."""
     for later in reversed(PHASE_NAMES[PHASE_NAMES.index(phase) :]):
         run.workspace.set_aside(*_REPORTS.get(later, ()))
+    for path in map(run.workspace.differences, ENTITY_NAMES):
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
 
 
 def take_up(run: Run) -> None:

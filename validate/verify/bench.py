@@ -144,6 +144,6 @@ class Bench:
     def moments(self, entity: str) -> Moments:
         """The times of other migrations that are in the table: those that the load has found, and
         those that have been `learnt`."""
-        loaded = self.run.manifest.phase("load", entity)
+        loaded = None if self.is_anew else self.run.manifest.phase("load", entity)
         times = loaded.result.get("otherTimestamps", []) if loaded else []
         return Moments(self.origin.manifest.migration_timestamp, tuple(times), self.learnt)

@@ -21,7 +21,6 @@ from utils.entities import ENTITY_NAMES, shape_of
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry, utc_now
 from utils.files.spill import Scratch, ranges
-from utils.files.storage import storage_errors
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
 from validate.compare.comparison import Comparison
@@ -60,8 +59,6 @@ def verify(
     target = run.config.target
     for entity in chosen:
         run.manifest.forget(PHASE, entity)
-        with storage_errors(run.workspace.differences(entity)):
-            run.workspace.differences(entity).unlink(missing_ok=True)
     run.save()
     states = {entity: describe_table(target, tables[entity]) for entity in chosen}
     sleep = sleep or run.stop.sleep

@@ -160,6 +160,12 @@ def verify(job: Job) -> Figures:
     return _measured(job, work, "transformed")
 
 
+def verify_by_source(job: Job) -> Figures:
+    """`migrate.py --phase verify --from-source`: S9 read, transformed and judged again, then the
+    sink scanned."""
+    return _command(job, "--phase", "verify", "--from-source")
+
+
 def whole(job: Job) -> Figures:
     """`migrate.py --full`, all five phases, the imports of each phase included."""
     return _command(job, "--full", "--restart")

@@ -108,3 +108,14 @@ def test_a_row_that_is_not_migrated_any_more_is_removed_in_s9(
     s9.execute("UPDATE msg SET buyer_id = 1 WHERE buyer_id = 2")
     loaded.run(*FROM_SOURCE).ended(4)
     assert found(loaded, "changedInSource", "buyers") == {("METADATA", "removed-in-source")}
+
+
+def test_watching_ends_when_two_looks_find_the_same(loaded: Operator) -> None:
+    outcome = loaded.run("--phase", "verify", "--watch", "0").ended(0)
+    assert outcome.output.count("Looking again in 0 s") == 1
+
+
+def test_options_of_the_proof_go_with_verify_alone(loaded: Operator) -> None:
+    for option in ("--from-source", "--watch=1"):
+        loaded.run("--full", option).ended(2)
+        loaded.run("--phase", "load", option).ended(2)
