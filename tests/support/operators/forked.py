@@ -18,28 +18,31 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from signal import SIGKILL
 from typing import Any, NoReturn
 
 from tests.support.places import ROOT
 
+# All of the tool, and what it and the libraries import only when they need it.
+_PACKAGES = ("extract", "transform", "validate", "load", "utils")
 _MODULES = (
-    "boto3",
-    "extract.engine",
-    "extract.entities",
-    "load.backup.engine",
-    "load.engine",
-    "load.conflicts.survey",
     "migrate",
-    "psycopg2",
+    "_strptime",
+    "boto3",
+    "difflib",
+    "dotenv.main",
+    "encodings.ascii",
+    "encodings.idna",
+    "encodings.utf_8_sig",
+    "psycopg2.errorcodes",
     "pymysql",
-    "transform.engine",
-    "validate.validate_data",
-    "validate.verify.engine",
+    "statistics",
+    "stringprep",
 )
 _READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_")
 # Sleeps that are faked: no emulator's index lags behind its table, and a verification that finds
@@ -176,10 +179,18 @@ def _run(command: list[str]) -> NoReturn:
     os._exit(code if isinstance(code, int) else int(code is not None))
 
 
+def _tool() -> Iterator[str]:
+    """All modules of the tool."""
+    for package in _PACKAGES:
+        yield from (each.name for each in walk_packages([str(ROOT / package)], f"{package}."))
+
+
 def main() -> None:
     """The life of the nursery, and of each process that is born in it."""
-    for module in _MODULES:
+    for module in (*_MODULES, *_tool()):
         import_module(module)
+    import_module("validate.gate.fast_items").sale_form()  # patterns that take long to compile
+    import_module("validate.gate.fast_items").line_form()
     for module, sleeps in _SLEEPS.items():
         for name, seconds in sleeps.items():
             setattr(import_module(module), name, seconds)
