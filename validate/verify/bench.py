@@ -14,6 +14,7 @@ from utils.dynamodb import scan_flow
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.item_content import Moments
+from utils.dynamodb.read_units import ReadMeter
 from utils.dynamodb.table_reader import TableReader
 from utils.entities import ENTITY_NAMES
 from utils.files.artifacts import ArtifactEntry
@@ -45,7 +46,8 @@ class Bench:
     """What every step of one verification works with. `origin` is the run whose transformed files
     say what the tables should hold: the run itself, or one that has read S9 again; then `loaded`
     are those of the run's own files that say what was loaded, and `learnt` are other migrations'
-    times that have been found in the tables (validate/verify/other_times.py)."""
+    times that have been found in the tables (validate/verify/other_times.py). `meter` counts what
+    is read, within `verify.maxReadUnits`."""
 
     run: Run
     origin: Run
@@ -55,12 +57,18 @@ class Bench:
     references: list[SpillFile] = field(default_factory=list)
     learnt: tuple[tuple[str, str], ...] = ()
     loaded: Mapping[str, ArtifactEntry] = field(default_factory=dict)
+    meter: ReadMeter = field(init=False)
     reader: TableReader = field(init=False)
 
     def __post_init__(self) -> None:
         target = self.run.config.target
+        self.meter = ReadMeter(self.scratch / "read-units", self.run.config.verify.max_read_units)
         self.reader = TableReader(
-            DynamoDB(target), self.retry, target=target, pause=self.run.stop.leave_if_asked
+            DynamoDB(target),
+            self.retry,
+            target=target,
+            pause=self.run.stop.leave_if_asked,
+            meter=self.meter,
         )
 
     @property

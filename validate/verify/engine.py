@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from utils.dynamodb.backoff import RetryPolicy
+from utils.dynamodb.read_units import PATTERNS
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES, shape_of
 from utils.error_handler import ArtifactError
@@ -83,12 +84,14 @@ def verify(
                 keyed = describe_table(target, tables[entity]).key_schema
                 _scan_named(bench, entity, keyed=keyed)
         resolved = _resolve(bench) if naming else None
+        read_units = bench.meter.taken()
     done = VerificationResult(
         (origin or run).report_head() | {"runId": run.manifest.run_id},
         results,
         lines,
         resolved,
         run.workspace.report("verification"),
+        read_units,
         by_source=bench.is_anew,
     )
     done.write()
@@ -116,7 +119,7 @@ def _verify_entity(
     )
     file.samples.leave(keys.touched | keys.over)
     patterns = replay(
-        bench.reader,
+        bench.reader.counting(PATTERNS),
         table,
         spec,
         file.samples,

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from utils.differences import rewritten
+from utils.dynamodb.read_units import PATTERNS
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactEntry
 from utils.files.spill import SpillFile, ranges, read_buckets
@@ -90,7 +91,7 @@ def look_at(bench: Bench, entity: str, state: TableState) -> EntityView:
 
 def _read_file(bench: Bench, entity: str, size: int, refused: frozenset[str]) -> FilePart:
     """What the transformed file holds."""
-    slice_keys = frozenset(read_slice(bench.reader, bench.table(entity)))
+    slice_keys = frozenset(read_slice(bench.reader.counting(PATTERNS), bench.table(entity)))
     work = FilePass(
         bench.origin.workspace.transformed(entity),
         bench.scratch,

@@ -46,13 +46,15 @@ class EntityResult:
 class VerificationResult:
     """The outcome of the verify phase. `lines` are those of the entities that have lines (or other
     children), `references` those of all that name records, None when none of these was verified.
-    `head` opens the report, `report` is its file. `by_source`: S9 has been read again for it."""
+    `head` opens the report, `report` is its file. `read_units` are those that it took, by what was
+    read (utils/dynamodb/read_units.py). `by_source`: S9 has been read again for it."""
 
     head: Mapping[str, Any]
     entities: Mapping[str, EntityResult]
     lines: Mapping[str, LineDifferences]
     references: ReferenceFindings | None
     report: Path
+    read_units: Mapping[str, float]
     by_source: bool = False
 
     @property
@@ -116,6 +118,7 @@ class VerificationResult:
             "lines": self._all_lines(),
             "indexes": {name: result.table.as_json() for name, result in results},
             "accessPatterns": [p.as_json() for _, result in results for p in result.patterns],
+            "readUnits": {**self.read_units, "total": sum(self.read_units.values())},
         }
 
     def _all_lines(self) -> dict[str, Any] | None:
