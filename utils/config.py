@@ -423,6 +423,14 @@ class VerifyConfig:
         "access patterns; default: no limit",
         **_UNITS,
     )
+    sample: int | None = setting(
+        1_000,
+        "most records, buyers, producers … of which each access pattern is asked for; `null`: "
+        "every one",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=_LARGEST,
+    )
 
 
 @dataclass(frozen=True)

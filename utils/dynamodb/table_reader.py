@@ -153,10 +153,13 @@ class TableReader:
         *,
         segments: Sequence[int],
         of: int,
+        index: str = "",
         attributes: tuple[str, ...] = (),
         at_once: int = MOST,
     ) -> Iterator[Page]:
-        """What `work` makes of every page of some segments of a table, in no particular order.
+        """What `work` makes of every page of some segments of a table, in no particular order; or
+        of one of its indexes, whose pages go on after a key of the index and of the table, and
+        which follow the table after a moment.
 
         Of all `of` segments as many of these are read at once as it takes to keep the caller busy,
         at most `at_once`, each one page ahead of him: a slow caller slows the reading. `work` gets
@@ -170,7 +173,7 @@ class TableReader:
         """
         request: dict[str, Any] = {
             "TableName": table,
-            "ConsistentRead": True,
+            **({"IndexName": index} if index else {"ConsistentRead": True}),
             "TotalSegments": of,
             "ReturnConsumedCapacity": "TOTAL",
         }

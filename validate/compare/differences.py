@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 
@@ -123,7 +123,13 @@ class Unresolved:
         return {shape.singular: self.user, named.role[0]: self.named}
 
 
-Entry = TypeVar("Entry", ItemKey, DifferentItem, ChangedItem, KeptItem, WrongLines, Unresolved)
+class Listed(Protocol):
+    """What a list of the report has: as JSON, and as a text without personal values."""
+
+    def as_json(self) -> dict[str, Any]: ...
+
+
+Entry = TypeVar("Entry", bound=Listed)
 
 
 @dataclass

@@ -18,11 +18,11 @@ else. Where only equal whole entries have a PK, nothing is left to be compared.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -99,13 +99,28 @@ def _seen(entity: str) -> _Seen:
     )
 
 
+class Looks(Protocol):
+    """Looks at every item of a page, for something else that there is to be known."""
+
+    def look(self, pk: bytes, sk: bytes, attributes: Attributes, *, migrated: bool) -> None:
+        """Look at an item; PK and SK are JSON texts."""
+
+
+class NoLooks:
+    """There is nothing else to be known."""
+
+    def look(self, pk: bytes, sk: bytes, attributes: Attributes, *, migrated: bool) -> None:
+        """Look away."""
+
+
 @dataclass
 class TablePage:
     """What verification needs of one page of a scan.
 
     `found` counts the migrated items, `scanned` all. `references` are the entries for the
     reference check: what the records name, as sales their parties, and the records themselves, if
-    others name them. `units` are the read units that the page has taken.
+    others name them. `units` are the read units that the page has taken. `keys` has looked at all
+    items.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -115,6 +130,7 @@ class TablePage:
     units: float = 0.0
     last_key: Mapping[str, Any] | None = None
     ends_at: Mapping[str, Any] | None = None
+    keys: Looks = field(default_factory=NoLooks)
 
 
 @dataclass
@@ -151,19 +167,20 @@ def read_table_page(
     as_written: bool = False,
     keyed: bool = True,
     stamps: Mapping[bytes, bytes] = _NO_STAMPS,
+    keys: Callable[[], Looks] = NoLooks,
 ) -> TablePage:
     """The entries of a Scan's answer; pure, so that pages can be worked on anywhere.
 
     `entity` is that of the table; `as_written` is as in utils/dynamodb/item_text.py, `stamps` says
     which attributes are to be read as others (utils/dynamodb/item_content.py). `keyed`: the table
-    has the keys that it should have; then an item without one cannot be. Raises NoAnswer for a page
-    that is none, or holds such an item.
+    has the keys that it should have; then an item without one cannot be. What `keys` makes looks at
+    every item. Raises NoAnswer for a page that is none, or holds such an item.
 
     A migrated item is not judged at the first look (`as_written`): either it is the same, byte for
     byte, as one in the file, which the gate has judged, or there is a second look, which judges it.
     """
     items, last_key, units = read_page(page, as_written=as_written)
-    result = TablePage(last_key=last_key, units=units)
+    result = TablePage(last_key=last_key, units=units, keys=keys())
     last = _read_items(items, result, _seen(entity), stamps, as_written=as_written, keyed=keyed)
     if keyed and last != (b"", b""):
         pk, sk = last
@@ -193,6 +210,7 @@ def _read_items(
 ) -> tuple[bytes, bytes]:
     """Take items in the order of their keys into a page; returns the key of the last."""
     counts = seen.count != b""
+    look = result.keys.look
     records = migrated = 0
     current, members = b"", list[bytes]()
     if stamps:
@@ -215,6 +233,7 @@ def _read_items(
         members.append(
             _member(attributes, sk, kind, seen, migrated=is_migrated, as_written=as_written)
         )
+        look(pk, sk, attributes, migrated=is_migrated)
         result.scanned += 1
         migrated += is_migrated
         if kind == RECORD:

@@ -18,7 +18,12 @@ class IndexState:
 
     @property
     def passed(self) -> bool:
-        return self.exists and self.active and self.key_schema and self.projects_all
+        return self.is_readable and self.projects_all
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it can be read and compared with its table."""
+        return self.exists and self.active and self.key_schema
 
     def as_json(self) -> dict[str, bool]:
         return {

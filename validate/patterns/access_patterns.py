@@ -13,11 +13,13 @@ Indexes follow their table after a moment: what does not come out right is asked
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -30,7 +32,8 @@ from utils.dynamodb.table_spec import Index, TableSpec
 from utils.entities import Children, Shape, shape_of
 from utils.telemetry.tasks import Task, Tasks
 from utils.wording.figures import counted
-from validate.patterns.pattern_result import NEXT_NUMBER, PatternResult
+from validate.compare.record_entries import FileRecord
+from validate.patterns.pattern_result import MOST_FAILURES, NEXT_NUMBER, PatternResult
 from validate.patterns.pattern_samples import (
     GROUP,
     MOST_LEFT,
@@ -40,11 +43,14 @@ from validate.patterns.pattern_samples import (
     Numbered,
     Sample,
     Samples,
+    pk_of,
+    sample_of,
     text_of,
 )
 
 SLICE_ITEMS = 100
 AT_ONCE = 16  # checks, each of which waits for one answer after the other
+TOGETHER = 1_000  # checks that are there at a time
 _LISTED = "attribute_not_exists(deletedAt) AND SK = :metadata"
 _METADATA = {":metadata": {"S": "METADATA"}}
 _NO_MOMENTS = Moments()
@@ -54,12 +60,20 @@ Check = Callable[[], list[str]]
 
 @dataclass(frozen=True)
 class Pattern:
-    """A pattern with the checks that replay it; a check returns its failures as sentences."""
+    """A pattern with the checks that replay it; a check returns its failures as sentences.
+
+    `count` is how many checks there are, None where nobody knows that yet; `of` how many there
+    could be of `what` (None: nobody knows, 0: no more than there are checks). `sampled` is for
+    patterns whose checks are of several samples each.
+    """
 
     name: str
     request: str
-    sampled: int
-    checks: list[Check]
+    checks: Iterable[Check]
+    count: int | None
+    of: int | None = None
+    what: tuple[str, str] | None = None
+    sampled: int | None = None
 
 
 class Patience:
@@ -90,33 +104,60 @@ def replay(
     patience: Patience,
     moments: Moments = _NO_MOMENTS,
     *,
+    every: Callable[[], Iterable[FileRecord]] = tuple,
     at_once: int = AT_ONCE,
     progress: Tasks | None = None,
 ) -> tuple[PatternResult, ...]:
     """Replay every access pattern of an entity, `at_once` checks at a time; raises TargetError when
-    the target is out of reach. A request that DynamoDB refuses is a failure of its pattern."""
-    asked = _Asked(reader, table, shape_of(spec.entity), samples, moments)
+    the target is out of reach. A request that DynamoDB refuses is a failure of its pattern.
+
+    Where the samples are to be every record, `every` reads the file's.
+    """
+    asked = _Asked(reader, table, shape_of(spec.entity), samples, moments, every)
     patterns = _FURTHER.get(spec.entity, _record_patterns)(asked, spec)
-    problems: dict[Check, list[str]] = {}
-    due = [check for pattern in patterns for check in pattern.checks]
+    counts = [pattern.count for pattern in patterns]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    due = ((number, check) for number, each in enumerate(patterns) for check in each.checks)
+    ran, failed = Counter[int](), Counter[int]()
+    failures: dict[int, list[str]] = {number: [] for number in range(len(patterns))}
     task = (progress or Tasks()).task(
-        "verify", spec.entity, len(due), unit="checks", step="access patterns"
+        "verify", spec.entity, total, unit="checks", step="access patterns"
     )
     with task, ThreadPoolExecutor(at_once, thread_name_prefix="replay") as pool:
-        while due:
-            problems.update(zip(due, _run_all(pool, due, task), strict=True))
-            due = [check for check in due if problems[check]]
-            if due and not patience.wait():
-                break
-        task.advance(len(due), errors=len(due))
-    return tuple(_result(spec.entity, pattern, problems) for pattern in patterns)
+        while some := list(islice(due, TOGETHER)):
+            ran.update(number for number, _ in some)
+            problems = _ran([check for _, check in some], pool, patience, task)
+            for (number, _), found in zip(some, problems, strict=True):
+                failed[number] += len(found)
+                failures[number] += found[: MOST_FAILURES - len(failures[number])]
+    return tuple(
+        PatternResult(
+            spec.entity,
+            pattern.name,
+            pattern.request,
+            ran[number] if pattern.sampled is None else pattern.sampled,
+            tuple(failures[number]),
+            failed[number],
+            None if pattern.of is None else max(pattern.of, ran[number]),
+            pattern.what,
+        )
+        for number, pattern in enumerate(patterns)
+    )
 
 
-def _result(
-    entity: str, pattern: Pattern, problems: Mapping[Check, Sequence[str]]
-) -> PatternResult:
-    failures = tuple(problem for check in pattern.checks for problem in problems[check])
-    return PatternResult(entity, pattern.name, pattern.request, pattern.sampled, failures)
+def _ran(
+    checks: Sequence[Check], pool: Executor, patience: Patience, task: Task
+) -> list[list[str]]:
+    """What each check finds in the end; those that find something are asked again for a while."""
+    problems: dict[Check, list[str]] = {}
+    due = list(checks)
+    while due:
+        problems.update(zip(due, _run_all(pool, due, task), strict=True))
+        due = [check for check in due if problems[check]]
+        if due and not patience.wait():
+            break
+    task.advance(len(due), errors=len(due))
+    return [problems[check] for check in checks]
 
 
 def _run_all(pool: Executor, checks: Sequence[Check], task: Task) -> list[list[str]]:
@@ -272,11 +313,30 @@ class _Asked:
     shape: Shape
     samples: Samples
     moments: Moments = _NO_MOMENTS
+    every: Callable[[], Iterable[FileRecord]] = tuple
+
+    def records(self) -> Iterator[tuple[str, Sample]]:
+        """The records that are asked for."""
+        if self.samples.size.most is not None:
+            yield from self.samples.records.kept.items()
+            return
+        left = self.samples.left
+        for record in self.every():
+            pk = None if record.refused or record.is_kept else pk_of(record)
+            if pk is not None and pk not in left and len(left) < MOST_LEFT:
+                yield pk, sample_of(record)
+
+    def _of_records(self, name: str, request: str, checks: Iterator[Check]) -> Pattern:
+        """A pattern of one request for each record."""
+        samples = self.samples
+        is_every = samples.size.most is None
+        count = samples.total if is_every else len(samples.records.kept)
+        what = (self.shape.singular, self.shape.name)
+        return Pattern(name, request, checks, count, samples.total, what)
 
     def one(self) -> Pattern:
-        samples = self.samples.records.kept
-        checks: list[Check] = [partial(self._one, pk, each) for pk, each in samples.items()]
-        return Pattern(f"one {self.shape.singular}", "GetItem", len(checks), checks)
+        checks = (partial(self._one, pk, each) for pk, each in self.records())
+        return self._of_records(f"one {self.shape.singular}", "GetItem", checks)
 
     def _one(self, pk: str, sample: Sample) -> list[str]:
         key = {"PK": {"S": pk}, "SK": {"S": "METADATA"}}
@@ -288,8 +348,8 @@ class _Asked:
 
     def filtered(self, wanted: Filter) -> Pattern:
         request = f"Scan, {wanted.expression}"
-        sampled = len(self.samples.slice)
-        return Pattern(wanted.name, request, sampled, [partial(self._filtered, wanted)])
+        check = partial(self._filtered, wanted)
+        return Pattern(wanted.name, request, [check], 1, sampled=len(self.samples.slice))
 
     def _filtered(self, wanted: Filter) -> list[str]:
         covered = read_slice(self.reader, self.table)
@@ -307,24 +367,40 @@ class _Asked:
         for reference in self.shape.references:
             named, index = shape_of(reference.entity), spec.index_of(reference.index_key)
             name = f"{self.shape.name} of a {named.singular}"
-            yield self.groups(
-                name, index, named.prefix, self.samples.groups[reference.attribute].kept
+            groups = self.samples.named[reference.attribute]
+            what = (named.singular, named.name)
+            yield self._grouped(
+                name, index, named.prefix, groups, groups.count, groups.population, what
             )
 
     def groups(
         self, name: str, index: Index, prefix: str, groups: Mapping[str, Earliest]
     ) -> Pattern:
-        checks: list[Check] = [
-            partial(self._group, index, prefix + key, group)
-            for key, group in groups.items()
-            if len(self.samples.left) < MOST_LEFT  # else nobody knows whose a sale is
-        ]
+        return self._grouped(name, index, prefix, groups.items(), len(groups), None, None)
+
+    def _grouped(
+        self,
+        name: str,
+        index: Index,
+        prefix: str,
+        groups: Iterable[tuple[str, Earliest]],
+        count: int | None,
+        of: int | None,
+        what: tuple[str, str] | None,
+    ) -> Pattern:
+        if len(self.samples.left) >= MOST_LEFT:
+            groups, count = (), 0  # nobody knows whose a sale is
+        checks = (partial(self._group, index, prefix + key, group) for key, group in groups)
         request = f"Query {index.name}, {index.partition_key} = {prefix}…"
-        return Pattern(name, request, len(checks), checks)
+        return Pattern(name, request, checks, count, of, what)
 
     def _group(self, index: Index, partition: str, group: Earliest) -> list[str]:
         found: list[tuple[str, str]] = []
-        for answer in self.reader.pages("Query", self._partition(index, partition, GROUP + 1)):
+        asked = {
+            **self._partition(index, partition, GROUP + 1),
+            "ProjectionExpression": f"PK, SK, {index.sort_key}, legacyId",
+        }
+        for answer in self.reader.pages("Query", asked):
             for item in self._ours(answer):
                 found.append((text_of(item, index.sort_key), _name(item)))
             if len(found) > GROUP:
@@ -373,7 +449,7 @@ class _Asked:
         years = self.samples.years
         checks: list[Check] = [partial(self._number, index, *year) for year in years.items()]
         request = f"Query {index.name}, {index.partition_key} = SALE, a year, descending, limit 1"
-        return Pattern(NEXT_NUMBER, request, len(checks), checks)
+        return Pattern(NEXT_NUMBER, request, checks, len(checks), 0, ("year", "years"))
 
     def _number(self, index: Index, year: str, highest: Highest) -> list[str]:
         """Whether the number that the API would give next is higher than all of a year.
@@ -442,13 +518,11 @@ class _Asked:
         children = self.shape.children
         if children is None:
             return
-        samples = {pk: each for pk, each in self.samples.records.kept.items() if each.whole}
-        checks: list[Check] = [
-            partial(self._children, children, pk, each) for pk, each in samples.items()
-        ]
+        checks = (
+            partial(self._children, children, pk, each) for pk, each in self.records() if each.whole
+        )
         request = f'Query PK, begins_with(SK, "{children.prefix}"), sorted by lineNumber'
-        name = f"{children.name} of a {self.shape.singular}"
-        yield Pattern(name, request, len(checks), checks)
+        yield self._of_records(f"{children.name} of a {self.shape.singular}", request, checks)
 
     def _children(self, children: Children, pk: str, sample: Sample) -> list[str]:
         request = {

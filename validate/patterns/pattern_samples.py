@@ -3,14 +3,19 @@
 They are chosen by a hash of the key: spread over the file, and the same ones in every run. What
 is kept does not grow with the file. Parts of the file give samples of their own, which become
 those of the file when they are put together in the order of the parts.
+
+How many there are of each kind says `SampleSize`. Where it says every one, records are not kept
+here, because they can be read from the file again; what names others is on disk then.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
+from math import sqrt
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
@@ -20,9 +25,11 @@ from utils.dynamodb.item_content import Item
 from utils.dynamodb.item_text import Attributes, start_of
 from utils.dynamodb.item_text import text_of as json_text_of
 from utils.entities import shape_of
+from utils.files.spill import Spill, SpillFile, ranges, read_buckets
 from validate.compare.record_entries import FileRecord
 
-SAMPLES = 20
+SAMPLES = 20  # where nobody says how many; the numbers of a year, and the groups by a word
+SAMPLE_BYTES = 32 << 20  # of the file that are kept at most as samples of records
 GROUP = 100  # records of one group (sales of a status, of a buyer, …) that are compared
 # By what indexes list the records of an entity, besides by what these name.
 GROUPED: Mapping[str, tuple[str, ...]] = {"sales": ("status",)}
@@ -41,6 +48,25 @@ class Gathered(Protocol):
 
 Kept = TypeVar("Kept", bound=Gathered)
 Rank = tuple[int, str]
+_HASHES = 1 << 32
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """At most so many of each kind are asked for, None: every one. `known` says how many records
+    there are of an entity, where that is known."""
+
+    most: int | None = SAMPLES
+    known: Mapping[str, int] = field(default_factory=dict)
+
+    def bar(self, entity: str) -> int:
+        """Hashes below this are of the sample, and of some more: of as many as are needed so that
+        hardly ever one is wanting."""
+        known = self.known.get(entity, 0)
+        if self.most is None or known <= self.most:
+            return _HASHES
+        share = (self.most + 6 * sqrt(self.most) + 10) / known
+        return min(_HASHES, int(share * _HASHES))
 
 
 class Spread(Generic[Kept]):
@@ -50,11 +76,12 @@ class Spread(Generic[Kept]):
     been kept since it first came, in every part of the file.
     """
 
-    def __init__(self, new: Callable[[], Kept], size: int = SAMPLES) -> None:
+    def __init__(self, new: Callable[[], Kept], size: int = SAMPLES, *, bar: int = _HASHES) -> None:
+        """Hashes from `bar` on are not looked at."""
         self._new = new
         self._size = size
         self._ranks: dict[str, Rank] = {}
-        self._bar: Rank = (1 << 32, "")
+        self._bar: Rank = (bar, "")
         self.kept: dict[str, Kept] = {}
 
     def under(self, key: str) -> Kept | None:
@@ -71,10 +98,14 @@ class Spread(Generic[Kept]):
         self._ranks[key] = rank
         self.kept[key] = self._new()
         if len(self.kept) > self._size:
-            worst = max(self._ranks, key=self._ranks.__getitem__)
-            del self._ranks[worst], self.kept[worst]
-            self._bar = max(self._ranks.values())
+            self.shrink()
         return self.kept.get(key)
+
+    def shrink(self) -> None:
+        """Keep one less."""
+        worst = max(self._ranks, key=self._ranks.__getitem__)
+        self._bar = self._ranks.pop(worst)
+        del self.kept[worst]
 
     def extend(self, later: Spread[Kept]) -> None:
         """Take what was gathered further on in the file."""
@@ -107,6 +138,101 @@ class Earliest:
     def extend(self, later: Earliest) -> None:
         self.total += later.total
         self.first = sorted(self.first + later.first)[:GROUP]
+
+    def as_line(self) -> bytes:
+        """The group as a text without a line break or a tab."""
+        return orjson.dumps([self.total, self.first])
+
+    @classmethod
+    def of_line(cls, line: bytes) -> Earliest:
+        total, first = orjson.loads(line)
+        return cls(total, [(date, pk) for date, pk in first])
+
+
+class Groups:
+    """The records of an entity by one that they name: of each that is named, those that are first
+    by date. On disk from `finish` on, where keys are JSON texts."""
+
+    def __init__(self, entity: str, size: SampleSize) -> None:
+        """`entity` is that of the named."""
+        self._most = size.most
+        self._bar = size.bar(entity)
+        self._known = size.known.get(entity)
+        self._ranks: set[tuple[int, bytes]] = set()
+        self._is_cut = False
+        self.kept: dict[bytes, Earliest] = {}
+        self.runs: tuple[SpillFile, ...] = ()
+
+    def under(self, key: bytes) -> Earliest | None:
+        """The group of a key, None when it is not kept."""
+        group = self.kept.get(key)
+        if group is None:
+            number = crc32(key)
+            if number >= self._bar:
+                self._is_cut = True
+                return None
+            group = self.kept[key] = Earliest()
+            if self._most is not None:
+                self._ranks.add((number, key))
+                self._cut(self._most)
+        return self.kept.get(key)
+
+    def _cut(self, most: int) -> None:
+        """Drop those that are not going to be asked for, if they are many."""
+        if len(self._ranks) <= 2 * most:
+            return
+        ranks = sorted(self._ranks)
+        self._ranks, self._is_cut = set(ranks[:most]), True
+        self._bar = ranks[most][0]
+        for _, key in ranks[most:]:
+            self.kept.pop(key, None)
+
+    def finish(self, scratch: Path) -> None:
+        """Put the groups on disk, below a directory."""
+        spill = Spill(scratch)
+        spill.add((key, b"%b\t%b" % (key, each.as_line())) for key, each in self.kept.items())
+        self.kept, self.runs = {}, spill.finish()
+
+    def extend(self, later: Groups) -> None:
+        """Take what was gathered further on in the file."""
+        for key, group in later.kept.items():
+            self.kept.setdefault(key, Earliest()).extend(group)
+        self.runs += later.runs
+        self._is_cut |= later._is_cut
+        self._ranks |= later._ranks
+        if self._most is not None:
+            self._cut(self._most)
+
+    @property
+    def count(self) -> int | None:
+        """How many groups are asked for; None: every one, which nobody has counted."""
+        return None if self._most is None else min(self._most, len(self._ranks))
+
+    @property
+    def population(self) -> int | None:
+        """How many may be named: those that are, where all of them are asked for."""
+        if self._most is None or (not self._is_cut and len(self._ranks) <= self._most):
+            return 0
+        return self._known
+
+    def __iter__(self) -> Iterator[tuple[str, Earliest]]:
+        """The groups that are asked for, a bucket of them in memory."""
+        chosen: Set[bytes] | None = None
+        if self._most is not None:
+            chosen = {key for _, key in sorted(self._ranks)[: self._most]}
+        for groups in chain([self.kept], self._buckets()):
+            for key, group in groups.items():
+                if chosen is None or key in chosen:
+                    yield orjson.loads(key), group
+
+    def _buckets(self) -> Iterator[dict[bytes, Earliest]]:
+        for numbers in ranges(self.runs):
+            for lines in read_buckets(self.runs, numbers):
+                groups: dict[bytes, Earliest] = {}
+                for line in lines:
+                    key, _, text = line.partition(b"\t")
+                    groups.setdefault(key, Earliest()).extend(Earliest.of_line(text))
+                yield groups
 
 
 class Numbered(NamedTuple):
@@ -151,6 +277,10 @@ class Sample:
     whole: bool = True  # the load has left none of its items as the table has it
 
     @property
+    def size(self) -> int:
+        return len(self.head) + sum(map(len, self.rest))
+
+    @property
     def item(self) -> Item:
         return _item_of(self.head)
 
@@ -165,31 +295,50 @@ class Sample:
 
 
 MOST_LEFT = 200_000
+_SOME = SampleSize()
+
+
+def pk_of(record: FileRecord) -> str | None:
+    """The PK of a record that can be asked for."""
+    pk = orjson.loads(record.pk) if record.head else None
+    return pk if isinstance(pk, str) else None
+
+
+def sample_of(record: FileRecord) -> Sample:
+    """A record as a sample."""
+    return Sample(record.lines[0], record.lines[1:], whole=not record.kept)
 
 
 class Samples:
     """What the access patterns are replayed with, and what they must answer.
 
     `entity` is that of the file, `groups` has its records by the attributes by which indexes list
-    them. `slice_keys` are the keys of one page of the table; the items that the file has under them
+    them, `named` those by the attributes that name others. `total` are the records that may be
+    asked for, of which `records` has some: none, where every one is.
+
+    `slice_keys` are the keys of one page of the table; the items that the file has under them
     are kept in `slice`. `left` are the PKs of records that the load has left as the table has
     them, that the application has changed since, or that only the table has: like those of the
     application, they are nothing to expect an answer of. There are at most `MOST_LEFT` of them.
     `years` has every year in which a sale is dated.
     """
 
-    def __init__(self, entity: str, slice_keys: Set[Key]) -> None:
+    def __init__(self, entity: str, slice_keys: Set[Key], size: SampleSize = _SOME) -> None:
         shape = shape_of(entity)
+        self.size = size
+        self.total = 0
         self._is_numbered = shape.numbered
         self._date = start_of(shape.sorted_by) if shape.sorted_by else b""
-        attributes = [*GROUPED.get(entity, ()), *(each.attribute for each in shape.references)]
-        self.groups: dict[str, Spread[Earliest]] = {name: Spread(Earliest) for name in attributes}
+        self.groups = {name: Spread(Earliest) for name in GROUPED.get(entity, ())}
+        self.named = {each.attribute: Groups(each.entity, size) for each in shape.references}
         self._grouped = [(start_of(name), groups) for name, groups in self.groups.items()]
+        self._naming = [(start_of(name), groups) for name, groups in self.named.items()]
         self._slice_keys = slice_keys
         self._slice_pks = frozenset(pk for pk, _ in slice_keys)
         self.slice: dict[Key, Item] = {}
         self.left: set[str] = set()
-        self.records: Spread[Sample] = Spread(Sample)
+        self.records: Spread[Sample] = Spread(Sample, size.most or 0, bar=size.bar(entity))
+        self._bytes = 0
         self.years: dict[str, Highest] = {}
 
     def add(self, record: FileRecord) -> None:
@@ -198,10 +347,8 @@ class Samples:
             return
         if record.pk in self._slice_pks:
             self._add_to_slice(record)
-        if not record.head:
-            return
-        pk = orjson.loads(record.pk)
-        if not isinstance(pk, str):
+        pk = pk_of(record)
+        if pk is None:
             return
         date = _text(record.head, self._date) if self._date else ""
         if self._is_numbered:
@@ -210,13 +357,34 @@ class Samples:
             if len(self.left) < MOST_LEFT:
                 self.left.add(pk)
             return
-        sample = self.records.under(pk)
-        if sample is not None:
-            sample.extend(Sample(record.lines[0], record.lines[1:], whole=not record.kept))
+        self.total += 1
+        if self.size.most and (sample := self.records.under(pk)) is not None:
+            sample.extend(sample_of(record))
+            self._keep_small(sample.size)
         for start, groups in self._grouped:
             group = groups.under(_text(record.head, start))
             if group is not None:
                 group.add(date, pk)
+        for start, named in self._naming:
+            group = named.under(json_text_of(record.head, start) or b'""')
+            if group is not None:
+                group.add(date, pk)
+
+    def _keep_small(self, more: int) -> None:
+        """No more bytes of the file are held than there is room for, if a sample is smaller for
+        it."""
+        self._bytes += more
+        if self._bytes > SAMPLE_BYTES:
+            self._bytes = sum(sample.size for sample in self.records.kept.values())
+        while self._bytes > SAMPLE_BYTES and self.records.kept:
+            self.records.shrink()
+            self._bytes = sum(sample.size for sample in self.records.kept.values())
+
+    def finish(self, scratch: Path) -> Samples:
+        """Put what may be much on disk, below a directory."""
+        for groups in self.named.values():
+            groups.finish(scratch)
+        return self
 
     def _add_to_slice(self, record: FileRecord) -> None:
         for sk, line in zip(record.sort_keys, record.lines, strict=True):
@@ -246,13 +414,23 @@ class Samples:
         touched = set(pks)
         self.slice = {key: item for key, item in self.slice.items() if key[0] not in touched}
 
+    def ask_for_years(self, years: Iterable[str]) -> None:
+        """Ask for the numbers of these years as well, in which the table has sales."""
+        for year in years:
+            if len(year) == len("2024") and year.isdecimal():
+                self.years.setdefault(year, Highest())
+
     def extend(self, later: Samples) -> None:
         """Take the samples of the part of the file that follows."""
         self.left.update(islice(later.left, MOST_LEFT - len(self.left)))
         self.slice.update(later.slice)
+        self.total += later.total
         self.records.extend(later.records)
+        self._keep_small(sum(sample.size for sample in later.records.kept.values()))
         for name, groups in self.groups.items():
             groups.extend(later.groups[name])
+        for name, named in self.named.items():
+            named.extend(later.named[name])
         for year, highest in later.years.items():
             self.years.setdefault(year, Highest()).extend(highest)
 

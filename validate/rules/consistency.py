@@ -45,16 +45,20 @@ LINE_KEYS = (Repeats("SK", "LINE#", "lineId", "identity"),)
 OF_SALE = ("PK", "saleId")  # what a line has from its sale
 
 
-def party_notes(item: Item, kind: str) -> Iterator[Note]:
-    """Disagreements within a party; `kind` is buyer or producer."""
-    keys = (
+def party_keys(kind: str) -> tuple[Repeats, ...]:
+    """What the keys of a party are made of; `kind` is buyer or producer."""
+    return (
         Repeats("PK", f"{kind.upper()}#", f"{kind}Id", "identity"),
         Repeats("GSI1PK", "STATUS#", "status"),
         Repeats("GSI1SK", "", "companyName"),
         Repeats("GSI2PK", "COUNTRY#", "country"),
         Repeats("GSI2SK", "", "companyName"),
     )
-    yield from _key_notes(item, keys)
+
+
+def party_notes(item: Item, kind: str) -> Iterator[Note]:
+    """Disagreements within a party; `kind` is buyer or producer."""
+    yield from _key_notes(item, party_keys(kind))
     yield from _id_notes(item, f"{kind}Id", kind.upper())
 
 
@@ -164,13 +168,27 @@ def _numbering_notes(sale: Item) -> Iterator[Note]:
     yield from _key_notes(sale, (each for each in NUMBERING_KEYS if each.key in sale))
 
 
-def checks_of(shape: Shape) -> tuple[Check, ...]:
-    """What agrees in every record, by its shape: keys repeat what they are made of."""
+def keys_by_shape(shape: Shape) -> tuple[Repeats, ...]:
+    """What the keys of a record are made of, of which nothing but its shape is known."""
     keys = [Repeats("PK", shape.prefix, shape.id_attribute, "identity")]
     for reference in shape.references:
         named = shape_of(reference.entity)
         keys.append(Repeats(reference.index_key, named.prefix, reference.attribute))
         keys.append(Repeats(reference.sort_key, "", shape.sorted_by))
+    return tuple(keys)
+
+
+def index_keys_of(entity: str) -> tuple[Repeats, ...]:
+    """What those keys of an entity's records are made of that put them into an index; NUMBERING
+    is in addition to them."""
+    shape = shape_of(entity)
+    known = _KEYS_OF.get(shape.singular) or keys_by_shape(shape)
+    return tuple(each for each in known if each.rule == "index-key")
+
+
+def checks_of(shape: Shape) -> tuple[Check, ...]:
+    """What agrees in every record, by its shape: keys repeat what they are made of."""
+    keys = keys_by_shape(shape)
 
     def ask(record: Record) -> Iterator[Note]:
         yield from _key_notes(record.items[0], keys)
@@ -183,6 +201,7 @@ def _of_party(kind: str, record: Record) -> Iterator[Note]:
     yield from party_notes(record.items[0], kind)
 
 
+_KEYS_OF = {"sale": SALE_KEYS, **{kind: party_keys(kind) for kind in ("buyer", "producer")}}
 PARTY_CHECKS = {
     kind: (Check(frozenset({"identity", "index-key"}), partial(_of_party, kind)),)
     for kind in ("buyer", "producer")

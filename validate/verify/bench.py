@@ -15,14 +15,17 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.item_content import Moments
 from utils.dynamodb.read_units import ReadMeter
+from utils.dynamodb.scan_segments import pieces_of, segments_for
 from utils.dynamodb.table_reader import TableReader
+from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES
 from utils.files.artifacts import ArtifactEntry
 from utils.files.spill import SpillFile
 from utils.run.run import Run
 from utils.telemetry.troubles import Troubles, take_troubles
 from validate.patterns.access_patterns import Patience
-from validate.verify.passes import SEGMENT_ITEMS, TablePart, TablePass, file_pieces
+from validate.patterns.pattern_samples import SampleSize
+from validate.verify.passes import TablePart, TablePass, file_pieces
 
 PHASE = "verify"
 _FEWEST_SEGMENTS = 4
@@ -46,13 +49,13 @@ class Bench:
     """What every step of one verification works with. `origin` is the run whose transformed files
     say what the tables should hold: the run itself, or one that has read S9 again; then `loaded`
     are those of the run's own files that say what was loaded, and `learnt` are other migrations'
-    times that have been found in the tables (validate/verify/other_times.py). `meter` counts what
-    is read, within `verify.maxReadUnits`."""
+    times that have been found in the tables (validate/verify/other_times.py). `patience_anew` is
+    how long an index is waited for, `meter` counts what is read, within `verify.maxReadUnits`."""
 
     run: Run
     origin: Run
     retry: RetryPolicy
-    patience: Patience
+    patience_anew: Callable[[], Patience]
     scratch: Path
     references: list[SpillFile] = field(default_factory=list)
     learnt: tuple[tuple[str, str], ...] = ()
@@ -123,10 +126,11 @@ class Bench:
         compared: bool = True,
         as_written: bool = True,
         keyed: bool = True,
+        indexes: TableSpec | None = None,
     ) -> Iterator[TablePart]:
-        """A table of about `items` items, in parts."""
+        """A table of about `items` items, in parts; with what its `indexes` should hold."""
         processes, at_once = self.in_flight()
-        segments = max(_FEWEST_SEGMENTS, -(-items // SEGMENT_ITEMS))
+        segments = segments_for(items, fewest=_FEWEST_SEGMENTS)
         work = TablePass(
             self.reader,
             self.table(entity),
@@ -138,8 +142,18 @@ class Bench:
             keyed=keyed,
             stamps=self.moments(entity).texts(),
             at_once=at_once,
+            indexes=indexes,
         )
-        return self.shared(work, work.pieces(processes), at_most=processes)
+        return self.shared(work, pieces_of(segments, processes), at_most=processes)
+
+    def sample(self) -> SampleSize:
+        """How many records of each kind the access patterns are asked for."""
+        known = {
+            name: artifact.records
+            for name in ENTITY_NAMES
+            if (artifact := self.origin.manifest.artifacts.get(f"transformed/{name}.json"))
+        }
+        return SampleSize(self.run.config.verify.sample, known)
 
     def in_flight(self) -> tuple[int, int]:
         """How many processes scan, and how many pages each of them asks for at once, at most."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.read_units import PATTERNS
@@ -22,17 +23,22 @@ from utils.entities import ENTITY_NAMES, shape_of
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry, utc_now
 from utils.files.spill import Scratch, ranges
+from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
 from validate.compare.comparison import Comparison
 from validate.compare.differences import LineDifferences, ReferenceFindings
 from validate.compare.target_references import read_again
 from validate.compare_counts import close_ledger
+from validate.indexes.index_findings import IndexFindings
+from validate.indexes.index_passes import KeysPart
+from validate.indexes.second_look import agreed
 from validate.indexes.table_state import TableState
 from validate.indexes.target_indexes import describe_table
+from validate.indexes.whole_indexes import WholeIndexes, compare_index
 from validate.patterns.access_patterns import AT_ONCE, Patience, replay
 from validate.verify.bench import PHASE, Bench
-from validate.verify.looks import look_at
+from validate.verify.looks import file_records, look_at
 from validate.verify.passes import ReferencePass
 from validate.verify.verification_report import EntityResult, VerificationResult
 
@@ -64,7 +70,7 @@ def verify(
     states = {entity: describe_table(target, tables[entity]) for entity in chosen}
     sleep = sleep or run.stop.sleep
     retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
-    patience = Patience(RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
+    patience = partial(Patience, RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
     results: dict[str, EntityResult] = {}
     lines: dict[str, LineDifferences] = {}
     naming = [entity for entity in chosen if shape_of(entity).references]
@@ -104,7 +110,7 @@ def _verify_entity(
 ) -> tuple[EntityResult, Comparison]:
     """Compare one entity's file with its table, and replay its access patterns."""
     run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
-    view = look_at(bench, entity, state)
+    view = look_at(bench, spec, state)
     file, comparison = view.file, view.comparison
     keys = comparison.keys
     ledger = close_ledger(
@@ -117,18 +123,54 @@ def _verify_entity(
         beyond=keys.beyond,
         ahead=keys.ahead if bench.is_anew else None,
     )
+    indexes = _read_indexes(bench, spec, state, view.keys, file.count.records)
     file.samples.leave(keys.touched | keys.over)
+    file.samples.ask_for_years(view.keys.years)
     patterns = replay(
         bench.reader.counting(PATTERNS),
         table,
         spec,
         file.samples,
-        bench.patience,
+        bench.patience_anew(),
         bench.moments(entity),
+        every=partial(file_records, bench, entity, view.refusals.at_load_ids),
         at_once=min(run.config.migration.workers or AT_ONCE, AT_ONCE),
         progress=run.progress,
     )
-    return EntityResult(entity, ledger, keys, state, patterns), comparison
+    for told in filter(None, (pattern.asked_for for pattern in patterns)):
+        get_logger().info("Verify: %s", told)
+    return EntityResult(entity, ledger, keys, indexes, patterns), comparison
+
+
+def _read_indexes(
+    bench: Bench, spec: TableSpec, state: TableState, seen: KeysPart, records: int
+) -> WholeIndexes:
+    """Compare every index of a table whole; `records` are about its entries."""
+    run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
+    processes, at_once = bench.in_flight()
+    found: dict[str, IndexFindings] = {}
+    due = seen.due or ((),) * len(spec.indexes)
+    for index, runs in zip(spec.indexes, due, strict=True):
+        if not (state.key_schema and state.indexes[index.name].is_readable):
+            continue
+        step = f"reading {index.name}"
+        with run.progress.task(PHASE, entity, records, unit="items", step=step) as task:
+            found[index.name] = compare_index(
+                bench,
+                task,
+                bench.reader,
+                table,
+                entity,
+                index,
+                runs,
+                records=records,
+                scratch=bench.scratch,
+                processes=processes,
+                at_once=at_once,
+                wait=bench.patience_anew().wait,
+            )
+    agreement = agreed(seen.agreement, bench.reader, table, spec, bench.patience_anew().wait)
+    return WholeIndexes(state, found, agreement)
 
 
 def _scan_named(bench: Bench, entity: str, *, keyed: bool) -> None:

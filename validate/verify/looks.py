@@ -16,15 +16,19 @@ from pathlib import Path
 
 from utils.differences import rewritten
 from utils.dynamodb.read_units import PATTERNS
+from utils.dynamodb.table_spec import TableSpec
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactEntry
+from utils.files.pieces import places
 from utils.files.spill import SpillFile, ranges, read_buckets
 from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
 from validate.compare.comparison import Comparison, name_differences
+from validate.compare.record_entries import FileRecord
 from validate.compare_counts import Count, QuarantineCounts, count_refusals, same_file
+from validate.indexes.index_passes import KeysPart
 from validate.indexes.table_state import TableState
 from validate.patterns.access_patterns import read_slice
 from validate.patterns.pattern_samples import Samples
@@ -53,23 +57,24 @@ _PIECE = 500  # records that a process asks for at a time
 @dataclass(frozen=True)
 class EntityView:
     """What has been found of an entity: in quarantine, in the file, in the table, how they differ,
-    and what the table's records add up to (`sums`). `found` counts what is a migration's in the
-    table."""
+    what the table's records add up to (`sums`), and what its items say about its indexes (`keys`).
+    `found` counts what is a migration's in the table."""
 
     refusals: QuarantineCounts
     file: FilePart
     found: Count
     comparison: Comparison
     sums: Sums | None
+    keys: KeysPart
 
 
-def look_at(bench: Bench, entity: str, state: TableState) -> EntityView:
+def look_at(bench: Bench, spec: TableSpec, state: TableState) -> EntityView:
     """Look at an entity twice; leaves its differences in data/differences.
 
     Raises ArtifactError when the file is not what the manifest says, TargetError when the table
     cannot be read, Interrupted.
     """
-    origin = bench.origin
+    origin, entity = bench.origin, spec.entity
     path = origin.workspace.transformed(entity)
     entry = origin.expected(path, written_by="transform")
     with origin.proving(path, written_by="transform"):
@@ -78,7 +83,8 @@ def look_at(bench: Bench, entity: str, state: TableState) -> EntityView:
     seen = TablePart()
     with bench.run.progress.task("verify", entity, entry.items, unit="items") as task:
         items = max(entry.items, state.items)
-        for part in bench.scan(entity, items, keyed=state.key_schema):
+        indexes = spec if state.key_schema else None
+        for part in bench.scan(entity, items, keyed=state.key_schema, indexes=indexes):
             seen += part
             task.advance(part.scanned, read_units=part.units)
     bench.references += seen.references
@@ -86,12 +92,13 @@ def look_at(bench: Bench, entity: str, state: TableState) -> EntityView:
     second = _SecondLook(bench, entity, entry, state, first, refusals.at_load_ids)
     comparison, sums = second.judge()
     found = seen.found - first.found + comparison.found
-    return EntityView(refusals, file, found, comparison, sums)
+    return EntityView(refusals, file, found, comparison, sums, seen.keys)
 
 
 def _read_file(bench: Bench, entity: str, size: int, refused: frozenset[str]) -> FilePart:
     """What the transformed file holds."""
     slice_keys = frozenset(read_slice(bench.reader.counting(PATTERNS), bench.table(entity)))
+    sample = bench.sample()
     work = FilePass(
         bench.origin.workspace.transformed(entity),
         bench.scratch,
@@ -100,15 +107,25 @@ def _read_file(bench: Bench, entity: str, size: int, refused: frozenset[str]) ->
         slice_keys=slice_keys,
         plan=_plan(bench, entity),
         as_written=True,
+        sample=sample,
     )
     runs: list[SpillFile] = []
-    count, kept, samples = Count(0, 0), Count(0, 0), Samples(entity, slice_keys)
+    count, kept, samples = Count(0, 0), Count(0, 0), Samples(entity, slice_keys, sample)
     for part in bench.counted("reading the file", entity, work, file_pieces(size)):
         runs += part.runs
         count += part.count
         kept += part.kept
         samples.extend(part.samples)
     return FilePart(tuple(runs), count, samples, kept)
+
+
+def file_records(bench: Bench, entity: str, refused: frozenset[str]) -> Iterator[FileRecord]:
+    """The records of the transformed file, one after the other; `refused` are as of a FilePass."""
+    path = bench.origin.workspace.transformed(entity)
+    plan = _plan(bench, entity)
+    work = FilePass(path, bench.scratch, entity, refused, frozenset(), plan, as_written=True)
+    for part in places(path.stat().st_size):
+        yield from work.records(part)
 
 
 def _plan(bench: Bench, entity: str) -> Path | None:

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
-from math import gcd
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from utils.dynamodb.answer_shapes import consumed
 from utils.dynamodb.item_content import Item
 from utils.dynamodb.item_text import partition_key_of
 from utils.dynamodb.table_reader import TableReader
-from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, TableSpec
 from utils.entities import shape_of
 from utils.files.line_marks import LineMarks
 from utils.files.pieces import ByteRange, located_records, places
@@ -32,6 +31,7 @@ from validate.compare.comparison import Comparison, Loaded, Settled
 from validate.compare.differences import ReferenceFindings
 from validate.compare.record_entries import (
     FileRecord,
+    NoLooks,
     TablePage,
     pk_of,
     read_file_lines,
@@ -41,11 +41,11 @@ from validate.compare.record_entries import (
 )
 from validate.compare.target_references import resolve
 from validate.compare_counts import Count
-from validate.patterns.pattern_samples import Key, Samples
+from validate.indexes.index_entries import TableKeys
+from validate.indexes.index_passes import KeysPart, KeysSpill
+from validate.patterns.pattern_samples import Key, Samples, SampleSize
 from validate.sums.sums import Sums, SumsBuilder
 
-SEGMENT_ITEMS = 4_096
-_FEWEST_SEGMENTS, _MOST_SEGMENTS = 4, 32  # in a piece of a table
 _FILE_BYTES = 4 << 20
 
 
@@ -63,8 +63,8 @@ class FilePart:
 @dataclass(frozen=True)
 class TablePart:
     """What a piece of a table holds: entries and references in runs, the count of what is the
-    migration's, how many items were scanned, the read units that this took, and how many records
-    were asked for, where they were."""
+    migration's, how many items were scanned, the read units that this took, how many records were
+    asked for, where they were, and what the items say about indexes."""
 
     entries: tuple[SpillFile, ...] = ()
     references: tuple[SpillFile, ...] = ()
@@ -72,6 +72,7 @@ class TablePart:
     scanned: int = 0
     units: float = 0.0
     records: int = 0
+    keys: KeysPart = field(default_factory=KeysPart)
 
     def __add__(self, other: TablePart) -> TablePart:
         return TablePart(
@@ -81,6 +82,7 @@ class TablePart:
             self.scanned + other.scanned,
             self.units + other.units,
             self.records + other.records,
+            self.keys + other.keys,
         )
 
 
@@ -91,7 +93,8 @@ class FilePass:
     `refused` are the legacy ids of records that the load refused, `slice_keys` those of which
     the samples keep the items. `plan` is the plan of the load that was (utils/files/line_marks.py),
     `as_written` how to look at numbers (utils/dynamodb/item_text.py). `wanted` are the only records
-    that are of interest, by their PKs (JSON texts); None: all.
+    that are of interest, by their PKs (JSON texts); None: all. `sample` is how many samples there
+    are to be; None: nobody needs any.
     """
 
     path: Path
@@ -102,24 +105,28 @@ class FilePass:
     plan: Path | None = None
     as_written: bool = False
     wanted: Set[bytes] | None = None
+    sample: SampleSize | None = None
 
     def __call__(self, place: ByteRange) -> FilePart:
-        spill, samples = Spill(self.scratch), Samples(self.entity, self.slice_keys)
+        spill = Spill(self.scratch)
+        samples = Samples(self.entity, self.slice_keys, self.sample or SampleSize())
         records, items, kept = 0, 0, Count(0, 0)
         # One run for the whole piece, from parts that stay in a processor's cache.
         for part in places(place.end, start=place.start):
             entries = []
-            for record in self._records(part):
+            for record in self.records(part):
                 entries.append(record.entry(self.entity))
-                samples.add(record)
+                if self.sample:
+                    samples.add(record)
                 records += bool(record.head)
                 items += len(record.lines)
                 if record.kept:
                     kept += Count(int(record.is_kept), len(record.kept))
             spill.add(entries)
-        return FilePart(spill.finish(), Count(records, items), samples, kept)
+        return FilePart(spill.finish(), Count(records, items), samples.finish(self.scratch), kept)
 
-    def _records(self, part: ByteRange) -> Iterator[FileRecord]:
+    def records(self, part: ByteRange) -> Iterator[FileRecord]:
+        """The records of a part of the file."""
         start, lines = located_records(self.path, part)
         marks: Sequence[int] = ()
         if self.plan is not None:
@@ -147,7 +154,8 @@ def file_pieces(size: int) -> list[ByteRange]:
 class TablePass:
     """Scans segments of a table; runs go below `scratch`. With `compared` false only the
     references are of interest, and only keys are transferred. `as_written` is as of a FilePass,
-    `keyed` and `stamps` as of `read_table_page`, `at_once` as of TableReader.scan."""
+    `keyed` and `stamps` as of `read_table_page`, `at_once` as of TableReader.scan. What `indexes`
+    should hold is gathered, too."""
 
     reader: TableReader
     table: str
@@ -159,29 +167,7 @@ class TablePass:
     keyed: bool = True
     stamps: Mapping[bytes, bytes] = field(default_factory=dict)
     at_once: int = scan_flow.MOST
-
-    def pieces(self, processes: int) -> Iterator[tuple[int, ...]]:
-        """The segments, as pieces for so many processes: large ones first, because a process waits
-        at the end of each, and small ones last, so that all of them end together."""
-        rest = self.order()
-        while rest:
-            share = len(rest) // (2 * processes)
-            size = max(_FEWEST_SEGMENTS, min(share, _MOST_SEGMENTS))
-            yield tuple(rest[:size])
-            del rest[:size]
-
-    def order(self) -> list[int]:
-        """The segments in the order in which they are read.
-
-        A segment is a stretch of the range in which DynamoDB puts partitions in order, so those
-        that follow each other are in one partition, which has a read rate of its own: they are
-        taken far apart.
-        """
-        total = self.segments
-        stride = max(1, total * 5 // 8)
-        while gcd(stride, total) > 1:
-            stride += 1
-        return [number * stride % total for number in range(total)]
+    indexes: TableSpec | None = None
 
     def __call__(self, segments: Sequence[int]) -> TablePart:
         entries, references = Spill(self.scratch), Spill(self.scratch)
@@ -192,7 +178,9 @@ class TablePass:
             as_written=self.as_written,
             keyed=self.keyed,
             stamps=self.stamps,
+            keys=partial(TableKeys, self.indexes) if self.indexes else NoLooks,
         )
+        keys = KeysSpill(self.scratch)
         attributes = () if self.compared else ("PK", "SK")
         for page in self.reader.scan(
             self.table,
@@ -205,10 +193,14 @@ class TablePass:
             if self.compared:
                 entries.add(page.entries)
             references.add(page.references)
+            if isinstance(page.keys, TableKeys):
+                keys.add(page.keys)
             found += page.found
             scanned += page.scanned
             units += page.units
-        return TablePart(entries.finish(), references.finish(), found, scanned, units)
+        return TablePart(
+            entries.finish(), references.finish(), found, scanned, units, keys=keys.finish()
+        )
 
 
 def _sums(scratch: Path, entity: str) -> SumsBuilder | None:

@@ -12,7 +12,7 @@ import orjson
 from utils.files.storage import make_directory, write_atomically
 from validate.compare.differences import KeyDifferences, LineDifferences, ReferenceFindings
 from validate.compare_counts import Ledger
-from validate.indexes.table_state import TableState
+from validate.indexes.whole_indexes import WholeIndexes
 from validate.patterns.pattern_result import NEXT_NUMBER, PatternResult
 
 
@@ -23,7 +23,7 @@ class EntityResult:
     entity: str
     ledger: Ledger
     keys: KeyDifferences
-    table: TableState
+    indexes: WholeIndexes
     patterns: tuple[PatternResult, ...]
 
     @property
@@ -35,8 +35,8 @@ class EntityResult:
         """A sentence for each thing that is wrong."""
         found = [
             *self.ledger.problems,
-            *self.keys.sentences(self.table.table),
-            *self.table.problems,
+            *self.keys.sentences(self.indexes.state.table),
+            *self.indexes.problems,
             *(sentence for pattern in self.patterns for sentence in pattern.sentences()),
         ]
         return [f"{self.entity}: {sentence}" for sentence in found]
@@ -75,7 +75,7 @@ class VerificationResult:
         of which kind, and how many things are wrong that are no matter of single items."""
         result = self.entities[entity]
         keys = result.keys
-        apart = len(result.ledger.problems) + len(result.table.problems)
+        apart = len(result.ledger.problems) + len(result.indexes.problems)
         apart += sum(bool(pattern.failures) for pattern in result.patterns)
         apart += self._wrong_beside(entity)
         wrong_numbers = any(each.name == NEXT_NUMBER and each.failures for each in result.patterns)
@@ -116,7 +116,7 @@ class VerificationResult:
             "keys": {name: result.keys.as_json() for name, result in results},
             "references": self.references.as_json() if self.references else None,
             "lines": self._all_lines(),
-            "indexes": {name: result.table.as_json() for name, result in results},
+            "indexes": {name: result.indexes.as_json() for name, result in results},
             "accessPatterns": [p.as_json() for _, result in results for p in result.patterns],
             "readUnits": {**self.read_units, "total": sum(self.read_units.values())},
         }

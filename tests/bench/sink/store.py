@@ -86,6 +86,7 @@ class Table:
         self._own: dict[bytes, dict[bytes, int]] = defaultdict(dict)
         self._indexes: Indexes = {name: defaultdict(list) for name in _INDEXES}
         self._sorted: dict[tuple[str, bytes], Entries] = {}
+        self._listed: dict[str, list[tuple[int, bytes]]] = {}
 
     @property
     def count(self) -> int:
@@ -95,8 +96,8 @@ class Table:
     def put(self, items: Sequence[bytes]) -> None:
         """Keep items that are not there yet."""
         self.items += items
-        if self._sorted:
-            self._sorted = {}
+        if self._sorted or self._listed:
+            self._sorted, self._listed = {}, {}
 
     def replace(self, item: bytes) -> None:
         """Keep an item instead of the one that has its key."""
@@ -107,6 +108,7 @@ class Table:
         if place is not None and _KEYS.match(self.items[place])[0] == keys[0]:  # type: ignore[index] # it is known
             self.items[place] = item
             return
+        self._listed = {}
         self.delete(keys[1], keys[2])
         self.put([item])
 
@@ -117,6 +119,7 @@ class Table:
             del self._own[partition][sort_key]
             self.items[place] = b""
             self._gone += 1
+            self._listed = {}
 
     def place_of(self, partition: bytes, sort_key: bytes) -> int | None:
         """Where the item with this key (as it is escaped in items) is, None: nowhere."""
@@ -135,6 +138,21 @@ class Table:
                 size += len(item)
             place += 1
         return found, place
+
+    def listed(self, name: str) -> list[tuple[int, bytes]]:
+        """The places of the items that are in an index (GSI1, …), in this order, with the keys that
+        they have there, as the answer to a Scan of it has them."""
+        if name not in self._listed:
+            group = 1 + _OWN_KEYS + 2 * _INDEXES.index(name.encode())
+            form = b'{"PK":{"S":"%%b"},"SK":{"S":"%%b"},"%bPK":{"S":"%%b"},"%bSK":{"S":"%%b"}}'
+            form %= (name.encode(), name.encode())
+            found = ((place, _KEYS.match(item)) for place, item in enumerate(self.items) if item)
+            self._listed[name] = [
+                (place, form % (keys[1], keys[2], keys[group], keys[group + 1]))
+                for place, keys in found
+                if keys is not None and keys[group] is not None
+            ]
+        return self._listed[name]
 
     def begins_at(self, part: int, parts: int) -> int:
         """The first place of a part of the table: no record is in two of them."""
@@ -354,7 +372,29 @@ class Store:
     def _describe(self, request: dict[str, Any]) -> bytes:
         return orjson.dumps({"Table": self._table(request).definition})
 
+    def _scan_index(self, request: dict[str, Any]) -> bytes:
+        """A page of an index: the keys of its entries, as many as are in 1 MB of items."""
+        table = self._table(request)
+        entries = table.listed(request["IndexName"].partition("-")[0])
+        segment, total = request.get("Segment", 0), request.get("TotalSegments", 1)
+        start, end = (len(entries) * part // total for part in (segment, segment + 1))
+        if key := request.get("ExclusiveStartKey"):
+            place = table.place_of(_escaped(key["PK"]["S"]), _escaped(key["SK"]["S"]))
+            assert place is not None
+            start = bisect_right(entries, (place, b"~"))
+        found: list[bytes] = []
+        size = 0
+        for place, entry in entries[start : min(end, start + request.get("Limit", end))]:
+            if size >= PAGE_BYTES:
+                break
+            found.append(entry)
+            size += len(table.items[place])
+        last = b',"LastEvaluatedKey":%b' % found[-1] if start + len(found) < end else b""
+        return _found(found, last + b"," + _TAKEN % request["TableName"].encode())
+
     def _scan(self, request: dict[str, Any]) -> bytes:
+        if "IndexName" in request:
+            return self._scan_index(request)
         table = self._table(request)
         segment, total = request.get("Segment", 0), request.get("TotalSegments", 1)
         start, end = (table.begins_at(part, total) for part in (segment, segment + 1))

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Set
 from itertools import pairwise
+from pathlib import Path
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records.transformed import Item, sale
 from validate.compare.record_entries import read_file_lines
+from validate.patterns import pattern_samples
 from validate.patterns.pattern_samples import (
     GROUP,
     SAMPLES,
@@ -19,14 +22,19 @@ from validate.patterns.pattern_samples import (
     Highest,
     Key,
     Samples,
+    SampleSize,
     Spread,
 )
 
+_SOME = SampleSize()
 
-def samples_of(*records: list[Item], slice_keys: Set[Key] = frozenset()) -> Samples:
+
+def samples_of(
+    *records: list[Item], slice_keys: Set[Key] = frozenset(), size: SampleSize = _SOME
+) -> Samples:
     """The samples of one part of a file."""
     lines = [orjson.dumps({"Item": item}) + b"\n" for record in records for item in record]
-    samples = Samples("sales", slice_keys)
+    samples = Samples("sales", slice_keys, size)
     for record in read_file_lines(lines, "sales"):
         samples.add(record)
     return samples
@@ -36,7 +44,8 @@ def samples_as_values(samples: Samples) -> list[object]:
     return [
         samples.slice,
         samples.records.kept,
-        *(samples.groups[name].kept for name in ("status", "buyerId", "producerId")),
+        samples.groups["status"].kept,
+        *(sorted(samples.named[name]) for name in ("buyerId", "producerId")),
         samples.years,
     ]
 
@@ -132,3 +141,41 @@ def test_the_samples_of_the_parts_are_those_of_the_whole(cuts: list[int]) -> Non
     for start, end in pairwise([0, *sorted(set(cuts)), 100]):
         parts.extend(samples_of(*records[start:end]))
     assert samples_as_values(parts) == samples_as_values(whole)
+
+
+@pytest.mark.parametrize("most", [7, 40, None])
+@pytest.mark.parametrize("known", [{}, {"sales": 99, "buyers": 30, "producers": 4}])
+def test_groups_on_disk_are_those_in_memory(
+    tmp_path: Path, most: int | None, known: dict[str, int]
+) -> None:
+    """However many parts there are, and whether the number of records is known or not."""
+    size = SampleSize(most, known)
+    records = [sale(n, buyer=n % 30, producer=n % 4, lines=0) for n in range(1, 100)]
+    whole, parts = samples_of(*records, size=size), Samples("sales", frozenset(), size)
+    for start in range(0, 99, 20):
+        parts.extend(samples_of(*records[start : start + 20], size=size).finish(tmp_path))
+    for attribute, there in (("buyerId", 30), ("producerId", 4)):
+        found = dict(parts.named[attribute])
+        assert found == dict(whole.named[attribute])
+        assert len(found) == min(there, most or there)
+        assert parts.named[attribute].kept == {}
+        if most is not None:
+            assert parts.named[attribute].count == len(found)
+    assert parts.total == 99
+
+
+def test_of_many_records_about_as_many_are_looked_at_as_are_asked_for() -> None:
+    size = SampleSize(1_000, {"sales": 1_000_000})
+    spread: Spread[list[int]] = Spread(list, 1_000, bar=size.bar("sales"))
+    looked_at = sum(spread.under(f"SALE#{n}") is not None for n in range(20_000))
+    assert looked_at < 20_000 * 0.0015
+    assert SampleSize(None, {"sales": 1_000_000}).bar("sales") == 1 << 32
+
+
+def test_samples_of_large_records_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [sale(n, lines=9) for n in range(1, 101)]
+    size = len(orjson.dumps({"Item": records[0][1]})) * 10
+    monkeypatch.setattr(pattern_samples, "SAMPLE_BYTES", 5 * size)
+    kept = samples_of(*records).records.kept
+    assert 0 < sum(each.size for each in kept.values()) <= 5 * size
+    assert all(len(each.rest) == 9 for each in kept.values())

@@ -1,0 +1,115 @@
+"""An index read whole, and compared with its table by the keys of every item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+from utils.dynamodb.read_units import INDEXES
+from utils.dynamodb.scan_segments import pieces_of, segments_for
+from utils.dynamodb.table_reader import TableReader
+from utils.dynamodb.table_spec import Index
+from utils.files.spill import SpillFile, ranges
+from utils.telemetry.tasks import Task
+from validate.indexes.index_findings import IndexFindings, KeyAgreement
+from validate.indexes.index_passes import EntryPass, IndexPass
+from validate.indexes.second_look import SecondLook, Wait
+from validate.indexes.table_state import TableState
+
+
+@dataclass(frozen=True)
+class WholeIndexes:
+    """The indexes of a table, as DynamoDB describes them and as they were read (`found`; those that
+    cannot be are not in it), and how the keys of its items agree with their attributes."""
+
+    state: TableState
+    found: Mapping[str, IndexFindings]
+    agreement: KeyAgreement
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return (
+            *self.state.problems,
+            *(each for name, found in self.found.items() for each in found.sentences(name)),
+            *self.agreement.sentences(),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        described = self.state.as_json()
+        for name, index in described["indexes"].items():
+            found = self.found.get(name)
+            index.update(found.as_json() if found else dict.fromkeys(IndexFindings().as_json()))
+            index["passed"] = index["passed"] and (found is None or found.passed)
+        return {
+            **described,
+            "passed": not self.problems,
+            "keys": self.agreement.as_json(),
+            "problems": list(self.problems),
+        }
+
+
+class Steps(Protocol):
+    """How a verification does its work: by processes, and in steps that are shown."""
+
+    def shared(
+        self, work: Callable[[Any], Any], pieces: Iterable[Any], *, at_most: int | None = None
+    ) -> Iterator[Any]:
+        """What `work` finds in each piece."""
+
+    def counted(
+        self, step: str, entity: str, work: Callable[[Any], Any], pieces: Sequence[Any]
+    ) -> Iterator[Any]:
+        """The same as a step of its own."""
+
+
+def compare_index(
+    steps: Steps,
+    task: Task,
+    reader: TableReader,
+    table: str,
+    entity: str,
+    index: Index,
+    due: tuple[SpillFile, ...],
+    *,
+    records: int,
+    scratch: Path,
+    processes: int,
+    at_once: int,
+    wait: Wait,
+) -> IndexFindings:
+    """Read an index of about `records` entries and compare it with what is `due` by its table,
+    whose runs are taken away. `processes` scan it, each with so many pages `at_once`; `task` is
+    told.
+
+    Raises TargetError as a scan does.
+    """
+    reader = reader.counting(INDEXES)
+    result = IndexFindings()
+    segments = segments_for(records, fewest=1)
+    work = IndexPass(reader, table, index, segments, scratch, at_once)
+    runs: list[SpillFile] = []
+    for part in steps.shared(work, pieces_of(segments, processes), at_most=processes):
+        runs += part.runs
+        result.entries += part.entries
+        result.read_units += part.units
+        task.advance(part.entries, read_units=part.units)
+    found = tuple(runs)
+    compared = steps.counted(
+        f"comparing {index.name}", entity, EntryPass(due, found), ranges(due, found)
+    )
+    look = SecondLook(reader, table, index, wait)
+
+    def doubtful() -> Iterator[tuple[bytes, str]]:
+        for part in compared:
+            result.items += part.items
+            yield from part.doubtful
+
+    for wrong in look.wrong_of(doubtful()):
+        result.wrong.add(wrong)
+    result.read_units += look.units
+    for path in {run.path for run in chain(due, found)}:
+        Path(path).unlink()
+    return result
