@@ -42,9 +42,8 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     ),
     "backup": (Right(("DescribeTable", "Scan", "Query")),),
     "verify": (
-        Right(("DescribeTable", "Scan", "GetItem")),
-        Right(("Query",), _NAMING),
-        Right(("Query",), _NAMING, "/index/*"),
+        Right(("DescribeTable", "Scan", "GetItem", "Query")),
+        Right(("Scan", "Query"), below="/index/*"),
     ),
     "rollback": (
         Right(("Query", "DeleteItem", "DescribeTable", "PutItem")),

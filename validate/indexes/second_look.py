@@ -124,16 +124,17 @@ class SecondLook:
     def _times(self, keys: EntryKeys) -> tuple[int, float]:
         """How often an item is in the index under these keys, and the read units of asking."""
         index, units, times = self.index, 0.0, 0
-        if _NO_KEY in (keys.partition, keys.sort):
-            return 1, 0.0  # that nobody can ask for
+        if keys.partition == _NO_KEY:
+            return 0, 0.0  # such an entry there cannot be
+        condition, values = f"{index.partition_key} = :p", {":p": value_of(keys.partition)}
+        if keys.sort != _NO_KEY:
+            condition += f" AND {index.sort_key} = :s"
+            values[":s"] = value_of(keys.sort)
         request = {
             "TableName": self.table,
             "IndexName": index.name,
-            "KeyConditionExpression": f"{index.partition_key} = :p AND {index.sort_key} = :s",
-            "ExpressionAttributeValues": {
-                ":p": value_of(keys.partition),
-                ":s": value_of(keys.sort),
-            },
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
             "ProjectionExpression": ", ".join(attributes_of_index(index)),
             "ReturnConsumedCapacity": "TOTAL",
         }
