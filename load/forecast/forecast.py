@@ -197,7 +197,7 @@ class _Making:
             whole,
             records=figures.records,
             largest=max(census.sizes, default=0),
-            sample=getattr(self.run.config.verify, "sample", 1_000),
+            sample=self.run.config.verify.sample,
         )
         return VerifyUnits(scan_units(whole), tuple(indexes.items()), patterns)
 

@@ -49,6 +49,7 @@ def hire(directory: Path, s9: S9Database, aws: EmbeddedAws, tables: TableNames) 
             },
             "migration": {"continueOnError": True},
             "transformation": {"migrationTimestamp": MOMENT},
+            "verify": {"sample": 20},  # the embedded AWS takes its time
         },
         environment=environment(directory / "home", S9_PASSWORD=password),
         secrets=[password],

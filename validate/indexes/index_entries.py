@@ -184,16 +184,19 @@ def _values_of(attributes: Attributes, keys: _Keys) -> Sequence[bytes | None]:
 def _disagreements(
     attributes: Attributes, values: Sequence[bytes | None], keys: _Keys, *, migrated: bool
 ) -> list[tuple[str, str]]:
-    """The keys of a record that do not repeat their attributes, with these. What the application
-    has made itself it may leave out of an index."""
+    """The keys of a record that do not repeat their attributes, with these. A record of the
+    application's own may be without either."""
     texts = [text_of(attributes, start)[1:] for start in keys.repeated]
     wrong = [
         names
         for place, before, attribute, names in keys.made
-        if values[place] != before + texts[attribute] and (migrated or values[place] is not None)
+        if values[place] != before + texts[attribute]
+        and (migrated or (values[place] is not None and texts[attribute]))
     ]
     for place, before, attribute, names in keys.numbered:
-        if values[place] is not None and values[place] != before + texts[attribute]:
+        if values[place] is None or not (migrated or texts[attribute]):
+            continue
+        if values[place] != before + texts[attribute]:
             wrong.append(names)
     there = [place for place in keys.numbering if values[place] is not None]
     if migrated and len(there) == 1 < len(keys.numbering):

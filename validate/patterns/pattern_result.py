@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,16 +39,17 @@ class PatternResult:
             "failures": list(self.failures),
         }
 
-    @property
-    def asked_for(self) -> str:
-        """How many were asked for; "" when that is none of those that can be counted."""
-        if self.of is None or self.what is None or not self.of:
-            return ""
-        if self.sampled >= self.of:
-            return f"{self.name}: asked for {counted(self.sampled, *self.what)}, every one"
-        return f"{self.name}: asked for {self.sampled:,} of {counted(self.of, *self.what)}"
-
     def sentences(self) -> list[str]:
         if not self.failures:
             return []
         return [f"{self.name}: {self.failed:,} failed, the first: {self.failures[0]}"]
+
+
+def asked_for(patterns: Iterable[PatternResult]) -> str:
+    """Of how many of each kind the patterns were asked for, if there are others that were not: "20
+    of 284 sales, 20 of 48 buyers"; "" where it was every one."""
+    told: dict[tuple[str, str], str] = {}
+    for each in patterns:
+        if each.of is not None and each.what is not None and each.sampled < each.of:
+            told.setdefault(each.what, f"{each.sampled:,} of {counted(each.of, *each.what)}")
+    return ", ".join(told.values())

@@ -37,6 +37,7 @@ from validate.indexes.table_state import TableState
 from validate.indexes.target_indexes import describe_table
 from validate.indexes.whole_indexes import WholeIndexes, compare_index
 from validate.patterns.access_patterns import AT_ONCE, Patience, replay
+from validate.patterns.pattern_result import asked_for
 from validate.verify.bench import PHASE, Bench
 from validate.verify.looks import file_records, look_at
 from validate.verify.passes import ReferencePass
@@ -137,8 +138,8 @@ def _verify_entity(
         at_once=min(run.config.migration.workers or AT_ONCE, AT_ONCE),
         progress=run.progress,
     )
-    for told in filter(None, (pattern.asked_for for pattern in patterns)):
-        get_logger().info("Verify: %s", told)
+    if told := asked_for(patterns):
+        get_logger().info("Verify: the access patterns of %s were asked for %s", entity, told)
     return EntityResult(entity, ledger, keys, indexes, patterns), comparison
 
 

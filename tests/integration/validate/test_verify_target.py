@@ -26,6 +26,7 @@ from tests.support.records.transformed import (
     put_items,
     sale,
 )
+from utils.config import VerifyConfig
 from utils.dynamodb import scan_segments, table_reader
 from utils.dynamodb.table_spec import Index
 from utils.embedded.aws import EmbeddedAws
@@ -623,3 +624,62 @@ def test_a_stop_that_is_asked_for_ends_it(migration: Migration, loaded: Run) -> 
     with pytest.raises(Interrupted):
         migration.verify(loaded)
     assert list(migration.workspace.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("most", [3, None])
+def test_the_access_patterns_are_asked_for_as_many_as_the_setting_says(
+    migration: Migration, most: int | None
+) -> None:
+    migration.config = replace(migration.config, verify=VerifyConfig(sample=most))
+    run = migration.write()
+    migration.load()
+    result = migration.verify(run)
+    assert result.problems == []
+    asked = {
+        each.name: (each.sampled, each.of)
+        for each in result.entities["sales"].patterns
+        if each.of is not None and each.what is not None
+    }
+    sales, parties = (most or 12, 12), (most or 6, 6)
+    assert asked == {
+        "one sale": sales,
+        "lines of a sale": sales,
+        "sales of a buyer": parties,
+        "sales of a producer": parties,
+        "next sale number": (4, 4),
+    }
+    migration.put("sales", rename(head(migration, 1), GSI2SK="1999-01-01"))
+    if most is None:
+        assert pattern(migration.verify(run), "sales of a buyer") != ()
+
+
+def test_every_index_is_read_whole_and_its_keys_are_compared(
+    migration: Migration, loaded: Run
+) -> None:
+    """A sale whose status says otherwise than its key is found, whoever wrote it; a line in an
+    index, too."""
+    theirs = foreign(sale(77, lines=0)[0], PK="SALE#theirs", status="other")
+    in_index = rename(line(migration, 1), GSI1PK="STATUS#paid", GSI1SK="2020-01-01")
+    put_items(migration.client, migration.table("sales"), [theirs, in_index])
+    result = migration.verify(loaded)
+    report = orjson.loads(result.report.read_bytes())["indexes"]["sales"]
+    assert report["passed"] is False
+    assert {
+        entry["PK"]: [(each["key"], each["attribute"]) for each in entry["disagree"]]
+        for entry in report["keys"]["list"]
+    } == {
+        "SALE#theirs": [("GSI1PK", "status")],
+        in_index["PK"]["S"]: [("GSI1PK", None), ("GSI1SK", None)],
+    }
+    first = report["indexes"]["GSI1-QueryByBuyer"]
+    assert (first["items"], first["entries"], first["wrong"]["count"]) == (14, 14, 0)
+    assert first["readUnits"] > 0
+
+
+def test_a_year_that_only_the_table_has_is_asked_for(migration: Migration, loaded: Run) -> None:
+    theirs = foreign(dated(sale(77, lines=0)[0], "2031-05-05"), PK="SALE#theirs")
+    migration.put("sales", theirs)
+    result = migration.verify(loaded)
+    assert result.problems == []
+    (found,) = [p for p in result.entities["sales"].patterns if p.name == "next sale number"]
+    assert found.sampled == 5
