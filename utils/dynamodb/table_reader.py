@@ -180,10 +180,10 @@ class TableReader:
         if attributes:
             request["ProjectionExpression"] = ", ".join(attributes)
         rate = self._meter.per_second if self._meter else None
-        sizes = self._sizes.setdefault(table, PageSizes())
+        sizes = self._sizes.setdefault(_place(request), PageSizes())
         first, most = sizes.in_flight(rate, min(at_once, len(segments)))
         flow = PageFlow(most, PAGE_ITEMS, first=first)
-        asking = _Asking(self._wire, self._retry, request, flow, sizes, self._meter)
+        asking = _Asking(self._wire, self._retry, request, flow, sizes, self._meter_of(request))
         ways = {segment: Way(self._wire, "Scan") for segment in segments}
         due = deque(asking.for_page(segment) for segment in segments)
         with ThreadPoolExecutor(flow.most, thread_name_prefix="scan") as pool:
@@ -219,16 +219,21 @@ class TableReader:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def _meter_of(self, request: Mapping[str, Any]) -> ReadMeter | None:
+        """What counts a request: one to an index is of the indexes, unless it is for something."""
+        meter = self._meter
+        if meter is not None and "IndexName" in request and meter.kind == TABLES:
+            return meter.counting(INDEXES)
+        return meter
+
     @contextmanager
     def _metered(self, operation: str, request: Mapping[str, Any]) -> Iterator[_Metered]:
         """A request whose turn it is, as far as its units are concerned."""
-        meter = self._meter
+        meter = self._meter_of(request)
         if meter is None or operation not in _READS:
             yield _Metered(operation, request)
             return
-        kind = f"{operation} {request['TableName']} {request.get('IndexName', '')}"
-        if request.get("IndexName") and meter.kind == TABLES:
-            meter = meter.counting(INDEXES)
+        kind = f"{operation} {_place(request)}"
         with self._expected.of(kind) as units:
             if wait := meter.borrow(units):
                 self._retry.sleep(wait)
@@ -236,6 +241,11 @@ class TableReader:
             metered = _Metered(operation, told, meter, units)
             yield metered
             self._expected.learn(kind, metered.used)
+
+
+def _place(request: Mapping[str, Any]) -> str:
+    """The table or the index that a request reads."""
+    return f"{request['TableName']} {request.get('IndexName', '')}"
 
 
 @dataclass
