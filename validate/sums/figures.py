@@ -21,6 +21,19 @@ def amount_of(text: bytes) -> Decimal | None:
     return Decimal(text.decode())
 
 
+SCALE = 4  # decimals of what is added up as whole numbers: exact, and twice as fast
+_NOUGHTS = tuple(b"0" * (SCALE - decimals) for decimals in range(SCALE + 1))
+
+
+def scaled_amount_of(text: bytes) -> int | None:
+    """The number that a text says, in units of 10^-SCALE, where that is one by the usual way of
+    writing; None for any other text."""
+    whole, _, decimals = text.partition(b".")
+    if len(decimals) > SCALE or not whole.isdigit() or not (decimals or b"0").isdigit():
+        return None
+    return int(whole + decimals + _NOUGHTS[len(decimals)])
+
+
 def plain(amount: Decimal) -> str:
     """An amount without exponent, and with no zeros that say nothing."""
     text = format(amount, "f")

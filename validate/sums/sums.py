@@ -10,18 +10,25 @@ again: whoever reads them adds them up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, cached_property
-from operator import add, itemgetter
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from utils.entities import Dimension, shape_of
 from utils.files.spill import Spill, SpillFile, ranges, read_buckets
 from validate.sums.facts import ABSENT, OTHER, SEPARATOR, Fact, fact_of, fact_text, positions_of
-from validate.sums.figures import EXACT, ZERO, Figures, amount_of
+from validate.sums.figures import (
+    EXACT,
+    SCALE,
+    ZERO,
+    Figures,
+    amount_of,
+    scaled_amount_of,
+)
 
 _sum = EXACT.add
 
@@ -164,7 +171,7 @@ class SumsBuilder:
         self._scratch = scratch
         self._entity = entity
         self._plan = _plan(entity)
-        self._cells: dict[bytes, _Cell] = {}
+        self._cells: dict[tuple[bytes, tuple[bytes, ...]], _Cell] = {}
         self._runs: tuple[SpillFile, ...] = ()
 
     def add(self, facts: bytes, lines: int) -> None:
@@ -176,32 +183,61 @@ class SumsBuilder:
         else:
             for place, length in plan.cuts:
                 fields[place] = fields[place][:length]
-        found = [amount_of(fields[place]) for place in plan.amounts]
-        self._add(fields, lines, found)
+        found = [scaled_amount_of(fields[place]) for place in plan.amounts]
+        if None in found:
+            self._add(fields, lines, [amount_of(fields[place]) for place in plan.amounts])
+        else:
+            self._add_scaled(fields, lines, found)
 
-    def _add(self, fields: list[bytes], lines: int, found: list[Decimal | None]) -> None:
-        cells = self._cells
-        amounts, without = _parted(found)
-        for name, parts_of in self._plan.keys:
-            key = SEPARATOR.join((name, *parts_of(fields)))
-            cell = cells.get(key)
-            if cell is None:
-                cells[key] = [1, lines, amounts, [*without] or [0] * len(found)]
-                continue
+    def _add_scaled(self, fields: list[bytes], lines: int, found: Sequence[int | None]) -> None:
+        count = len(found)
+        for cell in self._cells_of(fields):
             cell[0] += 1
             cell[1] += lines
-            cell[2] = [*map(_sum, cell[2], amounts)]
-            if without:
-                cell[3] = [*map(add, cell[3], without)]
-        if len(cells) > _HELD:
+            for place, amount in enumerate(found, 2 + 2 * count):
+                cell[place] += amount
+
+    def _add(self, fields: list[bytes], lines: int, found: Sequence[Decimal | None]) -> None:
+        count = len(found)
+        for cell in self._cells_of(fields):
+            cell[0] += 1
+            cell[1] += lines
+            for place, amount in enumerate(found, 2):
+                if amount is None:
+                    cell[place + count] += 1
+                else:
+                    cell[place] = _sum(cell[place], amount)
+
+    def _cells_of(self, fields: list[bytes]) -> list[_Cell]:
+        """The cell of each group that a record belongs to."""
+        if len(self._cells) > _HELD:
             self._runs += _written(self._scratch, self._figures())
             self._cells = {}
+        cells = self._cells
+        found = []
+        for name, parts_of in self._plan.keys:
+            key = name, parts_of(fields)
+            cell = cells.get(key)
+            if cell is None:
+                count = len(self._plan.amounts)
+                cell = cells[key] = [0, 0, *[ZERO] * count, *[0] * count, *[0] * count]
+            found.append(cell)
+        return found
 
     def _figures(self) -> dict[bytes, Figures]:
-        return {
-            key: Figures(records, lines, tuple(amounts), tuple(without))
-            for key, (records, lines, amounts, without) in self._cells.items()
-        }
+        count = len(self._plan.amounts)
+        found = {}
+        for (name, parts), cell in self._cells.items():
+            amounts, without, scaled = (
+                cell[place : place + count] for place in range(2, 2 + 3 * count, count)
+            )
+            sums = (
+                _sum(amount, Decimal(units).scaleb(-SCALE, EXACT))
+                for amount, units in zip(amounts, scaled, strict=True)
+            )
+            key = SEPARATOR.join((name, *parts))
+            found[key] = Figures(cell[0], cell[1], tuple(sums), tuple(without))
+        return found
 
     def finish(self) -> Sums:
         """What has been added."""
