@@ -620,6 +620,17 @@ class Rehearsal(Runbook):
     metavar="SECONDS",
     help="With --phase verify: repeat it every so many seconds until it finds the same twice.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="With --phase verify: write again what is missing or different, but for the application's "
+    "changes, and verify again; with --dry-run only say what would be written.",
+)
+@click.option(
+    "--repair-extra",
+    is_flag=True,
+    help="With --phase verify: take away what a migration wrote and S9 no longer has; the same.",
+)
 @click.option("--resume", is_flag=True, help="Resume a run that stopped.")
 @click.option("--restart", is_flag=True, help="With --full: drop an unfinished run.")
 @click.option(
@@ -717,8 +728,11 @@ def by_hand(
     phase = str(chosen.phase)
     if chosen.from_source:
         return verify_by_source(book, chosen, entities)
-    code = watched(book, chosen, partial(book.phase, phase, entities))
-    return code, partial(after_phase, book.run, code, phase, entities)
+    follow = partial(book.phase, phase, entities)
+    code, notes = watched(book, chosen, follow), list[str]()
+    if chosen.repairs:
+        code, notes = repaired(book, chosen, entities, code, follow)
+    return code, partial(after_phase, book.run, code, phase, entities, notes)
 
 
 def verify_by_source(
@@ -733,17 +747,50 @@ def verify_by_source(
     def verify() -> ExitCode:
         nonlocal inner
         if inner.manifest.outcome is not None:  # watched: another look needs another picture
+            has_served(inner)
             inner = inner_run(book.run)
         Runbook(inner).read_again(entities)
-        code = book.verify(entities, inner)
-        inner.manifest.outcome = code
-        has_served(inner)
-        return code
+        inner.manifest.outcome = book.verify(entities, inner)
+        return inner.manifest.outcome
 
     with suppress(MigrationError):  # what is encrypted and cannot be opened is not needed
         book.open_files()
-    code = watched(book, chosen, verify)
-    return code, lambda: after_source_read_again(book.run, inner, code, entities)
+    code, notes = watched(book, chosen, verify), list[str]()
+    if chosen.repairs:
+        again = partial(book.verify, entities, inner)
+        code, notes = repaired(book, chosen, entities, code, again, inner)
+        inner.manifest.outcome = code
+    has_served(inner)
+    return code, lambda: after_source_read_again(book.run, inner, code, entities, notes)
+
+
+def repaired(
+    book: Runbook,
+    chosen: Choice,
+    entities: Sequence[str],
+    code: ExitCode,
+    verify: "Callable[[], ExitCode]",
+    given: "Run | None" = None,
+) -> "tuple[ExitCode, list[str]]":
+    """Repair what a verification that has ended with `code` has found, by the files of the run
+    `given` (None: of this one), and verify again; the exit code, and what is to be said of it."""
+    from load.entities import TABLES
+    from load.repair.engine import Repair, is_due, is_under_way, kinds_of
+    from load.repair.report import Asked
+    from utils.cli.repair_text import notes_on
+    from validate.compare.record_entries import is_signed_since
+
+    run = book.run
+    dry = chosen.dry_run or run.config.migration.dry_run
+    asked = Asked(chosen.repair, chosen.repair_extra, writes=not dry)
+    if not is_due(kinds_of(run, entities), asked) and (dry or not is_under_way(run)):
+        return code, notes_on(run, None, writes=not dry)
+    repair = Repair(run, TABLES, entities, asked, is_signed_since, given)
+    done = repair.do()
+    if not dry:
+        code = verify()
+        repair.conclude(done, passed=code is not ExitCode.VERIFICATION_FAILED)
+    return code, notes_on(run, done, writes=not dry)
 
 
 def watched(book: Runbook, chosen: Choice, verify: "Callable[[], ExitCode]") -> ExitCode:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from load.load_state import LoadState
+from load.undoable_repairs import RepairState, drop_repair
 from utils.entities import ENTITY_NAMES
 from utils.files.encryption import SUFFIX
 from utils.files.storage import PARTIAL_SUFFIX, make_directory, partial_of, publish, storage_errors
@@ -115,6 +116,9 @@ def drop_others(run: Run) -> None:
     ]
     for load in others:
         _drop(run, load)
+    repair = RepairState.load(run.workspace)
+    if repair is not None and repair.run_id != run.manifest.baseline:
+        drop_repair(run)
     if run.workspace.earlier.is_dir():
         with storage_errors(run.workspace.earlier):
             shutil.rmtree(run.workspace.earlier)
@@ -124,6 +128,9 @@ def forget(run: Run, loads: list[Load]) -> None:
     """These loads are undone for good, and nothing is needed of them any more."""
     for load in loads:
         _drop(run, load)
+    repair = RepairState.load(run.workspace)
+    if repair is not None and repair.run_id in {load.state.run_id for load in loads}:
+        drop_repair(run)
     keeps = any(True for _ in loads_in(run.workspace))
     if not keeps and run.workspace.undo.is_dir():
         with storage_errors(run.workspace.undo):

@@ -5,32 +5,36 @@ replaced, and find it again by its key. What is in it stays until the run is ove
 rollback puts it back. What is in it under the partition key of a record, and is none of the lines
 that the file has of that record, was taken away with it because S9 no longer has it: it comes back
 with the record.
+
+A repair of what was loaded (load/repair) adds to it what the rollback of the load is to know of it:
+items that were there before the run, and that the repair has taken away (`apart` are those of
+records that the file does not have), and what it has written otherwise than the load (`repaired`),
+because S9 has changed.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import orjson
 
+from load.conflicts.kept_file import AFTER, PAIR, KeptFile, key_text
 from load.writing.conditional_writer import text_key
 from utils.dynamodb.item_content import Item
-from utils.error_handler import StorageError
-from utils.files.closing import Closes
-from utils.files.storage import open_private, require_plain
-from utils.wording.invocation import again
 
-_PATIENCE = 60.0  # seconds for which another process may be writing
-_PAIR, _AFTER = "\0", "\1"
 Stored = tuple[Item, bytes]  # an item, and the same in JSON
+_TABLES = (
+    # Items are long: they stay in the order in which they come, only their keys are sorted.
+    "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB)",
+    "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS apart (key TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS repaired (key TEXT PRIMARY KEY, item BLOB)",
+)
 
 
-class ReplacedItems(Closes):
+class ReplacedItems(KeptFile):
     """The replaced items of one entity; safe to share between threads, and for as many processes as
     open it. A context manager.
 
@@ -39,97 +43,80 @@ class ReplacedItems(Closes):
     """
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
-        self._path = path
-        self._lock = Lock()
-        open_private(path, "ab").close()
-        for beside in ("-journal", "-wal", "-shm"):  # which SQLite opens by itself
-            require_plain(path.with_name(path.name + beside))
-        self._file = sqlite3.connect(
-            path, timeout=_PATIENCE, check_same_thread=False, isolation_level=None
-        )
-        for statement in (
-            f"PRAGMA synchronous={'FULL' if durable else 'OFF'}",
-            # Items are long: they stay in the order in which they come, only their keys are sorted.
-            "CREATE TABLE IF NOT EXISTS before (key TEXT PRIMARY KEY, item BLOB)",
-            "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY) WITHOUT ROWID",
-        ):
-            self._do(statement)
+        super().__init__(path, _TABLES, durable=durable)
 
-    def close(self) -> None:
-        self._file.close()
+    def keep(
+        self, items: Iterable[Stored], *, taken: Iterable[Stored] = (), apart: Iterable[Stored] = ()
+    ) -> None:
+        """Keep items that are about to be replaced, and those that are about to be taken away
+        (`apart`: of records that the file does not have), durably. What was kept first stays."""
+        gone, beside = list(taken), list(apart)
+        rows = [(key_text(item), text) for item, text in (*items, *gone, *beside)]
+        if rows:
+            self._write(
+                ("INSERT OR IGNORE INTO before VALUES (?, ?)", rows),
+                ("INSERT OR IGNORE INTO taken VALUES (?)", _keys(gone)),
+                ("INSERT OR IGNORE INTO apart VALUES (?)", _keys(beside)),
+            )
 
-    def keep(self, items: Iterable[Stored], *, taken: Iterable[Stored] = ()) -> None:
-        """Keep items that are about to be replaced, and those that are about to be taken away,
-        durably. What was kept first stays."""
-        gone = list(taken)
-        keys = [(_PAIR.join(text_key(item)),) for item, _ in gone]
-        rows = [(_PAIR.join(text_key(item)), text) for item, text in (*items, *gone)]
-        if not rows:
-            return
-        with self._lock:
-            self._do("BEGIN IMMEDIATE")
-            try:
-                self._do_each("INSERT OR IGNORE INTO before VALUES (?, ?)", rows)
-                self._do_each("INSERT OR IGNORE INTO taken VALUES (?)", keys)
-                self._do("COMMIT")
-            except StorageError:
-                with suppress(sqlite3.Error):
-                    self._file.execute("ROLLBACK")
-                raise
+    def has_repaired(self, items: Iterable[Stored]) -> None:
+        """These items are about to be written, and are not as the load has them; durably."""
+        rows = [(key_text(item), text) for item, text in items]
+        if rows:
+            self._write(("INSERT OR REPLACE INTO repaired VALUES (?, ?)", rows))
 
     def find(self, item: Item) -> dict[str, Any] | None:
         """What was there before under the key of `item`; None when nothing was replaced."""
-        with self._lock:
-            rows = self._do("SELECT item FROM before WHERE key = ?", (_PAIR.join(text_key(item)),))
+        rows = self._ask("SELECT item FROM before WHERE key = ?", (key_text(item),))
         found: dict[str, Any] | None = orjson.loads(rows[0][0]) if rows else None
         return found
 
     def taken_from(self) -> frozenset[str]:
         """The partition keys of the records from which items were taken away, or were about to
         be."""
-        with self._lock:
-            rows = self._do("SELECT key FROM taken")
-        return frozenset(str(key).partition(_PAIR)[0] for (key,) in rows)
+        return frozenset(_pk(key) for (key,) in self._ask("SELECT key FROM taken"))
 
     def taken_count(self) -> int:
         """How many items were taken away."""
-        with self._lock:
-            return int(self._do("SELECT count(*) FROM taken")[0][0])
+        return int(self._ask("SELECT count(*) FROM taken")[0][0])
+
+    def apart(self) -> list[str]:
+        """The partition keys of records that the file does not have, and that a repair has taken
+        away although they were there before the run."""
+        return sorted({_pk(key) for (key,) in self._ask("SELECT key FROM apart")})
 
     def of_record(self, pk: str) -> dict[str, Item]:
         """What was there before under a partition key, by SK: what was replaced or taken away."""
-        with self._lock:
-            rows = self._do(
-                "SELECT item FROM before WHERE key >= ? AND key < ?", (pk + _PAIR, pk + _AFTER)
-            )
-        items = [orjson.loads(item) for (item,) in rows]
-        return {text_key(item)[1]: item for item in items}
+        return self._under(pk, "before")
 
     def of_records(self, pks: Sequence[str]) -> list[dict[str, Item]]:
         """`of_record` of each of these partition keys."""
-        with self._lock:
-            is_empty = not self._do("SELECT 1 FROM before LIMIT 1")
-        return [{} if is_empty else self.of_record(pk) for pk in pks]
+        return self._of_records(pks, "before")
+
+    def repaired_of(self, pks: Sequence[str]) -> list[dict[str, Item]]:
+        """For each of these partition keys what a repair has written otherwise than the load, by
+        SK."""
+        return self._of_records(pks, "repaired")
 
     def count(self) -> int:
         """How many items were replaced or taken away."""
-        with self._lock:
-            return int(self._do("SELECT count(*) FROM before")[0][0])
+        return int(self._ask("SELECT count(*) FROM before")[0][0])
 
-    def _do(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._storage_errors():
-            return self._file.execute(statement, values).fetchall()
+    def _of_records(self, pks: Sequence[str], table: str) -> list[dict[str, Item]]:
+        is_empty = not self._ask(f"SELECT 1 FROM {table} LIMIT 1")
+        return [{} if is_empty else self._under(pk, table) for pk in pks]
 
-    def _do_each(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        with self._storage_errors():
-            self._file.executemany(statement, rows)
+    def _under(self, pk: str, table: str) -> dict[str, Item]:
+        rows = self._ask(
+            f"SELECT item FROM {table} WHERE key >= ? AND key < ?", (pk + PAIR, pk + AFTER)
+        )
+        items = [orjson.loads(item) for (item,) in rows]
+        return {text_key(item)[1]: item for item in items}
 
-    @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"{self._path} cannot be used: {error}",
-                remedy=f"free some space on the disk, or put the file back, then run: {again()}",
-            ) from error
+
+def _keys(items: Iterable[Stored]) -> list[tuple[str]]:
+    return [(key_text(item),) for item, _ in items]
+
+
+def _pk(key: str) -> str:
+    return key.partition(PAIR)[0]

@@ -172,6 +172,7 @@ class _Rollback:
             if part.entity in ended:
                 self._let_settle(ended[part.entity])
             part.again()
+        self._bring_back()
         self._report(PHASE)
         for name, figures in rolled.figures.items():
             get_logger().info(
@@ -187,8 +188,14 @@ class _Rollback:
     def foresee(self) -> Rolled:
         for part in self._parts:
             part.first()
+        self._bring_back()
         self._report(FORESEEN)
         return self._rolled
+
+    def _bring_back(self) -> None:
+        """What a repair of the load has taken away comes back, parties before sales."""
+        for part in reversed(self._parts):
+            part.bring_back()
 
     def _wait_for_requests(self, started: float) -> None:
         """Wait until nothing of a load that was cut off is on its way any more."""

@@ -12,14 +12,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from load.conflicts.replaced_items import ReplacedItems
 from load.load_progress import unacknowledged
 from load.rollback.key_set import KeySet
 from load.rollback.left_over import left_over
 from load.rollback.report import UndoneFigures
 from load.rollback.undo_pieces import PieceUndone, Undoing
+from load.rollback.undo_repair import bring_back
 from load.sending.job_pool import JobPool
 from load.undoable_loads import Load
 from utils.dynamodb.table_spec import TableSpec
@@ -61,6 +64,7 @@ class EntityRollback:
         self._again = False
         self._left: KeySet | None = None  # of the second look: what is still there, if it is known
         self._tally: Counter[int] = Counter()
+        self._brought_back = 0
         self.late = 0  # records that had arrived when it was looked again
 
     def first(self) -> None:
@@ -80,6 +84,12 @@ class EntityRollback:
         self._place = self._repeated = self._mark = 0
         self._left = self._left_over()
         self._go(kept=None)
+
+    def bring_back(self) -> None:
+        """Bring back what was there before the load and a repair of it has taken away. Raises as
+        `first` does; does what is left each time."""
+        with ReplacedItems(self.load.before) as before:
+            self._brought_back += bring_back(self._run, self._spec, before, writes=self._writes)
 
     def _left_over(self) -> KeySet | None:
         """The partition keys under which there still is something. Where others may name the
@@ -103,10 +113,12 @@ class EntityRollback:
     @property
     def figures(self) -> UndoneFigures:
         """What became of everything, as far as it is done."""
-        if not self._writes:
-            return UndoneFigures.of(self._tally, self.load.state.items)
-        with LineMarks(self.load.plan) as plan:
-            return UndoneFigures.of(plan.count(), self.load.state.items)
+        marks = self._tally
+        if self._writes:
+            with LineMarks(self.load.plan) as plan:
+                marks = plan.count()
+        figures = UndoneFigures.of(marks, self.load.state.items)
+        return replace(figures, brought_back=self._brought_back)
 
     def _go(self, kept: int | None) -> None:
         with ExitStack() as stack:

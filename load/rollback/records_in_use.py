@@ -18,6 +18,7 @@ from load.writing.conditional_writer import READ_AT_ONCE, ConditionalWriter, Rea
 from utils.dynamodb.answer_shapes import reader
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
+from utils.dynamodb.item_content import Item
 from utils.dynamodb.retrying import ask_all
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
@@ -48,7 +49,7 @@ class Users:
 
     `named` are records that are known to be in use, each with one that names it. One of which
     `is_doomed` says so is about to be deleted, and does not count. Only the entities `among` are
-    asked (None: all that name such records).
+    asked (None: all that name such records), and of their items those that `counts` lets pass.
     """
 
     def __init__(
@@ -61,10 +62,11 @@ class Users:
         *,
         is_doomed: Callable[[str], bool] = lambda _pk: False,
         among: Sequence[str] | None = None,
+        counts: Callable[[Item], bool] = lambda _item: True,
     ) -> None:
         self._named = named
         self._by_index = [
-            _UsersByIndex(wire, config, shape, reference, stop, is_doomed)
+            _UsersByIndex(wire, config, shape, reference, stop, is_doomed, counts)
             for shape, reference in referrers_of(entity)
             if among is None or shape.name in among
         ]
@@ -90,6 +92,7 @@ class _UsersByIndex:
         reference: Reference,
         stop: StopFlag,
         is_doomed: Callable[[str], bool],
+        counts: Callable[[Item], bool],
     ) -> None:
         spec = TABLES[shape.name]
         self._shape = shape
@@ -100,6 +103,7 @@ class _UsersByIndex:
         self._reader = TableReader(wire, self._retry)
         self._look = ConditionalWriter(config, spec, stop, wire)
         self._is_doomed = is_doomed
+        self._counts = counts
 
     def used_by(self, asked: Sequence[str]) -> dict[str, str]:
         """Of these records those that one names, with that one, by their partition keys."""
@@ -118,7 +122,7 @@ class _UsersByIndex:
         for keys in self._listed(request):
             found = self._look.find(keys)
             for (user, _), item in sorted(found.items()):
-                if pk in _named_by(self._shape, item):
+                if pk in _named_by(self._shape, item) and self._counts(item):
                     return user
         return ""
 

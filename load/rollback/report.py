@@ -5,8 +5,9 @@
 replaced = restored + kept + gone. `kept` belongs to a record that the application has worked on
 since, or that another record needs; `gone` has been deleted by the application. `neverWritten` are
 items that the load did not come to, `leftAlone` those that were in the table before it and were not
-written. Every kept record is listed with the reason: what was done with which of its items (names
-of attributes, no value), or the key of a record that names it.
+written. `broughtBack` were there before it, and a repair has taken them away since (load/repair).
+Every kept record is listed with the reason: what was done with which of its items (names of
+attributes, no value), or the key of a record that names it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class UndoneFigures:
     replaced_gone: int = 0
     never_written: int = 0
     left_alone: int = 0
+    brought_back: int = 0
 
     @classmethod
     def of(cls, marks: Mapping[int, int], items: int) -> UndoneFigures:
@@ -82,7 +84,7 @@ class UndoneFigures:
     @property
     def done(self) -> int:
         """How many items were deleted or put back."""
-        return self.deleted + self.restored
+        return self.deleted + self.restored + self.brought_back
 
     @property
     def closes(self) -> bool:
@@ -108,6 +110,7 @@ class UndoneFigures:
             },
             "neverWritten": self.never_written,
             "leftAlone": self.left_alone,
+            "broughtBack": self.brought_back,
             "closes": self.closes,
         }
 

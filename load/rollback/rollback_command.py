@@ -19,6 +19,9 @@ from load.rollback.engine import (
     name_of,
     roll_back,
 )
+from load.rollback.repair_rollback import FORESEEN as FORESEEN_REPAIR
+from load.rollback.repair_rollback import NAME as REPAIR
+from load.rollback.repair_rollback import last_repair, undo_last_repair
 from load.rollback.report import CHANGED, IN_USE, Rolled
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge
@@ -29,6 +32,7 @@ from utils.run.manifest import Manifest
 from utils.run.run import Run
 from utils.run.session import open_session
 from utils.telemetry.cloudwatch.beside import settle_cloudwatch
+from utils.wording.figures import counted
 
 _HEADER = ["", "created", "deleted", "kept", "gone", "replaced", "restored", "kept", "gone"]
 
@@ -37,15 +41,20 @@ _HEADER = ["", "created", "deleted", "kept", "gone", "replaced", "restored", "ke
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--resume", is_flag=True, help="Resume a rollback that was cut short.")
+@click.option("--repair", is_flag=True, help="Undo the last repair of what was loaded instead.")
 @click.pass_obj
-def rollback(caller: Caller, dry_run: bool, yes: bool, resume: bool) -> None:
+def rollback(caller: Caller, dry_run: bool, yes: bool, resume: bool, repair: bool) -> None:
     """Undo the load of the last run that has written.
 
     What it created is deleted, what it replaced comes back. A record on which the application has
     worked since is kept whole, with the parties that it names, and listed in rollback_report.json.
     If it is killed, run it again.
+
+    With --repair the last `--phase verify --repair` is undone, and the load stays: a record that
+    was changed since is kept, and listed in repair_rollback_report.json.
     """
-    at_the_edge(lambda: _run(caller, dry_run=dry_run, yes=yes or resume))
+    work = _undo_repair if repair else _run
+    at_the_edge(lambda: work(caller, dry_run=dry_run, yes=yes or resume))
 
 
 def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
@@ -66,6 +75,31 @@ def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
         return _conclude(run, rolled)
 
 
+def _undo_repair(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
+    with _opened(caller) as run:
+        state = last_repair(run)
+        if not (dry_run or yes or state.undoing):
+            _confirm(f"Undo the repair of {state.began} in {_tables(run)}?", run, "--repair ")
+        undone = undo_last_repair(run, TABLES, writes=not dry_run)
+        settle_cloudwatch()
+        if dry_run:
+            report = run.workspace.report(FORESEEN_REPAIR)
+            click.echo(
+                f"The repair of {undone.began} would be undone in "
+                f"{counted(undone.records, 'record')}, and {undone.stays:,} would be kept "
+                f"(all in {report})"
+            )
+            click.echo(said("rollback-foreseen", rollback=run.command("rollback --repair")))
+            return ExitCode.DONE
+        name = "repair-undone-but" if undone.stays else "repair-undone"
+        values = {"began": undone.began, "report": run.workspace.report(REPAIR)}
+        verify = run.command("--phase verify")
+        words = said(name, records=undone.records, kept=undone.stays, **values, verify=verify)
+        run.progress.conclude(ExitCode.DONE, words)
+        click.echo(words)
+        return ExitCode.DONE
+
+
 @contextmanager
 def _opened(caller: Caller) -> Iterator[Run]:
     """The run whose load is to be undone, with the lock on its directory."""
@@ -84,15 +118,24 @@ def _opened(caller: Caller) -> Iterator[Run]:
 
 def _ask(run: Run) -> None:
     """Go on only when told to. Raises ConfigurationError."""
-    names = ", ".join(run.config.target.table(entity) for entity in TABLES)
-    where = run.config.target.endpoint_url or f"AWS, {run.config.target.region}"
     loads, *earlier = loads_to_undo(run)
     question = f"Undo the load that run {name_of(loads)} began at {began(loads)}"
     if is_done(loads):
         question = f"Delete what has arrived from run {name_of(loads)} since its load was undone"
     elif earlier:
         question += f" (or, if it has written nothing, that of run {name_of(earlier[0])})"
-    question += f" in {names} ({where})?"
+    question += f" in {_tables(run)}?"
+    _confirm(question, run)
+
+
+def _tables(run: Run) -> str:
+    """Which tables, and where."""
+    names = ", ".join(run.config.target.table(entity) for entity in TABLES)
+    return f"{names} ({run.config.target.endpoint_url or f'AWS, {run.config.target.region}'})"
+
+
+def _confirm(question: str, run: Run, options: str = "") -> None:
+    """Go on only when told to. Raises ConfigurationError."""
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:
@@ -100,8 +143,8 @@ def _ask(run: Run) -> None:
     if not agreed:
         raise ConfigurationError(
             "nothing was undone: it was not confirmed",
-            remedy=f"look first: {run.command('rollback --dry-run')}; then do it: "
-            f"{run.command('rollback --yes')}",
+            remedy=f"look first: {run.command(f'rollback {options}--dry-run')}; then do it: "
+            f"{run.command(f'rollback {options}--yes')}",
         )
 
 

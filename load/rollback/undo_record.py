@@ -64,6 +64,7 @@ _ROUNDS = 10
 ALWAYS_THERE = "createdAt"
 
 Items = Mapping[str, Item]  # the items of a record, by SK
+_NOTHING: Items = {}
 
 
 @dataclass(frozen=True)
@@ -211,14 +212,20 @@ def decide(
     *,
     used_by: str = "",
     completes: bool = True,
+    repaired: Items = _NOTHING,
 ) -> Verdict:
     """What becomes of a record. `there` is what the table holds under its partition key, `before`
-    what of it the load has replaced. A record that is kept is kept whole: what was undone of it
-    is put back, and with `completes` what never arrived is added.
+    what of it the load has replaced, `repaired` what a repair has written since otherwise than the
+    load. A record that is kept is kept whole: what was undone of it is put back, and with
+    `completes` what never arrived is added.
     """
     found = _Sorted()
     for line in record.lines:
-        _sort(line, there.get(line.sk), before.get(line.sk), doubt, found)
+        now = there.get(line.sk)
+        if line.sk in repaired and is_same(now, repaired[line.sk]):
+            _sort_repaired(line, repaired[line.sk], before.get(line.sk), found)
+        else:
+            _sort(line, now, before.get(line.sk), doubt, found)
     ours = {line.sk for line in record.lines}
     _sort_others(ours, there, before, found)
     gone = {line.sk for line in found.gone}
@@ -263,6 +270,15 @@ def _sort(line: Line, now: Item | None, old: Item | None, doubt: Doubt, found: _
         found.changes.append(_difference(line.sk, ours, now))
         if doubt.by_us(line) and (whole := _merged(ours, now)):
             found.undone.append(_Undone(line, now, whole))
+
+
+def _sort_repaired(line: Line, now: Item, old: Item | None, found: _Sorted) -> None:
+    """Sort an item that a repair has written, because S9 had changed since the load."""
+    if line.mark in LEFT_ALONE:
+        found.steps.append(Step(line.sk, now, line.item))
+        return
+    found.steps.append(Step(line.sk, now, old))
+    found.fates[line.place] = DELETED if old is None else RESTORED
 
 
 def _sort_as_before(line: Line, now: Item, doubt: Doubt, found: _Sorted) -> None:
@@ -417,11 +433,14 @@ class Undo:
 
     def _decide(self, records: Sequence[Record], doubt: Doubt) -> list[Verdict]:
         """What is to become of records, which are looked at together."""
-        befores = self.before.of_records([record.pk for record in records])
+        pks = [record.pk for record in records]
+        befores, repaired = self.before.of_records(pks), self.before.repaired_of(pks)
         looks = self._look(records, befores)
         verdicts = [
-            decide(record, there, before, doubt, completes=self.completes)
-            for record, there, before in zip(records, looks, befores, strict=True)
+            decide(record, there, before, doubt, completes=self.completes, repaired=otherwise)
+            for record, there, before, otherwise in zip(
+                records, looks, befores, repaired, strict=True
+            )
         ]
         if self.uses is None:
             return verdicts
@@ -436,6 +455,7 @@ class Undo:
                     doubt,
                     used_by=user,
                     completes=self.completes,
+                    repaired=repaired[n],
                 )
         return verdicts
 

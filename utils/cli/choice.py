@@ -21,6 +21,13 @@ class Choice:
     restart: bool
     from_source: bool = False
     watch: float | None = None
+    repair: bool = False
+    repair_extra: bool = False
+
+    @property
+    def repairs(self) -> bool:
+        """Whether what verify finds is to be repaired."""
+        return self.repair or self.repair_extra
 
     def check(self) -> None:
         """Refuse combinations that would not mean what they seem to. Raises click.UsageError."""
@@ -33,9 +40,17 @@ class Choice:
             raise click.UsageError("--phase runs one phase: give it without --full and --resume")
         if self.entity and not self.phase:
             raise click.UsageError("--entity goes with --phase: a full run needs all of them")
-        if self.dry_run and (self.phase or self.resume):
-            raise click.UsageError("--dry-run rehearses a whole run: give it alone or with --full")
-        if not self.dry_run and (self.limit or self.rehearse):
+        if self.repairs and self.phase != "verify":
+            option = "--repair" if self.repair else "--repair-extra"
+            raise click.UsageError(
+                f"{option} repairs what verify finds: give it with --phase verify"
+            )
+        if self.dry_run and ((self.phase and not self.repairs) or self.resume):
+            raise click.UsageError(
+                "--dry-run rehearses a whole run: give it alone or with --full; or with --repair "
+                "and --repair-extra"
+            )
+        if (not self.dry_run or self.repairs) and (self.limit or self.rehearse):
             option = "--limit" if self.limit else "--rehearse"
             raise click.UsageError(f"{option} goes with --dry-run")
         if (self.from_source or self.watch is not None) and self.phase != "verify":

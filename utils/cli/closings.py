@@ -214,6 +214,40 @@ NOTES = (
         "one: the next number is taken from those that are there.",
     ),
     _closing(
+        "repaired",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "Repaired {records:record}: {created:item} written again, {replaced:item} replaced, "
+        "{taken:item} taken away (listed in {report}). To undo it: {undo}",
+        "`--phase verify` with `--repair` or `--repair-extra` has written; the verification after "
+        "it has the last word.",
+    ),
+    _closing(
+        "repaired-nothing",
+        ExitCode.VERIFICATION_FAILED,
+        "Repaired nothing (see {report}).",
+        "The same, and nothing of what was found could be repaired.",
+    ),
+    _closing(
+        "nothing-to-repair",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "There was nothing to repair.",
+        "The same, and verify has found nothing of what was to be repaired.",
+    ),
+    _closing(
+        "repair-foreseen",
+        ExitCode.VERIFICATION_FAILED,
+        "Nothing was written to the tables. A repair would write {created:item} again, replace "
+        "{replaced:item} and take {taken:item} away, in {records:record} (listed in {report}): "
+        "{repair}",
+        "The same with `--dry-run`.",
+    ),
+    _closing(
+        "repair-left",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "Left as they are: {why} (listed in {report})",
+        "A repair has left records, or would.",
+    ),
+    _closing(
         "not-selected",
         (
             _DONE,
@@ -387,6 +421,20 @@ COMMANDS = (
         _DONE,
         "Nothing was written. To do it: {rollback}",
         "`rollback --dry-run`; the lines before it say what would be done.",
+    ),
+    _closing(
+        "repair-undone",
+        _DONE,
+        "Undone: the repair of {began}, {records:record}; see {report}. Verify: {verify}",
+        "`rollback --repair` has undone the last repair.",
+    ),
+    _closing(
+        "repair-undone-but",
+        _DONE,
+        "Undone: the repair of {began}, {records:record}, except for {kept:record that "
+        "stays|records that stay} as they are now; see {report}. Verify: {verify}",
+        "`rollback --repair` has kept records that were changed since, or that another record "
+        "names.",
     ),
     _closing(
         "rollback-does-not-close",

@@ -51,22 +51,25 @@ def after_rehearsal(run: Run, document: Mapping[str, Any]) -> str:
     return _closing(run, last_line(document, reasons), plan=plan_text(document))
 
 
-def after_phase(run: Run, code: ExitCode, phase: str, entities: Sequence[str]) -> str:
-    """The same for a phase by hand in some entities."""
+def after_phase(
+    run: Run, code: ExitCode, phase: str, entities: Sequence[str], further: Sequence[str] = ()
+) -> str:
+    """The same for a phase by hand in some entities; `further` is to be noted, too."""
+    notes = [*_notes(run), *further]
     stopped = (ExitCode.FAILED, ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED)
     stands = standing_of(run.manifest)
     if code in stopped or (phase == "verify" and stands.all_verified):
         last = _last_line(run, code, start_over=command("--phase extract"))
-        return _closing(run, last, notes=_notes(run))
+        return _closing(run, last, notes=notes)
     reasons = _listed("; ", _reasons(run, stands, goes_on=False))
     if phase == "verify":
         others = [name for name in ENTITY_NAMES if name not in stands.verified]
         values = {"entities": _names(stands.verified), "others": _names(others)}
         last = said("part-verified", **values, reasons=reasons, next=command("--phase verify"))
-        return _closing(run, last, notes=_notes(run))
+        return _closing(run, last, notes=notes)
     values = {"phase": phase, "entities": _names(entities), "next": _next_of(run, phase)}
-    notes = _notes(run) if phase == "load" else ()
-    return _closing(run, said("phase-done", **values, reasons=reasons), notes=notes)
+    done = said("phase-done", **values, reasons=reasons)
+    return _closing(run, done, notes=notes if phase == "load" else ())
 
 
 def after_source_read_again(run: Run, inner: Run, code: ExitCode, entities: Sequence[str]) -> str:

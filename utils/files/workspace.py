@@ -125,6 +125,15 @@ class Workspace:
         return self.undo / f"{entity}.requests"
 
     @property
+    def repair_state(self) -> Path:
+        """How far the last repair has come (load/undoable_repairs.py)."""
+        return self.undo / "repair.json"
+
+    def repair_steps(self, entity: str) -> Path:
+        """What the last repair has done to an entity (load/conflicts/repair_journal.py)."""
+        return self.undo / f"{entity}.steps"
+
+    @property
     def earlier(self) -> Path:
         """The same of an earlier run's load, until another has written."""
         return self.undo / "earlier"

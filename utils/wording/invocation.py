@@ -72,6 +72,11 @@ def again(further: str = "") -> str:
     return for_real(f"{_state.again} {further}" if missing else _state.again)
 
 
+def again_without(option: str) -> str:
+    """The command line that was typed, without an option."""
+    return for_real(shlex.join(word for word in shlex.split(_state.again) if word != option))
+
+
 def again_with_key() -> str:
     """As `again`, with a place for the file that has the secret key."""
     return _line({**_state.options, _IDENTITY: "FILE"}, _state.again)

@@ -434,3 +434,13 @@ def _legacy_id(attributes: Attributes) -> str:
     text = text_of(attributes, _LEGACY_ID)
     legacy_id: str = orjson.loads(text) if text else ""
     return legacy_id
+
+
+def is_signed_since(now: Item, loaded: Item) -> bool:
+    """Whether an item that is there now (DynamoDB JSON) was changed by the application since it was
+    loaded so: the rule by which a verification tells that from damage."""
+    return _last_change(now).is_after(_last_change(loaded))
+
+
+def _last_change(item: Item) -> LastChange:
+    return LastChange(*_change(attributes_of(item)).split(b";")[1:])

@@ -1,0 +1,240 @@
+"""Undoing a repair (load/repair): what it has replaced or taken away comes back, what it has
+created goes; and not where the record has changed since, in whatever way.
+
+It goes by the journal of the repair (load/conflicts/repair_journal.py), record by record, on
+condition that what is in the table is what the repair has left. Killed anywhere, it goes on where
+it was: what is as it was before the repair is undone already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from load.conflicts.policy import Authors
+from load.conflicts.repair_journal import RepairedRecord, RepairJournal, RepairStep, digests
+from load.conflicts.replaced_items import ReplacedItems
+from load.rollback.records_in_use import Users
+from load.rollback.undo_record import HEADER, ApplicationChange, Items, Record, Step
+from load.sending.job_pool import Share
+from load.writing.conditional_writer import ConditionalWriter
+from load.writing.transactions import Transactions, TransactionWrite, portions, together
+from utils.config import MigrationConfig, TargetConfig
+from utils.dynamodb.item_content import Item, differing_attributes
+from utils.dynamodb.table_spec import PARTITION_KEY, TableSpec
+from utils.entities import is_referenced
+from utils.error_handler import TargetError
+from utils.interrupt import StopFlag
+from utils.run.run import Run
+
+_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class RepairUndone:
+    """What becomes of a record: the steps back, or why it is kept: what has changed since the
+    repair, or who names it (`used_by`). `goes`: nothing of it is left then."""
+
+    record: RepairedRecord
+    steps: tuple[Step, ...] = ()
+    changes: tuple[ApplicationChange, ...] = ()
+    used_by: str = ""
+    goes: bool = False
+
+    @property
+    def kept(self) -> bool:
+        return bool(self.changes or self.used_by)
+
+    @property
+    def writes(self) -> list[TransactionWrite]:
+        return [write for step in self.steps if (write := step.write) is not None]
+
+
+def decide(record: RepairedRecord, there: Items) -> RepairUndone:
+    """What becomes of a record; `there` is what the table holds under its key."""
+    steps: list[Step] = []
+    changes: list[ApplicationChange] = []
+    for step in record.steps:
+        now = there.get(step.sk)
+        if step.is_undone_by(now):
+            continue
+        if step.is_done_by(now):
+            steps.append(Step(step.sk, now, step.old))
+        else:
+            changes.append(_change(step, now))
+    repaired = {step.sk for step in record.steps}
+    others = {sk: item for sk, item in there.items() if sk not in repaired}
+    changes += _changes_of_others(record.other, others)
+    steps.sort(key=lambda each: each.sk != HEADER)
+    if any(step.write is None for step in steps):
+        changes.append(ApplicationChange(HEADER, "changed"))
+    if changes:
+        was_done = bool(steps) or any(step.done for step in record.steps)
+        return RepairUndone(record, changes=tuple(changes) if was_done else ())
+    left = (there.keys() - {step.sk for step in steps}) | {e.sk for e in steps if e.new}
+    return RepairUndone(record, tuple(steps), goes=bool(steps) and not left)
+
+
+def _change(step: RepairStep, now: Item | None) -> ApplicationChange:
+    if now is None:
+        return ApplicationChange(step.sk, "deleted")
+    if step.new is None:
+        return ApplicationChange(step.sk, "added")
+    return ApplicationChange(step.sk, "changed", tuple(differing_attributes(step.new, now)))
+
+
+def _changes_of_others(known: Mapping[str, str], others: Items) -> Iterator[ApplicationChange]:
+    """What has become since of the items that the repair has not written."""
+    now = digests(others)
+    for sk in sorted(known.keys() | now.keys()):
+        if now.get(sk) != known.get(sk):
+            what = "added" if sk not in known else "changed" if sk in now else "deleted"
+            yield ApplicationChange(sk, what)
+
+
+@dataclass(frozen=True)
+class UndoingRepair:
+    """What is undone of one entity's repair; with `writes` false nothing is written."""
+
+    target: TargetConfig
+    migration: MigrationConfig
+    spec: TableSpec
+    authors: Authors
+    writes: bool = True
+
+    @contextmanager
+    def opened(
+        self, stop: StopFlag, share: Share
+    ) -> Iterator[Callable[[Sequence[RepairedRecord]], list[RepairUndone]]]:
+        """What does the work in this process; see load.sending.job_pool.Work."""
+        writer = share.writer(self, self.spec, stop)
+        uses = None
+        if is_referenced(self.spec.entity):
+            # A record of the migration named it before the repair, too.
+            others = self.authors
+            uses = Users(
+                writer.wire,
+                self,
+                self.spec.entity,
+                stop,
+                {},
+                counts=lambda item: not others.is_own(item),
+            )
+        yield _InProcess(writer, Transactions(writer), uses, self.writes).undo
+
+
+@dataclass(frozen=True)
+class _InProcess:
+    """The work in one process; safe to share between threads."""
+
+    writer: ConditionalWriter
+    transactions: Transactions
+    uses: Users | None
+    writes: bool
+
+    def undo(self, records: Sequence[RepairedRecord]) -> list[RepairUndone]:
+        """Undo the repair of records; what became of each. Raises TargetError."""
+        found = self._decide(records)
+        due = {n: each.writes for n, each in enumerate(found) if each.steps and self.writes}
+        groups = list(together(due))
+        done = self.transactions.write_all([[w for n in g for w in due[n]] for g in groups])
+        for group, outcome in zip(groups, done, strict=True):
+            for n in group if outcome is True else ():
+                del due[n]
+        for n in due:
+            found[n] = self._alone(records[n])
+        return found
+
+    def _alone(self, record: RepairedRecord) -> RepairUndone:
+        for _ in range(_ROUNDS):
+            (found,) = self._decide([record])
+            if all(map(self.transactions.write, portions(found.writes))):
+                return found
+        raise TargetError(
+            f"{record.pk} keeps changing",
+            remedy="find out who writes to it, then run the same command again",
+        )
+
+    def _decide(self, records: Sequence[RepairedRecord]) -> list[RepairUndone]:
+        looks = look_at(self.writer, records)
+        found = [decide(*each) for each in zip(records, looks, strict=True)]
+        going = [n for n, each in enumerate(found) if each.goes]
+        if self.uses is not None and going:
+            users = self.uses.used_by([Record(records[n].pk) for n in going])
+            for n, user in zip(going, users, strict=True):
+                found[n] = RepairUndone(records[n], used_by=user) if user else found[n]
+        return found
+
+
+def look_at(writer: ConditionalWriter, records: Sequence[RepairedRecord]) -> list[dict[str, Item]]:
+    """What the table holds under the partition key of each record."""
+    asked = [({PARTITION_KEY: {"S": each.pk}}, set(each.other)) for each in records]
+    found = writer.records(asked)
+    return [{sk: item for (_, sk), item in items.items()} for items in found]
+
+
+@dataclass
+class PartiesAgain:
+    """A second look at what a repair has just done to one entity."""
+
+    run: Run
+    spec: TableSpec
+    journal: RepairJournal
+    writer: ConditionalWriter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = ConditionalWriter(self.run.config, self.spec, self.run.stop)
+
+    def settle_all(self) -> None:
+        """Of what was written down and is not known to have been done: see whether it was."""
+        for record in self.journal.unsettled():
+            (there,) = look_at(self.writer, [RepairedRecord(record.pk, "", record.steps, {})])
+            done = [each.sk for each in record.steps if each.is_done_by(there.get(each.sk))]
+            not_done = [each.sk for each in record.steps if each.sk not in done]
+            self.journal.settle(
+                [(record.pk, sk) for sk in done], not_done=[(record.pk, sk) for sk in not_done]
+            )
+
+    @property
+    def taken(self) -> bool:
+        """Whether there are records that were taken away whole."""
+        return any(True for _ in self._taken())
+
+    def _taken(self) -> Iterator[RepairedRecord]:
+        for record in self.journal.records():
+            if any(each.done and each.sk == HEADER and not each.new for each in record.steps):
+                yield record
+
+    def put_back(self) -> Iterator[tuple[str, str, str]]:
+        """Put back those that another record names; yields their partition key, their key in S9
+        and the record that names them. Raises TargetError."""
+        users = Users(self.writer.wire, self.run.config, self.spec.entity, self.run.stop, {})
+        undo = _InProcess(self.writer, Transactions(self.writer), None, writes=True)
+        for record in self._taken():
+            (user,) = users.used_by([Record(record.pk)])
+            if user:
+                undo.undo([record])
+                self.journal.forget(record.pk)
+                yield record.pk, record.legacy_id, user
+
+
+def bring_back(run: Run, spec: TableSpec, before: ReplacedItems, *, writes: bool = True) -> int:
+    """Bring back whole records that were there before a load, and that a repair of it has taken
+    away; returns how many items. What somebody has put in their place stays. Raises TargetError,
+    and Interrupted when a stop is asked for; may be called again."""
+    writer = ConditionalWriter(run.config, spec, run.stop)
+    transactions = Transactions(writer)
+    count = 0
+    for pk in before.apart():
+        run.stop.leave_if_asked()
+        was = before.of_record(pk)
+        there = {sk for _, sk in writer.record({PARTITION_KEY: {"S": pk}})}
+        if there - was.keys():
+            continue
+        lines = sorted(was.keys() - there, key=lambda sk: sk != HEADER)
+        steps = (Step(sk, None, was[sk]) for sk in lines)
+        for portion in portions(write for step in steps if (write := step.write)):
+            if not writes or transactions.write(portion):
+                count += len(portion)
+    return count
