@@ -26,7 +26,7 @@ from load.engine import require_validated
 from load.load_state import LoadState
 from load.repair.damaged_records import Damaged, DamagedRecords, counted_by_kind
 from load.repair.mend_record import IN_USE, Rules, Signed
-from load.repair.mending_pieces import LoadUndo, Mended, Repairing
+from load.repair.mending_pieces import LoadUndo, Mended, MendedTogether, Repairing
 from load.repair.report import Asked, Kinds, Repaired, RepairFigures, line_of, write_repair_report
 from load.rollback.key_set import KeySet
 from load.rollback.records_in_use import SETTLED_AFTER
@@ -223,9 +223,9 @@ class Repair:
             if self.asked.writes:
                 journal = stack.enter_context(self._journal(entity))
 
-            def settle(_: Sequence[Damaged], done: Sequence[Mended]) -> None:
-                self._note(entity, done, figures, out, journal)
-                task.advance(len(done))
+            def settle(_: Sequence[Damaged], done: MendedTogether) -> None:
+                self._note(entity, done.records, figures, out, journal)
+                task.advance(len(done.records), write_units=done.units)
 
             size = (total or 0) * _ABOUT
             JobPool(self.run, self._work(entity), settle, size=size).do_all(_jobs(records))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from load.conflicts.repair_journal import RepairJournal, RepairStep
 from load.conflicts.replaced_items import ReplacedItems, Stored
@@ -73,6 +74,15 @@ class Mended:
 
 
 @dataclass(frozen=True)
+class MendedTogether:
+    """What became of the records of a job, in their order, and the write units that this process
+    has taken since its last one."""
+
+    records: Sequence[Mended]
+    units: float = 0.0
+
+
+@dataclass(frozen=True)
 class Repairing:
     """What is done with damaged records of one entity. `transformed` is the file by which they are
     mended. With `journal` None nothing is written; `doomed` are the records that would be taken
@@ -90,7 +100,7 @@ class Repairing:
     @contextmanager
     def opened(
         self, stop: StopFlag, share: Share
-    ) -> Iterator[Callable[[Sequence[Damaged]], list[Mended]]]:
+    ) -> Iterator[Callable[[Sequence[Damaged]], MendedTogether]]:
         """What does the work in this process; see load.sending.job_pool.Work."""
         writer = share.writer(self, self.spec, stop)
         with ExitStack() as stack:
@@ -102,7 +112,22 @@ class Repairing:
             if is_referenced(self.spec.entity):
                 doomed = self.doomed.__contains__
                 uses = Users(writer.wire, self, self.spec.entity, stop, {}, is_doomed=doomed)
-            yield _InProcess(self, writer, Transactions(writer), journal, told, uses).mend
+            mending = _InProcess(self, writer, Transactions(writer), journal, told, uses)
+            yield mending.mend
+
+
+class UnitsTold:
+    """The write units of a writer, as far as they have been told."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._told = 0.0
+
+    def since(self, writer: ConditionalWriter) -> float:
+        """Those that it has taken since this was last asked."""
+        with self._lock:
+            told, self._told = self._told, writer.units
+            return self._told - told
 
 
 class _Told(ExitStack):
@@ -144,10 +169,14 @@ class _InProcess:
     journal: RepairJournal | None
     told: _Told | None
     uses: Users | None
+    units: UnitsTold = field(default_factory=UnitsTold)
 
-    def mend(self, damaged: Sequence[Damaged]) -> list[Mended]:
+    def mend(self, damaged: Sequence[Damaged]) -> MendedTogether:
         """Mend records (together about a hundred items, or one record of any size); what became of
         each. Raises TargetError when DynamoDB cannot be used."""
+        return MendedTogether(self._mend(damaged), self.units.since(self.writer))
+
+    def _mend(self, damaged: Sequence[Damaged]) -> list[Mended]:
         records = [
             DamagedRecord.of(each.pk, each.legacy_id, each.hows, each.lines(self.work.transformed))
             for each in damaged

@@ -21,7 +21,7 @@ from load.rollback.engine import (
 )
 from load.rollback.repair_rollback import FORESEEN as FORESEEN_REPAIR
 from load.rollback.repair_rollback import NAME as REPAIR
-from load.rollback.repair_rollback import last_repair, undo_last_repair
+from load.rollback.repair_rollback import UndoneRepair, last_repair, undo_last_repair
 from load.rollback.report import CHANGED, IN_USE, Rolled
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge
@@ -91,13 +91,23 @@ def _undo_repair(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
             )
             click.echo(said("rollback-foreseen", rollback=run.command("rollback --repair")))
             return ExitCode.DONE
-        name = "repair-undone-but" if undone.stays else "repair-undone"
-        values = {"began": undone.began, "report": run.workspace.report(REPAIR)}
-        verify = run.command("--phase verify")
-        words = said(name, records=undone.records, kept=undone.stays, **values, verify=verify)
+        words = _repair_undone(run, undone)
         run.progress.conclude(ExitCode.DONE, words)
         click.echo(words)
         return ExitCode.DONE
+
+
+def _repair_undone(run: Run, undone: UndoneRepair) -> str:
+    """What has happened, in words."""
+    values: dict[str, object] = {
+        "began": undone.began,
+        "records": undone.records,
+        "report": run.workspace.report(REPAIR),
+        "verify": run.command("--phase verify"),
+    }
+    if undone.stays:
+        return said("repair-undone-but", kept=undone.stays, **values)
+    return said("repair-undone", **values)
 
 
 @contextmanager

@@ -214,40 +214,6 @@ NOTES = (
         "one: the next number is taken from those that are there.",
     ),
     _closing(
-        "repaired",
-        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
-        "Repaired {records:record}: {created:item} written again, {replaced:item} replaced, "
-        "{taken:item} taken away (listed in {report}). To undo it: {undo}",
-        "`--phase verify` with `--repair` or `--repair-extra` has written; the verification after "
-        "it has the last word.",
-    ),
-    _closing(
-        "repaired-nothing",
-        ExitCode.VERIFICATION_FAILED,
-        "Repaired nothing (see {report}).",
-        "The same, and nothing of what was found could be repaired.",
-    ),
-    _closing(
-        "nothing-to-repair",
-        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
-        "There was nothing to repair.",
-        "The same, and verify has found nothing of what was to be repaired.",
-    ),
-    _closing(
-        "repair-foreseen",
-        ExitCode.VERIFICATION_FAILED,
-        "Nothing was written to the tables. A repair would write {created:item} again, replace "
-        "{replaced:item} and take {taken:item} away, in {records:record} (listed in {report}): "
-        "{repair}",
-        "The same with `--dry-run`.",
-    ),
-    _closing(
-        "repair-left",
-        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
-        "Left as they are: {why} (listed in {report})",
-        "A repair has left records, or would.",
-    ),
-    _closing(
         "not-selected",
         (
             _DONE,
@@ -421,6 +387,40 @@ COMMANDS = (
         _DONE,
         "Nothing was written. To do it: {rollback}",
         "`rollback --dry-run`; the lines before it say what would be done.",
+    ),
+    _closing(
+        "repaired",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "Repaired {records:record}: {created:item} written again, {replaced:item} replaced, "
+        "{taken:item} taken away (listed in {report}). To undo it: {undo}",
+        "`--phase verify` with `--repair` or `--repair-extra` has written; the verification after "
+        "it has the last word.",
+    ),
+    _closing(
+        "repaired-nothing",
+        ExitCode.VERIFICATION_FAILED,
+        "Repaired nothing (see {report}).",
+        "The same, and nothing of what was found could be repaired.",
+    ),
+    _closing(
+        "nothing-to-repair",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "There was nothing to repair.",
+        "The same, and verify has found nothing of what was to be repaired.",
+    ),
+    _closing(
+        "repair-foreseen",
+        ExitCode.VERIFICATION_FAILED,
+        "Nothing was written to the tables. A repair would write {created:item} again, replace "
+        "{replaced:item} and take {taken:item} away, in {records:record} (listed in {report}): "
+        "{repair}",
+        "The same with `--dry-run`.",
+    ),
+    _closing(
+        "repair-left",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "Left as they are: {why} (listed in {report})",
+        "A repair has left records, or would.",
     ),
     _closing(
         "repair-undone",

@@ -45,11 +45,12 @@ def notes_on(run: Run, done: Done | None, *, writes: bool) -> list[str]:
         "taken": done.items("takenAway"),
         "report": report.name,
     }
-    if writes:
-        name = "repaired" if done.records else "repaired-nothing"
-        notes = [said(name, **figures, undo=command("rollback --repair"))]
-    else:
+    if not writes:
         notes = [said("repair-foreseen", **figures, repair=again_without("--dry-run"))]
+    elif done.records:
+        notes = [said("repaired", **figures, undo=command("rollback --repair"))]
+    else:
+        notes = [said("repaired-nothing", **figures)]
     if done.left:
         why = "; ".join(
             f"{counted(count, 'record')} {_WHY[reason]}"

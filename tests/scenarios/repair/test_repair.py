@@ -1,0 +1,196 @@
+"""Repair: after it the tables are as S9 is, plus exactly the application's edits; and its undo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import S9Database, TableNames
+from tests.support.application.application import Application
+from tests.support.faults.sabotage import SabotagedOperator, shared
+from tests.support.operators.operator import Operator, small_trade
+from tests.support.operators.undone import headers, lines
+
+REPAIR = ("--phase", "verify", "--repair")
+BOTH = (*REPAIR, "--repair-extra")
+
+
+@pytest.fixture
+def application(dynamodb: DynamoDBClient, tables: TableNames) -> Application:
+    return Application(dynamodb, tables)
+
+
+@pytest.fixture
+def vandal(dynamodb: DynamoDBClient, tables: TableNames) -> Application:
+    """Who damages tables without signing."""
+    return Application(dynamodb, tables)
+
+
+def damage(vandal: Application, operator: Operator) -> None:
+    """Something of each kind: parties and a sale are missing, lines are missing, changed and too
+    many, a number and a key of an index are wrong, and records that S9 has not."""
+    buyers, producers = headers(operator, "buyers"), headers(operator, "producers")
+    sales, some = headers(operator, "sales"), lines(operator)
+    vandal.delete("buyers", buyers[0])
+    vandal.put("producers", {**producers[0], "name": {"S": "another name"}})
+    vandal.delete("sales", sales[0])
+    vandal.put("sales", {**sales[1], "total": {"N": "1"}})
+    vandal.put("sales", {**sales[2], "GSI4PK": {"S": "SALE"}, "GSI4SK": {"S": "1999-01-01"}})
+    vandal.delete("sales", of(some, sales[3])[0])
+    line = of(some, sales[4])[0]
+    vandal.put("sales", {**line, "quantity": {"N": "77"}})
+    vandal.put("sales", {**line, "SK": {"S": "LINE#extra"}, "legacyId": {"S": "4711"}})
+    for entity, item in (("buyers", buyers[1]), ("sales", sales[5])):
+        key = {"PK": {"S": f"{entity[:-1].upper()}#forged"}, "legacyId": {"S": "999999"}}
+        vandal.put(entity, {**item, **key})
+
+
+def of(items: list[dict[str, Any]], sale: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a sale."""
+    return [item for item in items if item["PK"] == sale["PK"]]
+
+
+def test_every_kind_of_damage_is_repaired_and_the_application_s_work_stays(
+    operator: Operator, application: Application, vandal: Application
+) -> None:
+    operator.run("--full").ended(5)
+    loaded = application.scan()
+    damage(vandal, operator)
+    sales, some = headers(operator, "sales"), lines(operator)
+    application.change("sales", sales[6], status={"S": "paid"})
+    application.change("buyers", headers(operator, "buyers")[3], city={"S": "Lecco"})
+    # Damaged, and the application has been there: the whole record stays.
+    vandal.delete("sales", of(some, sales[7])[0])
+    application.change("sales", sales[7], status={"S": "paid"})
+    damaged = application.scan()
+
+    foreseen = operator.run(*BOTH, "--dry-run").ended(4)
+    assert "Nothing was written to the tables" in foreseen.stdout
+    assert application.scan() == damaged
+    plan = operator.report("repair_plan")
+    outcome = operator.run(*BOTH).ended(4)
+    report = operator.report("repair")
+    assert report["entities"] == plan["entities"]
+    assert report["entities"]["sales"]["left"] == {"changed": 1}
+    assert report["after"]["sales"]["missing"] == 1
+    assert not report["passed"]
+    assert "on which the application has worked" in outcome.stdout
+
+    expected = application.on_top_of(loaded)
+    left = of(some, sales[7])[0]
+    del expected["sales"][left["PK"]["S"], left["SK"]["S"]]
+    assert application.scan() == expected
+    again = operator.run(*BOTH).ended(4)
+    assert "Repaired nothing" in again.stdout
+    operator.run("rollback", "--repair").failed(2, "not confirmed", "rollback --repair --yes")
+    operator.run("rollback", "--repair", "--yes").ended(0)
+    assert application.scan() == damaged
+    operator.run("rollback", "--repair", "--yes").failed(2, "no repair to undo")
+
+
+def test_a_part_is_repaired_and_what_nobody_has_touched_is_left(
+    alone: Operator, s9: S9Database, application: Application, vandal: Application
+) -> None:
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    loaded = application.scan()
+    assert "nothing to repair" in alone.run(*BOTH).ended(0).stdout
+    assert not (alone.data / "undo" / "repair.json").exists()
+    for entity in ("buyers", "sales"):
+        for item in loaded[entity].values():
+            vandal.delete(entity, item)
+    alone.run("--phase", "verify", "--entity", "buyers", "--repair").ended(0)
+    assert application.scan() == {**loaded, "sales": {}}
+    outcome = alone.run(*REPAIR).ended(0)
+    assert "5 items written again" in outcome.stdout
+    assert application.scan() == loaded
+    # Only the last repair is undone.
+    alone.run("rollback", "--repair", "--yes").ended(0)
+    assert application.scan() == {**loaded, "sales": {}}
+    alone.run("--phase", "verify", "--repair-extra").ended(4)
+    assert application.scan() == {**loaded, "sales": {}}
+
+
+def test_a_party_that_a_sale_names_is_not_taken_out(
+    alone: Operator, s9: S9Database, application: Application, vandal: Application
+) -> None:
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    buyer, sale = headers(alone, "buyers")[0], headers(alone, "sales")[0]
+    keys = {"PK": {"S": "BUYER#gone"}, "buyerId": {"S": "gone"}, "legacyId": {"S": "98"}}
+    vandal.put("buyers", {**buyer, **keys})
+    unused = {"PK": {"S": "BUYER#unused"}, "buyerId": {"S": "unused"}, "legacyId": {"S": "99"}}
+    vandal.put("buyers", {**buyer, **unused})
+    theirs = {"PK": {"S": "SALE#theirs"}, "saleId": {"S": "theirs"}, "GSI2PK": {"S": "BUYER#gone"}}
+    theirs = {**sale, **theirs, "buyerId": {"S": "gone"}, "createdBy": {"S": "someone"}}
+    del theirs["legacyId"]
+    application.put("sales", theirs)
+    before = application.scan()
+    alone.run("--phase", "verify", "--repair-extra").ended(4)
+    del before["buyers"]["BUYER#unused", "METADATA"]
+    assert application.scan() == before
+    report = alone.report("repair")
+    assert report["entities"]["buyers"]["left"] == {"inUse": 1}
+    assert [each["because"] for each in report["records"] if each["left"]] == ["SALE#theirs"]
+
+
+def test_a_rollback_of_the_load_after_repairs_leaves_the_tables_as_before_the_load(
+    alone: Operator, s9: S9Database, application: Application, vandal: Application
+) -> None:
+    """What was there before comes back, also what only a repair has taken away."""
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    s9.execute("UPDATE msg_anag SET city = 'Lecco' WHERE first_id = 1")
+    s9.execute("DELETE FROM msg_line WHERE id = 2")
+    s9.execute("DELETE FROM msg_line WHERE id = 3")
+    s9.execute("DELETE FROM msg WHERE first_id = 11")
+    s9.execute("DELETE FROM msg_anag WHERE first_id = 2")
+    alone.configure(load={"onConflict": "overwrite"})
+    before = application.scan()
+    alone.run("--full").ended(4)
+    assert application.scan() != before
+    buyers, some = headers(alone, "buyers"), lines(alone)
+    vandal.delete("buyers", buyers[0])
+    vandal.put("sales", {**some[0], "quantity": {"N": "3"}})
+    vandal.put("sales", {**some[0], "SK": {"S": "LINE#forged"}, "legacyId": {"S": "77"}})
+    vandal.put("buyers", {**buyers[0], "PK": {"S": "BUYER#forged"}, "legacyId": {"S": "88"}})
+    alone.run(*REPAIR).ended(4)
+    alone.run("--phase", "verify", "--repair-extra").ended(0)
+    alone.run("rollback", "--dry-run").ended(0)
+    alone.run("rollback", "--yes").ended(0)
+    assert application.scan() == before
+    report = alone.report("rollback")
+    brought = {name: each["broughtBack"] for name, each in report["entities"].items()}
+    assert brought == {"sales": 2, "buyers": 1}
+    alone.run("rollback", "--repair", "--yes").failed(2, "no repair to undo")
+
+
+def test_killed_again_and_again_and_repaired_to_the_same_end(
+    operator: Operator, application: Application, vandal: Application
+) -> None:
+    tool = shared(SabotagedOperator.like(operator))
+    tool.plan["set"]["load.repair.engine.MOST_WRITES"] = 4
+    tool.run("--full").ended(5)
+    loaded = application.scan()
+    damage(vandal, tool)
+    damaged = application.scan()
+    kills = (("buyers", 2), ("producers", 3), ("sales", 4), ("sales", 6), ("sales", 5))
+    for entity, after in kills:
+        tool.killed(*BOTH, phase="repair", entity=entity, after=after)
+    tool.run(*BOTH).ended(5)
+    assert application.scan() == loaded
+    figures = tool.report("repair")["entities"]
+    assert sum(each["created"] for each in figures.values()) == 5
+    assert {e: [f[w] for w in ("replaced", "takenAway")] for e, f in figures.items()} == {
+        "buyers": [0, 1],
+        "producers": [1, 0],
+        "sales": [3, 2],
+    }
+    undo = ("rollback", "--repair", "--yes")
+    for entity, after in (("buyers", 2), ("sales", 3)):
+        tool.killed(*undo, phase="rollback", entity=entity, after=after)
+    tool.run(*REPAIR).failed(2, "is being undone", "rollback --repair")
+    tool.run(*undo).ended(0)
+    assert application.scan() == damaged
