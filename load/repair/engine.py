@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from load.conflicts.conditional_load import publish_replaced
 from load.conflicts.policy import Authors
 from load.conflicts.repair_journal import CREATED, REPLACED, TAKEN_AWAY, RepairJournal
+from load.conflicts.replaced_items import ReplacedItems
 from load.conflicts.table_pictures import Pictures
 from load.engine import require_validated
 from load.load_state import LoadState
 from load.repair.damaged_records import Damaged, DamagedRecords, counted_by_kind
-from load.repair.mend_record import IN_USE, Rules, Signed
+from load.repair.mend_record import IN_USE, TO_TAKE_AWAY, Rules, Signed
 from load.repair.mending_pieces import LoadUndo, Mended, MendedTogether, Repairing
 from load.repair.report import Asked, Kinds, Repaired, RepairFigures, line_of, write_repair_report
 from load.rollback.key_set import KeySet
@@ -41,7 +41,7 @@ from load.undoable_repairs import (
     put_aside,
 )
 from load.writing.transactions import MOST_WRITES
-from utils.differences import DAMAGE, EXTRA
+from utils.differences import DAMAGE
 from utils.dynamodb.item_content import Moments
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES, is_referenced
@@ -75,7 +75,9 @@ def is_under_way(run: Run) -> bool:
 
 
 def _wanted(asked: Asked) -> frozenset[str]:
-    return (DAMAGE if asked.repair else frozenset()) | ({EXTRA} if asked.extra else frozenset())
+    return (DAMAGE if asked.repair else frozenset()) | (
+        TO_TAKE_AWAY if asked.extra else frozenset()
+    )
 
 
 @dataclass
@@ -151,12 +153,10 @@ class Repair:
     def _require_all_selected(self) -> None:
         """Raise ConfigurationError where a file has but the first of S9's records."""
         for name in self.entities:
-            setting = f"extraction.{name}.limit"
             if getattr(self.run.config.extraction, name).limit is not None:
                 raise ConfigurationError(
-                    f"{setting} leaves records of S9 out: what is only in the target may be in S9",
-                    remedy=f"take {setting} out, then start a new run: "
-                    f"{self.run.command('--full')}; or repair without --repair-extra",
+                    f"extraction.{name}.limit is set: what is only in the target may be in S9",
+                    remedy=f"take it out, then start a new run: {self.run.command('--full')}",
                 )
 
     def _begin(self, before: Kinds) -> RepairState:
@@ -342,17 +342,21 @@ class Repair:
 
     def _publish(self) -> None:
         """What is kept is files of records like others: they are encrypted with them."""
-        run, files = self.run, self.run.workspace
+        files = self.run.workspace
         for _, path in journals_in(files):
             with RepairJournal(path) as journal:
                 counts = journal.counts()
-            size, items = path.stat().st_size, sum(counts.values()) - counts["records"]
-            entry = ArtifactEntry(counts["records"], items, size, sha256_of(path), utc_now())
-            run.publish(path, entry)
-        for entity in ENTITY_NAMES:
-            if files.before(entity).exists():
-                publish_replaced(run, entity)
-        run.save()
+            self._publish_file(path, counts["records"], sum(counts.values()) - counts["records"])
+        for path in filter(Path.exists, map(files.before, ENTITY_NAMES)):
+            with ReplacedItems(path) as before:
+                items = before.count()
+            if items:
+                self._publish_file(path, 0, items)
+        self.run.save()
+
+    def _publish_file(self, path: Path, records: int, items: int) -> None:
+        entry = ArtifactEntry(records, items, path.stat().st_size, sha256_of(path), utc_now())
+        self.run.publish(path, entry)
 
     def _report(self, repaired: Repaired) -> Repaired:
         """Complete the figures by the journals, which have also what was done before somebody was

@@ -27,9 +27,12 @@ from utils.differences import (
     KEPT_ABSENT,
     MISSING,
     REFUSED,
+    REMOVED_IN_SOURCE,
 )
 from utils.dynamodb.item_content import Item, Moments, differ_only_in, differing_attributes, is_same
 
+# What is in no source any more: also what S9 has lost since the load, where it was read again.
+TO_TAKE_AWAY = frozenset({EXTRA, REMOVED_IN_SOURCE})
 # Why a record is left as it is.
 CHANGED = "changed"  # by the application
 IN_USE = "inUse"  # another record names it
@@ -173,7 +176,8 @@ def decide(record: DamagedRecord, there: Items, rules: Rules) -> Mending:
 def _settled(record: DamagedRecord, rules: Rules) -> str:
     """Why a record is left, whatever the table holds now."""
     kinds = set(record.hows.values())
-    if kinds & BY_SOURCE:
+    is_gone = not record.lines and kinds <= TO_TAKE_AWAY
+    if kinds & BY_SOURCE and not is_gone:
         return IN_SOURCE
     if found := [reason for how, reason in _LEFT.items() if how in kinds]:
         return found[0]
@@ -199,7 +203,7 @@ def _sort(line: FileLine, now: Item | None, how: str, rules: Rules, found: _Sort
 
 def _sort_beyond(sk: str, now: Item, how: str, rules: Rules, found: _Sorted) -> None:
     """Sort what is there and in no line of the file."""
-    if how == EXTRA and rules.authors.is_own(now):
+    if how in TO_TAKE_AWAY and rules.authors.is_own(now):
         found.deletes.append(Step(sk, now, None))
     else:
         found.added.append(ApplicationChange(sk, "added"))

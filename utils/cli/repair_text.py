@@ -9,7 +9,7 @@ from typing import Protocol
 from utils.cli.closings import said
 from utils.run.run import Run
 from utils.wording.figures import counted
-from utils.wording.invocation import again_without, command
+from utils.wording.invocation import command, in_earnest
 
 # Why a record is left, in words, with what makes it right.
 _WHY = {
@@ -46,7 +46,7 @@ def notes_on(run: Run, done: Done | None, *, writes: bool) -> list[str]:
         "report": report.name,
     }
     if not writes:
-        notes = [said("repair-foreseen", **figures, repair=again_without("--dry-run"))]
+        notes = [said("repair-foreseen", **figures, repair=in_earnest())]
     elif done.records:
         notes = [said("repaired", **figures, undo=command("rollback --repair"))]
     else:

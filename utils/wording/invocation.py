@@ -19,6 +19,7 @@ from pathlib import Path
 _PROGRAM = "python migrate.py"
 _IDENTITY = "--identity"
 RESUME = "--resume"
+_DRY_RUN = "--dry-run"
 RETRY_QUARANTINE = "retry-quarantine"
 
 
@@ -72,9 +73,9 @@ def again(further: str = "") -> str:
     return for_real(f"{_state.again} {further}" if missing else _state.again)
 
 
-def again_without(option: str) -> str:
-    """The command line that was typed, without an option."""
-    return for_real(shlex.join(word for word in shlex.split(_state.again) if word != option))
+def in_earnest() -> str:
+    """The command line that was typed to see what it would do, as it is typed to do it."""
+    return for_real(shlex.join(word for word in shlex.split(_state.again) if word != _DRY_RUN))
 
 
 def again_with_key() -> str:

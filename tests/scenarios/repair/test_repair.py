@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -9,12 +11,16 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.support.application.application import Application
+from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.support.faults.sabotage import SabotagedOperator, shared
-from tests.support.operators.operator import Operator, small_trade
+from tests.support.operators.operator import Operator, Running, insert, line, small_trade
 from tests.support.operators.undone import headers, lines
+from utils.embedded.aws import EmbeddedAws
 
 REPAIR = ("--phase", "verify", "--repair")
 BOTH = (*REPAIR, "--repair-extra")
+WRITES = ("PutItem", "DeleteItem", "TransactWriteItems")
+MARK = b"MIGRATION#LOCK"
 
 
 @pytest.fixture
@@ -39,9 +45,9 @@ def damage(vandal: Application, operator: Operator) -> None:
     vandal.put("sales", {**sales[1], "total": {"N": "1"}})
     vandal.put("sales", {**sales[2], "GSI4PK": {"S": "SALE"}, "GSI4SK": {"S": "1999-01-01"}})
     vandal.delete("sales", of(some, sales[3])[0])
-    line = of(some, sales[4])[0]
-    vandal.put("sales", {**line, "quantity": {"N": "77"}})
-    vandal.put("sales", {**line, "SK": {"S": "LINE#extra"}, "legacyId": {"S": "4711"}})
+    changed = of(some, sales[4])[0]
+    vandal.put("sales", {**changed, "quantity": {"N": "77"}})
+    vandal.put("sales", {**changed, "SK": {"S": "LINE#extra"}, "legacyId": {"S": "4711"}})
     for entity, item in (("buyers", buyers[1]), ("sales", sales[5])):
         key = {"PK": {"S": f"{entity[:-1].upper()}#forged"}, "legacyId": {"S": "999999"}}
         vandal.put(entity, {**item, **key})
@@ -167,30 +173,76 @@ def test_a_rollback_of_the_load_after_repairs_leaves_the_tables_as_before_the_lo
     alone.run("rollback", "--repair", "--yes").failed(2, "no repair to undo")
 
 
+@dataclass
+class Killer:
+    """Kills a command when it comes to its n-th write, which is done, or is not."""
+
+    running: Running | None = None
+    after: int = 0
+    is_done: bool = True
+
+    def decide(self, request: Request) -> Answer | None:
+        if request.operation not in WRITES or MARK in request.body or self.running is None:
+            return None
+        self.after -= 1
+        if self.after:
+            return None
+        self.running.process.kill()
+        self.running.process.wait()
+        self.running = None
+        return None if self.is_done else error("InternalServerError", "killed", 500)
+
+    def kill(self, operator: Operator, *arguments: str, after: int, is_done: bool) -> None:
+        """Type a command that is killed at its n-th write."""
+        self.after, self.is_done = after, is_done
+        with operator.start(*arguments) as running:
+            self.running = running
+            assert running.end().code == -signal.SIGKILL
+
+
 def test_killed_again_and_again_and_repaired_to_the_same_end(
-    operator: Operator, application: Application, vandal: Application
+    operator: Operator, aws: EmbeddedAws, application: Application, vandal: Application
 ) -> None:
-    tool = shared(SabotagedOperator.like(operator))
-    tool.plan["set"]["load.repair.engine.MOST_WRITES"] = 4
-    tool.run("--full").ended(5)
+    killer = Killer()
+    few = {"load.repair.engine.MOST_WRITES": 4, "load.rollback.repair_rollback.MOST_WRITES": 4}
+    with FaultyProxy(aws, Plan(always=killer.decide)) as proxy:
+        operator.configure(target={"endpoint": proxy.url})
+        operator.run("--full").ended(5)
+        tool = SabotagedOperator.like(operator)
+        tool.plan["set"] |= few
+        loaded = application.scan()
+        damage(vandal, tool)
+        damaged = application.scan()
+        for after, is_done in ((2, True), (1, False), (3, True)):
+            killer.kill(tool, *BOTH, after=after, is_done=is_done)
+        shared(tool).run(*BOTH).ended(5)
+        assert application.scan() == loaded
+        assert tool.report("repair")["entities"] == {
+            "buyers": {"records": 2, "created": 1, "replaced": 0, "takenAway": 1, "left": {}},
+            "producers": {"records": 1, "created": 0, "replaced": 1, "takenAway": 0, "left": {}},
+            "sales": {"records": 6, "created": 2, "replaced": 3, "takenAway": 2, "left": {}},
+        }
+        listed = [item for each in tool.report("repair")["records"] for item in each["items"]]
+        assert len(listed) == 10
+        undo = ("rollback", "--repair", "--yes")
+        killer.kill(tool, *undo, after=2, is_done=True)
+        assert "being undone" in tool.run(*REPAIR).output
+        tool.run(*undo).ended(0)
+        assert application.scan() == damaged
+
+
+def test_a_sale_that_no_transaction_takes_is_repaired_what_opens_it_first(
+    alone: Operator, s9: S9Database, application: Application, vandal: Application
+) -> None:
+    small_trade(s9)
+    insert(s9, "msg_line", *(line(number, 10) for number in range(100, 350)))
+    alone.run("--full").ended(0)
     loaded = application.scan()
-    damage(vandal, tool)
+    for item in lines(alone)[:230]:
+        vandal.delete("sales", item)
+    vandal.put("sales", {**headers(alone, "sales")[0], "status": {"S": "cancelled"}})
     damaged = application.scan()
-    kills = (("buyers", 2), ("producers", 3), ("sales", 4), ("sales", 6), ("sales", 5))
-    for entity, after in kills:
-        tool.killed(*BOTH, phase="repair", entity=entity, after=after)
-    tool.run(*BOTH).ended(5)
+    alone.run(*REPAIR).ended(0)
     assert application.scan() == loaded
-    figures = tool.report("repair")["entities"]
-    assert sum(each["created"] for each in figures.values()) == 5
-    assert {e: [f[w] for w in ("replaced", "takenAway")] for e, f in figures.items()} == {
-        "buyers": [0, 1],
-        "producers": [1, 0],
-        "sales": [3, 2],
-    }
-    undo = ("rollback", "--repair", "--yes")
-    for entity, after in (("buyers", 2), ("sales", 3)):
-        tool.killed(*undo, phase="rollback", entity=entity, after=after)
-    tool.run(*REPAIR).failed(2, "is being undone", "rollback --repair")
-    tool.run(*undo).ended(0)
+    alone.run("rollback", "--repair", "--yes").ended(0)
     assert application.scan() == damaged
