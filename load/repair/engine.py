@@ -136,8 +136,14 @@ class Repair:
     # What must be so
 
     def _require_files(self) -> None:
+        if self.run.manifest.rolled_back:
+            raise ConfigurationError(
+                f"the load of run {self.run.manifest.undoes} was undone: there is nothing to "
+                "repair",
+                remedy=f"start a new run: {self.run.command('--full')}",
+            )
         for name in self.entities:
-            load = LoadState.load(self.run.workspace.load_state(name))
+            load = self._load_state(name)
             if load is not None and load.may_have_written and not load.complete:
                 raise ConfigurationError(
                     f"the load of {name} is not complete: it would write once more what is "
@@ -149,6 +155,16 @@ class Repair:
             require_validated(given, name)
         if self.asked.extra:
             self._require_all_selected()
+
+    def _load_state(self, entity: str) -> LoadState | None:
+        """The state of the load, None when there is none; also when it cannot be read, and S9
+        itself says what is right: no such load can be resumed."""
+        try:
+            return LoadState.load(self.run.workspace.load_state(entity))
+        except ArtifactError:
+            if self.given is None:
+                raise
+            return None
 
     def _require_all_selected(self) -> None:
         """Raise ConfigurationError where a file has but the first of S9's records."""
@@ -285,7 +301,7 @@ class Repair:
     def _load_undo(self, entity: str) -> LoadUndo | None:
         """What the rollback of the load is to be told; None where there is no load to undo."""
         run, files = self.run, self.run.workspace
-        load = LoadState.load(files.load_state(entity))
+        load = self._load_state(entity)
         if load is None or load.undone.get("done") or not load.may_have_written:
             return None
         given = self.given or run

@@ -72,9 +72,11 @@ def after_phase(
     return _closing(run, done, notes=notes if phase == "load" else ())
 
 
-def after_source_read_again(run: Run, inner: Run, code: ExitCode, entities: Sequence[str]) -> str:
+def after_source_read_again(
+    run: Run, inner: Run, code: ExitCode, entities: Sequence[str], further: Sequence[str] = ()
+) -> str:
     """The same when the target has been verified by S9 itself: the stations are those of the
-    `inner` run, which has read it."""
+    `inner` run, which has read it; `further` is to be noted, too."""
     stands = standing_of(inner.manifest)
     if code is ExitCode.VERIFICATION_FAILED:
         last = _differs(run, stands, verify=command("--phase verify --from-source"))
@@ -82,7 +84,7 @@ def after_source_read_again(run: Run, inner: Run, code: ExitCode, entities: Sequ
         reasons = _listed("; but ", _reasons(run, stands, goes_on=False))
         moment = inner.manifest.snapshot.get("takenAt", "an unknown moment")
         last = said("as-in-source", entities=_names(entities), moment=moment, reasons=reasons)
-    notes = _notes_on(run, stands)
+    notes = [*_notes_on(run, stands), *further]
     return _closing(run, last, notes=notes, stations=inner)
 
 

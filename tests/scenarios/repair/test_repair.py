@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from tests.conftest import S9Database, TableNames
 from tests.support.application.application import Application
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
 from tests.support.faults.sabotage import SabotagedOperator, shared
-from tests.support.operators.operator import Operator, Running, insert, line, small_trade
+from tests.support.operators.operator import Operator, Running, by_key, insert, line, small_trade
 from tests.support.operators.undone import headers, lines
 from utils.embedded.aws import EmbeddedAws
 
@@ -246,3 +247,51 @@ def test_a_sale_that_no_transaction_takes_is_repaired_what_opens_it_first(
     assert application.scan() == loaded
     alone.run("rollback", "--repair", "--yes").ended(0)
     assert application.scan() == damaged
+
+
+def test_by_s9_itself_also_what_s9_has_changed_and_somebody_damaged(
+    alone: Operator, s9: S9Database, application: Application, vandal: Application
+) -> None:
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    from_source = (*REPAIR, "--from-source")
+    first, second = headers(alone, "buyers")
+    s9.execute("UPDATE msg_anag SET city = 'Lecco' WHERE first_id = 1")
+    s9.execute("UPDATE msg_anag SET city = 'Como' WHERE first_id = 2")
+    vandal.put("buyers", {**first, "city": {"S": "nowhere"}})
+    vandal.delete("sales", lines(alone)[0])
+    alone.run(*from_source).ended(4)
+    report = alone.report("repair")
+    assert report["entities"]["buyers"]["left"] == {"changedInSource": 1}
+    assert application.scan()["buyers"] == by_key([{**first, "city": {"S": "Lecco"}}, second])
+    assert len(application.scan()["sales"]) == 5
+    # The load's rollback knows what the repair has written: nothing of the load stays.
+    alone.run("rollback", "--yes").ended(0)
+    assert application.scan() == {"buyers": {}, "producers": {}, "sales": {}}
+    alone.run(*from_source).failed(2, "was undone", "--full")
+    alone.run("--full").ended(0)
+    loaded = application.scan()
+    vandal.delete("buyers", second)
+    shutil.rmtree(alone.data)
+    alone.run(*from_source).ended(0)
+    assert application.scan() == loaded
+
+
+def test_what_has_left_s9_since_the_load_is_taken_away_and_comes_back_with_the_load_s_undo(
+    alone: Operator, s9: S9Database, application: Application
+) -> None:
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    alone.configure(load={"onConflict": "overwrite"})
+    s9.execute("UPDATE msg_line SET product_description = 'Dado' WHERE msg_id = 11")
+    before = application.scan()
+    alone.run("--full").ended(0)
+    s9.execute("DELETE FROM msg_line WHERE msg_id = 11")
+    s9.execute("DELETE FROM msg WHERE first_id = 11")
+    extra = ("--phase", "verify", "--from-source", "--repair-extra")
+    assert "take 2 items away" in alone.run(*extra, "--dry-run").ended(4).stdout
+    alone.run(*extra)
+    assert len(application.scan()["sales"]) == len(before["sales"]) - 2
+    assert alone.report("repair")["entities"]["sales"]["takenAway"] == 2
+    alone.run("rollback", "--yes").ended(0)
+    assert application.scan() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,7 @@ from utils.dynamodb.item_content import Item, Moments
 
 PK = "SALE#1"
 HEAD, ONE, TWO = "METADATA", "LINE#1", "LINE#2"
-Items = dict[str, Item]
+Items = Mapping[str, Item]
 
 
 def item(sk: str, text: str = "as in S9", **more: Any) -> dict[str, Any]:
@@ -49,11 +50,11 @@ def item(sk: str, text: str = "as in S9", **more: Any) -> dict[str, Any]:
 
 
 LINES = {sk: item(sk) for sk in (HEAD, ONE)}
-SIGNED = {"updatedBy": {"S": "someone"}}
+SIGNED: dict[str, Any] = {"updatedBy": {"S": "someone"}}
 
 
 def is_signed(now: Item, ours: Item) -> bool:
-    return now["updatedBy"] != ours["updatedBy"]
+    return bool(now["updatedBy"] != ours["updatedBy"])
 
 
 RULES = Rules(True, True, Authors("migration", frozenset()), is_signed, Moments())
