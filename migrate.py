@@ -732,7 +732,8 @@ def by_hand(
     code, notes = watched(book, chosen, follow), list[str]()
     if chosen.repairs:
         code, notes = repaired(book, chosen, entities, code, follow)
-    return code, partial(after_phase, book.run, code, phase, entities, notes)
+    mended = bool(chosen.repairs and not chosen.dry_run)
+    return code, partial(after_phase, book.run, code, phase, entities, notes, repaired=mended)
 
 
 def verify_by_source(
@@ -761,7 +762,10 @@ def verify_by_source(
         code, notes = repaired(book, chosen, entities, code, again, inner)
         inner.manifest.outcome = code
     has_served(inner)
-    return code, lambda: after_source_read_again(book.run, inner, code, entities, notes)
+    mended = bool(chosen.repairs and not chosen.dry_run)
+    return code, lambda: after_source_read_again(
+        book.run, inner, code, entities, notes, repaired=mended
+    )
 
 
 def repaired(

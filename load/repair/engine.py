@@ -318,7 +318,8 @@ class Repair:
                     "rollback of the load",
                     error.message,
                 )
-        return LoadUndo(files.before(entity), pictures, differs)
+        requests = None if differs else files.requests(entity)
+        return LoadUndo(files.before(entity), pictures, requests)
 
     # Before and after
 

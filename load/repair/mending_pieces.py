@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from load.conflicts.repair_journal import RepairJournal, RepairStep
+from load.conflicts.repair_journal import TAKEN_AWAY, RepairJournal, RepairStep
 from load.conflicts.replaced_items import ReplacedItems, Stored
 from load.conflicts.table_pictures import Memory, Pictures
+from load.history.request_log import Kind, RequestLog
 from load.repair.damaged_records import Damaged
 from load.repair.mend_record import IN_USE, NOT_TAKEN, DamagedRecord, Mending, Rules, decide
 from load.rollback.key_set import KeySet
 from load.rollback.records_in_use import Users
 from load.rollback.undo_record import HEADER, ApplicationChange, Record, Step
 from load.sending.job_pool import Share
+from load.writing.batches import sort_key
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.transactions import (
     MOST_WRITES,
@@ -41,12 +43,12 @@ Key = tuple[str, str]  # PK and SK
 @dataclass(frozen=True)
 class LoadUndo:
     """What the rollback of the load is to learn of the repair: `before` is the load's file of
-    replaced items, `pictures` are those of the table (None: it was empty). `differs`: what is
-    repaired may not be as the load has it."""
+    replaced items, `pictures` are those of the table (None: it was empty). `requests` is its log
+    (load/history); None where what is repaired may not be as the load has it."""
 
     before: Path
     pictures: Pictures | None
-    differs: bool
+    requests: Path | None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class Repairing:
             if is_referenced(self.spec.entity):
                 doomed = self.doomed.__contains__
                 uses = Users(writer.wire, self, self.spec.entity, stop, {}, is_doomed=doomed)
-            mending = _InProcess(self, writer, Transactions(writer), journal, told, uses)
+            log = stack.enter_context(RequestLog(self.load.requests if self.load else None))
+            mending = _InProcess(self, writer, Transactions(writer), journal, told, uses, log)
             yield mending.mend
 
 
@@ -150,7 +153,7 @@ class _Told(ExitStack):
                 elif step.old is not None and self._was_there(step):
                     taken[mending.takes_record].append((step.old, content(step.old)))
         self._before.keep((), taken=taken[False], apart=taken[True])
-        if self._load.differs:
+        if self._load.requests is None:
             self._before.has_repaired(put)
 
     def _was_there(self, step: Step) -> bool:
@@ -169,12 +172,27 @@ class _InProcess:
     journal: RepairJournal | None
     told: _Told | None
     uses: Users | None
+    log: RequestLog
     units: UnitsTold = field(default_factory=UnitsTold)
 
     def mend(self, damaged: Sequence[Damaged]) -> MendedTogether:
         """Mend records (together about a hundred items, or one record of any size); what became of
         each. Raises TargetError when DynamoDB cannot be used."""
-        return MendedTogether(self._mend(damaged), self.units.since(self.writer))
+        mended = self._mend(damaged)
+        for each, done in zip(damaged, mended, strict=True):
+            if self.journal is not None and each.place is not None:
+                self._log(each.place.start, each.lines(self.work.transformed), done)
+        self.log.flush()
+        return MendedTogether(mended, self.units.since(self.writer))
+
+    def _log(self, place: int, lines: Sequence[bytes], done: Mended) -> None:
+        """Note when the lines of a record were written again; the first is at byte `place`."""
+        written = {sk for sk, what in done.done if what != TAKEN_AWAY}
+        for line in lines if written else ():
+            sk, end = sort_key(line), place + len(line)
+            if sk in written:
+                self.log.add(Kind.REPAIR, [(place, end)], "", opens=sk == HEADER)
+            place = end
 
     def _mend(self, damaged: Sequence[Damaged]) -> list[Mended]:
         records = [

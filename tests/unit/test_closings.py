@@ -222,42 +222,35 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         Situation(verify={"missing": 2, "otherProblems": 1}),
         DIFFERS,
         after_run,
-        {"differs", "missing", "other-problems", "load-again"},
-        "Load again: python migrate.py --phase load",
+        {"differs", "missing", "other-problems", "write-again"},
+        "python migrate.py --phase verify --repair",
     ),
     "missing beside what was changed": (
         Situation(verify={"missing": 2, "changedSince": 1}, policy="overwrite"),
         DIFFERS,
         after_run,
-        {"differs", "missing", "load-what-is-missing", "changed-since", "in-use"},
-        "load again: python migrate.py --phase load",
+        {"differs", "missing", "write-again", "changed-since", "in-use"},
+        "python migrate.py --phase verify --repair",
     ),
     "different": (
         Situation(verify={"different": 2}),
         DIFFERS,
         after_run,
-        {"differs", "different", "let-s9-win"},
-        "python migrate.py --phase load",
+        {"differs", "different", "write-again"},
+        "as it is: python migrate.py --phase verify --repair",
     ),
-    "different, and to be overwritten": (
-        Situation(verify={"different": 2}, policy="overwrite"),
-        DIFFERS,
-        after_run,
-        {"differs", "different", "load-again"},
-        "Load again: python migrate.py --phase load",
-    ),
-    "different beside what was changed": (
+    "different after a repair": (
         Situation(verify={"different": 2, "changedSince": 1}, policy="overwrite"),
         DIFFERS,
-        after_run,
-        {"differs", "different", "correct-by-hand", "changed-since", "in-use"},
-        "Then verify again: python migrate.py --phase verify",
+        lambda run, code: after_phase(run, code, "verify", ENTITY_NAMES, repaired=True),
+        {"differs", "different", "correct-what-is-left", "changed-since", "in-use"},
+        "then verify again: python migrate.py --phase verify",
     ),
     "only in the target": (
         Situation(verify={"onlyInTarget": {"records": 1, "lines": 3}}),
         DIFFERS,
         after_run,
-        {"differs", "only-in-target", "delete-what-is-over"},
+        {"differs", "only-in-target", "take-away"},
         "Then verify again: python migrate.py --phase verify",
     ),
     "the last sale refused": (
@@ -366,7 +359,7 @@ def test_what_is_only_in_the_target_is_named_by_kind_and_cause(tmp_path: Path) -
         "only in the target: 12 sales and 1 line (S9 no longer has them, or their records are in "
         "quarantine)" in text
     )
-    assert "Load again" not in text
+    assert "Write that again" not in text
 
 
 def test_the_page_of_messages_is_what_is_declared() -> None:

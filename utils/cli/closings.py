@@ -269,39 +269,25 @@ REMEDIES = (
         "The only difference is what S9 has changed since the load.",
     ),
     _closing(
-        "delete-what-is-over",
+        "take-away",
         ExitCode.VERIFICATION_FAILED,
-        "A load deletes nothing except lines of records that it replaces: delete them in the "
-        "Sale Module, or leave them. Then verify again: {verify}",
-        "The only difference is what is only in the target.",
+        "To take away what S9 no longer has: {extra}; or delete it in the Sale Module, or leave "
+        "it. Then verify again: {verify}",
+        "The only difference is what is only in the target: a load deletes nothing except lines of "
+        "records that it replaces.",
     ),
     _closing(
-        "load-again",
+        "write-again",
         ExitCode.VERIFICATION_FAILED,
-        "Load again: {load}",
-        "Items are missing, and no change by the application is in the way.",
+        "Write that again, which leaves what the application has changed as it is: {repair}",
+        "Items are missing or have different content.",
     ),
     _closing(
-        "load-what-is-missing",
+        "correct-what-is-left",
         ExitCode.VERIFICATION_FAILED,
-        "Set load.onConflict to skip, which leaves what is already there as it is, and load "
-        "again: {load}",
-        "Items are missing, others were changed by the application or kept for it, and "
-        "`load.onConflict` would stop at them or overwrite them.",
-    ),
-    _closing(
-        "let-s9-win",
-        ExitCode.VERIFICATION_FAILED,
-        "To have S9's content there, set load.onConflict to overwrite and load again: {load}",
-        "Items have different content, `load.onConflict` would not replace it, and no change by "
-        "the application would be lost.",
-    ),
-    _closing(
-        "correct-by-hand",
-        ExitCode.VERIFICATION_FAILED,
-        "Correct these one by one in the Sale Module: a load that overwrites them would also "
-        "overwrite what the application has changed. Then verify again: {verify}",
-        "Items have different content, and others were changed by the application or kept for it.",
+        "What a repair has left, and why, is in {repaired}: correct it, then verify again: "
+        "{verify}",
+        "The same after a repair.",
     ),
     _closing(
         "load-the-last-sale",

@@ -11,7 +11,7 @@ from typing import Any
 from utils.cli.closings import said
 from utils.cli.plan_text import last_line, plan_text
 from utils.cli.text_table import table
-from utils.config import OVERWRITE, PHASE_NAMES, SKIP, PricesConfig
+from utils.config import PHASE_NAMES, PricesConfig
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.run.run import COMPLETE, Run
@@ -20,6 +20,7 @@ from utils.telemetry.phase_figures import phase_figures, picture_of_run
 from utils.wording.figures import costing, counted, counted_in, lasting
 from utils.wording.invocation import again, command
 
+_REPAIR = "--repair"
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
 
 
@@ -52,14 +53,21 @@ def after_rehearsal(run: Run, document: Mapping[str, Any]) -> str:
 
 
 def after_phase(
-    run: Run, code: ExitCode, phase: str, entities: Sequence[str], further: Sequence[str] = ()
+    run: Run,
+    code: ExitCode,
+    phase: str,
+    entities: Sequence[str],
+    further: Sequence[str] = (),
+    *,
+    repaired: bool = False,
 ) -> str:
-    """The same for a phase by hand in some entities; `further` is to be noted, too."""
+    """The same for a phase by hand in some entities; `further` is to be noted, too, and what verify
+    has found was `repaired` as far as it could be."""
     notes = [*_notes(run), *further]
     stopped = (ExitCode.FAILED, ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED)
     stands = standing_of(run.manifest)
     if code in stopped or (phase == "verify" and stands.all_verified):
-        last = _last_line(run, code, start_over=command("--phase extract"))
+        last = _last_line(run, code, start_over=command("--phase extract"), repaired=repaired)
         return _closing(run, last, notes=notes)
     reasons = _listed("; ", _reasons(run, stands, goes_on=False))
     if phase == "verify":
@@ -73,13 +81,19 @@ def after_phase(
 
 
 def after_source_read_again(
-    run: Run, inner: Run, code: ExitCode, entities: Sequence[str], further: Sequence[str] = ()
+    run: Run,
+    inner: Run,
+    code: ExitCode,
+    entities: Sequence[str],
+    further: Sequence[str] = (),
+    *,
+    repaired: bool = False,
 ) -> str:
     """The same when the target has been verified by S9 itself: the stations are those of the
     `inner` run, which has read it; `further` is to be noted, too."""
     stands = standing_of(inner.manifest)
     if code is ExitCode.VERIFICATION_FAILED:
-        last = _differs(run, stands, verify=command("--phase verify --from-source"))
+        last = _differs(run, stands, by_source=True, repaired=repaired)
     else:
         reasons = _listed("; but ", _reasons(run, stands, goes_on=False))
         moment = inner.manifest.snapshot.get("takenAt", "an unknown moment")
@@ -112,9 +126,16 @@ def _closing(
     return "\n" + "\n\n".join(filter(None, parts))
 
 
-def _last_line(run: Run, code: ExitCode, *, start_over: str, goes_on: bool = True) -> str:
+def _last_line(
+    run: Run,
+    code: ExitCode,
+    *,
+    start_over: str,
+    goes_on: bool = True,
+    repaired: bool = False,
+) -> str:
     """The last line of a run; `start_over` is the command that begins it again. Where nothing
-    `goes_on`, no command can do anything with what it leaves."""
+    `goes_on`, no command can do anything with what it leaves. `repaired` is as above."""
     if code is ExitCode.FAILED:
         return said("set-aside", why=run.manifest.stopped, again=again())
     if code is ExitCode.VALIDATION_FAILED:
@@ -123,7 +144,7 @@ def _last_line(run: Run, code: ExitCode, *, start_over: str, goes_on: bool = Tru
         return said(name, report=_VALIDATION, start_over=start_over)
     stands = standing_of(run.manifest)
     if code is ExitCode.VERIFICATION_FAILED:
-        return _differs(run, stands)
+        return _differs(run, stands, repaired=repaired)
     reasons = _reasons(run, stands, goes_on=goes_on and stands.all_verified)
     if not stands.all_verified:
         return said("loaded", reasons=_listed("; ", reasons), verify=command("--phase verify"))
@@ -160,8 +181,11 @@ def _lists(run: Run, stands: RunStanding) -> str:
     return _names(names) or f"{_VERIFICATION} once it is verified"
 
 
-def _differs(run: Run, stands: RunStanding, verify: str = "") -> str:
-    """The last line when `verify` (what is typed for it) has found differences."""
+def _differs(
+    run: Run, stands: RunStanding, *, by_source: bool = False, repaired: bool = False
+) -> str:
+    """The last line when verify (also one `by_source`) has found differences, and what could be
+    `repaired` of them is."""
     counts = {"missing": stands.missing, "different": stands.different}
     found = [said(name, count=count) for name, count in counts.items() if count]
     if stands.only_in_target:
@@ -171,31 +195,33 @@ def _differs(run: Run, stands: RunStanding, verify: str = "") -> str:
         found.append(said("behind-source", count=stands.behind))
     if stands.other_problems or not found:
         found.append(said("other-problems", count=max(1, stands.other_problems)))
-    verify = verify or command("--phase verify")
-    commands = {"load": command("--phase load"), "verify": verify, "full": command("--full")}
-    damage = stands.missing or stands.different or stands.only_in_target
-    name = "bring-up" if stands.behind and not damage else _remedy(run, stands)
-    remedy = said(name, **commands, retry=command("retry-quarantine"))
+    how = f"--phase verify{' --from-source' if by_source else ''}"
+    commands = {
+        "verify": command(how),
+        "repair": command(f"{how} {_REPAIR}"),
+        "extra": command(f"{how} {_REPAIR}-extra"),
+        "repaired": run.workspace.report("repair").name,
+        "full": command("--full"),
+        "retry": command("retry-quarantine"),
+    }
+    remedy = said(_remedy(stands, repaired=repaired), **commands)
     return said("differs", report=_VERIFICATION, differences="; ".join(found), remedy=remedy)
 
 
-def _remedy(run: Run, stands: RunStanding) -> str:
+def _remedy(stands: RunStanding, *, repaired: bool) -> str:
     """The name of the closing that says what to do about differences; none of them undoes what
     the application has done since."""
-    policy = run.config.load.on_conflict
-    theirs = stands.changed or stands.kept
-    if stands.different and theirs:
-        return "correct-by-hand"
-    if stands.different and policy != OVERWRITE:
-        return "let-s9-win"
-    if stands.missing and theirs and policy != SKIP:
-        return "load-what-is-missing"
-    if stands.missing or stands.different:
-        return "load-again"
+    damage = stands.missing or stands.different
+    if (damage or stands.only_in_target) and repaired:
+        return "correct-what-is-left"
+    if damage:
+        return "write-again"
+    if stands.behind and not stands.only_in_target:
+        return "bring-up"
     if stands.held and stands.other_problems == stands.wrong_numbers > 0:
         return "load-the-last-sale"
     alone = stands.only_in_target and not stands.other_problems
-    return "delete-what-is-over" if alone else "fix-the-cause"
+    return "take-away" if alone else "fix-the-cause"
 
 
 _ONE = {"lines": "line", "items": "other item"}
