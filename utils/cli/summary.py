@@ -20,7 +20,6 @@ from utils.telemetry.phase_figures import phase_figures, picture_of_run
 from utils.wording.figures import costing, counted, counted_in, lasting
 from utils.wording.invocation import again, command
 
-_REPAIR = "--repair"
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
 
 
@@ -195,11 +194,11 @@ def _differs(
         found.append(said("behind-source", count=stands.behind))
     if stands.other_problems or not found:
         found.append(said("other-problems", count=max(1, stands.other_problems)))
-    how = f"--phase verify{' --from-source' if by_source else ''}"
+    source = " --from-source" if by_source else ""
     commands = {
-        "verify": command(how),
-        "repair": command(f"{how} {_REPAIR}"),
-        "extra": command(f"{how} {_REPAIR}-extra"),
+        "verify": command(f"--phase verify{source}"),
+        "repair": command(f"--phase verify{source} --repair"),
+        "extra": command(f"--phase verify{source} --repair-extra"),
         "repaired": run.workspace.report("repair").name,
         "full": command("--full"),
         "retry": command("retry-quarantine"),
