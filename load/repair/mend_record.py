@@ -3,7 +3,7 @@
 It is decided anew by what the table holds now: meanwhile it may have healed, or the application may
 have been there. The unit of the application's work is the record: where it has changed, added or
 deleted anything of it, the whole record stays, and is told. So does what the load has left as it
-was, and what S9 has changed since the load: that is a matter for the next load.
+was. What S9 has changed since the load, and nobody has damaged, is a matter for the next load.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from load.writing.batches import record_key, sort_key
 from load.writing.transactions import MOST_WRITES, TransactionWrite
 from utils.differences import (
     BY_SOURCE,
+    CHANGED_IN_SOURCE,
+    DAMAGE,
     DIFFERENT,
     EXTRA,
     KEPT,
@@ -177,7 +179,10 @@ def _settled(record: DamagedRecord, rules: Rules) -> str:
     """Why a record is left, whatever the table holds now."""
     kinds = set(record.hows.values())
     is_gone = not record.lines and kinds <= TO_TAKE_AWAY
-    if kinds & BY_SOURCE and not is_gone:
+    # What is damaged is written whole as S9 has it now, unless S9 has more or fewer lines since.
+    grown = kinds & (BY_SOURCE - {CHANGED_IN_SOURCE})
+    is_mended = rules.mend and kinds & DAMAGE and not grown
+    if kinds & BY_SOURCE and not (is_gone or is_mended):
         return IN_SOURCE
     if found := [reason for how, reason in _LEFT.items() if how in kinds]:
         return found[0]
@@ -194,7 +199,7 @@ def _sort(line: FileLine, now: Item | None, how: str, rules: Rules, found: _Sort
             found.changes.append(ApplicationChange(line.sk, "deleted"))
     elif rules.is_as_in_file(now, ours):
         return
-    elif how == DIFFERENT and not rules.signed(now, ours):
+    elif how in (DIFFERENT, CHANGED_IN_SOURCE) and not rules.signed(now, ours):
         found.puts.append(Step(line.sk, now, ours))
     else:
         names = tuple(differing_attributes(ours, now))

@@ -24,6 +24,7 @@ from load.repair.mend_record import (
 from load.rollback.undo_repair import decide as decide_undo
 from utils.differences import (
     ADDED,
+    CHANGED_IN_SOURCE,
     DIFFERENT,
     EXTRA,
     KEPT,
@@ -128,11 +129,21 @@ def test_a_place_in_the_numbering_is_mended_whatever_the_application_has_hung_on
     [
         ({HEAD: NEW_IN_SOURCE, ONE: NEW_IN_SOURCE}, IN_SOURCE),
         ({ONE: REMOVED_IN_SOURCE, HEAD: MISSING}, IN_SOURCE),
+        ({TWO: NEW_IN_SOURCE, HEAD: MISSING}, IN_SOURCE),
+        ({HEAD: CHANGED_IN_SOURCE, TWO: EXTRA}, IN_SOURCE),
         ({HEAD: KEPT, ONE: MISSING}, KEPT_BY_LOAD),
     ],
 )
 def test_what_is_a_matter_of_a_load_is_left(hows: dict[str, str], reason: str) -> None:
     assert decide(record(hows), {}, RULES).reason == reason
+
+
+def test_what_is_damaged_is_written_as_s9_has_it_now() -> None:
+    there = {HEAD: item(HEAD, "as loaded")}
+    asked = record({HEAD: CHANGED_IN_SOURCE, ONE: MISSING})
+    assert done(decide(asked, there, RULES)) == {HEAD: "replaced", ONE: "created"}
+    theirs = {HEAD: item(HEAD, "theirs", **SIGNED)}
+    assert decide(asked, theirs, RULES).reason == CHANGED
 
 
 def test_a_record_that_is_in_no_source_any_more_is_taken_away_and_not_one_in_quarantine() -> None:
