@@ -265,7 +265,9 @@ REMEDIES = (
     _closing(
         "bring-up",
         ExitCode.VERIFICATION_FAILED,
-        "Nothing is damaged. To bring the target up to what S9 is now: {full}",
+        "The target is as it was loaded, by the files of the load; if nobody has changed these "
+        "records in S9 since, those files are wrong, and the target with them. To bring it up to "
+        "what S9 is now: {full}",
         "The only difference is what S9 has changed since the load.",
     ),
     _closing(

@@ -86,7 +86,7 @@ def test_what_s9_has_changed_since_is_told_from_damage(
     insert(s9, "msg_anag", party(9, 2))
     loaded.run("--phase", "verify").ended(0)
     outcome = loaded.run(*FROM_SOURCE).ended(4)
-    assert "Nothing is damaged" in outcome.last_line
+    assert "changed in S9 since the load" in outcome.last_line
     assert found(loaded, "changedInSource") == {
         ("LINE", "new-in-source"),
         ("LINE", "changed-in-source"),
