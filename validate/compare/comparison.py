@@ -86,11 +86,13 @@ _CONTENT = slice(1 + DIGEST_HEX)  # kind and digest of a member
 @dataclass
 class Settled:
     """What the first look has made of some buckets: how many records are the same on both sides,
-    how many items are the application's own, and of the `doubtful` records their PKs, and how many
-    items of a migration the table had of them."""
+    how many items are the application's own, how many records with as many lines as they say
+    (`own`), and of the `doubtful` records their PKs, and how many items of a migration the table
+    had of them."""
 
     alike: int = 0
     foreign: int = 0
+    own: int = 0
     doubtful: list[bytes] = field(default_factory=list)
     found: Count = field(default_factory=lambda: Count(0, 0))
 
@@ -111,13 +113,24 @@ class Settled:
                 theirs[pk] += members_of(entry)
         for pk in sorted(doubtful):
             members = theirs[pk]
-            if pk not in own and all(each[0] in _FOREIGN_BYTES for each in members):
+            foreign = pk not in own and all(each[0] in _FOREIGN_BYTES for each in members)
+            if foreign and (said := _said_of(members)) in (b"", b"%d" % _lines_of(members)):
+                self.own += said != b""
                 self.foreign += len(members)
                 continue
             self.doubtful.append(pk)
             for member in members:
                 if member[0] not in _FOREIGN_BYTES:
                     self.found += _count_of(member)
+
+
+def _said_of(members: Iterable[bytes]) -> bytes:
+    """How many lines a record says that it has; nothing where it does not say it."""
+    return next((lines_count_of(each) for each in members if each[0] in _RECORD_BYTES), b"")
+
+
+def _lines_of(members: Iterable[bytes]) -> int:
+    return sum(each[0] in _LINE_BYTES for each in members)
 
 
 def sort_bucket(
@@ -250,8 +263,10 @@ class Comparison:
                 has_own = has_own or kind == _LINE_BYTE
             elif kind in _RECORD_BYTES:
                 is_there = True
-                if kind == _RECORD_BYTE and not change_of(member).deleted:
+                if not change_of(member).deleted:
                     said = lines_count_of(member)
+                    if kind != _RECORD_BYTE and not said:
+                        said = None  # the application's own need not say it
         self.lines.checked += said is not None
         # Whoever deletes a line may leave the sale as it was loaded, with that line counted.
         if said is not None and said not in (b"%d" % lines, b"%d" % (lines + deleted)):

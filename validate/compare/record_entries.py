@@ -240,8 +240,10 @@ def _read_items(
             records += is_migrated
             if seen.is_named:
                 result.references.append(is_there(pk))
-            if seen.wanted and is_migrated:
-                result.references += references_of(pk, attributes, seen.wanted)
+            if seen.wanted:
+                result.references += references_of(
+                    pk, attributes, seen.wanted, required=is_migrated
+                )
     if members:
         result.entries.append(entry_of(current, members, counts=counts))
     result.found = Count(records, migrated)
@@ -388,9 +390,10 @@ def _member(
     as_written: bool,
 ) -> bytes:
     said = b""
-    if kind == RECORD and seen.count and (migrated or not as_written):
+    if kind == RECORD and seen.count:
         count = text_of(attributes, seen.count).strip(b'"')
-        said = b"%b;%b" % (_plain(count), facts_of(attributes, seen.entity))
+        facts = facts_of(attributes, seen.entity) if migrated or not as_written else b""
+        said = b"%b;%b" % (_plain(count), facts)
     if not as_written:
         legacy_id = _plain(text_of(attributes, _LEGACY_ID))
         said = b"%b;%b%b" % (said or b";", legacy_id, _change(attributes))

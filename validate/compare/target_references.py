@@ -40,15 +40,18 @@ def references_wanted(entity: str) -> tuple[Wanted, ...]:
 
 
 def references_of(
-    pk: bytes, record: Attributes, wanted: Iterable[Wanted]
+    pk: bytes, record: Attributes, wanted: Iterable[Wanted], *, required: bool = True
 ) -> list[tuple[bytes, bytes]]:
     """What a record names, as (PK of the named, the line); PKs are JSON texts.
 
-    A sale without one of its parties names the party "", which is nowhere.
+    A sale without one of its parties names the party "", which is nowhere; unless it is not
+    `required` to name one, as the application's own need not.
     """
     found = []
     for start, opening, mark in wanted:
         text = text_of(record, start)
+        if not (required or text):
+            continue
         named = opening + text[1:] if len(text) > len(_NOBODY) else _NOBODY
         found.append((named, named + mark + pk))
     return found

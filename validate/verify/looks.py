@@ -173,7 +173,7 @@ class _SecondLook:
         comparison, sums = Comparison(), first.sums
         comparison.keys.foreign = first.foreign
         if shape_of(entity).children:
-            comparison.lines.checked = first.alike
+            comparison.lines.checked = first.alike + first.own
         lines: list[Path] = []
         if first.records:
             get_logger().info(

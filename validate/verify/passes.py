@@ -216,8 +216,9 @@ def together(one: Sums | None, other: Sums | None) -> Sums | None:
 @dataclass(frozen=True)
 class SettledPart:
     """What has been settled in some buckets: how many records are the same, how many items are the
-    application's own, the PKs of the doubtful records in runs, how many they are, how many items of
-    a migration the table had of them, and what the table's records add up to."""
+    application's own, how many of its records have the lines that they say (`own`), the PKs of the
+    doubtful records in runs, how many they are, how many items of a migration the table had of
+    them, and what the table's records add up to."""
 
     alike: int
     foreign: int
@@ -225,6 +226,7 @@ class SettledPart:
     records: int
     found: Count
     sums: Sums | None = None
+    own: int = 0
 
     @classmethod
     def none(cls) -> SettledPart:
@@ -239,6 +241,7 @@ class SettledPart:
             self.records + other.records,
             self.found + other.found,
             together(self.sums, other.sums),
+            self.own + other.own,
         )
 
 
@@ -266,6 +269,7 @@ class SettlePass:
             len(settled.doubtful),
             settled.found,
             None if sums is None else sums.finish(),
+            settled.own,
         )
 
 

@@ -683,3 +683,25 @@ def test_a_year_that_only_the_table_has_is_asked_for(migration: Migration, loade
     assert result.problems == []
     (found,) = [p for p in result.entities["sales"].patterns if p.name == "next sale number"]
     assert found.sampled == 5
+
+
+def test_what_the_application_has_made_itself_is_checked_as_well(
+    migration: Migration, loaded: Run
+) -> None:
+    """Its sales, too, name parties that are there, and have the lines that they say."""
+    good, dangling = foreign(sale(77, lines=0)[0], PK="SALE#good"), sale(78, lines=1)
+    theirs = foreign(dangling[0], PK="SALE#dangling", buyerId="nobody", GSI2PK="BUYER#nobody")
+    put_items(migration.client, migration.table("sales"), [good, theirs])
+    result = migration.verify(loaded)
+    assert result.references is not None
+    assert result.references.checked == 24 + 4
+    assert [each.named for each in result.references.unresolved.entries] == ["BUYER#nobody"]
+    lines = result.lines["sales"]
+    assert lines.checked == 12 + 2
+    assert [each.sale for each in lines.different.entries] == ["SALE#dangling"]
+    assert result.entities["sales"].keys.foreign == 2
+    migration.put("sales", foreign(dangling[1], PK="SALE#dangling"))
+    migration.put("buyers", foreign(party("buyer", 9), PK="BUYER#nobody"))
+    again = migration.verify(loaded)
+    assert again.problems == []
+    assert again.lines["sales"].checked == 12 + 2
