@@ -72,7 +72,7 @@ def test_edited_deleted_and_added_items_are_counted_apart(
     ):
         migration.put("sales", item)
     buyers = migration.records["buyers"]
-    migration.put("buyers", signed(buyers[2][0], country={"S": "XX"}))
+    migration.put("buyers", signed(buyers[2][0], country={"S": "XX"}, GSI2PK={"S": "COUNTRY#XX"}))
     migration.put("buyers", {**buyers[3][0], **DELETED})
 
     result = migration.verify(loaded)
