@@ -169,6 +169,9 @@ def test_a_lost_line_of_a_changed_sale_is_missing(migration: Migration, loaded: 
     ]
 
 
+NAMES = ("companyName", "GSI1SK", "GSI2SK")
+
+
 @pytest.mark.parametrize("kind", ["edited", "deleted"])
 def test_access_patterns_expect_nothing_of_what_the_application_has_changed(
     migration: Migration, kind: str
@@ -177,18 +180,21 @@ def test_access_patterns_expect_nothing_of_what_the_application_has_changed(
     migration.fill(parties=4, sales=30)
     run = migration.write()
     migration.load()
+    buyer = migration.records["buyers"][3][0]
     for number in range(0, 30, 3):
         head = migration.records["sales"][number][0]
         edited = {
             "status": {"S": "archived"},
             "GSI1PK": {"S": "STATUS#archived"},
-            "GSI2PK": {"S": "BUYER#another"},
+            "buyerId": buyer["buyerId"],
+            "GSI2PK": buyer["PK"],
             "saleNumber": {"N": str(900 + number)},
-            "GSI1SK": {"S": "2019-01-01"},
+            "saleDate": {"S": "2019-01-01"},
+            **{key: {"S": "2019-01-01"} for key in head if key.startswith("GSI") and "SK" in key},
         }
         migration.put("sales", signed(head, **(edited if kind == "edited" else DELETED)))
     for record in migration.records["buyers"][:2]:
-        migration.put("buyers", signed(record[0], companyName={"S": "Z"}, GSI1SK={"S": "Z"}))
+        migration.put("buyers", signed(record[0], **{name: {"S": "Z"} for name in NAMES}))
     assert migration.verify(run).problems == []
 
 
