@@ -286,6 +286,7 @@ class Repair:
             self.signed,
             Moments(run.manifest.migration_timestamp, tuple(times)),
             quarantined_keys(given.workspace.quarantine(entity)),
+            frozenset({given.manifest.migration_timestamp, given.manifest.updated_at} - {""}),
         )
         return Repairing(
             transformed=self._transformed(entity),

@@ -31,7 +31,14 @@ from utils.differences import (
     REFUSED,
     REMOVED_IN_SOURCE,
 )
-from utils.dynamodb.item_content import Item, Moments, differ_only_in, differing_attributes, is_same
+from utils.dynamodb.item_content import (
+    STAMPS,
+    Item,
+    Moments,
+    differ_only_in,
+    differing_attributes,
+    is_same,
+)
 
 # What is in no source any more: also what S9 has lost since the load, where it was read again.
 TO_TAKE_AWAY = frozenset({EXTRA, REMOVED_IN_SOURCE})
@@ -90,7 +97,7 @@ class DamagedRecord:
 class Rules:
     """What is asked for (`mend`: what is missing or different; `extra`: what is only in the
     target), and how it is told whose an item is. `held` are the keys in S9 of the records in
-    quarantine."""
+    quarantine, `own_times` what this migration gives to rows without a time."""
 
     mend: bool
     extra: bool
@@ -98,6 +105,15 @@ class Rules:
     signed: Signed
     moments: Moments
     held: frozenset[str] = frozenset()
+    own_times: frozenset[str] = frozenset()
+
+    def differs_in_times_alone(self, now: Item, ours: Item) -> bool:
+        """Whether nothing differs but times that a migration gives to rows without one: no content
+        of S9. A verification that knows no load's files learns them from the table."""
+        names = differing_attributes(ours, now)
+        return set(names) <= set(STAMPS) and all(
+            ours.get(name, {}).get("S") in self.own_times for name in names
+        )
 
     def is_as_in_file(self, now: Item, ours: Item) -> bool:
         """Whether what is there is what the file says, also with another migration's time."""
@@ -197,7 +213,7 @@ def _sort(line: FileLine, now: Item | None, how: str, rules: Rules, found: _Sort
             found.puts.append(Step(line.sk, None, ours))
         else:  # since the verification
             found.changes.append(ApplicationChange(line.sk, "deleted"))
-    elif rules.is_as_in_file(now, ours):
+    elif rules.is_as_in_file(now, ours) or (not how and rules.differs_in_times_alone(now, ours)):
         return
     elif how in (DIFFERENT, CHANGED_IN_SOURCE) and not rules.signed(now, ours):
         found.puts.append(Step(line.sk, now, ours))

@@ -34,7 +34,6 @@ from validate.explain.target_record import HEAD, TargetLook, TargetRecord, compa
 from validate.explain.verdict import Known, verdict_of
 
 FIRST_LINES = 5  # that are shown
-REPAIRS = False  # whether `--phase verify --repair` is there
 
 Answer = TypeVar("Answer")
 
@@ -119,7 +118,6 @@ class Explainer:
             transformed.why,
             transformed.next,
             target.why,
-            REPAIRS,
         )
         self._require_known(known, extracted, key)
         told = Told(

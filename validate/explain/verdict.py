@@ -50,7 +50,6 @@ class Known:
     file_why: str = ""
     file_next: str = ""
     target_why: str = ""
-    repairs: bool = False
 
     @property
     def is_in_file(self) -> bool:
@@ -163,7 +162,7 @@ def _absent(known: Known) -> Verdict:
         "missing",
         _DIFFERS,
         f"{known.name} is missing from the target though it was loaded {_when(loaded)}",
-        _repair(known),
+        _repair(),
     )
 
 
@@ -188,7 +187,7 @@ def _damaged(known: Known) -> Verdict:
     sentence = (
         f"{known.name} differs in the target: {'; '.join(filter(None, parts))}; nobody signed it"
     )
-    return Verdict("different", _DIFFERS, sentence, _repair(known))
+    return Verdict("different", _DIFFERS, sentence, _repair())
 
 
 def _names(known: Known) -> str:
@@ -326,7 +325,7 @@ def _not_in_file(known: Known, target: TargetRecord) -> Verdict:
         return _against_source(known, target)
     if known.file is None:
         return Verdict(
-            "missing", _DIFFERS, f"{name} is not in the target, and S9 has it", _repair(known)
+            "missing", _DIFFERS, f"{name} is not in the target, and S9 has it", _repair()
         )
     return Verdict(
         "new-in-source",
@@ -405,7 +404,5 @@ def _sync() -> str:
     return f"to bring the target up to it: {command('--full')}"
 
 
-def _repair(known: Known) -> str:
-    if known.repairs:
-        return f"repair it: {command('--phase verify --repair')}"
-    return f"compare all: {command('--phase verify')}"
+def _repair() -> str:
+    return f"repair it: {command('--phase verify --repair')}"

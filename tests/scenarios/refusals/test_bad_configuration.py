@@ -70,6 +70,9 @@ def test_variables_are_read_from_dot_env(alone: Operator, s9: S9Database) -> Non
         "--full --phase load",
         "--full --entity sales",
         "--dry-run --resume",
+        "--full --repair",
+        "--phase load --repair-extra",
+        "--phase verify --dry-run",
     ],
 )
 def test_a_wrong_command_line_is_a_usage_error(operator: Operator, arguments: str) -> None:

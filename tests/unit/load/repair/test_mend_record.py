@@ -146,6 +146,18 @@ def test_what_is_damaged_is_written_as_s9_has_it_now() -> None:
     assert decide(asked, theirs, RULES).reason == CHANGED
 
 
+def test_the_time_that_another_migration_gave_is_nobody_s_change() -> None:
+    def made(sk: str, time: str, **more: Any) -> dict[str, Any]:
+        return item(sk, createdAt={"S": time}, updatedAt={"S": time}, **more)
+
+    asked = record({ONE: MISSING}, {sk: made(sk, "2026") for sk in (HEAD, ONE)})
+    known = replace(RULES, own_times=frozenset({"2026"}))
+    assert done(decide(asked, {HEAD: made(HEAD, "2025")}, known)) == {ONE: "created"}
+    assert decide(asked, {HEAD: made(HEAD, "2025")}, RULES).reason == CHANGED
+    theirs = made(HEAD, "2031", **SIGNED)
+    assert decide(asked, {HEAD: theirs}, known).reason == CHANGED
+
+
 def test_a_record_that_is_in_no_source_any_more_is_taken_away_and_not_one_in_quarantine() -> None:
     for how in (EXTRA, REMOVED_IN_SOURCE):
         gone = record(dict.fromkeys(LINES, how), {})
