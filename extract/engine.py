@@ -18,6 +18,7 @@ from extract.snapshot.continuity import PHASE, establish
 from extract.snapshot.rights import tables_of_all, warn_of_rights
 from extract.snapshot.table_count import count_table
 from extract.source import Reads, Row, Source
+from extract.sums.adding_up import add_up
 from utils.checkpoint import Checkpoint
 from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.entities import shape_of
@@ -27,6 +28,7 @@ from utils.interrupt import Interrupted
 from utils.logger import IN_THE_FILES, get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
+from utils.telemetry.tasks import Task
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 
@@ -224,32 +226,45 @@ def _write(
     """Stream the records into the artifact, from the checkpoint on if there is one."""
     path = run.workspace.extracted(planned.entity)
     place = _Place.of(saved, path)
-    with (
-        ArtifactWriter(path, place.output) as writer,
-        run.progress.task(PHASE, planned.entity, counted["records"], done=writer.records) as task,
-    ):
-        tracker = run.track(
-            PHASE,
-            planned.entity,
-            {},
-            total=counted["records"],
-            unit="records",
-            done=writer.records,
-        )
-        state = None
-        with records_of(source, planned, place.key) as records:
-            try:
-                for pack in _packed(records):
-                    writer.write(pack.data, records=pack.records, items=pack.items)
-                    task.advance(pack.records, bytes=len(pack.data))
-                    state = partial(_state, pack.key, writer)
-                    tracker.reached(writer.records, state)
-            except (BackOff, Interrupted):  # S9 has fallen silent: what it has told is kept
-                if state is not None:
-                    tracker.save(writer.records, state)
-                raise
+    with ArtifactWriter(path, place.output) as writer:
+        with run.progress.task(
+            PHASE, planned.entity, counted["records"], done=writer.records
+        ) as task:
+            _stream(run, source, planned, counted, place.key, writer, task)
         _compare(planned.entity, counted, writer)
+        add_up(run, source, planned)
         run.commit(path, writer)
+
+
+def _stream(
+    run: Run,
+    source: Source,
+    planned: ExtractPlan,
+    counted: dict[str, int],
+    after: int | None,
+    writer: ArtifactWriter,
+    task: Task,
+) -> None:
+    tracker = run.track(
+        PHASE,
+        planned.entity,
+        {},
+        total=counted["records"],
+        unit="records",
+        done=writer.records,
+    )
+    state = None
+    with records_of(source, planned, after) as records:
+        try:
+            for pack in _packed(records):
+                writer.write(pack.data, records=pack.records, items=pack.items)
+                task.advance(pack.records, bytes=len(pack.data))
+                state = partial(_state, pack.key, writer)
+                tracker.reached(writer.records, state)
+        except (BackOff, Interrupted):  # S9 has fallen silent: what it has told is kept
+            if state is not None:
+                tracker.save(writer.records, state)
+            raise
 
 
 @dataclass(frozen=True)

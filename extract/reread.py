@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,13 @@ from extract.engine import open_for, planned_of, records_of, settings
 from extract.snapshot.continuity import PHASE, doubt_of, recognise_source
 from extract.snapshot.table_count import NO_LONGER_SELECTED
 from extract.source import Source
+from extract.sums.adding_up import add_up_again
 from utils.error_handler import ArtifactError, BackOff, SourceError
 from utils.files.artifacts import ArtifactWriter, lines_of, utc_now
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, Run
+from utils.sums.source_sums import parsed
 from utils.wording.figures import counted
 
 _FIRST_ID = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
@@ -75,7 +78,14 @@ def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -
     planned = planned_of(run, source, entity, wanted)
     with records_of(source, planned) as records:
         fresh = {int(key): _Fresh(items, line) for key, items, line in records}
-    with ArtifactWriter(path) as writer:
+    before = (parsed(line) for key, line in _lines(run, entity.name) if key in wanted)
+    with ExitStack() as written:
+        writer = written.enter_context(ArtifactWriter(path))
+        files = [(path, writer)]
+        sums = add_up_again(run, source, planned, before, wanted)
+        if sums is not None:
+            written.enter_context(sums)
+            files.append((run.workspace.source_sums(entity.name), sums))
         for key, line in _lines(run, entity.name):
             if key not in wanted:
                 writer.write(line, records=1, items=_items(line, entity))
@@ -85,7 +95,7 @@ def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -
         result = {**earlier.result, "source": counted, **_table(earlier.result, counted, entity)}
         entry = PhaseEntry(COMPLETE, utc_now(), {}, settings(run, entity.name), result)
         run.manifest.record(PHASE, entity.name, entry)
-        run.replace((path, writer))
+        run.replace(*files)
     _tell(entity.name, len(wanted), len(fresh))
 
 

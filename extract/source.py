@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-from extract.selection import Catalog, Selection
+from extract.selection import Catalog, Selection, SourceColumn
+from extract.sums.queries import Amount
 
 # A row's key and the row as a JSON object, as the artifact holds it (without a line break).
 Row = tuple[bytes, bytes]
@@ -82,6 +83,15 @@ class Source(Catalog, Protocol):
 
     def tally(self, query: str, /) -> list[tuple[Any, ...]]:
         """The rows of a query that has only a few, as the database's library gives them."""
+
+    def label(self, reference: str, column: SourceColumn, /) -> str:
+        """The SQL of a value as JSON text: extract/sums/queries.py."""
+
+    def amount(self, reference: str, column: SourceColumn, /) -> Amount:
+        """The SQL of an amount: extract/sums/queries.py."""
+
+    def summed(self, query: str, /) -> Iterator[Row]:
+        """The rows of a query that returns a number and a JSON text, as they come."""
 
     def exceptions(self, tables: Iterable[str] | None, /) -> str:
         """What of these tables the snapshot does not cover, in words; "" when it covers all.

@@ -8,6 +8,7 @@ says which of them is missing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from utils.error_handler import MigrationError
 
 T = TypeVar("T")
+_CAPITAL = re.compile("([A-Z])")
 
 
 class Undeclared(MigrationError):
@@ -62,6 +64,12 @@ class Children:
         return f"{self.singular}Id"
 
 
+def column_of(attribute: str) -> str:
+    """The canonical column of S9 that has the name of an attribute: in every layout, what is added
+    up goes by these."""
+    return _CAPITAL.sub(r"_\1", attribute).lower()
+
+
 @dataclass(frozen=True)
 class Dimension:
     """What amounts are added up by: the values of an attribute, or their first `length`
@@ -86,6 +94,11 @@ class Measures:
         """Every attribute that is read, those that group before those that are added up."""
         grouping = (each.attribute for each in self.dimensions)
         return tuple(dict.fromkeys((*grouping, self.currency, *self.amounts)))
+
+    @property
+    def grouping(self) -> tuple[str, ...]:
+        """The attributes by which amounts are added up."""
+        return tuple(name for name in self.attributes if name not in self.amounts)
 
 
 @dataclass(frozen=True)

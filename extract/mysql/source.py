@@ -20,6 +20,7 @@ import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import DictCursor
 
+from extract.mysql.amounts import amount_of, label_of
 from extract.mysql.connection import connect
 from extract.mysql.errors import query_errors
 from extract.mysql.protocol_rows import Arriving, Cells, SpooledRows, columns_of
@@ -30,6 +31,7 @@ from extract.mysql.tables import MySqlTables, replication
 from extract.selection import Selection, SourceColumn, first_of, same_family
 from extract.snapshot.rights import require_read_only
 from extract.source import Reads, Row, Rows, Snapshot
+from extract.sums.queries import Amount
 from utils.config import SourceConfig
 from utils.error_handler import SourceError
 from utils.interrupt import StopFlag
@@ -221,6 +223,18 @@ class MySqlSource:
         """The rows of a query that has only a few."""
         with self._errors():
             return self._all(query)
+
+    def label(self, reference: str, column: SourceColumn) -> str:
+        """The SQL of a value as JSON text, as the artifact has it."""
+        return label_of(reference, column)
+
+    def amount(self, reference: str, column: SourceColumn) -> Amount:
+        """The SQL of an amount."""
+        return amount_of(reference, column)
+
+    def summed(self, query: str) -> Iterator[Row]:
+        """The rows of a query that returns a number and a JSON text, as they come."""
+        return self._stream(query)
 
     def exceptions(self, tables: Iterable[str] | None) -> str:
         """What has no snapshot, and what cannot be seen to have one, also behind views."""

@@ -10,7 +10,7 @@ comes exactly as the server holds it, as a JSON string.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
@@ -20,11 +20,13 @@ import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extensions import adapt, quote_ident
 
+from extract.postgresql.amounts import label_of, of_integer, of_numeric, of_text
 from extract.postgresql.connection import place
 from extract.postgresql.copy_stream import RowStream
 from extract.postgresql.session import LOCK_SECONDS, Session, TableLocked
 from extract.selection import JoinedCopy, Selection, SourceColumn, first_of, same_family
-from extract.source import Reads, Rows, Snapshot
+from extract.source import Reads, Row, Rows, Snapshot
+from extract.sums.queries import Amount
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.interrupt import StopFlag
@@ -33,7 +35,7 @@ from utils.wording.invocation import again
 
 _INTEGERS = {20, 21, 23}
 _DECIMALS = {700, 701, 1700}
-_MONEY = 790
+_MONEY, _NUMERIC = 790, 1700
 _APPROXIMATE = {700, 701}
 _TIMESTAMP_WITH_ZONE = 1184
 # What row_to_json writes as it is: boolean, integers, text, varchar, char(n), "char", name, date,
@@ -334,6 +336,25 @@ class PostgresSource:
             cursor.execute(query)
             return list(cursor.fetchall())
 
+    def label(self, reference: str, column: SourceColumn) -> str:
+        """The SQL of a value as JSON text, as the artifact has it."""
+        return label_of(self._rendered(reference, column))
+
+    def amount(self, reference: str, column: SourceColumn) -> Amount:
+        """The SQL of an amount."""
+        assert isinstance(column, PostgresColumn)
+        if column.is_integer:
+            return of_integer(reference)
+        if column.type == _MONEY:
+            return of_numeric(f"{reference}::numeric")
+        return of_numeric(reference) if column.type == _NUMERIC else of_text(reference)
+
+    def summed(self, query: str) -> Iterator[Row]:
+        """The rows of a query that returns a number and a JSON text, as they come."""
+        get_logger().debug("Asking S9: %s", query)
+        with closing(RowStream(self._main, query)) as stream:
+            yield from stream
+
     def exceptions(self, _tables: Iterable[str] | None) -> str:
         """The foreign tables, and the functions of other languages in views, among all that has
         been opened: what they read is of no snapshot."""
@@ -462,8 +483,10 @@ class PostgresSource:
 
     def _value(self, alias: str, column: SourceColumn) -> str:
         """The SQL of a value as row_to_json is to write it."""
+        return self._rendered(f"{alias}.{self.quote(column.name)}", column)
+
+    def _rendered(self, reference: str, column: SourceColumn) -> str:
         assert isinstance(column, PostgresColumn)
-        reference = f"{alias}.{self.quote(column.name)}"
         if column.type in _PLAIN:
             return reference
         if column.type == _MONEY:

@@ -234,7 +234,7 @@ def _forget_load(work: AtWork, table: str) -> None:
         if target.table(entity) == table:
             manifest.forget("load", entity)
             manifest.forget("verify", entity)
-            work.workspace.set_aside("verification", "load")
+            work.workspace.set_aside("verification", "reconciliation", "load")
     manifest.save(work.workspace.manifest)
 
 

@@ -58,7 +58,8 @@ def roll_back(run: Run, tables: Mapping[str, TableSpec], when: Time | None = Non
     unseal(run)
     _require_same_tables(run, runs[0])
     with marked(run, list(map(run.config.target.table, tables)), "a rollback"):
-        run.workspace.set_aside("verification", "load")  # they are of what is undone now
+        # They are of what is undone now.
+        run.workspace.set_aside("verification", "reconciliation", "load")
         for loads in runs:
             _require_same_tables(run, loads)
             rolled = _Rollback(run, tables, loads, when).undo()

@@ -83,6 +83,10 @@ class Workspace:
     def extracted(self, entity: str) -> Path:
         return self.root / "extracted" / f"{entity}.json"
 
+    def source_sums(self, entity: str) -> Path:
+        """What S9 itself adds up of an entity (utils/sums/source_sums.py)."""
+        return self.root / "extracted" / f"{entity}.sums.json"
+
     def transformed(self, entity: str) -> Path:
         return self.root / "transformed" / f"{entity}.json"
 
@@ -152,6 +156,11 @@ class Workspace:
         return self.reports / "findings.csv"
 
     @property
+    def reconciliation(self) -> Path:
+        """What S9 and the target add up to, as a table (validate/reconciliation)."""
+        return self.reports / "reconciliation.csv"
+
+    @property
     def validation_findings(self) -> Path:
         """Every finding that a validation has to tell of, one a line."""
         return self.reports / "validation_findings.jsonl"
@@ -159,7 +168,11 @@ class Workspace:
     def set_aside(self, *names: str) -> None:
         """These reports are of what was before: they stand under another name from now on, and
         never beside what is done now as if they were of it."""
-        beside = {"findings": self.findings, "validation": self.validation_findings}
+        beside = {
+            "findings": self.findings,
+            "validation": self.validation_findings,
+            "reconciliation": self.reconciliation,
+        }
         paths = [self.report(name) for name in names]
         for path in (*paths, *(beside[name] for name in names if name in beside)):
             with storage_errors(path):

@@ -1,16 +1,12 @@
 """data/reports/findings.csv, all findings as a table that an office can work from, and
 findings_report.json, how many there are of each rule with an example.
 
-The table is for a spreadsheet in an Italian office: fields are separated by semicolons, as Excel
-expects where the comma is the decimal sign, and the file begins with the mark by which it knows
-UTF-8. What a spreadsheet would take for a formula has an apostrophe before it.
+The table is for a spreadsheet in an office: utils/reports/spreadsheet.py.
 """
 
 from __future__ import annotations
 
 import csv
-import io
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -23,24 +19,19 @@ from utils.entities import ENTITY_NAMES
 from utils.files.closing import Closes
 from utils.files.findings import Finding
 from utils.files.quarantine import read_quarantine
-from utils.files.storage import open_private, partial_of, publish, storage_errors, write_atomically
+from utils.files.storage import partial_of, publish, storage_errors, write_atomically
 from utils.files.workspace import Workspace
 from utils.findings.sentences import because
 from utils.logger import get_logger
+from utils.reports.spreadsheet import SEPARATOR, cell, spreadsheet
 from utils.run.run import Run
 from utils.wording.figures import counted
 
-SEPARATOR = ";"
 LOGGED_PER_RULE = 1_000
 HEADINGS = (
     *("Severity", "Entity", "Record", "Table", "Key", "Column", "Value", "Rule"),
     *("What is wrong", "Because", "Found by"),
 )
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+"
-)
-# What Excel, LibreOffice and Google Sheets begin a formula with, also in full width.
-_FORMULA = re.compile(r"\s*[=+\-@|＝＋－＠]")
 
 
 @dataclass(frozen=True)
@@ -85,9 +76,7 @@ class FindingsTable(Closes):
         self._last: dict[_Kind, str] = {}
         self._examples: dict[_Kind, Finding] = {}
         self._partial = partial_of(self._path)
-        self._stream = io.TextIOWrapper(
-            open_private(self._partial, "wb"), "utf-8-sig", errors="backslashreplace", newline=""
-        )
+        self._stream = spreadsheet(self._partial)
         self._writer = csv.writer(self._stream, delimiter=SEPARATOR)
         with storage_errors(self._partial):
             self._writer.writerow(HEADINGS)
@@ -100,7 +89,7 @@ class FindingsTable(Closes):
     def add(self, finding: Finding, phase: str) -> None:
         """Take what `phase` has found."""
         with storage_errors(self._partial):
-            self._writer.writerow(map(_cell, _row(finding, phase)))
+            self._writer.writerow(map(cell, _row(finding, phase)))
         kind = (finding.entity, finding.rule, finding.severity, _is_consequence(finding))
         self._counts[kind] += 1
         if self._last.get(kind) != finding.legacy_id:  # those of a record come together
@@ -194,12 +183,6 @@ def _row(finding: Finding, phase: str) -> tuple[str, ...]:
         because(finding.cause),
         phase,
     )
-
-
-def _cell(text: str) -> str:
-    """A text as a spreadsheet shows it and does nothing else with it."""
-    text = _UNPRINTABLE.sub(" ", text)
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _is_consequence(finding: Finding) -> bool:

@@ -268,7 +268,7 @@ _REPORTS = {
     "transform": ("mapping", "conflicts", *(f"only_in_target_{name}" for name in ENTITY_NAMES)),
     "validate": ("validation", "findings"),
     "load": ("load",),
-    "verify": ("verification",),
+    "verify": ("verification", "reconciliation"),
 }
 
 

@@ -1,0 +1,34 @@
+"""Amounts and labels in MySQL's and MariaDB's SQL, for what S9 adds up itself."""
+
+from __future__ import annotations
+
+from pymysql.constants import FIELD_TYPE
+
+from extract.mysql.row_json import MySqlColumn, integer, json_value
+from extract.selection import SourceColumn
+from extract.sums.queries import Amount
+from utils.sums.source_sums import MOST_DECIMALS, MOST_DIGITS
+
+_PLAIN = f"^-?[0-9]{{1,{MOST_DIGITS}}}([.][0-9]{{1,{MOST_DECIMALS}}})?$"
+_TOO_LARGE = "1" + "0" * MOST_DIGITS
+
+
+def amount_of(reference: str, column: SourceColumn) -> Amount:
+    """An amount of any column. A FLOAT has no decimal digits of its own that the server would
+    tell: it is never plain."""
+    assert isinstance(column, MySqlColumn)
+    if column.is_integer:
+        number = f"CAST({integer(reference, column)} AS DECIMAL(65, 0))"
+        return Amount(number, f"{reference} IS NOT NULL")
+    if column.type == FIELD_TYPE.FLOAT:
+        return Amount("NULL", "FALSE")
+    if column.is_decimal and not column.is_approximate:
+        return Amount(reference, f"COALESCE(ABS({reference}) < {_TOO_LARGE}, FALSE)")
+    text = f"TRIM(CONVERT({reference} USING utf8mb4))"
+    plain = f"COALESCE({text} REGEXP '{_PLAIN}' AND INSTR({text}, CHAR(10)) = 0, FALSE)"
+    return Amount(f"CAST({text} AS DECIMAL(65, {MOST_DECIMALS}))", plain)
+
+
+def label_of(reference: str, column: SourceColumn) -> str:
+    """A value; as bytes, which are compared as they are."""
+    return f"CAST({json_value(reference, column)} AS BINARY)"

@@ -1,0 +1,226 @@
+"""Reconciliation: from what S9 adds up to what the target adds up to, row by row, to the cent.
+
+    S9 (SQL, in the snapshot) - in quarantine + computed by the transform - refused by the load
+    ± kept by the load ± changed by the application ± changed in S9 since the load = the target
+
+What remains is a difference: damage, with the records that make it by their keys, or something
+that no record explains. A reconciliation without a difference is a proof in money that every record
+arrived; it rests on S9's own SQL and on a scan of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from utils.differences import read_differences
+from utils.entities import shape_of
+from utils.files.artifacts import sha256_of
+from utils.files.quarantine import quarantined_keys, read_quarantine
+from utils.run.run import Run
+from utils.sums.source_sums import Head, measures_of
+from utils.wording.figures import counted
+from validate.reconciliation.parts import Contributors, LabelsOf
+from validate.reconciliation.rows import S9, TARGET, Label, Row, RowKey, Rows
+from validate.sums.figures import Figures, plain
+from validate.sums.sums import Sums
+
+_PHASE = "verify"
+_BEFORE_LOAD = ("extract", "transform", "validate")
+_LISTED = 3  # sales that a sentence names
+
+Labels = Callable[[str], LabelsOf]
+"""Of an entity: what the target calls the values of its columns."""
+
+
+@dataclass
+class Reconciliation:
+    """What an entity's amounts come to. `totals` are by currency, of the whole; `differing` counts
+    the rows with a difference, `first` is one of them. `rows` gives all of them in order, as long
+    as the scratch directory is there. `unexplained` says that no record explains a difference.
+    `stated` are sentences on what it rests on."""
+
+    entity: str
+    rows: Rows
+    head: Head
+    taken_at: str
+    sources: Mapping[str, str] = field(default_factory=dict)
+    totals: dict[str, Row] = field(default_factory=dict)
+    differing: int = 0
+    first: tuple[RowKey, Row] | None = None
+    unexplained: bool = False
+    unequal: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.problems
+
+    @property
+    def amounts(self) -> int:
+        """How many amounts there are."""
+        return self.rows.amounts
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each thing that is wrong."""
+        found = []
+        if self.first is not None:
+            said = counted(
+                self.differing,
+                "row of the reconciliation does not add up",
+                "rows of the reconciliation do not add up",
+            )
+            found.append(f"{said}, the first: {self._row(*self.first)}")
+        if self.unexplained:
+            found.append(
+                "no record explains why S9's own sums and those of the target differ: "
+                "the files in between are not what S9 has"
+            )
+        if self.unequal:
+            listed = ", ".join(self.unequal)
+            found.append(f"the sums by {listed} are not those by the other dimensions")
+        return found
+
+    def _row(self, key: RowKey, row: Row) -> str:
+        shape = shape_of(self.entity)
+        off = row.difference(self.amounts)
+        names = measures_of(shape).amounts
+        said = [counted(off.records, shape.singular, shape.name)] if off.records else []
+        if off.lines and shape.children:
+            said.append(counted(off.lines, shape.children.singular, shape.children.name))
+        said += [f"{n} {plain(a)}" for n, a in zip(names, off.amounts, strict=True) if a]
+        sales = ", ".join(row.sales[:_LISTED]) + (" …" if row.count > _LISTED else "")
+        by = f"{key.by} {label_text(key.label)}, {label_text(key.currency)}"
+        return f"{by}: {', '.join(said)}" + (f" ({sales})" if sales else "")
+
+
+def label_text(label: Label) -> str:
+    """A value as people read it."""
+    if label is None:
+        return "(none)"
+    if isinstance(label, str):
+        return label or "(blank)"
+    if kind := label.get("type"):
+        return f"(not a text: {kind})"
+    return "(not convertible)"
+
+
+def reconcile(
+    run: Run, entity: str, sums: Sums, differences: Path, labels: Labels, scratch: Path
+) -> Reconciliation | None:
+    """Reconcile an entity with amounts; None of one without, or where the extract has left no sums
+    of S9's (an extract by an earlier version).
+
+    `run` is that whose files the target was compared with: the migration's, or the one that has
+    read S9 once more. `sums` is what the migrated records in the scanned table add up to,
+    `differences` the file of all records that are not as in S9 (utils/differences.py), `labels`
+    what the target calls S9's values, as the transform has it. `scratch` has to stay until the
+    reconciliation is written.
+
+    Raises ArtifactError when the sums are not the file that the manifest says.
+    """
+    shape, files = shape_of(entity), run.workspace
+    path = files.source_sums(entity)
+    if shape.measures is None or files.name_of(path) not in run.manifest.artifacts:
+        return None
+    run.artifact(path, written_by="extract", anew=True)
+    rows = Rows(scratch, shape)
+    with run.progress.task(_PHASE, entity, None, step="reconciling"):
+        parts = Contributors(shape, rows, labels(entity))
+        head = parts.source(path)
+        quarantine = files.quarantine(entity)
+        parts.refused(read_quarantine(quarantine, _BEFORE_LOAD), head)
+        parts.computed(files.transformed(entity), path, head, scratch)
+        for record in read_differences(differences):
+            parts.difference(record)
+        parts.target(sums)
+        extract = run.manifest.phase("extract", entity)
+        taken_at = str(extract.result.get("snapshot", "")) if extract else ""
+        sources = _computed_from(run, entity, differences)
+        found = Reconciliation(entity, rows, head, taken_at, sources)
+        if any(_is_unexplained(row, rows.amounts) for _, row in rows.each()):
+            extracted = files.extracted(entity)
+            parts.otherwise(
+                extracted, files.transformed(entity), head, quarantined_keys(quarantine)
+            )
+        _look_at(found)
+    return found
+
+
+def _is_unexplained(row: Row, amounts: int) -> bool:
+    return not says_nothing(row.unexplained(amounts))
+
+
+def says_nothing(figures: Figures) -> bool:
+    """Whether there are no records, no lines and no amounts in it."""
+    return not (figures.records or figures.lines or any(figures.amounts))
+
+
+def _look_at(found: Reconciliation) -> None:
+    """Add up every dimension, and find the rows with a difference."""
+    totals: dict[str, dict[bytes, Row]] = {}
+    for key, row in found.rows.in_order():
+        currency = RowKey("", None, key.currency).as_text()
+        totals.setdefault(key.by, {}).setdefault(currency, Row()).extend(
+            Row(dict(row.columns), [], 0)
+        )
+        if not says_nothing(row.difference(found.amounts)):
+            found.differing += 1
+            found.first = found.first or (key, row)
+            found.unexplained = found.unexplained or _is_unexplained(row, found.amounts)
+    if not totals:
+        return
+    first = next(iter(totals))
+    found.unequal = tuple(
+        name for name, each in totals.items() if not _same(each, totals[first], found.amounts)
+    )
+    found.totals = {
+        label_text(RowKey.of_text(text).currency): row for text, row in totals[first].items()
+    }
+
+
+def _same(one: Mapping[bytes, Row], other: Mapping[bytes, Row], amounts: int) -> bool:
+    for text in {*one, *other}:
+        mine, others = one.get(text, Row()), other.get(text, Row())
+        for name in (S9, TARGET):
+            if not says_nothing(mine.column(name, amounts) - others.column(name, amounts)):
+                return False
+    return True
+
+
+def _computed_from(run: Run, entity: str, differences: Path) -> Mapping[str, str]:
+    """The SHA-256 of every file that the rows are computed from, by its name."""
+    files = run.workspace
+    paths = [
+        files.source_sums(entity),
+        files.extracted(entity),
+        files.quarantine(entity),
+        files.transformed(entity),
+    ]
+    known = {files.name_of(path): run.manifest.artifacts.get(files.name_of(path)) for path in paths}
+    found = {name: entry.sha256 for name, entry in known.items() if entry is not None}
+    if differences.exists():
+        found[f"{differences.parent.name}/{differences.name}"] = sha256_of(differences)
+    return found
+
+
+def sentence_of(found: Reconciliation, currency: str, row: Row) -> str:
+    """The totals of a currency in one line, S9 beside the target."""
+    shape = shape_of(found.entity)
+    name = measures_of(shape).amounts[-1]
+    sides = []
+    for side, column in (("S9", S9), ("target", TARGET)):
+        figures = row.column(column, found.amounts)
+        said = [counted(figures.records, shape.singular, shape.name)]
+        if shape.children:
+            said.append(counted(figures.lines, shape.children.singular, shape.children.name))
+        said.append(f"{name} {figures.amounts[-1]:,f} {currency}")
+        sides.append(f"{side} {', '.join(said)}")
+    return "; ".join(sides)
+
+
+def lines_of_totals(found: Reconciliation) -> Iterator[str]:
+    """What the screen says of the totals."""
+    for currency, row in found.totals.items():
+        yield f"{found.entity}: {sentence_of(found, currency, row)}"
