@@ -44,7 +44,7 @@ def summed(operator: Operator) -> dict[tuple[Any, ...], list[Any]]:
     )
     for each in sums_file(operator)[1:]:
         if "by" in each:
-            row = found[(*each["by"], *each["labels"])]
+            row = found[tuple(each["by"]) + tuple(each["labels"])]
             amounts = map(Decimal, each["amounts"])
             parts = [each["records"], each["lines"], *amounts, *each["without"]]
             row[:] = [one + other for one, other in zip(row, parts, strict=True)]
@@ -57,7 +57,10 @@ def by_hand(s9: S9Database, without: dict[int, set[int]]) -> dict[tuple[Any, ...
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(
         lambda: [0, 0, *[Decimal(0)] * 3, 0, 0, 0]
     )
-    lines = dict(s9.rows("SELECT msg_id, count(*) FROM msg_line GROUP BY msg_id"))
+    lines = {
+        int(str(sale)): int(str(count))
+        for sale, count in s9.rows("SELECT msg_id, count(*) FROM msg_line GROUP BY msg_id")
+    }
     for key, day, status, currency, buyer, producer, *amounts in s9.rows(
         "SELECT first_id, sale_date, status, currency, buyer_id, producer_id, "
         "subtotal, tax_amount, total FROM msg WHERE enabled = true"
@@ -72,7 +75,7 @@ def by_hand(s9: S9Database, without: dict[int, set[int]]) -> dict[tuple[Any, ...
         for group in groups:
             row = found[group]
             row[0] += 1
-            row[1] += lines.get(key, 0)
+            row[1] += lines.get(int(str(key)), 0)
             for place, amount in enumerate(amounts):
                 if place in lacking:
                     row[5 + place] += 1
