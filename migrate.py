@@ -383,6 +383,8 @@ class Runbook:
         """Prove it: compare the target with every station before it, or with S9 as the run `origin`
         has read it again."""
         from load.entities import TABLES
+        from transform.engine import rules_of
+        from transform.labels import Labels
         from validate.verify.engine import verify
 
         if self.run.manifest.rolled_back and origin is None:
@@ -394,7 +396,17 @@ class Runbook:
         self.require_same_tables(ENTITIES)
         self.outcomes.begins("verify")
         going_on, sleep = self.outcomes.going_on(entities), self.run.stop.sleep
-        result = verify(self.run, TABLES, going_on, origin=origin, sleep=sleep)
+        rules = rules_of(origin or self.run)
+        result = verify(
+            self.run,
+            TABLES,
+            going_on,
+            origin=origin,
+            labels=lambda entity: Labels(entity, rules),
+            sleep=sleep,
+        )
+        for line in result.totals:
+            self.say(f"{line} ({self.run.workspace.reconciliation})")
         found = f"what {'S9 has' if origin else 'was loaded'} of {', '.join(result.entities)}"
         self.say("Verified: " + (f"{found} is there" if result.passed else "differences found"))
         if not result.passed:

@@ -23,9 +23,9 @@ from utils.wording.figures import counted
 from utils.wording.invocation import RESUME, again, command
 
 _HALF = r"(\.partial|\.tmp)?"
-_RECORDS = rf"({'|'.join(ENTITY_NAMES)})\.json(\.age)?{_HALF}"
+_RECORDS = rf"({'|'.join(ENTITY_NAMES)})(\.sums)?\.json(\.age)?{_HALF}"
 _REPORTS = (
-    rf"([a-z_]+_(report|findings)|findings)\.[a-z]+{_HALF}|plan\.json{_HALF}"
+    rf"([a-z_]+_(report|findings|reconciliation)|findings|reconciliation)\.[a-z]+{_HALF}|plan\.json{_HALF}"
     r"|migration(_errors)?\.log(\.\d{1,2})?"
 )
 _UNDO = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from utils.differences import (
     ADDED,
     BY_APPLICATION,
     BY_SOURCE,
+    DELETED,
     EXTRA,
     MISSING,
     NEW_IN_SOURCE,
@@ -150,6 +151,11 @@ class Contributors:
         """A record that the target has otherwise than S9, by whomever."""
         if record.expected is None and record.found is None:
             return
+        if record.found is not None and _is_deleted(record):
+            # It is still in the table, and the application shows it to nobody.
+            for key in self._keys(record.found):
+                self.rows.add(key, TARGET, -self._figures(record.found))
+            record = replace(record, found=None)
         column, lines = _explained(record)
         parts: _Parts = {}
         if record.expected is not None:
@@ -326,6 +332,10 @@ def _explained(record: RecordDifference) -> tuple[str, dict[str, int]]:
             if item.sk != _RECORD_SK and other != column:
                 lines[other] = lines.get(other, 0) + _LINES_MORE.get(item.how, 0)
     return column, lines
+
+
+def _is_deleted(record: RecordDifference) -> bool:
+    return any(each.how == DELETED and each.sk == _RECORD_SK for each in record.items)
 
 
 def _column(how: str) -> str:

@@ -10,8 +10,9 @@ arrived; it rests on S9's own SQL and on a scan of the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 from utils.differences import read_differences
@@ -205,22 +206,26 @@ def _computed_from(run: Run, entity: str, differences: Path) -> Mapping[str, str
     return found
 
 
-def sentence_of(found: Reconciliation, currency: str, row: Row) -> str:
-    """The totals of a currency in one line, S9 beside the target."""
+def totals_of(found: Reconciliation) -> str:
+    """What the screen says of the totals: S9 beside the target, for each currency."""
     shape = shape_of(found.entity)
-    name = measures_of(shape).amounts[-1]
-    sides = []
-    for side, column in (("S9", S9), ("target", TARGET)):
-        figures = row.column(column, found.amounts)
-        said = [counted(figures.records, shape.singular, shape.name)]
-        if shape.children:
-            said.append(counted(figures.lines, shape.children.singular, shape.children.name))
-        said.append(f"{name} {figures.amounts[-1]:,f} {currency}")
-        sides.append(f"{side} {', '.join(said)}")
-    return "; ".join(sides)
-
-
-def lines_of_totals(found: Reconciliation) -> Iterator[str]:
-    """What the screen says of the totals."""
+    said = []
     for currency, row in found.totals.items():
-        yield f"{found.entity}: {sentence_of(found, currency, row)}"
+        sides = []
+        for side, column in (("S9", S9), ("target", TARGET)):
+            figures = row.column(column, found.amounts)
+            parts = [counted(figures.records, shape.singular, shape.name)]
+            if shape.children:
+                children = shape.children
+                parts.append(counted(figures.lines, children.singular, children.name))
+            parts.append(f"{shown_amount(figures.amounts[-1])} {currency}")
+            sides.append(f"{side} {', '.join(parts)}")
+        said.append(", ".join(sides))
+    return f"{found.entity.capitalize()} in money: {'; '.join(said) or 'none'}"
+
+
+def shown_amount(amount: Decimal) -> str:
+    """An amount with at least two decimals, and with commas between the thousands."""
+    whole, _, rest = plain(amount).partition(".")
+    sign = "-" if whole.startswith("-") else ""
+    return f"{sign}{int(whole.lstrip('-')):,}.{rest.ljust(2, '0')}"

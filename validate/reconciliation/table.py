@@ -4,7 +4,7 @@ reconciliation_report.json, the same for programs (of many rows the first)."""
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -53,8 +53,11 @@ HEADINGS = (
 TOTAL = "(total)"
 
 
-def write_reconciliation(run: Run, found: Sequence[Reconciliation]) -> None:
-    """Write both files; without any reconciliation, those of an earlier one are set aside."""
+def write_reconciliation(
+    run: Run, head: Mapping[str, Any], found: Sequence[Reconciliation]
+) -> None:
+    """Write both files (`head` opens the report); without any reconciliation, those of an earlier
+    one are set aside."""
     if not found:
         run.workspace.set_aside("reconciliation")
         return
@@ -72,7 +75,7 @@ def write_reconciliation(run: Run, found: Sequence[Reconciliation]) -> None:
     with storage_errors(path):
         publish(path)
     document = {
-        **run.report_head(),
+        **head,
         "passed": all(each.passed for each in found),
         "table": {"file": path.name, "sha256": sha256_of(path)},
         "entities": documents,

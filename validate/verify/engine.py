@@ -38,6 +38,9 @@ from validate.indexes.target_indexes import describe_table
 from validate.indexes.whole_indexes import WholeIndexes, compare_index
 from validate.patterns.access_patterns import AT_ONCE, Patience, replay
 from validate.patterns.pattern_result import asked_for
+from validate.reconciliation.reconciliation import Labels, Reconciliation, reconcile
+from validate.reconciliation.table import write_reconciliation
+from validate.sums.sums import Sums
 from validate.verify.bench import PHASE, Bench
 from validate.verify.looks import file_records, look_at
 from validate.verify.passes import ReferencePass
@@ -53,12 +56,14 @@ def verify(
     entities: Sequence[str],
     *,
     origin: Run | None = None,
+    labels: Labels | None = None,
     sleep: Callable[[float], None] | None = None,
 ) -> VerificationResult:
     """Verify entities against the target and write data/reports/verification_report.json.
 
     `tables` has the table of every entity, also of those that are not verified. `origin` is the run
-    that has read S9 again, if one has. Raises
+    that has read S9 again, if one has; `labels` says what the target calls S9's values, by which
+    amounts are reconciled. Raises
     ArtifactError when a file is not what the manifest says, and TargetError when a table is
     missing or cannot be read; every other difference is in the result. `sleep` (seconds) is how
     to wait between tries: by default until the time is over or a stop is asked for.
@@ -81,7 +86,7 @@ def verify(
             bench.loaded = _loaded(run, chosen)
         bench.get_ready(chosen)
         for entity in chosen:
-            result, comparison = _verify_entity(bench, tables[entity], states[entity])
+            result, comparison = _verify_entity(bench, tables[entity], states[entity], labels)
             results[entity] = result
             if shape_of(entity).children:
                 lines[entity] = comparison.lines
@@ -92,8 +97,11 @@ def verify(
                 _scan_named(bench, entity, keyed=keyed)
         resolved = _resolve(bench) if naming else None
         read_units = bench.meter.taken()
+        head = (origin or run).report_head() | {"runId": run.manifest.run_id}
+        reconciled = [each.reconciliation for each in results.values() if each.reconciliation]
+        write_reconciliation(run, head, reconciled)
     done = VerificationResult(
-        (origin or run).report_head() | {"runId": run.manifest.run_id},
+        head,
         results,
         lines,
         resolved,
@@ -107,7 +115,7 @@ def verify(
 
 
 def _verify_entity(
-    bench: Bench, spec: TableSpec, state: TableState
+    bench: Bench, spec: TableSpec, state: TableState, labels: Labels | None
 ) -> tuple[EntityResult, Comparison]:
     """Compare one entity's file with its table, and replay its access patterns."""
     run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
@@ -140,7 +148,8 @@ def _verify_entity(
     )
     if told := asked_for(patterns):
         get_logger().info("Verify: the access patterns of %s were asked for %s", entity, told)
-    return EntityResult(entity, ledger, keys, indexes, patterns), comparison
+    reconciled = _reconciled(bench, entity, view.sums, labels)
+    return EntityResult(entity, ledger, keys, indexes, patterns, reconciled), comparison
 
 
 def _read_indexes(
@@ -172,6 +181,24 @@ def _read_indexes(
             )
     agreement = agreed(seen.agreement, bench.reader, table, spec, bench.patience_anew().wait)
     return WholeIndexes(state, found, agreement)
+
+
+def _reconciled(
+    bench: Bench, entity: str, sums: Sums | None, labels: Labels | None
+) -> Reconciliation | None:
+    """Reconcile an entity's amounts, with what is in data/differences."""
+    if sums is None or labels is None:
+        return None
+    differences = bench.run.workspace.differences(entity)
+    found = reconcile(bench.origin, entity, sums, differences, labels, bench.scratch)
+    if found is None:
+        get_logger().warning(
+            "The %s are not reconciled in money: the extract has left no sums of S9's, because "
+            "an earlier version has made it. %s adds them up anew",
+            entity,
+            bench.run.command("--phase verify --from-source"),
+        )
+    return found
 
 
 def _scan_named(bench: Bench, entity: str, *, keyed: bool) -> None:

@@ -14,6 +14,7 @@ from validate.compare.differences import KeyDifferences, LineDifferences, Refere
 from validate.compare_counts import Ledger
 from validate.indexes.whole_indexes import WholeIndexes
 from validate.patterns.pattern_result import NEXT_NUMBER, PatternResult
+from validate.reconciliation.reconciliation import Reconciliation, totals_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class EntityResult:
     keys: KeyDifferences
     indexes: WholeIndexes
     patterns: tuple[PatternResult, ...]
+    reconciliation: Reconciliation | None = None
 
     @property
     def passed(self) -> bool:
@@ -38,6 +40,7 @@ class EntityResult:
             *self.keys.sentences(self.indexes.state.table),
             *self.indexes.problems,
             *(sentence for pattern in self.patterns for sentence in pattern.sentences()),
+            *(self.reconciliation.problems if self.reconciliation else ()),
         ]
         return [f"{self.entity}: {sentence}" for sentence in found]
 
@@ -78,6 +81,7 @@ class VerificationResult:
         apart = len(result.ledger.problems) + len(result.indexes.problems)
         apart += sum(bool(pattern.failures) for pattern in result.patterns)
         apart += self._wrong_beside(entity)
+        apart += len(result.reconciliation.problems) if result.reconciliation else 0
         wrong_numbers = any(each.name == NEXT_NUMBER and each.failures for each in result.patterns)
         return {
             "missing": keys.missing.count,
@@ -104,6 +108,12 @@ class VerificationResult:
                 for s in self.references.sentences(name)
             ),
         ]
+
+    @property
+    def totals(self) -> list[str]:
+        """What is reconciled in money, a line for each entity."""
+        found = (each.reconciliation for each in self.entities.values())
+        return [totals_of(each) for each in found if each]
 
     def as_json(self) -> dict[str, Any]:
         results = self.entities.items()

@@ -6,15 +6,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
-from tests.support.operators.operator import Operator, insert, line, party, sale, small_trade
+from tests.support.operators.operator import (
+    Operator,
+    insert,
+    line,
+    party,
+    sale,
+    scan_all,
+    small_trade,
+)
+from tests.support.records.reconciled import by_independent_hand, column_of_table, table_of
 from utils.embedded.aws import EmbeddedAws
 
 AMOUNTS = ("subtotal", "tax_amount", "total")
@@ -98,7 +109,7 @@ def trade(s9: S9Database) -> None:
         sale(12, 1, 3, **amounts, status="Pagato", currency="EUR"),
         sale(13, 1, 3, **amounts, status="pagato", currency="CHF"),
         sale(
-            14, 4, 3, subtotal="-5.00", tax_amount="0", total=None, status="pagàto ", currency="eur"
+            14, 4, 3, subtotal="-5.00", tax_amount="0", total=None, status="PAGATO ", currency="eur"
         ),
         sale(15, 2, 3, enabled=False, **amounts),
         sale(16, 4, 3, **{**amounts, "total": "99999999999999.99"}, status="pagato", currency=""),
@@ -182,3 +193,124 @@ def test_a_column_that_s9_does_not_have_is_said_to_be_absent(
 
 def _amounts(*texts: str) -> Iterator[Decimal]:
     return map(Decimal, texts)
+
+
+def test_every_row_adds_up_from_s9_to_the_target(
+    each: S9Database, desk: Operator, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    """With records in quarantine, amounts that S9 leaves open, and two currencies."""
+    trade(each)
+    insert(each, "msg", sale(17, 1, 3, total="50.00", status="whatever"))
+    insert(each, "msg", sale(18, 77, 3, total="60.00"))
+    outcome = desk.run("--full").ended(5)
+    rows = table_of(desk.data)
+    assert column_of_table(rows, "Difference") == {}
+    source, target = by_independent_hand(each, dynamodb, tables)
+    assert column_of_table(rows, "Target") == target
+    assert column_of_table(rows, "S9 (SQL)", by=("currency",)) == source
+    report = desk.report("reconciliation")
+    assert report["passed"]
+    assert report["entities"]["sales"]["differences"]["count"] == 0
+    assert "Sales in money: S9 " in outcome.output
+    assert "reconciliation.csv" in outcome.output
+
+
+def test_what_the_application_changes_is_no_difference_and_damage_is(
+    each: S9Database, desk: Operator, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    trade(each)
+    desk.run("--full").ended(0)
+    items = scan_all(dynamodb, tables)["sales"]
+    own = {
+        int(item["legacyId"]["S"]): item
+        for (_, sort_key), item in items.items()
+        if sort_key == "METADATA"
+    }
+    later = {"updatedAt": {"S": "2027-01-01T00:00:00.000Z"}, "updatedBy": {"S": "anna"}}
+    moved = {**own[12], **later, "status": {"S": "cancelled"}, "GSI1PK": {"S": "STATUS#cancelled"}}
+    dynamodb.put_item(TableName=tables.sales, Item={**moved, "total": {"N": "130"}})
+    gone = {**own[16], **later, "deletedAt": {"S": "2027-01-01T00:00:00.000Z"}}
+    dynamodb.put_item(TableName=tables.sales, Item=gone)
+    desk.run("--phase", "verify").ended(0)
+    rows = table_of(desk.data)
+    assert column_of_table(rows, "Difference") == {}
+    changed = column_of_table(rows, "Changed by the application", by=("status",))
+    assert changed["status", "cancelled", "EUR", "total"] == Decimal("130")
+    assert changed["status", "paid", "EUR", "sales"] == -2
+    assert changed["status", "paid", "EUR", "total"] == Decimal("-122.12") - Decimal(
+        "99999999999999.99"
+    )
+
+    dynamodb.put_item(TableName=tables.sales, Item={**own[13], "total": {"N": "1.01"}})
+    dynamodb.delete_item(TableName=tables.sales, Key={"PK": own[14]["PK"], "SK": own[14]["SK"]})
+    desk.run("--phase", "verify").ended(4)
+    rows = table_of(desk.data)
+    off = column_of_table(rows, "Difference", by=("buyer",))
+    assert sum(amount for key, amount in off.items() if key[3] == "sales") == -1
+    named = {
+        (row["Value"], row["Currency"]): row["Records that make it"]
+        for row in rows
+        if row["By"] == "month" and row["Figure"] == "total" and row["Records that make it"]
+    }
+    assert named == {("2024-05", "CHF"): "13", ("2024-05", "EUR"): "14"}
+    problems = desk.report("verification")["problems"]
+    assert any("of the reconciliation do not add up" in each for each in problems)
+    assert not desk.report("reconciliation")["passed"]
+
+
+def test_without_sums_of_s9_there_is_no_reconciliation_and_no_failure(
+    alone: Operator, s9: S9Database
+) -> None:
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    manifest = alone.manifest()
+    del manifest["artifacts"]["extracted/sales.sums.json"]
+    (alone.data / "manifest.json").write_bytes(orjson.dumps(manifest))
+    outcome = alone.run("--phase", "verify").ended(0)
+    assert "not reconciled in money" in outcome.stderr
+    assert not (alone.data / "reports" / "reconciliation.csv").exists()
+
+
+def test_records_that_are_read_again_are_added_up_as_they_are_now(
+    each: S9Database, desk: Operator
+) -> None:
+    trade(each)
+    each.execute("UPDATE msg SET status = 'whatever' WHERE first_id IN (12, 13)")
+    desk.run("--full").ended(5)
+    assert column_of_table(table_of(desk.data), "Difference") == {}
+    each.execute("UPDATE msg SET status = 'pagato', total = 7 WHERE first_id = 12")
+    each.execute("UPDATE msg SET status = 'pagato', total = NULL WHERE first_id = 13")
+    desk.run("retry-quarantine").ended(0)
+    rows = table_of(desk.data)
+    assert column_of_table(rows, "Difference") == {}
+    assert column_of_table(rows, "In quarantine") == {}
+    assert len(desk.report("reconciliation")["entities"]["sales"]["readAgainAt"]) == 1
+    assert summed(desk) == by_hand(each, listed(desk))
+
+
+def test_a_file_that_is_not_what_s9_has_is_a_difference_that_names_its_sales(
+    alone: Operator, s9: S9Database
+) -> None:
+    """The file and the table agree, and both are wrong."""
+    trade(s9)
+    alone.run("--phase", "extract").ended(0)
+    alone.run("--phase", "transform").ended(0)
+    path = alone.data / "transformed" / "sales.json"
+    text = path.read_bytes()
+    forged = text.replace(b'"total":{"N":"122.12"}', b'"total":{"N":"222.12"}', 1)
+    assert forged != text
+    path.write_bytes(forged)
+    manifest = alone.manifest()
+    manifest["artifacts"]["transformed/sales.json"]["sha256"] = sha256(forged).hexdigest()
+    (alone.data / "manifest.json").write_bytes(orjson.dumps(manifest))
+    for phase in ("validate", "load"):
+        alone.run("--phase", phase).ended(0)
+    outcome = alone.run("--phase", "verify").ended(4)
+    rows = table_of(alone.data)
+    off = {
+        (row["By"], row["Value"]): row["Records that make it"]
+        for row in rows
+        if row["Figure"] == "total" and row["Records that make it"]
+    }
+    assert off["status", "paid"] == "12"
+    assert "(12)" in outcome.output or "(12)" in str(alone.report("verification")["problems"])
