@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from extract.declaration import (
     Children,
@@ -44,6 +44,14 @@ class SourceColumn:
     is_zoned: bool = False
     is_approximate: bool = False
     family: str = ""
+
+
+class Amount(NamedTuple):
+    """The SQL of a column as an exact number, and of the condition that it is a plain one (never
+    NULL); the number may be asked for only where it is."""
+
+    number: str
+    is_plain: str
 
 
 @dataclass(frozen=True)

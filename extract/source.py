@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-from extract.selection import Catalog, Selection, SourceColumn
-from extract.sums.queries import Amount
+from extract.selection import Amount, Catalog, Selection, SourceColumn
 
 # A row's key and the row as a JSON object, as the artifact holds it (without a line break).
 Row = tuple[bytes, bytes]

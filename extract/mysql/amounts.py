@@ -5,8 +5,7 @@ from __future__ import annotations
 from pymysql.constants import FIELD_TYPE
 
 from extract.mysql.row_json import MySqlColumn, integer, json_value
-from extract.selection import SourceColumn
-from extract.sums.queries import Amount
+from extract.selection import Amount, SourceColumn
 from utils.sums.source_sums import MOST_DECIMALS, MOST_DIGITS
 
 _PLAIN = f"^-?[0-9]{{1,{MOST_DIGITS}}}([.][0-9]{{1,{MOST_DECIMALS}}})?$"

@@ -28,10 +28,9 @@ from extract.mysql.queries import Queries, quote
 from extract.mysql.row_json import column_of
 from extract.mysql.session import IDENTIFYING, check, identity
 from extract.mysql.tables import MySqlTables, replication
-from extract.selection import Selection, SourceColumn, first_of, same_family
+from extract.selection import Amount, Selection, SourceColumn, first_of, same_family
 from extract.snapshot.rights import require_read_only
 from extract.source import Reads, Row, Rows, Snapshot
-from extract.sums.queries import Amount
 from utils.config import SourceConfig
 from utils.error_handler import SourceError
 from utils.interrupt import StopFlag

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from extract.sums.queries import Amount
+from extract.selection import Amount
 from utils.sums.source_sums import MOST_DECIMALS, MOST_DIGITS
 
 _PLAIN = rf"^-?[0-9]{{1,{MOST_DIGITS}}}(\.[0-9]{{1,{MOST_DECIMALS}}})?$"

@@ -24,9 +24,8 @@ from extract.postgresql.amounts import label_of, of_integer, of_numeric, of_text
 from extract.postgresql.connection import place
 from extract.postgresql.copy_stream import RowStream
 from extract.postgresql.session import LOCK_SECONDS, Session, TableLocked
-from extract.selection import JoinedCopy, Selection, SourceColumn, first_of, same_family
+from extract.selection import Amount, JoinedCopy, Selection, SourceColumn, first_of, same_family
 from extract.source import Reads, Row, Rows, Snapshot
-from extract.sums.queries import Amount
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.interrupt import StopFlag

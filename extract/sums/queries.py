@@ -6,17 +6,9 @@ What a column's value is as JSON text, and what of it is a number, each database
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from extract.selection import ExtractPlan, SourceColumn
-
-
-class Amount(NamedTuple):
-    """The SQL of a column as an exact number, and of the condition that it is a plain one (never
-    NULL); the number may be asked for only where it is."""
-
-    number: str
-    is_plain: str
+from extract.selection import Amount, ExtractPlan, SourceColumn
 
 
 class Dialect(Protocol):
