@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from load.history.request_log import request_for
@@ -131,7 +130,7 @@ def test_each_verdict(
     assert head(alone, 24)["PK"]["S"] in found
 
 
-def test_a_key_in_all_forms(alone: Operator, s9: S9Database) -> None:
+def test_a_key_in_all_forms_and_when_it_was_loaded(alone: Operator, s9: S9Database) -> None:
     migrated(alone, s9)
     key = head(alone, 20)["PK"]["S"]
     for text in ("20", key, key.partition("#")[2], "20/2024", " 20 / 2024 "):
@@ -151,10 +150,7 @@ def test_a_key_in_all_forms(alone: Operator, s9: S9Database) -> None:
     alone.run("explain", "buyers", "20/2024").failed(2, "buyers have none")
     alone.run("explain", "sales", "'; DROP TABLE msg").failed(2, "is no key of sales")
     assert alone.run("explain", "lines", "1").code == 2
-
-
-def test_when_and_in_which_request(alone: Operator, s9: S9Database) -> None:
-    migrated(alone, s9)
+    # When and in which request.
     load = told(alone, "sales", "10", 0)["stations"]["load"]
     assert load["run"] == alone.manifest()["run_id"]
     assert load["head"]["kind"] == "batch"
@@ -306,27 +302,7 @@ def test_no_personal_value_is_shown_unless_asked_for_and_nothing_reaches_the_ter
     assert "\u202e" not in screen.stdout
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_what_an_operator_sees(alone: Operator, s9: S9Database, columns: int) -> None:
-    small_trade(s9)
-    alone.run("--full").ended(0)
-    s9.execute("UPDATE msg SET total = 120, notes = 'x' WHERE first_id = 10")
-    coloured = on_a_terminal(alone, "explain", "sales", "10", columns=columns)
-    plain = on_a_terminal(alone, "--no-color", "explain", "sales", "10", columns=columns)
-    assert "\x1b[31m" in coloured.stdout
-    assert "\x1b[31m" not in plain.stdout
-    lines = plain.stdout.replace("\r", "").rstrip().split("\n")
-    verdict = lines[-1]
-    assert verdict.startswith("Verdict: S9 has changed sale 10 since the load: total was 51.24")
-    assert all(len(each) <= columns for each in lines[:-1] if "python migrate.py" not in each)
-    row = next(each for each in lines if each.startswith("  ≠ total"))
-    assert row.split()[2:] == ["120", "51.24", "51.24"]
-    assert [each for each in lines if each.startswith("  ✗ S9 now")]
-
-
-def test_a_sale_of_many_lines_is_told_with_the_first_of_them(
-    alone: Operator, s9: S9Database
-) -> None:
+def test_what_an_operator_sees_of_few_lines_and_of_many(alone: Operator, s9: S9Database) -> None:
     small_trade(s9)
     insert(s9, "msg", sale(70, 1, 3))
     insert(s9, "msg_line", *(line(1000 + n, 70, line_number=n + 1) for n in range(300)))
@@ -336,12 +312,24 @@ def test_a_sale_of_many_lines_is_told_with_the_first_of_them(
     for name in ("source", "extracted", "transformed", "target"):
         assert document["stations"][name]["lines"] == 300
         assert len(document["stations"][name]["firstLines"]) == 5
-    assert (
-        "300 lines in the table, the first 5 of 300:" in alone.run("explain", "sales", "70").stdout
-    )
     s9.execute("DELETE FROM msg_line WHERE id = 1299")
-    changed = told(alone, "sales", "70", 4)
-    assert "1 item gone" in changed["verdict"]["sentence"]
+    assert "1 item gone" in told(alone, "sales", "70", 4)["verdict"]["sentence"]
+    shown = on_a_terminal(alone, "explain", "sales", "70", columns=80).stdout
+    assert "300 lines in the table, the first 5 of 300:" in shown
+
+    s9.execute("UPDATE msg SET total = 120, notes = 'x' WHERE first_id = 10")
+    coloured = on_a_terminal(alone, "explain", "sales", "10", columns=120)
+    assert "\x1b[31m" in coloured.stdout
+    for columns in (80, 120):
+        plain = on_a_terminal(alone, "--no-color", "explain", "sales", "10", columns=columns)
+        assert "\x1b[31m" not in plain.stdout
+        lines = plain.stdout.replace("\r", "").rstrip().split("\n")
+        verdict = lines[-1]
+        assert verdict.startswith("Verdict: S9 has changed sale 10 since the load: total was 51.24")
+        assert all(len(each) <= columns for each in lines[:-1] if "migrate.py" not in each)
+        row = next(each for each in lines if each.startswith("  ≠ total"))
+        assert row.split()[2:] == ["120", "51.24", "51.24"]
+        assert [each for each in lines if each.startswith("  ✗ S9 now")]
 
 
 def test_the_same_on_mysql(
