@@ -54,7 +54,7 @@ def _may_be_sent(load: Load, place: ByteRange | None) -> bool:
 
 
 def _with_requests(found: LoadedRecord, load: Load, place: ByteRange) -> LoadedRecord:
-    head, lines = requests_in(load.requests, place)
+    head, lines = requests_in(load.requests, load.loaded, place)
     return LoadedRecord(
         **{
             **vars(found),

@@ -1,72 +1,85 @@
-"""Where in the file the lines are that a request has written: for the log of the requests
-(load/history/request_log.py)."""
+"""Where in the file the lines are that the requests for a batch have written: for the log of the
+requests (load/history/request_log.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Sequence
 from itertools import accumulate
 
-from load.history.request_log import Stretch
-from load.writing.batches import batches
+from load.history.request_log import Kind, RequestLog, Stretch, Together
 from utils.files.artifacts import starts_record
 
+Answers = Sequence[tuple[Sequence[bytes], str, bool]]
+"""As load.writing.batch_writer.Outcome has them."""
 
-class SortedLines:
-    """What is to be sent of consecutive lines of the file, by sort: what belongs to records, and
-    what `opens` them."""
+
+class SentTogether:
+    """What becomes of consecutive lines of the file, from byte `place` on, that one thread sends:
+    first what belongs to records, then what opens them, each in the order of the file.
+
+    Nearly always all of them are sent and each request takes all that is in it: then it is noted
+    how many lines each had, and nobody works out places. `sent` are the numbers of the lines that
+    are to be sent, rising.
+    """
 
     def __init__(self, place: int, lines: Sequence[bytes], sent: Sequence[int]) -> None:
-        """The first of `lines` begins at byte `place`; `sent` are the numbers of those to be sent,
-        rising."""
-        self._edges = list(accumulate(map(len, lines), initial=place))
-        self._is_whole = len(sent) == len(lines)
-        self._numbers: tuple[list[int], list[int]] = ([], [])
-        self._lines: tuple[list[bytes], list[bytes]] = ([], [])
-        for number in sent:
-            line = lines[number]
-            opens = starts_record(line)
-            self._numbers[opens].append(number)
-            self._lines[opens].append(line)
+        self._place = place
+        self._lines = lines
+        self._sent = sent
+        self._noted: list[tuple[bool, int, int, Answers]] = []
 
-    def batches(self, size: int) -> Iterator[tuple[bool, int, list[bytes]]]:
-        """In the order in which they are sent, batches of at most `size` lines of one sort: whether
-        they open records, which of their sort the first of them is, and the lines."""
-        for opens in (False, True):
-            first = 0
-            for lines in batches(self._lines[opens], size):
-                yield opens, first, lines
-                first += len(lines)
+    def note(self, count: int, answers: Answers, *, opens: bool) -> None:
+        """The next `count` lines of a sort have been dealt with, and these answers have come just
+        now."""
+        self._noted.append((opens, count, time.time_ns() // 1_000_000, answers))
 
-    def stretches(
-        self, first: int, lines: Sequence[bytes], written: Collection[bytes], *, opens: bool
-    ) -> list[Stretch]:
-        """The stretches of the file that hold those of a batch's lines that were `written` (without
-        their line breaks), and no others of their sort."""
-        numbers = self._numbers[opens]
-        if len(written) == len(lines):
-            chosen = numbers[first : first + len(lines)]
-            if self._is_whole:
-                return [(self._edges[chosen[0]], self._edges[chosen[-1] + 1])]
+    def tell(self, log: RequestLog) -> None:
+        """Put into the log what was noted."""
+        requests: list[Together] = []
+        if len(self._sent) == len(self._lines):
+            for opens, count, at, answers in self._noted:
+                if len(answers) != 1 or len(answers[0][0]) != count or answers[0][2]:
+                    break
+                requests.append((opens, count, at, answers[0][1]))
+        if len(requests) == len(self._noted):
+            if requests:
+                end = self._place + sum(map(len, self._lines))
+                log.add_together((self._place, end), requests)
         else:
-            known = frozenset(written)
-            chosen = [
-                numbers[first + n] for n, line in enumerate(lines) if line.rstrip(b"\n") in known
-            ]
-        return self._joined(chosen, numbers)
+            self._tell_exactly(log)
 
-    def _joined(self, chosen: Sequence[int], sort: Sequence[int]) -> list[Stretch]:
-        """The stretches of some lines of a sort: one goes on where the next line that is written is
-        the next of its sort, and all lines between the two are sent as well."""
-        place = {number: n for n, number in enumerate(sort)}
-        sent = sorted((*self._numbers[0], *self._numbers[1]))
-        gaps = {number: number - n for n, number in enumerate(sent)}  # lines before, left out
-        stretches: list[Stretch] = []
-        last: int | None = None
-        for number in chosen:
-            start, end = self._edges[number], self._edges[number + 1]
-            if last is not None and (place[number], gaps[number]) == (place[last] + 1, gaps[last]):
-                stretches[-1] = (stretches[-1][0], end)
-            else:
-                stretches.append((start, end))
-            last = number
-        return stretches
+    def _tell_exactly(self, log: RequestLog) -> None:
+        edges = list(accumulate(map(len, self._lines), initial=self._place))
+        sorts: dict[bool, list[int]] = {False: [], True: []}
+        for number in self._sent:
+            sorts[starts_record(self._lines[number])].append(number)
+        gaps = {number: number - n for n, number in enumerate(self._sent)}  # lines left out before
+        first = {False: 0, True: 0}
+        for opens, count, at, answers in self._noted:
+            batch = sorts[opens][first[opens] : first[opens] + count]
+            first[opens] += count
+            for written, request_id, conditional in answers:
+                known = frozenset(written)
+                chosen = [n for n in batch if self._lines[n].rstrip(b"\n") in known]
+                kind = Kind.CONDITIONAL if conditional else Kind.BATCH
+                stretches = _joined(chosen, batch, edges, gaps)
+                log.add(kind, stretches, request_id, opens=opens, at=at)
+
+
+def _joined(
+    chosen: Sequence[int], batch: Sequence[int], edges: Sequence[int], gaps: dict[int, int]
+) -> list[Stretch]:
+    """The stretches of the file that hold some lines of a batch: one goes on where the next line
+    that is written is the next of the batch, and all lines between the two are sent as well."""
+    place = {number: n for n, number in enumerate(batch)}
+    stretches: list[Stretch] = []
+    last: int | None = None
+    for number in chosen:
+        start, end = edges[number], edges[number + 1]
+        if last is not None and (place[number], gaps[number]) == (place[last] + 1, gaps[last]):
+            stretches[-1] = (stretches[-1][0], end)
+        else:
+            stretches.append((start, end))
+        last = number
+    return stretches

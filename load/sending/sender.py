@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
-from load.history.request_log import Kind, RequestLog
+from load.history.request_log import RequestLog
 from load.sending.file_lanes import Piece
-from load.sending.line_places import SortedLines
+from load.sending.line_places import SentTogether
 from load.writing.batch_writer import BatchWriter, Outcome
-from load.writing.batches import record_key, units_of, wholes
+from load.writing.batches import batches, record_key, units_of, wholes
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.rate_limiter import Answered, RateLimiter
 from utils.config import MigrationConfig, TargetConfig
@@ -145,9 +145,9 @@ class _Batch:
         self.to_send = [self.lines[place] for place in new]
         self.size = sum(map(len, self.lines))
 
-    def sorted_lines(self) -> SortedLines:
-        """What is to be sent, by sort."""
-        return SortedLines(self.place, self.lines, self._new)
+    def together(self) -> SentTogether:
+        """What notes what becomes of it."""
+        return SentTogether(self.place, self.lines, self._new)
 
     def cut(self, count: int) -> tuple[_Batch, _Batch] | None:
         """What comes before the line that is the `count`-th (from 0) to be sent, as far as these
@@ -371,19 +371,28 @@ class Sender:
     def _send(self, batch: _Batch) -> Outcome:
         """Send what is taken together, what opens records last. Raises Interrupted in between when
         a stop is asked for."""
+        together = batch.together()
+        try:
+            return self._send_noting(batch, together)
+        finally:
+            together.tell(self._requests)
+
+    def _send_noting(self, batch: _Batch, together: SentTogether) -> Outcome:
         size = self._orders.migration.batch_size
-        sorts = batch.sorted_lines()
+        tails: list[bytes] = []
+        heads: list[bytes] = []
+        for line in batch.to_send:
+            (heads if starts_record(line) else tails).append(line)
         outcome, before = Outcome(), ""
-        for number, (opens, first, lines) in enumerate(sorts.batches(size)):
+        for number, lines in enumerate(chain(batches(tails, size), batches(heads, size))):
             if number and self._stop.requested:
                 raise Interrupted
+            opens = starts_record(lines[0])
             if not (wanted := self._wanted(lines)):
+                together.note(len(lines), (), opens=opens)
                 continue
             done = self._writer.write(wanted)
-            for written, request_id, conditional in done.answers:
-                kind = Kind.CONDITIONAL if conditional else Kind.BATCH
-                stretches = sorts.stretches(first, lines, written, opens=opens)
-                self._requests.add(kind, stretches, request_id, opens=opens)
+            together.note(len(lines), done.answers, opens=opens)
             if done.refused:
                 self._refuse(done)
             if done.edited:

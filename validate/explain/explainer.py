@@ -30,7 +30,7 @@ from validate.explain.record_files import InFile, RecordFiles
 from validate.explain.record_key import AskedFor, Searched, not_known, several
 from validate.explain.shown import show_user, shown_value
 from validate.explain.stations import Told, stations_of
-from validate.explain.target_record import HEAD, TargetLook, TargetRecord, compared, text_of
+from validate.explain.target_record import HEAD, TargetLook, TargetRecord, text_of
 from validate.explain.verdict import Known, verdict_of
 
 FIRST_LINES = 5  # that are shown
@@ -325,14 +325,15 @@ class Explainer:
         loaded: Heard[LoadedRecord],
         target: Heard[TargetRecord],
     ) -> Comparison | None:
-        there = target.answer
-        if there is None:
+        there, look = target.answer, self._look.answer if self._look else None
+        if there is None or look is None:
             return None
         if file:
             marks = loaded.answer.marks if loaded.answer else ()
-            return compared(self._entity, file, marks if len(marks) == len(file) else (), there)
+            return look.judged(file, marks if len(marks) == len(file) else (), there, of_now=False)
         if now and not isinstance(now, Refusal) and there.is_there:
-            return compared(self._entity, as_in_target(now, there.head, self._moment), (), there)
+            expected = as_in_target(now, there.head, self._moment)
+            return look.judged(expected, (), there, of_now=True)
         return None
 
     def _differences(
@@ -349,7 +350,8 @@ class Explainer:
         if comparison is not None and target.answer is not None and target.answer.is_there:
             found = comparison.keys
             entries: list[Any] = []
-            for listing in (found.different, found.changed, found.missing, found.extra, found.kept):
+            listings = (found.different, found.changed, found.behind)
+            for listing in (*listings, found.missing, found.extra, found.kept):
                 entries += listing.entries[:SHOWN]
             keys |= dict.fromkeys(map(_sort_key, entries))
         if changed is not None:

@@ -3,7 +3,7 @@ it should be: by the judgement of verify (validate/compare)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +12,14 @@ import orjson
 from utils.config import Config
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
-from utils.dynamodb.item_content import Item, Moments
+from utils.dynamodb.item_content import Item, Moments, differing_attributes
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.entities import Shape
-from validate.compare.comparison import Comparison
-from validate.compare.record_entries import Entry, read_file_lines, read_table_page
+from validate.compare.comparison import Comparison, Loaded
+from validate.compare.differences import DifferentItem
+from validate.compare.record_entries import Entry, read_file_lines, read_record
+from validate.compare.summed_up import take_out_summed_up
 
 _RETRIES, _DELAY = 2, 0.3  # somebody waits for the answer
 HEAD = "METADATA"
@@ -85,8 +87,7 @@ class TargetLook:
         )
         for page in pages:
             items: list[dict[str, Any]] = page["Items"]
-            if items:
-                found.entries += self._entries(items)
+            found.entries += read_record(items, self._shape.name, self._moments.texts()).entries
             for item in items:
                 self._take(found, item, shown)
         return found
@@ -110,18 +111,33 @@ class TargetLook:
         change = text_of(item, "updatedAt"), text_of(item, "updatedBy")
         found.last = max(found.last, change)
 
-    def _entries(self, items: Sequence[Mapping[str, Any]]) -> list[Entry]:
-        page = orjson.dumps({"Items": items, "Count": len(items), "ScannedCount": len(items)})
-        return read_table_page(page, self._shape.name, stamps=self._moments.texts()).entries
+    def judged(
+        self, expected: Sequence[bytes], marks: Sequence[int], target: TargetRecord, *, of_now: bool
+    ) -> Comparison:
+        """How what the table has stands with the lines of a transformed record; `marks` are those
+        of the load (utils/files/line_marks.py). `of_now`: the lines are of S9 as it is now, and
+        what was loaded is not known: then S9's own times tell whether it has changed since."""
+        entity, comparison = self._shape.name, Comparison()
+        records = read_file_lines(expected, entity, marks=marks)
+        entries = [record.entry(entity)[1] for record in records]
+        found = [entry for _, entry in target.entries]
+        loaded = Loaded() if of_now else None
+        comparison.add_bucket(entries, found, entity, loaded=loaded)
+        if self._shape.children and target.head is not None:
+            self._take_out_summed_up(comparison, expected, target.head)
+        return comparison
 
-
-def compared(
-    entity: str, lines: Iterable[bytes], marks: Iterable[int], target: TargetRecord
-) -> Comparison:
-    """How what the table has stands with what the lines of a transformed record say; `marks` are
-    those of the load (utils/files/line_marks.py)."""
-    records = read_file_lines(lines, entity, marks=marks)
-    comparison = Comparison()
-    expected = [record.entry(entity)[1] for record in records]
-    comparison.add_bucket(expected, [entry for _, entry in target.entries], entity)
-    return comparison
+    def _take_out_summed_up(
+        self, comparison: Comparison, expected: Sequence[bytes], head: Item
+    ) -> None:
+        """What the application has only summed up again is its own, as verify has it."""
+        listed = comparison.keys.different.entries
+        for number, entry in enumerate(listed):
+            if entry.key.sk == HEAD:
+                items = (orjson.loads(line)["Item"] for line in expected)
+                own: Item = next((each for each in items if text_of(each, SORT_KEY) == HEAD), {})
+                names = tuple(differing_attributes(own, head))
+                listed[number] = DifferentItem(entry.key, names)
+        children = self._shape.children
+        if children is not None:
+            take_out_summed_up(comparison.keys, self._reader, self._table, children)

@@ -357,13 +357,21 @@ def _against_source(known: Known, target: TargetRecord) -> Verdict:
     comparison = known.comparison
     if comparison is None:
         return _fine(known)
-    if not comparison.keys.passed or not comparison.lines.passed:
+    if not comparison.keys.is_undamaged or not comparison.lines.passed:
         return Verdict(
             "different",
             _DIFFERS,
             f"{known.name} differs between S9 and the target: {_names(known) or 'items of it'}; "
             "which of them has changed cannot be said without the file that was loaded",
             f"compare all: {command('--phase verify')}",
+        )
+    if comparison.keys.behind.count:
+        return Verdict(
+            "changed-in-source",
+            _DIFFERS,
+            f"S9 has changed {known.name} since it was written to the target, by S9's own times: "
+            f"{_names(known)}",
+            _sync(),
         )
     if comparison.keys.changed.count:
         return _by_the_application(known, target)

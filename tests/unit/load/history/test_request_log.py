@@ -10,8 +10,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load.history.request_log import Kind, LoggedRequest, RequestLog, request_for
-from load.sending.line_places import SortedLines
+from load.history.request_log import Kind, RequestLog, requests_in
+from load.sending.line_places import SentTogether
+from load.writing.batches import batches
+from utils.files.pieces import ByteRange
 
 
 def line(sale: int, child: int = 0) -> bytes:
@@ -25,46 +27,63 @@ def file_of(dice: random.Random) -> list[bytes]:
     return [line(sale, child) for sale in sales for child in range(dice.choice((1, 1, 3, 9)))]
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_the_last_request_that_wrote_an_item_is_found(tmp_path: Path, seed: int) -> None:
-    """A model knows, for every line, the last request that had it; random lines are not sent, and
-    answers leave random lines unprocessed, which go out again."""
+def places_of(lines: list[bytes], start: int) -> dict[bytes, ByteRange]:
+    places = {}
+    for each in lines:
+        places[each] = ByteRange(start, start + len(each))
+        start += len(each)
+    return places
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_the_requests_that_wrote_a_record_are_found(tmp_path: Path, seed: int) -> None:
+    """A model knows, for every line, the request that has written it; random lines are not sent,
+    and answers leave random lines unprocessed, which go out again, or are none at all."""
     dice, lines = random.Random(seed), file_of(random.Random(seed))
-    path, start = tmp_path / "requests", dice.choice((0, 7_000))
-    sent = [n for n in range(len(lines)) if seed % 3 or dice.random() < 0.8]
+    usual = seed % 4 == 0
+    path, loaded, start = tmp_path / "requests", tmp_path / "loaded", dice.choice((0, 7_000))
+    loaded.write_bytes(b"\n" * start + b"".join(lines))
+    sent = [n for n in range(len(lines)) if usual or seed % 3 or dice.random() < 0.8]
     expected: dict[bytes, str] = {}
     with RequestLog(path) as log:
-        sorts = SortedLines(start, lines, sent)
-        for opens, first, batch in sorts.batches(dice.randint(1, 6)):
-            left = batch
-            while left:
-                done = (
-                    left if dice.random() < 0.6 else dice.sample(left, dice.randint(1, len(left)))
-                )
-                request = f"request{len(expected)}x{dice.random()}"
-                written = [each.rstrip(b"\n") for each in left if each in done]
-                stretches = sorts.stretches(first, batch, written, opens=opens)
-                log.add(Kind.BATCH, stretches, request, opens=opens)
-                expected |= dict.fromkeys(written, request)
-                left = [each for each in left if each not in done]
-    place = start
-    for each in lines:
-        found = request_for(path, place, opens=b"METADATA" in each)
-        assert (found.request_id if found else None) == expected.get(each.rstrip(b"\n"))
-        place += len(each)
+        together, size = SentTogether(start, lines, sent), dice.randint(1, 6)
+        for opens in (False, True):
+            sort = [lines[n] for n in sent if (b"METADATA" in lines[n]) == opens]
+            for batch in batches(sort, size):
+                answers = []
+                left = batch if usual or dice.random() < 0.9 else []
+                while left:
+                    whole = usual or dice.random() < 0.6
+                    done = left if whole else dice.sample(left, dice.randint(1, len(left)))
+                    request = f"request{len(expected)}x{dice.random()}"
+                    written = [each.rstrip(b"\n") for each in left if each in done]
+                    answers.append((written, request, not usual and dice.random() < 0.2))
+                    expected |= dict.fromkeys(written, request)
+                    left = [each for each in left if each not in done]
+                together.note(len(batch), answers, opens=opens)
+        together.tell(log)
+    if usual:
+        assert path.read_bytes().count(b"\n") == (1 if lines else 0)
+    for each, place in places_of(lines, start).items():
+        wanted = expected.get(each.rstrip(b"\n"))
+        head, children = requests_in(path, loaded, place)
+        if b"METADATA" in each:
+            assert (head.request_id if head else None) == wanted
+        else:
+            assert [found.request_id for found in children] == ([wanted] if wanted else [])
 
 
 def test_what_is_known_of_a_request(tmp_path: Path) -> None:
-    path = tmp_path / "requests"
+    path, loaded = tmp_path / "requests", tmp_path / "loaded"
     with RequestLog(path) as log:
         log.add(Kind.BATCH, [(0, 100)], "A1", opens=True)
         log.add(Kind.TRANSACTION, [(40, 60)], "", opens=False)
-    found = request_for(path, 50, opens=False)
-    assert found is not None
-    assert (found.kind, found.request_id) == (Kind.TRANSACTION, "")
-    assert found.at.endswith("Z")
-    assert request_for(path, 99, opens=True) == LoggedRequest(Kind.BATCH, found.at, "A1")
-    assert request_for(path, 100, opens=True) is None
+    head, children = requests_in(path, loaded, ByteRange(0, 60))
+    assert head is not None
+    assert (head.kind, head.request_id) == (Kind.BATCH, "A1")
+    assert head.at.endswith("Z")
+    assert [(each.kind, each.request_id) for each in children] == [(Kind.TRANSACTION, "")]
+    assert requests_in(path, loaded, ByteRange(100, 120)) == (None, [])
     assert (path.stat().st_mode & 0o777) == 0o600
 
 
@@ -73,9 +92,10 @@ def test_a_torn_or_foreign_line_is_passed_over(tmp_path: Path) -> None:
     with RequestLog(path) as log:
         log.add(Kind.BATCH, [(0, 10)], "A1", opens=True)
     with path.open("ab") as handle:
-        handle.write(b"B 0 10 17\nB 0 10 1700000000000 A2 A3\n\x1b[31m\nZ 0 10 1 A4\nB 0 10 170000")
-    found = request_for(path, 5, opens=True)
-    assert found is not None and found.request_id == "A1"
+        handle.write(b"B 0 10 17\nB 0 10 1700000000000 A2 A3\n\x1b[31m\nZ 0 10 1 A4\n")
+        handle.write(b"G 0 10\nG 0 10 B:1:1:A5 x\nG 0 10 B:1:170000")
+    head, _ = requests_in(path, tmp_path / "loaded", ByteRange(0, 10))
+    assert head is not None and head.request_id == "A1"
 
 
 def test_a_log_that_cannot_be_kept_is_in_nobody_s_way(tmp_path: Path) -> None:
@@ -83,7 +103,8 @@ def test_a_log_that_cannot_be_kept_is_in_nobody_s_way(tmp_path: Path) -> None:
         with RequestLog(path) as log:
             log.add(Kind.BATCH, [(0, 10)], "A1", opens=True)
             log.flush()
-    assert request_for(tmp_path / "missing" / "requests", 5, opens=True) is None
+    nothing = requests_in(tmp_path / "missing" / "requests", tmp_path, ByteRange(0, 5))
+    assert nothing == (None, [])
 
 
 def test_threads_lose_nothing(tmp_path: Path) -> None:
