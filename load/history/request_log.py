@@ -44,6 +44,7 @@ from utils.wording.figures import moment_text
 _LINE = re.compile(rb"([A-Za-z]) (\d{1,15}) (\d{1,15}) (\d{1,14}) ([!-~]{1,200})\n")
 _GROUP = re.compile(rb"G (\d{1,15}) (\d{1,15})((?: [Bb]:\d{1,9}:\d{1,14}:[!-~]{1,200})+)\n")
 _NO_ID = "-"
+_EVERY = 0.5  # seconds between two writes to the file
 _OPENS, _BELONGS = "B", "b"
 
 Together = tuple[bool, int, int, str]
@@ -83,6 +84,7 @@ class RequestLog(Closes):
         """Without a path, nothing is kept."""
         self._file: int | None = None
         self._lines: deque[str] = deque()
+        self._flushed_at = time.monotonic()
         if path is not None:
             with suppress(OSError, StorageError):
                 self._file = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -127,6 +129,12 @@ class RequestLog(Closes):
             os.write(self._file, "".join(lines).encode("ascii", "replace"))
         except OSError:
             self._give_up()
+
+    def flush_now_and_then(self) -> None:
+        """The same, unless that was done a short time ago."""
+        if time.monotonic() - self._flushed_at > _EVERY:
+            self._flushed_at = time.monotonic()
+            self.flush()
 
     def close(self) -> None:
         self.flush()

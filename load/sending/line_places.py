@@ -20,13 +20,14 @@ class SentTogether:
 
     Nearly always all of them are sent and each request takes all that is in it: then it is noted
     how many lines each had, and nobody works out places. `sent` are the numbers of the lines that
-    are to be sent, rising.
+    are to be sent, rising; `size` is that of all lines, in bytes.
     """
 
-    def __init__(self, place: int, lines: Sequence[bytes], sent: Sequence[int]) -> None:
+    def __init__(self, place: int, lines: Sequence[bytes], sent: Sequence[int], size: int) -> None:
         self._place = place
         self._lines = lines
         self._sent = sent
+        self._end = place + size
         self._noted: list[tuple[bool, int, int, Answers]] = []
 
     def note(self, count: int, answers: Answers, *, opens: bool) -> None:
@@ -44,8 +45,7 @@ class SentTogether:
                 requests.append((opens, count, at, answers[0][1]))
         if len(requests) == len(self._noted):
             if requests:
-                end = self._place + sum(map(len, self._lines))
-                log.add_together((self._place, end), requests)
+                log.add_together((self._place, self._end), requests)
         else:
             self._tell_exactly(log)
 

@@ -147,7 +147,7 @@ class _Batch:
 
     def together(self) -> SentTogether:
         """What notes what becomes of it."""
-        return SentTogether(self.place, self.lines, self._new)
+        return SentTogether(self.place, self.lines, self._new, self.size)
 
     def cut(self, count: int) -> tuple[_Batch, _Batch] | None:
         """What comes before the line that is the `count`-th (from 0) to be sent, as far as these
@@ -324,6 +324,7 @@ class Sender:
         with self._changed:
             self._working -= 1
             if not self._working:
+                self._requests.flush()
                 self._report.untried = {piece.number: piece.tried for piece in self._pieces}
                 self._report.ended = True
                 self._say()
@@ -376,6 +377,7 @@ class Sender:
             return self._send_noting(batch, together)
         finally:
             together.tell(self._requests)
+            self._requests.flush_now_and_then()
 
     def _send_noting(self, batch: _Batch, together: SentTogether) -> Outcome:
         size = self._orders.migration.batch_size
@@ -456,7 +458,6 @@ class Sender:
             self._changed.notify_all()
 
     def _say(self) -> None:
-        self._requests.flush()
         self._report.accepted = self._limiter.take_accepted()
         self._report.troubles = take_troubles()
         report, self._report = self._report, SenderReport()

@@ -3,14 +3,17 @@ in the order of the keys."""
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import orjson
 
+from utils.files.artifacts import RECORD_MARK, RECORD_MARK_WITHIN
 from utils.files.closing import Closes
-from utils.files.pieces import ByteRange, record_end
+from utils.files.pieces import ByteRange
 
 _ONE_AFTER_THE_OTHER = 1 << 15  # so many bytes are read quicker than found
 
@@ -21,9 +24,12 @@ class TransformedRecords(Closes):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle: IO[bytes] | None = None
+        self._whole: mmap.mmap | None = None
         self._size = 0
 
     def close(self) -> None:
+        if self._whole is not None:
+            self._whole.close()
         if self._handle is not None:
             self._handle.close()
 
@@ -57,13 +63,22 @@ class TransformedRecords(Closes):
     def _open(self) -> IO[bytes] | None:
         if self._handle is None and self._path.exists():
             self._handle = self._path.open("rb")
-            self._size = self._path.stat().st_size
+            self._size = os.fstat(self._handle.fileno()).st_size
+            if self._size:
+                self._whole = mmap.mmap(self._handle.fileno(), 0, access=mmap.ACCESS_READ)
         return self._handle
 
     def _start_from(self, place: int) -> int:
         """Where the first record begins that begins behind the line that has byte `place`."""
-        assert self._handle is not None
-        return record_end(self._handle.fileno(), place, self._size)
+        if self._whole is None:
+            return self._size
+        mark = self._whole.find(RECORD_MARK, place)
+        while mark >= 0:
+            start = self._whole.rfind(b"\n", 0, mark) + 1
+            if place < start and mark - start < RECORD_MARK_WITHIN:
+                return start
+            mark = self._whole.find(RECORD_MARK, mark + 1)
+        return self._size
 
     def _key_at(self, place: int) -> int | None:
         """The key of the record that begins at a byte; None where it says none."""

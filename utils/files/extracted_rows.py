@@ -41,6 +41,11 @@ class RowsByKey(Closes):
 
     def row(self, key: int) -> dict[str, Any] | None:
         """The row with this key; None when the file is not there, has none, or it is unreadable."""
+        line = self.line(key)
+        return None if line is None else _row_of(line)
+
+    def line(self, key: int) -> bytes | None:
+        """The line of that row; None when the file is not there, or has none."""
         if self._handle is None:
             if not self._path.exists():
                 return None
@@ -69,13 +74,13 @@ class RowsByKey(Closes):
             low, step = found.start, step * 2
         return low, self._size
 
-    def _from(self, handle: IO[bytes], place: int, key: int) -> dict[str, Any] | None:
+    def _from(self, handle: IO[bytes], place: int, key: int) -> bytes | None:
         handle.seek(place)
         for line in handle:
             found = _key_of(line)
             if found == key:
                 self._last = _Found(place, key)
-                return _row_of(line)
+                return line
             if found is not None and found > key:
                 return None
             place += len(line)

@@ -58,8 +58,8 @@ class RecordFiles:
 
         def quickly() -> list[bytes]:
             with RowsByKey(path) as rows:
-                row = rows.row(key)
-            return [] if row is None else [orjson.dumps(row) + b"\n"]
+                line = rows.line(key)
+            return [] if line is None else [line]
 
         return self._look(path, "extract", quickly, lambda line: _value(line, "first_id") == key)
 

@@ -46,7 +46,7 @@ def test_the_requests_that_wrote_a_record_are_found(tmp_path: Path, seed: int) -
     sent = [n for n in range(len(lines)) if usual or seed % 3 or dice.random() < 0.8]
     expected: dict[bytes, str] = {}
     with RequestLog(path) as log:
-        together, size = SentTogether(start, lines, sent), dice.randint(1, 6)
+        together, size = SentTogether(start, lines, sent, sum(map(len, lines))), dice.randint(1, 6)
         for opens in (False, True):
             sort = [lines[n] for n in sent if (b"METADATA" in lines[n]) == opens]
             for batch in batches(sort, size):
