@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.support.records.transformed import Item, party, sale
 from utils.files.spill import BUCKETS, Spill
 from validate.compare.comparison import Comparison
-from validate.compare.record_entries import pk_of, read_file_lines, read_table_page
+from validate.compare.record_entries import read_file_lines, read_table_page
 from validate.verify.passes import SettlePass
 
 
@@ -171,11 +171,13 @@ def test_a_page_says_what_is_ours_and_where_the_next_one_starts() -> None:
     page = read_table_page(orjson.dumps(answer), "sales")
     assert (page.found.records, page.found.items, page.scanned) == (1, 3, 4)
     assert (page.last_key, page.ends_at) == (last, {name: theirs[name] for name in ("PK", "SK")})
-    assert all(
-        line == b"%b\tC%b" % (key, pk_of(page.entries[0][1])) for key, line in page.references
-    )
-    parties = {orjson.loads(party) for party, _ in page.references}
-    assert parties == {record[0]["GSI2PK"]["S"], record[0]["GSI3PK"]["S"]}
+    named = [(key, line.partition(b"\tC")) for key, line in page.references]
+    assert all(key == party for key, (party, _, _) in named)
+    assert {(orjson.loads(user), orjson.loads(key)) for key, (_, _, user) in named} == {
+        (item["PK"]["S"], item[name]["S"])
+        for item in (record[0], theirs)
+        for name in ("GSI2PK", "GSI3PK")
+    }
     empty = read_table_page(b'{"Items":[],"Count":0}', "sales")
     assert empty.last_key is empty.ends_at is None
 
