@@ -83,6 +83,12 @@ class Reconciliation:
             found.append(f"the sums by {listed} are not those by the other dimensions")
         return found
 
+    @property
+    def apart(self) -> int:
+        """How many things are wrong that no damaged item explains, each of which is counted where
+        items are."""
+        return int(self.unexplained) + bool(self.unequal)
+
     def _row(self, key: RowKey, row: Row) -> str:
         shape = shape_of(self.entity)
         off = row.difference(self.amounts)

@@ -81,7 +81,7 @@ class VerificationResult:
         apart = len(result.ledger.problems) + len(result.indexes.problems)
         apart += sum(bool(pattern.failures) for pattern in result.patterns)
         apart += self._wrong_beside(entity)
-        apart += len(result.reconciliation.problems) if result.reconciliation else 0
+        apart += result.reconciliation.apart if result.reconciliation else 0
         wrong_numbers = any(each.name == NEXT_NUMBER and each.failures for each in result.patterns)
         return {
             "missing": keys.missing.count,
