@@ -18,6 +18,7 @@ from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
 from tests.support.operators.operator import Operator, Outcome, scan_all
 from tests.support.places import ROOT
+from tests.support.records.reconciled import column_of_table, of_target, table_of
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
 
@@ -323,3 +324,14 @@ def test_columns_are_recognised_and_the_stranger_is_reported(northwind: Migrated
     assert set(columns["msg_line"]["missing"]) == {"notes", "created_at", "updated_at"}
     freight = {row["po_number"]: row["nolo"] for row in northwind.operator.extracted("sales")}
     assert freight["10248"] == "32.38"
+
+
+def test_the_money_adds_up_from_s9_to_the_target(
+    northwind: Migrated, dynamodb: DynamoDBClient
+) -> None:
+    rows = table_of(northwind.operator.data)
+    assert column_of_table(rows, "Difference") == {}
+    assert column_of_table(rows, "Target") == of_target(dynamodb, TABLES)
+    [(sales,)] = northwind.s9.rows("SELECT count(*) FROM msg WHERE enabled = true")
+    in_s9 = column_of_table(rows, "S9 (SQL)", by=("year",))
+    assert sum(value for key, value in in_s9.items() if key[3] == "sales") == sales

@@ -22,6 +22,7 @@ from tests.support.faults.sabotage import (
     start_over,
 )
 from tests.support.operators.operator import ENTITIES, Operator, by_key, exists, scan_all
+from tests.support.records.reconciled import column_of_table, of_source, of_target, table_of
 from tests.support.s9 import i2_data
 from tests.support.s9.i2_data import Sample, insert, sample
 from tests.support.s9.i2_schema import BUYERS, PRODUCERS, SALE_LINES, SALES, Dialect, create_tables
@@ -429,3 +430,21 @@ def test_killed_anywhere_and_resumed_to_the_same_bytes(
         command = "--resume"
     tool.run("--resume").ended(5)
     assert Result.of(tool, dynamodb, tables) == expected
+
+
+def test_the_money_adds_up_from_s9_to_the_target(
+    request: pytest.FixtureRequest, done: Operator, dynamodb: DynamoDBClient
+) -> None:
+    kind, name = (done.config["source"][key] for key in ("type", "database"))
+    server = request.getfixturevalue("mariadb" if kind == "mysql" else "postgres")
+    rows = table_of(done.data)
+    assert column_of_table(rows, "Difference") == {}
+    assert column_of_table(rows, "Target") == of_target(dynamodb, DONE[kind])
+    queries = (
+        "SELECT currency, id, amount, vat, total FROM sales",
+        "SELECT sale_id, count(*) FROM sale_lines GROUP BY sale_id",
+    )
+    database = S9Database(server, name, server.connect(name))
+    in_s9 = column_of_table(rows, "S9 (SQL)", by=("currency",))
+    assert in_s9 == of_source(database, queries)
+    database.connection.close()

@@ -14,8 +14,8 @@ import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from tests.conftest import S9Database, TableNames
-from tests.scenarios.conftest import hire
+from tests.conftest import S9Database, Sample, TableNames
+from tests.scenarios.conftest import DONE_TABLES, hire
 from tests.support.operators.operator import (
     Operator,
     insert,
@@ -314,3 +314,17 @@ def test_a_file_that_is_not_what_s9_has_is_a_difference_that_names_its_sales(
     }
     assert off["status", "paid"] == "12"
     assert "(12)" in outcome.output or "(12)" in str(alone.report("verification")["problems"])
+
+
+def test_the_sample_adds_up_with_all_its_dirt(
+    finished: Operator, sample: Sample, dynamodb: DynamoDBClient
+) -> None:
+    rows = table_of(finished.data)
+    assert column_of_table(rows, "Difference") == {}
+    source, target = by_independent_hand(sample.s9, dynamodb, DONE_TABLES)
+    assert column_of_table(rows, "Target") == target
+    assert column_of_table(rows, "In quarantine")
+    in_s9 = column_of_table(rows, "S9 (SQL)", by=("currency",))
+    assert {
+        key: value for key, value in in_s9.items() if key[2].isalpha()
+    }.items() <= source.items()
