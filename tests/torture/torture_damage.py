@@ -10,21 +10,34 @@ import pytest
 from tests.integration.damage.conftest import (
     elsewhere,
     first_judge,
+    kept,
     migrated,
     quick,
     second_judge,
 )
+from tests.support.damage.commands import FROM_SOURCE, REPAIR, found, require_repaired
 from tests.support.damage.contradictions import contradictions
 from tests.support.damage.desk import Migrated, require
 from tests.support.damage.kinds.all_kinds import DAMAGES, HARMLESS
 from tests.support.damage.mixtures import Mixture
 from tests.support.damage.reported import Reported
+from tests.support.faults.sabotage import SabotagedOperator, events, moments
 
-__all__ = ["elsewhere", "first_judge", "migrated", "quick", "second_judge"]
+__all__ = ["elsewhere", "first_judge", "kept", "migrated", "quick", "second_judge"]
 
 MIXTURES = 200
 UNDAMAGED = 200
 ON_THE_OTHER = 20
+REPAIRED = 30
+KILLS = 6
+COMMANDS = {
+    "verify": ("--phase", "verify"),
+    "from source": FROM_SOURCE,
+    "repair": REPAIR,
+    "repair from source": (*FROM_SOURCE, "--repair", "--repair-extra"),
+    "evidence": ("evidence",),
+    "explain": ("explain", "sales", "105", "--json"),
+}
 
 
 @pytest.fixture(params=["migrated", "elsewhere"])
@@ -58,6 +71,35 @@ def test_a_living_application_is_no_damage(migrated: Migrated, seed: int, number
 @pytest.mark.parametrize("number", range(ON_THE_OTHER))
 def test_another_server_is_the_same_to_it(elsewhere: Migrated, seed: int, number: int) -> None:
     (damaged_at_random if number % 2 else worked_on)(elsewhere, seed * 2000 + number)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_each_kind_is_repaired(migrated: Migrated, name: str) -> None:
+    migrated.tables.chance = random.Random(name)
+    done = DAMAGES[name].happens(migrated.tables)
+    assert done is not None
+    require_repaired(migrated, done, [name])
+
+
+@pytest.mark.parametrize("number", range(REPAIRED))
+def test_random_damage_is_repaired(migrated: Migrated, seed: int, number: int) -> None:
+    mixture = Mixture(migrated.tables, seed * 3000 + number)
+    require_repaired(migrated, mixture.damage(10), mixture.told)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_at_any_moment_it_comes_to_the_same(kept: Migrated, seed: int, name: str) -> None:
+    command, chance = COMMANDS[name], random.Random(seed)
+    Mixture(kept.tables, seed).damage(8)
+    damaged = kept.tables.scan()
+    tool = SabotagedOperator.like(kept.operator)
+    happened = events(tool, *command)
+    wanted = tool.outcomes[-1].code, found(kept), kept.tables.scan()
+    for moment in chance.sample(moments(happened), min(KILLS, len(moments(happened)))):
+        kept.tables.become(damaged)
+        tool.is_killed(*command, after=moment)
+        code = tool.run(*command).code
+        assert (code, found(kept), kept.tables.scan()) == wanted, happened[moment - 1]
 
 
 def damaged_at_random(target: Migrated, seed: int) -> None:

@@ -4,7 +4,8 @@ believes nothing of what is on disk.
 It has a directory of its own in the data directory, and the phases work in it as everywhere. What
 it takes from the run around it are moments (of rows without a time) and which database it was: a
 wrong one of these leads to differences, and to none fewer. Cut short, it is taken up again by the
-same command, unless its picture of S9 is an old one; when it has served, its files go.
+same command, phase by phase and under its seal (utils/from_source/seal.py), unless its picture of
+S9 is an old one; when it has served, its files go.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from utils.error_handler import ArtifactError
+from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
+from utils.from_source.seal import SealedRun, SealingKey, holds_its_files, sealing_of
 from utils.logger import get_logger
 from utils.run.clean import remove_known
 from utils.run.lifecycle import bind, is_unfinished
@@ -39,9 +42,10 @@ def inner_run(run: Run) -> Run:
     config = replace(run.config, data=data, migration=migration)
     require_ours(files, SOURCE_AGAIN)
     files.prepare()
-    unfinished = _unfinished(run, files)
+    unfinished, sealing = _unfinished(run, files)
     mark = {} if unfinished else take(files, SOURCE_AGAIN)
-    inner = Run(config, files, unfinished or _new(run), run.progress, run.stop)
+    inner = SealedRun(config, files, unfinished or _new(run), run.progress, run.stop)
+    inner.sealing = sealing
     inner.workers = run.workers
     inner.resuming = unfinished is not None
     bind(inner.manifest, config, files.root)
@@ -64,8 +68,10 @@ def _new(run: Run) -> Manifest:
     )
 
 
-def _unfinished(run: Run, files: Workspace) -> Manifest | None:
-    """The manifest of an inner run that was cut short and may be taken up again."""
+def _unfinished(run: Run, files: Workspace) -> tuple[Manifest | None, SealingKey]:
+    """The manifest of an inner run that was cut short and may be taken up again, with its key; else
+    none, and a new key. Of a phase that was under way nothing is taken up: no seal is on that."""
+    password = run.config.source.password
     with suppress(ArtifactError):
         manifest = Manifest.load(files.manifest)
         if (
@@ -74,9 +80,13 @@ def _unfinished(run: Run, files: Workspace) -> Manifest | None:
             and manifest.made_for.get(_SETTINGS) == _settings(run)
             and manifest.tool == this_tool()
             and _is_fresh(manifest)
+            and (sealing := sealing_of(manifest, password))
+            and holds_its_files(manifest, files)
         ):
-            return manifest
-    return None
+            with storage_errors(files.checkpoint):
+                files.checkpoint.unlink(missing_ok=True)
+            return manifest, sealing
+    return None, SealingKey.of(password)
 
 
 def _settings(run: Run) -> str:

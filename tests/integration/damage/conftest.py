@@ -3,6 +3,7 @@ moto."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -62,3 +63,15 @@ def elsewhere(second_judge: Migrated) -> Iterator[Migrated]:
     """The second."""
     yield second_judge
     second_judge.tables.heal()
+
+
+@pytest.fixture
+def kept(migrated: Migrated) -> Iterator[Migrated]:
+    """The migration, whose files are put back afterwards."""
+    data = migrated.operator.data
+    before = data.with_name("before")
+    shutil.rmtree(data / "from-source", ignore_errors=True)  # known by its inode
+    shutil.copytree(data, before)
+    yield migrated
+    shutil.rmtree(data)
+    before.rename(data)

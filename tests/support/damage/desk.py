@@ -134,5 +134,6 @@ def require(verdict: Verdict, done: Reported, told: Sequence[str] = ()) -> None:
             if not any(words in problem for problem in problems)
         ),
     ]
+    assert verdict.recorded == said.items, "the files of differences say something else"
     assert not wrong, "\n".join([*wrong, "--", *told])
     assert verdict.passed == done.harmless, "\n".join([*problems, "--", *told])

@@ -22,6 +22,7 @@ from utils.files.workspace import Workspace
 Item = dict[str, Any]
 ItemAt = tuple[str, str, str]  # entity of the table, PK, SK
 HARMLESS = BY_APPLICATION
+_NOTHING = {"count": 0, "list": [], "truncated": False}
 _LISTS = {"missing": MISSING, "different": DIFFERENT, "extra": EXTRA}
 
 
@@ -117,8 +118,9 @@ def reported(report: Mapping[str, Any]) -> Reported:
         for name, how in _LISTS.items():
             for entry in _whole(keys[name]):
                 found.items[entity, entry["PK"], entry["SK"]] = how
-        for entry in _whole(keys["changedSince"]):
-            found.items[entity, entry["PK"], entry["SK"]] = entry["how"]
+        for name in ("changedSince", "changedInSource"):
+            for entry in _whole(keys.get(name, _NOTHING)):
+                found.items[entity, entry["PK"], entry["SK"]] = entry["how"]
     found.lines = {entry["PK"] for entry in _whole(report["lines"])}
     for entry in _whole(report["references"]["unresolved"]):
         (party,) = (value for name, value in entry.items() if name != "sale")

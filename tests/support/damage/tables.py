@@ -132,12 +132,15 @@ class MigratedTables:
 
     def heal(self) -> None:
         """Make the tables again what they were when they had been loaded."""
-        now = self.scan()
-        for entity, loaded in self.loaded.items():
-            self.lose(entity, *(i for key, i in now[entity].items() if key not in loaded))
-            changed = [i for key, i in loaded.items() if now[entity].get(key) != i]
-            self.put_all(entity, changed)
+        self.become(self.loaded)
         self.taken.clear()
+
+    def become(self, contents: Contents) -> None:
+        """Have the tables hold just this."""
+        now = self.scan()
+        for entity, wanted in contents.items():
+            self.lose(entity, *(i for key, i in now[entity].items() if key not in wanted))
+            self.put_all(entity, [i for key, i in wanted.items() if now[entity].get(key) != i])
 
 
 def _keys(item: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -23,6 +23,13 @@ def trade(s9: S9Database) -> None:
     insert(s9, "msg_line", *lines)
 
 
+def trade_again(s9: S9Database) -> None:
+    """The same once more, whatever has become of it."""
+    for table in ("msg_line", "msg", "msg_anag"):
+        s9.execute(f"DELETE FROM {table}")
+    trade(s9)
+
+
 def lines_of(number: int) -> int:
     """How many lines a sale has."""
     return 0 if number % 15 == 0 else 1 + number % 4

@@ -131,7 +131,7 @@ def sales_have_a_producer_too(tables: MigratedTables, producer: Record) -> Repor
 
 def _of_s9(tables: MigratedTables, sale: Record, number: int) -> list[Item]:
     """A sale as a migration would write it whose key in S9 is this number."""
-    pk = f"SALE#{record_id('SALE', number, True)}"
+    pk = f"SALE#{record_id('sale', number, True)}"
     made = []
     for item in under(pk, *sale.items):
         if item["SK"]["S"] == "METADATA":
@@ -165,7 +165,7 @@ def sale_of_another_year_is_there(tables: MigratedTables, sale: Record) -> Repor
 
 @damage("buyer")
 def buyer_of_another_migration_is_there(tables: MigratedTables, buyer: Record) -> Reported:
-    pk = f"BUYER#{record_id('BUYER', 900_003, True)}"
+    pk = f"BUYER#{record_id('buyer', 900_003, True)}"
     (item,) = under(pk, {**buyer.header, "legacyId": {"S": "900003"}})
     tables.put("buyers", item)
     return extra("buyers", item)
