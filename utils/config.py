@@ -424,7 +424,7 @@ class VerifyConfig:
         **_UNITS,
     )
     sample: int | None = setting(
-        1_000,
+        100,
         "most records, buyers, producers … of which each access pattern is asked for; `null`: "
         "every one",
         type=["integer", "null"],
