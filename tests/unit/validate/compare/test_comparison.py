@@ -257,6 +257,6 @@ def peak_memory(scratch: Path, sales: int) -> int:
 
 
 def test_memory_holds_a_bucket_and_never_the_table(tmp_path: Path) -> None:
-    entries = 2 * 4 * 2_000  # both sides of 2,000 sales with three lines
+    entries = 2 * 4 * 4_000  # both sides of 4,000 sales with three lines
     whole = entries * 100  # what a member of an entry takes in memory, at the least
-    assert peak_memory(tmp_path, 2_000) < whole / 10
+    assert peak_memory(tmp_path, 4_000) < whole / 8
