@@ -266,18 +266,23 @@ def put_back(scene: Scene) -> list[str]:
         table = getattr(TABLES, name)
         scene.run(f"backup --table {table}")
         full[name], items = scene.backup_of(name), scan(scene.dynamodb, table).values()
-        for item in items:
-            key = {part: item[part] for part in ("PK", "SK")}
-            scene.dynamodb.delete_item(TableName=table, Key=key)
+        keys = [{part: item[part] for part in ("PK", "SK")} for item in items]
+        write(scene, table, [{"DeleteRequest": {"Key": key}} for key in keys])
         scene.run(f"backup --table {table}")
         empty[name] = scene.backup_of(name)
-        for item in items:
-            scene.dynamodb.put_item(TableName=table, Item=item)
+        write(scene, table, [{"PutRequest": {"Item": item}} for item in items])
     emptied = ["buyers", "producers", "sales", "buyers", "producers"]
     return [
         *(f"restore {empty[name]} --yes" for name in emptied),
         *(f"restore {full[name]}" for name in ("buyers", "producers", "sales")),
     ]
+
+
+def write(scene: Scene, table: str, requests: list[Any]) -> None:
+    """Put or delete items, as many at a time as DynamoDB takes."""
+    for first in range(0, len(requests), 25):
+        some = requests[first : first + 25]
+        scene.dynamodb.batch_write_item(RequestItems={table: some})
 
 
 def put_into_a_new_table(scene: Scene) -> list[str]:
