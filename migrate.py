@@ -744,8 +744,13 @@ def by_hand(
     code, notes = watched(book, chosen, follow), list[str]()
     if chosen.repairs:
         code, notes = repaired(book, chosen, entities, code, follow)
-    mended = bool(chosen.repairs and not chosen.dry_run)
-    return code, partial(after_phase, book.run, code, phase, entities, notes, repaired=mended)
+    tried = chosen.tried(dry=is_dry(book, chosen))
+    return code, partial(after_phase, book.run, code, phase, entities, notes, tried=tried)
+
+
+def is_dry(book: Runbook, chosen: Choice) -> bool:
+    """Whether nothing is to be written, by the command or by the configuration."""
+    return chosen.dry_run or book.run.config.migration.dry_run
 
 
 def verify_by_source(
@@ -774,9 +779,9 @@ def verify_by_source(
         code, notes = repaired(book, chosen, entities, code, again, inner)
         inner.manifest.outcome = code
     has_served(inner)
-    mended = bool(chosen.repairs and not chosen.dry_run)
+    tried = chosen.tried(dry=is_dry(book, chosen))
     return code, lambda: after_source_read_again(
-        book.run, inner, code, entities, notes, repaired=mended
+        book.run, inner, code, entities, notes, tried=tried
     )
 
 
@@ -797,7 +802,7 @@ def repaired(
     from validate.compare.record_entries import is_signed_since
 
     run = book.run
-    dry = chosen.dry_run or run.config.migration.dry_run
+    dry = is_dry(book, chosen)
     asked = Asked(chosen.repair, chosen.repair_extra, writes=not dry)
     if not is_due(kinds_of(run, entities), asked) and (dry or not is_under_way(run)):
         return code, notes_on(run, None, writes=not dry)

@@ -242,9 +242,37 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
     "different after a repair": (
         Situation(verify={"different": 2, "changedSince": 1}, policy="overwrite"),
         DIFFERS,
-        lambda run, code: after_phase(run, code, "verify", ENTITY_NAMES, repaired=True),
+        lambda run, code: after_phase(run, code, "verify", ENTITY_NAMES, tried=["--repair"]),
         {"differs", "different", "correct-what-is-left", "changed-since", "in-use"},
         "then verify again: python migrate.py --phase verify",
+    ),
+    "missing, and others only there": (
+        Situation(verify={"missing": 2, "onlyInTarget": {"records": 1}, "otherProblems": 3}),
+        DIFFERS,
+        after_run,
+        {"differs", "missing", "only-in-target", "other-problems", "write-again-and-take-away"},
+        "python migrate.py --phase verify --repair --repair-extra",
+    ),
+    "only there, after a repair of what was missing": (
+        Situation(verify={"onlyInTarget": {"records": 1}, "otherProblems": 3}),
+        DIFFERS,
+        lambda run, code: after_phase(run, code, "verify", ENTITY_NAMES, tried=["--repair"]),
+        {"differs", "only-in-target", "other-problems", "take-away"},
+        "Then verify again: python migrate.py --phase verify",
+    ),
+    "missing, after what was only there was taken away": (
+        Situation(verify={"missing": 2}),
+        DIFFERS,
+        lambda run, code: after_phase(run, code, "verify", ENTITY_NAMES, tried=["--repair-extra"]),
+        {"differs", "missing", "write-again"},
+        "python migrate.py --phase verify --repair",
+    ),
+    "only there, and in use": (
+        Situation(verify={"onlyInTarget": {"records": 1}}),
+        DIFFERS,
+        lambda run, code: after_phase(run, code, "verify", ENTITY_NAMES, tried=["--repair-extra"]),
+        {"differs", "only-in-target", "correct-what-is-left"},
+        "python migrate.py --phase verify",
     ),
     "only in the target": (
         Situation(verify={"onlyInTarget": {"records": 1, "lines": 3}}),
@@ -315,6 +343,8 @@ def closings_in(text: str, code: ExitCode) -> set[str]:
             is_there = re.search(each.pattern, last)
         if is_there:
             found.add(each.name)
+    if "write-again-and-take-away" in found:
+        found.discard("write-again")  # with which it begins
     if "in-quarantine" in found:
         found.discard("held-in-quarantine")  # which is the same without what to type
     return found

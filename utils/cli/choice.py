@@ -29,6 +29,11 @@ class Choice:
         """Whether what verify finds is to be repaired."""
         return self.repair or self.repair_extra
 
+    def tried(self, *, dry: bool) -> tuple[str, ...]:
+        """The repairs that this writes, by their options; `dry` writes none."""
+        chosen = {"--repair": self.repair, "--repair-extra": self.repair_extra}
+        return () if dry else tuple(option for option, is_chosen in chosen.items() if is_chosen)
+
     def check(self) -> None:
         """Refuse combinations that would not mean what they seem to. Raises click.UsageError."""
         if not (self.full or self.phase or self.dry_run or self.resume):

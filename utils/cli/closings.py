@@ -275,8 +275,8 @@ REMEDIES = (
         ExitCode.VERIFICATION_FAILED,
         "To take away what S9 no longer has: {extra}; or delete it in the Sale Module, or leave "
         "it. Then verify again: {verify}",
-        "The only difference is what is only in the target: a load deletes nothing except lines of "
-        "records that it replaces.",
+        "Nothing is missing or different, and items are only in the target: a load deletes nothing "
+        "except lines of records that it replaces.",
     ),
     _closing(
         "write-again",
@@ -285,11 +285,18 @@ REMEDIES = (
         "Items are missing or have different content.",
     ),
     _closing(
+        "write-again-and-take-away",
+        ExitCode.VERIFICATION_FAILED,
+        "Write that again, which leaves what the application has changed as it is: {repair}; and "
+        "to take away what S9 no longer has as well: {both}",
+        "Items are missing or have different content, and others are only in the target.",
+    ),
+    _closing(
         "correct-what-is-left",
         ExitCode.VERIFICATION_FAILED,
         "What a repair has left, and why, is in {repaired}: correct it, then verify again: "
         "{verify}",
-        "The same after a repair.",
+        "The same after a repair of just that.",
     ),
     _closing(
         "load-the-last-sale",

@@ -4,7 +4,7 @@ line, which says what happened and what to type next (utils/cli/closings.py has 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from utils.wording.figures import costing, counted, counted_in, lasting
 from utils.wording.invocation import again, command
 
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
+_REPAIR, _REPAIR_EXTRA = "--repair", "--repair-extra"
 
 
 def after_run(run: Run, code: ExitCode) -> str:
@@ -58,15 +59,15 @@ def after_phase(
     entities: Sequence[str],
     further: Sequence[str] = (),
     *,
-    repaired: bool = False,
+    tried: Collection[str] = (),
 ) -> str:
     """The same for a phase by hand in some entities; `further` is to be noted, too, and what verify
-    has found was `repaired` as far as it could be."""
+    has found was repaired, as far as the repairs that were `tried` could do it."""
     notes = [*_notes(run), *further]
     stopped = (ExitCode.FAILED, ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED)
     stands = standing_of(run.manifest)
     if code in stopped or (phase == "verify" and stands.all_verified):
-        last = _last_line(run, code, start_over=command("--phase extract"), repaired=repaired)
+        last = _last_line(run, code, start_over=command("--phase extract"), tried=tried)
         return _closing(run, last, notes=notes)
     reasons = _listed("; ", _reasons(run, stands, goes_on=False))
     if phase == "verify":
@@ -86,13 +87,13 @@ def after_source_read_again(
     entities: Sequence[str],
     further: Sequence[str] = (),
     *,
-    repaired: bool = False,
+    tried: Collection[str] = (),
 ) -> str:
     """The same when the target has been verified by S9 itself: the stations are those of the
     `inner` run, which has read it; `further` is to be noted, too."""
     stands = standing_of(inner.manifest)
     if code is ExitCode.VERIFICATION_FAILED:
-        last = _differs(run, stands, by_source=True, repaired=repaired)
+        last = _differs(run, stands, by_source=True, tried=tried)
     else:
         reasons = _listed("; but ", _reasons(run, stands, goes_on=False))
         moment = inner.manifest.snapshot.get("takenAt", "an unknown moment")
@@ -131,10 +132,10 @@ def _last_line(
     *,
     start_over: str,
     goes_on: bool = True,
-    repaired: bool = False,
+    tried: Collection[str] = (),
 ) -> str:
     """The last line of a run; `start_over` is the command that begins it again. Where nothing
-    `goes_on`, no command can do anything with what it leaves. `repaired` is as above."""
+    `goes_on`, no command can do anything with what it leaves. `tried` is as above."""
     if code is ExitCode.FAILED:
         return said("set-aside", why=run.manifest.stopped, again=again())
     if code is ExitCode.VALIDATION_FAILED:
@@ -143,7 +144,7 @@ def _last_line(
         return said(name, report=_VALIDATION, start_over=start_over)
     stands = standing_of(run.manifest)
     if code is ExitCode.VERIFICATION_FAILED:
-        return _differs(run, stands, repaired=repaired)
+        return _differs(run, stands, tried=tried)
     reasons = _reasons(run, stands, goes_on=goes_on and stands.all_verified)
     if not stands.all_verified:
         return said("loaded", reasons=_listed("; ", reasons), verify=command("--phase verify"))
@@ -181,10 +182,10 @@ def _lists(run: Run, stands: RunStanding) -> str:
 
 
 def _differs(
-    run: Run, stands: RunStanding, *, by_source: bool = False, repaired: bool = False
+    run: Run, stands: RunStanding, *, by_source: bool = False, tried: Collection[str] = ()
 ) -> str:
-    """The last line when verify (also one `by_source`) has found differences, and what could be
-    `repaired` of them is."""
+    """The last line when verify (also one `by_source`) has found differences, after the repairs
+    that were `tried`."""
     counts = {"missing": stands.missing, "different": stands.different}
     found = [said(name, count=count) for name, count in counts.items() if count]
     if stands.only_in_target:
@@ -197,30 +198,33 @@ def _differs(
     source = " --from-source" if by_source else ""
     commands = {
         "verify": command(f"--phase verify{source}"),
-        "repair": command(f"--phase verify{source} --repair"),
-        "extra": command(f"--phase verify{source} --repair-extra"),
+        "repair": command(f"--phase verify{source} {_REPAIR}"),
+        "extra": command(f"--phase verify{source} {_REPAIR_EXTRA}"),
+        "both": command(f"--phase verify{source} {_REPAIR} {_REPAIR_EXTRA}"),
         "repaired": run.workspace.report("repair").name,
         "full": command("--full"),
         "retry": command("retry-quarantine"),
     }
-    remedy = said(_remedy(stands, repaired=repaired), **commands)
+    remedy = said(_remedy(stands, tried=tried), **commands)
     return said("differs", report=_VERIFICATION, differences="; ".join(found), remedy=remedy)
 
 
-def _remedy(stands: RunStanding, *, repaired: bool) -> str:
+def _remedy(stands: RunStanding, *, tried: Collection[str]) -> str:
     """The name of the closing that says what to do about differences; none of them undoes what
-    the application has done since."""
-    damage = stands.missing or stands.different
-    if (damage or stands.only_in_target) and repaired:
+    the application has done since. No repair is told that was `tried`."""
+    damage = bool(stands.missing or stands.different)
+    again = damage and _REPAIR not in tried
+    away = bool(stands.only_in_target) and _REPAIR_EXTRA not in tried
+    if again:
+        return "write-again-and-take-away" if away else "write-again"
+    if damage or (stands.only_in_target and not away):
         return "correct-what-is-left"
-    if damage:
-        return "write-again"
     if stands.behind and not stands.only_in_target:
         return "bring-up"
     if stands.held and stands.other_problems == stands.wrong_numbers > 0:
         return "load-the-last-sale"
-    alone = stands.only_in_target and not stands.other_problems
-    return "take-away" if alone else "fix-the-cause"
+    # What is only there fails checks of whole tables as well: its lines, indexes, sums.
+    return "take-away" if stands.only_in_target else "fix-the-cause"
 
 
 _ONE = {"lines": "line", "items": "other item"}

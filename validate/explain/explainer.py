@@ -10,9 +10,11 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
+from utils.differences import RecordDifference
 from utils.dynamodb.item_content import Moments
 from utils.error_handler import BackOff, MigrationError
 from utils.explain.stations import LoadedRecord, Phases, RowNow
+from utils.files.artifacts import lines_of
 from utils.files.quarantine import Refusal
 from utils.findings.source_names import SourceNames
 from utils.run.run import Run
@@ -260,7 +262,18 @@ class Explainer:
                 f"nothing can be told of {known.name}:{places}",
                 remedy="make one of them answer, then ask again",
             )
-        raise not_known(self._asked, searched)
+        raise not_known(self._asked, searched, self._found_by_verify(key))
+
+    def _found_by_verify(self, key: int | None) -> list[str]:
+        """Under which partition keys the last verification has found what says that it is of this
+        key, and is where none of S9's records would be."""
+        mark = f'"legacyId":"{key}"'.encode()
+        path = self.run.workspace.differences(self._entity)
+        lines = lines_of(path) if key is not None and path.exists() else ()
+        found = [RecordDifference.of_line(line) for line in lines if mark in line]
+        return [
+            each.pk for each in found if each.legacy_id == str(key) and isinstance(each.pk, str)
+        ]
 
     # -- the stations ---------------------------------------------------------------------------
 

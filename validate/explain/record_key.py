@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from utils.entities import ENTITIES, Shape, shape_at, shape_of
@@ -83,9 +83,21 @@ class Searched:
     why: str
 
 
-def not_known(asked: AskedFor, searched: Iterator[Searched] | list[Searched]) -> ConfigurationError:
-    """The error for what nobody knows."""
+def not_known(
+    asked: AskedFor, searched: Iterator[Searched] | list[Searched], elsewhere: Sequence[str] = ()
+) -> ConfigurationError:
+    """The error for what nobody knows; `elsewhere` are the partition keys under which a
+    verification has found something that bears the key that was asked for."""
     places = "".join(f"\n  - {each.where}: {each.why}" for each in searched)
+    if elsewhere:
+        listed = "".join(
+            f"\n  - {command(f'explain {asked.shape.name} {key}')}" for key in elsewhere
+        )
+        return ConfigurationError(
+            f"no {asked.shape.singular} {asked.text} is where it should be; it was looked for in:"
+            f"{places}\nThe last verification has found it in the target under another key",
+            remedy=f"ask for it by that:{listed}",
+        )
     return ConfigurationError(
         f"nobody knows {asked.shape.singular} {asked.text}; it was looked for in:{places}",
         remedy="check the key: S9's own key of the row, our id or partition key"

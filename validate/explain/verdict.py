@@ -19,6 +19,7 @@ from validate.explain.explained import AttributeDifference, Verdict
 from validate.explain.target_record import TargetRecord
 
 _FINE, _DIFFERS, _KEPT_OUT = ExitCode.DONE, ExitCode.VERIFICATION_FAILED, ExitCode.QUARANTINED
+_BY_SOURCE = " --from-source"  # where no file of a load says what there should be
 _NAMED = 4  # attributes that a sentence names
 
 
@@ -233,14 +234,14 @@ def _since(known: Known) -> Verdict | None:
             "removed-in-source",
             _DIFFERS,
             f"S9 does not have {name} any more; the target has it as it was loaded",
-            _sync(),
+            _take_away(_BY_SOURCE),
         )
     if row.reason:
         return Verdict(
             "removed-in-source",
             _DIFFERS,
             f"S9 no longer selects {name} ({row.reason}); the target has it as it was loaded",
-            _sync(),
+            _take_away(_BY_SOURCE),
         )
     if isinstance(known.now, Refusal):
         first = known.now.findings[0]
@@ -325,7 +326,7 @@ def _not_in_file(known: Known, target: TargetRecord) -> Verdict:
         return _against_source(known, target)
     if known.file is None:
         return Verdict(
-            "missing", _DIFFERS, f"{name} is not in the target, and S9 has it", _repair()
+            "missing", _DIFFERS, f"{name} is not in the target, and S9 has it", _repair(_BY_SOURCE)
         )
     return Verdict(
         "new-in-source",
@@ -363,7 +364,7 @@ def _against_source(known: Known, target: TargetRecord) -> Verdict:
             _DIFFERS,
             f"{known.name} differs between S9 and the target: {_names(known) or 'items of it'}; "
             "which of them has changed cannot be said without the file that was loaded",
-            f"compare all: {command('--phase verify')}",
+            f"compare all: {command(f'--phase verify{_BY_SOURCE}')}",
         )
     if comparison.keys.behind.count:
         return Verdict(
@@ -390,7 +391,7 @@ def _not_to_be_there(known: Known, target: TargetRecord) -> Verdict:
             "only-in-target",
             _DIFFERS,
             f"{known.name} is only in the target: {why}",
-            f"compare all: {command('--phase verify')}",
+            _take_away("" if known.file is not None else _BY_SOURCE),
         )
     if target.is_there and not target.is_migrated:
         return Verdict(
@@ -412,5 +413,10 @@ def _sync() -> str:
     return f"to bring the target up to it: {command('--full')}"
 
 
-def _repair() -> str:
-    return f"repair it: {command('--phase verify --repair')}"
+def _take_away(how: str = "") -> str:
+    """A load takes nothing away."""
+    return f"take away all that is only there: {command(f'--phase verify{how} --repair-extra')}"
+
+
+def _repair(how: str = "") -> str:
+    return f"repair it: {command(f'--phase verify{how} --repair')}"

@@ -23,13 +23,34 @@ from utils.run.run import Run
 from utils.sums.source_sums import Head, measures_of
 from utils.wording.figures import counted
 from validate.reconciliation.parts import Contributors, LabelsOf
-from validate.reconciliation.rows import S9, TARGET, Label, Row, RowKey, Rows
+from validate.reconciliation.rows import (
+    APPLICATION,
+    COMPUTED,
+    KEPT,
+    QUARANTINE,
+    REFUSED,
+    S9,
+    SINCE,
+    TARGET,
+    Label,
+    Row,
+    RowKey,
+    Rows,
+)
 from validate.sums.figures import Figures, plain
 from validate.sums.sums import Sums
 
 _PHASE = "verify"
 _BEFORE_LOAD = ("extract", "transform", "validate")
 _LISTED = 3  # sales that a sentence names
+_BETWEEN = {
+    QUARANTINE: "in quarantine",
+    COMPUTED: "computed",
+    REFUSED: "refused by the load",
+    KEPT: "kept",
+    APPLICATION: "by the application",
+    SINCE: "changed in S9 since",
+}
 
 Labels = Callable[[str], LabelsOf]
 """Of an entity: what the target calls the values of its columns."""
@@ -213,21 +234,41 @@ def _computed_from(run: Run, entity: str, differences: Path) -> Mapping[str, str
 
 
 def totals_of(found: Reconciliation) -> str:
-    """What the screen says of the totals: S9 beside the target, for each currency."""
-    shape = shape_of(found.entity)
+    """What the screen says of the totals, for each currency: S9, what is between, the target, and
+    what is left: the amounts add up by hand."""
     said = []
     for currency, row in found.totals.items():
-        sides = []
-        for side, column in (("S9", S9), ("target", TARGET)):
-            figures = row.column(column, found.amounts)
-            parts = [counted(figures.records, shape.singular, shape.name)]
-            if shape.children:
-                children = shape.children
-                parts.append(counted(figures.lines, children.singular, children.name))
-            parts.append(f"{shown_amount(figures.amounts[-1])} {currency}")
-            sides.append(f"{side} {', '.join(parts)}")
-        said.append(", ".join(sides))
+        parts = [f"S9 {_figures_said(found, row.column(S9, found.amounts))} {currency}"]
+        between = {words: row.column(name, found.amounts) for name, words in _BETWEEN.items()}
+        parts += [
+            f"{words} {_figures_said(found, each, signed=True)}"
+            for words, each in between.items()
+            if not says_nothing(each)
+        ]
+        parts.append(f"target {_figures_said(found, row.column(TARGET, found.amounts))} {currency}")
+        off = row.difference(found.amounts)
+        left = "" if says_nothing(off) else f": {_figures_said(found, off, signed=True)}"
+        parts.append(f"a difference{left}" if left else "no difference")
+        said.append(", ".join(parts))
     return f"{found.entity.capitalize()} in money: {'; '.join(said) or 'none'}"
+
+
+def _figures_said(found: Reconciliation, figures: Figures, *, signed: bool = False) -> str:
+    """How many records and lines, and the last amount (the total); `signed` are those that are
+    added to others, without what is zero."""
+    shape, total = shape_of(found.entity), figures.amounts[-1]
+    counts = [(figures.records, shape.singular, shape.name)]
+    if shape.children:
+        counts.append((figures.lines, shape.children.singular, shape.children.name))
+    if not signed:
+        return ", ".join([*(counted(*each) for each in counts), shown_amount(total)])
+    parts = [_sign(each[0]) + counted(abs(each[0]), *each[1:]) for each in counts if each[0]]
+    parts += [_sign(total) + shown_amount(abs(total))] if total else []
+    return ", ".join(parts) or "other amounts"
+
+
+def _sign(number: int | Decimal) -> str:
+    return "+" if number > 0 else "-"
 
 
 def shown_amount(amount: Decimal) -> str:

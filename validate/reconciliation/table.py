@@ -70,6 +70,8 @@ def write_reconciliation(
         for each in found:
             documents[each.entity] = _written(each, writer)
         for each in found:
+            writer.writerow([each.entity, "added up in S9 at", cell(each.taken_at)])
+            writer.writerow([each.entity, "compared with the target at", cell(str(head["at"]))])
             for name, sha256 in each.sources.items():
                 writer.writerow([each.entity, "computed from", cell(name), f"SHA-256 {sha256}"])
     with storage_errors(path):
@@ -96,7 +98,10 @@ def _written(found: Reconciliation, writer: Any) -> dict[str, Any]:
         for key, row in group:
             count += 1
             _write_row(found, writer, key, label_text(key.label), row)
-            totals.setdefault(label_text(key.currency), Row()).extend(Row(dict(row.columns)))
+            total = totals.setdefault(label_text(key.currency), Row())
+            total.extend(Row(dict(row.columns)))
+            new = [each for each in row.sales if each not in total.sales]  # one may be in two rows
+            total.names(new, len(new) + row.count - len(row.sales))
             if len(rows) < LISTED:
                 rows.append(_as_json(found, key, row))
             if len(differing) < LISTED and not says_nothing(row.difference(found.amounts)):

@@ -135,6 +135,21 @@ def test_each_verdict(
     assert head(alone, 24)["PK"]["S"] in found
 
 
+def test_what_a_migration_has_never_written_is_found_by_the_key_that_it_bears(
+    alone: Operator, s9: S9Database, tables: TableNames, dynamodb: DynamoDBClient
+) -> None:
+    migrated(alone, s9)
+    forged = {**head(alone, 20), "PK": {"S": "SALE#forged"}, "legacyId": {"S": "8888"}}
+    Application(dynamodb, tables).put("sales", forged)
+    alone.run("--phase", "verify").ended(4)
+    table = (alone.data / "reports" / "reconciliation.csv").read_text("utf-8-sig")
+    assert [line[-5:] for line in table.splitlines() if ";(total);" in line][:1] == [";8888"]
+    alone.run("explain", "sales", "8888").failed(2, "another key", "explain sales SALE#forged")
+    verdict = told(alone, "sales", "SALE#forged", 4)["verdict"]
+    assert verdict["sentence"] == "Sale 8888 is only in the target: S9 does not have it"
+    assert verdict["next"].endswith("--phase verify --repair-extra")
+
+
 def test_a_key_in_all_forms_and_when_it_was_loaded(alone: Operator, s9: S9Database) -> None:
     migrated(alone, s9)
     key = head(alone, 20)["PK"]["S"]

@@ -212,6 +212,11 @@ def test_every_row_adds_up_from_s9_to_the_target(
     assert report["passed"]
     assert report["entities"]["sales"]["differences"]["count"] == 0
     assert "Sales in money: S9 " in outcome.output
+    assert ", in quarantine -2 sales, -110.00, computed +102.48, target 5 sales" in outcome.output
+    assert ", no difference" in outcome.output
+    whole = (desk.data / "reports" / "reconciliation.csv").read_text("utf-8-sig")
+    assert "\nsales;added up in S9 at;20" in whole
+    assert "\nsales;compared with the target at;20" in whole
     assert "reconciliation.csv" in outcome.output
 
 
