@@ -36,7 +36,9 @@ class Choice:
 
     def check(self) -> None:
         """Refuse combinations that would not mean what they seem to. Raises click.UsageError."""
-        if not (self.full or self.phase or self.dry_run or self.resume):
+        if self.from_source and self.phase != "verify":
+            raise click.UsageError("--from-source goes with --phase verify")
+        if not (self.full or self.phase or self.dry_run or self.resume or self.repairs):
             raise click.UsageError(
                 "say what to do: --full, --phase, --dry-run, --resume or a "
                 "command (--help lists them)"
@@ -58,8 +60,7 @@ class Choice:
         if (not self.dry_run or self.repairs) and (self.limit or self.rehearse):
             option = "--limit" if self.limit else "--rehearse"
             raise click.UsageError(f"{option} goes with --dry-run")
-        if (self.from_source or self.watch is not None) and self.phase != "verify":
-            option = "--from-source" if self.from_source else "--watch"
-            raise click.UsageError(f"{option} goes with --phase verify")
+        if self.watch is not None and self.phase != "verify":
+            raise click.UsageError("--watch goes with --phase verify")
         if self.restart and (not self.full or self.resume):
             raise click.UsageError("--restart goes with --full, and not with --resume")

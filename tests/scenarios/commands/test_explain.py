@@ -192,7 +192,7 @@ def test_what_was_replaced_or_kept(
     migrated(alone, s9)
     s9.execute("UPDATE msg SET notes = 'other' WHERE first_id IN (20, 21)")
     application = Application(dynamodb, tables)
-    application.change("sales", head(alone, 21), status={"S": "paid"})
+    application.change("sales", head(alone, 21), status={"S": "paid"}, GSI1PK={"S": "STATUS#paid"})
     alone.configure(load={"onConflict": "newer"})
     s9.execute("UPDATE msg SET updated_at = '2025-01-01 10:00:00' WHERE first_id IN (20, 21)")
     alone.run("--full").ended(5)
