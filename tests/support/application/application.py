@@ -35,7 +35,10 @@ class Application:
         return str(getattr(self.tables, entity))
 
     def change(self, entity: str, item: Mapping[str, Any], **attributes: Any) -> None:
-        """Set attributes (DynamoDB JSON), and who did it when, as the API does."""
+        """Set attributes (DynamoDB JSON), and who did it when, as the API does; a status is in an
+        index key as well."""
+        if "status" in attributes and "GSI1PK" not in attributes:
+            attributes["GSI1PK"] = {"S": f"STATUS#{attributes['status']['S']}"}
         values = {
             "updatedAt": {"S": LATER},
             "updatedBy": {"S": "someone@example.com"},
