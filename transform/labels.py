@@ -27,6 +27,13 @@ Label = Callable[[object], str]
 """The label of a column's value. Raises Unconvertible where it has none: then there is no item."""
 
 
+class _PartOfRow(dict[str, Any]):
+    """Some columns of a row: it has no value in the others, and no adapter stumbles over that."""
+
+    def __missing__(self, column: str) -> None:
+        return None
+
+
 class Labels:
     """Says of the columns of an entity with amounts what the target calls their values."""
 
@@ -55,7 +62,7 @@ class Labels:
 
     def _adapted(self, values: Mapping[str, Any]) -> Row:
         """The row as the transform sees it: as the layout means it, with the configured parties."""
-        row, notes = _copy(values), Notes(Rejections())
+        row, notes = _PartOfRow(_copy(values)), Notes(Rejections())
         for column, convert in self._adapter.values.items():
             if row.get(column) is not None:
                 try:
