@@ -31,7 +31,7 @@ NUMBERS = ("01234567897", "01234567890", "0542811101", "0309887766", "MRRZNZ80A0
 PERSONAL = (*WORDS, *NUMBERS)
 IBAN, BAD_IBAN = "IT60X0542811101000000123456", "IT61X0542811101000000123456"
 BY_DESIGN = re.compile(
-    r"(dry-run/)?(extracted|transformed|quarantine)/[a-z]+\.json|backups/[^/]+/items-.*"
+    r"(dry-run/)?(extracted|transformed|quarantine)/[a-z]+(\.sums)?\.json|backups/[^/]+/items-.*"
     r"|undo/(earlier/)?[a-z]+\.loaded"
 )
 KEY = "planted/AWS+secret+key/of40characters000"
