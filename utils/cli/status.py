@@ -40,6 +40,7 @@ _FORETOLD = (
     "Planned: "  # a dry run that has come to its end, with the exit code of what it foretells
 )
 _RESTORES = "restore"
+_BY_HAND, _PROVES = "phase", "verify"
 _BESIDE = ("backup", _RESTORES, "rollback")  # commands that are no run
 
 
@@ -181,6 +182,10 @@ class Watcher:
             return invocation.for_real("backups")
         if command in (_SHOWS, *_BESIDE):
             return invocation.for_real(command)
+        if command == _BY_HAND and self.picture.phases[-1:] == (_PROVES,):
+            # It is no part of the run; with more phases than one it was by S9 itself.
+            source = " --from-source" if len(self.picture.phases) > 1 else ""
+            return invocation.for_real(f"--phase {_PROVES}{source}")
         begun = manifest is not None and manifest.begun
         return invocation.for_real("--resume" if begun else "--full")
 

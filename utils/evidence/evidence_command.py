@@ -150,6 +150,8 @@ def _named(verdict: Verdict, total: int, here: Workspace | None) -> str:
         return "no file"
     if not verdict.compared:
         where = f"{here.root} is not of this run" if here else "there is no data directory here"
+        if verdict.problems:
+            where = "what the archive says of them cannot be believed"
         return f"{counted(total, 'file')}, not compared: {where}"
     altered = total - verdict.same - verdict.gone
     words = [f"{verdict.same:,} of {counted(total, 'file')} here with the same SHA-256"]

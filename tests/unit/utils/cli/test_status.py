@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -51,10 +51,11 @@ def _called_by_nobody() -> Iterator[None]:
 
 
 @contextmanager
-def at_work(files: Workspace, command: str = "full") -> Iterator[Tasks]:
+def at_work(
+    files: Workspace, command: str = "full", phases: Sequence[str] = ("extract", "load", "verify")
+) -> Iterator[Tasks]:
     """A command at work, with the lock."""
     tasks = Tasks(EventStream(RUN))
-    phases = ("extract", "load", "verify")
     with run_lock(files.lock), command_told(files, tasks, command, phases=phases):
         yield tasks
 
@@ -159,6 +160,23 @@ def test_one_that_was_interrupted_says_where_and_how_to_go_on(files: Workspace) 
     assert seen["next"] == "python migrate.py --resume"
     assert [step["state"] for step in seen["steps"]] == ["stopped"]
     assert status().output.endswith("Next: python migrate.py --resume\n")
+
+
+@pytest.mark.parametrize(
+    ("phases", "options"),
+    [
+        (("verify",), "--phase verify"),
+        (("extract", "transform", "validate", "verify"), "--phase verify --from-source"),
+        (("load",), "--resume"),
+    ],
+)
+def test_a_verification_by_hand_is_typed_again(
+    files: Workspace, phases: tuple[str, ...], options: str
+) -> None:
+    has_begun(files)
+    with pytest.raises(KeyboardInterrupt), at_work(files, "phase", phases):
+        raise KeyboardInterrupt
+    assert document()["next"] == f"python migrate.py {options}"
 
 
 def test_a_reason_that_was_followed_by_a_list_ends_without_its_colon(files: Workspace) -> None:
