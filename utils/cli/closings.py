@@ -267,7 +267,8 @@ REMEDIES = (
         ExitCode.VERIFICATION_FAILED,
         "The target is as it was loaded, by the files of the load; if nobody has changed these "
         "records in S9 since, those files are wrong, and the target with them. To bring it up to "
-        "what S9 is now: {full}",
+        "what S9 is now, set load.onConflict to newer (what was changed later wins) or overwrite "
+        "(S9 wins, also over the application), then: {full}",
         "The only difference is what S9 has changed since the load.",
     ),
     _closing(

@@ -332,7 +332,7 @@ def _not_in_file(known: Known, target: TargetRecord) -> Verdict:
         "new-in-source",
         _DIFFERS,
         f"{name} is new in S9 since the extract, and not in the target",
-        _sync(),
+        _load_it(),
     )
 
 
@@ -410,6 +410,11 @@ def _not_selected(known: Known) -> Verdict:
 
 
 def _sync() -> str:
+    full = command("--full")
+    return f"to bring the target up to it, set load.onConflict to newer or overwrite, then: {full}"
+
+
+def _load_it() -> str:
     return f"to bring the target up to it: {command('--full')}"
 
 
