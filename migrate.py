@@ -376,7 +376,7 @@ class Runbook:
         self.extract(due)
         self.transform(due)
         self.validate(due)
-        if failed := next(iter(self.outcomes.failed.values()), None):
+        for failed in self.outcomes.failed.values():
             raise failed
 
     def verify(self, entities: Sequence[str], origin: "Run | None" = None) -> ExitCode:
@@ -573,10 +573,11 @@ class Rehearsal(Runbook):
     def foretell(self, looking: "Run", foresight: "Foresight") -> None:
         """Say what verify would find after the load."""
         from load.conflicts.foresight import held_in
+        from load.entities import TABLES
         from validate.foretold.foretold import HeldItems, foretell
 
         held = {
-            name: HeldItems(*held_in(looking, name), foreseen.moments)
+            name: HeldItems(*held_in(looking, name), foreseen.moments, TABLES[name])
             for name, foreseen in foresight.entities.items()
         }
         foretold = foretell(looking, list(held), held)

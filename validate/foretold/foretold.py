@@ -9,13 +9,16 @@ tables hold has been read for the survey.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from utils.dynamodb.item_content import Moments
+from utils.dynamodb.table_spec import TableSpec
 from utils.entities import is_referenced, shape_of
 from utils.error_handler import ExitCode
 from utils.files.line_marks import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS, NEW, LineMarks
@@ -42,6 +45,8 @@ from validate.foretold.foretold_numbers import (
     dated_in,
     wrong_numbers,
 )
+from validate.indexes.index_entries import TableKeys
+from validate.indexes.index_findings import KeyAgreement
 from validate.verify.passes import ReferencePass, file_pieces
 
 _PAGE = 1_000  # items that are looked at together
@@ -52,11 +57,13 @@ _OPENING, _CLOSING = len(b'{"Item":'), -len(b"}\n")
 @dataclass(frozen=True)
 class HeldItems:
     """What a table holds, in pieces that processes can share: `lines` gives those of a piece, each
-    `{"Item":…}` with a line break. `moments` are the times that count as the migration's own."""
+    `{"Item":…}` with a line break. `moments` are the times that count as the migration's own,
+    `spec` says what the table should look like."""
 
     pieces: Sequence[Any]
     lines: Callable[[Any], Iterable[bytes]]
-    moments: Moments = field(default_factory=Moments)
+    moments: Moments
+    spec: TableSpec
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,8 @@ def foretell(run: Run, entities: Sequence[str], held: Mapping[str, HeldItems]) -
             look = _Look(run, entity, scratch)
             compared = look.compare(held[entity])
             references += look.references
-            problems += [f"{entity}: {sentence}" for sentence in look.wrong_numbers]
+            beside_items = (*look.wrong_numbers, *look.agreement.sentences())
+            problems += [f"{entity}: {sentence}" for sentence in beside_items]
             if compared.keys.only_in_target:
                 over[entity] = dict(compared.keys.only_in_target)
             beside = replace(compared.keys, extra=Listing())
@@ -150,7 +158,8 @@ def foretell(run: Run, entities: Sequence[str], held: Mapping[str, HeldItems]) -
 
 class _Look:
     """The look at one entity. `references` are what its records name and are named by,
-    `wrong_numbers` what there is to say of the next number of each year."""
+    `wrong_numbers` what there is to say of the next number of each year, `agreement` which index
+    keys do not say what their attributes say."""
 
     def __init__(self, run: Run, entity: str, scratch: Path) -> None:
         self._run = run
@@ -158,6 +167,7 @@ class _Look:
         self._scratch = scratch
         self.references: list[SpillFile] = []
         self.wrong_numbers: list[str] = []
+        self.agreement = KeyAgreement()
 
     def compare(self, held: HeldItems) -> Comparison:
         run, path = self._run, self._run.workspace.transformed(self._entity)
@@ -168,8 +178,11 @@ class _Look:
             in_table += part.entries
             self.references += part.references
             dated.add(part.dated)
+            self.agreement.extend(part.agreement)
+        wrong = frozenset(orjson.dumps(each.key.pk) for each in self.agreement.wrong.entries)
+        replaced = set[bytes]()
         plan, asked = run.workspace.plan(self._entity), dated.pks()
-        files = _FilePass(path, plan, self._scratch, self._entity, asked)
+        files = _FilePass(path, plan, self._scratch, self._entity, asked, wrong)
         in_file, arriving, numbers = list[SpillFile](), list[SpillFile](), FileNumbers()
         pieces = file_pieces(path.stat().st_size)
         for file in _shared(run, files, pieces, self._entity, "foretelling: the file"):
@@ -177,6 +190,8 @@ class _Look:
             arriving += file.arriving
             self.references += file.references
             numbers.extend(file.numbers)
+            replaced |= file.replaced
+        self.agreement.forget({orjson.loads(pk) for pk in replaced})
         self.wrong_numbers = wrong_numbers(numbers, dated.years)
         work = _AfterPass(tuple(in_file), tuple(arriving), tuple(in_table), self._entity)
         result = Comparison()
@@ -202,31 +217,35 @@ def _shared(
 @dataclass(frozen=True)
 class _FileRuns:
     """A piece of the file: its entries as verify has them, those of what the load puts into the
-    table, references, and numbers."""
+    table, references, numbers, and the records with wrong keys that the load replaces."""
 
     entries: tuple[SpillFile, ...]
     arriving: tuple[SpillFile, ...]
     references: tuple[SpillFile, ...]
     numbers: FileNumbers
+    replaced: frozenset[bytes]
 
 
 @dataclass(frozen=True)
 class _FilePass:
     """Reads pieces of a transformed file with the plan of its load; of the PKs `asked` for it says
-    which are the file's."""
+    which are the file's, and of those with `wrong` keys which are replaced."""
 
     path: Path
     plan: Path
     scratch: Path
     entity: str
     asked: frozenset[bytes] = frozenset()
+    wrong: frozenset[bytes] = frozenset()
 
     def __call__(self, place: ByteRange) -> _FileRuns:
         entries, arriving, references = (Spill(self.scratch) for _ in range(3))
         wanted, counts = references_wanted(self.entity), bool(shape_of(self.entity).children)
         named, numbered = is_referenced(self.entity), shape_of(self.entity).numbered
-        numbers = FileNumbers()
+        numbers, replaced = FileNumbers(), set[bytes]()
         for record, marks in self._records(place):
+            if record.pk in self.wrong and not CONDITIONAL.isdisjoint(marks):
+                replaced.add(record.pk)
             entries.add([record.entry(self.entity)])
             arriving.add(_arriving(record, marks, counts=counts))
             if named and marks[0] != KEPT_ABSENT:
@@ -236,7 +255,13 @@ class _FilePass:
             if numbered and record.head:
                 in_table = marks[0] not in KEPT_MARKS
                 numbers.look(record.pk, record.head, self.asked, in_table=in_table)
-        return _FileRuns(entries.finish(), arriving.finish(), references.finish(), numbers)
+        return _FileRuns(
+            entries.finish(),
+            arriving.finish(),
+            references.finish(),
+            numbers,
+            frozenset(replaced),
+        )
 
     def _records(self, place: ByteRange) -> Iterator[tuple[FileRecord, Sequence[int]]]:
         with LineMarks(self.plan) as plan:
@@ -265,12 +290,13 @@ def _arriving(
 
 @dataclass(frozen=True)
 class _TableRuns:
-    """A piece of what a table holds: its entries, references, and the sales in the index of
-    numbers that are the latest-dated of their years."""
+    """A piece of what a table holds: its entries, references, the sales in the index of numbers
+    that are the latest-dated of their years, and how index keys agree with attributes."""
 
     entries: tuple[SpillFile, ...]
     references: tuple[SpillFile, ...]
     dated: tuple[Dated, ...]
+    agreement: KeyAgreement
 
 
 @dataclass(frozen=True)
@@ -284,17 +310,23 @@ class _TablePass:
     def __call__(self, piece: Any) -> _TableRuns:
         entries, references = Spill(self.scratch), Spill(self.scratch)
         read = partial(
-            read_table_page, entity=self.entity, stamps=self.held.moments.texts(), as_written=False
+            read_table_page,
+            entity=self.entity,
+            stamps=self.held.moments.texts(),
+            as_written=False,
+            keys=partial(TableKeys, self.held.spec),
         )
-        lines, dated = iter(self.held.lines(piece)), Latest()
+        lines, dated, agreement = iter(self.held.lines(piece)), Latest(), KeyAgreement()
         while some := list(islice(lines, _PAGE)):
             page = read(_as_page(some))
             entries.add(page.entries)
             references.add(page.references)
+            if isinstance(page.keys, TableKeys):
+                agreement.extend(page.keys.agreement)
             if shape_of(self.entity).numbered:
                 dated.add(dated_in(some))
         latest = (sale for sales in dated.years.values() for sale in sales)
-        return _TableRuns(entries.finish(), references.finish(), tuple(latest))
+        return _TableRuns(entries.finish(), references.finish(), tuple(latest), agreement)
 
 
 def _as_page(lines: Sequence[bytes]) -> bytes:

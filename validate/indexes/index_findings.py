@@ -7,6 +7,7 @@ of parties is their name.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +103,12 @@ class KeyAgreement:
         """Append what was found among other items."""
         self.checked += later.checked
         self.wrong.extend(later.wrong)
+
+    def forget(self, pks: Container[Any]) -> None:
+        """Nothing is to be said of the listed items of these records."""
+        left = [each for each in self.wrong.entries if each.key.pk not in pks]
+        self.wrong.count -= len(self.wrong.entries) - len(left)
+        self.wrong.entries = left
 
     def as_json(self) -> dict[str, Any]:
         return {"checked": self.checked, **self.wrong.as_json()}

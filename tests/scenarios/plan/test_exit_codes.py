@@ -120,6 +120,12 @@ def delete_a_buyer(scene: Scene) -> None:
     let("skip")(scene)
 
 
+def change_a_status_alone(scene: Scene) -> None:
+    """Without the index key that repeats it."""
+    sale, key = in_the_tables(scene, "sales"), {"S": "STATUS#draft"}
+    scene.application.change("sales", sale, status={"S": "paid"}, GSI1PK=key)
+
+
 def add_a_line_that_no_sale_counts(scene: Scene) -> None:
     sale = in_the_tables(scene, "sales")
     own = {"PK": sale["PK"], "SK": {"S": "LINE#own"}, "updatedAt": {"S": LATER}}
@@ -252,6 +258,7 @@ CHAINS: dict[str, list[Step]] = {
         (5, "the younger one stays", let("newer")),
         (0, "S9 wins", let("overwrite")),
         (0, "a buyer is deleted as the application deletes", delete_a_buyer),
+        (4, "a status is not in its index key", change_a_status_alone),
         (4, "a line is there that its sale does not count", add_a_line_that_no_sale_counts),
     ],
     "what has left S9": [
