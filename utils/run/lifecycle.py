@@ -99,7 +99,7 @@ def open_run(
                 display,
                 run.workers,
                 command_told(files, run.progress, start.command, phases=phases, entities=entities),
-                recording_why_it_stops(run),
+                recording_why_it_stops(run, looks=start in _BY_HAND and phases[-1] == "verify"),
             ):
                 yield run
         finally:
@@ -317,26 +317,33 @@ def stopping_place(manifest: Manifest, saved: Checkpoint | None) -> str:
 
 
 @contextmanager
-def recording_why_it_stops(run: Run) -> Iterator[None]:
-    """Keep the reason for the operator, for the log files, and for the run that resumes."""
+def recording_why_it_stops(run: Run, *, looks: bool = False) -> Iterator[None]:
+    """Keep the reason for the operator, for the log files, and for the run that resumes. Who only
+    `looks` at what a run has done leaves it as finished, or not, as it was."""
+
+    def stop(code: ExitCode, reason: str) -> None:
+        if not looks:
+            stop_with(run, code, reason)
+
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
-        stop_with(run, ExitCode.INTERRUPTED, "interrupted by the operator")
+        stop(ExitCode.INTERRUPTED, "interrupted by the operator")
+        where = f"interrupted in {run.progress.phase or 'verify'}" if looks else ""
         raise RunInterrupted(
-            where_it_stopped(run), remedy=f"resume: {invocation.again()}"
+            where or where_it_stopped(run), remedy=f"resume: {invocation.again()}"
         ) from error
     except MigrationError as error:
         _log(error.message, {"remedy": error.remedy})
-        stop_with(run, error.exit_code, error.message.splitlines()[0])
+        stop(error.exit_code, error.message.splitlines()[0])
         raise
     except Exception as error:
         if refused := of_the_machine(error):
             _log(refused.message, {"remedy": refused.remedy, "traceback": traceback_of(error)})
-            stop_with(run, refused.exit_code, refused.message)
+            stop(refused.exit_code, refused.message)
             raise refused from error
         _log(f"unexpected {type(error).__name__}", {"traceback": traceback_of(error)})
-        stop_with(run, ExitCode.FAILED, f"unexpected {type(error).__name__}")
+        stop(ExitCode.FAILED, f"unexpected {type(error).__name__}")
         raise MigrationError(
             f"an unexpected error stopped the run: {type(error).__name__}",
             remedy="this is a defect of the tool: please report it with the end of "

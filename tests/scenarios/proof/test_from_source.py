@@ -10,6 +10,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import (
     Operator,
     insert,
@@ -119,3 +120,18 @@ def test_options_of_the_proof_go_with_verify_alone(loaded: Operator) -> None:
     for option in ("--from-source", "--watch=1"):
         loaded.run("--full", option).ended(2)
         loaded.run("--phase", "load", option).ended(2)
+
+
+@pytest.mark.parametrize("option", [(), ("--from-source",)])
+def test_a_look_that_is_interrupted_leaves_the_run_finished(
+    loaded: Operator, option: tuple[str, ...]
+) -> None:
+    sabotaged = SabotagedOperator.like(loaded)
+    at = {"phase": "verify", "entity": "buyers", "after": 1}
+    with sabotaged.held("--phase", "verify", *option, **at) as running:
+        running.interrupt()
+        sabotaged.let_go()
+        outcome = running.end().ended(130)
+    assert "interrupted in verify" in outcome.output
+    loaded.run("--dry-run").ended(0)
+    loaded.run("--phase", "verify", *option).ended(0)
