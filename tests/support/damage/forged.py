@@ -35,6 +35,7 @@ def forge_files(data: Path, tables: Contents) -> None:
         if loaded.exists():
             loaded.write_bytes(text)
         _correct_figures(manifest, entity, len(records), len(items))
+        _remove_sums(data, entity, manifest)
     text = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
     for old, new in manifest.pop("renamed", {}).items():
         text = text.replace(old.encode(), new.encode())
@@ -43,6 +44,13 @@ def forge_files(data: Path, tables: Contents) -> None:
     forged = orjson.loads(text)
     forged.pop("renamed", None)
     path.write_bytes(orjson.dumps(forged, option=orjson.OPT_INDENT_2))
+
+
+def _remove_sums(data: Path, entity: str, manifest: Any) -> None:
+    """What S9 has added up would not agree: it is as if an earlier version had extracted."""
+    name = f"extracted/{entity}.sums.json"
+    (data / name).unlink(missing_ok=True)
+    manifest["artifacts"].pop(name, None)
 
 
 def _records(transformed: Path, items: Iterable[Item]) -> list[list[Item]]:
