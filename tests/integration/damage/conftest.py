@@ -21,7 +21,7 @@ from validate.verify import engine
 NAMES = TableNames("damaged-Sales", "damaged-Buyers", "damaged-Producers")
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def quick() -> Iterator[None]:
     """Verifications share what opening a session of AWS takes, and ask an index only twice: no
     emulator's lags behind its table."""
