@@ -77,17 +77,26 @@ class ReadMeter:
             return max(0.0, -state.available / self.per_second)
 
     def settle(self, expected: float, used: float) -> None:
-        """Correct an earlier `borrow(expected)`: DynamoDB says that it took `used`."""
+        """Correct an earlier `borrow(expected)`: DynamoDB says that it took `used`. Without a rate
+        the file is told by `tell_units`."""
+        if self.per_second is None:
+            _untold.add(self, used)
+            return
         with self._locked() as state:
             state.taken[KINDS.index(self.kind)] += used
-            if self.per_second is not None:
-                most = self.per_second * _BURST_SECONDS
-                state.available = min(state.available + expected - used, most)
+            most = self.per_second * _BURST_SECONDS
+            state.available = min(state.available + expected - used, most)
 
     def taken(self) -> dict[str, float]:
-        """The units taken so far, by kind."""
+        """The units taken so far, by kind: by this process, and what others have told."""
+        tell_units()
         with self._locked() as state:
             return dict(zip(KINDS, state.taken, strict=True))
+
+    def tell(self, units: float) -> None:
+        """Put units that were taken without a rate into the file."""
+        with self._locked() as state:
+            state.taken[KINDS.index(self.kind)] += units
 
     def _earn(self, state: _State, rate: float) -> None:
         """What time gives is kept for a short while only."""
@@ -109,6 +118,35 @@ class ReadMeter:
                 os.pwrite(handle, _STATE.pack(state.available, state.updated, *state.taken), 0)
             finally:
                 os.close(handle)  # and the lock is open
+
+
+class _Untold:
+    """Units that this process has taken without a rate and not put into the files yet; safe to
+    share between threads."""
+
+    def __init__(self) -> None:
+        self._units: dict[ReadMeter, float] = {}
+        self._lock = threading.Lock()
+
+    def add(self, meter: ReadMeter, units: float) -> None:
+        with self._lock:
+            self._units[meter] = self._units.get(meter, 0.0) + units
+
+    def tell(self) -> None:
+        with self._lock:
+            units, self._units = self._units, {}
+        for meter, taken in units.items():
+            if meter.path.parent.is_dir():  # of a verification that is not over
+                meter.tell(taken)
+
+
+_untold = _Untold()
+
+
+def tell_units() -> None:
+    """Put what this process has taken without a rate into the files: whoever works for another one
+    does so at the end of each piece. Raises StorageError."""
+    _untold.tell()
 
 
 class Expected:

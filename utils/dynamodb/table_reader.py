@@ -233,6 +233,9 @@ class TableReader:
         if meter is None or operation not in _READS:
             yield _Metered(operation, request)
             return
+        if meter.per_second is None:
+            yield _Metered(operation, {"ReturnConsumedCapacity": "TOTAL", **request}, meter)
+            return
         kind = f"{operation} {_place(request)}"
         with self._expected.of(kind) as units:
             if wait := meter.borrow(units):

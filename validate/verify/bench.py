@@ -14,7 +14,7 @@ from utils.dynamodb import scan_flow
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.item_content import Moments
-from utils.dynamodb.read_units import ReadMeter
+from utils.dynamodb.read_units import ReadMeter, tell_units
 from utils.dynamodb.scan_segments import pieces_of, segments_for
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import TableSpec
@@ -41,7 +41,9 @@ class _WithTroubles(Generic[Piece, Found]):
     work: Callable[[Piece], Found]
 
     def __call__(self, piece: Piece) -> tuple[Found, Troubles | None]:
-        return self.work(piece), take_troubles()
+        found = self.work(piece)
+        tell_units()
+        return found, take_troubles()
 
 
 @dataclass
