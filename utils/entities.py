@@ -64,6 +64,7 @@ class Children:
         return f"{self.singular}Id"
 
 
+@cache
 def column_of(attribute: str) -> str:
     """The canonical column of S9 that has the name of an attribute: in every layout, what is added
     up goes by these."""

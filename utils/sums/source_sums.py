@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ def read_sums(path: Path) -> Iterator[Line]:
             yield Group.of_json(plain)
 
 
+@cache
 def columns_by(shape: Shape) -> tuple[tuple[str, ...], ...]:
     """The columns that S9 is asked to add up by, together: those of few values once, and each that
     names other records by itself; always also by currency, since what is in two of them is never
