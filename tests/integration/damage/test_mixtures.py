@@ -7,7 +7,7 @@ import pytest
 from tests.support.damage.desk import Migrated, require
 from tests.support.damage.mixtures import Mixture
 
-MIXTURES = 7  # hundreds are in tests/torture/torture_damage.py
+MIXTURES = 4  # hundreds are in tests/torture/torture_damage.py
 
 
 @pytest.mark.parametrize("seed", range(MIXTURES))
