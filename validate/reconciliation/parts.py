@@ -171,7 +171,7 @@ class Contributors:
 
     def _take(self, parts: _Parts, column: str, record: RecordDifference) -> None:
         for text, figures in parts.items():
-            if not _says_nothing(figures):
+            if not figures.is_nothing:
                 key = RowKey.of_text(text)
                 self.rows.add(key, column, figures)
                 if column == DAMAGE:
@@ -213,7 +213,7 @@ class Contributors:
             for key in self._keys(facts):
                 text = key.as_text()
                 parts[text] = parts[text] + mine if text in parts else mine
-        wrong = {text: each for text, each in parts.items() if not _says_nothing(each)}
+        wrong = {text: each for text, each in parts.items() if not each.is_nothing}
         for text, figures in wrong.items():
             key = RowKey.of_text(text)
             self.rows.add(key, OTHERWISE, figures)
@@ -340,10 +340,6 @@ def _is_deleted(record: RecordDifference) -> bool:
 
 def _column(how: str) -> str:
     return _COLUMN_OF.get(how, DAMAGE)
-
-
-def _says_nothing(figures: Figures) -> bool:
-    return not (figures.records or figures.lines or any(figures.amounts))
 
 
 def _said(labels: Mapping[str, str | None], attribute: str) -> Label:

@@ -177,12 +177,7 @@ def reconcile(
 
 
 def _is_unexplained(row: Row, amounts: int) -> bool:
-    return not says_nothing(row.unexplained(amounts))
-
-
-def says_nothing(figures: Figures) -> bool:
-    """Whether there are no records, no lines and no amounts in it."""
-    return not (figures.records or figures.lines or any(figures.amounts))
+    return not row.unexplained(amounts).is_nothing
 
 
 def _look_at(found: Reconciliation) -> None:
@@ -193,7 +188,7 @@ def _look_at(found: Reconciliation) -> None:
         totals.setdefault(key.by, {}).setdefault(currency, Row()).extend(
             Row(dict(row.columns), [], 0)
         )
-        if not says_nothing(row.difference(found.amounts)):
+        if not row.difference(found.amounts).is_nothing:
             found.differing += 1
             found.first = found.first or (key, row)
             found.unexplained = found.unexplained or _is_unexplained(row, found.amounts)
@@ -212,7 +207,7 @@ def _same(one: Mapping[bytes, Row], other: Mapping[bytes, Row], amounts: int) ->
     for text in {*one, *other}:
         mine, others = one.get(text, Row()), other.get(text, Row())
         for name in (S9, TARGET):
-            if not says_nothing(mine.column(name, amounts) - others.column(name, amounts)):
+            if not (mine.column(name, amounts) - others.column(name, amounts)).is_nothing:
                 return False
     return True
 
@@ -243,11 +238,11 @@ def totals_of(found: Reconciliation) -> str:
         parts += [
             f"{words} {_figures_said(found, each, signed=True)}"
             for words, each in between.items()
-            if not says_nothing(each)
+            if not each.is_nothing
         ]
         parts.append(f"target {_figures_said(found, row.column(TARGET, found.amounts))} {currency}")
         off = row.difference(found.amounts)
-        left = "" if says_nothing(off) else f": {_figures_said(found, off, signed=True)}"
+        left = "" if off.is_nothing else f": {_figures_said(found, off, signed=True)}"
         parts.append(f"a difference{left}" if left else "no difference")
         said.append(", ".join(parts))
     return f"{found.entity.capitalize()} in money: {'; '.join(said) or 'none'}"

@@ -17,7 +17,7 @@ from utils.files.storage import partial_of, publish, storage_errors, write_atomi
 from utils.reports.spreadsheet import SEPARATOR, cell, number_cell, spreadsheet
 from utils.run.run import Run
 from utils.sums.source_sums import measures_of
-from validate.reconciliation.reconciliation import Reconciliation, label_text, says_nothing
+from validate.reconciliation.reconciliation import Reconciliation, label_text
 from validate.reconciliation.rows import (
     APPLICATION,
     COLUMNS,
@@ -104,7 +104,7 @@ def _written(found: Reconciliation, writer: Any) -> dict[str, Any]:
             total.names(new, len(new) + row.count - len(row.sales))
             if len(rows) < LISTED:
                 rows.append(_as_json(found, key, row))
-            if len(differing) < LISTED and not says_nothing(row.difference(found.amounts)):
+            if len(differing) < LISTED and not row.difference(found.amounts).is_nothing:
                 differing.append(_as_json(found, key, row))
         for currency, row in totals.items():
             _write_row(found, writer, RowKey(by, TOTAL, currency), TOTAL, row)

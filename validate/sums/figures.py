@@ -59,7 +59,8 @@ class Figures:
 
     @property
     def is_nothing(self) -> bool:
-        return not (self.records or self.lines or any(self.amounts) or any(self.without))
+        """Whether there are no records, no lines and no amounts in it."""
+        return not (self.records or self.lines or any(self.amounts))
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
