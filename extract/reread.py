@@ -7,7 +7,6 @@ says so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,13 +22,12 @@ from extract.source import Source
 from extract.sums.adding_up import add_up_again
 from utils.error_handler import ArtifactError, BackOff, SourceError
 from utils.files.artifacts import ArtifactWriter, lines_of, utc_now
+from utils.files.extracted_rows import key_of_row
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, Run
 from utils.sums.source_sums import parsed
 from utils.wording.figures import counted
-
-_FIRST_ID = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 
 def extract_again(
@@ -122,15 +120,9 @@ def _of_now(table: Mapping[str, Any], selected: int) -> dict[str, Any]:
     return {**table, "rows": rows, "selected": selected, "notSelected": reasons}
 
 
-def _lines(run: Run, entity: str) -> Iterator[tuple[int, bytes]]:
+def _lines(run: Run, entity: str) -> Iterator[tuple[int | None, bytes]]:
     for line in lines_of(run.workspace.extracted(entity)):
-        yield _key(line), line
-
-
-def _key(line: bytes) -> int:
-    """The key of an extracted row: cheap to find where it comes first, as it does in S9."""
-    found = _FIRST_ID.match(line, 1)
-    return int(found[1] if found else orjson.loads(line)["first_id"])
+        yield key_of_row(line), line
 
 
 def _items(line: bytes, entity: Entity) -> int:

@@ -16,13 +16,13 @@ import orjson
 
 from transform.refusals import PHASE, row_key
 from utils.entities import shape_of
+from utils.files.extracted_rows import ROW_KEY
 from utils.files.findings import Finding
 from utils.files.quarantine import Refusal
 from utils.findings.source_names import SourceNames
 
 RULE = "invalid-text"
 _BYTE = re.compile("[\udc80-\udcff]")
-_KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 
 def refusal_of_unreadable(line: bytes, names: SourceNames) -> Refusal:
@@ -55,7 +55,7 @@ def _finding(legacy_id: str, field: str, row: dict[str, Any], names: SourceNames
 
 
 def _of_no_row(entity: str, line: bytes, text: str) -> Refusal:
-    key = _KEY.search(line)
+    key = ROW_KEY.search(line)
     legacy_id = key[1].decode() if key else ""
     reason = "the record is not a JSON object that can be read"
     record = orjson.dumps({"first_id": legacy_id, "text": _legible(text)})

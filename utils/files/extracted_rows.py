@@ -11,7 +11,8 @@ import orjson
 
 from utils.files.closing import Closes
 
-_FIRST_ID = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
+ROW_KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
+"""How the key of a row stands in its line (in its first group)."""
 _STEP = 1 << 14
 _ONE_AFTER_THE_OTHER = 1 << 15  # so many bytes are read quicker than found
 
@@ -77,7 +78,7 @@ class RowsByKey(Closes):
     def _from(self, handle: IO[bytes], place: int, key: int) -> bytes | None:
         handle.seek(place)
         for line in handle:
-            found = _key_of(line)
+            found = key_of_row(line)
             if found == key:
                 self._last = _Found(place, key)
                 return line
@@ -94,11 +95,12 @@ class RowsByKey(Closes):
             handle.readline()
         start = handle.tell()
         line = handle.readline()
-        return _Found(start, _key_of(line)) if line else None
+        return _Found(start, key_of_row(line)) if line else None
 
 
-def _key_of(line: bytes) -> int | None:
-    found = _FIRST_ID.match(line, 1)  # nearly always the first column
+def key_of_row(line: bytes) -> int | None:
+    """The key of the row in a line; None where it says none, or is unreadable."""
+    found = ROW_KEY.match(line, 1)  # nearly always the first column
     if found:
         return int(found[1])
     row = _row_of(line)

@@ -7,7 +7,6 @@ where `record` is the extracted row as it was, and `findings` every reason there
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from typing import Any
 
 import orjson
 
+from utils.files.extracted_rows import ROW_KEY
 from utils.files.findings import Finding
-
-_KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def source_rows(extracted: Path, legacy_ids: Iterable[str]) -> Iterator[tuple[st
     with extracted.open("rb") as handle:
         for line in handle:
             # A column that holds such text itself is told apart by parsing the few candidates.
-            if any(match in wanted for match in _KEY.findall(line)):
+            if any(match in wanted for match in ROW_KEY.findall(line)):
                 legacy_id = str(orjson.loads(line)["first_id"])
                 if legacy_id.encode() in wanted:
                     yield legacy_id, line.rstrip(b"\n")

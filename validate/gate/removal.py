@@ -6,7 +6,6 @@ next run finishes the exchange or finds everything as it was.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import orjson
 from utils.entities import shape_of
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactWriter, lines_of, split_records
+from utils.files.extracted_rows import ROW_KEY
 from utils.files.findings import Finding
 from utils.files.pieces import places, records_at
 from utils.files.quarantine import Refusal
@@ -25,7 +25,6 @@ from utils.wording.invocation import command
 from validate.rules.record_items import identity_of
 
 PHASE = "validate"
-_KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 
 Refused = Iterable[tuple[int, list[Finding]]]
 
@@ -122,7 +121,7 @@ def _row(rows: Iterator[bytes], legacy_id: str, record: list[bytes], entity: str
     if not legacy_id:
         return b"[" + b",".join(line.rstrip(b"\n") for line in record) + b"]"
     for row in rows:
-        found = _KEY.search(row)
+        found = ROW_KEY.search(row)
         if found and found[1] == legacy_id.encode() and _has_key(row, legacy_id):
             return row.rstrip(b"\n")
     raise ArtifactError(

@@ -10,8 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from utils.differences import (
     ADDED,
     BY_APPLICATION,
@@ -29,6 +27,7 @@ from utils.differences import REFUSED as REFUSED_BY_LOAD
 from utils.dynamodb.item_text import attributes_of_line
 from utils.entities import Dimension, Shape, column_of
 from utils.files.artifacts import RECORD_MARK_WITHIN, lines_of, starts_record
+from utils.files.extracted_rows import key_of_row
 from utils.files.quarantine import Refusal
 from utils.sums.source_sums import (
     Group,
@@ -85,7 +84,6 @@ _LINES_MORE = {
 _RECORD_SK = "METADATA"
 _SOMEBODY: Mapping[str, Any] = {}  # a party of which nothing is of interest but that it is there
 _LEGACY_ID = re.compile(rb'"legacyId":\{"S":"(-?[0-9]+)"').search
-_FIRST_ID = re.compile(rb'\{"first_id":\s*"?(-?[0-9]+)').match
 
 _Parts = dict[bytes, Figures]
 
@@ -188,7 +186,7 @@ class Contributors:
         record = next(records, None)
         count = 0
         for line in lines_of(extracted):
-            key = _key_of(line)
+            key = key_of_row(line) or 0
             while record is not None and record.key < key:
                 record = next(records, None)
             mine = record if record is not None and record.key == key else None
@@ -311,11 +309,6 @@ def records_of(transformed: Path) -> Iterator[FileRecord]:
             record.lines += 1
     if record is not None:
         yield record
-
-
-def _key_of(line: bytes) -> int:
-    found = _FIRST_ID(line)
-    return int(found[1] if found else orjson.loads(line)["first_id"])
 
 
 def _explained(record: RecordDifference) -> tuple[str, dict[str, int]]:
