@@ -16,7 +16,7 @@ from decimal import Decimal
 from functools import cache, cached_property
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from utils.entities import Dimension, shape_of
 from utils.files.spill import Spill, SpillFile, ranges, read_buckets
@@ -109,29 +109,20 @@ class Row(NamedTuple):
     figures: Figures
 
 
-_Cell = list[Any]  # records, lines, the amounts, and of each how many have none
+# Records, lines, the amounts, of each how many have none, and what is to be added to each amount in
+# whole units of 10^-SCALE.
+_Cell = list[Any]
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What records add up to; `+` adds another part. It is small enough to be passed from process
-    to process: what is not is in files below `scratch`, which have to stay until it is read."""
+    """What records add up to. It is small enough to be passed from process to process: what is not
+    is in files below `scratch`, which have to stay until it is read."""
 
     entity: str
     scratch: Path
     cells: Mapping[bytes, Figures] = field(default_factory=dict)
     runs: tuple[SpillFile, ...] = ()
-
-    def __add__(self, other: Sums) -> Sums:
-        cells = dict(self.cells)
-        for key, figures in other.cells.items():
-            known = cells.get(key)
-            cells[key] = figures if known is None else known + figures
-        runs = self.runs + other.runs
-        if len(cells) > _HELD:
-            runs += _written(self.scratch, cells)
-            cells = {}
-        return Sums(self.entity, self.scratch, cells, runs)
 
     def rows(self) -> Iterator[Row]:
         """Every row, for each dimension; in any order, and a row in as many parts as there are."""
@@ -143,16 +134,6 @@ class Sums:
                 if dimension.length and isinstance(label, str):
                     label = label[: dimension.length]
                 yield Row(dimension.name, label, fact_of(parts[0]), figures)
-
-    def totals(self) -> dict[Fact, Figures]:
-        """What all records add up to, by currency."""
-        found: dict[Fact, Figures] = {}
-        for key, figures in self._cells():
-            name, currency, *_ = key.split(SEPARATOR)
-            if name == _ALL:
-                label = fact_of(currency)
-                found[label] = found[label] + figures if label in found else figures
-        return found
 
     def _cells(self) -> Iterator[tuple[bytes, Figures]]:
         yield from self.cells.items()
@@ -189,6 +170,21 @@ class SumsBuilder:
         else:
             self._add_scaled(fields, lines, found)
 
+    def take(self, part: Sums) -> None:
+        """Take what others have added up."""
+        self._runs += part.runs
+        first, end = 2, 2 + len(self._plan.amounts)
+        for key, figures in part.cells.items():
+            self._make_room()
+            name, *parts = key.split(SEPARATOR)
+            cell = self._cell(name, tuple(parts))
+            cell[0] += figures.records
+            cell[1] += figures.lines
+            for place, amount in enumerate(figures.amounts, first):
+                cell[place] = _sum(cell[place], amount)
+            for place, count in enumerate(figures.without, end):
+                cell[place] += count
+
     def _add_scaled(self, fields: list[bytes], lines: int, found: Sequence[int | None]) -> None:
         count = len(found)
         for cell in self._cells_of(fields):
@@ -210,19 +206,21 @@ class SumsBuilder:
 
     def _cells_of(self, fields: list[bytes]) -> list[_Cell]:
         """The cell of each group that a record belongs to."""
+        self._make_room()
+        return [self._cell(name, parts_of(fields)) for name, parts_of in self._plan.keys]
+
+    def _cell(self, name: bytes, parts: tuple[bytes, ...]) -> _Cell:
+        key = name, parts
+        cell = self._cells.get(key)
+        if cell is None:
+            count = len(self._plan.amounts)
+            cell = self._cells[key] = [0, 0, *[ZERO] * count, *[0] * count, *[0] * count]
+        return cell
+
+    def _make_room(self) -> None:
         if len(self._cells) > _HELD:
             self._runs += _written(self._scratch, self._figures())
             self._cells = {}
-        cells = self._cells
-        found = []
-        for name, parts_of in self._plan.keys:
-            key = name, parts_of(fields)
-            cell = cells.get(key)
-            if cell is None:
-                count = len(self._plan.amounts)
-                cell = cells[key] = [0, 0, *[ZERO] * count, *[0] * count, *[0] * count]
-            found.append(cell)
-        return found
 
     def _figures(self) -> dict[bytes, Figures]:
         count = len(self._plan.amounts)
@@ -242,13 +240,6 @@ class SumsBuilder:
     def finish(self) -> Sums:
         """What has been added."""
         return Sums(self._entity, self._scratch, self._figures(), self._runs)
-
-
-def _parted(found: list[Decimal | None]) -> tuple[list[Decimal], list[int]]:
-    """Amounts, 0 where there is none; and where that is, if anywhere."""
-    if None not in found:
-        return cast(list[Decimal], found), []
-    return [each or ZERO for each in found], [int(each is None) for each in found]
 
 
 def _in_one_form(fields: list[bytes], plan: _Plan) -> list[bytes]:

@@ -32,7 +32,7 @@ from validate.indexes.index_passes import KeysPart
 from validate.indexes.table_state import TableState
 from validate.patterns.access_patterns import read_slice
 from validate.patterns.pattern_samples import Samples
-from validate.sums.sums import Sums
+from validate.sums.sums import Sums, SumsBuilder
 from validate.verify.bench import Bench
 from validate.verify.other_times import learn_times
 from validate.verify.passes import (
@@ -45,7 +45,7 @@ from validate.verify.passes import (
     SettlePass,
     TablePart,
     file_pieces,
-    together,
+    sums_of,
 )
 
 _FEWEST, _MOST = 1_000, 100_000  # doubtful records that are asked for by key: at least, at most
@@ -88,11 +88,12 @@ def look_at(bench: Bench, spec: TableSpec, state: TableState) -> EntityView:
             seen += part
             task.advance(part.scanned, read_units=part.units)
     bench.references += seen.references
-    first = _settle(bench, entity, file, seen)
-    second = _SecondLook(bench, entity, entry, state, first, refusals.at_load_ids)
-    comparison, sums = second.judge()
+    sums = sums_of(bench.scratch, entity)
+    first = _settle(bench, entity, file, seen, sums)
+    comparison = _SecondLook(bench, entity, entry, state, first, refusals.at_load_ids).judge(sums)
     found = seen.found - first.found + comparison.found
-    return EntityView(refusals, file, found, comparison, sums, seen.keys)
+    whole = None if sums is None else sums.finish()
+    return EntityView(refusals, file, found, comparison, whole, seen.keys)
 
 
 def _read_file(bench: Bench, entity: str, size: int, refused: frozenset[str]) -> FilePart:
@@ -136,13 +137,22 @@ def _plan(bench: Bench, entity: str) -> Path | None:
     return path if is_of_load else None
 
 
-def _settle(bench: Bench, entity: str, file: FilePart, seen: TablePart) -> SettledPart:
+def _settle(
+    bench: Bench, entity: str, file: FilePart, seen: TablePart, sums: SumsBuilder | None
+) -> SettledPart:
     work = SettlePass(file.runs, seen.entries, bench.scratch, entity)
     settled = SettledPart.none()
-    for part in bench.counted("comparing", entity, work, ranges(work.in_file, work.in_table)):
+    parts = ranges(work.in_file, work.in_table)
+    for part, added_up in bench.counted("comparing", entity, work, parts):
         settled += part
+        _take(sums, added_up)
     _unlink((*work.in_file, *work.in_table))
     return settled
+
+
+def _take(sums: SumsBuilder | None, part: Sums | None) -> None:
+    if sums is not None and part is not None:
+        sums.take(part)
 
 
 class _SecondLook:
@@ -167,10 +177,10 @@ class _SecondLook:
         for numbers in ranges(self._first.doubtful):
             yield from chain.from_iterable(read_buckets(self._first.doubtful, numbers))
 
-    def judge(self) -> tuple[Comparison, Sums | None]:
-        """What differs, and what all records of the table add up to."""
+    def judge(self, sums: SumsBuilder | None) -> Comparison:
+        """What differs; what the table has of the doubtful records goes into `sums`."""
         bench, entity, first = self._bench, self._entity, self._first
-        comparison, sums = Comparison(), first.sums
+        comparison = Comparison()
         comparison.keys.foreign = first.foreign
         if shape_of(entity).children:
             comparison.lines.checked = first.alike + first.own
@@ -185,11 +195,11 @@ class _SecondLook:
             sides = work.sides
             for part in bench.counted("judging", entity, work, ranges(*sides)):
                 comparison.add(part.comparison)
-                sums = together(sums, part.sums)
+                _take(sums, part.sums)
                 lines.append(part.lines)
             _unlink(chain.from_iterable(sides))
         self._write(lines, comparison)
-        return comparison, sums
+        return comparison
 
     def _work(self) -> JudgePass:
         bench, entity = self._bench, self._entity

@@ -203,29 +203,23 @@ class TablePass:
         )
 
 
-def _sums(scratch: Path, entity: str) -> SumsBuilder | None:
+def sums_of(scratch: Path, entity: str) -> SumsBuilder | None:
     """Who adds up the records of an entity, if they have amounts."""
     return SumsBuilder(scratch, entity) if shape_of(entity).measures else None
-
-
-def together(one: Sums | None, other: Sums | None) -> Sums | None:
-    """What two parts add up to; None where there is nothing to be added up."""
-    return one + other if one and other else one or other
 
 
 @dataclass(frozen=True)
 class SettledPart:
     """What has been settled in some buckets: how many records are the same, how many items are the
     application's own, how many of its records have the lines that they say (`own`), the PKs of the
-    doubtful records in runs, how many they are, how many items of a migration the table had of
-    them, and what the table's records add up to."""
+    doubtful records in runs, how many they are, and how many items of a migration the table had of
+    them."""
 
     alike: int
     foreign: int
     doubtful: tuple[SpillFile, ...]
     records: int
     found: Count
-    sums: Sums | None = None
     own: int = 0
 
     @classmethod
@@ -240,37 +234,36 @@ class SettledPart:
             self.doubtful + other.doubtful,
             self.records + other.records,
             self.found + other.found,
-            together(self.sums, other.sums),
             self.own + other.own,
         )
 
 
 @dataclass(frozen=True)
 class SettlePass:
-    """The first comparison of what is in buckets of a file and of a table; runs go below
-    `scratch`."""
+    """The first comparison of what is in buckets of a file and of a table, and what the table's
+    records add up to; runs go below `scratch`."""
 
     in_file: tuple[SpillFile, ...]
     in_table: tuple[SpillFile, ...]
     scratch: Path
     entity: str
 
-    def __call__(self, numbers: range) -> SettledPart:
-        settled, sums = Settled(), _sums(self.scratch, self.entity)
+    def __call__(self, numbers: range) -> tuple[SettledPart, Sums | None]:
+        settled, sums = Settled(), sums_of(self.scratch, self.entity)
         sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.in_table))
         for in_file, in_table in zip(*sides, strict=True):
             settled.add_bucket(in_file, in_table, sums)
         spill = Spill(self.scratch)
         spill.add((pk, pk) for pk in settled.doubtful)
-        return SettledPart(
+        part = SettledPart(
             settled.alike,
             settled.foreign,
             spill.finish(),
             len(settled.doubtful),
             settled.found,
-            None if sums is None else sums.finish(),
             settled.own,
         )
+        return part, None if sums is None else sums.finish()
 
 
 @dataclass(frozen=True)
@@ -310,7 +303,7 @@ class JudgePass:
         return self.doubtful, self.in_file, self.in_table, known
 
     def __call__(self, numbers: range) -> JudgedPart:
-        comparison, sums = Comparison(), _sums(self.scratch, self.entity)
+        comparison, sums = Comparison(), sums_of(self.scratch, self.entity)
         lines = []
         sides = (read_buckets(each, numbers) for each in self.sides)
         for pks, *entries in zip(*sides, strict=True):

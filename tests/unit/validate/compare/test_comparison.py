@@ -249,7 +249,7 @@ def peak_memory(scratch: Path, sales: int) -> int:
     del in_file, in_table, records, items, found
     tracemalloc.start()
     for numbers in range(BUCKETS):
-        alike += work(range(numbers, numbers + 1)).alike
+        alike += work(range(numbers, numbers + 1))[0].alike
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert alike == sales
