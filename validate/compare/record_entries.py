@@ -49,7 +49,7 @@ from validate.compare.target_references import (
     references_wanted,
 )
 from validate.compare_counts import Count
-from validate.sums.facts import facts_of
+from validate.sums.facts import escaped, facts_of
 
 Entry = tuple[bytes, bytes]  # PK, and the entry itself
 
@@ -60,7 +60,6 @@ REFUSED = {RECORD: b"1", LINE: b"2", OTHER: b"3"}
 KEPT = {RECORD: b"4", LINE: b"5", OTHER: b"6"}
 NO_DIGEST = b"-" * DIGEST_HEX
 _BEFORE_FIELDS = 1 + DIGEST_HEX
-_NOT_IN_FIELDS = {b" ": b"\\u0020", b";": b"\\u003b"}  # in a JSON text they may stand so
 _PK, _SK = start_of("PK"), start_of("SK")
 _LEGACY_ID = start_of("legacyId")
 _HAS_LEGACY_ID = b'legacyId":'
@@ -393,21 +392,13 @@ def _member(
     if kind == RECORD and seen.count:
         count = text_of(attributes, seen.count).strip(b'"')
         facts = facts_of(attributes, seen.entity) if migrated or not as_written else b""
-        said = b"%b;%b" % (_plain(count), facts)
+        said = b"%b;%b" % (escaped(count), facts)
     if not as_written:
-        legacy_id = _plain(text_of(attributes, _LEGACY_ID))
+        legacy_id = escaped(text_of(attributes, _LEGACY_ID))
         said = b"%b;%b%b" % (said or b";", legacy_id, _change(attributes))
     if not migrated:
         return b"%b%b%b %b" % (FOREIGN[kind], NO_DIGEST, said, sk)
     return b"%b%b%b %b" % (kind, digest(text_of_item(attributes)), said, sk)
-
-
-def _plain(text: bytes) -> bytes:
-    """A JSON text as it may stand in a field."""
-    for char, escaped in _NOT_IN_FIELDS.items():
-        if char in text:
-            text = text.replace(char, escaped)
-    return text
 
 
 def _change(attributes: Attributes) -> bytes:

@@ -102,10 +102,7 @@ def _unusual(attributes: Attributes, entity: str) -> bytes:
 def _fact(attributes: Attributes, of: _Field) -> bytes:
     text = text_of(attributes, of.start)
     if text:
-        fact = text[:-1]
-        for character, escape in _ESCAPES:
-            fact = fact.replace(character, escape)
-        return fact
+        return escaped(text[:-1])
     other = text_of(attributes, of.any_start)
     return OTHER + _kind(other) if other else OTHER + ABSENT
 
@@ -128,12 +125,6 @@ def facts_json(text: bytes, lines: int, entity: str) -> dict[str, Any] | None:
         **{name: _as_json(found.get(name)) for name in measures.attributes},
         "lines": lines,
     }
-
-
-def facts_from_json(facts: Mapping[str, Any], entity: str) -> tuple[bytes, int]:
-    """The text and the number of lines that `facts_json` has made these facts of."""
-    text = SEPARATOR.join(_from_json(facts.get(each.name)) for each in _fields(entity))
-    return text, int(facts["lines"])
 
 
 def _measures(entity: str) -> Measures:
@@ -165,18 +156,18 @@ def _as_json(fact: Fact) -> str | dict[str, str] | None:
     return {_TYPE: fact.kind} if isinstance(fact, OtherType) else fact
 
 
-def _from_json(value: Any) -> bytes:
-    is_other = isinstance(value, Mapping)
-    return fact_text(OtherType(str(value[_TYPE])) if is_other else value)
-
-
 def fact_text(fact: Fact) -> bytes:
     """The field of the text that says a fact."""
     if fact is None:
         return OTHER + ABSENT
     if isinstance(fact, OtherType):
         return OTHER + fact.kind.encode()
-    text = orjson.dumps(fact)[1:-1]
+    return escaped(orjson.dumps(fact)[1:-1])
+
+
+def escaped(text: bytes) -> bytes:
+    """A JSON text as it may stand in an entry: without a blank and a `;`."""
     for character, escape in _ESCAPES:
-        text = text.replace(character, escape)
+        if character in text:
+            text = text.replace(character, escape)
     return text

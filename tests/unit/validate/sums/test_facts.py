@@ -8,10 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.records.facts import facts_from_json
 from tests.support.records.transformed import Item, sale
 from utils.dynamodb.item_text import attributes_of
 from utils.entities import ENTITIES
-from validate.sums.facts import facts_from_json, facts_json, facts_of
+from validate.sums.facts import facts_json, facts_of
 
 _FACTS = {"saleDate", "status", "currency", "buyerId", "producerId"}
 _AMOUNTS = {"subtotal", "taxAmount", "total"}

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.records.facts import facts_from_json
 from tests.support.records.transformed import sale
 from utils.dynamodb.item_text import attributes_of
 from validate.sums import sums as sums_module
-from validate.sums.facts import OtherType, facts_from_json, facts_of
+from validate.sums.facts import OtherType, facts_of
 from validate.sums.figures import Figures, amount_of, plain
 from validate.sums.sums import Sums, SumsBuilder
 
