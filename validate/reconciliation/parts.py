@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -228,26 +229,15 @@ class Contributors:
 
     def _of_group(self, group: Group, head: Head) -> Iterator[tuple[RowKey, str, Figures]]:
         """The rows that a group is part of, with S9's own key where it is of one."""
-        measures = measures_of(self.shape)
         figures = Figures(group.records, group.lines, group.amounts, group.without)
         values = dict(zip(group.by, group.labels, strict=True))
         said = self.labels({**values, **dict.fromkeys(head.zero, _SOMEBODY)})
-        named = {each.attribute for each in self.shape.references}
-        for dimension in self._dimensions(group.by):
-            name = dimension.attribute
+        currency = _said(said, measures_of(self.shape).currency)
+        for dimension, names in _dimensions(self.shape, group.by):
             key = RowKey(
-                dimension.name, _cut(_said(said, name), dimension), _said(said, measures.currency)
+                dimension.name, _cut(_said(said, dimension.attribute), dimension), currency
             )
-            yield key, str(values[column_of(name)]) if name in named else "", figures
-
-    def _dimensions(self, by: tuple[str, ...]) -> list[Dimension]:
-        """The dimensions of which a group of these columns has the values; each is of one group."""
-        first = columns_by(self.shape)[0]
-        return [
-            each
-            for each in measures_of(self.shape).dimensions
-            if (column := column_of(each.attribute)) in by and (by == first or column not in first)
-        ]
+            yield key, str(values[column_of(dimension.attribute)]) if names else "", figures
 
     def _into(self, parts: _Parts, facts: Mapping[str, Any], sign: int, *, lines: int = 0) -> None:
         """Add a record (or take it out) in every row in which it is, with some `lines` more."""
@@ -277,6 +267,19 @@ class Contributors:
         for dimension in measures.dimensions:
             label = _cut(facts.get(dimension.attribute), dimension)
             yield RowKey(dimension.name, label, currency)
+
+
+@cache
+def _dimensions(shape: Shape, by: tuple[str, ...]) -> list[tuple[Dimension, bool]]:
+    """The dimensions of which a group of these columns has the values (each is of one group), and
+    whether they name other records."""
+    first = columns_by(shape)[0]
+    named = {each.attribute for each in shape.references}
+    return [
+        (each, each.attribute in named)
+        for each in measures_of(shape).dimensions
+        if (column := column_of(each.attribute)) in by and (by == first or column not in first)
+    ]
 
 
 @dataclass

@@ -162,6 +162,9 @@ class Rows:
 
     def in_order(self) -> Iterator[tuple[RowKey, Row]]:
         """The same in the order in which they are read: by dimension, value and currency."""
+        if not self._runs:
+            yield from sorted(self.each(), key=lambda each: self._sortable(*each))
+            return
         files: list[Path] = []
         held: list[bytes] = []
         for key, row in self.each():

@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 
 from utils.dynamodb.item_text import Attributes, start_of, text_of
-from utils.entities import Measures, shape_of
+from utils.entities import shape_of
+from utils.sums.source_sums import measures_of
 
 SEPARATOR = b"\x1f"
 OTHER = b"\x01"  # begins a field whose attribute is not what it should be: its type follows
@@ -120,18 +121,11 @@ def facts_json(text: bytes, lines: int, entity: str) -> dict[str, Any] | None:
     if not text:
         return None
     found = dict(_named(text, entity))
-    measures = _measures(entity)
+    measures = measures_of(shape_of(entity))
     return {
         **{name: _as_json(found.get(name)) for name in measures.attributes},
         "lines": lines,
     }
-
-
-def _measures(entity: str) -> Measures:
-    measures = shape_of(entity).measures
-    if measures is None:
-        raise ValueError(f"{entity} have no amounts")
-    return measures
 
 
 def _named(text: bytes, entity: str) -> list[tuple[str, Fact]]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from utils.entities import Dimension, shape_of
 from utils.files.spill import Spill, SpillFile, ranges, read_buckets
+from utils.sums.source_sums import measures_of
 from validate.sums.facts import ABSENT, OTHER, SEPARATOR, Fact, fact_of, fact_text, positions_of
 from validate.sums.figures import (
     EXACT,
@@ -71,9 +72,7 @@ class _Plan:
 @cache
 def _plan(entity: str) -> _Plan:
     shape = shape_of(entity)
-    measures = shape.measures
-    if measures is None:
-        raise ValueError(f"{entity} have no amounts")
+    measures = measures_of(shape)
     places = positions_of(entity)
     many = {reference.attribute for reference in shape.references}
     few = [each for each in measures.dimensions if each.attribute not in many]
