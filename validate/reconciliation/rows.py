@@ -163,7 +163,7 @@ class Rows:
     def in_order(self) -> Iterator[tuple[RowKey, Row]]:
         """The same in the order in which they are read: by dimension, value and currency."""
         if not self._runs:
-            yield from sorted(self.each(), key=lambda each: self._sortable(*each))
+            yield from sorted(self.each(), key=self._order_of)
             return
         files: list[Path] = []
         held: list[bytes] = []
@@ -178,6 +178,9 @@ class Rows:
             yield RowKey.of_text(key_text), Row.from_text(row_text)
         for path in files:
             path.unlink()
+
+    def _order_of(self, each: tuple[RowKey, Row]) -> tuple[bytes, bytes]:
+        return self._sortable(*each), each[0].as_text()
 
     def _sorted(self, held: list[bytes]) -> Path:
         return write_temporary(self._scratch, b"".join(each + b"\n" for each in sorted(held)))
