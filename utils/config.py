@@ -20,6 +20,7 @@ PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 LAYOUTS = ("s9", "i2_speedex")
 FAIL, SKIP, OVERWRITE, NEWER = "fail", "skip", "overwrite", "newer"
+DELETE, SOFT_DELETE, KEEP, REMOVE = "delete", "softDelete", "keep", "remove"
 MOST_IN_FLIGHT = 128
 DEFAULT_SCANS = 16
 LOCALSTACK_ENDPOINT = "http://localhost:4566"
@@ -275,6 +276,24 @@ class LoadConfig:
         "write, `skip` the record, `overwrite` it, or replace it only when ours is `newer` by "
         "`updatedAt`",
         enum=[FAIL, SKIP, OVERWRITE, NEWER],
+    )
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """What `sync` does with records that were migrated and are not to be migrated any more."""
+
+    removed: str = setting(
+        DELETE,
+        "records that S9 no longer has, or has disabled: `delete` them, `softDelete` them as the "
+        "Sale Module does (`deletedAt`), or `keep` them; what the application has changed stays",
+        enum=[DELETE, SOFT_DELETE, KEEP],
+    )
+    refused: str = setting(
+        KEEP,
+        "records that were migrated and are in quarantine now: `keep` them as they are, or "
+        "`remove` them as `removed` says",
+        enum=[KEEP, REMOVE],
     )
 
 
@@ -593,6 +612,7 @@ class Config:
     target: TargetConfig = section(TargetConfig)
     migration: MigrationConfig = section(MigrationConfig)
     load: LoadConfig = section(LoadConfig)
+    sync: SyncConfig = section(SyncConfig)
     extraction: ExtractionConfig = section(ExtractionConfig)
     transformation: TransformationConfig = section(TransformationConfig)
     validation: ValidationConfig = section(ValidationConfig)

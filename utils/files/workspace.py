@@ -124,6 +124,14 @@ class Workspace:
         """The transformed file as it was loaded (load/undoable_loads.py)."""
         return self.undo / f"{entity}.loaded"
 
+    def removed(self, entity: str) -> Path:
+        """What we last wrote of the records that are to be migrated no more, whole."""
+        return self.undo / f"{entity}.removed"
+
+    def staying(self, entity: str) -> Path:
+        """Those of them that are in the table all the same, as we last wrote them."""
+        return self.undo / f"{entity}.staying"
+
     def requests(self, entity: str) -> Path:
         """When and in which request what was written (load/history/request_log.py)."""
         return self.undo / f"{entity}.requests"

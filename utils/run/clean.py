@@ -29,7 +29,8 @@ _REPORTS = (
     r"|migration(_errors)?\.log(\.\d{1,2})?"
 )
 _UNDO = (
-    rf"({'|'.join(ENTITY_NAMES)})\.(plan|requests|json|kept|(loaded|before(-journal)?)(\.age)?"
+    rf"({'|'.join(ENTITY_NAMES)})\.(plan|requests|json|kept"
+    rf"|(loaded|removed|staying|before(-journal)?)(\.age)?"
     rf"|steps(-journal|\.earlier)?(\.age)?){_HALF}|repair\.json(\.earlier)?{_HALF}"
 )
 _BACKUP = r"(?P<table>[A-Za-z0-9_.-]{3,255})-\d{8}-\d{6}(-\d+)?(\.partial)?"
