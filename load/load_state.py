@@ -45,7 +45,8 @@ class LoadState:
     `run_id` is the run before whose first write `pictures` were taken, `run` the one that loads,
     `items` what the file has. `began` is when the first write was about to be tried ("": none
     was), `wrote` says that one has succeeded. While `in_flight`, requests may be on their way that
-    nobody waits for if the load is killed.
+    nobody waits for if the load is killed. `sync` are the figures of what a sync has found
+    (load/sync/planning.py).
     """
 
     path: Path
@@ -66,6 +67,12 @@ class LoadState:
     other_times: list[str] = field(default_factory=list)
     kept: int = 0
     own_time: str = ""
+    sync: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether only what had changed was loaded (load/sync)."""
+        return bool(self.sync)
 
     @property
     def moments(self) -> Moments:

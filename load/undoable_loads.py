@@ -32,6 +32,9 @@ _KINDS = (
     "before",
     "kept",
     "loaded",
+    "removed",
+    "staying",
+    "changes",
     "json",
 )  # the state last: with it a load is there
 

@@ -79,7 +79,7 @@ class KeptSince:
         """What there is to list of a kept record, as the table has it now."""
         items = [_item(line) for _, line, _ in record]
         there = self.writer.record(items[0])
-        rest = rest_of(there, set(map(text_key, items)), self.authors)
+        rest = rest_of(there, set(map(text_key, items)), self.authors.is_own)
         standings = [self._standing(item, there.get(text_key(item))) for item in items]
         who = newer(standings, rest)
         kept = [mark in KEPT_MARKS for _, _, mark in record]

@@ -10,7 +10,7 @@ table has it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from utils.config import FAIL, NEWER, OVERWRITE, TransformationConfig
@@ -39,17 +39,21 @@ class LineStanding:
     """How a line stands with the table: `theirs` and `ours` are the two `updatedAt`, "" where
     there is none. `renumbered`: the table's content is ours but for the place in the numbering
     (utils/sale_numbering.py), which other sales of the year decide. That is nobody's change and no
-    conflict: it is written under every policy."""
+    conflict: it is written under every policy. So is what is there `as_written`, exactly as it was
+    written last. `deleted`: it was written, and is there no more."""
 
     mark: int
     theirs: str = ""
     ours: str = ""
     renumbered: bool = False
+    as_written: bool = False
+    deleted: bool = False
 
     @property
     def disputed(self) -> bool:
-        """Whether the table has it with a content that is another's."""
-        return self.mark in IN_CONFLICT and not self.renumbered
+        """Whether the table has it with a content that is another's, or somebody has deleted it."""
+        differs = self.mark in IN_CONFLICT and not (self.renumbered or self.as_written)
+        return differs or self.deleted
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,17 @@ class Authors:
 
 
 def rest_of(
-    there: Mapping[tuple[str, str], Item], keys: Collection[tuple[str, str]], authors: Authors
+    there: Mapping[tuple[str, str], Item],
+    keys: Collection[tuple[str, str]],
+    is_own: Callable[[Item], bool],
 ) -> Rest:
-    """What of everything under a partition key is none of a record's `keys`."""
-    left = [item for key, item in there.items() if key not in keys]
-    own = tuple(filter(authors.is_own, left))
-    return Rest(own, tuple(item for item in left if not authors.is_own(item)))
+    """What of everything under a partition key is none of a record's `keys`; `is_own` says whether
+    an item is as it was written."""
+    sorted_out: dict[bool, list[Item]] = {True: [], False: []}
+    for key, item in there.items():
+        if key not in keys:
+            sorted_out[is_own(item)].append(item)
+    return Rest(tuple(sorted_out[True]), tuple(sorted_out[False]))
 
 
 def newer(record: Sequence[LineStanding], rest: Rest = NO_REST) -> str:

@@ -10,7 +10,7 @@ does to a sale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -209,7 +209,8 @@ class Replacing:
             for each in record:
                 self._change_line(each, change, there, was)
             return change
-        rest = rest_of(there, {text_key(each.item) for each in record}, self._authors)
+        keys = {text_key(each.item) for each in record}
+        rest = rest_of(there, keys, self._is_own(was))
         if rest.others:
             raise _NotReplaced(there)
         for each in record:
@@ -224,6 +225,13 @@ class Replacing:
         if change.writes:
             self._with_head(record[0], there, change)
         return change
+
+    def _is_own(self, was: Was) -> Callable[[Item], bool]:
+        """What tells whether an item is a migration's own: where only some records were looked at
+        (load/sync), whoever did has left nothing of others' to be replaced."""
+        if self._memory.is_whole:
+            return self._authors.is_own
+        return lambda item: was.has(item, content(item))
 
     def _change_line(self, planned: Planned, change: _RecordChange, there: Found, was: Was) -> None:
         found = there.get(text_key(planned.item))

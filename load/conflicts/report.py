@@ -145,10 +145,11 @@ class ConflictReport(Closes):
             self._waiting.append(_Waiting(entity, item, kind, who, "stop" if stops else decision))
 
         for line, standing, mark in zip(record, standings, decided, strict=True):
-            if standing.disputed:
-                note(_item(line), "differs", "keep" if mark in KEPT_MARKS else "replace")
-            elif mark == KEPT_ABSENT:
-                note(_item(line), "absent", "keep")
+            decision = "keep" if mark in KEPT_MARKS else "replace"
+            if standing.deleted or mark == KEPT_ABSENT:
+                note(_item(line), "absent", decision)
+            elif standing.disputed:
+                note(_item(line), "differs", decision)
             else:
                 continue
             kept += mark in KEPT_MARKS

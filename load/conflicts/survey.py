@@ -112,15 +112,29 @@ def survey_before_load(
     TargetError when `load.onConflict` is `fail` and there is a conflict, before anything is
     written; data/reports/conflicts_report.json lists all conflicts whatever the setting.
     """
-    if (
-        run.manifest.rolled_back
-    ):  # and done with: what it wrote from here on is to be found out again
+    due = due_of(run, entities)
+    if due and (refusal := survey(run, tables, due, only).refusal):
+        raise refusal
+
+
+def due_of(run: Run, entities: Sequence[str], *, syncs: bool = False) -> list[str]:
+    """The entities of which a load is to be planned. What has been undone is done with: what the
+    run wrote from here on is to be found out again. So it is after a sync, which has not looked at
+    the whole tables, unless this one `syncs`, too."""
+    due = [name for name in entities if not goes_on(run, name)]
+    if run.manifest.rolled_back or (due and not syncs and _has_synced(run, due)):
         run.manifest.rolled_back = ""
         run.manifest.baseline = Manifest.new().baseline
         run.save()
-    due = [name for name in entities if not goes_on(run, name)]
-    if due and (refusal := survey(run, tables, due, only).refusal):
-        raise refusal
+    return due
+
+
+def _has_synced(run: Run, entities: Sequence[str]) -> bool:
+    states = (LoadState.load(run.workspace.load_state(name)) for name in entities)
+    return any(
+        state is not None and state.is_sync and state.run_id == run.manifest.baseline
+        for state in states
+    )
 
 
 def survey(
@@ -143,18 +157,18 @@ def survey(
             figures[name] = look.found
         report.complete()
     if report.count and run.config.load.on_conflict == FAIL:
-        return SurveyResult(figures, _conflicts(run, report))
+        return SurveyResult(figures, conflicts_refused(run, report))
     for name, state, plan in plans:
         make_way(run, name)
         publish(plan)
-        _forget_requests(run, name)
+        forget_requests(run, name)
         state.save()
         keep_loaded(run, name)
     run.save()
     return SurveyResult(figures)
 
 
-def _conflicts(run: Run, report: ConflictReport) -> TargetError:
+def conflicts_refused(run: Run, report: ConflictReport) -> TargetError:
     return TargetError(
         f"{counted(report.count, 'item differs', 'items differ')} between the target and S9 "
         "(different content, or missing from a record that is there); nothing was written:"
@@ -168,34 +182,34 @@ def _conflicts(run: Run, report: ConflictReport) -> TargetError:
 def plan_for_empty(run: Run, entity: str) -> None:
     """Plan the load of an entity into a table that is known to hold nothing, without looking."""
     make_directory(run.workspace.undo)
-    size = run.manifest.artifacts[_name_of(run, entity)].bytes
+    size = run.manifest.artifacts[name_of(run, entity)].bytes
     LineMarks.create(run.workspace.plan(entity), size).close()
-    _forget_requests(run, entity)
-    _state_of(run, entity, {}).save()
+    forget_requests(run, entity)
+    state_of(run, entity, {}).save()
     keep_loaded(run, entity)
 
 
-def _forget_requests(run: Run, entity: str) -> None:
+def forget_requests(run: Run, entity: str) -> None:
     """What is known of the requests of another load is of places in another file."""
     with storage_errors(run.workspace.requests(entity)):
         run.workspace.requests(entity).unlink(missing_ok=True)
 
 
-def _name_of(run: Run, entity: str) -> str:
+def name_of(run: Run, entity: str) -> str:
     return run.workspace.name_of(run.workspace.transformed(entity))
 
 
-def _state_of(run: Run, entity: str, pictures: dict[str, str]) -> LoadState:
+def state_of(run: Run, entity: str, pictures: dict[str, str]) -> LoadState:
     """The state of a load that is about to begin."""
     return LoadState(
         run.workspace.load_state(entity),
         run.manifest.baseline,
-        run.manifest.sha_of(_name_of(run, entity)),
+        run.manifest.sha_of(name_of(run, entity)),
         settings(run, entity),
         pictures,
         reached=reached_by(run, entity),
         run=run.manifest.run_id,
-        items=run.manifest.artifacts[_name_of(run, entity)].items,
+        items=run.manifest.artifacts[name_of(run, entity)].items,
     )
 
 
@@ -261,7 +275,7 @@ class _Survey:
         names = dict(old.pictures) if old else {}
         pictures = Pictures.take(run, self._table, names)
         path = run.workspace.plan(entity)
-        source = run.manifest.artifacts[_name_of(run, entity)]
+        source = run.manifest.artifacts[name_of(run, entity)]
         surplus = OnlyInTarget()
         found = SurveyFigures(new=source.items)
         with LineMarks.create(partial_of(path), source.bytes) as plan:
@@ -290,7 +304,7 @@ class _Survey:
                 entity.capitalize(),
                 ", ".join(self._times),
             )
-        state = _state_of(run, entity, names)
+        state = state_of(run, entity, names)
         state.other_times, state.own_time = self._times, run.manifest.migration_timestamp
         state.kept = self._kept
         state.only_in_target = surplus.as_json()
@@ -301,7 +315,7 @@ class _Survey:
     ) -> tuple[SurveyFigures, OnlyInTarget]:
         run, entity = self._run, self._spec.entity
         found = SurveyFigures()
-        total = run.manifest.artifacts[_name_of(run, entity)].items
+        total = run.manifest.artifacts[name_of(run, entity)].items
         writer = ConditionalWriter(run.config, self._spec, run.stop)
         authors = Authors.of(run.config.transformation, run.manifest.empty_as_of.get(entity, ""))
         with ExitStack() as stack, run.progress.task(PHASE, entity, total, unit="items") as task:
@@ -340,7 +354,7 @@ class _Survey:
             for each, own in zip(due, keys, strict=True)
         ]
         found = iter(zip(writer.records(asked), keys, strict=True))
-        return (rest_of(*next(found), authors) if each.needs_look else NO_REST for each in records)
+        return (rest_of(*next(found), authors.is_own) if each.needs_look else NO_REST for each in records)
 
 
 class RecordSurvey:

@@ -1,33 +1,45 @@
 """Pictures of a table: what it held before a run's first write, and before the load at hand.
 
 A picture is a backup's key index (load/backup/key_index.py). Where no backup is made, the survey
-reads the table as a backup does and keeps the index only.
+reads the table as a backup does and keeps the index only. A sync (load/sync) looks at the records
+that it is about to change, and its picture is one of these alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
+import orjson
+
 from load.backup.before_load import first_backup, last_backup
 from load.backup.engine import back_up, new_name
-from load.backup.folder import BackupFolder
-from load.backup.key_index import DIGEST, KeyEntry, KeyIndex
-from utils.dynamodb.item_content import Item, content_of
+from load.backup.folder import KEYS, BackupEntry, BackupFolder, write_description
+from load.backup.key_index import DIGEST, FORM, Digests, KeyEntry, KeyIndex, merge
+from utils.dynamodb.item_content import Item, content_of, updated_at
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+from utils.files.artifacts import sha256_of, utc_now
 from utils.files.closing import Closes
-from utils.files.storage import storage_errors
+from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
 from utils.run.run import Run
+
+_PART = "part"  # in a load's state, the name of a picture of some records
+_UNSORTED = "unsorted.bin"
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """The first picture of a table in a run and the last: one and the same in a first load."""
+    """The first picture of a table in a run and the last: one and the same in a first load. One of
+    a part of the table (`is_whole` false) has of some records everything, and of others nothing."""
 
     first: BackupFolder
     last: BackupFolder
+    is_whole: bool = True
 
     @classmethod
     def take(cls, run: Run, table: str, known: dict[str, str]) -> Pictures:
@@ -45,6 +57,9 @@ class Pictures:
     @classmethod
     def of_load(cls, run: Run, table: str, known: dict[str, str]) -> Pictures | None:
         """The pictures with which a load was planned; None when it was planned without."""
+        if _PART in known:
+            part = BackupFolder.open(_directory(run) / known[_PART])
+            return cls(part, part, is_whole=False)
         if "last" in known:
             last: BackupFolder | None = BackupFolder.open(_directory(run) / known["last"])
         else:
@@ -72,6 +87,75 @@ def _own_picture(run: Run, table: str) -> BackupFolder:
         for part in folder.entry.parts:
             (folder.path / part.file).unlink()
     return folder
+
+
+class PartOfTable(Closes):
+    """A picture of some records of a table that is being made: of all items that `add` is given,
+    and nothing else. A context manager."""
+
+    def __init__(self, run: Run, table: str) -> None:
+        self._run, self._table = run, table
+        self._name = f"{table}-part-{run.manifest.run_id}"
+        self._folder = partial_of(_directory(run) / self._name)
+        self._digests = Digests((PARTITION_KEY, SORT_KEY), secrets.token_bytes(DIGEST))
+        self._items = 0
+        shutil.rmtree(self._folder, ignore_errors=True)
+        make_directory(self._folder)
+        with storage_errors(self._folder):
+            self._records = open_private(self._folder / _UNSORTED, "wb")
+
+    def close(self) -> None:
+        self._records.close()
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Take everything that there is of a record."""
+        for item in items:
+            key = [orjson.dumps(item[name]) for name in self._digests.key_names]
+            text, migrated = content_of(item), "legacyId" in item
+            record = self._digests.record(key, text, updated_at(item).encode(), migrated=migrated)
+            with storage_errors(self._folder):
+                self._records.write(record)
+            self._items += 1
+
+    def complete(self, known: dict[str, str]) -> None:
+        """Publish the picture; `known`, as a load's state keeps it, learns of it."""
+        self._records.close()
+        keys, unsorted = self._folder / KEYS, self._folder / _UNSORTED
+        merge([unsorted], keys, self._folder / "sorting")
+        unsorted.unlink()
+        write_description(self._folder, self._entry(sha256_of(keys)))
+        done = _directory(self._run) / self._name
+        shutil.rmtree(done, ignore_errors=True)
+        publish(done)
+        known.clear()
+        known[_PART] = self._name
+
+    def _entry(self, keys_sha256: str) -> BackupEntry:
+        now, target = utc_now(), self._run.config.target
+        schema = zip(self._digests.key_names, ("HASH", "RANGE"), strict=True)
+        keys = [{"AttributeName": name, "KeyType": kind} for name, kind in schema]
+        return BackupEntry(
+            name=self._name,
+            table=self._table,
+            endpoint=target.endpoint_url or "",
+            region=target.region,
+            started_at=now,
+            completed_at=now,
+            verified_at=now,
+            continued=0,
+            items=self._items,
+            bytes=0,
+            stored_bytes=0,
+            compressed=False,
+            recipients=(),
+            salt=self._digests.salt.hex(),
+            keys_sha256=keys_sha256,
+            table_description={"KeySchema": keys},
+            time_to_live=None,
+            tags=None,
+            parts=(),
+            keys_form=FORM,
+        )
 
 
 @dataclass(frozen=True)
@@ -104,6 +188,7 @@ class Memory(Closes):
         self._stack = ExitStack()
         self._last: KeyIndex | None = None
         self._first: KeyIndex | None = None
+        self.is_whole = pictures is None or pictures.is_whole
         if pictures is None:
             return
         self.salt = pictures.last.digests.salt
@@ -134,8 +219,9 @@ class Memory(Closes):
         return self._first.find(item)
 
     def was_before_the_run(self, item: Item) -> bool:
-        """Whether there was something under the key of `item` before the run's first write."""
-        return self._first is None or self._first.find(item) is not None
+        """Whether there was something under the key of `item` before the run's first write; in
+        doubt there was."""
+        return not self.is_whole or self._first is None or self._first.find(item) is not None
 
 
 def is_in(entry: KeyEntry, text: bytes, salt: bytes) -> bool:
