@@ -306,8 +306,6 @@ class Runbook:
         """Write the items, parties before sales; `only` names records where the rest is known to
         be in the table."""
         from load import engine
-        from load.backup.before_load import back_up_before_load
-        from load.conflicts.survey import survey_before_load
         from load.entities import TABLES
         from load.load_state import stay_with_tables
         from load.rollback.after_failure import undo_failed_load
@@ -330,8 +328,7 @@ class Runbook:
         # All of them: one that was killed may have left its mark on any.
         due_tables = map(self.run.config.target.table, ENTITIES if due or self.run.resuming else ())
         with marked(self.run, list(due_tables), "a load"):
-            back_up_before_load(self.run, due)
-            survey_before_load(self.run, TABLES, due, only or {})
+            self.plan_load(due, only or {})
             moment_is_used(self.run)
             try:
                 self.load_entities(entities, only or {})
@@ -344,6 +341,15 @@ class Runbook:
             if only is None and failure:
                 undo_failed_load(self.run, TABLES, failure)
         return self.outcomes.exit_code()
+
+    def plan_load(self, due: Sequence[str], only: Mapping[str, Collection[str]]) -> None:
+        """Back up the tables, and see what is in them already."""
+        from load.backup.before_load import back_up_before_load
+        from load.conflicts.survey import survey_before_load
+        from load.entities import TABLES
+
+        back_up_before_load(self.run, due)
+        survey_before_load(self.run, TABLES, due, only)
 
     def load_entities(self, entities: Sequence[str], only: Mapping[str, Collection[str]]) -> None:
         """Write the items of one entity after the other."""
@@ -425,6 +431,69 @@ class Runbook:
         from utils.logger import IN_THE_FILES, get_logger
 
         get_logger().info(text, extra={} if on_screen else IN_THE_FILES)
+
+
+class Sync(Runbook):
+    """The target is brought up to S9: what is new or different since the last load is written, and
+    what has left S9 is taken away. `known` is the data directory whose loads say what was written,
+    this one's own but for a rehearsal, which `writes` nothing."""
+
+    def __init__(self, run: "Run", known: Path | None = None) -> None:
+        from utils.files.workspace import Workspace
+
+        super().__init__(run)
+        self.known = Workspace(known) if known else run.workspace
+        self.writes = known is None
+
+    def full(self) -> ExitCode:
+        """One pass; returns how it has ended."""
+        missing = self.check_target()
+        if missing:
+            raise TargetError(
+                f"{', '.join(missing)}: there is no such table, so that there is nothing to keep "
+                "in step with S9",
+                remedy=f"migrate first: {self.run.command('--full')}",
+            )
+        stopped = self.prepare()
+        if stopped is not None:
+            return stopped
+        if self.writes:
+            self.load(ENTITIES)
+        else:
+            self.plan_load(ENTITIES, {})
+            self.take_away()
+        return self.exit_code()
+
+    def plan_load(self, due: Sequence[str], only: Mapping[str, Collection[str]]) -> None:
+        """See what differs from what was written last."""
+        from load.entities import TABLES
+        from load.sync.planning import plan_sync
+
+        plan_sync(self.run, TABLES, due, self.known)
+
+    def load_entities(self, entities: Sequence[str], only: Mapping[str, Collection[str]]) -> None:
+        """Write what differs, and take away what has left S9."""
+        super().load_entities(entities, only)
+        if not self.outcomes.failed:
+            self.take_away()
+
+    def take_away(self) -> None:
+        """Take away what has left S9, and write the report of the sync."""
+        from load.entities import TABLES
+        from load.sync.removal import remove
+        from load.sync.report import write_sync_report
+
+        refused = self.in_quarantine()
+        self.removed = remove(self.run, TABLES, ENTITIES, refused, writes=self.writes)
+        figures = {name: each.as_json() for name, each in self.removed.items()}
+        write_sync_report(self.run, ENTITIES, figures, dry=not self.writes)
+
+    def exit_code(self) -> ExitCode:
+        """How the pass has ended: also what S9 no longer has, and what stays against the settings,
+        is held back."""
+        code = self.outcomes.exit_code()
+        stays = any(each.stays_in_use for each in self.removed.values())
+        return ExitCode.QUARANTINED if code is ExitCode.DONE and stays else code
 
 
 class Rehearsal(Runbook):
@@ -725,6 +794,8 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
         return rehearse(config, screen, chosen)
     if chosen.resume:
         with open_run(config, screen, Start.RESUME) as run:
+            if run.manifest.syncs:
+                return sync_in(run)
             book = Runbook(run)
             return conclude(book, book.resume)
     with open_run(config, screen, Start.RESTART if chosen.restart else Start.ANEW) as run:
@@ -960,6 +1031,70 @@ def rehearsal_config(config: "Config") -> "Config":
     """The same configuration with a scratch directory, emptied, for its files."""
     scratch = Path(config.data.directory) / "dry-run"
     return replace(config, data=replace(config.data, directory=str(scratch)))
+
+
+@cli.command("sync")
+@click.option("--dry-run", is_flag=True, help="List what would change; write nothing.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Do it again and again, so many seconds after each end, until it is stopped.",
+)
+@click.pass_obj
+def sync(caller: Caller, dry_run: bool, every: float | None) -> None:
+    """Bring the target up to S9: write what is new or different since the last load or sync, and
+    take away what has left S9.
+
+    What the application has changed since stays as it is, as load.onConflict says. A sync that was
+    cut short is resumed by the same command; `rollback` undoes the last one.
+    """
+    at_the_edge(lambda: run_sync(caller, dry_run=dry_run, every=every))
+
+
+def run_sync(caller: Caller, *, dry_run: bool, every: float | None) -> ExitCode:
+    """One sync, or one after the other; the exit code of the last."""
+    from utils.interrupt import sleep_between
+    from utils.run.lifecycle import Start, open_run
+
+    config = caller.settings()
+    if dry_run or config.migration.dry_run:
+        return rehearse_sync(config, caller.screen)
+    while True:
+        with open_run(config, caller.screen, Start.SYNC, PHASES[:4]) as run:
+            code = sync_in(run)
+        goes_on = every is not None and code in (ExitCode.DONE, ExitCode.QUARANTINED)
+        if not goes_on or not sleep_between(every or 0):
+            return code
+
+
+def sync_in(run: "Run") -> ExitCode:
+    """Bring the target up to S9 in a run that is open, or go on with it."""
+    from utils.cli.sync_text import after_sync
+
+    book = Sync(run)
+    follow = book.resume if run.resuming else book.full
+    return conclude(book, follow, after_sync)
+
+
+def rehearse_sync(config: "Config", screen: "Screen") -> ExitCode:
+    """List what a sync would change."""
+    from load.conflicts.foresight import forget_load
+    from utils.cli.sync_text import after_sync_rehearsal
+    from utils.plan.data_directory import look_at
+    from utils.run.lifecycle import Start, open_run
+
+    directory = look_at(config, Start.SYNC)
+    if directory.refusal:
+        raise directory.refusal
+    here = rehearsal_config(config)
+    with open_run(here, screen, Start.REHEARSAL, PHASES[:3]) as run:
+        directory.inherit(run)
+        book = Sync(run, directory.root)
+        try:
+            return conclude(book, book.full, after_sync_rehearsal)
+        finally:
+            forget_load(run)
 
 
 @cli.command("retry-quarantine")

@@ -14,7 +14,7 @@ different, a JSON object a line, for the report (load/sync/report.py).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,6 @@ import orjson
 
 from load.conflicts.policy import (
     NO_REST,
-    Authors,
     LineStanding,
     Rest,
     decide,
@@ -178,7 +177,7 @@ class _Planning:
             )
         return found or rebuilt(self.run, self.spec)
 
-    def _compared(self, path: Path, known: KnownRecords):  # type: ignore[no-untyped-def]
+    def _compared(self, path: Path, known: KnownRecords) -> Iterator[int]:
         """Go through the file beside what is known; yields how many lines are done with."""
         waiting: list[Changed] = []
         for each in compare(path, known):
@@ -286,7 +285,13 @@ def _look(
     return _Look(changed, items, standings, rest)
 
 
-def _standing(item, found, written, is_written, moment):  # type: ignore[no-untyped-def]
+def _standing(
+    item: Item,
+    found: Item | None,
+    written: Collection[str],
+    is_written: Callable[[Item], bool],
+    moment: str,
+) -> LineStanding:
     """How one item of a record stands."""
     ours = updated_at(item)
     if found is None:

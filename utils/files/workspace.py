@@ -132,6 +132,10 @@ class Workspace:
         """Those of them that are in the table all the same, as we last wrote them."""
         return self.undo / f"{entity}.staying"
 
+    def changes(self, entity: str) -> Path:
+        """What a sync has found to be new or different (load/sync/planning.py)."""
+        return self.undo / f"{entity}.changes"
+
     def requests(self, entity: str) -> Path:
         """When and in which request what was written (load/history/request_log.py)."""
         return self.undo / f"{entity}.requests"

@@ -40,8 +40,8 @@ class DataDirectory:
             )
 
 
-def look_at(config: Config) -> DataDirectory:
-    """Look whether `--full` would begin with this configuration."""
+def look_at(config: Config, start: Start = Start.ANEW) -> DataDirectory:
+    """Look whether `--full`, or another `start`, would begin with this configuration."""
     files = Workspace(Path(config.data.directory))
     refusal: MigrationError | None = None
     manifest: Manifest | None = None
@@ -51,7 +51,7 @@ def look_at(config: Config) -> DataDirectory:
         manifest = Manifest.load(files.manifest)
         if manifest is not None:
             bind(manifest, config, files.root)
-            require_may_begin(Run(config, files, manifest), Start.ANEW)
+            require_may_begin(Run(config, files, manifest), start)
     except MigrationError as error:
         refusal = error
     successor = manifest.successor() if manifest and _is_of(manifest, config) else None

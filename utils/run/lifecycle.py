@@ -88,6 +88,8 @@ def open_run(
         run.manifest.made_for = mark
         if start is Start.REHEARSAL:
             invocation.is_closed()
+        elif start is Start.SYNC:
+            invocation.goes_on_with(invocation.SYNC)
         elif start not in _BY_HAND:  # a phase by hand is typed again
             invocation.goes_on_with(invocation.RESUME)
         logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
@@ -142,6 +144,7 @@ class Start(enum.Enum):
     BY_HAND = "one phase, with what there is"
     FROM_SOURCE = "the last phase, with nothing of what there is"
     DEMONSTRATION = "the same, for a demonstration"
+    SYNC = "a new run that brings the target up to S9, or the one of these that is unfinished"
     AGAIN = "over a run that has ended: its quarantine is tried again"
 
     @property
@@ -158,6 +161,7 @@ _COMMANDS = {
     Start.BY_HAND: "phase",
     Start.FROM_SOURCE: "phase",
     Start.DEMONSTRATION: "demo",
+    Start.SYNC: invocation.SYNC,
     Start.AGAIN: invocation.RETRY_QUARANTINE,
 }
 _BY_HAND = (Start.BY_HAND, Start.FROM_SOURCE)
@@ -172,7 +176,9 @@ def begin(run: Run, start: Start) -> None:
     run.settle()
     old, unfinished = run.manifest, is_unfinished(run.manifest)
     require_may_begin(run, start)
-    if start in (Start.ANEW, Start.RESTART, *_OWN):
+    if start is Start.SYNC and unfinished:
+        start = Start.RESUME
+    if start in (Start.ANEW, Start.RESTART, Start.SYNC, *_OWN):
         run.manifest = replace(
             old.successor(),
             # What a rollback needs of the last load stays until this run has written.
@@ -184,6 +190,7 @@ def begin(run: Run, start: Start) -> None:
             run.manifest.baseline = old.baseline
             run.manifest.backups = old.backups
             run.manifest.reached["target"] = old.reached.get("target", {})
+        run.manifest.syncs = start is Start.SYNC
         run.checkpoint.clear()
         supersede(run, PHASE_NAMES[0])
     if start is Start.RESUME:
@@ -211,7 +218,9 @@ def require_may_begin(run: Run, start: Start) -> None:
             where_it_stopped(run) if begun else f"no run has ended in {run.workspace.root}",
             remedy="complete it first: " + run.command("--resume" if begun else "--full"),
         )
-    if start is Start.ANEW and unfinished:
+    if start is Start.SYNC and unfinished and run.manifest.syncs:
+        _check_tool(run)
+    elif start in (Start.ANEW, Start.SYNC) and unfinished:
         raise ConfigurationError(
             where_it_stopped(run),
             remedy=f"resume it: {run.command('--resume')}\nor start over, which drops what it has "
@@ -267,7 +276,7 @@ _REPORTS = {
     # What a load has found in the tables is of the files that it had; it looks again itself.
     "transform": ("mapping", "conflicts", *(f"only_in_target_{name}" for name in ENTITY_NAMES)),
     "validate": ("validation", "findings"),
-    "load": ("load",),
+    "load": ("load", "sync", "removed"),
     "verify": ("verification", "reconciliation"),
 }
 

@@ -56,7 +56,8 @@ class Manifest:
     side ("source", "target"): the identities that the servers give of themselves, as opposed to
     `source` and `target`, which are what was asked for. `tool` is the version of the tool that
     began the run, and of its rules (utils/version.py); `made_for` marks the directory of a
-    rehearsal or a demonstration (utils/run/own_directories.py). `empty_as_of` has, by entity, a
+    rehearsal or a demonstration (utils/run/own_directories.py). `syncs`: the run brings the target up
+    to S9, and loads only what differs. `empty_as_of` has, by entity, a
     moment at which its table was known to hold nothing yet.
     """
 
@@ -82,6 +83,7 @@ class Manifest:
     made_for: dict[str, Any] = field(default_factory=dict)
     empty_as_of: dict[str, str] = field(default_factory=dict)
     tool: dict[str, str] = field(default_factory=dict)
+    syncs: bool = False
 
     @classmethod
     def new(cls) -> Manifest:

@@ -21,6 +21,7 @@ _IDENTITY = "--identity"
 RESUME = "--resume"
 _DRY_RUN = "--dry-run"
 RETRY_QUARANTINE = "retry-quarantine"
+SYNC = "sync"
 
 
 @dataclass
