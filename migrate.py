@@ -489,8 +489,8 @@ class Sync(Runbook):
         write_sync_report(self.run, ENTITIES, figures, dry=not self.writes)
 
     def exit_code(self) -> ExitCode:
-        """How the pass has ended: also what S9 no longer has, and what stays against the settings,
-        is held back."""
+        """How the pass has ended: with what S9 has lost and somebody has held on to, nothing is as
+        it is there."""
         code = self.outcomes.exit_code()
         stays = any(each.stays_in_use for each in self.removed.values())
         return ExitCode.QUARANTINED if code is ExitCode.DONE and stays else code
@@ -1054,7 +1054,6 @@ def sync(caller: Caller, dry_run: bool, every: float | None) -> None:
 
 def run_sync(caller: Caller, *, dry_run: bool, every: float | None) -> ExitCode:
     """One sync, or one after the other; the exit code of the last."""
-    from utils.interrupt import sleep_between
     from utils.run.lifecycle import Start, open_run
 
     config = caller.settings()
@@ -1063,8 +1062,10 @@ def run_sync(caller: Caller, *, dry_run: bool, every: float | None) -> ExitCode:
     while True:
         with open_run(config, caller.screen, Start.SYNC, PHASES[:4]) as run:
             code = sync_in(run)
-        goes_on = every is not None and code in (ExitCode.DONE, ExitCode.QUARANTINED)
-        if not goes_on or not sleep_between(every or 0):
+        if every is None or code not in (ExitCode.DONE, ExitCode.QUARANTINED):
+            return code
+        run.stop.rest(every)
+        if run.stop.requested:
             return code
 
 

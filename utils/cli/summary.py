@@ -18,7 +18,7 @@ from utils.run.run import COMPLETE, Run
 from utils.run.standing import RunStanding, standing_of, stations_of
 from utils.telemetry.phase_figures import phase_figures, picture_of_run
 from utils.wording.figures import costing, counted, counted_in, lasting
-from utils.wording.invocation import again, command
+from utils.wording.invocation import SYNC, again, command
 
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
 _REPAIR, _REPAIR_EXTRA = "--repair", "--repair-extra"
@@ -78,6 +78,16 @@ def after_phase(
     values = {"phase": phase, "entities": _names(entities), "next": _next_of(run, phase)}
     done = said("phase-done", **values, reasons=reasons)
     return _closing(run, done, notes=notes if phase == "load" else ())
+
+
+def after_sync(
+    run: Run, code: ExitCode, *, header: Sequence[str], rows: Sequence[Sequence[object]], last: str
+) -> str:
+    """The same of a sync: what differed in `rows`, and its own `last` line; where it has failed, or
+    validation has stopped it, those of a run."""
+    if code in (ExitCode.FAILED, ExitCode.VALIDATION_FAILED):
+        return _closing(run, _last_line(run, code, start_over=command(SYNC)))
+    return _closing(run, last, notes=_notes(run), plan=table(header, rows))
 
 
 def after_source_read_again(

@@ -56,9 +56,9 @@ class Manifest:
     side ("source", "target"): the identities that the servers give of themselves, as opposed to
     `source` and `target`, which are what was asked for. `tool` is the version of the tool that
     began the run, and of its rules (utils/version.py); `made_for` marks the directory of a
-    rehearsal or a demonstration (utils/run/own_directories.py). `syncs`: the run brings the target up
-    to S9, and loads only what differs. `empty_as_of` has, by entity, a
-    moment at which its table was known to hold nothing yet.
+    rehearsal or a demonstration (utils/run/own_directories.py). `syncs`: the run is to bring the
+    target up to S9, and loads only what differs. `empty_as_of` has, by entity, a moment at which
+    its table was known to hold nothing yet.
     """
 
     run_id: str
