@@ -22,6 +22,7 @@ from typing import IO
 
 import orjson
 
+from load.conflicts.only_in_target import OnlyInTarget
 from load.conflicts.policy import (
     NO_REST,
     LineStanding,
@@ -242,6 +243,7 @@ class _Planning:
         state.own_time = self.run.manifest.migration_timestamp
         state.other_times = list(known.moments.theirs)
         state.kept = self._kept
+        state.only_in_target = OnlyInTarget().as_json()  # what has left S9 is told by itself
         get_logger().info(
             "%s: %s as they were, %s new, %s changed, %s kept, %s no longer in S9",
             self.spec.entity.capitalize(),

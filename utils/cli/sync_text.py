@@ -12,7 +12,7 @@ from utils.cli.summary import after_sync as closing
 from utils.error_handler import ExitCode
 from utils.run.run import Run
 from utils.run.standing import standing_of
-from utils.wording.invocation import SYNC, command
+from utils.wording.invocation import command, in_earnest
 
 _FIGURES = ("unchanged", "new", "changed", "kept", "removed")
 _HEADER = ["", "as they were", "new", "changed", "kept", "no longer in S9"]
@@ -39,7 +39,7 @@ def after_sync_rehearsal(run: Run, code: ExitCode) -> str:
         **_counts(report),
         reasons=_reasons(run, report),
         report=run.workspace.report("sync"),
-        sync=command(SYNC),
+        sync=in_earnest(),
     )
     return closing(run, code, header=_HEADER, rows=_rows(report), last=last)
 

@@ -193,7 +193,7 @@ def test_who_works_in_both_is_told_apart_by_the_time_of_the_first_load(
     item = {"legacyId": {"S": "1"}, "updatedBy": {"S": by}, "updatedAt": {"S": at}}
     assert authors.is_own(item) is own
     assert not authors.is_own({**item, "deletedAt": {"S": at}})
-    rest = rest_of({("SALE#1", "LINE#1"): item}, (), authors)
+    rest = rest_of({("SALE#1", "LINE#1"): item}, (), authors.is_own)
     assert (len(rest.own), len(rest.others)) == (own, not own)
     known_to_nobody = Authors("migration@system", {"anna@example.com"})
     assert known_to_nobody.is_own(item) is (by == "migration@system")
