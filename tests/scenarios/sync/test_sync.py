@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from typing import Any
+
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.scenarios.conftest import Hire  # noqa: F401
-from tests.support.application.application import Application
-from tests.support.operators.operator import Operator, small_trade
+from tests.support.application.application import LATER, Application
+from tests.support.operators.operator import Operator, line, insert, sale, small_trade
+from tests.support.operators.undone import headers
 
 
 @pytest.fixture
@@ -16,18 +19,99 @@ def application(dynamodb: DynamoDBClient, tables: TableNames) -> Application:
     return Application(dynamodb, tables)
 
 
-def test_a_sync_writes_what_has_changed(
-    alone: Operator, s9: S9Database, application: Application
-) -> None:
+@pytest.fixture
+def migrated(alone: Operator, s9: S9Database, application: Application) -> Operator:
+    """An operator who has migrated two sales with three lines."""
     small_trade(s9)
     alone.run("--full").ended(0)
-    before = application.scan()
-    print(alone.run("sync").ended(0).stdout)
-    assert application.scan() == before
+    return alone
+
+
+def change(s9: S9Database) -> None:
+    """A sale gets other notes, loses a line and gets another; there is a third sale."""
     s9.execute("UPDATE msg SET notes = 'urgente' WHERE first_id = 10")
     s9.execute("DELETE FROM msg_line WHERE id = 2")
-    print(alone.run("sync", "--dry-run").ended(0).stdout)
+    insert(s9, "msg", sale(12, 1, 3))
+    insert(s9, "msg_line", line(5, 10), line(6, 12))
+
+
+def fresh(operator: Operator, application: Application) -> Any:
+    """What a migration of S9 as it is now puts into empty tables."""
+    held = application.scan()
+    application.empty()
+    shutil.rmtree(operator.data)
+    operator.run("--full").ended(0)
+    try:
+        return application.scan()
+    finally:
+        application.become(held)
+
+
+def test_a_sync_writes_what_has_changed_and_nothing_else(
+    migrated: Operator, s9: S9Database, application: Application
+) -> None:
+    before = application.scan()
+    done = migrated.run("sync").ended(0)
+    assert "0 records new, 0 records changed, 0 records taken away, 5 records as" in done.last_line
+    change(s9)
+    foreseen = migrated.run("sync", "--dry-run").ended(0)
+    assert "1 new record, replace 1 record" in foreseen.last_line
+    assert foreseen.last_line.endswith("python migrate.py sync")
     assert application.scan() == before
-    print(alone.run("sync").ended(0).stdout)
-    print(alone.report("sync"))
-    print(alone.run("--phase", "verify").ended(0).stdout)
+    migrated.run("sync").ended(0)
+    report = migrated.report("sync")
+    assert [(each["legacyId"], each["what"], each["items"]) for each in report["changes"]] == [
+        ("10", "changed", {"added": 1, "replaced": 1, "takenAway": 1}),
+        ("12", "new", {"added": 2, "replaced": 0, "takenAway": 0}),
+    ]
+    migrated.run("--phase", "verify").ended(0)
+    migrated.run("--phase", "verify", "--from-source").ended(0)
+
+
+def test_a_rollback_undoes_the_last_sync_alone(
+    migrated: Operator, s9: S9Database, application: Application
+) -> None:
+    before = application.scan()
+    change(s9)
+    migrated.run("sync").ended(0)
+    after = application.scan()
+    assert after != before
+    migrated.run("rollback", "--yes").ended(0)
+    assert application.scan() == before
+    migrated.run("sync").ended(0)
+    assert application.scan() == after
+
+
+def test_what_is_known_is_rebuilt_from_the_tables(
+    migrated: Operator, s9: S9Database, application: Application
+) -> None:
+    change(s9)
+    shutil.rmtree(migrated.data / "undo")
+    migrated.run("sync").ended(0)
+    report = migrated.report("sync")["entities"]
+    assert report["buyers"]["unchanged"] == 2
+    assert (report["sales"]["unchanged"], report["sales"]["changed"], report["sales"]["new"]) == (
+        1,
+        1,
+        1,
+    )
+    migrated.run("--phase", "verify").ended(0)
+
+
+def test_the_application_wins(
+    migrated: Operator, s9: S9Database, application: Application
+) -> None:
+    migrated.configure(load={"onConflict": "skip"})
+    first, second = headers(migrated, "sales")
+    application.change("sales", first, status={"S": "paid"}, updatedAt={"S": LATER})
+    held = application.scan()
+    s9.execute("UPDATE msg SET notes = 'urgente'")
+    done = migrated.run("sync")
+    assert "1 record that S9 has changed stays as the application has it" in done.last_line
+    now = application.scan()
+    key = (first["PK"]["S"], "METADATA")
+    assert now["sales"][key] == held["sales"][key]
+    assert migrated.report("sync")["entities"]["sales"]["kept"] == 1
+    again = migrated.run("sync")
+    assert again.code == done.code
+    assert application.scan() == now
