@@ -454,6 +454,7 @@ class Sync(Runbook):
                 "in step with S9",
                 remedy=f"migrate first: {self.run.command('--full')}",
             )
+        self.open_files()
         stopped = self.prepare()
         if stopped is not None:
             return stopped
@@ -464,7 +465,21 @@ class Sync(Runbook):
             self.take_away()
         return self.exit_code()
 
-    def plan_load(self, due: Sequence[str], only: Mapping[str, Collection[str]]) -> None:
+    def transform(self, entities: Sequence[str]) -> ExitCode:
+        """Turn the extracted rows into items; with times of the migration's own, what is as it was
+        keeps the time that it has."""
+        from load.entities import TABLES
+        from load.sync.planning import known_to
+        from load.sync.times import settle_times
+
+        super().transform(entities)
+        if self.run.manifest.updated_at_in_use:
+            for name in self.outcomes.going_on(entities):
+                if not self.outcomes.has_done("validate", name):
+                    settle_times(self.run, name, known_to(self.run, TABLES[name], self.known))
+        return self.outcomes.exit_code()
+
+    def plan_load(self, due: Sequence[str], _only: Mapping[str, Collection[str]]) -> None:
         """See what differs from what was written last."""
         from load.entities import TABLES
         from load.sync.planning import plan_sync
@@ -480,11 +495,15 @@ class Sync(Runbook):
     def take_away(self) -> None:
         """Take away what has left S9, and write the report of the sync."""
         from load.entities import TABLES
+        from load.sync.planning import publish_records
         from load.sync.removal import remove
         from load.sync.report import write_sync_report
 
         refused = self.in_quarantine()
         self.removed = remove(self.run, TABLES, ENTITIES, refused, writes=self.writes)
+        for name in ENTITIES if self.writes else ():
+            publish_records(self.run, self.run.workspace.staying(name))
+        self.run.save()
         figures = {name: each.as_json() for name, each in self.removed.items()}
         write_sync_report(self.run, ENTITIES, figures, dry=not self.writes)
 

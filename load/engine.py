@@ -78,11 +78,14 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
         rate = AdaptiveRate(run.config.migration.max_write_units)
         with ConditionalLoad(run, spec) as conditional:
             conditional.write_on_condition(progress.lanes.ranges, refuse)
-            orders = _orders(run, spec, progress, rate, chosen)
-            left = progress.lanes.left
-            with sender_pool(run.workers, orders, left, in_flight=run.in_flight) as pool:
-                _Sending(run, pool, rate, progress, tracker, task, conditional).send_all()
-                run.in_flight = pool.in_flight
+            if conditional.leaves_nothing_to_send:
+                task.advance(transformed.items)
+            else:
+                orders = _orders(run, spec, progress, rate, chosen)
+                left = progress.lanes.left
+                with sender_pool(run.workers, orders, left, in_flight=run.in_flight) as pool:
+                    _Sending(run, pool, rate, progress, tracker, task, conditional).send_all()
+                    run.in_flight = pool.in_flight
             kept_out = Withdrawn()
             try:
                 progress.refusals.check_all(transformed.records)

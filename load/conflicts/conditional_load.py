@@ -86,6 +86,11 @@ class ConditionalLoad(Closes):
     def close(self) -> None:
         self._stack.close()
 
+    @property
+    def leaves_nothing_to_send(self) -> bool:
+        """Whether no line of the file is to go out in a batch."""
+        return self.plan.count().total() == self.state.items
+
     def about_to_send(self, start: int, end: int) -> None:
         """The lines from byte `start` to `end` are to be sent in batches: known from now on."""
         self.state.about_to_send(start, end)

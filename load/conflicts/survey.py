@@ -354,7 +354,10 @@ class _Survey:
             for each, own in zip(due, keys, strict=True)
         ]
         found = iter(zip(writer.records(asked), keys, strict=True))
-        return (rest_of(*next(found), authors.is_own) if each.needs_look else NO_REST for each in records)
+        return (
+            rest_of(*next(found), authors.is_own) if each.needs_look else NO_REST
+            for each in records
+        )
 
 
 class RecordSurvey:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ class KnownFiles:
     main: Path
     plan: Path
     staying: Path | None = None
-    moments: Moments = Moments()
+    moments: Moments = field(default_factory=Moments)
 
 
 def known_of(files: Workspace, entity: str, reached: Mapping[str, Any]) -> KnownFiles | None:

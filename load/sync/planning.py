@@ -50,6 +50,7 @@ from utils.dynamodb.item_content import (
     with_time,
 )
 from utils.dynamodb.table_spec import TableSpec
+from utils.files.artifacts import ArtifactEntry, sha256_of, utc_now
 from utils.files.line_marks import (
     CONDITIONAL,
     CONFLICT,
@@ -99,11 +100,40 @@ def plan_sync(
         make_way(run, name)
         for path in (files.plan(name), files.removed(name), files.changes(name)):
             publish(path)
+        publish_records(run, files.removed(name))
         forget_requests(run, name)
         files.staying(name).unlink(missing_ok=True)
         state.save()
         keep_loaded(run, name)
     run.save()
+
+
+def publish_records(run: Run, path: Path) -> None:
+    """Put a file of records into the manifest, so that it is encrypted as others are; without a
+    record there is none."""
+    name = run.workspace.name_of(path)
+    run.manifest.artifacts.pop(name, None)
+    with storage_errors(path):
+        size = path.stat().st_size if path.exists() else 0
+        if size:
+            run.publish(path, ArtifactEntry(0, 0, size, sha256_of(path), utc_now()))
+        else:
+            path.unlink(missing_ok=True)
+
+
+def known_to(run: Run, spec: TableSpec, known: Workspace) -> KnownFiles:
+    """What is known of an entity by the loads of the data directory `known`; where these do not say
+    it, by its table. Raises TargetError, ArtifactError, StorageError and Interrupted."""
+    table = run.config.target.table(spec.entity)
+    reached = look(run.config.target, table)
+    found = known_of(known, spec.entity, reached.as_json() if reached else {})
+    if found is None:
+        get_logger().info(
+            "%s: no load of this data directory says what all of %s is: it is read for that",
+            spec.entity.capitalize(),
+            table,
+        )
+    return found or rebuilt(run, spec)
 
 
 @dataclass(frozen=True)
@@ -145,7 +175,7 @@ class _Planning:
         table = run.config.target.table(entity)
         source = run.manifest.artifacts[name_of(run, entity)]
         self._writer = ConditionalWriter(run.config, self.spec, run.stop)
-        known, pictures = self._known(table), dict[str, str]()
+        known, pictures = known_to(run, self.spec, self.known), dict[str, str]()
         with ExitStack() as opened:
             opened.enter_context(storage_errors(files.undo))
             self._plan = opened.enter_context(
@@ -165,18 +195,6 @@ class _Planning:
             self._plan.sync()
             self._picture.complete(pictures)
         return self._state(known, pictures)
-
-    def _known(self, table: str) -> KnownFiles:
-        entity = self.spec.entity
-        reached = look(self.run.config.target, table)
-        found = known_of(self.known, entity, reached.as_json() if reached else {})
-        if found is None:
-            get_logger().info(
-                "%s: no load of this data directory says what all of %s is: it is read for that",
-                entity.capitalize(),
-                table,
-            )
-        return found or rebuilt(self.run, self.spec)
 
     def _compared(self, path: Path, known: KnownRecords) -> Iterator[int]:
         """Go through the file beside what is known; yields how many lines are done with."""

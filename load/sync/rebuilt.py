@@ -62,9 +62,7 @@ def _pages(run: Run, spec: TableSpec) -> Iterator[list[tuple[Item, bool]]]:
     table, segments = run.config.target.table(spec.entity), run.config.migration.scans
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     reader = TableReader(DynamoDB(run.config.target), retry, pause=run.stop.leave_if_asked)
-    authors = Authors.of(
-        run.config.transformation, run.manifest.empty_as_of.get(spec.entity, "")
-    )
+    authors = Authors.of(run.config.transformation, run.manifest.empty_as_of.get(spec.entity, ""))
     prefix = shape_of(spec.entity).prefix
     with run.progress.task(
         PHASE, spec.entity, None, unit="items", step="reading what the table holds"

@@ -58,7 +58,8 @@ class Manifest:
     began the run, and of its rules (utils/version.py); `made_for` marks the directory of a
     rehearsal or a demonstration (utils/run/own_directories.py). `syncs`: the run is to bring the
     target up to S9, and loads only what differs. `empty_as_of` has, by entity, a moment at which
-    its table was known to hold nothing yet.
+    its table was known to hold nothing yet. `moments` has, by sync, the `updatedAt` of
+    what that has changed, where it is not S9's (load/sync/times.py).
     """
 
     run_id: str
@@ -84,6 +85,7 @@ class Manifest:
     empty_as_of: dict[str, str] = field(default_factory=dict)
     tool: dict[str, str] = field(default_factory=dict)
     syncs: bool = False
+    moments: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Manifest:
@@ -102,6 +104,7 @@ class Manifest:
             source=self.source,
             target=self.target,
             empty_as_of=self.empty_as_of,
+            moments=self.moments,
             reached={side: self.reached[side] for side in ("source",) if side in self.reached},
         )
 

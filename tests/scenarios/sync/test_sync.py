@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
-
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.support.application.application import LATER, Application
-from tests.support.operators.operator import Operator, line, insert, sale, small_trade
+from tests.support.operators.operator import Operator, insert, line, sale, small_trade
 from tests.support.operators.undone import headers
 
 
@@ -33,18 +31,6 @@ def change(s9: S9Database) -> None:
     s9.execute("DELETE FROM msg_line WHERE id = 2")
     insert(s9, "msg", sale(12, 1, 3))
     insert(s9, "msg_line", line(5, 10), line(6, 12))
-
-
-def fresh(operator: Operator, application: Application) -> Any:
-    """What a migration of S9 as it is now puts into empty tables."""
-    held = application.scan()
-    application.empty()
-    shutil.rmtree(operator.data)
-    operator.run("--full").ended(0)
-    try:
-        return application.scan()
-    finally:
-        application.become(held)
 
 
 def test_a_sync_writes_what_has_changed_and_nothing_else(
@@ -98,11 +84,9 @@ def test_what_is_known_is_rebuilt_from_the_tables(
     migrated.run("--phase", "verify").ended(0)
 
 
-def test_the_application_wins(
-    migrated: Operator, s9: S9Database, application: Application
-) -> None:
+def test_the_application_wins(migrated: Operator, s9: S9Database, application: Application) -> None:
     migrated.configure(load={"onConflict": "skip"})
-    first, second = headers(migrated, "sales")
+    first, _ = headers(migrated, "sales")
     application.change("sales", first, status={"S": "paid"}, updatedAt={"S": LATER})
     held = application.scan()
     s9.execute("UPDATE msg SET notes = 'urgente'")
@@ -115,3 +99,25 @@ def test_the_application_wins(
     again = migrated.run("sync")
     assert again.code == done.code
     assert application.scan() == now
+
+
+def test_a_changed_record_gets_the_time_of_its_pass(
+    alone: Operator, s9: S9Database, application: Application
+) -> None:
+    small_trade(s9)
+    alone.configure(transformation={"updatedAt": "migration"})
+    alone.run("--full").ended(0)
+    before = application.scan()
+    first = {item["updatedAt"]["S"] for items in before.values() for item in items.values()}
+    s9.execute("UPDATE msg SET notes = 'urgente' WHERE first_id = 10")
+    alone.run("sync").ended(0)
+    once = application.scan()
+    assert once["buyers"] == before["buyers"]
+    changed = [key for key, item in once["sales"].items() if item != before["sales"][key]]
+    times = {once["sales"][key]["updatedAt"]["S"] for key in changed}
+    assert len(changed) == 3  # the sale with both of its lines
+    assert len(times) == 1 and min(times) > max(first)
+    alone.run("sync").ended(0)
+    assert application.scan() == once
+    alone.run("--phase", "verify").ended(0)
+    alone.run("--phase", "verify", "--from-source").ended(0)
