@@ -495,23 +495,22 @@ class Sync(Runbook):
     def take_away(self) -> None:
         """Take away what has left S9, and write the report of the sync."""
         from load.entities import TABLES
-        from load.sync.planning import publish_records
         from load.sync.removal import remove
         from load.sync.report import write_sync_report
 
         refused = self.in_quarantine()
         self.removed = remove(self.run, TABLES, ENTITIES, refused, writes=self.writes)
-        for name in ENTITIES if self.writes else ():
-            publish_records(self.run, self.run.workspace.staying(name))
-        self.run.save()
         figures = {name: each.as_json() for name, each in self.removed.items()}
         write_sync_report(self.run, ENTITIES, figures, dry=not self.writes)
 
     def exit_code(self) -> ExitCode:
         """How the pass has ended: with what S9 has lost and somebody has held on to, nothing is as
         it is there."""
+        from load.sync.removal_record import CHANGED, IN_USE
+
         code = self.outcomes.exit_code()
-        stays = any(each.stays_in_use for each in self.removed.values())
+        reasons = set().union(*(each.kept for each in self.removed.values()))
+        stays = not reasons.isdisjoint((CHANGED, IN_USE))
         return ExitCode.QUARANTINED if code is ExitCode.DONE and stays else code
 
 

@@ -102,22 +102,6 @@ OPENINGS = (
         "Any phase by hand except the last.",
     ),
     _closing(
-        "in-step",
-        (_DONE, _KEPT_OUT),
-        "In step with S9 as of {moment}: {new:record} new, {changed:record} changed, "
-        "{removed:record} taken away, {unchanged:record} as they were{reasons}. To prove it: "
-        "{verify}",
-        "A sync is done; the reasons say what is not in the target as it is in S9.",
-    ),
-    _closing(
-        "sync-foreseen",
-        (_DONE, _KEPT_OUT),
-        "Nothing was written to the target. A sync would write {new:new record}, replace "
-        "{changed:record}, take {removed:record} away and leave {unchanged:record} as they "
-        "are{reasons} (all in {report}). To do it: {sync}",
-        "`sync --dry-run` has compared S9 with what was written last.",
-    ),
-    _closing(
         "planned",
         (_DONE, _KEPT_OUT),
         "Planned: nothing was written to the target. The migration would end with exit code "
@@ -181,22 +165,6 @@ REASONS = (
         "are in no table, because their records stay as they are there} (listed in {lists}): "
         "enter {them} in the Sale Module, or let S9 win with load.onConflict overwrite",
         "A record was kept that has more in S9 than in the table: a new line, mostly.",
-    ),
-    _closing(
-        "kept-since-gone",
-        (_DONE, _KEPT_OUT),
-        "{stays:record that S9 no longer has stays|records that S9 no longer has stay} in the "
-        "tables (why: {report})",
-        "A sync leaves a record that has left S9: the application has changed it, another record "
-        "names it, it is in quarantine now, or `sync.removed` says `keep`.",
-    ),
-    _closing(
-        "kept-changed",
-        (_DONE, _KEPT_OUT),
-        "{kept:record that S9 has changed stays as the application has it|records that S9 has "
-        "changed stay as the application has them} (listed in {report})",
-        "A sync has found records that both S9 and the application have changed, and "
-        "`load.onConflict` lets the application win.",
     ),
     _closing(
         "in-quarantine",
@@ -348,6 +316,38 @@ REMEDIES = (
 )
 
 COMMANDS = (
+    _closing(
+        "in-step",
+        (_DONE, _KEPT_OUT),
+        "In step with S9 as of {moment}: {new:record} new, {changed:record} changed, "
+        "{removed:record} taken away, {unchanged:record} as they were{reasons}. To prove it: "
+        "{verify}",
+        "A sync is done; the reasons say what is not in the target as it is in S9.",
+    ),
+    _closing(
+        "sync-foreseen",
+        (_DONE, _KEPT_OUT),
+        "Nothing was written to the target. A sync would write {new:new record}, replace "
+        "{changed:record}, take {removed:record} away and leave {unchanged:record} as they "
+        "are{reasons} (all in {report}). To do it: {sync}",
+        "`sync --dry-run` has compared S9 with what was written last.",
+    ),
+    _closing(
+        "kept-since-gone",
+        (_DONE, _KEPT_OUT),
+        "{stays:record that S9 no longer has stays|records that S9 no longer has stay} in the "
+        "tables (why: {report})",
+        "A sync leaves a record that has left S9: the application has changed it, another record "
+        "names it, it is in quarantine now, or `sync.removed` says `keep`.",
+    ),
+    _closing(
+        "kept-changed",
+        (_DONE, _KEPT_OUT),
+        "{kept:record that S9 has changed stays as the application has it|records that S9 has "
+        "changed stay as the application has them} (listed in {report})",
+        "A sync has found records that both S9 and the application have changed, and "
+        "`load.onConflict` lets the application win.",
+    ),
     _closing(
         "checked",
         _DONE,

@@ -74,7 +74,9 @@ def _reasons(run: Run, report: dict[str, Any]) -> str:
         found.append(said("kept-changed", kept=kept, report=files.report("conflicts")))
     stays = sum(each["removed"] - _away(each) for each in report.values())
     if stays:
-        found.append(said("kept-since-gone", stays=stays, report=files.report("removed")))
+        names = ("removed", "removed_plan")
+        lists = [path for path in map(files.report, names) if path.exists()]
+        found.append(said("kept-since-gone", stays=stays, report=lists[0] if lists else ""))
     if stands.refused:
         place = files.root / "quarantine"
         found.append(said("held-in-quarantine", refused=stands.refused, quarantine=place))
