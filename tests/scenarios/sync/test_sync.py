@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -148,7 +149,8 @@ def test_what_is_refused_now_stays_until_it_is_to_go(
     migrated: Operator, s9: S9Database, application: Application
 ) -> None:
     before = application.scan()
-    s9.execute("UPDATE msg SET status = 77 WHERE first_id = 10")
+    [(status,)] = s9.rows("SELECT status FROM msg WHERE first_id = 10")
+    s9.execute("UPDATE msg SET status = 'unheard of' WHERE first_id = 10")
     done = migrated.run("sync").ended(5)
     assert "1 record that S9 no longer has stays in the tables" in done.last_line
     assert application.scan() == before
@@ -157,7 +159,7 @@ def test_what_is_refused_now_stays_until_it_is_to_go(
     migrated.configure(sync={"refused": "remove"})
     migrated.run("sync").ended(5)
     assert len(application.scan()["sales"]) == 2
-    s9.execute("UPDATE msg SET status = 1 WHERE first_id = 10")
+    s9.execute("UPDATE msg SET status = %s WHERE first_id = 10", status)
     migrated.run("sync").ended(0)
     migrated.run("--phase", "verify", "--from-source").ended(0)
 
