@@ -46,7 +46,8 @@ class LoadState:
     `items` what the file has. `began` is when the first write was about to be tried ("": none
     was), `wrote` says that one has succeeded. While `in_flight`, requests may be on their way that
     nobody waits for if the load is killed. `sync` are the figures of what a sync has found
-    (load/sync/planning.py).
+    (load/sync/planning.py). `selected_by` is the digest of the settings by which the extract has
+    chosen the records.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class LoadState:
     kept: int = 0
     own_time: str = ""
     sync: dict[str, int] = field(default_factory=dict)
+    selected_by: str = ""
 
     @property
     def is_sync(self) -> bool:

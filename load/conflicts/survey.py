@@ -210,7 +210,14 @@ def state_of(run: Run, entity: str, pictures: dict[str, str]) -> LoadState:
         reached=reached_by(run, entity),
         run=run.manifest.run_id,
         items=run.manifest.artifacts[name_of(run, entity)].items,
+        selected_by=selected_by(run, entity),
     )
+
+
+def selected_by(run: Run, entity: str) -> str:
+    """The digest of the settings by which the extract has chosen the records."""
+    entry = run.manifest.phase("extract", entity)
+    return entry.settings if entry else ""
 
 
 def _going_on(state: LoadState, old: LoadState | None) -> LoadState:

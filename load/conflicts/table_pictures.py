@@ -90,12 +90,12 @@ def _own_picture(run: Run, table: str) -> BackupFolder:
 
 
 class PartOfTable(Closes):
-    """A picture of some records of a table that is being made: of all items that `add` is given,
-    and nothing else. A context manager."""
+    """A picture of some records of an entity in a table that is being made: of all items that `add`
+    is given, and nothing else. A context manager."""
 
-    def __init__(self, run: Run, table: str) -> None:
+    def __init__(self, run: Run, table: str, entity: str) -> None:
         self._run, self._table = run, table
-        self._name = f"{table}-part-{run.manifest.run_id}"
+        self._name = f"{table}-{entity}-{run.manifest.run_id}"
         self._folder = partial_of(_directory(run) / self._name)
         self._digests = Digests((PARTITION_KEY, SORT_KEY), secrets.token_bytes(DIGEST))
         self._items = 0

@@ -32,7 +32,14 @@ from load.conflicts.policy import (
     rest_of,
 )
 from load.conflicts.report import ConflictReport
-from load.conflicts.survey import conflicts_refused, due_of, forget_requests, name_of, state_of
+from load.conflicts.survey import (
+    conflicts_refused,
+    due_of,
+    forget_requests,
+    name_of,
+    selected_by,
+    state_of,
+)
 from load.conflicts.table_pictures import PartOfTable
 from load.load_state import LoadState
 from load.sync.comparison import Changed, Gone, Same, compare
@@ -50,6 +57,7 @@ from utils.dynamodb.item_content import (
     with_time,
 )
 from utils.dynamodb.table_spec import TableSpec
+from utils.error_handler import ConfigurationError, SourceError
 from utils.files.artifacts import ArtifactEntry, sha256_of, utc_now
 from utils.files.line_marks import (
     CONDITIONAL,
@@ -68,6 +76,7 @@ from utils.run.same_tables import look
 from utils.wording.figures import counted
 
 PHASE = "survey"
+_SUSPICIOUS = 100  # records, all of an entity
 _TOGETHER = 100  # records that are looked at together …
 _LINES = 1_000  # … if they have no more lines than so many
 
@@ -121,10 +130,25 @@ def publish_records(run: Run, path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def _require_same_selection(run: Run, entity: str, known: Workspace) -> None:
+    """Raise ConfigurationError when the extract has chosen by other settings than that of the last
+    load: what these leave out has not left S9."""
+    state = LoadState.load(known.load_state(entity))
+    if state is not None and state.selected_by and state.selected_by != selected_by(run, entity):
+        raise ConfigurationError(
+            f"the settings that say which {entity} are extracted have changed since the last load "
+            "(extraction, source.layout, source.schema, source.timezone): what they leave out now "
+            "would be taken for deleted in S9; nothing was written",
+            remedy="put them back; or, if they are right now, load once with them: "
+            f"{run.command('--full --restart')}",
+        )
+
+
 def known_to(run: Run, spec: TableSpec, known: Workspace) -> KnownFiles:
     """What is known of an entity by the loads of the data directory `known`; where these do not say
     it, by its table. Raises TargetError, ArtifactError, StorageError and Interrupted."""
     table = run.config.target.table(spec.entity)
+    _require_same_selection(run, spec.entity, known)
     reached = look(run.config.target, table)
     found = known_of(known, spec.entity, reached.as_json() if reached else {})
     if found is None:
@@ -181,7 +205,7 @@ class _Planning:
             self._plan = opened.enter_context(
                 LineMarks.create(partial_of(files.plan(entity)), source.bytes)
             )
-            self._picture = opened.enter_context(PartOfTable(run, table))
+            self._picture = opened.enter_context(PartOfTable(run, table, entity))
             self._removed = opened.enter_context(_opened(files.removed(entity)))
             self._changes = opened.enter_context(_opened(files.changes(entity)))
             with (
@@ -191,10 +215,23 @@ class _Planning:
                 for lines in self._compared(files.transformed(entity), records):
                     task.advance(lines)
                     run.stop.leave_if_asked()
+            self._require_some()
             self.report.flush(self._writer)
             self._plan.sync()
             self._picture.complete(pictures)
         return self._state(known, pictures)
+
+    def _require_some(self) -> None:
+        """Raise SourceError when S9 hands over nothing of all that there was."""
+        gone, entity = self._counts["gone"], self.spec.entity
+        if self._counts.total() == gone >= _SUSPICIOUS:
+            raise SourceError(
+                f"S9 hands over no {entity} at all, and {counted(gone, 'record')} were migrated: "
+                "nothing was written",
+                remedy="see whether this is the right S9, and whether the account may still read "
+                "it; to take everything out of the target, undo the load: "
+                f"{self.run.command('rollback')}",
+            )
 
     def _compared(self, path: Path, known: KnownRecords) -> Iterator[int]:
         """Go through the file beside what is known; yields how many lines are done with."""

@@ -259,6 +259,8 @@ def _why_over(run: Run, stands: RunStanding) -> str:
         why += ", or the extraction settings leave them out"
     if stands.refused:
         why += ", or their records are in quarantine"
+    if any(run.workspace.staying(name).exists() for name in ENTITY_NAMES):
+        why += ", and a sync has left them: removed_report.json"
     return why
 
 
