@@ -9,12 +9,13 @@ with the record.
 A repair of what was loaded (load/repair) adds to it what the rollback of the load is to know of it:
 items that were there before the run, and that the repair has taken away (`apart` are those of
 records that the file does not have), and what it has written otherwise than the load (`repaired`),
-because S9 has changed.
+because S9 has changed. A sync keeps the records that S9 no longer has in the same way, whole,
+before it takes them away; of those that are deleted softly also what opens them then (`softened`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS apart (key TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS repaired (key TEXT PRIMARY KEY, item BLOB)",
+    "CREATE TABLE IF NOT EXISTS softened (key TEXT PRIMARY KEY, item BLOB)",
 )
 
 
@@ -46,10 +48,16 @@ class ReplacedItems(KeptFile):
         super().__init__(path, _TABLES, durable=durable)
 
     def keep(
-        self, items: Iterable[Stored], *, taken: Iterable[Stored] = (), apart: Iterable[Stored] = ()
+        self,
+        items: Iterable[Stored],
+        *,
+        taken: Iterable[Stored] = (),
+        apart: Iterable[Stored] = (),
+        softened: Iterable[Stored] = (),
     ) -> None:
         """Keep items that are about to be replaced, and those that are about to be taken away
-        (`apart`: of records that the file does not have), durably. What was kept first stays."""
+        (`apart`: of records that the file does not have), durably. What was kept first stays.
+        `softened` are the items that are about to be written in the place of some of these."""
         gone, beside = list(taken), list(apart)
         rows = [(key_text(item), text) for item, text in (*items, *gone, *beside)]
         if rows:
@@ -57,6 +65,10 @@ class ReplacedItems(KeptFile):
                 ("INSERT OR IGNORE INTO before VALUES (?, ?)", rows),
                 ("INSERT OR IGNORE INTO taken VALUES (?)", _keys(gone)),
                 ("INSERT OR IGNORE INTO apart VALUES (?)", _keys(beside)),
+                (
+                    "INSERT OR REPLACE INTO softened VALUES (?, ?)",
+                    [(key_text(item), text) for item, text in softened],
+                ),
             )
 
     def has_repaired(self, items: Iterable[Stored]) -> None:
@@ -80,10 +92,23 @@ class ReplacedItems(KeptFile):
         """How many items were taken away."""
         return int(self._ask("SELECT count(*) FROM taken")[0][0])
 
-    def apart(self) -> list[str]:
-        """The partition keys of records that the file does not have, and that a repair has taken
-        away although they were there before the run."""
-        return sorted({_pk(key) for (key,) in self._ask("SELECT key FROM apart")})
+    def apart(self) -> Iterator[str]:
+        """The partition keys of records that the file does not have, and that a repair or a sync
+        has taken away although they were there before the run."""
+        after = ""
+        while found := self._ask("SELECT min(key) FROM apart WHERE key >= ?", (after,))[0][0]:
+            yield _pk(found)
+            after = _pk(found) + AFTER
+
+    def softened_of(self, pks: Sequence[str]) -> list[dict[str, Item]]:
+        """For each of these partition keys what was made of items that were there, by SK."""
+        return self._of_records(pks, "softened")
+
+    def any_softened(self) -> Item | None:
+        """One of the items that `softened_of` finds."""
+        rows = self._ask("SELECT item FROM softened LIMIT 1")
+        found: Item | None = orjson.loads(rows[0][0]) if rows else None
+        return found
 
     def of_record(self, pk: str) -> dict[str, Item]:
         """What was there before under a partition key, by SK: what was replaced or taken away."""

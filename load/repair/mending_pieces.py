@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 
 from load.conflicts.repair_journal import TAKEN_AWAY, RepairJournal, RepairStep
 from load.conflicts.replaced_items import ReplacedItems, Stored
@@ -28,6 +27,7 @@ from load.writing.transactions import (
     portions,
     together,
 )
+from load.writing.units_told import UnitsTold
 from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import content
@@ -119,20 +119,6 @@ class Repairing:
             yield mending.mend
 
 
-class UnitsTold:
-    """The write units of a writer, as far as they have been told."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._told = 0.0
-
-    def since(self, writer: ConditionalWriter) -> float:
-        """Those that it has taken since this was last asked."""
-        with self._lock:
-            told, self._told = self._told, writer.units
-            return self._told - told
-
-
 class _Told(ExitStack):
     """What the rollback of the load is told, open."""
 
@@ -183,7 +169,7 @@ class _InProcess:
             if self.journal is not None and each.place is not None:
                 self._log(each.place.start, each.lines(self.work.transformed), done)
         self.log.flush()
-        return MendedTogether(mended, self.units.since(self.writer))
+        return MendedTogether(mended, self.units.since(self.writer)[1])
 
     def _log(self, place: int, lines: Sequence[bytes], done: Mended) -> None:
         """Note when the lines of a record were written again; the first is at byte `place`."""

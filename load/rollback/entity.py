@@ -86,10 +86,12 @@ class EntityRollback:
         self._go(kept=None)
 
     def bring_back(self) -> None:
-        """Bring back what was there before the load and a repair of it has taken away. Raises as
-        `first` does; does what is left each time."""
+        """Bring back the records that the load, or a repair of it, has taken away altogether.
+        Raises as `first` does; does what is left each time."""
         with ReplacedItems(self.load.before) as before:
-            self._brought_back += bring_back(self._run, self._spec, before, writes=self._writes)
+            self._brought_back += bring_back(
+                self._run, self._spec, before, self.load.before, writes=self._writes
+            )
 
     def _left_over(self) -> KeySet | None:
         """The partition keys under which there still is something. Where others may name the

@@ -5,7 +5,8 @@
 replaced = restored + kept + gone. `kept` belongs to a record that the application has worked on
 since, or that another record needs; `gone` has been deleted by the application. `neverWritten` are
 items that the load did not come to, `leftAlone` those that were in the table before it and were not
-written. `broughtBack` were there before it, and a repair has taken them away since (load/repair).
+written. `broughtBack` were there before it, and a repair (load/repair) or a sync (load/sync) has
+taken them away, or deleted them softly.
 Every kept record is listed with the reason: what was done with which of its items (names of
 attributes, no value), or the key of a record that names it.
 """

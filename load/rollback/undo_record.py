@@ -32,9 +32,7 @@ from load.writing.transactions import (
     Transactions,
     TransactionWrite,
     portions,
-    together,
 )
-from utils.dynamodb.client import RequestRefused
 from utils.dynamodb.item_content import Item, Moments, differing_attributes, is_same
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.error_handler import TargetError
@@ -397,14 +395,7 @@ class Undo:
             return verdicts
         steps = ((n, list(_writes(verdict.steps))) for n, verdict in enumerate(verdicts))
         due = {n: writes for n, writes in steps if writes}
-        groups = list(together(due))
-        outcomes = self.transactions.write_all([[w for n in g for w in due[n]] for g in groups])
-        for group, done in zip(groups, outcomes, strict=True):
-            if isinstance(done, RequestRefused):
-                raise done
-            for n in group if done else ():
-                del due[n]
-        for n in due:
+        for n in due.keys() - self.transactions.write_together(due):
             verdicts[n] = self._alone(records[n])
         return verdicts
 

@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
 
 from load.conflicts.policy import Authors
 from load.conflicts.repair_journal import RepairedRecord, RepairJournal, RepairStep, digests
 from load.conflicts.replaced_items import ReplacedItems
 from load.rollback.records_in_use import Users
 from load.rollback.undo_record import HEADER, ApplicationChange, Items, Record, Step
-from load.sending.job_pool import Share
+from load.sending.job_pool import JobPool, Share
 from load.writing.conditional_writer import ConditionalWriter
-from load.writing.transactions import Transactions, TransactionWrite, portions, together
+from load.writing.transactions import Transactions, TransactionWrite, portions
 from utils.config import MigrationConfig, TargetConfig
-from utils.dynamodb.item_content import Item, differing_attributes
+from utils.dynamodb.item_content import Item, differing_attributes, is_same
 from utils.dynamodb.table_spec import PARTITION_KEY, TableSpec
 from utils.entities import is_referenced
 from utils.error_handler import TargetError
@@ -29,6 +32,8 @@ from utils.interrupt import StopFlag
 from utils.run.run import Run
 
 _ROUNDS = 10
+_TOGETHER = 100  # records that come back together
+_ABOUT = 1 << 10  # bytes of an item
 
 
 @dataclass(frozen=True)
@@ -137,12 +142,7 @@ class _InProcess:
         """Undo the repair of records; what became of each. Raises TargetError."""
         found = self._decide(records)
         due = {n: each.writes for n, each in enumerate(found) if each.steps and self.writes}
-        groups = list(together(due))
-        done = self.transactions.write_all([[w for n in g for w in due[n]] for g in groups])
-        for group, outcome in zip(groups, done, strict=True):
-            for n in group if outcome is True else ():
-                del due[n]
-        for n in due:
+        for n in due.keys() - self.transactions.write_together(due):
             found[n] = self._alone(records[n])
         return found
 
@@ -219,22 +219,84 @@ class PartiesAgain:
                 yield record.pk, record.legacy_id, user
 
 
-def bring_back(run: Run, spec: TableSpec, before: ReplacedItems, *, writes: bool = True) -> int:
+def bring_back(
+    run: Run, spec: TableSpec, before: ReplacedItems, path: Path, *, writes: bool = True
+) -> int:
     """Bring back whole records that were there before a load, and that a repair of it has taken
-    away; returns how many items. What somebody has put in their place stays. Raises TargetError,
-    and Interrupted when a stop is asked for; may be called again."""
-    writer = ConditionalWriter(run.config, spec, run.stop)
-    transactions = Transactions(writer)
+    away, or a sync because S9 no longer has them; what was deleted softly is as it was again.
+    Returns how many items. What somebody has put in their place, or changed since, stays.
+
+    `before` is the file at `path`. Raises TargetError, and Interrupted when a stop is asked for;
+    may be called again.
+    """
     count = 0
-    for pk in before.apart():
-        run.stop.leave_if_asked()
-        was = before.of_record(pk)
-        there = {sk for _, sk in writer.record({PARTITION_KEY: {"S": pk}})}
-        if there - was.keys():
-            continue
-        lines = sorted(was.keys() - there, key=lambda sk: sk != HEADER)
-        steps = (Step(sk, None, was[sk]) for sk in lines)
-        for portion in portions(write for step in steps if (write := step.write)):
-            if not writes or transactions.write(portion):
-                count += len(portion)
+
+    def settle(_: Sequence[str], items: int) -> None:
+        nonlocal count
+        count += items
+
+    config = run.config
+    work = BringingBack(path, config.target, config.migration, spec, writes)
+    size = before.count() * _ABOUT
+    JobPool(run, work, settle, size=size).do_all(_some_of(before.apart()))
     return count
+
+
+def _some_of(pks: Iterator[str]) -> Iterator[list[str]]:
+    while some := list(islice(pks, _TOGETHER)):
+        yield some
+
+
+@dataclass(frozen=True)
+class BringingBack:
+    """The records of one entity that come back, by what is kept of them in `before`; with `writes`
+    false nothing is written."""
+
+    before: Path
+    target: TargetConfig
+    migration: MigrationConfig
+    spec: TableSpec
+    writes: bool = True
+
+    @contextmanager
+    def opened(self, stop: StopFlag, share: Share) -> Iterator[Callable[[Sequence[str]], int]]:
+        """What does the work in this process; see load.sending.job_pool.Work."""
+        writer = share.writer(self, self.spec, stop)
+        with ReplacedItems(self.before) as before:
+            yield partial(self._bring, before, writer, Transactions(writer))
+
+    def _bring(
+        self,
+        before: ReplacedItems,
+        writer: ConditionalWriter,
+        transactions: Transactions,
+        pks: Sequence[str],
+    ) -> int:
+        """Bring back the records of these partition keys; returns how many items."""
+        kept = zip(before.of_records(pks), before.softened_of(pks), strict=True)
+        asked = [RepairedRecord(pk, "", (), {}) for pk in pks]
+        due: dict[int, list[TransactionWrite]] = {}
+        for n, ((was, softened), there) in enumerate(
+            zip(kept, look_at(writer, asked), strict=True)
+        ):
+            steps = _steps_back(was, softened, there)
+            due[n] = [write for step in steps if (write := step.write)]
+        if not self.writes:
+            return sum(map(len, due.values()))
+        written = transactions.write_together(due)
+        count = sum(len(due[n]) for n in written)
+        for n in due.keys() - written:
+            for portion in portions(due[n]):
+                count += len(portion) if transactions.write(portion) else 0
+        return count
+
+
+def _steps_back(was: Items, softened: Items, there: Items) -> list[Step]:
+    """The way of a record back to what it was; none where somebody has put something there."""
+    if there.keys() - was.keys():
+        return []
+    return [
+        Step(sk, there.get(sk), was[sk])
+        for sk in sorted(was, key=lambda sk: (sk != HEADER, sk))
+        if sk not in there or is_same(there[sk], softened.get(sk))
+    ]

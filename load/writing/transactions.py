@@ -118,6 +118,20 @@ class Transactions:
         )
         return done
 
+    def write_together(self, records: Mapping[int, Sequence[TransactionWrite]]) -> set[int]:
+        """Do what is to be written of records, by their numbers, as many in a transaction as it
+        takes; which of them were written (also where there was nothing to write). The others are
+        to be tried alone. Raises RequestRefused when DynamoDB does not take an item, and
+        TargetError when it cannot be used."""
+        groups = list(together({n: some for n, some in records.items() if some}))
+        outcomes = self.write_all([[w for n in group for w in records[n]] for group in groups])
+        written = {n for n, some in records.items() if not some}
+        for group, done in zip(groups, outcomes, strict=True):
+            if isinstance(done, RequestRefused):
+                raise done
+            written.update(group if done else ())
+        return written
+
     def _tell(self, problem: BackOff) -> None:
         if isinstance(problem, Throttled):
             self._limiter.slow_down(str(problem))

@@ -17,7 +17,7 @@ from tests.support.faults.sabotage import SabotagedOperator, events, moments
 from tests.support.operators.operator import Operator, insert, line, party, sale, small_trade
 
 SEED = 20260612
-MOMENTS = 5  # all of them are in tests/torture/torture_sync.py
+MOMENTS = 3  # all of them are in tests/torture/torture_sync.py
 
 
 @pytest.fixture
