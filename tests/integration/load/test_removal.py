@@ -66,7 +66,10 @@ class Syncing(Desk):
     ) -> dict[str, RemovalFigures]:
         """Take away what is lost; `meanwhile` happens before the second look."""
         run = Run(self.config, self.workspace, self.manifest())
-        sleep: Callable[[float], object] = lambda _seconds: meanwhile()
+
+        def sleep(_seconds: float) -> None:
+            meanwhile()
+
         with run.workers:
             return remove(
                 run,
@@ -74,7 +77,7 @@ class Syncing(Desk):
                 ENTITY_NAMES,
                 refused or {},
                 sleep=sleep,
-                writes=writes,  # type: ignore[arg-type]
+                writes=writes,
             )
 
     def report(self, name: str = "removed") -> dict[str, Any]:
