@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import S9Database
+from tests.support.aws import environments as of_aws
 from tests.support.operators.operator import Operator
 from tests.support.operators.unexpected import (
     configurations_that_fail,
@@ -33,3 +35,8 @@ def test_data_directories(settled: Operator, seed: int) -> None:
 
 def test_environments(settled: Operator, seed: int) -> None:
     assert not list(environments_that_fail(settled, seed, CASES // 5))
+
+
+def test_environments_of_aws(tmp_path: Path, seed: int) -> None:
+    """Each is used as botocore uses it, or refused by name."""
+    assert not list(of_aws.environments_that_fail(tmp_path, seed, 4 * CASES))
