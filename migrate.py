@@ -1129,8 +1129,11 @@ def run_retry(caller: Caller) -> ExitCode:
     from utils.run.lifecycle import Start, open_run
 
     with open_run(caller.settings(), caller.screen, Start.AGAIN) as run:
-        book = Runbook(run)
-        return conclude(book, book.retry_quarantine, after_retry)
+        if not run.manifest.syncs:
+            book = Runbook(run)
+            return conclude(book, book.retry_quarantine, after_retry)
+    # A sync reads everything anew, also what was refused.
+    return run_sync(caller, dry_run=False, every=None)
 
 
 if __name__ == "__main__":

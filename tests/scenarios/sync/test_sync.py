@@ -160,7 +160,7 @@ def test_what_is_refused_now_stays_until_it_is_to_go(
     migrated.run("sync").ended(5)
     assert len(application.scan()["sales"]) == 2
     s9.execute("UPDATE msg SET status = %s WHERE first_id = 10", status)
-    migrated.run("sync").ended(0)
+    migrated.run("retry-quarantine").ended(0)
     migrated.run("--phase", "verify", "--from-source").ended(0)
 
 
