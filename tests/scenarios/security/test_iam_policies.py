@@ -7,6 +7,7 @@ are attached for it; the first of them is the one that must be used up.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import deepcopy
@@ -207,6 +208,28 @@ def repair(scene: Scene) -> list[str]:
     return ["--phase verify --repair --repair-extra"]
 
 
+def sync(scene: Scene) -> list[str]:
+    """It is not known what was written: the tables are read. Each lacks an item, and has another
+    with other content, and one that has left S9; a sale of the application's names a party that
+    has."""
+    shutil.rmtree(scene.operator.data / "undo")
+    ours = {"legacyId": {"S": "4711"}, "updatedBy": {"S": "migration@system"}}
+    for entity in ENTITIES:
+        changed, *_, missing = scene.operator.items(entity)
+        table = getattr(TABLES, entity)
+        scene.dynamodb.put_item(TableName=table, Item=edited(changed))
+        key = {name: missing[name] for name in ("PK", "SK")}
+        scene.dynamodb.delete_item(TableName=table, Key=key)
+        for name in ("gone", "named"):
+            left = {**changed, **ours, "PK": {"S": f"{entity[:-1].upper()}#{name}"}}
+            scene.dynamodb.put_item(TableName=table, Item=left)
+    named = {"GSI2PK": {"S": "BUYER#named"}, "GSI2SK": {"S": "2031-05-04"}}
+    sale = {"PK": {"S": "SALE#own"}, "SK": {"S": "METADATA"}, **named}
+    scene.dynamodb.put_item(TableName=TABLES.sales, Item=sale)
+    scene.operator.configure(load={"onConflict": "overwrite"})
+    return ["sync"]
+
+
 def edited(item: dict[str, Any]) -> dict[str, Any]:
     """An item with other content."""
     return {**item, "updatedBy": {"S": "someone@example.com"}}
@@ -302,6 +325,7 @@ COMMANDS = [
     (create_tables, ["createTables", "load", "backup"]),  # without a backup the load looks itself
     (verify, ["verify"]),
     (repair, ["repair", "verify"]),
+    (sync, ["sync"]),
     (backup, ["backup"]),
     (recovery, ["pointInTimeRecovery", "load", "backup"]),
     (native, ["nativeBackup", "load", "backup"]),
