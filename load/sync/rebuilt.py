@@ -3,7 +3,8 @@ says it, or where earlier loads have left records in the table that S9 had lost 
 
 What carries `legacyId` a migration wrote. Who has changed it since, its stamps tell (`Authors`,
 load/conflicts/policy.py): such items are known as the application's, and not as what was written
-last. The scan goes into a scratch file that sorts it; a record's items are then together, in the
+last. They bear no stamps here, so that no table has just that: their record stays when it has left
+S9. The scan goes into a scratch file that sorts it; a record's items are then together, in the
 order of a transformed file.
 """
 
@@ -20,7 +21,7 @@ from load.conflicts.policy import Authors
 from load.sync.known_records import KnownFiles
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
-from utils.dynamodb.item_content import Item, normal_item
+from utils.dynamodb.item_content import STAMPS, Item, normal_item
 from utils.dynamodb.table_reader import TableReader, items_page
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, TableSpec
 from utils.entities import shape_of
@@ -91,7 +92,10 @@ class _Found(KeptFile):
     def add(self, page: Iterable[tuple[Item, bool]]) -> None:
         rows: dict[bool, list[tuple[object, ...]]] = {True: [], False: []}
         for item, own in page:
-            line = orjson.dumps({"Item": _in_order(normal_item(item))}) + b"\n"
+            known = _in_order(normal_item(item))
+            if not own:  # what was written last of it is not known: not this
+                known = {name: known[name] for name in known if name not in STAMPS}
+            line = orjson.dumps({"Item": known}) + b"\n"
             row = (item[PARTITION_KEY]["S"], _number(item), own, line)
             rows[item[SORT_KEY]["S"] == _HEADER].append(row)
         self._write(

@@ -3,6 +3,7 @@ the tables are those of a fresh `--full` into empty ones, item by item."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -172,6 +173,20 @@ def test_a_line_of_the_application_keeps_the_sale_that_s9_has_changed(
     different = differing(_plain(after), _plain(fresh))
     assert {pk for pk, _ in different.pop("sales")} == {header["PK"]["S"]}
     assert not any(different.values())
+
+
+def test_what_the_application_has_changed_stays_though_no_file_says_what_was_written(
+    in_step: InStep,
+) -> None:
+    """Its sale is disabled in S9, and the state of the loads is lost."""
+    application, header = in_step.application(), in_step.item(106)
+    application.change("sales", header, notes={"S": "its own"}, updatedAt={"S": LATER})
+    held = _of(in_step.tables(), header["PK"]["S"])
+    shutil.rmtree(in_step.operator.data / "undo")
+    in_step.s9.execute("UPDATE msg SET enabled = false WHERE first_id = 106")
+    for _ in range(2):
+        in_step.sync().ended(5)
+        assert _of(in_step.tables(), header["PK"]["S"]) == held
 
 
 def _of(contents: Contents, pk: str) -> dict[str, Any]:
