@@ -496,12 +496,15 @@ class Sync(Runbook):
         """Take away what has left S9, and write the report of the sync."""
         from load.entities import TABLES
         from load.sync.removal import remove
+        from load.sync.report import conclude as conclude_sync
         from load.sync.report import write_sync_report
 
         refused = self.in_quarantine()
         self.removed = remove(self.run, TABLES, ENTITIES, refused, writes=self.writes)
         figures = {name: each.as_json() for name, each in self.removed.items()}
         write_sync_report(self.run, ENTITIES, figures, dry=not self.writes)
+        if self.writes:
+            conclude_sync(self.run, ENTITIES)
 
     def exit_code(self) -> ExitCode:
         """How the pass has ended: with what S9 has lost and somebody has held on to, nothing is as

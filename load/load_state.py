@@ -47,7 +47,7 @@ class LoadState:
     was), `wrote` says that one has succeeded. While `in_flight`, requests may be on their way that
     nobody waits for if the load is killed. `sync` are the figures of what a sync has found
     (load/sync/planning.py). `selected_by` is the digest of the settings by which the extract has
-    chosen the records.
+    chosen the records. `concluded`: what a sync was to take away is taken away, too.
     """
 
     path: Path
@@ -70,6 +70,7 @@ class LoadState:
     own_time: str = ""
     sync: dict[str, int] = field(default_factory=dict)
     selected_by: str = ""
+    concluded: bool = False
 
     @property
     def is_sync(self) -> bool:
@@ -89,11 +90,13 @@ class LoadState:
     def is_of(self, run: Run, entity: str, settings: str) -> bool:
         """Whether this is an unfinished load of the transformed file that there is, to where it
         goes now."""
+        return self.is_for(run, entity, settings) and not (self.complete or self.undone)
+
+    def is_for(self, run: Run, entity: str, settings: str) -> bool:
+        """Whether this is a load, also a complete one, of the transformed file that there is."""
         name = run.workspace.name_of(run.workspace.transformed(entity))
         now = run.manifest.baseline, run.manifest.sha_of(name), settings
-        return (self.run_id, self.transformed, self.settings) == now and not (
-            self.complete or self.undone
-        )
+        return (self.run_id, self.transformed, self.settings) == now
 
     def save(self) -> None:
         document = {name: value for name, value in asdict(self).items() if name != "path"}

@@ -121,7 +121,8 @@ def due_of(run: Run, entities: Sequence[str], *, syncs: bool = False) -> list[st
     """The entities of which a load is to be planned. What has been undone is done with: what the
     run wrote from here on is to be found out again. So it is after a sync, which has not looked at
     the whole tables, unless this one `syncs`, too."""
-    due = [name for name in entities if not goes_on(run, name)]
+    has_plan = is_planned if syncs else goes_on
+    due = [name for name in entities if not has_plan(run, name)]
     if run.manifest.rolled_back or (due and not syncs and _has_synced(run, due)):
         run.manifest.rolled_back = ""
         run.manifest.baseline = Manifest.new().baseline
@@ -239,6 +240,19 @@ def goes_on(run: Run, entity: str) -> bool:
     """Whether an interrupted load of exactly this file is to be continued."""
     state = LoadState.load(run.workspace.load_state(entity))
     return run.resuming and state is not None and state.is_of(run, entity, settings(run, entity))
+
+
+def is_planned(run: Run, entity: str) -> bool:
+    """Whether an interrupted sync of exactly this file has its plan. What was written last is known
+    no more then, so that there can be no other one."""
+    state = LoadState.load(run.workspace.load_state(entity))
+    return (
+        run.resuming
+        and state is not None
+        and state.is_sync
+        and not state.undone
+        and state.is_for(run, entity, settings(run, entity))
+    )
 
 
 @dataclass(frozen=True)

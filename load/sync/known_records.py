@@ -58,6 +58,7 @@ def known_of(files: Workspace, entity: str, reached: Mapping[str, Any]) -> Known
         is_whole = (
             state.complete
             and not state.undone
+            and (state.concluded or not state.is_sync)
             and not any(state.only_in_target.values())
             and state.reached == dict(reached)
             and state.transformed == sha256_of(main)

@@ -92,6 +92,9 @@ def plan_sync(
     StorageError when a file is not what it should be; Interrupted when a stop is asked for.
     """
     due = due_of(run, entities, syncs=True)
+    for name in set(entities) - set(due):
+        if not run.workspace.loaded(name).exists():  # killed just then
+            keep_loaded(run, name)
     if not due:
         return
     run.workspace.set_aside("conflicts")

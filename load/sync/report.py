@@ -35,6 +35,16 @@ def sync_figures(run: Run, entities: Iterable[str]) -> dict[str, dict[str, int]]
     return {name: dict(state.sync) for name, state in states.items() if state is not None}
 
 
+def conclude(run: Run, entities: Iterable[str]) -> None:
+    """All of a sync is done: what its plans have is what the target is known to hold. Raises
+    ArtifactError and StorageError."""
+    for name in entities:
+        state = LoadState.load(run.workspace.load_state(name))
+        if state is not None and state.is_sync:
+            state.concluded = True
+            state.save()
+
+
 def write_sync_report(
     run: Run, entities: Iterable[str], taken_away: Mapping[str, Any], *, dry: bool
 ) -> Path:

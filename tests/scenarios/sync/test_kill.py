@@ -17,6 +17,7 @@ from tests.support.faults.sabotage import SabotagedOperator, events, moments
 from tests.support.operators.operator import Operator, insert, line, party, sale, small_trade
 
 SEED = 20260612
+RENAMES = 4
 MOMENTS = 3  # all of them are in tests/torture/torture_sync.py
 
 
@@ -50,6 +51,24 @@ def test_it_ends_as_an_undisturbed_one(held: tuple[SabotagedOperator, MigratedTa
         assert there.scan() == after, happened[moment - 1]
         tool.run("rollback", "--yes").ended(0)
         assert there.scan() == before, happened[moment - 1]
+
+
+def test_between_the_end_of_a_load_and_what_is_taken_away(
+    held: tuple[SabotagedOperator, MigratedTables],
+) -> None:
+    """What is known has become what was loaded by then, and what has left S9 is not in that."""
+    tool, there = held
+    before, kept = there.scan(), tool.directory / "kept"
+    shutil.copytree(tool.data, kept)
+    happened = events(tool, "sync")
+    after = there.scan()
+    renames = happened.count("load sales after rename")
+    assert renames > RENAMES
+    for rename in range(renames - RENAMES + 1, renames + 1):
+        _as_they_were(tool.data, kept, there, before)
+        tool.killed("sync", phase="load", entity="sales", what="after rename", after=rename)
+        tool.run("sync").ended(0)
+        assert there.scan() == after, rename
 
 
 def _as_they_were(data: Path, kept: Path, there: MigratedTables, before: Contents) -> None:
