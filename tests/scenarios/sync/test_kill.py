@@ -17,7 +17,7 @@ from tests.support.faults.sabotage import SabotagedOperator, events, moments
 from tests.support.operators.operator import Operator, insert, line, party, sale, small_trade
 
 SEED = 20260612
-RENAMES = 4
+RENAMES = 5
 MOMENTS = 3  # all of them are in tests/torture/torture_sync.py
 
 
@@ -62,9 +62,8 @@ def test_between_the_end_of_a_load_and_what_is_taken_away(
     shutil.copytree(tool.data, kept)
     happened = events(tool, "sync")
     after = there.scan()
-    renames = happened.count("load sales after rename")
-    assert renames > RENAMES
-    for rename in range(renames - RENAMES + 1, renames + 1):
+    assert happened.count("load sales after rename") > RENAMES
+    for rename in range(1, RENAMES + 1):  # at the third the load is complete, and nobody knows
         _as_they_were(tool.data, kept, there, before)
         tool.killed("sync", phase="load", entity="sales", what="after rename", after=rename)
         tool.run("sync").ended(0)
