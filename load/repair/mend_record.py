@@ -37,7 +37,6 @@ from utils.dynamodb.item_content import (
     Moments,
     differ_only_in,
     differing_attributes,
-    is_same,
 )
 
 # What is in no source any more: also what S9 has lost since the load, where it was read again.
@@ -117,7 +116,7 @@ class Rules:
 
     def is_as_in_file(self, now: Item, ours: Item) -> bool:
         """Whether what is there is what the file says, also with another migration's time."""
-        return is_same(now, ours) or is_same(self.moments.as_ours(now), ours)
+        return self.moments.are_same(now, ours)
 
 
 @dataclass(frozen=True)

@@ -169,9 +169,7 @@ class Doubt:
     def is_as_loaded(self, line: Line, now: Item | None) -> bool:
         """Whether what is there of a line is what the load has left: also with the time of another
         migration, where the load has not written it."""
-        if now is None:
-            return False
-        return is_same(now, line.item) or is_same(self.moments.as_ours(now), line.item)
+        return self.moments.are_same(now, line.item)
 
 
 @dataclass(frozen=True)

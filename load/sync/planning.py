@@ -331,8 +331,7 @@ def _look(
     written = changed.known.written() if changed.known else {}
 
     def is_written(item: Item) -> bool:
-        was = written.get(text_key(item)[1])
-        return is_same(was, item) or is_same(was, moments.as_ours(item))
+        return moments.are_same(item, written.get(text_key(item)[1]))
 
     standings = [
         _standing(item, there.get(text_key(item)), written, is_written, moment) for item in items

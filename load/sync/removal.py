@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
@@ -39,19 +38,19 @@ from utils.dynamodb.item_content import Moments
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
-from utils.files.artifacts import ArtifactEntry, ArtifactWriter, sha256_of, utc_now
+from utils.files.artifacts import ArtifactEntry, ArtifactWriter
 from utils.files.pieces import ByteRange, whole_records
 from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
 from utils.interrupt import Interrupted
 from utils.logger import get_logger
 from utils.run.run import Run
+from utils.run.updated_at import stamp_now
 from utils.wording.figures import counted
 
 PHASE = "load"
 _TAKING, _AGAIN = "taking away what S9 no longer has", "second look at what was taken away"
 _PIECE = 1 << 17  # bytes of the file that are one job
 _BLOCK = 1 << 20
-_FORM = "%Y-%m-%dT%H:%M:%S.%f"
 
 __all__ = ["RemovalFigures", "Removing", "remove"]
 
@@ -120,7 +119,7 @@ class _Removal:
             with ReplacedItems(path) as before:
                 if softened := before.any_softened():
                     return str(softened["deletedAt"]["S"])
-        return f"{datetime.now(timezone.utc).strftime(_FORM)[:-3]}Z"
+        return stamp_now()
 
 
 class _EntityRemoval:
@@ -242,8 +241,6 @@ class _EntityRemoval:
             self._publish_staying()
             if files.before(self.entity).exists():
                 publish_replaced(run, self.entity)
-            if self._is_due:
-                self._publish_removed()
         self.listed.unlink(missing_ok=True)
         if self._is_due:
             _tell(self.entity, self.figures, writes=self._all.writes)
@@ -258,12 +255,6 @@ class _EntityRemoval:
             path.unlink(missing_ok=True)
             partial_of(path).unlink(missing_ok=True)
         manifest.artifacts.pop(self._run.workspace.name_of(path), None)
-
-    def _publish_removed(self) -> None:
-        """It is a file of records like others: encrypted with them."""
-        records, size = self.figures.records, self._file.stat().st_size
-        entry = ArtifactEntry(records, records, size, sha256_of(self._file), utc_now())
-        self._run.publish(self._file, entry)
 
 
 def _copy(source: IO[bytes], record: Stays, to: ArtifactWriter | None) -> None:

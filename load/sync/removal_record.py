@@ -57,8 +57,7 @@ class Rules:
 
     def is_as_written(self, item: Item, now: Item) -> bool:
         """Whether what is there is what we have written last."""
-        as_ours = self.moments.as_ours(now)
-        return is_same(now, item) or is_same(as_ours, item)
+        return self.moments.are_same(now, item)
 
     def soft(self, header: Item) -> Item:
         """What opens a record that is deleted softly, as the Sale Module does it."""

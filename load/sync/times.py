@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timezone
 
 from load.sync.comparison import Changed, Same, compare
 from load.sync.known_records import KnownFiles, KnownRecords
 from utils.files.artifacts import ArtifactWriter
 from utils.run.run import Run
-
-_FORM = "%Y-%m-%dT%H:%M:%S.%f"
+from utils.run.updated_at import stamp_now
 
 
 def settle_times(run: Run, entity: str, known: KnownFiles) -> None:
@@ -55,9 +53,8 @@ class _Times:
     def of(cls, run: Run) -> _Times:
         """Those of a run; its own is set once, durably."""
         manifest = run.manifest
-        if run.manifest.run_id not in manifest.moments:
-            now = datetime.now(timezone.utc).strftime(_FORM)[:-3]
-            manifest.moments[manifest.run_id] = f"{now}Z"
+        if manifest.run_id not in manifest.moments:
+            manifest.moments[manifest.run_id] = stamp_now()
             run.save()
         moments = manifest.moments
         return cls(manifest.updated_at, list(moments.values()), moments[manifest.run_id])

@@ -114,6 +114,13 @@ class Moments:
             item = with_time(item, theirs, ours) or item
         return item
 
+    def are_same(self, theirs: Item | None, ours: Item | None) -> bool:
+        """Whether an item of the table is the one that this migration writes, also with another
+        migration's time."""
+        if theirs is None or ours is None:
+            return False
+        return is_same(theirs, ours) or is_same(self.as_ours(theirs), ours)
+
     def texts(self) -> dict[bytes, bytes]:
         """What stands for what among attributes as utils/dynamodb/item_text.py has them."""
         return {

@@ -20,6 +20,11 @@ _FORM = "%Y-%m-%dT%H:%M:%S.%f"
 _BY_HAND = timedelta(hours=1)
 
 
+def stamp_now() -> str:
+    """This moment, as an item's `updatedAt` has it."""
+    return f"{datetime.now(timezone.utc).strftime(_FORM)[:-3]}Z"
+
+
 def set_moment(run: Run) -> None:
     """A transform is about to begin: the moment is now, unless a load has begun with an earlier
     one. What a stopped transform has made with another moment is not resumed."""
@@ -29,7 +34,7 @@ def set_moment(run: Run) -> None:
         return
     if manifest.updated_at_in_use and manifest.rolled_back != "done":
         return
-    manifest.updated_at = f"{datetime.now(timezone.utc).strftime(_FORM)[:-3]}Z"
+    manifest.updated_at = stamp_now()
     manifest.updated_at_in_use = False
     saved = run.checkpoint.load()
     if saved is not None and saved.phase == "transform":
