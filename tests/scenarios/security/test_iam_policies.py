@@ -212,6 +212,8 @@ def sync(scene: Scene) -> list[str]:
     """It is not known what was written: the tables are read. Each lacks an item, and has another
     with other content, and one that has left S9; a sale of the application's names a party that
     has."""
+    scene.operator.configure(load={"onConflict": "overwrite"})
+    scene.run("--full --restart")
     shutil.rmtree(scene.operator.data / "undo")
     ours = {"legacyId": {"S": "4711"}, "updatedBy": {"S": "migration@system"}}
     for entity in ENTITIES:
@@ -226,7 +228,6 @@ def sync(scene: Scene) -> list[str]:
     named = {"GSI2PK": {"S": "BUYER#named"}, "GSI2SK": {"S": "2031-05-04"}}
     sale = {"PK": {"S": "SALE#own"}, "SK": {"S": "METADATA"}, **named}
     scene.dynamodb.put_item(TableName=TABLES.sales, Item=sale)
-    scene.operator.configure(load={"onConflict": "overwrite"})
     return ["sync"]
 
 
@@ -325,14 +326,14 @@ COMMANDS = [
     (create_tables, ["createTables", "load", "backup"]),  # without a backup the load looks itself
     (verify, ["verify"]),
     (repair, ["repair", "verify"]),
-    (sync, ["sync"]),
     (backup, ["backup"]),
     (recovery, ["pointInTimeRecovery", "load", "backup"]),
     (native, ["nativeBackup", "load", "backup"]),
     (cloudwatch, ["cloudWatch"]),
     (put_back, ["restore", "backup"]),  # what there is is backed up first
     (put_into_a_new_table, ["restoreIntoNewTable"]),
-    (rollback, ["rollback"]),  # the last: nothing is loaded after it
+    (rollback, ["rollback"]),  # nothing that is loaded before it may be forgotten
+    (sync, ["sync"]),  # the last: it forgets what was written
 ]
 
 
