@@ -213,7 +213,7 @@ def sync(scene: Scene) -> list[str]:
     with other content, and one that has left S9; a sale of the application's names a party that
     has."""
     scene.operator.configure(load={"onConflict": "overwrite"})
-    scene.run("--full --restart")
+    scene.run("--phase load")
     shutil.rmtree(scene.operator.data / "undo")
     ours = {"legacyId": {"S": "4711"}, "updatedBy": {"S": "migration@system"}}
     for entity in ENTITIES:
