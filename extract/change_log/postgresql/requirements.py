@@ -1,0 +1,14 @@
+"""What following the log needs there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from extract.change_log.change_log import Followed
+from extract.change_log.requirement import Requirement
+from utils.config import SourceConfig
+
+
+def postgres_requirements(config: SourceConfig, followed: Sequence[Followed]) -> list[Requirement]:
+    """As `requirements` (extract/change_log/opening.py)."""
+    raise NotImplementedError
