@@ -20,8 +20,9 @@ from utils.wording.figures import counted
 _SYSTEM_CERTIFICATES_SINCE = 160000  # libpq 16 knows sslrootcert=system
 
 
-def connect(config: SourceConfig) -> extensions.connection:
-    """Connect as `config` says; texts arrive in UTF-8. Nothing is set for the session.
+def connect(config: SourceConfig, **further: Any) -> extensions.connection:
+    """Connect as `config` says; texts arrive in UTF-8. Nothing is set for the session. `further`
+    arguments are psycopg2's: of what kind the connection is.
 
     Raises SourceUnavailable when S9 cannot be reached, is not trusted, or does not let us in.
     """
@@ -44,6 +45,7 @@ def connect(config: SourceConfig) -> extensions.connection:
             # pooler does not know the options of PGOPTIONS.
             hostaddr="",
             options="",
+            **further,
         )
     except (psycopg2.Error, UnicodeError) as error:
         raise _unavailable(config, " ".join(str(error).split())) from error

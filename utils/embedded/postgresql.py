@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,10 +54,17 @@ class EmbeddedPostgres(EmbeddedDatabase[connection]):
     ends_with, breaks_off_with = signal.SIGINT, signal.SIGQUIT
 
     def __init__(
-        self, directory: Path, *, database: str = "s9", programs: Path | None = None
+        self,
+        directory: Path,
+        *,
+        database: str = "s9",
+        programs: Path | None = None,
+        settings: Sequence[str] = (),
     ) -> None:
-        """`programs` is the directory of another PostgreSQL's programs, as Debian's."""
+        """`programs` is the directory of another PostgreSQL's programs, as Debian's; `settings` are
+        further ones ("wal_level=logical"), which win over these here."""
         super().__init__(directory, database, "postgresql.log")
+        self._settings = (*_SETTINGS, *settings)
         self._programs = programs
         self._installation: Installation | None = None
 
@@ -137,7 +144,7 @@ class EmbeddedPostgres(EmbeddedDatabase[connection]):
         for _ in range(_ATTEMPTS):
             first = not self.port
             self.port = self.port or free_port()
-            settings = (f"listen_addresses={self.host}", f"port={self.port}", *_SETTINGS)
+            settings = (f"listen_addresses={self.host}", f"port={self.port}", *self._settings)
             options = [part for setting in settings for part in ("-c", setting)]
             self._server = ServerProcess(
                 [self._installation.program("postgres"), "-D", self.data_directory, *options],

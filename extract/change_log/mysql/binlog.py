@@ -16,5 +16,5 @@ def open_binlog(
     name: str,
     known: Mapping[str, str],
 ) -> ChangeLog:
-    """As `open_log` (extract/change_log/opening.py)."""
+    """As `open_log` (extract/following/opening.py)."""
     raise NotImplementedError

@@ -10,5 +10,5 @@ from utils.config import SourceConfig
 
 
 def mysql_requirements(config: SourceConfig, followed: Sequence[Followed]) -> list[Requirement]:
-    """As `requirements` (extract/change_log/opening.py)."""
+    """As `requirements` (extract/following/opening.py)."""
     raise NotImplementedError

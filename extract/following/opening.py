@@ -33,16 +33,18 @@ def open_log(
     return open_slot_log(config, stop, followed, name, known)
 
 
-def requirements(config: SourceConfig, followed: Sequence[Followed]) -> list[Requirement]:
-    """What following needs, each with whether it is there. Nothing is changed. Raises
-    SourceUnavailable and SourceError."""
+def requirements(
+    config: SourceConfig, followed: Sequence[Followed], name: str = ""
+) -> list[Requirement]:
+    """What following needs, each with whether it is there; `name` is what `open_log` is given, ""
+    for any. Nothing is changed. Raises SourceUnavailable and SourceError."""
     if config.type == "mysql":
         from extract.change_log.mysql.requirements import mysql_requirements
 
         return mysql_requirements(config, followed)
     from extract.change_log.postgresql.requirements import postgres_requirements
 
-    return postgres_requirements(config, followed)
+    return postgres_requirements(config, followed, name)
 
 
 def leftovers(config: SourceConfig, prefix: str) -> list[str]:
