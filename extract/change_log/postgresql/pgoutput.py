@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 _EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _BEGIN = struct.Struct("!QqI")
 _COMMIT = struct.Struct("!BQQq")
+_TYPE = struct.Struct("!Ii")
 _NUMBER = struct.Struct("!I")
 _COUNT = struct.Struct("!H")
 
@@ -141,7 +142,8 @@ def _relation(payload: bytes) -> Relation:
         is_identity = bool(payload[at] & 1)
         column, at = _text(payload, at + 1)
         columns.append((column, is_identity))
-        at += 8  # its type
+        _TYPE.unpack_from(payload, at)  # has to be there
+        at += _TYPE.size
     return Relation(_number(payload, 1), schema, name, tuple(columns))
 
 

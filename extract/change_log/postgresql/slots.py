@@ -43,7 +43,7 @@ _OWNER = """
     SELECT pg_get_userbyid(pubowner)::text, pg_has_role(pubowner, 'USAGE')
     FROM pg_publication WHERE pubname = %s
 """
-_PATIENCE = 5.0  # seconds until the server has noticed that whoever had the slot is gone
+PATIENCE = 3.0  # seconds until the server has noticed that whoever had the slot is gone
 _LOOK_EVERY = 0.05
 _TELL_AFTER = 5.0
 
@@ -109,7 +109,7 @@ def _holder(pid: object, user: str | None, application: str | None, address: str
 def free_slot(control: Control, name: str) -> Slot | None:
     """The slot of this name, when nobody reads it. Raises SourceError when somebody goes on
     doing so."""
-    deadline = monotonic() + _PATIENCE
+    deadline = monotonic() + PATIENCE
     while True:
         slot = find_slot(control, name)
         if slot is None or not slot.holder:

@@ -30,8 +30,9 @@ from utils.logger import get_logger
 
 APPLICATION = "s9-migrate log"
 _MESSAGES_SINCE = 140000
-_SPEAK_EVERY = 5.0  # seconds; wal_sender_timeout is 60, if nobody has set it
+SPEAK_EVERY = 5.0  # seconds; wal_sender_timeout is 60, if nobody has set it
 _LOOK_EVERY = 0.5
+_LEAVE_SECONDS = 10.0  # at most: it may be at a server that does not answer
 _SHORT, _MOST_SHORT_LIVES = 2.0, 10
 _PASSING = ("53", "57")  # SQLSTATEs: short of memory, disk or connections; ended by somebody
 
@@ -145,7 +146,7 @@ class Stream:
         """Tell the server what is confirmed, and hang up."""
         self._stop.request()
         self.hurry()
-        self._thread.join()
+        self._thread.join(_LEAVE_SECONDS)
         self._waker.close()
         self._bell.close()
 
@@ -210,7 +211,7 @@ class Stream:
                 elif not transactions.is_inside:
                     self._inbox.arrived(_number(cursor.wal_end))
                 is_woken = message is None and self._wait(ready)
-                if is_woken or monotonic() - spoken_at > _SPEAK_EVERY:
+                if is_woken or monotonic() - spoken_at > SPEAK_EVERY:
                     self._speak(cursor, transactions)
                     spoken_at = monotonic()
         self._speak(cursor, transactions)

@@ -1,0 +1,79 @@
+"""A log may have a transaction before anybody can see it: what is read for it has to wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+
+from tests.integration.extract.change_log.postgresql.conftest import LivingS9, everything
+
+
+@contextmanager
+def a_standby_that_does_not_answer(living: LivingS9) -> Iterator[None]:
+    """Whoever commits waits for it, unless he says that he does not."""
+    living.run(
+        "SET synchronous_commit = local",
+        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
+        "SELECT pg_reload_conf()",
+    )
+    try:
+        yield
+    finally:
+        living.run("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+
+
+@contextmanager
+def committing(living: LivingS9, statement: str) -> Iterator[int]:
+    """The process of the server that runs a statement, whose commit does not come to an end."""
+    with living.writer() as writer:
+        writer.autocommit = True
+        waiting = threading.Thread(target=_run, args=(writer, statement))
+        waiting.start()
+        try:
+            yield writer.info.backend_pid
+        finally:
+            waiting.join(30)
+            assert not waiting.is_alive()
+
+
+def _run(connection: psycopg2.extensions.connection, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_a_change_is_not_seen_for_as_long_as_its_commit_waits_for_a_standby(
+    living: LivingS9,
+) -> None:
+    with living.going_on() as log:
+        with (
+            a_standby_that_does_not_answer(living),
+            committing(living, "UPDATE msg SET notes = 'new' WHERE first_id = 1") as pid,
+        ):
+            changes = log.read(10)
+            assert changes.keys == {"msg": {1}}
+            assert len(changes.seen) == 1
+            with living.source() as source:
+                query = f"SELECT notes FROM {living.schema}.msg WHERE first_id = 1"
+                assert source.tally(query) == [(None,)]
+                assert not log.is_seen(changes, source)
+            # Others, who do not wait, are seen meanwhile.
+            living.run("UPDATE msg SET notes = 'new' WHERE first_id = 2")
+            others = everything(log)
+            assert others.keys == {"msg": {2}}
+            with living.source() as source:
+                assert log.is_seen(others, source)
+                assert not log.is_seen(changes, source)
+            living.run(f"SELECT pg_cancel_backend({pid})")  # ends the waiting: it is committed
+        with living.source() as source:
+            assert source.tally(query) == [("new",)]
+            assert log.is_seen(changes, source)
+
+
+def test_the_numbers_that_everybody_sees_are_forgotten(living: LivingS9) -> None:
+    with living.going_on() as log:
+        living.run(*["UPDATE msg SET notes = 'x' WHERE first_id = 1"] * 3)
+        changes = everything(log)
+        assert (changes.transactions, changes.seen) == (3, ())
