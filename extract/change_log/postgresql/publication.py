@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from extract.change_log.postgresql.control import Control
-from extract.change_log.postgresql.tables import TableFacts
+from extract.change_log.postgresql.tables import ROOTS_SINCE, TableFacts
 
 _FILTERS_SINCE = 150000
-_ROOTS_SINCE = 130000
 _ACTIONS = ("pubinsert", "pubupdate", "pubdelete", "pubtruncate")
 _FACTS = """
     SELECT to_jsonb(p), pg_get_userbyid(p.pubowner)::text, pg_has_role(p.pubowner, 'USAGE')
@@ -77,7 +76,7 @@ def making(
     if control.version >= 110000:
         actions += ", truncate"
     options = f"publish = '{actions}'"
-    if control.version >= _ROOTS_SINCE:
+    if control.version >= ROOTS_SINCE:
         options += ", publish_via_partition_root = true"
     if found is None:
         return [f"CREATE PUBLICATION {quoted} FOR TABLE {listed} WITH ({options})"]

@@ -15,6 +15,7 @@ from extract.change_log.postgresql.touched import by_table
 
 _ORDINARY, _PARTITIONED = "r", "p"
 _FULL = "f"
+ROOTS_SINCE = 130000
 # A table with the parts that it is made of. Only the first columns of an index are its key.
 _MEMBERS = """
     WITH RECURSIVE member(root, number) AS (
@@ -68,10 +69,12 @@ class Member:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """A followed table: itself first, then the parts of which it is made."""
+    """A followed table: itself first, then the parts of which it is made. `joins_parts` tells
+    whether this version's log can call the parts by the table's name."""
 
     followed: Sequence[Followed]
     members: Sequence[Member]
+    joins_parts: bool = True
 
     @property
     def itself(self) -> Member | None:
@@ -108,6 +111,8 @@ class TableFacts:
             yield f"a part of {table} is a foreign table"
         if itself.kind == _ORDINARY and len(self.members) > 1:
             yield f"other tables inherit from {table}"
+        if self.is_partitioned and not self.joins_parts:
+            yield f"{table} is partitioned, and the log tells of that since PostgreSQL 13"
         if any(m.persistence != "p" for m in self.members):
             yield f"{table} is unlogged or temporary"
         names = {name for name, *_ in itself.columns}
@@ -133,7 +138,11 @@ def facts_of(
     for root, *values in control.rows(_MEMBERS.replace("{keys}", keys), schema, [*tables]):
         members[root].append(_member(values))
     return {
-        name: TableFacts(each, sorted(members[name], key=lambda m: m.name != name))
+        name: TableFacts(
+            each,
+            sorted(members[name], key=lambda m: m.name != name),
+            control.version >= ROOTS_SINCE,
+        )
         for name, each in tables.items()
     }
 
