@@ -155,15 +155,9 @@ def _read_all(
 
 def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     """Read one entity: its selected records in key order, whole, into its artifact."""
-    extraction = run.config.extraction
     saved = run.begin(PHASE, entity.name, {})
     planned = planned_of(run, source, entity)
-    with run.progress.task(PHASE, entity.name, None, step="counting"):
-        counted = _count(source, planned)
-        others = (entry.result for entry in run.manifest.phases.get(PHASE, {}).values())
-        now = source.snapshot.taken_at
-        told = [each["table"] for each in others if each.get("snapshot") == now]
-        table = count_table(source, entity, planned, extraction.of(entity.name), counted, told)
+    counted, account = account_for(run, source, entity, planned)
     run.runner.expect(counted["items"] // _ITEMS_A_PIECE)
     _write(run, source, planned, counted, saved)
     report = _columns_report(source, planned)
@@ -173,14 +167,24 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
         entity.name,
         inputs={},
         settings=settings(run, entity.name),
-        result={
-            "table": table.as_json(),
-            "elsewhere": list(table.elsewhere),
-            "source": counted,
-            "snapshot": source.snapshot.taken_at,
-            "columns": report,
-        },
+        result={**account, "snapshot": source.snapshot.taken_at, "columns": report},
     )
+
+
+def account_for(
+    run: Run, source: Source, entity: Entity, planned: ExtractPlan
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """What S9 itself counts of an entity in the snapshot (records, and items with their children),
+    and the account of every row of its table for the manifest. Raises SourceError."""
+    with run.progress.task(PHASE, entity.name, None, step="counting"):
+        counted = _count(source, planned)
+        others = (entry.result for entry in run.manifest.phases.get(PHASE, {}).values())
+        now = source.snapshot.taken_at
+        told = [each["table"] for each in others if each.get("snapshot") == now]
+        settled = run.config.extraction.of(entity.name)
+        table = count_table(source, entity, planned, settled, counted, told)
+    account = {"table": table.as_json(), "elsewhere": list(table.elsewhere), "source": counted}
+    return counted, account
 
 
 def planned_of(

@@ -111,6 +111,21 @@ def establish(
     return due
 
 
+def follow_on(
+    run: Run, source: Source, entities: Sequence[Entity], before: Mapping[str, Any]
+) -> None:
+    """Record the source's new snapshot as that of files which S9's log has brought up to it;
+    `before` is the snapshot that they were of until then."""
+    since = before.get("followedSince") or before.get("takenAt")
+    statement = f"read from one snapshot at {since}, and kept in step by S9's log since"
+    consistent = bool(before.get("consistent"))
+    _record(run, source, {}, statement, consistent=consistent)
+    run.manifest.snapshot = {**run.manifest.snapshot, "followedSince": since}
+    read = [tables_of(entity, run.config.extraction) for entity in entities]
+    _state_exceptions(run, source.exceptions(None if None in read else _all(read)))
+    run.save()
+
+
 def _relate(
     run: Run,
     source: Source,

@@ -32,6 +32,7 @@ from utils.sums.source_sums import (
     measures_of,
     parsed,
     read_sums,
+    together,
 )
 
 PHASE = "extract"
@@ -66,9 +67,12 @@ def add_up_again(
     planned: ExtractPlan,
     before: Iterable[Mapping[str, Any]],
     keys: Collection[int],
+    *,
+    is_later: bool = True,
 ) -> ArtifactWriter | None:
     """Put what S9 says now of some records (`planned` is for them alone) in the place of what it
     has said of them before; `before` are their extracted rows of that time, `keys` their keys.
+    `is_later`: they are of a later moment than the others, which is told.
 
     Returns what has been written, to be published together with the extracted file; None where
     nothing was added up. The caller closes it.
@@ -85,10 +89,14 @@ def add_up_again(
     )
     writer = ArtifactWriter(path)
     found: Iterable[Line] = chain(
-        [replace(head, again=(*head.again, source.snapshot.taken_at))],
-        (each for each in read_sums(path) if isinstance(each, Group)),
-        (-each for row in before for each in _of_row(row, shape, head)),
-        _groups(source, queries, shape),
+        [replace(head, again=(*head.again, source.snapshot.taken_at)) if is_later else head],
+        together(
+            chain(
+                (each for each in read_sums(path) if isinstance(each, Group)),
+                (-each for row in before for each in _of_row(row, shape, head)),
+                _groups(source, queries, shape),
+            )
+        ),
         merge(kept, _incomplete(source, queries), key=attrgetter("key")),
     )
     try:

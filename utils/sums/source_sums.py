@@ -19,7 +19,7 @@ figures, and put in by another.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -30,6 +30,7 @@ import orjson
 
 from utils.entities import Measures, Shape, column_of
 from utils.files.artifacts import lines_of
+from utils.sums.exact import EXACT
 
 # What SQL takes for a number, whatever the type of the column: so many digits that the sum of a
 # column fits into the largest decimal of MySQL.
@@ -81,6 +82,19 @@ class Group:
             tuple(plain["without"]),
         )
 
+    def __add__(self, other: Group) -> Group:
+        """Both together; they have the same labels in the same columns."""
+        pairs = zip(self.amounts, other.amounts, strict=True)
+        counts = zip(self.without, other.without, strict=True)
+        return Group(
+            self.by,
+            self.labels,
+            self.records + other.records,
+            self.lines + other.lines,
+            tuple(EXACT.add(*pair) for pair in pairs),
+            tuple(map(sum, counts)),
+        )
+
     def __neg__(self) -> Group:
         return Group(
             self.by,
@@ -90,6 +104,18 @@ class Group:
             tuple(amount.copy_negate() for amount in self.amounts),
             tuple(-count for count in self.without),
         )
+
+
+def together(groups: Iterable[Group]) -> Iterator[Group]:
+    """Groups of the same labels put into one; of those that come to nothing none is left. Holds as
+    many as there are different ones."""
+    found: dict[bytes, Group] = {}
+    for each in groups:
+        name = orjson.dumps([each.by, each.labels])
+        found[name] = found[name] + each if name in found else each
+    for each in found.values():
+        if each.records or each.lines or any(each.amounts) or any(each.without):
+            yield each
 
 
 @dataclass(frozen=True)

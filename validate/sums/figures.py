@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import Decimal
 
-# DynamoDB's numbers have 38 digits, between 10^-130 and 10^126: as many sales as there may be of
-# them add up in so many digits. Should one ever be lost, that is an error and no other amount.
-EXACT = Context(prec=600, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+from utils.sums.exact import EXACT
+
 _NUMBER = re.compile(rb"[+-]?[0-9]{1,170}(?:\.[0-9]{0,170})?(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 _RARE = re.compile(rb"[+-]?[0-9]{0,40}\.?[0-9]{1,40}[eE][+-]?1[0-9]{2}").fullmatch
 ZERO = Decimal(0)

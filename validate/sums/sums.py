@@ -20,16 +20,10 @@ from typing import Any, NamedTuple
 
 from utils.entities import Dimension, shape_of
 from utils.files.spill import Spill, SpillFile, ranges, read_buckets
+from utils.sums.exact import EXACT
 from utils.sums.source_sums import measures_of
 from validate.sums.facts import ABSENT, OTHER, SEPARATOR, Fact, fact_of, fact_text, positions_of
-from validate.sums.figures import (
-    EXACT,
-    SCALE,
-    ZERO,
-    Figures,
-    amount_of,
-    scaled_amount_of,
-)
+from validate.sums.figures import SCALE, ZERO, Figures, amount_of, scaled_amount_of
 
 _sum = EXACT.add
 

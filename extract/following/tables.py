@@ -1,0 +1,114 @@
+"""The tables of S9 that are followed, and what a change of their rows means for the entities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from extract.change_log.change_log import Changes, Followed
+from extract.declaration import Entity
+from extract.engine import open_for, planned_of
+from extract.selection import source_name
+from extract.snapshot.continuity import tables_of
+from utils.config import ExtractionConfig
+from utils.error_handler import BackOff, SourceError
+from utils.run.run import Run
+from utils.wording.invocation import again
+
+
+def followed_tables(run: Run, declared: Mapping[str, Entity]) -> list[Followed]:
+    """The tables that the entities are read from, with the names that their keys have in this S9.
+    Raises SourceError, also when the connection is lost."""
+    try:
+        with open_for(run, declared) as source:
+            found: dict[str, Followed] = {}
+            for entity in declared.values():
+                planned = planned_of(run, source, entity)
+                key = source_name(planned.columns[entity.table.name], entity.table.key)
+                found.setdefault(entity.table.name, Followed(entity.table.name, key))
+                for declared_copy, copy in zip(entity.copies, planned.records.copies, strict=True):
+                    name = declared_copy.table.name
+                    found.setdefault(name, Followed(name, copy.key.name))
+                if entity.children is not None and planned.children is not None:
+                    child = entity.children.table
+                    key = source_name(planned.columns[child.name], child.key)
+                    found[child.name] = Followed(child.name, key, planned.children.key)
+            return list(found.values())
+    except BackOff as lost:
+        raise SourceError(
+            f"the connection to S9 was lost: {lost.detail}", remedy=f"try again: {again()}"
+        ) from lost
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Which records of an entity are to be read again: all of them (`whole`), or those with these
+    `keys`; those that have one of `children` (keys of rows); and those that name one of the keys in
+    `references`, by the column that names it."""
+
+    whole: bool = False
+    keys: frozenset[int] = frozenset()
+    children: frozenset[int] = frozenset()
+    references: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether the extracted file has to say which records they are."""
+        return bool(self.children or any(self.references.values()))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.whole or self.keys or self.is_looked_up)
+
+
+def touched_by(changes: Changes, entity: Entity, extraction: ExtractionConfig) -> Touched:
+    """What changes mean for an entity. Where SQL of the operator's own, or another table, decides
+    which records there are, any change may mean any record."""
+    whole = Touched(whole=True)
+    if changes.whole:
+        return whole
+    if changes.is_empty:
+        return Touched()
+    if not _tells_keys(entity, extraction):
+        return whole
+    query = entity.queries[extraction.disabled_parties]
+    mentioned = [each.name for each in entity.mentions if f"{{{each.name}." in query]
+    if any(changes.keys.get(name) for name in mentioned):
+        return whole
+    keys = changes.keys.get(entity.table.name, set())
+    children: set[int] = set()
+    if entity.children is not None:
+        keys = keys | changes.parents.get(entity.children.table.name, set())
+        children = changes.keys.get(entity.children.table.name, set())
+    references = {
+        copy.reference: frozenset(changes.keys.get(copy.table.name, ())) for copy in entity.copies
+    }
+    return Touched(keys=frozenset(keys), children=frozenset(children), references=references)
+
+
+def _tells_keys(entity: Entity, extraction: ExtractionConfig) -> bool:
+    """Whether a record depends on nothing but rows that the log names for it."""
+    chosen = [extraction.of(entity.name)]
+    chosen += [extraction.of(copy.of) for copy in entity.copies if copy.of]
+    return tables_of(entity, extraction) is not None and not any(each.limit for each in chosen)
+
+
+def total(touched: Iterable[Touched]) -> int:
+    """How many keys the changes name in all."""
+    return sum(
+        len(each.keys) + len(each.children) + sum(map(len, each.references.values()))
+        for each in touched
+    )
+
+
+def names_of(changes: Changes) -> Iterator[str]:
+    """The tables that changes are of, with how many keys each."""
+    for table in sorted({*changes.keys, *changes.parents}):
+        count = len(changes.keys.get(table, ())) + len(changes.parents.get(table, ()))
+        if count:
+            yield f"{table} ({count:,})"
+
+
+def columns_of(entity: Entity) -> Sequence[str]:
+    """The columns of an extracted row that name other records."""
+    return [copy.reference for copy in entity.copies]
