@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leave
 
 import click
 
-from utils.cli.choice import Choice
+from utils.cli.choice import Choice, require_one_way
 from utils.cli.command_line import (
     DEFAULT_CONFIG,
     TYPED,
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from utils.plan.data_directory import DataDirectory
     from utils.run.lifecycle import Screen
     from utils.run.run import Run
+
+    NarrowExtract = Callable[[Run], None]
 
 PHASES = ("extract", "transform", "validate", "load", "verify")
 # What the processes that share a whole run's work need, from one phase to the next.
@@ -436,12 +438,16 @@ class Runbook:
 class Sync(Runbook):
     """The target is brought up to S9: what is new or different since the last load is written, and
     what has left S9 is taken away. `known` is the data directory whose loads say what was written,
-    this one's own but for a rehearsal, which `writes` nothing."""
+    this one's own but for a rehearsal, which `writes` nothing. With `narrow` only what S9's log
+    names is read."""
 
-    def __init__(self, run: "Run", known: Path | None = None) -> None:
+    def __init__(
+        self, run: "Run", known: Path | None = None, narrow: "NarrowExtract | None" = None
+    ) -> None:
         from utils.files.workspace import Workspace
 
         super().__init__(run)
+        self.narrow = narrow
         self.known = Workspace(known) if known else run.workspace
         self.writes = known is None
 
@@ -464,6 +470,15 @@ class Sync(Runbook):
             self.plan_load(ENTITIES, {})
             self.take_away()
         return self.exit_code()
+
+    def extract(self, entities: Sequence[str]) -> ExitCode:
+        """Read the entities from S9, or what its log names of them."""
+        if self.narrow is None or self.run.resuming:
+            return super().extract(entities)
+        self.outcomes.begins("extract")
+        self.set_migration_timestamp()
+        self.narrow(self.run)
+        return self.outcomes.exit_code()
 
     def transform(self, entities: Sequence[str]) -> ExitCode:
         """Turn the extracted rows into items; with times of the migration's own, what is as it was
@@ -1062,15 +1077,35 @@ def rehearsal_config(config: "Config") -> "Config":
     metavar="SECONDS",
     help="Do it again and again, so many seconds after each end, until it is stopped.",
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Follow S9's own log, and bring over what it names a few seconds later, until it is "
+    "stopped.",
+)
+@click.option(
+    "--check", is_flag=True, help="Say what --follow needs at S9, and what a DBA runs for it."
+)
+@click.option("--stop", is_flag=True, help="Take away what S9 keeps for --follow.")
 @click.pass_obj
-def sync(caller: Caller, dry_run: bool, every: float | None) -> None:
+def sync(
+    caller: Caller, dry_run: bool, every: float | None, follow: bool, check: bool, stop: bool
+) -> None:
     """Bring the target up to S9: write what is new or different since the last load or sync, and
     take away what has left S9.
 
     What the application has changed since stays as it is, as load.onConflict says. A sync that was
     cut short is resumed by the same command; `rollback` undoes the last one.
     """
-    at_the_edge(lambda: run_sync(caller, dry_run=dry_run, every=every))
+    require_one_way(dry_run=dry_run, every=every is not None, follow=follow, check=check, stop=stop)
+    if follow:
+        at_the_edge(lambda: follow_log(caller))
+    elif check:
+        at_the_edge(lambda: check_log(caller))
+    elif stop:
+        at_the_edge(lambda: stop_following(caller))
+    else:
+        at_the_edge(lambda: run_sync(caller, dry_run=dry_run, every=every))
 
 
 def run_sync(caller: Caller, *, dry_run: bool, every: float | None) -> ExitCode:
@@ -1097,6 +1132,72 @@ def sync_in(run: "Run") -> ExitCode:
     book = Sync(run)
     follow = book.resume if run.resuming else book.full
     return conclude(book, follow, after_sync)
+
+
+def follow_log(caller: Caller) -> ExitCode:
+    """One sync after the other, each of what S9's log names, until it is stopped."""
+    from extract.entities import entities_of
+    from extract.following.follower import Follower, Narrow
+    from extract.following.narrow import extract_changes
+    from load.sync.report import records_written
+    from utils.cli.sync_text import after_following
+    from utils.run.lifecycle import Start, begin, end, open_run
+    from utils.run.sealing import seal
+    from utils.telemetry.cloudwatch.beside import settle_cloudwatch
+
+    config = caller.settings()
+    declared = entities_of(config.source.layout)
+
+    def do(narrow: "Narrow | None") -> ExitCode:
+        before = run.manifest
+        begin(run, Start.SYNC)
+        book = Sync(run)
+        if narrow is not None:
+            book.narrow = lambda run: extract_changes(run, before, declared, narrow)
+        code = (book.resume if run.resuming else book.full)()
+        end(run, code, book.outcomes.what_failed())
+        return code
+
+    with open_run(config, caller.screen, Start.FOLLOW, PHASES[:4]) as run:
+        code = Follower(run, declared, do, lambda: records_written(run, ENTITIES)).follow()
+        seal(run)
+        settle_cloudwatch()
+        text = after_following(run, code)
+        run.progress.conclude(code, text)
+        click.echo(text)
+        return code
+
+
+def check_log(caller: Caller) -> ExitCode:
+    """Say what following the log needs at S9."""
+    from extract.following.at_s9 import needs, needs_text
+    from utils.cli.closings import said
+
+    found = needs(caller.settings())
+    click.echo(f"What following S9's log needs there:\n{needs_text(found)}\n")
+    missing = sum(not each.holds for each in found)
+    follow, every = map(invocation.command, ("sync --follow", "sync --every 60"))
+    if missing:
+        click.echo(said("cannot-follow", missing=missing, every=every))
+        return ExitCode.FAILED
+    click.echo(said("can-follow", follow=follow))
+    return ExitCode.DONE
+
+
+def stop_following(caller: Caller) -> ExitCode:
+    """Take away what S9 keeps for who follows its log."""
+    from extract.following.at_s9 import stop
+    from utils.cli.closings import said
+    from utils.run.session import open_session
+
+    config = caller.settings()
+    with open_session(config, caller.screen, "sync --stop") as session:
+        for taken in stop(config, session.workspace):
+            click.echo(f"Taken away at S9: {taken}")
+        text = said("follows-no-longer")
+        session.progress.conclude(ExitCode.DONE, text)
+        click.echo(text)
+        return ExitCode.DONE
 
 
 def rehearse_sync(config: "Config", screen: "Screen") -> ExitCode:

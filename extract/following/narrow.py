@@ -1,5 +1,5 @@
 """Bringing the extracted files up to S9 by what its log names: these records are read again, whole,
-all from one snapshot that sees their changes, and take their places in the files of the pass before.
+all from one snapshot that sees their changes, and take their places in the files of the last pass.
 
 Nothing is taken on trust: S9 counts its records in the same snapshot, and where the file does not
 have as many, the log has not told everything, and the entity is read whole. Cut short, an extract
@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from extract.change_log.change_log import ChangeLog, Changes
+from extract.change_log.change_log import Changes
 from extract.declaration import Entity
 from extract.engine import (
     account_for,
@@ -26,6 +26,7 @@ from extract.engine import (
     settings,
 )
 from extract.following.affected import affected
+from extract.following.follower import Narrow
 from extract.following.tables import Touched, touched_by
 from extract.selection import ExtractPlan
 from extract.snapshot.continuity import PHASE, follow_on, recognise_source
@@ -48,7 +49,7 @@ _TOGETHER = 1_000  # lines that are written at once
 
 
 def extract_changes(
-    run: Run, before: Manifest, declared: Mapping[str, Entity], changes: Changes, log: ChangeLog
+    run: Run, before: Manifest, declared: Mapping[str, Entity], narrow: Narrow
 ) -> None:
     """Bring the extracted files up to S9; `before` is the manifest of the run that has written
     them. An entity whose file is not what that says, or was made by other settings, is read whole.
@@ -56,11 +57,11 @@ def extract_changes(
     Raises SourceError when S9 cannot be read, or is not the one that was followed; Interrupted.
     """
     try:
-        with _seeing(run, declared, changes, log) as source:
+        with _seeing(run, declared, narrow) as source:
             recognise_source(run, source)
             follow_on(run, source, list(declared.values()), before.snapshot)
-            for name, entity in declared.items():
-                _bring_up(run, before, source, entity, changes)
+            for entity in declared.values():
+                _bring_up(run, before, source, entity, narrow.changes)
     except BackOff as lost:
         raise SourceError(
             f"the connection to S9 was lost: {lost.detail}",
@@ -69,16 +70,14 @@ def extract_changes(
 
 
 @contextmanager
-def _seeing(
-    run: Run, declared: Mapping[str, Entity], changes: Changes, log: ChangeLog
-) -> Iterator[Source]:
+def _seeing(run: Run, declared: Mapping[str, Entity], narrow: Narrow) -> Iterator[Source]:
     """S9, open with a snapshot that sees the changes: its log may have a transaction a while before
     others can see it (with a synchronous standby that does not answer, for as long as that lasts).
     """
     wait, tries = _FIRST_WAIT, 0
     while True:
         with open_for(run, declared) as source:
-            if log.is_seen(changes, source):
+            if narrow.log.is_seen(narrow.changes, source):
                 yield source
                 return
         tries += 1
@@ -111,7 +110,7 @@ def _bring_up(run: Run, before: Manifest, source: Source, entity: Entity, change
 
 
 def _takes_over(run: Run, before: Manifest, entity: Entity) -> bool:
-    """Whether the files of the pass before are there as it has left them; then they are this run's."""
+    """Whether the files of the last pass are there as it left them; then they are this run's."""
     entry = before.phase(PHASE, entity.name)
     if entry is None or entry.status != COMPLETE or entry.settings != settings(run, entity.name):
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from extract.change_log.change_log import Changes, Followed
@@ -93,22 +93,9 @@ def _tells_keys(entity: Entity, extraction: ExtractionConfig) -> bool:
     return tables_of(entity, extraction) is not None and not any(each.limit for each in chosen)
 
 
-def total(touched: Iterable[Touched]) -> int:
-    """How many keys the changes name in all."""
-    return sum(
-        len(each.keys) + len(each.children) + sum(map(len, each.references.values()))
-        for each in touched
-    )
-
-
 def names_of(changes: Changes) -> Iterator[str]:
     """The tables that changes are of, with how many keys each."""
     for table in sorted({*changes.keys, *changes.parents}):
         count = len(changes.keys.get(table, ())) + len(changes.parents.get(table, ()))
         if count:
             yield f"{table} ({count:,})"
-
-
-def columns_of(entity: Entity) -> Sequence[str]:
-    """The columns of an extracted row that name other records."""
-    return [copy.reference for copy in entity.copies]

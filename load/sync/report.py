@@ -35,6 +35,12 @@ def sync_figures(run: Run, entities: Iterable[str]) -> dict[str, dict[str, int]]
     return {name: dict(state.sync) for name, state in states.items() if state is not None}
 
 
+def records_written(run: Run, entities: Iterable[str]) -> int:
+    """How many records the last sync of a run has written or taken away. Raises ArtifactError."""
+    found = sync_figures(run, entities).values()
+    return sum(each.get(name, 0) for each in found for name in ("new", "changed", "removed"))
+
+
 def conclude(run: Run, entities: Iterable[str]) -> None:
     """All of a sync is done: what its plans have is what the target is known to hold. Raises
     ArtifactError and StorageError."""

@@ -64,3 +64,11 @@ class Choice:
             raise click.UsageError("--watch goes with --phase verify")
         if self.restart and (not self.full or self.resume):
             raise click.UsageError("--restart goes with --full, and not with --resume")
+
+
+def require_one_way(**ways: bool) -> None:
+    """Refuse options of one command that each mean another way of doing it. Raises
+    click.UsageError."""
+    chosen = [f"--{name.replace('_', '-')}" for name, is_chosen in ways.items() if is_chosen]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} do not go together: give one of them")

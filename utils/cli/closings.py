@@ -333,6 +333,33 @@ COMMANDS = (
         "`sync --dry-run` has compared S9 with what was written last.",
     ),
     _closing(
+        "followed",
+        (_DONE, _KEPT_OUT),
+        "In step with S9 as of {moment}, and no longer followed: since {since} {passes:pass|passes} "
+        "with {records:record}{reasons}. S9 keeps its log until this goes on: {follow}; or, not to "
+        "follow it any more: {stop}",
+        "`sync --follow` was stopped.",
+    ),
+    _closing(
+        "can-follow",
+        _DONE,
+        "S9's log can be followed: {follow}",
+        "`sync --check` has found everything that following needs.",
+    ),
+    _closing(
+        "cannot-follow",
+        ExitCode.FAILED,
+        "{missing:thing is|things are} missing to follow S9's log. Have a DBA run what is listed, "
+        "or keep in step without it: {every}",
+        "`sync --check` has found something missing.",
+    ),
+    _closing(
+        "follows-no-longer",
+        _DONE,
+        "S9 keeps nothing for this migration (any more)",
+        "`sync --stop` has ended it.",
+    ),
+    _closing(
         "kept-since-gone",
         (_DONE, _KEPT_OUT),
         "{stays:record that S9 no longer has stays|records that S9 no longer has stay} in the "

@@ -10,9 +10,10 @@ import orjson
 from utils.cli.closings import said
 from utils.cli.summary import after_sync as closing
 from utils.error_handler import ExitCode
+from utils.run.following import Following
 from utils.run.run import Run
 from utils.run.standing import standing_of
-from utils.wording.invocation import command, in_earnest
+from utils.wording.invocation import FOLLOW, command, in_earnest
 
 _FIGURES = ("unchanged", "new", "changed", "kept", "removed")
 _HEADER = ["", "as they were", "new", "changed", "kept", "no longer in S9"]
@@ -29,6 +30,23 @@ def after_sync(run: Run, code: ExitCode) -> str:
         verify=command("--phase verify"),
     )
     return closing(run, code, header=_HEADER, rows=_rows(report), last=last)
+
+
+def after_following(run: Run, code: ExitCode) -> str:
+    """The last line when S9's log is followed no longer."""
+    stands = Following.load(run.workspace.following)
+    if code not in (ExitCode.DONE, ExitCode.QUARANTINED):
+        return after_sync(run, code)
+    return said(
+        "followed",
+        moment=run.manifest.snapshot.get("takenAt", "an unknown moment"),
+        since=stands.since,
+        passes=stands.passes,
+        records=stands.records,
+        reasons=_reasons(run, _report(run)),
+        follow=command(FOLLOW),
+        stop=command("sync --stop"),
+    )
 
 
 def after_sync_rehearsal(run: Run, code: ExitCode) -> str:

@@ -19,6 +19,7 @@ _DIRECTORIES = (
     "differences",
     "from-source",
     "undo",
+    "sync",
     "backups",
     ".scratch",
 )
@@ -135,6 +136,11 @@ class Workspace:
     def changes(self, entity: str) -> Path:
         """What a sync has found to be new or different (load/sync/planning.py)."""
         return self.undo / f"{entity}.changes"
+
+    @property
+    def following(self) -> Path:
+        """How far the log of S9 is followed (utils/run/following.py)."""
+        return self.root / "sync" / "following.json"
 
     def requests(self, entity: str) -> Path:
         """When and in which request what was written (load/history/request_log.py)."""

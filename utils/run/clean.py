@@ -154,6 +154,7 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
         rf"|\.(mask-key|made-for){_HALF}",
     )
     yield Room(SCRATCH_KIND, files.scratch, deep=True)
+    yield Room(SCRATCH_KIND, files.following.parent, rf"following\.json{_HALF}")
     yield Room("what a rollback needs", files.undo, _UNDO)
     for earlier in sorted(files.earlier.glob("*")):
         yield Room("what a rollback needs", earlier, _UNDO)

@@ -81,7 +81,7 @@ def open_run(
         manifest, is_readable = _manifest_of(files, start)
         bind(manifest, config, files.root)
         run = Run(config, files, manifest, Tasks(), keeps_manifest=is_readable)
-        display = Display(quiet=screen.quiet, color=screen.color)
+        display = Display(quiet=screen.quiet, color=screen.color, keeps=start is not Start.FOLLOW)
         run.events.listen(display)
         begin(run, start)
         run.events.run = run.manifest.run_id
@@ -90,6 +90,8 @@ def open_run(
             invocation.is_closed()
         elif start is Start.SYNC:
             invocation.goes_on_with(invocation.SYNC)
+        elif start is Start.FOLLOW:
+            invocation.goes_on_with(invocation.FOLLOW)
         elif start not in _BY_HAND:  # a phase by hand is typed again
             invocation.goes_on_with(invocation.RESUME)
         logger.set_up_files(config.logging, files.log, files.error_log, run.manifest.run_id)
@@ -145,6 +147,7 @@ class Start(enum.Enum):
     FROM_SOURCE = "the last phase, with nothing of what there is"
     DEMONSTRATION = "the same, for a demonstration"
     SYNC = "a new run that brings the target up to S9, or the one of these that is unfinished"
+    FOLLOW = "one such run after the other, each begun when S9's log has something"
     AGAIN = "over a run that has ended: its quarantine is tried again"
 
     @property
@@ -162,6 +165,7 @@ _COMMANDS = {
     Start.FROM_SOURCE: "phase",
     Start.DEMONSTRATION: "demo",
     Start.SYNC: invocation.SYNC,
+    Start.FOLLOW: invocation.SYNC,
     Start.AGAIN: invocation.RETRY_QUARANTINE,
 }
 _BY_HAND = (Start.BY_HAND, Start.FROM_SOURCE)
@@ -176,6 +180,9 @@ def begin(run: Run, start: Start) -> None:
     run.settle()
     old, unfinished = run.manifest, is_unfinished(run.manifest)
     require_may_begin(run, start)
+    run.is_at_rest = start is Start.FOLLOW
+    if run.is_at_rest:
+        return
     if start is Start.SYNC and unfinished:
         start = Start.RESUME
     if start in (Start.ANEW, Start.RESTART, Start.SYNC, *_OWN):
@@ -218,9 +225,9 @@ def require_may_begin(run: Run, start: Start) -> None:
             where_it_stopped(run) if begun else f"no run has ended in {run.workspace.root}",
             remedy="complete it first: " + run.command("--resume" if begun else "--full"),
         )
-    if start is Start.SYNC and unfinished and run.manifest.syncs:
+    if start in (Start.SYNC, Start.FOLLOW) and unfinished and run.manifest.syncs:
         _check_tool(run)
-    elif start in (Start.ANEW, Start.SYNC) and unfinished:
+    elif start in (Start.ANEW, Start.SYNC, Start.FOLLOW) and unfinished:
         raise ConfigurationError(
             where_it_stopped(run),
             remedy=f"resume it: {run.command('--resume')}\nor start over, which drops what it has "
@@ -331,7 +338,7 @@ def recording_why_it_stops(run: Run, *, looks: bool = False) -> Iterator[None]:
     `looks` at what a run has done leaves it as finished, or not, as it was."""
 
     def stop(code: ExitCode, reason: str) -> None:
-        if not looks:
+        if not (looks or run.is_at_rest):
             stop_with(run, code, reason)
 
     try:
@@ -376,6 +383,7 @@ def end(run: Run, code: ExitCode, why: str = "") -> None:
     run.manifest.outcome = code
     run.manifest.stopped = why or _ENDS.get(code, "")
     run.save()
+    run.is_at_rest = True
 
 
 def end_by_hand(run: Run, phase: str, code: ExitCode, why: str = "") -> None:

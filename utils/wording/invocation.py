@@ -22,6 +22,7 @@ RESUME = "--resume"
 _DRY_RUN = "--dry-run"
 RETRY_QUARANTINE = "retry-quarantine"
 SYNC = "sync"
+FOLLOW = "sync --follow"
 
 
 @dataclass

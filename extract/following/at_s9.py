@@ -1,0 +1,64 @@
+"""What following the log needs at S9, and what it leaves there: for `sync --check`, `sync --stop`,
+`check` and `clean`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from extract.change_log.opening import drop_log, leftovers, requirements
+from extract.change_log.requirement import Requirement
+from extract.entities import entities_of
+from extract.following.tables import followed_tables
+from utils.config import Config
+from utils.files.workspace import Workspace
+from utils.run.following import Following
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+
+PREFIX = "s9_migrate_"
+
+
+def needs(config: Config) -> list[Requirement]:
+    """What following needs at S9, each with whether it is there. Raises SourceError."""
+    with tempfile.TemporaryDirectory(prefix="check-") as scratch:
+        run = Run(config, Workspace(Path(scratch)), Manifest.new())
+        followed = followed_tables(run, entities_of(config.source.layout))
+    return requirements(config.source, followed)
+
+
+def needs_text(found: Sequence[Requirement]) -> str:
+    """The same for a screen: a line each, and below what is missing what is run for it."""
+    return "\n".join(line for each in found for line in _lines(each))
+
+
+def _lines(need: Requirement) -> Iterator[str]:
+    yield f"  {'ok     ' if need.holds else 'missing'}  {need.told}"
+    if need.holds:
+        return
+    places = {
+        "on a server of your own": need.own,
+        "on Amazon RDS": need.rds,
+        "on Amazon Aurora": need.aurora,
+    }
+    for place, lines in places.items():
+        if lines:
+            yield f"             {place}:"
+            yield from (f"                 {line}" for line in lines)
+
+
+def stop(config: Config, files: Workspace) -> list[str]:
+    """Take away what S9 keeps for who follows from this data directory; returns what was taken
+    away, in words. Raises SourceError and StorageError."""
+    name = Following.load(files.following).name
+    taken = drop_log(config.source, name) if name else []
+    files.following.unlink(missing_ok=True)
+    return taken
+
+
+def forgotten(config: Config, files: Workspace) -> list[str]:
+    """What S9 keeps for whoever has followed it once, and not for this data directory, in words.
+    Raises SourceError."""
+    own = Following.load(files.following).name
+    return [each for each in leftovers(config.source, PREFIX) if not own or own not in each]

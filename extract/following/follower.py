@@ -1,0 +1,225 @@
+"""Following the log of S9: what it names is brought over a few seconds later, pass by pass.
+
+Each pass is a sync of its own, through all phases; only its extract is another one
+(extract/following/narrow.py). What S9's log has told is confirmed when the pass is durable: killed
+anywhere, it is told again, and looked at again for nothing. Where the log does not go on, or has
+not told everything, the pass compares everything, as one without a log does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import NoReturn
+
+import orjson
+
+from extract.change_log.change_log import ChangeLog, Changes
+from extract.change_log.opening import drop_log, open_log
+from extract.declaration import Entity
+from extract.following.at_s9 import PREFIX
+from extract.following.tables import followed_tables, names_of
+from extract.snapshot.continuity import PHASE
+from utils.config import Config
+from utils.entities import ENTITY_NAMES
+from utils.error_handler import ExitCode, SourceError, SourceUnavailable
+from utils.files.artifacts import utc_now
+from utils.logger import get_logger
+from utils.run.following import Following
+from utils.run.lifecycle import is_unfinished
+from utils.run.run import COMPLETE, Run
+from utils.wording.figures import counted, lasting
+from utils.wording.invocation import again
+
+_AT_ONCE = 1.0  # seconds for which a change is waited for, and until a stop is noticed
+_TOLD_EVERY = 5.0  # seconds between two looks at what S9 keeps
+_ENDS_WELL = (ExitCode.DONE, ExitCode.QUARANTINED)
+_PATIENCE = 600.0  # seconds for which an S9 that has gone away is waited for
+_AGAIN = 5.0  # seconds between two tries
+_MEGABYTE = 1_000_000
+_NEVER = "~"  # later than every moment
+
+
+@dataclass(frozen=True)
+class Narrow:
+    """The extract of a pass that reads only what these changes name."""
+
+    changes: Changes
+    log: ChangeLog
+
+
+Pass = Callable[[Narrow | None], ExitCode]
+"""Does one pass, narrow or of everything, or completes the one that is unfinished."""
+
+
+def name_of_log(config: Config) -> str:
+    """What is called so at S9: the same for the same migration, from wherever it is followed."""
+    both = orjson.dumps([config.source.identity(), config.target.identity()])
+    return PREFIX + hashlib.sha256(both).hexdigest()[:12]
+
+
+@dataclass
+class Follower:
+    """Follows the log in an open run. `declared` are the entities; `do` does a pass; `written` says
+    how many records the last one has written or taken away."""
+
+    run: Run
+    declared: Mapping[str, Entity]
+    do: Pass
+    written: Callable[[], int]
+    clock: Callable[[], float] = time.monotonic
+    state: Following = field(init=False)
+    _code: ExitCode = ExitCode.DONE
+    _heard_at: float | None = None
+    _looked_at: float = float("-inf")
+
+    def follow(self) -> ExitCode:
+        """Until a stop is asked for, or a pass ends otherwise than well; returns how the last one
+        has ended. An S9 that goes away is waited for.
+
+        Raises SourceError when the log cannot be followed, or keeps too much; SourceUnavailable
+        when S9 does not come back; what else a pass raises.
+        """
+        self.state = Following.load(self.run.workspace.following)
+        while True:
+            try:
+                return self._follow()
+            except SourceUnavailable as gone:
+                if self._heard_at is None or self.clock() - self._heard_at > _PATIENCE:
+                    raise
+                get_logger().warning("%s: trying again", gone.message)
+                self.run.stop.rest(_AGAIN)
+                if self.run.stop.requested:
+                    return self._code
+            except _TooMuch as over:
+                self._give_free(over)
+
+    def _follow(self) -> ExitCode:
+        source, state = self.run.config.source, self.state
+        followed = followed_tables(self.run, self.declared)
+        name = state.name or name_of_log(self.run.config)
+        with open_log(source, self.run.stop, followed, name, state.log) as log:
+            self._begin(name, log)
+            if not self._is_brought_up(log):
+                return self._code
+            self._say("Following S9's log (Ctrl-C ends it; the same command goes on)")
+            while not self.run.stop.requested:
+                changes = log.read(_AT_ONCE)
+                self._heard_at = self.clock()
+                if not changes.is_empty and not self._passes(Narrow(changes, log)):
+                    break
+                self._is_done(log, changes)
+            return self._code
+
+    def _begin(self, name: str, log: ChangeLog) -> None:
+        """What S9 keeps from now on must be known to whoever takes it away again. Who begins anew
+        is in step with nothing until all has been compared once."""
+        now = utc_now()
+        if log.begins_anew:
+            self.state = Following(since=now, snapshot=_NEVER)
+        self.state.name, self.state.log, self.state.at = name, dict(log.state()), now
+        self._save()
+
+    def _is_brought_up(self, log: ChangeLog) -> bool:
+        """Bring everything to where the log goes on; False when that has not ended well."""
+        if is_unfinished(self.run.manifest):
+            self._code = self.do(None)  # completes it
+            if self._code not in _ENDS_WELL:
+                return False
+        reason = log.begins_anew or self._why_not_in_step()
+        if not reason:
+            return True
+        self._say(f"Comparing everything: {reason}")
+        return self._passes(None)
+
+    def _why_not_in_step(self) -> str:
+        """Why the extracted files cannot be what the log goes on from; "" when they can."""
+        manifest, files = self.run.manifest, self.run.workspace
+        entries = [manifest.phase(PHASE, name) for name in ENTITY_NAMES]
+        if not all(
+            entry and entry.status == COMPLETE and files.extracted(name).exists()
+            for name, entry in zip(ENTITY_NAMES, entries, strict=True)
+        ):
+            return "what was extracted last is not there"
+        if manifest.rolled_back:
+            return "the load before was undone"
+        if manifest.outcome not in _ENDS_WELL:
+            return "the run before has not ended well"
+        if str(manifest.snapshot.get("takenAt", "")) < self.state.snapshot:
+            return "not everything was compared since the log is followed"
+        return ""
+
+    def _passes(self, narrow: Narrow | None) -> bool:
+        """Do a pass; whether it has ended well."""
+        began, oldest = self.clock(), narrow.changes.oldest if narrow else ""
+        if narrow is not None:
+            get_logger().debug("Changed in S9: %s", ", ".join(names_of(narrow.changes)))
+            for reason in sorted(narrow.changes.whole):
+                self._say(f"Comparing everything: {reason}")
+            self.state.oldest, self.state.at = oldest, utc_now()
+            self._save()
+        self._code = self.do(narrow)
+        if self._code not in _ENDS_WELL:
+            return False
+        state, written = self.state, self.written()
+        state.passes, state.records = state.passes + 1, state.records + written
+        state.snapshot = str(self.run.manifest.snapshot.get("takenAt", ""))
+        state.oldest, state.lag = "", round(_since(oldest), 3) if oldest else 0.0
+        lag = f", {lasting(state.lag)} after the oldest of these changes" if oldest else ""
+        seconds = lasting(self.clock() - began)
+        self._say(f"In step with S9: {counted(written, 'record')} in {seconds}{lag}")
+        return True
+
+    def _is_done(self, log: ChangeLog, changes: Changes) -> None:
+        """What these changes are of is durable: S9 may forget it. Raises _TooMuch when it keeps
+        more than it may all the same."""
+        if changes.position:
+            log.confirm(changes.position)
+        if changes.is_empty and self.clock() - self._looked_at < _TOLD_EVERY:
+            return
+        self._looked_at = self.clock()
+        kept, state = log.retained(), self.state
+        if kept.trouble and kept.trouble != state.trouble:
+            get_logger().warning("%s", kept.trouble)
+        state.retained, state.trouble = kept.bytes, kept.trouble
+        state.log, state.at = dict(log.state()), utc_now()
+        self._save()
+        if kept.bytes > self.run.config.sync.max_retained_log * _MEGABYTE:
+            raise _TooMuch(kept.bytes)
+
+    def _give_free(self, over: _TooMuch) -> NoReturn:
+        """End what S9 keeps for us, before it fills its disk. Raises SourceError."""
+        drop_log(self.run.config.source, self.state.name)
+        Following().save(self.run.workspace.following)
+        most = self.run.config.sync.max_retained_log
+        raise SourceError(
+            f"S9 kept {over.bytes / _MEGABYTE:,.0f} MB of its log to be followed, more than "
+            f"sync.maxRetainedLog allows ({most:,} MB): it was given free, and is followed no "
+            "longer",
+            remedy="see what holds it up (a long transaction in S9, a slow target), or allow more; "
+            f"then: {again()}, which compares everything once",
+        ) from over
+
+    def _save(self) -> None:
+        self.state.save(self.run.workspace.following)
+
+    @staticmethod
+    def _say(text: str) -> None:
+        get_logger().info("%s", text)
+
+
+class _TooMuch(Exception):
+    """S9 keeps so many bytes of its log."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.bytes = count
+
+
+def _since(moment: str) -> float:
+    """Seconds since a moment (ISO 8601)."""
+    then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    return max(0.0, (datetime.now(timezone.utc) - then).total_seconds())
