@@ -297,8 +297,8 @@ class SyncConfig:
     )
     max_retained_log: int = setting(
         1024,
-        "megabytes of its log that S9 may keep for `sync --follow`: when they are more, it ends and "
-        "gives them free; the next one compares everything",
+        "megabytes of its log that S9 may keep for `sync --follow`: beyond, it ends and gives them "
+        "free; the next one compares everything",
         type="integer",
         minimum=1,
         maximum=_LARGEST,

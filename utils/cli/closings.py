@@ -335,9 +335,9 @@ COMMANDS = (
     _closing(
         "followed",
         (_DONE, _KEPT_OUT),
-        "In step with S9 as of {moment}, and no longer followed: since {since} {passes:pass|passes} "
-        "with {records:record}{reasons}. S9 keeps its log until this goes on: {follow}; or, not to "
-        "follow it any more: {stop}",
+        "In step with S9 as of {moment}, and no longer followed; since {since}: "
+        "{passes:pass|passes} with {records:record}{reasons}. S9 keeps its log until this goes on: "
+        "{follow}; or, not to follow it any more: {stop}",
         "`sync --follow` was stopped.",
     ),
     _closing(
