@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from utils.config import Config
     from utils.explain.stations import LoadedRecord, Phases, RowNow
     from utils.files.quarantine import Refusal
+    from utils.files.workspace import Workspace
     from utils.findings.source_names import SourceNames
     from utils.plan.data_directory import DataDirectory
     from utils.run.lifecycle import Screen
@@ -796,6 +797,7 @@ def cli(
         whole_migration,
         check_everything,
         record_in_phases,
+        unfollow,
     )
     if __context.invoked_subcommand:
         return
@@ -1063,6 +1065,13 @@ def record_in_phases() -> "Phases":
     return Phases(row_now, keys_of_number, become, key, names, loaded)
 
 
+def unfollow(config: "Config", files: "Workspace") -> list[str]:
+    """Take away what S9 keeps for who follows its log from a data directory; says what it was."""
+    from extract.following.at_s9 import stop
+
+    return stop(config, files)
+
+
 def rehearsal_config(config: "Config") -> "Config":
     """The same configuration with a scratch directory, emptied, for its files."""
     scratch = Path(config.data.directory) / "dry-run"
@@ -1186,13 +1195,12 @@ def check_log(caller: Caller) -> ExitCode:
 
 def stop_following(caller: Caller) -> ExitCode:
     """Take away what S9 keeps for who follows its log."""
-    from extract.following.at_s9 import stop
     from utils.cli.closings import said
     from utils.run.session import open_session
 
     config = caller.settings()
     with open_session(config, caller.screen, "sync --stop") as session:
-        for taken in stop(config, session.workspace):
+        for taken in unfollow(config, session.workspace):
             click.echo(f"Taken away at S9: {taken}")
         text = said("follows-no-longer")
         session.progress.conclude(ExitCode.DONE, text)

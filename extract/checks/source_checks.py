@@ -16,6 +16,7 @@ from extract.checks.database_facts import DENIED, LOCKED, MISSING, Facts, Remark
 from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity, Table, recognise
 from extract.entities import entities_of
+from extract.following.at_s9 import forgotten
 from extract.selection import configured, configured_sql, plan, whole
 from extract.snapshot.rights import tables_of_all
 from extract.source import Source
@@ -27,7 +28,7 @@ from utils.interrupt import StopFlag
 from utils.wording.figures import counted
 from utils.wording.invocation import again, command
 
-CONNECTION, ROWS = "connection", "rows"
+CONNECTION, ROWS, LOG = "connection", "rows", "followed log"
 
 
 def check_source(config: Config, files: Workspace, looking: Looking) -> None:
@@ -50,6 +51,14 @@ def check_source(config: Config, files: Workspace, looking: Looking) -> None:
             "server confirms its settings",
         )
         _Looked(config, source, looking).all()
+    with looking.step(LOG):
+        for left in forgotten(config, files):
+            looking.warn(
+                LOG,
+                f"S9 keeps its log for somebody: {left}",
+                "if no other migration follows S9 with it, have a DBA drop it: SELECT "
+                "pg_drop_replication_slot('NAME'); else S9's disk fills up",
+            )
 
 
 def _not_connected(config: SourceConfig, looking: Looking, error: MigrationError | BackOff) -> None:

@@ -28,7 +28,7 @@ from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode, SourceError, SourceUnavailable
 from utils.files.artifacts import utc_now
 from utils.logger import get_logger
-from utils.run.following import Following
+from utils.run.following import NEVER, Following
 from utils.run.lifecycle import is_unfinished
 from utils.run.run import COMPLETE, Run
 from utils.wording.figures import counted, lasting
@@ -40,7 +40,6 @@ _ENDS_WELL = (ExitCode.DONE, ExitCode.QUARANTINED)
 _PATIENCE = 600.0  # seconds for which an S9 that has gone away is waited for
 _AGAIN = 5.0  # seconds between two tries
 _MEGABYTE = 1_000_000
-_NEVER = "~"  # later than every moment
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Follower:
         is in step with nothing until all has been compared once."""
         now = utc_now()
         if log.begins_anew:
-            self.state = Following(since=now, snapshot=_NEVER)
+            self.state = Following(since=now, snapshot=NEVER)
         self.state.name, self.state.log, self.state.at = name, dict(log.state()), now
         self._save()
 

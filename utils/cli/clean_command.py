@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
 
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge
+from utils.config import Config
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.workspace import Workspace
 from utils.run.clean import Found, Wish, delete, left_in, look, nested, require_ended
 from utils.run.lock import run_lock
-from utils.wording.invocation import again
+from utils.wording.invocation import again, command
 
 _LOSSES = (
     "After this, the load cannot be rolled back, and records in quarantine cannot be tried again."
@@ -47,6 +50,7 @@ def clean(
 def _clean(
     caller: Caller, wish: Wish, directory: Path | None, *, asks: bool, unfinished: bool
 ) -> ExitCode:
+    settings = None
     if directory:
         files, backups = Workspace(directory), directory / "backups"
     else:
@@ -60,10 +64,28 @@ def _clean(
             locks.enter_context(run_lock(place.lock))
         if not unfinished:
             require_ended(files)
-        return _delete(files, backups, look(files, backups, wish), asks=asks)
+        unfollow = partial(_unfollow, caller, settings, files)
+        return _delete(files, backups, look(files, backups, wish), unfollow, asks=asks)
 
 
-def _delete(files: Workspace, backups: Path, found: Found, *, asks: bool) -> ExitCode:
+def _unfollow(caller: Caller, settings: Config | None, files: Workspace) -> None:
+    """What S9 keeps for who follows its log from here must not be forgotten there: it would keep it
+    until its disk is full. Raises ConfigurationError where S9 is not known."""
+    if not files.following.exists():
+        return
+    if settings is None:
+        raise ConfigurationError(
+            f"S9's log is followed from {files.root}, and S9 keeps it for that",
+            remedy="end that first, with the configuration of this migration: "
+            f"{command('sync --stop')}",
+        )
+    for taken in caller.unfollow(settings, files):
+        click.echo(f"Taken away at S9: {taken}")
+
+
+def _delete(
+    files: Workspace, backups: Path, found: Found, unfollow: Callable[[], None], *, asks: bool
+) -> ExitCode:
     if not found:
         delete(files, backups, found)  # an earlier one may have been cut short before its end
         click.echo(said("nothing-to-clean", directory=files.root))
@@ -71,6 +93,7 @@ def _delete(files: Workspace, backups: Path, found: Found, *, asks: bool) -> Exi
     if asks and not _confirmed(files, found):
         click.echo(said("not-cleaned"))
         return ExitCode.DONE
+    unfollow()
     delete(files, backups, found)
     click.echo("\n".join(["Deleted:", *(f"  {line}" for line in found.lines())]))
     elsewhere = [] if files.root in backups.parents else [backups]

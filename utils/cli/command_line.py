@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from utils.checking.check import Check
     from utils.config import Config
     from utils.explain.stations import Phases
+    from utils.files.workspace import Workspace
     from utils.run.lifecycle import Screen
     from utils.run.run import Run
 
@@ -56,6 +57,7 @@ class Caller:
     migrate: Migrate
     check: Checks
     record: Callable[[], Phases]
+    unfollow: Callable[[Config, Workspace], list[str]]
 
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the

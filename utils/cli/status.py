@@ -20,6 +20,7 @@ from utils.error_handler import ArtifactError, ExitCode
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.run.clean import nested
+from utils.run.following import Following
 from utils.run.lifecycle import stopping_place
 from utils.run.lock import held_by
 from utils.run.manifest import Manifest
@@ -79,6 +80,22 @@ class StepStatus:
 
 
 @dataclass(frozen=True)
+class FollowingStatus:
+    """How S9's log is followed (utils/run/following.py)."""
+
+    in_step_as_of: str | None
+    since: str
+    seen_at: str
+    passes: int
+    records: int
+    records_per_minute: float
+    lag_seconds: float
+    waiting_since: str | None
+    retained_bytes: int
+    trouble: str
+
+
+@dataclass(frozen=True)
 class Status:
     """How it stands in a data directory. `state` is `none`, `running`, `stopped` or `finished`;
     `words` say it in a sentence, `sentence` is the last line with which it has ended; `next` is
@@ -99,6 +116,7 @@ class Status:
     to_come: tuple[str, ...] = ()
     not_ready: tuple[str, ...] = ()
     steps: tuple[StepStatus, ...] = ()
+    following: FollowingStatus | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The document that `--json` prints."""
@@ -221,7 +239,28 @@ class Watcher:
             to_come=_to_come(picture) if state == RUNNING else (),
             not_ready=tuple(" is ".join(each) for each in picture.not_ready),
             steps=tuple(_step(each, until) for each in picture.steps),
+            following=_following(self.files),
         )
+
+
+def _following(files: Workspace) -> FollowingStatus | None:
+    """How the log is followed, None where it is not, or nobody can tell."""
+    with suppress(ArtifactError):
+        known = Following.load(files.following)
+        if known.name:
+            return FollowingStatus(
+                in_step_as_of=None if known.is_behind else known.snapshot,
+                since=known.since,
+                seen_at=known.at,
+                passes=known.passes,
+                records=known.records,
+                records_per_minute=round(known.records_per_minute, 1),
+                lag_seconds=known.lag,
+                waiting_since=known.oldest or None,
+                retained_bytes=known.retained,
+                trouble=known.trouble,
+            )
+    return None
 
 
 def watchers(root: Path) -> list[Watcher]:
@@ -292,7 +331,9 @@ def _camel(value: Any) -> dict[str, Any]:
 
 def _named(value: Any) -> Iterator[tuple[str, Any]]:
     for name, inner in vars(value).items():
-        if isinstance(inner, tuple):
+        if isinstance(inner, FollowingStatus):
+            yield json_name(name), _camel(inner)
+        elif isinstance(inner, tuple):
             yield (
                 json_name(name),
                 [each if isinstance(each, str) else _camel(each) for each in inner],

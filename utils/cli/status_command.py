@@ -13,11 +13,20 @@ import orjson
 
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge, data_directory
-from utils.cli.status import FINISHED, NONE, RUNNING, Status, Watcher, latest, watchers
+from utils.cli.status import (
+    FINISHED,
+    NONE,
+    RUNNING,
+    FollowingStatus,
+    Status,
+    Watcher,
+    latest,
+    watchers,
+)
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.storage import storage_errors
 from utils.telemetry.step_lines import Looks, bar_line, plain_line, waits_for
-from utils.wording.figures import lasting
+from utils.wording.figures import counted, lasting
 from utils.wording.invocation import again, for_real
 from utils.wording.terminal import canvas, columns_of, has_blocks, printable
 
@@ -132,6 +141,8 @@ def _lines(
                 else _plain(plain_line(step, at, waiting))
             )
             yield bar
+    if seen.following:
+        yield _plain(printable(_followed(seen.following)))
     if seen.to_come:
         yield _plain(f"To come: {', '.join(seen.to_come)}")
 
@@ -139,6 +150,19 @@ def _lines(
 def _headline(seen: Status) -> str:
     took = f", for {lasting(seen.seconds)}" if seen.state == RUNNING and seen.seconds else ""
     return printable(f"{seen.words}{took}")
+
+
+def _followed(how: FollowingStatus) -> str:
+    """How S9's log is followed, in a line."""
+    as_of = f"in step as of {how.in_step_as_of}" if how.in_step_as_of else "everything is compared"
+    waiting = f"changes since {how.waiting_since} on their way, " if how.waiting_since else ""
+    trouble = f"; {how.trouble}" if how.trouble else ""
+    return (
+        f"S9's log: {as_of}, {waiting}lag {lasting(how.lag_seconds)}, "
+        f"{counted(how.passes, 'sync', 'syncs')} with {counted(how.records, 'record')} "
+        f"({how.records_per_minute:,.1f} a minute), S9 keeps "
+        f"{how.retained_bytes / 1_000_000:,.1f} MB (as of {how.seen_at}){trouble}"
+    )
 
 
 def _plain(text: str) -> tuple[str, int]:

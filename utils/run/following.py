@@ -8,6 +8,7 @@ and looked at again for nothing.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -18,6 +19,8 @@ from utils.files.typed_json import fits
 from utils.wording.invocation import command
 
 VERSION = 1
+NEVER = "~"
+"""The `snapshot` of who has still to compare everything once: it is later than every moment."""
 
 
 @dataclass
@@ -42,6 +45,20 @@ class Following:
     oldest: str = ""
     retained: int = 0
     trouble: str = ""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether everything has still to be compared once."""
+        return self.snapshot == NEVER
+
+    @property
+    def records_per_minute(self) -> float:
+        """How many records were written or taken away a minute, since it is followed."""
+        then, now = (
+            datetime.fromisoformat(each.replace("Z", "+00:00")) for each in (self.since, self.at)
+        )
+        minutes = (now - then).total_seconds() / 60
+        return self.records / minutes if minutes > 0 else 0.0
 
     @classmethod
     def load(cls, path: Path) -> Following:
