@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from extract.change_log.opening import drop_log, leftovers, requirements
 from extract.change_log.requirement import Requirement
 from extract.entities import entities_of
+from extract.following.opening import drop_log, leftovers, requirements
 from extract.following.tables import followed_tables
 from utils.config import Config
 from utils.files.workspace import Workspace

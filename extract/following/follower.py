@@ -18,9 +18,9 @@ from typing import NoReturn
 import orjson
 
 from extract.change_log.change_log import ChangeLog, Changes
-from extract.change_log.opening import drop_log, open_log
 from extract.declaration import Entity
 from extract.following.at_s9 import PREFIX
+from extract.following.opening import drop_log, open_log
 from extract.following.tables import followed_tables, names_of
 from extract.snapshot.continuity import PHASE
 from utils.config import Config
