@@ -1153,6 +1153,7 @@ def follow_log(caller: Caller) -> ExitCode:
     from utils.run.lifecycle import Start, begin, end, open_run
     from utils.run.sealing import seal
     from utils.telemetry.cloudwatch.beside import settle_cloudwatch
+    from utils.telemetry.command_events import tell_begin
 
     config = caller.settings()
     declared = entities_of(config.source.layout)
@@ -1160,6 +1161,8 @@ def follow_log(caller: Caller) -> ExitCode:
     def do(narrow: "Narrow | None") -> ExitCode:
         before = run.manifest
         begin(run, Start.SYNC)
+        run.events.run = run.manifest.run_id
+        tell_begin(run.progress, Start.FOLLOW.command, PHASES[:4], ENTITIES)
         book = Sync(run)
         if narrow is not None:
             book.narrow = lambda run: extract_changes(run, before, declared, narrow)

@@ -31,6 +31,7 @@ from utils.logger import get_logger
 from utils.run.following import NEVER, Following
 from utils.run.lifecycle import is_unfinished
 from utils.run.run import COMPLETE, Run
+from utils.telemetry.events import Followed
 from utils.wording.figures import counted, lasting
 from utils.wording.invocation import again
 
@@ -160,6 +161,7 @@ class Follower:
                 self._say(f"Comparing everything: {reason}")
             self.state.oldest, self.state.at = oldest, utc_now()
             self._save()
+            self._emit()
         self._code = self.do(narrow)
         if self._code not in _ENDS_WELL:
             return False
@@ -186,8 +188,14 @@ class Follower:
         state.retained, state.trouble = kept.bytes, kept.trouble
         state.log, state.at = dict(log.state()), utc_now()
         self._save()
+        self._emit()
         if kept.bytes > self.run.config.sync.max_retained_log * _MEGABYTE:
             raise _TooMuch(kept.bytes)
+
+    def _emit(self) -> None:
+        state = self.state
+        waiting = _since(state.oldest) if state.oldest else 0.0
+        self.run.events.emit(Followed(lag=state.lag, oldest=waiting, retained=state.retained))
 
     def _give_free(self, over: _TooMuch) -> NoReturn:
         """End what S9 keeps for us, before it fills its disk. Raises SourceError."""

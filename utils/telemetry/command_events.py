@@ -33,15 +33,7 @@ def command_told(
     progress.events.go_on_after(file.last)
     progress.events.listen(file)
     began = time.monotonic()
-    progress.events.emit(
-        RunBegun(
-            command=command,
-            phases=tuple(phases),
-            entities=tuple(entities),
-            pid=os.getpid(),
-            version=VERSION,
-        )
-    )
+    tell_begin(progress, command, phases, entities)
     try:
         yield
     except BaseException as error:
@@ -56,6 +48,21 @@ def command_told(
             )
         )
         file.close()
+
+
+def tell_begin(
+    progress: Tasks, command: str, phases: Sequence[str], entities: Sequence[str] = ()
+) -> None:
+    """Tell that a command begins, or another pass of one that goes on and on."""
+    progress.events.emit(
+        RunBegun(
+            command=command,
+            phases=tuple(phases),
+            entities=tuple(entities),
+            pid=os.getpid(),
+            version=VERSION,
+        )
+    )
 
 
 def _end_of(error: BaseException) -> tuple[ExitCode, str]:

@@ -146,6 +146,17 @@ class TableState(Event):
     index: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Followed(Event):
+    """How S9's log is followed: `lag` is how many seconds the last changes took from S9's commit to
+    the target, `oldest` for how many seconds the oldest one that is not there yet has waited,
+    `retained` how many bytes of its log S9 keeps for it."""
+
+    lag: float
+    oldest: float
+    retained: int
+
+
 DONE, SKIPPED, FAILED, STOPPED = "done", "skipped", "failed", "stopped"
 """The outcomes of a step."""
 
@@ -180,6 +191,7 @@ KINDS: tuple[type[Event], ...] = (
     Found,
     CheckpointSaved,
     TableState,
+    Followed,
     StepFinished,
     RunFinished,
 )

@@ -21,7 +21,7 @@ _SUMMED = {
     "retried": ("reason",),
     "found": ("rule", "severity"),
 }
-_LAST_ONLY = {"checkpoint-saved": (), "table-state": ("table", "index")}
+_LAST_ONLY = {"checkpoint-saved": (), "table-state": ("table", "index"), "followed": ()}
 _SUMS = ("times", "seconds")
 _FRAME = frozenset({"run-begun", "run-finished", "step-begun", "step-finished"})
 _PROGRESSED = "progressed"

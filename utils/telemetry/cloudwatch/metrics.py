@@ -1,7 +1,8 @@
 """What a run does, in figures in CloudWatch: the sums of a metric are those of the reports.
 
 Each datum is what has come about since the last one, so that the Sum of a metric over any time is
-what was done in it, and a resumed run adds what it does itself. A step that has a name of its own
+what was done in it, and a resumed run adds what it does itself; but for how S9's log is followed,
+which is as it was last. A step that has a name of its own
 ("comparing") is a phase of its own here: `verify: comparing`.
 """
 
@@ -19,6 +20,7 @@ from utils.config import TargetConfig
 from utils.telemetry.cloudwatch.troubles import trouble_of
 from utils.telemetry.events import (
     Count,
+    Followed,
     Progressed,
     Retried,
     Step,
@@ -38,7 +40,13 @@ UNITS = {
     "RetryCount": "Count",
     "ConsumedWriteUnits": "Count",
     "ThrottledRequests": "Count",
+    "SyncLag": "Seconds",
+    "OldestUnapplied": "Seconds",
+    "RetainedLog": "Bytes",
 }
+# How it is, not what was done: of these the last value counts, and they are of no single run.
+FOLLOWING = ("SyncLag", "OldestUnapplied", "RetainedLog")
+_OF_FOLLOWING = Step("sync", "")
 DIMENSIONS = ("run", "phase", "entity")
 _AT_ONCE = 500  # of 1,000 that PutMetricData takes, and well below its megabyte
 _NOTHING = "-"  # a dimension must have a value
@@ -79,7 +87,9 @@ class MetricSums:
         with self._guard:
             for name, step, value in self._values(told.event):
                 # What has not happened is only said of what a phase is about, when that is over.
-                if value or (not step.name and isinstance(told.event, StepFinished)):
+                if name in FOLLOWING:
+                    self._due[Metric(name, _NOTHING, step.phase, _OF_ALL)] = value
+                elif value or (not step.name and isinstance(told.event, StepFinished)):
                     phase = ": ".join(filter(None, (step.phase, step.name)))
                     metric = Metric(
                         name, told.run or _NOTHING, phase or _NOTHING, step.entity or _OF_ALL
@@ -97,6 +107,11 @@ class MetricSums:
         elif isinstance(event, Retried):
             self._retried[event.step] = self._retried.get(event.step, 0) + event.times
             yield "RetryCount", event.step, event.times
+        elif isinstance(event, Followed):
+            values = (event.lag, event.oldest, float(event.retained))
+            yield from (
+                (name, _OF_FOLLOWING, value) for name, value in zip(FOLLOWING, values, strict=True)
+            )
         elif isinstance(event, StepFinished):
             yield from self._end(event)
 
@@ -133,7 +148,10 @@ class MetricSums:
         with self._guard:
             self._under_way = 0
             for metric, value in left.items():
-                self._due[metric] = self._due.get(metric, 0.0) + value
+                if metric.name in FOLLOWING:
+                    self._due.setdefault(metric, value)
+                else:
+                    self._due[metric] = self._due.get(metric, 0.0) + value
 
 
 def _now() -> datetime:

@@ -91,6 +91,9 @@ def an_event_of(kind: type[Event]) -> Event:
         "retries": {"slow": 2},
         "exit_code": 5,
         "sentence": "Done",
+        "lag": 1.5,
+        "oldest": 0.5,
+        "retained": 4096,
     }
     return kind(**{n: v for n, v in every.items() if n in kind.__dataclass_fields__})
 

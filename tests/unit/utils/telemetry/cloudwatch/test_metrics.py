@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeou
 
 from utils.config import TargetConfig
 from utils.telemetry.cloudwatch import metrics
-from utils.telemetry.cloudwatch.metrics import UNITS, MetricSender, MetricSums
+from utils.telemetry.cloudwatch.metrics import FOLLOWING, UNITS, MetricSender, MetricSums
 from utils.telemetry.events import (
     Count,
     EventStream,
+    Followed,
     Progressed,
     Retried,
     Step,
@@ -107,9 +108,22 @@ def test_what_has_not_happened_is_said_once_of_a_phase_and_never_of_its_parts(
         stream.emit(StepFinished(step=step, count=Count(), outcome="skipped", seconds=0.5))
     sender(sums, service, monkeypatch).send()
     assert service.sums() == {
-        **{(name, "7f3a", "extract", "all"): 0 for name in UNITS},
+        **{(name, "7f3a", "extract", "all"): 0 for name in UNITS if name not in FOLLOWING},
         ("Duration", "7f3a", "extract", "all"): 0.5,
         ("Duration", "7f3a", "verify: comparing", "sales"): 0.5,
+    }
+
+
+def test_how_the_log_is_followed_is_as_it_was_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, sums = listening()
+    service = Service()
+    for lag in (9.0, 2.5):
+        stream.emit(Followed(lag=lag, oldest=0.0, retained=4096))
+    sender(sums, service, monkeypatch).send()
+    assert service.sums() == {
+        ("SyncLag", "-", "sync", "all"): 2.5,
+        ("OldestUnapplied", "-", "sync", "all"): 0,
+        ("RetainedLog", "-", "sync", "all"): 4096,
     }
 
 
