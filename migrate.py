@@ -1119,18 +1119,20 @@ def sync(
 
 def run_sync(caller: Caller, *, dry_run: bool, every: float | None) -> ExitCode:
     """One sync, or one after the other; the exit code of the last."""
+    from utils.interrupt import StopFlag
     from utils.run.lifecycle import Start, open_run
 
     config = caller.settings()
     if dry_run or config.migration.dry_run:
         return rehearse_sync(config, caller.screen)
+    stop = StopFlag()
     while True:
-        with open_run(config, caller.screen, Start.SYNC, PHASES[:4]) as run:
+        with open_run(config, caller.screen, Start.SYNC, PHASES[:4], stop=stop) as run:
             code = sync_in(run)
         if every is None or code not in (ExitCode.DONE, ExitCode.QUARANTINED):
             return code
-        run.stop.rest(every)
-        if run.stop.requested:
+        stop.rest(every)
+        if stop.requested:
             return code
 
 

@@ -28,6 +28,7 @@ class StopFlag:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._is_installed = False
 
     @property
     def requested(self) -> bool:
@@ -74,8 +75,11 @@ class StopFlag:
         """Make SIGINT and SIGTERM request a stop; a second one ends the process at once.
 
         A thread acts on them, because Python runs a handler only between two steps of the main
-        thread, which a library may hold up (a query that waits for a lock).
+        thread, which a library may hold up (a query that waits for a lock). Once is enough.
         """
+        if self._is_installed:
+            return
+        self._is_installed = True
         # Never closed: the interpreter writes to it for as long as the process lives.
         reader, writer = os.pipe()
         os.set_blocking(writer, False)

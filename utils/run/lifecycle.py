@@ -25,7 +25,7 @@ from utils.error_handler import (
 )
 from utils.files.storage import storage_errors, write_atomically
 from utils.files.workspace import Workspace
-from utils.interrupt import Interrupted
+from utils.interrupt import Interrupted, StopFlag
 from utils.progress import Display
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
@@ -58,9 +58,12 @@ def open_run(
     start: Start,
     phases: Sequence[str] = PHASE_NAMES,
     entities: Sequence[str] = ENTITY_NAMES,
+    *,
+    stop: StopFlag | None = None,
 ) -> Iterator[Run]:
     """Lock the data directory, open its manifest and logs; record why a run stops, if it does.
-    `phases` and `entities` are those that it will go through.
+    `phases` and `entities` are those that it will go through; `stop` is the flag of who opens one
+    run after the other.
 
     Raises MigrationError when another run is at work, when the directory belongs to the migration
     of another source or target, or when `start` does not go with what is there.
@@ -80,7 +83,7 @@ def open_run(
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest, is_readable = _manifest_of(files, start)
         bind(manifest, config, files.root)
-        run = Run(config, files, manifest, Tasks(), keeps_manifest=is_readable)
+        run = Run(config, files, manifest, Tasks(), stop or StopFlag(), keeps_manifest=is_readable)
         display = Display(quiet=screen.quiet, color=screen.color, keeps=start is not Start.FOLLOW)
         run.events.listen(display)
         begin(run, start)

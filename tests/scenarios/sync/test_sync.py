@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from pathlib import Path
 
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -177,3 +179,30 @@ def test_a_record_that_was_softly_deleted_comes_back(
     s9.execute("UPDATE msg SET enabled = true WHERE first_id = 10")
     migrated.run("sync").ended(0)
     assert application.scan() == before
+
+
+def test_one_pass_after_the_other_costs_no_more_than_one(migrated: Operator) -> None:
+    """For weeks: nothing stays open of a pass that is over."""
+    pid, found = 0, dict[int, int]()
+
+    def passes() -> int:
+        lines = (migrated.data / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        return sum('"run-begun"' in line and '"command":"sync"' in line for line in lines)
+
+    with migrated.start("sync", "--every", "0") as running:
+        pid = running.process.pid
+        for number in (2, 6):
+            running.wait_for(lambda number=number: passes() > number)  # type: ignore[misc]
+            found[number] = open_files(pid)
+        running.interrupt()
+        running.end()
+    assert found[6] <= found[2] + 2, found  # that a pass has open while it works
+
+
+def open_files(pid: int) -> int:
+    """The fewest files that a process has open within a moment: not those that come and go."""
+    looks = []
+    for _ in range(40):
+        looks.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+        time.sleep(0.02)
+    return min(looks)
