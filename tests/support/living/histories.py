@@ -43,16 +43,17 @@ def script(seed: int, *, passes: int, rough: bool = False) -> list[str]:
     """The words of a history, from its seed; a `rough` one has kills, and passes during which life
     goes on."""
     chance = random.Random(seed)
-    words = [*_life(chance), "full"]
+    words = [*life(chance), "full"]
     for number in range(passes):
-        words += _life(chance)
+        words += life(chance)
         last = number == passes - 1
         kinds = ["pass"] if not rough or last else ["pass", "pass", "killed", "living"]
         words.append(chance.choice(kinds))
     return [f"{word}:{number}" for number, word in enumerate(words)]
 
 
-def _life(chance: random.Random) -> list[str]:
+def life(chance: random.Random) -> list[str]:
+    """What happens between two passes."""
     steps = chance.choices([*STEPS], k=chance.randint(1, 8))
     acts = chance.choices(["act", "act", "begin"], k=chance.choice((0, 0, 1, 2)))
     return chance.sample([*steps, *acts], len(steps) + len(acts))
@@ -79,6 +80,14 @@ class History:
         self._written = Written()
         self._lock = threading.Lock()
         self._during: random.Random | None = None  # while life goes on during a pass
+        self.doings: dict[str, Callable[[random.Random], list[str]]] = {
+            "act": self._act,
+            "begin": self._begin,
+            "full": self._full,
+            "pass": self._pass,
+            "living": self._living_pass,
+            "killed": self._killed_pass,
+        }
         self.operator.configure(
             load={"onConflict": "skip"},
             sync=self.settings,
@@ -117,15 +126,7 @@ class History:
         if name in STEPS:
             self.living.step(name, STEPS[name], chance)
             return []
-        does: dict[str, Callable[[random.Random], list[str]]] = {
-            "act": self._act,
-            "begin": self._begin,
-            "full": self._full,
-            "pass": self._pass,
-            "living": self._living_pass,
-            "killed": self._killed_pass,
-        }
-        return does[name](chance)
+        return self.doings[name](chance)
 
     # -- the application --------------------------------------------------------------------
 

@@ -1,0 +1,132 @@
+"""S9's log is followed: what changes there is in the target a few seconds later, and whatever
+happens meanwhile, the tables are in the end as a fresh `--full` would leave them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import S9Database, TableNames
+from tests.scenarios.conftest import hire
+from tests.scenarios.sync.changes import change_everything
+from tests.support.living.follower import FollowedS9
+from tests.support.living.fresh import fresh_migration
+from tests.support.living.judge import contents_of
+from tests.support.operators.operator import insert, line, party, sale, scan_all, small_trade
+from utils.embedded.aws import EmbeddedAws
+
+
+@pytest.fixture(params=["s9_with_log", "s9_with_binlog"], ids=["postgresql", "mariadb"])
+def living(request: pytest.FixtureRequest) -> S9Database:
+    found: S9Database = request.getfixturevalue(request.param)
+    return found
+
+
+class Scene(FollowedS9):
+    """The same with the tables that it writes to."""
+
+    aws: EmbeddedAws
+    dynamodb: DynamoDBClient
+    tables: TableNames
+
+    def assert_in_step(self) -> None:
+        """The tables are as a fresh migration leaves them."""
+        fresh = fresh_migration(self.operator, self.s9, self.aws, self.dynamodb, self.tables)
+        assert contents_of(scan_all(self.dynamodb, self.tables)) == fresh
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path,
+    living: S9Database,
+    aws: EmbeddedAws,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> Scene:
+    """An operator who has migrated a small trade, and may follow S9's log."""
+    small_trade(living)
+    insert(living, "msg_anag", party(4, 2))
+    insert(living, "msg", sale(12, 1, 3), sale(13, 4, 3))
+    insert(living, "msg_line", line(4, 12), line(5, 12), line(6, 13))
+    operator = hire(tmp_path, living, aws, tables)
+    operator.configure(
+        source={"username": living.follower, "password": "${S9_PASSWORD}"},
+        migration={"validateAfterLoad": False, "processes": 1},
+    )
+    scene = Scene(operator, living)
+    scene.aws, scene.dynamodb, scene.tables = aws, dynamodb, tables
+    scene.settle()
+    operator.run("--full").ended(0)
+    return scene
+
+
+def test_what_changes_in_s9_is_brought_over(scene: Scene) -> None:
+    with scene:
+        scene.catch_up()
+        change_everything(scene.s9)
+        scene.catch_up()
+        report = scene.operator.report("sync")
+        done = scene.stop().ended(0)
+    assert "In step with S9 as of" in done.last_line
+    assert report["snapshot"]["statement"].endswith("kept in step by S9's log since")
+    scene.assert_in_step()
+    with scene:  # it goes on where it was
+        scene.s9.execute("DELETE FROM msg_line WHERE id = 4")
+        scene.catch_up()
+        done = scene.stop().ended(0)
+    assert "Comparing everything" not in done.output
+    scene.assert_in_step()
+    scene.operator.run("--phase", "verify").ended(0)
+    scene.operator.run("--phase", "verify", "--from-source").ended(0)
+    stopped = scene.operator.run("sync", "--stop").ended(0)
+    assert "S9 keeps nothing" in stopped.last_line
+
+
+def test_what_happens_while_nobody_follows_is_not_lost(scene: Scene) -> None:
+    with scene:
+        scene.catch_up()
+        change_everything(scene.s9)
+        scene.kill()
+        scene.s9.execute("UPDATE msg SET notes = 'dopo' WHERE first_id = 11")
+        scene.start()
+        scene.catch_up()
+        scene.stop().ended(0)
+    scene.assert_in_step()
+
+
+def test_a_table_that_was_emptied_is_compared_whole(scene: Scene) -> None:
+    with scene:
+        scene.catch_up()
+        rows = scene.s9.rows("SELECT id, msg_id, line_number FROM msg_line")
+        scene.s9.execute("TRUNCATE TABLE msg_line")
+        for key, of, _ in rows[1:]:
+            insert(scene.s9, "msg_line", line(int(str(key)), int(str(of))))
+        scene.catch_up()
+        done = scene.stop().ended(0)
+    assert "Comparing everything: " in done.output
+    scene.assert_in_step()
+
+
+def test_more_is_kept_than_may_be(scene: Scene) -> None:
+    if scene.s9.type == "mysql":
+        return  # nothing is kept there
+    scene.operator.configure(sync={"maxRetainedLog": 1})
+    with scene:
+        scene.catch_up()
+        held = scene.s9.server.connect(scene.s9.name)
+        with held.cursor() as cursor:  # a transaction that stays open holds the log
+            cursor.execute("UPDATE msg SET notes = 'lunga' WHERE first_id = 11")
+            scene.s9.execute(
+                "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)"
+            )
+            done = scene.end()
+        held.close()
+    done.failed(1, "maxRetainedLog", "given free")
+    assert not scene.s9.rows("SELECT 1 FROM pg_replication_slots")
+    with scene:
+        scene.catch_up()
+        done = scene.stop().ended(0)
+    assert "Comparing everything" in done.output
+    scene.assert_in_step()

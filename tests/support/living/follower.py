@@ -1,0 +1,97 @@
+"""An operator's `sync --follow` at work, for tests: started, waited for, stopped, killed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tests.conftest import S9Database
+from tests.support.operators.operator import Operator, Outcome, Running
+
+_PATIENCE = 60.0
+
+
+@dataclass
+class FollowedS9:
+    """`sync --follow` beside a test. A context manager: it is stopped in the end."""
+
+    operator: Operator
+    s9: S9Database
+    _running: Running | None = None
+
+    def __enter__(self) -> FollowedS9:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running is not None:
+            self._running.process.kill()
+            self._running.end()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What data/sync/following.json says, {} when it is not there."""
+        path = self.operator.data / "sync" / "following.json"
+        found: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else {}
+        return found
+
+    def start(self) -> None:
+        """Type the command."""
+        self._running = self.operator.start("sync", "--follow")
+
+    def catch_up(self) -> None:
+        """Wait until all that S9 has committed by now is in the target. It touches a row of its
+        own for that, which belongs to nothing that is migrated."""
+        moment = self._moment()
+        self.s9.execute("UPDATE msg_anag SET notes = %s WHERE first_id = 999", moment)
+        running = self._running
+        assert running is not None
+        running.wait_for(lambda: self._is_in_step(moment), _PATIENCE)
+
+    def settle(self) -> None:
+        """Put the row of its own into S9."""
+        self.s9.execute(
+            "INSERT INTO msg_anag (first_id, kind, enabled, name) "
+            "VALUES (999, 7, true, 'Orologio srl')"
+        )
+
+    def _moment(self) -> str:
+        """Now, by S9's clock (UTC)."""
+        clock = {
+            "postgresql": "to_char(clock_timestamp() AT TIME ZONE 'UTC', "
+            "'YYYY-MM-DD\"T\"HH24:MI:SS.MS')",
+            "mysql": "date_format(utc_timestamp(3), '%Y-%m-%dT%H:%i:%s.%f')",
+        }[self.s9.type]
+        [(found,)] = self.s9.rows(f"SELECT {clock}")
+        return str(found)[:23]
+
+    def _is_in_step(self, moment: str) -> bool:
+        state = self.state
+        return bool(state) and not state["oldest"] and moment <= state["snapshot"] < "~"
+
+    def stop(self) -> Outcome:
+        """Press Ctrl-C, and wait for the end."""
+        running, self._running = self._running, None
+        assert running is not None
+        running.interrupt()
+        return self._ended(running)
+
+    def end(self) -> Outcome:
+        """Wait until it ends by itself."""
+        running, self._running = self._running, None
+        assert running is not None
+        return self._ended(running)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        running, self._running = self._running, None
+        assert running is not None
+        running.process.kill()
+        running.end()
+
+    def _ended(self, running: Running) -> Outcome:
+        outcome = running.end()
+        self.operator.outcomes.append(outcome)
+        return outcome
