@@ -1152,6 +1152,7 @@ def follow_log(caller: Caller) -> ExitCode:
     from extract.following.narrow import extract_changes
     from load.sync.report import records_written
     from utils.cli.sync_text import after_following
+    from utils.logger import say_once_on_screen
     from utils.run.lifecycle import Start, begin, end, open_run
     from utils.run.sealing import seal
     from utils.telemetry.cloudwatch.beside import settle_cloudwatch
@@ -1173,6 +1174,7 @@ def follow_log(caller: Caller) -> ExitCode:
         return code
 
     with open_run(config, caller.screen, Start.FOLLOW, PHASES[:4]) as run:
+        say_once_on_screen(verbose=caller.screen.verbose)
         code = Follower(run, declared, do, lambda: records_written(run, ENTITIES)).follow()
         seal(run)
         settle_cloudwatch()

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REGION = "eu-west-1"
 SAMPLE_SIZE = SampleSize(buyers=60, producers=25, sales=300)
+LOGICAL = ("wal_level=logical", "max_wal_senders=8", "max_replication_slots=8")
 _numbers = itertools.count(1)
 
 
@@ -161,34 +163,61 @@ def dynamodb(aws: EmbeddedAws) -> DynamoDBClient:
     )
 
 
+@contextmanager
+def database_of(server: EmbeddedPostgres | EmbeddedMariaDB) -> Iterator[S9Database]:
+    """A database of a server's own with S9's tables, empty."""
+    name = f"s9_{next(_numbers)}"
+    server.create_database(name)
+    connection = server.connect(name)
+    try:
+        create_tables(connection)
+        yield S9Database(server, name, connection)
+    finally:
+        connection.close()
+        if server.running:
+            server.drop_database(name)
+
+
 @pytest.fixture
 def s9(postgres: EmbeddedPostgres) -> Iterator[S9Database]:
     """A database of the test's own with S9's tables, empty."""
-    name = f"s9_{next(_numbers)}"
-    postgres.create_database(name)
-    connection = postgres.connect(name)
-    try:
-        create_tables(connection)
-        yield S9Database(postgres, name, connection)
-    finally:
-        connection.close()
-        if postgres.running:
-            postgres.drop_database(name)
+    with database_of(postgres) as database:
+        yield database
 
 
 @pytest.fixture
 def s9_on_mysql(mariadb: EmbeddedMariaDB) -> Iterator[S9Database]:
     """As `s9`, on MariaDB."""
-    name = f"s9_{next(_numbers)}"
-    mariadb.create_database(name)
-    connection = mariadb.connect(name)
-    try:
-        create_tables(connection)
-        yield S9Database(mariadb, name, connection)
-    finally:
-        connection.close()
-        if mariadb.running:
-            mariadb.drop_database(name)
+    with database_of(mariadb) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def logical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL whose log can be followed."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("logical"), settings=LOGICAL) as server:
+        yield server
+
+
+@pytest.fixture
+def s9_with_log(logical: EmbeddedPostgres) -> Iterator[S9Database]:
+    """As `s9`, with a log that can be followed; no slot is left in it."""
+    with database_of(logical) as database:
+        yield database
+        database.execute(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots "
+            "WHERE database = current_database() AND active"
+        )
+        for _ in range(50):
+            left = database.rows(
+                "SELECT slot_name, active FROM pg_replication_slots "
+                "WHERE database = current_database()"
+            )
+            if not any(active for _, active in left):
+                break
+            time.sleep(0.1)
+        for name, _ in left:
+            database.execute("SELECT pg_drop_replication_slot(%s)", name)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,10 @@ from utils.wording.terminal import canvas, indented, printable
 LOGGER_NAME = "migrate"
 IN_THE_FILES = {"files_only": True}
 """The `extra` of what is not to come to the screen, which has said it in its own way."""
+OF_THE_WHOLE = {"of_the_whole": True}
+"""The `extra` of what is said of one pass after the other, and not in one of them."""
 MEGABYTE = 1_000_000
+_MOST_SAID = 10_000
 _SCREEN_FORMAT = "%(asctime)s - %(levelname)s - %(message)s"
 # Of these the tool says itself what an operator has to know.
 _TOLD_OTHERWISE = ("botocore.credentials", "botocore.tokens", "botocore.utils", "urllib3")
@@ -158,6 +161,34 @@ def set_up_screen(config: LoggingConfig, *, verbose: bool, quiet: bool, color: b
     level = logging.getLevelName(config.level)
     handler.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else level)
     _add(handler)
+
+
+class _SaidBefore(logging.Filter):
+    """Lets pass what has not been said in the same words, of warnings; and nothing below them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return bool(getattr(record, "of_the_whole", False))
+        text = record.getMessage()
+        if text in self._said:
+            return False
+        if len(self._said) < _MOST_SAID:
+            self._said.add(text)
+        return True
+
+
+def say_once_on_screen(*, verbose: bool) -> None:
+    """What is told now is told again and again, for weeks: the screen gets what is OF_THE_WHOLE,
+    and each warning once, unless it is `verbose`. The files get everything."""
+    if verbose:
+        return
+    for handler in get_logger().handlers:
+        if isinstance(handler, _ScreenHandler):
+            handler.addFilter(_SaidBefore())
 
 
 def add_lines(handler: logging.Handler, config: LoggingConfig, run_id: str) -> None:

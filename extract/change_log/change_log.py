@@ -53,6 +53,25 @@ class Changes:
         """Whether no followed row was touched."""
         return not (self.whole or any(self.keys.values()) or any(self.parents.values()))
 
+    def add(self, later: Changes) -> None:
+        """Take what came after these, too."""
+        for into, more in ((self.keys, later.keys), (self.parents, later.parents)):
+            for table, numbers in more.items():
+                into.setdefault(table, set()).update(numbers)
+        self.whole |= later.whole
+        self.transactions += later.transactions
+        self.oldest = min(filter(None, (self.oldest, later.oldest)), default="")
+        self.newest = max(self.newest, later.newest)
+        self.position = later.position or self.position
+        self.seen = (*self.seen, *later.seen)
+
+    def and_then(self, later: Changes) -> Changes:
+        """These and what came after them."""
+        both = Changes()
+        both.add(self)
+        both.add(later)
+        return both
+
 
 @dataclass(frozen=True)
 class Retained:

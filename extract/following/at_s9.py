@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import orjson
 
 from extract.change_log.requirement import Requirement
 from extract.entities import entities_of
@@ -25,7 +28,13 @@ def needs(config: Config) -> list[Requirement]:
     with tempfile.TemporaryDirectory(prefix="check-") as scratch:
         run = Run(config, Workspace(Path(scratch)), Manifest.new())
         followed = followed_tables(run, entities_of(config.source.layout))
-    return requirements(config.source, followed)
+    return requirements(config.source, followed, name_of_log(config))
+
+
+def name_of_log(config: Config) -> str:
+    """What is called so at S9: the same for the same migration, from wherever it is followed."""
+    both = orjson.dumps([config.source.identity(), config.target.identity()])
+    return PREFIX + hashlib.sha256(both).hexdigest()[:12]
 
 
 def needs_text(found: Sequence[Requirement]) -> str:

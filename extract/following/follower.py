@@ -8,26 +8,22 @@ not told everything, the pass compares everything, as one without a log does.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NoReturn
 
-import orjson
-
 from extract.change_log.change_log import ChangeLog, Changes
 from extract.declaration import Entity
-from extract.following.at_s9 import PREFIX
+from extract.following.at_s9 import name_of_log
 from extract.following.opening import drop_log, open_log
 from extract.following.tables import followed_tables, names_of
 from extract.snapshot.continuity import PHASE
-from utils.config import Config
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode, SourceError, SourceUnavailable
 from utils.files.artifacts import utc_now
-from utils.logger import get_logger
+from utils.logger import OF_THE_WHOLE, get_logger
 from utils.run.following import NEVER, Following
 from utils.run.lifecycle import is_unfinished
 from utils.run.run import COMPLETE, Run
@@ -43,22 +39,22 @@ _AGAIN = 5.0  # seconds between two tries
 _MEGABYTE = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Narrow:
-    """The extract of a pass that reads only what these changes name."""
+    """The extract of a pass that reads only what these changes name. `done` is all that it has
+    brought over then; `left` is what has come meanwhile, and is for the next one."""
 
     changes: Changes
     log: ChangeLog
+    done: Changes = field(init=False)
+    left: Changes = field(default_factory=Changes)
+
+    def __post_init__(self) -> None:
+        self.done = self.changes.and_then(Changes())
 
 
 Pass = Callable[[Narrow | None], ExitCode]
 """Does one pass, narrow or of everything, or completes the one that is unfinished."""
-
-
-def name_of_log(config: Config) -> str:
-    """What is called so at S9: the same for the same migration, from wherever it is followed."""
-    both = orjson.dumps([config.source.identity(), config.target.identity()])
-    return PREFIX + hashlib.sha256(both).hexdigest()[:12]
 
 
 @dataclass
@@ -106,12 +102,15 @@ class Follower:
             if not self._is_brought_up(log):
                 return self._code
             self._say("Following S9's log (Ctrl-C ends it; the same command goes on)")
+            left = Changes()
             while not self.run.stop.requested:
-                changes = log.read(_AT_ONCE)
+                changes = left.and_then(log.read(0 if left.transactions else _AT_ONCE))
                 self._heard_at = self.clock()
-                if not changes.is_empty and not self._passes(Narrow(changes, log)):
+                narrow = Narrow(changes, log)
+                if not changes.is_empty and not self._passes(narrow):
                     break
-                self._is_done(log, changes)
+                left = narrow.left
+                self._is_done(log, narrow.done)
             return self._code
 
     def _begin(self, name: str, log: ChangeLog) -> None:
@@ -215,7 +214,7 @@ class Follower:
 
     @staticmethod
     def _say(text: str) -> None:
-        get_logger().info("%s", text)
+        get_logger().info("%s", text, extra=OF_THE_WHOLE)
 
 
 class _TooMuch(Exception):

@@ -44,6 +44,7 @@ from utils.wording.invocation import again
 
 MOST_KEYS = 20_000  # of one entity; more are read quicker with all the others
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 1.0  # seconds until the snapshot is taken anew
+_WAIT_FOR_FENCE = 0.5
 _TELL_AFTER = 8  # of these
 _TOGETHER = 1_000  # lines that are written at once
 
@@ -60,8 +61,9 @@ def extract_changes(
         with _seeing(run, declared, narrow) as source:
             recognise_source(run, source)
             follow_on(run, source, list(declared.values()), before.snapshot)
+            changes = _up_to_now(run, source, narrow)
             for entity in declared.values():
-                _bring_up(run, before, source, entity, narrow.changes)
+                _bring_up(run, before, source, entity, changes)
     except BackOff as lost:
         raise SourceError(
             f"the connection to S9 was lost: {lost.detail}",

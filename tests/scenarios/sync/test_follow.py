@@ -51,8 +51,9 @@ def scene(
     insert(living, "msg", sale(12, 1, 3), sale(13, 4, 3))
     insert(living, "msg_line", line(4, 12), line(5, 12), line(6, 13))
     operator = hire(tmp_path, living, aws, tables)
+    operator.environment["S9_PASSWORD"] = living.server.owner_password
     operator.configure(
-        source={"username": living.follower, "password": "${S9_PASSWORD}"},
+        source={"username": living.server.owner, "password": "${S9_PASSWORD}"},
         migration={"validateAfterLoad": False, "processes": 1},
     )
     scene = Scene(operator, living)
@@ -66,16 +67,14 @@ def test_what_changes_in_s9_is_brought_over(scene: Scene) -> None:
     with scene:
         scene.catch_up()
         change_everything(scene.s9)
-        scene.catch_up()
-        report = scene.operator.report("sync")
-        done = scene.stop().ended(0)
+        done = scene.stop_in_step().ended(0)
     assert "In step with S9 as of" in done.last_line
+    report = scene.operator.report("sync")
     assert report["snapshot"]["statement"].endswith("kept in step by S9's log since")
     scene.assert_in_step()
     with scene:  # it goes on where it was
         scene.s9.execute("DELETE FROM msg_line WHERE id = 4")
-        scene.catch_up()
-        done = scene.stop().ended(0)
+        done = scene.stop_in_step().ended(0)
     assert "Comparing everything" not in done.output
     scene.assert_in_step()
     scene.operator.run("--phase", "verify").ended(0)
@@ -91,8 +90,7 @@ def test_what_happens_while_nobody_follows_is_not_lost(scene: Scene) -> None:
         scene.kill()
         scene.s9.execute("UPDATE msg SET notes = 'dopo' WHERE first_id = 11")
         scene.start()
-        scene.catch_up()
-        scene.stop().ended(0)
+        scene.stop_in_step().ended(0)
     scene.assert_in_step()
 
 
@@ -103,8 +101,7 @@ def test_a_table_that_was_emptied_is_compared_whole(scene: Scene) -> None:
         scene.s9.execute("TRUNCATE TABLE msg_line")
         for key, of, _ in rows[1:]:
             insert(scene.s9, "msg_line", line(int(str(key)), int(str(of))))
-        scene.catch_up()
-        done = scene.stop().ended(0)
+        done = scene.stop_in_step().ended(0)
     assert "Comparing everything: " in done.output
     scene.assert_in_step()
 
@@ -126,7 +123,6 @@ def test_more_is_kept_than_may_be(scene: Scene) -> None:
     done.failed(1, "maxRetainedLog", "given free")
     assert not scene.s9.rows("SELECT 1 FROM pg_replication_slots")
     with scene:
-        scene.catch_up()
-        done = scene.stop().ended(0)
+        done = scene.stop_in_step().ended(0)
     assert "Comparing everything" in done.output
     scene.assert_in_step()

@@ -66,8 +66,7 @@ class FollowedHistory(History):
 
     def _in_step(self, _chance: random.Random) -> list[str]:
         self.application.finish()
-        self.follower.catch_up()
-        outcome = self.follower.stop()
+        outcome = self.follower.stop_in_step()
         problems = self._after(outcome.code, outcome.output)
         self.follower.start()
         return problems
@@ -101,5 +100,5 @@ class FollowedHistory(History):
         return super()._happens(word)
 
     def _sees_what_was_written(self) -> None:
-        """Passes come and go unseen: what is in the tables and is not the application's is theirs."""
+        """Passes come and go unseen: what is there, and not the application's, is theirs."""
         self._written.add(contents_of(scan_all(self.dynamodb, self.tables)))

@@ -9,8 +9,10 @@ import orjson
 
 from tests.conftest import S9Database
 from tests.support.operators.operator import Operator, Outcome, Running
+from utils.error_handler import ExitCode
 
 _PATIENCE = 60.0
+_TRIES = 10
 
 
 @dataclass
@@ -70,6 +72,16 @@ class FollowedS9:
     def _is_in_step(self, moment: str) -> bool:
         state = self.state
         return bool(state) and not state["oldest"] and moment <= state["snapshot"] < "~"
+
+    def stop_in_step(self) -> Outcome:
+        """Catch up, and stop it when it is at rest: in the middle of a pass it would be resumed."""
+        for _ in range(_TRIES):
+            self.catch_up()
+            outcome = self.stop()
+            if outcome.code != ExitCode.INTERRUPTED:
+                return outcome
+            self.start()
+        raise AssertionError("it is never at rest")
 
     def stop(self) -> Outcome:
         """Press Ctrl-C, and wait for the end."""
