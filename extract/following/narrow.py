@@ -92,6 +92,22 @@ def _seeing(run: Run, declared: Mapping[str, Entity], narrow: Narrow) -> Iterato
         wait = min(_LONGEST_WAIT, wait * 2)
 
 
+def _up_to_now(run: Run, source: Source, narrow: Narrow) -> Changes:
+    """What is to be looked at: the snapshot sees more than the changes that it was waited for, and
+    the log must have told all that it sees. What comes with that and is later than the snapshot is
+    looked at again by the next pass."""
+    log, further = narrow.log, Changes()
+    fence = log.fence()
+    while not log.has_passed(fence):
+        further.add(log.read(_WAIT_FOR_FENCE))
+        run.stop.leave_if_asked()
+    if log.is_seen(further, source):
+        narrow.done.add(further)
+    else:
+        narrow.left.add(further)
+    return narrow.changes.and_then(further)
+
+
 def _bring_up(run: Run, before: Manifest, source: Source, entity: Entity, changes: Changes) -> None:
     touched = touched_by(changes, entity, run.config.extraction)
     if not (touched.whole or _takes_over(run, before, entity)):
