@@ -87,8 +87,14 @@ class FollowedS9:
         """Press Ctrl-C, and wait for the end."""
         running, self._running = self._running, None
         assert running is not None
+        running.wait_for(lambda: self._is_at_work(running.process.pid))
         running.interrupt()
         return self._ended(running)
+
+    def _is_at_work(self, pid: int) -> bool:
+        """Whether it has begun; before that it is not stopped, but does not come into being."""
+        lock = self.operator.data / ".lock"
+        return lock.exists() and lock.read_text(encoding="utf-8").startswith(f"process {pid},")
 
     def end(self) -> Outcome:
         """Wait until it ends by itself."""
