@@ -52,4 +52,348 @@ def open_slot_log(
     known: Mapping[str, str],
 ) -> ChangeLog:
     """As `open_log` (extract/following/opening.py)."""
-    raise NotImplementedError
+    return SlotLog(config, stop or StopFlag(), followed, name, known)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What was given out by one `read`: when it is confirmed, this is what has to be kept."""
+
+    times: int
+    position: int
+    state: Mapping[str, str]
+
+
+class SlotLog:
+    """Reads a slot's log. See ChangeLog."""
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        stop: StopFlag,
+        followed: Sequence[Followed],
+        name: str,
+        known: Mapping[str, str],
+    ) -> None:
+        self._config = config
+        self._stop = stop
+        self._followed = tuple(dict.fromkeys(followed))
+        self._name = name
+        self._state: Mapping[str, str] = dict(known)
+        self._control = Control(config, stop)
+        self._inbox = Inbox()
+        self._given: dict[str, _Given] = {}
+        self._stream: Stream | None = None
+        self._is_compared = True
+        self.begins_anew = ""
+        try:
+            self._replication: Replication | None = self._open(known)
+        except BaseException:
+            self._control.close()
+            raise
+
+    def _open(self, known: Mapping[str, str]) -> Replication:
+        self._require()
+        self._tables = self._look()
+        replication = Replication(self._config)
+        try:
+            self._server = replication.server
+            doubt = next(self._doubts_of_slot(known), "")
+            self.begins_anew = doubt or self._doubt_of_tables(known)
+            self._is_compared = not self.begins_anew
+            self._slot = known.get("slot", "")
+            if doubt:
+                self._make_anew()
+            self._begin_at()
+        except BaseException:
+            replication.close()
+            raise
+        return replication
+
+    def _require(self) -> None:
+        """Raise SourceError naming everything that is missing."""
+        missing = [
+            each.told
+            for each in all_requirements(self._config, self._control, self._followed, self._name)
+            if not each.holds
+        ]
+        if missing:
+            raise SourceError(
+                f"the log of S9 ({self._config.database}) cannot be followed: {'; '.join(missing)}",
+                remedy=f"{command(CHECK)} prints what a DBA runs for it; {command(UNPRIVILEGED)} "
+                "works without",
+            )
+
+    def _look(self) -> Mapping[str, TableFacts]:
+        return facts_of(self._control, self._config.schema, self._followed)
+
+    def _doubts_of_slot(self, known: Mapping[str, str]) -> Iterator[str]:
+        """Why the slot that was confirmed last cannot be read any further, reason by reason."""
+        if not known:
+            yield "it is followed for the first time"
+            return
+        try:
+            confirmed = position_of(known.get("position", "").partition("#")[0])
+            json.loads(known.get("tables", ""))
+        except ValueError:
+            yield "what was kept of it cannot be read"
+            return
+        before = Server.of(known)
+        if not self._server.is_of(before):
+            yield self._server.differs_from(before)
+        yield from self._doubts_of_parts(known.get("slot", ""))
+        if confirmed > self._server.end:
+            yield "S9 was set back: its log ends before what was followed already"
+
+    def _doubts_of_parts(self, name: str) -> Iterator[str]:
+        slot = free_slot(self._control, name)
+        if slot is None:
+            yield f"the slot {name} is not there any more"
+        elif not slot.is_ours:
+            yield f"the slot {name} is another one now"
+        elif slot.is_lost:
+            yield slot.trouble
+        found = find_publication(self._control, self._name, self._config.schema, self._tables)
+        if found is None:
+            yield f"the publication {self._name} is not there any more"
+        elif found.lacks:
+            yield f"the publication {self._name} {found.lacks}"
+
+    def _doubt_of_tables(self, known: Mapping[str, str]) -> str:
+        """Why everything is to be compared although the slot goes on; "" for no reason."""
+        if reason := self._server.differs_from(Server.of(known)):
+            return reason
+        return _changed(json.loads(known.get("tables", "{}")), self._fingerprints())
+
+    def _fingerprints(self) -> Mapping[str, str]:
+        return {name: facts.fingerprint for name, facts in self._tables.items()}
+
+    def _make_anew(self) -> None:
+        """The publication first: a slot knows only what there was when it was made."""
+        schema, tables = self._config.schema, self._tables
+        for name in names_of(self._name):
+            take_away(self._control, name)
+        found = find_publication(self._control, self._name, schema, tables)
+        if found is None or found.lacks:
+            self._control.write(*making(self._control, self._name, schema, [*tables], found))
+        confirmed = self._state.get("slot")
+        self._slot = next(name for name in names_of(self._name) if name != confirmed)
+        make_slot(self._control, self._slot)
+
+    def _begin_at(self) -> None:
+        slot = find_slot(self._control, self._slot)
+        self._inbox.starts_at(slot.confirmed if slot else 0)
+
+    def __enter__(self) -> SlotLog:
+        replication, self._replication = self._replication, None
+        assert replication is not None
+        try:
+            self._start(replication)
+        except BaseException:
+            self._control.close()
+            raise
+        return self
+
+    def _start(self, replication: Replication) -> None:
+        try:
+            begin(self._config, replication, self._slot, self._name)
+        except CannotGoOn as error:
+            replication.close()
+            raise SourceError(
+                f"the log of S9 ({self._config.database}) cannot be read: {error}",
+                remedy=f"{command('sync --stop')} takes the slot away; then begin again",
+            ) from error
+        except BaseException:
+            replication.close()
+            raise
+        self._stream = Stream(
+            self._config,
+            replication,
+            self._slot,
+            self._name,
+            self._transactions,
+            self._inbox,
+            self._visible,
+            lambda: self._is_compared,
+        )
+
+    def _transactions(self) -> Transactions:
+        partitioned = {name for name, facts in self._tables.items() if facts.is_partitioned}
+        return Transactions(self._config.schema, self._followed, partitioned)
+
+    def _visible(self) -> Visible:
+        [text] = self._control.one(_SNAPSHOT)
+        return Visible.of(text)
+
+    def __exit__(self, *error: object) -> None:
+        if self._replication is not None:
+            self._replication.close()
+        self._hang_up()
+        self._control.close()
+
+    def _hang_up(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def read(self, seconds: float) -> Changes:
+        """Everything that has arrived and was not given out yet."""
+        self._keep_on()
+        self._inbox.wait(seconds, self._stop)
+        self._keep_on()
+        reached = self._inbox.reached
+        self._notice()
+        visible = self._visible()
+        touched, position, times = self._inbox.take(reached)
+        given = f"{position_text(position)}#{times}"
+        if self._inbox.is_done and touched.is_empty:
+            self._given.clear()
+        self._given[given] = _Given(times, position, self._state_at(given))
+        return Changes(
+            keys=touched.keys,
+            parents=touched.parents,
+            whole=touched.whole,
+            transactions=touched.transactions,
+            oldest=_moment(touched.oldest),
+            newest=_moment(touched.newest),
+            position=given,
+            seen=tuple(map(str, sorted(visible.unseen(touched.xids)))),
+        )
+
+    def _state_at(self, position: str) -> Mapping[str, str]:
+        return {
+            "slot": self._slot,
+            "system": self._server.system,
+            "timeline": self._server.timeline,
+            "database": self._server.database,
+            "tables": json.dumps(self._fingerprints()),
+            "position": position,
+        }
+
+    def _keep_on(self) -> None:
+        """See to it that the log is read: raise what has ended it, once; then begin again."""
+        stream = self._stream
+        if stream is None:
+            self._reconnect()
+        elif stream.failure is not None:
+            self._hang_up()
+            if not isinstance(stream.failure, CannotGoOn):
+                raise stream.failure
+            self._begin_anew(str(stream.failure))
+
+    def _reconnect(self) -> None:
+        replication = patiently(self._config, self._stop, lambda: Replication(self._config))
+        if reason := replication.server.differs_from(self._server):
+            replication.close()
+            self._begin_anew(reason)
+            return
+        try:
+            self._start(replication)
+        except SourceError as error:
+            if isinstance(error.__cause__, CannotGoOn):
+                self._begin_anew(str(error.__cause__))
+                return
+            raise
+
+    def _begin_anew(self, reason: str) -> None:
+        """The log cannot be read any further: another slot, and everything is to be compared."""
+        get_logger().warning("The log of S9 begins anew: %s", reason)
+        self._hang_up()
+        self._require()
+        self._tables = self._look()
+        replication = Replication(self._config)
+        try:
+            self._server = replication.server
+            self._make_anew()
+            self._begin_at()
+        except BaseException:
+            replication.close()
+            raise
+        self._inbox.compare_all(reason)
+        self._start(replication)
+
+    def _notice(self) -> None:
+        """Look for what the log does not tell."""
+        tables = self._look()
+        publication = find_publication(self._control, self._name, self._config.schema, tables)
+        if any(facts.unreadable() or facts.without_identity() for facts in tables.values()):
+            self._withdraw(publication)
+        now = {name: facts.fingerprint for name, facts in tables.items()}
+        reason = _changed(self._fingerprints(), now)
+        if reason:
+            self._inbox.compare_all(reason)
+        self._tables = tables
+        if publication is None or publication.lacks:
+            lacks = "is not there any more" if publication is None else publication.lacks
+            self._begin_anew(reason or f"the publication {self._name} {lacks}")
+
+    def _withdraw(self, publication: Publication | None) -> None:
+        """A table cannot be followed any more. Without a replica identity S9 itself could not
+        change it for as long as it is published. Raises SourceError."""
+        if publication is not None and publication.is_owned:
+            self._control.write(f"DROP PUBLICATION {self._control.quote(self._name)}")
+        self._require()
+
+    def is_seen(self, changes: Changes, source: Source) -> bool:
+        """Whether the snapshot of an open source sees all of these changes."""
+        if source.tally("SELECT pg_is_in_recovery()")[0][0]:
+            raise SourceError(
+                "the records of S9 would be read from a replica, and its log from the primary",
+                remedy="let source.host name the primary",
+            )
+        [[text]] = source.tally(_SNAPSHOT)
+        visible = Visible.of(text)
+        return not visible.unseen(map(int, changes.seen))
+
+    def confirm(self, position: str) -> None:
+        """All up to a position of `Changes` is done."""
+        given = self._given.get(position)
+        if given is None:
+            return
+        self._inbox.confirm(given.times, given.position)
+        self._given = {name: each for name, each in self._given.items() if each.times > given.times}
+        self._state = given.state
+        self._is_compared = True
+        if self._stream is not None:
+            self._stream.hurry()
+
+    def fence(self) -> str:
+        """Set a mark at the end of the log as it is now."""
+        nonce = secrets.token_hex(8)
+        # Its transaction ends behind it: whoever has read on to here has read what was before.
+        [position] = self._control.one(
+            "SELECT pg_logical_emit_message(true, %s, %s)::text", PREFIX, nonce
+        )
+        self._inbox.await_position(position_of(position))
+        return f"{nonce}@{position}"
+
+    def has_passed(self, fence: str) -> bool:
+        """Whether everything before this mark has been given out by `read`."""
+        return self._inbox.has_shown(position_of(fence.partition("@")[2]))
+
+    def retained(self) -> Retained:
+        """What S9 keeps for us at this moment."""
+        slot = find_slot(self._control, self._slot)
+        found = self._control.rows(_RETAINED, self._slot)
+        if slot is None or not found:
+            return Retained(0, trouble=f"the slot {self._slot} is not there any more")
+        [(kept, megabytes)] = found
+        budget = None if megabytes is None or megabytes < 0 else int(megabytes) << 20
+        return Retained(int(kept or 0), budget, slot.trouble)
+
+    def state(self) -> Mapping[str, str]:
+        """That of the last `confirm`."""
+        return self._state
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What of the tables themselves was changed, in words; "" for nothing."""
+    new = [name for name in now if name not in before]
+    changed = [name for name in now if before.get(name, now[name]) != now[name]]
+    if changed:
+        return f"{', '.join(changed)} was altered, rewritten or made anew"
+    return f"{', '.join(new)} was not followed before" if new else ""
+
+
+def _moment(at: datetime | None) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else ""

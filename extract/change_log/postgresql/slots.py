@@ -170,9 +170,49 @@ def take_away(control: Control, name: str) -> bool:
 
 def slots_of(config: SourceConfig, prefix: str) -> list[str]:
     """As `leftovers` (extract/following/opening.py)."""
-    raise NotImplementedError
+    with closing(Control(config, StopFlag())) as control:
+        try:
+            slots = control.rows(_MADE, prefix, prefix)
+            publications = control.rows(_PUBLICATIONS, prefix, prefix)
+        except SourceError as error:
+            if type(error) is SourceError:  # the account may not ask
+                return []
+            raise
+    return [
+        *(_told(row, kept) for row, kept in slots),
+        *(f"publication {name}" for (name,) in publications),
+    ]
+
+
+def _told(row: Mapping[str, Any], kept: int | None) -> str:
+    words = f"slot {row['slot_name']}"
+    if kept is not None:
+        words += f" keeps {size_text(kept)} of log"
+    if row["active"]:
+        return f"{words}, read by process {row['active_pid']}"
+    since = row.get("inactive_since")
+    return f"{words}, inactive{f' since {since}' if since else ''}"
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for people."""
+    amount = float(size)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit in ("bytes", "KB") else f"{amount:.1f} {unit}"
 
 
 def drop_slot(config: SourceConfig, name: str) -> list[str]:
     """As `drop_log` (extract/following/opening.py)."""
-    raise NotImplementedError
+    with closing(Control(config, StopFlag())) as control:
+        gone = [f"slot {each}" for each in names_of(name) if take_away(control, each)]
+        for owner, is_owned in control.rows(_OWNER, name):
+            statement = f"DROP PUBLICATION {control.quote(name)}"
+            if is_owned:
+                control.write(statement)
+                gone.append(f"publication {name}")
+            else:
+                gone.append(f"not the publication {name}, which is {owner}'s ({statement})")
+    return gone
