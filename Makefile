@@ -30,6 +30,7 @@ test: $(STAMPS)/dev
 
 torture: $(STAMPS)/dev
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 tests/torture/torture_*.py \
+		tests/torture/*/torture_*.py \
 		$(PYTEST_ARGS) $(ARGS)
 
 lint: $(STAMPS)/dev

@@ -1,7 +1,7 @@
 """After any sync the target holds exactly what a fresh `--full` into empty tables would hold, plus
 what is the application's: short histories of a living S9 with a living application.
 
-tests/torture/torture_sync.py plays hundreds of longer ones.
+tests/torture/living/torture_sync.py plays hundreds of longer ones.
 """
 
 from __future__ import annotations

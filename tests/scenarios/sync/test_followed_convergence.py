@@ -1,6 +1,6 @@
 """Whatever a living S9 and a living application do, and however often who follows its log is killed
 or stopped: in step, the tables hold what a fresh `--full` into empty ones would hold, plus what is
-the application's. tests/torture/torture_follow.py plays hundreds of longer histories."""
+the application's. tests/torture/living/torture_follow.py plays hundreds of longer histories."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.support.operators.operator import Operator, insert, line, party, sale
 
 SEED = 20260612
 RENAMES = 5
-MOMENTS = 3  # all of them are in tests/torture/torture_sync.py
+MOMENTS = 3  # all of them are in tests/torture/living/torture_sync.py
 
 
 @pytest.fixture
