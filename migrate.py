@@ -18,6 +18,7 @@ from utils.prerequisites import require
 require()
 
 import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from load.conflicts.foresight import Foresight
     from utils.checking.check import Check
     from utils.config import Config
+    from utils.cutover.ways import CaughtUp, Compared, Look, Ways, Writers
     from utils.explain.stations import LoadedRecord, Phases, RowNow
     from utils.files.quarantine import Refusal
     from utils.files.workspace import Workspace
@@ -85,10 +87,20 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "clean",
         "Delete a migration's data, reports and backups.",
     ),
+    "cutover": (
+        "utils.cli.cutover_command",
+        "cutover",
+        "Switch from S9 to the Sale Module, step by step, with a proof and a way back.",
+    ),
     "demo": (
         "utils.demo.demo_command",
         "demo",
         "Show a full migration, between an S9 and an AWS that are started for it.",
+    ),
+    "drift": (
+        "validate.drift.drift_command",
+        "drift",
+        "Say in what S9 and the target differ, and whose work that is; write nothing.",
     ),
     "evidence": (
         "utils.evidence.evidence_command",
@@ -418,6 +430,7 @@ class Runbook:
             self.say(f"{line} ({self.run.workspace.reconciliation})")
         found = f"what {'S9 has' if origin else 'was loaded'} of {', '.join(result.entities)}"
         self.say("Verified: " + (f"{found} is there" if result.passed else "differences found"))
+        self.verified = result
         if not result.passed:
             return ExitCode.VERIFICATION_FAILED
         return (Runbook(origin) if origin else self).outcomes.exit_code()
@@ -798,6 +811,7 @@ def cli(
         check_everything,
         record_in_phases,
         unfollow,
+        ways_of_cutover,
     )
     if __context.invoked_subcommand:
         return
@@ -818,7 +832,8 @@ def run_command(caller: Caller, chosen: Choice) -> ExitCode:
         start, phases = Start.BY_HAND, [chosen.phase]
         if chosen.from_source:
             start, phases = Start.FROM_SOURCE, [*PHASES[:3], chosen.phase]
-        with open_run(config, screen, start, phases, entities) as run:
+        repairs = chosen.repairs and not (chosen.dry_run or config.migration.dry_run)
+        with open_run(config, screen, start, phases, entities, repairs=repairs) as run:
             book = Runbook(run)
             code, words = by_hand(book, chosen, entities)
             end_by_hand(run, chosen.phase, code, book.outcomes.what_failed())
@@ -1096,9 +1111,16 @@ def rehearsal_config(config: "Config") -> "Config":
     "--check", is_flag=True, help="Say what --follow needs at S9, and what a DBA runs for it."
 )
 @click.option("--stop", is_flag=True, help="Take away what S9 keeps for --follow.")
+@click.option("--after-switch", is_flag=True, help="Also when the Sale Module owns the data.")
 @click.pass_obj
 def sync(
-    caller: Caller, dry_run: bool, every: float | None, follow: bool, check: bool, stop: bool
+    caller: Caller,
+    dry_run: bool,
+    every: float | None,
+    follow: bool,
+    check: bool,
+    stop: bool,
+    after_switch: bool,
 ) -> None:
     """Bring the target up to S9: write what is new or different since the last load or sync, and
     take away what has left S9.
@@ -1114,10 +1136,14 @@ def sync(
     elif stop:
         at_the_edge(lambda: stop_following(caller))
     else:
-        at_the_edge(lambda: run_sync(caller, dry_run=dry_run, every=every))
+        at_the_edge(
+            lambda: run_sync(caller, dry_run=dry_run, every=every, after_switch=after_switch)
+        )
 
 
-def run_sync(caller: Caller, *, dry_run: bool, every: float | None) -> ExitCode:
+def run_sync(
+    caller: Caller, *, dry_run: bool, every: float | None, after_switch: bool = False
+) -> ExitCode:
     """One sync, or one after the other; the exit code of the last."""
     from utils.interrupt import StopFlag
     from utils.run.lifecycle import Start, open_run
@@ -1127,7 +1153,14 @@ def run_sync(caller: Caller, *, dry_run: bool, every: float | None) -> ExitCode:
         return rehearse_sync(config, caller.screen)
     stop = StopFlag()
     while True:
-        with open_run(config, caller.screen, Start.SYNC, PHASES[:4], stop=stop) as run:
+        with open_run(
+            config,
+            caller.screen,
+            Start.SYNC,
+            PHASES[:4],
+            stop=stop,
+            after_switch=after_switch,
+        ) as run:
             code = sync_in(run)
         if every is None or code not in (ExitCode.DONE, ExitCode.QUARANTINED):
             return code
@@ -1233,6 +1266,115 @@ def rehearse_sync(config: "Config", screen: "Screen") -> ExitCode:
             return conclude(book, book.full, after_sync_rehearsal)
         finally:
             forget_load(run)
+
+
+def ways_of_cutover(config: "Config", screen: "Screen") -> "Ways":
+    """What the cut-over has done by the phases (utils/cutover), in runs of their own."""
+    from utils.cutover.ways import Ways
+
+    return Ways(
+        sync=partial(catch_up, config, screen),
+        foresee=partial(foresee_catching_up, config, screen),
+        look=partial(look_at_source, config, screen),
+        writers=partial(writers_in_source, config, screen),
+        verify=partial(compare_with_source, config, screen, aside=False),
+        compare=partial(compare_with_source, config, screen, aside=True),
+    )
+
+
+def catch_up(config: "Config", screen: "Screen") -> "CaughtUp":
+    """Bring the target up to S9, and say how it went."""
+    from utils.cutover.catching_up import caught_up
+    from utils.run.lifecycle import Start, open_run
+
+    began = time.monotonic()
+    with open_run(config, screen, Start.SYNC, PHASES[:4]) as run:
+        code = sync_in(run)
+        return caught_up(run, code, time.monotonic() - began)
+
+
+def foresee_catching_up(config: "Config", screen: "Screen") -> "CaughtUp":
+    """Say what that would change."""
+    from utils.cutover.catching_up import foreseen
+
+    began = time.monotonic()
+    code = rehearse_sync(config, screen)
+    return foreseen(config, code, time.monotonic() - began)
+
+
+def look_at_source(config: "Config", screen: "Screen") -> "Look":
+    """Read S9's rows, for nothing but to see whether they are the same as at another time."""
+    from utils.cutover.verification import look_of
+    from utils.from_source.inner_run import has_served, inner_run
+    from utils.run.lifecycle import Start, open_run
+
+    with open_run(config, screen, Start.FROM_SOURCE, [PHASES[0], "verify"]) as run:
+        inner = inner_run(run)
+        Runbook(inner).extract(ENTITIES)
+        look = look_of(inner.manifest)
+        has_served(inner)
+        run.progress.conclude(ExitCode.DONE, "Looked at S9")
+    return look
+
+
+def writers_in_source(config: "Config", screen: "Screen") -> "Writers":
+    """Who holds a transaction open that has written into S9's tables."""
+    from extract.checks.open_transactions import writers
+    from extract.engine import open_for
+    from extract.entities import entities_of
+    from utils.run.lifecycle import Start, open_run
+
+    with open_run(config, screen, Start.FROM_SOURCE, ["verify"]) as run:
+        with open_for(run, entities_of(config.source.layout)) as source:
+            found = writers(source, config.source.type)
+        run.progress.conclude(ExitCode.DONE, "Looked for open transactions in S9")
+    return found
+
+
+def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "Compared":
+    """Verify the target by S9, and list what differs and whose work that is; `aside` leaves what
+    the migration's own verification has said as it is, and writes the list as a report."""
+    from load.entities import TABLES
+    from utils.cli.summary import after_source_read_again
+    from utils.cutover.beside import beside
+    from utils.cutover.verification import compared
+    from utils.from_source.inner_run import has_served, inner_run
+    from utils.run.lifecycle import Start, end_by_hand, open_run
+    from utils.ownership import ownership_of
+    from utils.run.sealing import seal
+    from validate.drift.listing import find_drift
+    from validate.drift.next_numbers import next_numbers
+    from validate.drift.report import write_drift
+
+    began = time.monotonic()
+    with open_run(config, screen, Start.FROM_SOURCE, [*PHASES[:3], "verify"]) as run:
+        with suppress(MigrationError):  # what is encrypted and cannot be opened is not needed
+            Runbook(run).open_files()
+        inner = inner_run(run)
+        book = Runbook(beside(run) if aside else run)
+        Runbook(inner).read_again(ENTITIES)
+        inner.manifest.outcome = code = book.verify(ENTITIES, inner)
+        drift = find_drift(book.run, inner, ENTITIES)
+        found = compared(
+            book.run,
+            inner,
+            list(drift.records()),
+            problems=book.verified.problems_of_tables,
+            totals=book.verified.totals,
+            numbers=next_numbers(run, inner, TABLES["sales"]),
+            seconds=time.monotonic() - began,
+        )
+        if aside:
+            report = write_drift(run, inner, ownership_of(run.workspace), drift)
+            run.progress.conclude(code, f"Compared S9 with the target: {report}")
+        has_served(inner)
+        if not aside:
+            end_by_hand(run, "verify", code, book.outcomes.what_failed())
+            text = after_source_read_again(run, inner, code, ENTITIES)
+            run.progress.conclude(code, text)
+            click.echo(text)
+        seal(run)
+    return found
 
 
 @cli.command("retry-quarantine")

@@ -14,7 +14,7 @@ from load.restore.engine import Restored, restore
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge, require_table_name
 from utils.config import Config
-from utils.entities import shape_at
+from utils.entities import ENTITY_NAMES, shape_at
 from utils.error_handler import ExitCode
 from utils.files.encryption import identities
 from utils.run.session import open_session
@@ -45,8 +45,9 @@ def _restore(caller: Caller, backup: str, into: str | None, *, agreed: bool) -> 
     if into is not None:
         require_table_name(into, "--into")
     words = ["restore", backup, *(["--into", into] if into else [])]
-    with open_session(config, caller.screen, shlex.join(words)) as work:
-        folder = BackupFolder.open(_place(config, backup))
+    folder = BackupFolder.open(_place(config, backup))
+    undoes = (into or folder.entry.table) in map(config.target.table, ENTITY_NAMES)
+    with open_session(config, caller.screen, shlex.join(words), undoes=undoes) as work:
         key_file = config.backup.identity
         keys = identities(Path(key_file)) if key_file and folder.entry.encrypted else ()
         done = restore(work, folder, into or folder.entry.table, keys, agreed=agreed)

@@ -58,7 +58,7 @@ def rollback(caller: Caller, dry_run: bool, yes: bool, resume: bool, repair: boo
 
 
 def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
-    with _opened(caller) as run:
+    with _opened(caller, writes=not dry_run) as run:
         if dry_run:
             rolled = foresee(run, TABLES)
             settle_cloudwatch()
@@ -76,7 +76,7 @@ def _run(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
 
 
 def _undo_repair(caller: Caller, *, dry_run: bool, yes: bool) -> ExitCode:
-    with _opened(caller) as run:
+    with _opened(caller, writes=not dry_run) as run:
         state = last_repair(run)
         if not (dry_run or yes or state.undoing):
             _confirm(f"Undo the repair of {state.began} in {_tables(run)}?", run, "--repair ")
@@ -111,10 +111,11 @@ def _repair_undone(run: Run, undone: UndoneRepair) -> str:
 
 
 @contextmanager
-def _opened(caller: Caller) -> Iterator[Run]:
-    """The run whose load is to be undone, with the lock on its directory."""
+def _opened(caller: Caller, *, writes: bool) -> Iterator[Run]:
+    """The run whose load is to be undone, with the lock on its directory; unless it `writes`, it is
+    only looked at."""
     config = caller.settings()
-    with open_session(config, caller.screen, "rollback") as session:
+    with open_session(config, caller.screen, "rollback", undoes=writes) as session:
         manifest = Manifest.load(session.workspace.manifest)
         if manifest is None:
             raise ConfigurationError(

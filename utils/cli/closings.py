@@ -376,6 +376,87 @@ COMMANDS = (
         "`load.onConflict` lets the application win.",
     ),
     _closing(
+        "cutover-stop-s9",
+        _DONE,
+        "In step with S9; the last pass has taken {seconds}. S9 owns the data. Now stop S9's "
+        "application, then: {next}. To give up: {abort}",
+        "`cutover` has brought the target up to S9, and waits for S9 to be stopped.",
+    ),
+    _closing(
+        "cutover-shut",
+        (ExitCode.FAILED, ExitCode.VALIDATION_FAILED, ExitCode.VERIFICATION_FAILED),
+        "The gate {gate} is shut: {why}. Now {owner} owns the data. Next: {next}; to give up: "
+        "{abort}",
+        "A gate of `cutover` is shut.",
+    ),
+    _closing(
+        "cutover-accept",
+        _KEPT_OUT,
+        "{open:thing is|things are} not in the target as S9 has it: {kinds} (listed in {list}). "
+        "S9 owns the data. Copy that list, set acceptedBy and what is accepted, then: {next}. To "
+        "give up: {abort}",
+        "`cutover` has verified the target, and what is not simply the same is to be accepted by "
+        "name; lines before it say what a given file lacks.",
+    ),
+    _closing(
+        "cutover-certified",
+        _DONE,
+        "Certified: {report}. S9 owns the data until you say that it is done. Switch the "
+        "application now, then: {next}. To give up: {abort}",
+        "Every gate of `cutover` before the switch was open.",
+    ),
+    _closing(
+        "cutover-switched",
+        _DONE,
+        "Switched: the Sale Module owns the data since {moment}. To see later what differs from "
+        "S9: {drift}. To give the data back to S9: {back}",
+        "`cutover --switched`, and `cutover` after it.",
+    ),
+    _closing(
+        "cutover-aborted",
+        _DONE,
+        "Given up {after}: S9 owns the data, and may be started again. To stay in step: {sync}. To "
+        "begin anew: {next}",
+        "`cutover --abort`.",
+    ),
+    _closing(
+        "cutover-taken-back",
+        _DONE,
+        "S9 owns the data again, without {lost:record} that the Sale Module has changed since "
+        "(listed in {report}). Switch the application back; then, to stay in step: {sync}",
+        "`cutover --back`.",
+    ),
+    _closing(
+        "cutover-stands",
+        _DONE,
+        "S9 owns the data; of a cut-over {due}. To go on: {next}",
+        "`cutover --status` before the switch.",
+    ),
+    _closing(
+        "cutover-rehearsed",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "Rehearsed, and nothing was written to the target: the gates were {gates}; S9 has changed "
+        "{changed} since the last load, which is expected. The standstill would be about "
+        "{seconds} (see {report}). S9 owns the data. To begin: {next}",
+        "`cutover --rehearse`. Code 5: something would be to be accepted; 4: the target is "
+        "damaged.",
+    ),
+    _closing(
+        "drift",
+        _DONE,
+        "Between S9 as of {moment} and the target {application:record was|records were} changed "
+        "by the application and {source:record|records} by S9 (listed in {report}).",
+        "`drift` has compared them; nothing is damaged.",
+    ),
+    _closing(
+        "drift-damaged",
+        ExitCode.VERIFICATION_FAILED,
+        "Between S9 as of {moment} and the target {application:record was|records were} changed "
+        "by the application and {source:record|records} by S9; {damaged:record is|records are} "
+        "otherwise, and nobody has signed that (listed in {report}).",
+        "`drift` has found something that is nobody's work.",
+    ),
+    _closing(
         "checked",
         _DONE,
         "Nothing is in the way ({checks:check}). Rehearse: {next}",

@@ -30,6 +30,7 @@ from utils.wording.masking import conceal_environment
 if TYPE_CHECKING:
     from utils.checking.check import Check
     from utils.config import Config
+    from utils.cutover.ways import Ways
     from utils.explain.stations import Phases
     from utils.files.workspace import Workspace
     from utils.run.lifecycle import Screen
@@ -58,6 +59,7 @@ class Caller:
     check: Checks
     record: Callable[[], Phases]
     unfollow: Callable[[Config, Workspace], list[str]]
+    ways: Callable[[Config, Screen], Ways]
 
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the

@@ -49,6 +49,11 @@ class Workspace:
         return self.root / ".lock"
 
     @property
+    def cutover(self) -> Path:
+        """How far the cut-over has come, and who owns the data (utils/cutover/state.py)."""
+        return self.root / "cutover.json"
+
+    @property
     def mask_key(self) -> Path:
         """What makes the masks of this directory's reports and logs its own."""
         return self.root / ".mask-key"
@@ -179,6 +184,11 @@ class Workspace:
         return self.reports / "reconciliation.csv"
 
     @property
+    def drift(self) -> Path:
+        """In what S9 and the target differ, as a table (validate/drift)."""
+        return self.reports / "drift.csv"
+
+    @property
     def validation_findings(self) -> Path:
         """Every finding that a validation has to tell of, one a line."""
         return self.reports / "validation_findings.jsonl"
@@ -222,6 +232,7 @@ class Workspace:
             self.manifest,
             self.checkpoint,
             self.events,
+            self.cutover,
             self.lock,
             self.mask_key,
             self.mark,

@@ -9,7 +9,7 @@ from pathlib import Path
 from utils.config import Config
 from utils.error_handler import MigrationError
 from utils.files.workspace import Workspace
-from utils.run.lifecycle import Start, bind, require_may_begin
+from utils.run.lifecycle import Start, bind, require_may_begin, require_may_write
 from utils.run.lock import require_free
 from utils.run.manifest import Manifest
 from utils.run.own_directories import require_unmarked
@@ -52,6 +52,8 @@ def look_at(config: Config, start: Start = Start.ANEW) -> DataDirectory:
         if manifest is not None:
             bind(manifest, config, files.root)
             require_may_begin(Run(config, files, manifest), start)
+            if start is not Start.SYNC:  # what that would change is worth seeing after the switch
+                require_may_write(files, start)
     except MigrationError as error:
         refusal = error
     successor = manifest.successor() if manifest and _is_of(manifest, config) else None

@@ -15,17 +15,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from utils.entities import ENTITY_NAMES
-from utils.error_handler import ConfigurationError, ExitCode
+from utils.error_handler import ArtifactError, ConfigurationError, ExitCode
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.run.manifest import Manifest
+from utils.ownership import ownership_of
 from utils.wording.figures import counted
 from utils.wording.invocation import RESUME, again, command
 
 _HALF = r"(\.partial|\.tmp)?"
 _RECORDS = rf"({'|'.join(ENTITY_NAMES)})(\.sums)?\.json(\.age)?{_HALF}"
 _REPORTS = (
-    rf"([a-z_]+_(report|findings|reconciliation)|findings|reconciliation)\.[a-z]+{_HALF}|plan\.json{_HALF}"
+    rf"([a-z_]+_(report|findings|reconciliation)|findings|reconciliation|drift|cutover_acceptance)"
+    rf"\.[a-z]+{_HALF}|plan\.json{_HALF}"
     r"|migration(_errors)?\.log(\.\d{1,2})?"
 )
 _UNDO = (
@@ -39,6 +41,7 @@ _BACKUP_FILES = (
     rf"|keys-\d+-\d+){_HALF}"
 )
 REPORTS_KIND, SCRATCH_KIND = "reports and logs", "checkpoints and scratch files"
+_CUTOVER = rf"cutover\.json{_HALF}"
 _CLEANED = "its data were deleted by `clean`"
 
 
@@ -112,8 +115,10 @@ def is_reached_plainly(room: Room, *roots: Path) -> bool:
 
 
 def rooms(files: Workspace, backups: Path, wish: Wish) -> Iterator[Room]:
-    """Every place where the tool leaves files that may go."""
-    yield from data_rooms(files, wish)
+    """Every place where the tool leaves files that may go. Who owns the data after the switch is
+    said by the cut-over's file, which therefore stays then, as the manifest does."""
+    stays = _CUTOVER if _is_switched(files) else ""
+    yield from (room for room in data_rooms(files, wish) if room.names != stays)
     for name, inner in nested(files).items():
         yield from (replace(room, kind=name) for room in data_rooms(inner, wish))
         yield from (replace(room, kind=name) for room in _backup_rooms(inner.root / "backups"))
@@ -125,6 +130,14 @@ def rooms(files: Workspace, backups: Path, wish: Wish) -> Iterator[Room]:
         folder = room.directory.relative_to(backups).parts[0]
         if wish.all_backups or folder.removesuffix(".partial") in own:
             yield room
+
+
+def _is_switched(files: Workspace) -> bool:
+    """Whether the Sale Module owns the data, or nobody can tell any more."""
+    try:
+        return ownership_of(files).is_switched
+    except ArtifactError:
+        return True
 
 
 def nested(files: Workspace) -> dict[str, Workspace]:
@@ -164,6 +177,7 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
         yield Room(REPORTS_KIND, files.reports, _REPORTS)
         yield Room(REPORTS_KIND, files.root / "differences", _RECORDS)
         yield Room(REPORTS_KIND, files.root, rf"events\.jsonl{_HALF}")
+        yield Room(REPORTS_KIND, files.root, _CUTOVER)
 
 
 def _backup_rooms(backups: Path) -> Iterator[Room]:

@@ -30,6 +30,7 @@ from utils.progress import Display
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
+from utils.ownership import require_s9_owns
 from utils.run.run import COMPLETE, Run
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
@@ -60,13 +61,17 @@ def open_run(
     entities: Sequence[str] = ENTITY_NAMES,
     *,
     stop: StopFlag | None = None,
+    repairs: bool = False,
+    after_switch: bool = False,
 ) -> Iterator[Run]:
     """Lock the data directory, open its manifest and logs; record why a run stops, if it does.
     `phases` and `entities` are those that it will go through; `stop` is the flag of who opens one
-    run after the other.
+    run after the other. It also `repairs` the target, or is to write there although the Sale Module
+    owns the data by now (`after_switch`).
 
     Raises MigrationError when another run is at work, when the directory belongs to the migration
-    of another source or target, or when `start` does not go with what is there.
+    of another source or target, when `start` does not go with what is there, or when it would write
+    what S9 had over what the Sale Module has now.
     """
     make_room()
     files, own = Workspace(Path(config.data.directory)), _OWN.get(start)
@@ -79,6 +84,8 @@ def open_run(
         config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
     )
     with run_lock(files.lock):
+        if not (own or after_switch) and (repairs or start.writes(phases)):
+            require_may_write(files, start)
         mark = take(files, own) if own else {}
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest, is_readable = _manifest_of(files, start)
@@ -158,6 +165,12 @@ class Start(enum.Enum):
         """What is typed for it, as the events have it."""
         return _COMMANDS[self]
 
+    def writes(self, phases: Sequence[str]) -> bool:
+        """Whether a run that goes through these phases writes what S9 has into the target."""
+        if self in (Start.BY_HAND, Start.FROM_SOURCE):
+            return "load" in phases
+        return self is not Start.REHEARSAL
+
 
 _COMMANDS = {
     Start.ANEW: "full",
@@ -217,6 +230,13 @@ def is_unfinished(manifest: Manifest) -> bool:
         and manifest.outcome in (None, ExitCode.FAILED, ExitCode.INTERRUPTED)
         and manifest.rolled_back != "done"
     )
+
+
+def require_may_write(files: Workspace, start: Start) -> None:
+    """Raise ConfigurationError when the Sale Module owns the data since the switch."""
+    what = "a load" if start in _BY_HAND else f"`{start.command}`"
+    further = {Start.SYNC: f"sync all the same: {invocation.command('sync --after-switch')}"}
+    require_s9_owns(files, what, further=[further[start]] if start in further else [])
 
 
 def require_may_begin(run: Run, start: Start) -> None:

@@ -19,6 +19,7 @@ from utils.progress import Display
 from utils.run.lifecycle import Screen, mask_key
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
+from utils.ownership import require_s9_owns
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
@@ -77,10 +78,14 @@ def _run_in(files: Workspace) -> str:
 
 
 @contextmanager
-def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session]:
-    """Lock the data directory and open its logs; `again` are the words to type after a stop.
+def open_session(
+    config: Config, screen: Screen, again: str, *, undoes: bool = False
+) -> Iterator[Session]:
+    """Lock the data directory and open its logs; `again` are the words to type after a stop. It
+    `undoes`: it puts the target back to what it was by S9.
 
-    Raises MigrationError when a run is at work there.
+    Raises MigrationError when a run is at work there, or when it would undo what the Sale Module
+    has done since it owns the data.
     """
     make_room()
     files = Workspace(Path(config.data.directory))
@@ -89,6 +94,8 @@ def open_session(config: Config, screen: Screen, again: str) -> Iterator[Session
         config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
     )
     with run_lock(files.lock):
+        if undoes:
+            require_s9_owns(files, f"`{again.partition(' ')[0]}`")
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         invocation.goes_on_with(again)
         session = Session(config, files, Tasks(EventStream(_run_in(files))))

@@ -28,11 +28,13 @@ FOLLOW = "sync --follow"
 @dataclass
 class Invocation:
     """How the tool was called. `options` are those that every command needs, with the files that
-    they name; `again` is what resumes the work, `closed` that nothing else does."""
+    they name; `again` is what resumes the work, `closed` that nothing else does, `stays` that what
+    it is made of is not resumed by itself."""
 
     options: dict[str, str] = field(default_factory=dict)
     again: str = RESUME
     closed: bool = False
+    stays: bool = False
 
 
 _state = Invocation()
@@ -44,6 +46,7 @@ def set_up(typed: Sequence[str], *, config: Path | None, identity: Path | None) 
     named = {"--config": config, _IDENTITY: identity}
     _state.options = {option: str(path) for option, path in named.items() if path}
     _state.again, _state.closed = shlex.join(_without(typed, _state.options)), False
+    _state.stays = False
 
 
 def _without(typed: Sequence[str], options: Mapping[str, str]) -> list[str]:
@@ -58,9 +61,15 @@ def _without(typed: Sequence[str], options: Mapping[str, str]) -> list[str]:
 
 
 def goes_on_with(options: str) -> None:
-    """From now on, these are the options that resume what is at work, unless it is closed."""
-    if not _state.closed:
+    """From now on, these are the options that resume what is at work, unless it is closed, or part
+    of what stays with its own."""
+    if not (_state.closed or _state.stays):
         _state.again = options
+
+
+def stays_with(options: str) -> None:
+    """From now on, these are the options that resume what is at work, whatever it is made of."""
+    _state.again, _state.stays = options, True
 
 
 def is_closed() -> None:
@@ -108,4 +117,5 @@ def state() -> Invocation:
 
 def restore(other: Invocation) -> None:
     """Speak of commands as the process that gave `other` does."""
-    _state.options, _state.again, _state.closed = other.options, other.again, other.closed
+    _state.options, _state.again = other.options, other.again
+    _state.closed, _state.stays = other.closed, other.stays

@@ -110,6 +110,16 @@ class VerificationResult:
         ]
 
     @property
+    def problems_of_tables(self) -> list[str]:
+        """Those of them that are no matter of single items."""
+        single = {
+            f"{name}: {sentence}"
+            for name, each in self.entities.items()
+            for sentence in each.keys.sentences(each.indexes.state.table)
+        }
+        return [problem for problem in self.problems if problem not in single]
+
+    @property
     def totals(self) -> list[str]:
         """What is reconciled in money, a line for each entity."""
         found = (each.reconciliation for each in self.entities.values())

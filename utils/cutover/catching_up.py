@@ -1,0 +1,54 @@
+"""What a sync says for the cut-over: how long it took, and how much it has found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from utils.config import Config
+from utils.cutover.ways import CaughtUp
+from utils.error_handler import ExitCode
+from utils.files.artifacts import sha256_of
+from utils.files.storage import storage_errors
+from utils.files.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+
+_PASS = "comparing pass"
+_CHANGES = ("new", "changed", "kept", "removed")
+_REPORTS = ("sync", "load", "removed", "conflicts", "validation", "mapping")
+
+
+def caught_up(run: Run, code: ExitCode, seconds: float) -> CaughtUp:
+    """What a pass has done, by its reports. Raises StorageError."""
+    files, manifest = run.workspace, run.manifest
+    return _found(_PASS, files, files, manifest, code, seconds)
+
+
+def foreseen(config: Config, code: ExitCode, seconds: float) -> CaughtUp:
+    """What a pass would do, as a rehearsal has found. Raises StorageError and ArtifactError."""
+    files = Workspace(Path(config.data.directory))
+    manifest = Manifest.load(files.dry_run / "manifest.json") or Manifest.new()
+    return _found(f"{_PASS}, rehearsed", Workspace(files.dry_run), files, manifest, code, seconds)
+
+
+def _found(
+    how: str, made: Workspace, files: Workspace, manifest: Manifest, code: ExitCode, seconds: float
+) -> CaughtUp:
+    """`made` is where the reports are, `files` the data directory by which they are named."""
+    paths = [path for path in map(made.report, _REPORTS) if path.is_file()]
+    with storage_errors(made.reports):
+        reports = {files.name_of(path): sha256_of(path) for path in paths}
+    moment = str(manifest.snapshot.get("takenAt", ""))
+    return CaughtUp(how, manifest.run_id, moment, seconds, _changes(made), code, reports)
+
+
+def _changes(made: Workspace) -> int:
+    """How many records were otherwise; 0 where the pass has not come so far."""
+    path = made.report("sync")
+    with storage_errors(path):
+        document: dict[str, Any] = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    entities = document.get("entities", {}).values()
+    return sum(int(each[name]) for each in entities for name in _CHANGES)

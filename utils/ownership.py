@@ -1,0 +1,95 @@
+"""Who owns the data: S9 until the switch, the Sale Module from then on (data/cutover.json).
+
+Whatever writes into the target what S9 has, or had, asks here before it begins. The file is that of
+the cut-over (utils/cutover/state.py); a data directory without one belongs to S9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from utils.error_handler import ArtifactError, ConfigurationError
+from utils.files.storage import storage_errors
+from utils.files.workspace import Workspace
+from utils.wording.invocation import command
+
+S9, SALE_MODULE = "S9", "the Sale Module"
+CUTOVER = "cutover"
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Who owns the data, since when ("": since ever), and the step that the cut-over has done last
+    ("": none is under way)."""
+
+    owner: str = S9
+    since: str = ""
+    step: str = ""
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether the switch has been made."""
+        return self.owner == SALE_MODULE
+
+    def as_json(self) -> dict[str, str | None]:
+        """The shape of it in `status --json`."""
+        return {"owner": self.owner, "since": self.since or None, "step": self.step or None}
+
+
+def read_cutover(files: Workspace) -> dict[str, Any] | None:
+    """The document of a cut-over, None where there is none. Raises ArtifactError when it is
+    damaged, StorageError when it cannot be read."""
+    path = files.cutover
+    with storage_errors(path):
+        if not path.exists():
+            return None
+        text = path.read_bytes()
+    try:
+        document: Any = orjson.loads(text)
+        if document["version"] != 1 or document["owner"] not in (S9, SALE_MODULE):
+            raise ValueError
+        if not isinstance(document["steps"], dict) or not isinstance(document["history"], list):
+            raise ValueError
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{path} is damaged: it does not say any more whether S9 or the Sale Module owns the "
+            "data",
+            remedy="put it back from a copy of the data directory or from an archive of "
+            f"`evidence`; or delete it if the switch was not made, and begin anew: "
+            f"{command(CUTOVER)}",
+        ) from error
+    found: dict[str, Any] = document
+    return found
+
+
+def ownership_of(files: Workspace) -> Ownership:
+    """Who owns the data of a data directory. Raises as `read_cutover` does."""
+    document = read_cutover(files)
+    if document is None:
+        return Ownership()
+    steps = list(document["steps"])
+    since = document.get("switchedAt") or ""
+    return Ownership(document["owner"], since, steps[-1] if steps else "")
+
+
+def require_s9_owns(files: Workspace, what: str, *, further: Collection[str] = ()) -> None:
+    """Raise ConfigurationError when the Sale Module owns the data: `what` would write S9's over
+    them. `further` are other ways than that back, each with its command."""
+    found = ownership_of(files)
+    if not found.is_switched:
+        return
+    ways = [
+        f"see what differs: {command('drift')}",
+        *further,
+        f"or give the data back to S9 first, which says what that loses: "
+        f"{command('cutover --back')}",
+    ]
+    raise ConfigurationError(
+        f"S9 is history since {found.since}: the Sale Module owns the data, and {what} would write "
+        "what S9 had over it",
+        remedy="; ".join(ways),
+    )
