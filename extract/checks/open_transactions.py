@@ -1,8 +1,8 @@
 """Who holds a transaction open that has written into S9's tables: it may still be committed.
 
 PostgreSQL tells every account who holds which lock; whoever has written holds one until the end of
-its transaction (https://www.postgresql.org/docs/current/explicit-locking.html, table 13.2). MySQL
-and MariaDB tell it only to who has the privilege PROCESS.
+its transaction (its manual, "Explicit Locking"). MySQL and MariaDB tell it only to who has the
+privilege PROCESS.
 """
 
 from __future__ import annotations

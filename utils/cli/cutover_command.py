@@ -224,8 +224,8 @@ def _abort(state: State) -> Ending:
         state.starts_over("aborted")
     values = {"after": f"after {last}" if last else "before anything was done"}
     return Ending(
-        ExitCode.DONE,
         "cutover-aborted",
+        ExitCode.DONE,
         {**values, "sync": command("sync"), "next": command(CUTOVER)},
     )
 
@@ -250,7 +250,7 @@ def _back(state: State, ways: Ways, *, asks: bool) -> Ending:
         )
     state.starts_over("taken back", lost=count, reports=dict(found.reports))
     values = {"lost": count, "report": report, "sync": command("sync")}
-    return Ending(ExitCode.DONE, "cutover-taken-back", values)
+    return Ending("cutover-taken-back", ExitCode.DONE, values)
 
 
 def _status(state: State) -> Ending:
@@ -267,4 +267,4 @@ def _status(state: State) -> Ending:
         "due": "none is under way" if begins else f"the next step is {due}",
         "next": command("cutover --switched" if due == SWITCHED else CUTOVER),
     }
-    return Ending(ExitCode.DONE, "cutover-stands", values)
+    return Ending("cutover-stands", ExitCode.DONE, values)

@@ -24,6 +24,7 @@ from utils.run.following import Following
 from utils.run.lifecycle import stopping_place
 from utils.run.lock import held_by
 from utils.run.manifest import Manifest
+from utils.ownership import CUTOVER, Ownership, ownership_of
 from utils.telemetry.event_file import EventReader
 from utils.telemetry.picture import Picture, StepPicture
 from utils.wording import invocation
@@ -99,7 +100,8 @@ class FollowingStatus:
 class Status:
     """How it stands in a data directory. `state` is `none`, `running`, `stopped` or `finished`;
     `words` say it in a sentence, `sentence` is the last line with which it has ended; `next` is
-    what to type after it was stopped."""
+    what to type after it was stopped; `cutover` says who owns the data, and how far the switch
+    is."""
 
     directory: str
     state: str
@@ -117,6 +119,7 @@ class Status:
     not_ready: tuple[str, ...] = ()
     steps: tuple[StepStatus, ...] = ()
     following: FollowingStatus | None = None
+    cutover: Ownership = Ownership()
 
     def as_json(self) -> dict[str, Any]:
         """The document that `--json` prints."""
@@ -147,7 +150,8 @@ class Watcher:
         if holder is not None and not (self.picture.finished and holder == self.picture.pid):
             return self._of(RUNNING, now, manifest, pid=holder, words=self._at_work(holder))
         if not self.picture.command and (manifest is None or not manifest.begun):
-            return Status(str(self.files.root), NONE, f"No run has begun in {self.files.root}")
+            words = f"No run has begun in {self.files.root}"
+            return Status(str(self.files.root), NONE, words, cutover=ownership_of(self.files))
         return self._ended(now, manifest)
 
     @property
@@ -200,6 +204,9 @@ class Watcher:
             return invocation.for_real("backups")
         if command in (_SHOWS, *_BESIDE):
             return invocation.for_real(command)
+        cutover = ownership_of(self.files)
+        if cutover.step and not cutover.is_switched:
+            return invocation.for_real(CUTOVER)
         if command == _BY_HAND and self.picture.phases[-1:] == (_PROVES,):
             # It is no part of the run; with more phases than one it was by S9 itself.
             source = " --from-source" if len(self.picture.phases) > 1 else ""
@@ -240,6 +247,7 @@ class Watcher:
             not_ready=tuple(" is ".join(each) for each in picture.not_ready),
             steps=tuple(_step(each, until) for each in picture.steps),
             following=_following(self.files),
+            cutover=ownership_of(self.files),
         )
 
 
@@ -333,6 +341,8 @@ def _named(value: Any) -> Iterator[tuple[str, Any]]:
     for name, inner in vars(value).items():
         if isinstance(inner, FollowingStatus):
             yield json_name(name), _camel(inner)
+        elif isinstance(inner, Ownership):
+            yield name, inner.as_json()
         elif isinstance(inner, tuple):
             yield (
                 json_name(name),

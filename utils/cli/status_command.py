@@ -145,6 +145,10 @@ def _lines(
         yield _plain(printable(_followed(seen.following)))
     if seen.to_come:
         yield _plain(f"To come: {', '.join(seen.to_come)}")
+    if seen.cutover.is_switched:
+        yield _plain(f"The Sale Module owns the data since {seen.cutover.since}")
+    elif seen.cutover.step:
+        yield _plain(f"S9 owns the data; of the cut-over, {seen.cutover.step} is done")
 
 
 def _headline(seen: Status) -> str:

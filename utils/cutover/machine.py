@@ -68,10 +68,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Ending:
-    """How it has ended: the exit code, and the closing (utils/cli/closings.py) with its values."""
+    """How it has ended: the closing (utils/cli/closings.py), the exit code, and its values."""
 
-    code: ExitCode
     name: str
+    code: ExitCode
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -134,7 +134,7 @@ class Cutover:
             "next": shut.go_on,
             "abort": command("cutover --abort"),
         }
-        return Ending(shut.code, "cutover-shut", values)
+        return Ending("cutover-shut", shut.code, values)
 
     def _look_at_evidence(self) -> None:
         """Forget the steps whose evidence no longer holds."""
@@ -190,7 +190,7 @@ class Cutover:
             "next": command(_STOPPED),
             "abort": command("cutover --abort"),
         }
-        return Ending(ExitCode.DONE, "cutover-stop-s9", values)
+        return Ending("cutover-stop-s9", ExitCode.DONE, values)
 
     def _freeze_check(self, seconds: float) -> dict[str, Any]:
         before = self.ways.look()
@@ -267,7 +267,7 @@ class Cutover:
             "next": command("cutover --accept FILE"),
             "abort": command("cutover --abort"),
         }
-        return Ending(ExitCode.QUARANTINED, "cutover-accept", values)
+        return Ending("cutover-accept", ExitCode.QUARANTINED, values)
 
     def _certified(self) -> tuple[str, dict[str, Any]]:
         path = write_certificate(self.state)
@@ -318,13 +318,13 @@ def ended(state: State) -> Ending:
             "drift": command("drift"),
             "back": command("cutover --back"),
         }
-        return Ending(ExitCode.DONE, "cutover-switched", values)
+        return Ending("cutover-switched", ExitCode.DONE, values)
     values = {
         "report": state.files.report("cutover"),
         "next": command("cutover --switched"),
         "abort": command("cutover --abort"),
     }
-    return Ending(ExitCode.DONE, "cutover-certified", values)
+    return Ending("cutover-certified", ExitCode.DONE, values)
 
 
 def certificate_path(state: State) -> Path:

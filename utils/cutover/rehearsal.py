@@ -96,9 +96,8 @@ class Rehearsal:
             "report": path,
             "next": for_real("cutover"),
         }
-        return Ending(
-            ExitCode.VERIFICATION_FAILED if damaged else code, "cutover-rehearsed", values
-        )
+        code = ExitCode.VERIFICATION_FAILED if damaged else code
+        return Ending("cutover-rehearsed", code, values)
 
 
 def _entry(seconds: float, evidence: Any) -> dict[str, Any]:

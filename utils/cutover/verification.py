@@ -128,9 +128,7 @@ def _moved(drift: Iterable[Record]) -> Iterator[str]:
             yield f"{_name(record)} ({', '.join(sorted(kinds))})"
 
 
-def _damaged(
-    drift: Iterable[Record], left: Mapping[tuple[str, str], str]
-) -> Iterator[str]:
+def _damaged(drift: Iterable[Record], left: Mapping[tuple[str, str], str]) -> Iterator[str]:
     """What is otherwise than in S9, without anybody's signature; not what the last sync has left
     there, and told."""
     for record in drift:
