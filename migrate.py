@@ -1339,8 +1339,8 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
     from utils.cutover.beside import beside
     from utils.cutover.verification import compared
     from utils.from_source.inner_run import has_served, inner_run
-    from utils.run.lifecycle import Start, end_by_hand, open_run
     from utils.ownership import ownership_of
+    from utils.run.lifecycle import Start, end_by_hand, open_run
     from utils.run.sealing import seal
     from validate.drift.listing import find_drift
     from validate.drift.next_numbers import next_numbers

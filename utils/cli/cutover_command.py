@@ -18,10 +18,10 @@ from utils.cutover.rehearsal import Rehearsal
 from utils.cutover.state import IN_STEP, STEPS, SWITCHED, State
 from utils.error_handler import ConfigurationError, ExitCode, MigrationError
 from utils.files.workspace import Workspace
+from utils.ownership import CUTOVER
 from utils.run.lifecycle import bind, is_unfinished, stopping_place
 from utils.run.manifest import Manifest
 from utils.run.own_directories import require_unmarked
-from utils.ownership import CUTOVER
 from utils.wording import invocation
 from utils.wording.figures import counted
 from utils.wording.invocation import command

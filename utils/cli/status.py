@@ -19,12 +19,12 @@ from utils.config import json_name
 from utils.error_handler import ArtifactError, ExitCode
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
+from utils.ownership import CUTOVER, Ownership, ownership_of
 from utils.run.clean import nested
 from utils.run.following import Following
 from utils.run.lifecycle import stopping_place
 from utils.run.lock import held_by
 from utils.run.manifest import Manifest
-from utils.ownership import CUTOVER, Ownership, ownership_of
 from utils.telemetry.event_file import EventReader
 from utils.telemetry.picture import Picture, StepPicture
 from utils.wording import invocation

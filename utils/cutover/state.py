@@ -21,8 +21,8 @@ from utils.error_handler import ConfigurationError
 from utils.files.artifacts import utc_now
 from utils.files.storage import write_atomically
 from utils.files.workspace import Workspace
-from utils.run.lock import run_lock
 from utils.ownership import S9, SALE_MODULE, read_cutover
+from utils.run.lock import run_lock
 from utils.wording.invocation import again
 
 IN_STEP, FROZEN, CAUGHT_UP = "in-step", "frozen", "caught-up"

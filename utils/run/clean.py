@@ -18,8 +18,8 @@ from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
-from utils.run.manifest import Manifest
 from utils.ownership import ownership_of
+from utils.run.manifest import Manifest
 from utils.wording.figures import counted
 from utils.wording.invocation import RESUME, again, command
 

@@ -26,11 +26,11 @@ from utils.error_handler import (
 from utils.files.storage import storage_errors, write_atomically
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
+from utils.ownership import require_s9_owns
 from utils.progress import Display
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
 from utils.run.own_directories import DEMONSTRATION, REHEARSAL, require_ours, require_unmarked, take
-from utils.ownership import require_s9_owns
 from utils.run.run import COMPLETE, Run
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch

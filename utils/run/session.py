@@ -14,12 +14,12 @@ from utils.config import Config
 from utils.error_handler import MigrationError, RunInterrupted
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
+from utils.ownership import require_s9_owns
 from utils.processes.pool import Workers, available_cores
 from utils.progress import Display
 from utils.run.lifecycle import Screen, mask_key
 from utils.run.lock import run_lock
 from utils.run.manifest import Manifest
-from utils.ownership import require_s9_owns
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told

@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 
 from utils.files.storage import open_private, partial_of, publish, storage_errors
-from utils.reports.spreadsheet import SEPARATOR, cell, spreadsheet
 from utils.ownership import Ownership
+from utils.reports.spreadsheet import SEPARATOR, cell, spreadsheet
 from utils.run.run import Run
 from validate.drift.listing import DAMAGED, Drift
 
