@@ -119,7 +119,7 @@ class Status:
     not_ready: tuple[str, ...] = ()
     steps: tuple[StepStatus, ...] = ()
     following: FollowingStatus | None = None
-    cutover: Ownership = Ownership()
+    cutover: Ownership = field(default_factory=Ownership)
 
     def as_json(self) -> dict[str, Any]:
         """The document that `--json` prints."""
