@@ -39,6 +39,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 REGION = "eu-west-1"
 SAMPLE_SIZE = SampleSize(buyers=60, producers=25, sales=300)
 LOGICAL = ("wal_level=logical", "max_wal_senders=8", "max_replication_slots=8")
+BINLOG = (
+    "--log-bin=binlog",
+    "--server-id=1",
+    "--binlog-format=ROW",
+    "--binlog-row-image=FULL",
+    "--binlog-row-metadata=FULL",
+)
 _numbers = itertools.count(1)
 
 
@@ -197,6 +204,22 @@ def logical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgr
     """A PostgreSQL whose log can be followed."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("logical"), settings=LOGICAL) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def logging_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMariaDB]:
+    """A MariaDB whose binlog can be followed."""
+    if installed() is None:
+        pytest.skip("needs mariadbd: apt-get install mariadb-server")
+    with EmbeddedMariaDB(tmp_path_factory.mktemp("binlog"), options=BINLOG) as server:
+        yield server
+
+
+@pytest.fixture
+def s9_with_binlog(logging_mariadb: EmbeddedMariaDB) -> Iterator[S9Database]:
+    """As `s9_on_mysql`, with a log that can be followed."""
+    with database_of(logging_mariadb) as database:
+        yield database
 
 
 @pytest.fixture
