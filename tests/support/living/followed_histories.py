@@ -56,8 +56,10 @@ class FollowedHistory(History):
 
     def play(self) -> list[str]:
         self.follower.settle()
-        with self.follower:
+        try:
             return super().play()
+        finally:
+            self.follower.leave()
 
     def _full_and_follow(self, chance: random.Random) -> list[str]:
         problems = self._full(chance)

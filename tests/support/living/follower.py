@@ -28,6 +28,10 @@ class FollowedS9:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """End it, whatever it does."""
         if self._running is not None:
             self._running.process.kill()
             self._running.end()
