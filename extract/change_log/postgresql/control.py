@@ -27,7 +27,7 @@ IDLES_SINCE = 140000
 # What waits for a standby that does not answer would only wait: nothing here has to outlive S9.
 _SETTINGS = (
     f"SET application_name = '{APPLICATION}'; SET search_path = pg_catalog; "
-    f"SET statement_timeout = 0; SET lock_timeout = '{_LOCK_SECONDS}s'; "
+    "SET statement_timeout = 0; SET lock_timeout = 0; "
     "SET synchronous_commit = local"
 )
 CHECK = "sync --check"
@@ -56,9 +56,10 @@ class Control:
 
     def write(self, *statements: str) -> None:
         """Run statements in one transaction, which may write whatever the account's default is."""
+        whole = ("BEGIN READ WRITE", f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'", *statements)
         with self._lock:
             try:
-                self._execute(f"BEGIN READ WRITE; {'; '.join(statements)}; COMMIT", ())
+                self._execute("; ".join((*whole, "COMMIT")), ())
             except SourceError:
                 self.close()  # whatever state it is in
                 raise

@@ -26,12 +26,18 @@ class Visible:
 
     end: int
     running: frozenset[int]
+    text: str = ""
 
     @classmethod
     def of(cls, text: str) -> Visible:
-        """From the server's words: first:end:running,running."""
+        """From the server's words, which stay as `text`: first:end:running,running."""
         _, end, running = text.split(":")
-        return cls(int(end), frozenset(map(int, filter(None, running.split(",")))))
+        return cls(int(end), frozenset(map(int, filter(None, running.split(",")))), text)
+
+    def covers(self, other: Visible) -> bool:
+        """Whether it sees whatever the other one sees."""
+        older = {xid for xid in self.running if xid < other.end}
+        return self.end >= other.end and older <= other.running
 
     def sees(self, xid: int) -> bool:
         """Whether it sees a committed transaction, by the low 32 bits of its number: it is the one

@@ -14,13 +14,24 @@ from dataclasses import dataclass
 from extract.change_log.postgresql.control import Control
 from extract.change_log.postgresql.tables import ROOTS_SINCE, TableFacts
 
-_FILTERS_SINCE = 150000
+_FILTERS_SINCE = 150000  # and whole schemas
 _ACTIONS = ("pubinsert", "pubupdate", "pubdelete", "pubtruncate")
 _FACTS = """
     SELECT to_jsonb(p), pg_get_userbyid(p.pubowner)::text, pg_has_role(p.pubowner, 'USAGE')
     FROM pg_publication AS p WHERE p.pubname = %s
 """
-_TABLES = "SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = %s"
+# Not of pg_publication_tables, which waits for whoever alters one of them.
+_TABLES = """
+    SELECT n.nspname::text, c.relname::text FROM pg_publication_rel AS r
+        JOIN pg_publication AS p ON p.oid = r.prpubid JOIN pg_class AS c ON c.oid = r.prrelid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE p.pubname = %s
+"""
+_SCHEMAS = """
+    SELECT n.nspname::text FROM pg_publication_namespace AS s
+        JOIN pg_publication AS p ON p.oid = s.pnpubid JOIN pg_namespace AS n ON n.oid = s.pnnspid
+    WHERE p.pubname = %s
+"""
 _NARROWED = """
     SELECT n.nspname::text, c.relname::text FROM pg_publication_rel AS r
         JOIN pg_publication AS p ON p.oid = r.prpubid JOIN pg_class AS c ON c.oid = r.prrelid
@@ -48,9 +59,12 @@ def find_publication(
     if not found:
         return None
     [(row, owner, is_owned)] = found
-    covered = set(control.rows(_TABLES, name))
-    narrowed = set(control.rows(_NARROWED, name)) if control.version >= _FILTERS_SINCE else set()
-    missing = [table for table in tables if (schema, table) not in covered]
+    is_new = control.version >= _FILTERS_SINCE
+    whole = bool(row["puballtables"])
+    whole = whole or (is_new and (schema,) in control.rows(_SCHEMAS, name))
+    covered = set() if whole else set(control.rows(_TABLES, name))
+    narrowed = set(control.rows(_NARROWED, name)) if is_new else set()
+    missing = [table for table in tables if not whole and (schema, table) not in covered]
     cut = [table for table in tables if (schema, table) in narrowed]
     silent = [action.removeprefix("pub") for action in _ACTIONS if row.get(action) is False]
     needs_root = any(facts.is_partitioned for facts in tables.values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -178,7 +178,7 @@ class SlotLog:
             self._control.write(*making(self._control, self._name, schema, [*tables], found))
         confirmed = self._state.get("slot")
         self._slot = next(name for name in names_of(self._name) if name != confirmed)
-        make_slot(self._control, self._slot)
+        make_slot(self._control, self._slot, self._config)
 
     def _begin_at(self) -> None:
         slot = find_slot(self._control, self._slot)
@@ -214,7 +214,8 @@ class SlotLog:
             self._transactions,
             self._inbox,
             self._visible,
-            lambda: self._is_compared,
+            may_advance=lambda: self._is_compared,
+            release=lambda: free_slot(self._control, self._slot),
         )
 
     def _transactions(self) -> Transactions:
@@ -257,7 +258,7 @@ class SlotLog:
             oldest=_moment(touched.oldest),
             newest=_moment(touched.newest),
             position=given,
-            seen=tuple(map(str, sorted(visible.unseen(touched.xids)))),
+            seen=() if touched.is_empty else _to_be_seen(visible, touched.xids),
         )
 
     def _state_at(self, position: str) -> Mapping[str, str]:
@@ -283,17 +284,20 @@ class SlotLog:
 
     def _reconnect(self) -> None:
         replication = patiently(self._config, self._stop, lambda: Replication(self._config))
-        if reason := replication.server.differs_from(self._server):
-            replication.close()
-            self._begin_anew(reason)
-            return
+        reason = replication.server.differs_from(self._server)
         try:
-            self._start(replication)
-        except SourceError as error:
-            if isinstance(error.__cause__, CannotGoOn):
-                self._begin_anew(str(error.__cause__))
+            if not reason:
+                free_slot(self._control, self._slot)
+                self._start(replication)
                 return
-            raise
+        except SourceError as error:
+            if not isinstance(error.__cause__, CannotGoOn):
+                raise
+            reason = str(error.__cause__)
+        finally:
+            if self._stream is None:
+                replication.close()
+        self._begin_anew(reason)
 
     def _begin_anew(self, reason: str) -> None:
         """The log cannot be read any further: another slot, and everything is to be compared."""
@@ -343,7 +347,10 @@ class SlotLog:
             )
         [[text]] = source.tally(_SNAPSHOT)
         visible = Visible.of(text)
-        return not visible.unseen(map(int, changes.seen))
+        return all(
+            visible.covers(Visible.of(each)) if ":" in each else visible.sees(int(each))
+            for each in changes.seen
+        )
 
     def confirm(self, position: str) -> None:
         """All up to a position of `Changes` is done."""
@@ -393,6 +400,12 @@ def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     if changed:
         return f"{', '.join(changed)} was altered, rewritten or made anew"
     return f"{', '.join(new)} was not followed before" if new else ""
+
+
+def _to_be_seen(visible: Visible, xids: Iterable[int]) -> tuple[str, ...]:
+    """What a snapshot has to see: all that this one sees, and the few of these transactions that it
+    does not see yet."""
+    return (visible.text, *map(str, sorted(visible.unseen(xids))))
 
 
 def _moment(at: datetime | None) -> str:

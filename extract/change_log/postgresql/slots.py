@@ -8,8 +8,8 @@ gone, and compares again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -36,6 +36,15 @@ _MADE = """
     WHERE s.database = current_database() AND left(s.slot_name, length(%s)) = %s
     ORDER BY s.slot_name
 """
+# Whoever has written in a transaction that is open holds the lock of its number; a transaction that
+# was prepared has no process.
+_OPEN = """
+    SELECT coalesce(l.pid::text, 'none (a prepared transaction)'), a.usename::text,
+        a.application_name, a.client_addr::text
+    FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+    ORDER BY a.xact_start LIMIT 5
+"""
 _PUBLICATIONS = """
     SELECT pubname::text FROM pg_publication WHERE left(pubname, length(%s)) = %s ORDER BY 1
 """
@@ -45,7 +54,8 @@ _OWNER = """
 """
 PATIENCE = 3.0  # seconds until the server has noticed that whoever had the slot is gone
 _LOOK_EVERY = 0.05
-_TELL_AFTER = 5.0
+TELL_AFTER = 5.0
+_hung_up: set[tuple[str, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Slot:
     name: str
     is_ours: bool
     holder: str
+    process: int
     status: str
     invalidation: str
     confirmed: int
@@ -92,6 +103,7 @@ def find_slot(control: Control, name: str) -> Slot | None:
             name,
             is_ours and not row.get("temporary") and not row.get("two_phase"),
             holder if row["active"] else "",
+            int(row["active_pid"] or 0),
             row.get("wal_status") or "",
             row.get("invalidation_reason") or ("conflict" if row.get("conflicting") else ""),
             position_of(row["confirmed_flush_lsn"] or "0/0"),
@@ -106,14 +118,22 @@ def _holder(pid: object, user: str | None, application: str | None, address: str
     return " ".join(words)
 
 
+def has_hung_up(name: str, process: int) -> None:
+    """A connection of this process, which that one of the server served, reads the slot no more.
+    Where the network broke, the server notices only after wal_sender_timeout."""
+    _hung_up.add((name, process))
+
+
 def free_slot(control: Control, name: str) -> Slot | None:
-    """The slot of this name, when nobody reads it. Raises SourceError when somebody goes on
+    """The slot of this name, when nobody reads it. Raises SourceError when somebody else goes on
     doing so."""
     deadline = monotonic() + PATIENCE
     while True:
         slot = find_slot(control, name)
         if slot is None or not slot.holder:
             return slot
+        if (name, slot.process) in _hung_up:
+            control.rows("SELECT pg_terminate_backend(%s)", slot.process)
         if monotonic() > deadline:
             raise held(slot)
         control.rest(_LOOK_EVERY)
@@ -128,27 +148,29 @@ def held(slot: Slot) -> SourceError:
     )
 
 
-def make_slot(control: Control, name: str) -> None:
+def make_slot(control: Control, name: str, config: SourceConfig) -> None:
     """Make a slot, which waits until every transaction has ended that is running now. What is
     committed from then on comes whole. Raises Interrupted."""
-    with _telling():
-        control.waiting("SELECT pg_create_logical_replication_slot(%s, %s)", name, PLUGIN)
-
-
-@contextmanager
-def _telling() -> Iterator[None]:
-    timer = threading.Timer(
-        _TELL_AFTER,
-        get_logger().warning,
-        ("Waiting for S9: its log can be followed when every transaction that is open now has "
-         "ended",),
-    )  # fmt: skip
+    timer = threading.Timer(TELL_AFTER, _tell_who_is_open, (config,))
     timer.daemon = True
     timer.start()
     try:
-        yield
+        control.waiting("SELECT pg_create_logical_replication_slot(%s, %s)", name, PLUGIN)
     finally:
         timer.cancel()
+
+
+def _tell_who_is_open(config: SourceConfig) -> None:
+    with closing(Control(config, StopFlag())) as control:
+        try:
+            found = [_holder(*row) for row in control.rows(_OPEN)]
+        except SourceError:
+            found = []
+        get_logger().warning(
+            "Waiting for S9: its log can be followed from when all have ended that have a "
+            "transaction open now%s",
+            f" ({', '.join(found)})" if found else "",
+        )
 
 
 def take_away(control: Control, name: str) -> bool:

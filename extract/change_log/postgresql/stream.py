@@ -20,6 +20,7 @@ from extract.change_log.postgresql.control import lost, patiently, refused
 from extract.change_log.postgresql.inbox import Inbox
 from extract.change_log.postgresql.pgoutput import UnknownMessage, decode
 from extract.change_log.postgresql.positions import Visible, position_of
+from extract.change_log.postgresql.slots import has_hung_up
 from extract.change_log.postgresql.touched import Transactions
 from extract.postgresql.connection import connect
 from extract.postgresql.errors import is_lost, spoken
@@ -88,6 +89,7 @@ class Replication:
         except psycopg2.Error as error:
             self.close()
             raise (lost if is_lost(error) else refused)(config, error) from error
+        self.process = int(self.connection.info.backend_pid)
         self.server = Server(str(system), str(timeline), str(database), position_of(str(end)))
 
     def start(self, slot: str, publication: str) -> None:
@@ -118,6 +120,7 @@ class Stream:
         inbox: Inbox,
         visible: Callable[[], Visible],
         may_advance: Callable[[], bool],
+        release: Callable[[], object],
     ) -> None:
         self._config = config
         self._server = replication.server
@@ -127,6 +130,7 @@ class Stream:
         self._inbox = inbox
         self._visible = visible
         self._may_advance = may_advance
+        self._release = release
         self._stop = StopFlag()
         self._waker, self._bell = socket.socketpair()
         self._waker.setblocking(False)
@@ -173,7 +177,10 @@ class Stream:
         began = monotonic()
         try:
             with closing(replication):
-                self._read(replication.cursor)
+                try:
+                    self._read(replication.cursor)
+                finally:
+                    has_hung_up(self._slot, replication.process)
             return None
         except psycopg2.Error as error:
             if self._stop.requested:
@@ -192,6 +199,7 @@ class Stream:
         try:
             if reason := replication.server.differs_from(self._server):
                 raise CannotGoOn(reason)
+            self._release()
             begin(self._config, replication, self._slot, self._publication)
         except BaseException:
             replication.close()
@@ -217,6 +225,8 @@ class Stream:
         self._speak(cursor, transactions)
 
     def _take(self, transactions: Transactions, payload: bytes) -> None:
+        if not transactions.needs(payload):
+            return
         touched = transactions.read(decode(payload))
         if touched is not None:
             self._inbox.put(touched, transactions.end, self._visible)

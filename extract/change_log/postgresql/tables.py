@@ -26,7 +26,7 @@ _MEMBERS = """
         SELECT m.root, i.inhrelid FROM member AS m JOIN pg_inherits AS i ON i.inhparent = m.number
     )
     SELECT r.relname::text, c.oid::bigint, c.relname::text, c.relkind::text,
-        c.relpersistence::text, c.relreplident::text, c.relfilenode::bigint,
+        c.relpersistence::text, c.relreplident::text, c.relfilenode::bigint, c.relispartition,
         pg_has_role(c.relowner, 'USAGE'),
         array(SELECT a.attname::text FROM pg_index AS x JOIN pg_attribute AS a
             ON a.attrelid = x.indrelid
@@ -57,6 +57,7 @@ class Member:
     persistence: str
     replica_identity: str
     file: int
+    is_part: bool
     is_owned: bool
     identity: frozenset[str]
     unique: tuple[str, ...]
@@ -111,6 +112,8 @@ class TableFacts:
             yield f"a part of {table} is a foreign table"
         if itself.kind == _ORDINARY and len(self.members) > 1:
             yield f"other tables inherit from {table}"
+        if itself.is_part:
+            yield f"{table} is a part of another table"
         if self.is_partitioned and not self.joins_parts:
             yield f"{table} is partitioned, and the log tells of that since PostgreSQL 13"
         if any(m.persistence != "p" for m in self.members):
@@ -148,7 +151,8 @@ def facts_of(
 
 
 def _member(values: Sequence[Any]) -> Member:
-    number, name, kind, persistence, replica, file, owned, identity, unique, columns = values
+    *plain, identity, unique, columns = values
+    number, name, kind, persistence, replica, file, is_part, is_owned = plain
     return Member(
         number,
         name,
@@ -156,8 +160,9 @@ def _member(values: Sequence[Any]) -> Member:
         persistence,
         replica,
         file,
-        owned,
-        identity=frozenset(identity),
-        unique=tuple(unique),
-        columns=tuple(map(tuple, columns or ())),
+        is_part,
+        is_owned,
+        frozenset(identity),
+        tuple(unique),
+        tuple(map(tuple, columns or ())),
     )

@@ -18,6 +18,7 @@ from extract.change_log.postgresql.pgoutput import (
 from utils.wording.figures import counted
 
 MOST_KEYS = 200_000
+_ROWS = (b"I", b"U", b"D")
 
 
 @dataclass
@@ -114,6 +115,10 @@ class Transactions:
         """Whether a transaction has begun and is not whole."""
         return self._begun is not None
 
+    def needs(self, payload: bytes) -> bool:
+        """Whether a message has to be read: of a bulk change, not every row."""
+        return not (self._touched.is_too_much and payload[:1] in _ROWS)
+
     def read(self, message: Message) -> Touched | None:
         """What a transaction has touched, when the message ends one."""
         if isinstance(message, Begin):
@@ -157,8 +162,6 @@ class Transactions:
     def _row(self, row: Row) -> None:
         if reason := self._reasons.get(row.relation):
             self._touched.whole.add(reason)
-        if self._touched.is_too_much:
-            return
         for reader in self._readers.get(row.relation, ()):
             try:
                 self._keys(reader, row)

@@ -15,8 +15,10 @@ from tests.integration.extract.change_log.postgresql.conftest import (
     LivingS9,
     everything,
 )
+from tests.support.s9.wire import wire_to
 from utils.error_handler import SourceError, SourceUnavailable
 from utils.interrupt import Interrupted, StopFlag
+from utils.logger import get_logger
 
 CHANGE = "UPDATE msg SET notes = 'x' WHERE first_id = {}"
 
@@ -143,6 +145,36 @@ def test_a_server_that_stays_away_is_unavailable_and_followed_again_when_it_is_b
         assert (found.keys, found.whole) == ({"msg": {3}}, set())
 
 
+def test_a_broken_network_is_got_over_though_the_server_has_not_noticed(
+    living: LivingS9,
+) -> None:
+    """It would go on serving who is gone, and nobody else, for wal_sender_timeout."""
+    begun(living)
+    with wire_to(living.server.port) as wire:
+        living.config = replace(living.config, port=wire.port)
+        with living.going_on() as log:
+            wire.breaks()
+            living.run(CHANGE.format(1))
+            found = everything(log)
+            assert (found.keys, found.whole) == ({"msg": {1}}, set())
+            wire.breaks()
+        with living.going_on() as log:
+            assert everything(log).keys == {"msg": {1}}
+    living.config = replace(living.config, port=living.server.port)
+
+
+def test_who_reads_the_log_may_be_ended_by_a_dba(living: LivingS9) -> None:
+    with living.going_on() as log:
+        for how in ("terminate", "cancel"):
+            living.run(
+                f"SELECT pg_{how}_backend(active_pid) FROM pg_replication_slots "
+                f"WHERE {named(living)}",
+                CHANGE.format(1),
+            )
+            found = everything(log)
+            assert (found.keys, found.whole) == ({"msg": {1}}, set())
+
+
 def test_a_slot_that_was_dropped_leads_to_a_comparison(living: LivingS9) -> None:
     begun(living)
     drop_slot_of(living)
@@ -191,11 +223,18 @@ def test_a_slot_that_the_server_gave_up_is_made_anew(living: LivingS9) -> None:
     try:
         with living.going_on() as log:
             assert log.retained().budget == 1 << 20
-        for _ in range(3):
-            living.run("SELECT pg_switch_wal()", "INSERT INTO elsewhere VALUES (1)", "CHECKPOINT")
+        fill = ["SELECT pg_switch_wal()", "INSERT INTO elsewhere VALUES (1)", "CHECKPOINT"] * 3
+        living.run(*fill)
         with living.follow() as log:
             assert log.begins_anew.startswith(f"the slot {living.name} was given up by the server")
             assert log.retained().trouble == ""
+            log.confirm(log.read(0).position)
+            # Also while it is read, by somebody who confirms nothing.
+            living.run(CHANGE.format(1))
+            assert everything(log).keys == {"msg": {1}}
+            living.run(*fill)
+            [reason] = everything(log).whole
+            assert "cannot be read any more" in reason
     finally:
         living.run("ALTER SYSTEM RESET max_slot_wal_keep_size", "SELECT pg_reload_conf()")
 
@@ -333,14 +372,24 @@ def test_what_is_left_in_s9_is_named_and_taken_away(living: LivingS9) -> None:
     assert leftovers(living.config, living.name) == drop_log(living.config, living.name) == []
 
 
-def test_who_waits_for_open_transactions_can_be_stopped(living: LivingS9) -> None:
+def test_who_waits_for_open_transactions_says_for_whom_and_can_be_stopped(
+    living: LivingS9, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "TELL_AFTER", 0.1)
     stop = StopFlag()
+    told: list[str] = []
+
+    def tell(text: str, *values: object) -> None:
+        told.append(text % values)
+        stop.request()
+
+    monkeypatch.setattr(get_logger(), "warning", tell)
     with living.writer() as writer, writer.cursor() as cursor:
         cursor.execute(CHANGE.format(1))
-        stop.request()
         with pytest.raises(Interrupted):
             open_log(living.config, stop, FOLLOWED, living.name, {})
         writer.rollback()
+        assert f"(process {writer.info.backend_pid} of {living.server.owner}" in told[0]
     assert leftovers(living.config, living.name) == [f"publication {living.name}"]
 
 

@@ -37,3 +37,19 @@ def test_seen_is_what_had_ended_before_the_snapshot(end: int, ago: int, running:
 def test_nothing_runs() -> None:
     visible = Visible.of("100:100:")
     assert visible.unseen([99, 100, 101]) == [100, 101]
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "covers"),
+    [
+        ("5:9:5", "5:9:5", True),
+        ("9:9:", "5:9:5", True),
+        ("5:12:5,10", "5:9:5,7", True),
+        ("5:12:5,7", "5:9:5", False),
+        ("5:8:5", "5:9:5", False),
+    ],
+)
+def test_a_later_snapshot_sees_all_that_an_earlier_one_sees(
+    later: str, earlier: str, covers: bool
+) -> None:
+    assert Visible.of(later).covers(Visible.of(earlier)) == covers
