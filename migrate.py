@@ -47,6 +47,7 @@ from utils.wording import invocation
 from utils.wording.figures import counted
 
 if TYPE_CHECKING:
+    from extract.following.follower import Follower, Narrow
     from load.conflicts.foresight import Foresight
     from utils.checking.check import Check
     from utils.config import Config
@@ -1130,7 +1131,7 @@ def sync(
     """
     require_one_way(dry_run=dry_run, every=every is not None, follow=follow, check=check, stop=stop)
     if follow:
-        at_the_edge(lambda: follow_log(caller))
+        at_the_edge(lambda: follow_log(caller, after_switch=after_switch))
     elif check:
         at_the_edge(lambda: check_log(caller))
     elif stop:
@@ -1178,21 +1179,37 @@ def sync_in(run: "Run") -> ExitCode:
     return conclude(book, follow, after_sync)
 
 
-def follow_log(caller: Caller) -> ExitCode:
+def follow_log(caller: Caller, *, after_switch: bool) -> ExitCode:
     """One sync after the other, each of what S9's log names, until it is stopped."""
-    from extract.entities import entities_of
-    from extract.following.follower import Follower, Narrow
-    from extract.following.narrow import extract_changes
-    from load.sync.report import records_written
     from utils.cli.sync_text import after_following
     from utils.logger import say_once_on_screen
-    from utils.run.lifecycle import Start, begin, end, open_run
+    from utils.run.lifecycle import Start, open_run
     from utils.run.sealing import seal
     from utils.telemetry.cloudwatch.beside import settle_cloudwatch
+
+    config, screen = caller.settings(), caller.screen
+    opened = open_run(config, screen, Start.FOLLOW, PHASES[:4], after_switch=after_switch)
+    with opened as run:
+        say_once_on_screen(verbose=screen.verbose)
+        code = follower_in(run).follow()
+        seal(run)
+        settle_cloudwatch()
+        text = after_following(run, code)
+        run.progress.conclude(code, text)
+        click.echo(text)
+        return code
+
+
+def follower_in(run: "Run") -> "Follower":
+    """Who follows S9's log in a run that is open: each pass is a sync, a run of its own there."""
+    from extract.entities import entities_of
+    from extract.following.follower import Follower
+    from extract.following.narrow import extract_changes
+    from load.sync.report import records_written
+    from utils.run.lifecycle import Start, begin, end
     from utils.telemetry.command_events import tell_begin
 
-    config = caller.settings()
-    declared = entities_of(config.source.layout)
+    declared = entities_of(run.config.source.layout)
 
     def do(narrow: "Narrow | None") -> ExitCode:
         before = run.manifest
@@ -1206,15 +1223,7 @@ def follow_log(caller: Caller) -> ExitCode:
         end(run, code, book.outcomes.what_failed())
         return code
 
-    with open_run(config, caller.screen, Start.FOLLOW, PHASES[:4]) as run:
-        say_once_on_screen(verbose=caller.screen.verbose)
-        code = Follower(run, declared, do, lambda: records_written(run, ENTITIES)).follow()
-        seal(run)
-        settle_cloudwatch()
-        text = after_following(run, code)
-        run.progress.conclude(code, text)
-        click.echo(text)
-        return code
+    return Follower(run, declared, do, lambda: records_written(run, ENTITIES))
 
 
 def check_log(caller: Caller) -> ExitCode:
@@ -1271,9 +1280,11 @@ def rehearse_sync(config: "Config", screen: "Screen") -> ExitCode:
 def ways_of_cutover(config: "Config", screen: "Screen") -> "Ways":
     """What the cut-over has done by the phases (utils/cutover), in runs of their own."""
     from utils.cutover.ways import Ways
+    from utils.files.workspace import Workspace
 
     return Ways(
         sync=partial(catch_up, config, screen),
+        unfollow=partial(unfollow, config, Workspace(Path(config.data.directory))),
         foresee=partial(foresee_catching_up, config, screen),
         look=partial(look_at_source, config, screen),
         writers=partial(writers_in_source, config, screen),
@@ -1283,11 +1294,22 @@ def ways_of_cutover(config: "Config", screen: "Screen") -> "Ways":
 
 
 def catch_up(config: "Config", screen: "Screen") -> "CaughtUp":
-    """Bring the target up to S9, and say how it went."""
-    from utils.cutover.catching_up import caught_up
+    """Bring the target up to S9, by its log if that is followed, and say how it went."""
+    from utils.cutover.catching_up import caught_up, followed
+    from utils.files.workspace import Workspace
+    from utils.run.following import Following
     from utils.run.lifecycle import Start, open_run
 
     began = time.monotonic()
+    files = Workspace(Path(config.data.directory))
+    if Following.load(files.following).name:
+        with open_run(config, screen, Start.FOLLOW, PHASES[:4]) as run:
+            follower = follower_in(run)
+            code = follower.catch_up()
+            text = f"All is brought over up to {follower.fence} in S9's log"
+            run.progress.conclude(code, text)
+            took = time.monotonic() - began
+            return followed(run, code, took, follower.records, follower.fence)
     with open_run(config, screen, Start.SYNC, PHASES[:4]) as run:
         code = sync_in(run)
         return caught_up(run, code, time.monotonic() - began)

@@ -60,7 +60,7 @@ Pass = Callable[[Narrow | None], ExitCode]
 @dataclass
 class Follower:
     """Follows the log in an open run. `declared` are the entities; `do` does a pass; `written` says
-    how many records the last one has written or taken away."""
+    how many records the last one has written or taken away, `records` all of them here."""
 
     run: Run
     declared: Mapping[str, Entity]
@@ -68,11 +68,20 @@ class Follower:
     written: Callable[[], int]
     clock: Callable[[], float] = time.monotonic
     state: Following = field(init=False)
+    fence: str = ""
+    records: int = 0
     _code: ExitCode = ExitCode.DONE
     _heard_at: float | None = None
     _looked_at: float = float("-inf")
 
-    def follow(self) -> ExitCode:
+    def catch_up(self) -> ExitCode:
+        """Bring over all that S9 has committed by now: up to a mark in its log, the `fence`.
+        Returns how the last pass has ended. Raises as `follow` does, and Interrupted."""
+        code = self.follow(for_good=False)
+        self.run.stop.leave_if_asked()
+        return code
+
+    def follow(self, *, for_good: bool = True) -> ExitCode:
         """Until a stop is asked for, or a pass ends otherwise than well; returns how the last one
         has ended. An S9 that goes away is waited for.
 
@@ -82,7 +91,7 @@ class Follower:
         self.state = Following.load(self.run.workspace.following)
         while True:
             try:
-                return self._follow()
+                return self._follow(for_good=for_good)
             except SourceUnavailable as gone:
                 if self._heard_at is None or self.clock() - self._heard_at > _PATIENCE:
                     raise
@@ -93,7 +102,7 @@ class Follower:
             except _TooMuch as over:
                 self._give_free(over)
 
-    def _follow(self) -> ExitCode:
+    def _follow(self, *, for_good: bool) -> ExitCode:
         source, state = self.run.config.source, self.state
         followed = followed_tables(self.run, self.declared)
         name = state.name or name_of_log(self.run.config)
@@ -101,9 +110,10 @@ class Follower:
             self._begin(name, log)
             if not self._is_brought_up(log):
                 return self._code
-            self._say("Following S9's log (Ctrl-C ends it; the same command goes on)")
-            left = Changes()
-            while not self.run.stop.requested:
+            if for_good:
+                self._say("Following S9's log (Ctrl-C ends it; the same command goes on)")
+            left, self.fence = Changes(), "" if for_good else log.fence()
+            while not (self.run.stop.requested or (left.is_empty and self._is_reached(log))):
                 changes = left.and_then(log.read(0 if left.transactions else _AT_ONCE))
                 self._heard_at = self.clock()
                 narrow = Narrow(changes, log)
@@ -112,6 +122,10 @@ class Follower:
                 left = narrow.left
                 self._is_done(log, narrow.done)
             return self._code
+
+    def _is_reached(self, log: ChangeLog) -> bool:
+        """Whether all is brought over that was to be."""
+        return bool(self.fence) and log.has_passed(self.fence)
 
     def _begin(self, name: str, log: ChangeLog) -> None:
         """What S9 keeps from now on must be known to whoever takes it away again. Who begins anew
@@ -165,6 +179,7 @@ class Follower:
         if self._code not in _ENDS_WELL:
             return False
         state, written = self.state, self.written()
+        self.records += written
         state.passes, state.records = state.passes + 1, state.records + written
         state.snapshot = str(self.run.manifest.snapshot.get("takenAt", ""))
         state.oldest, state.lag = "", round(_since(oldest), 3) if oldest else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from utils.run.manifest import Manifest
 from utils.run.run import Run
 
 _PASS = "comparing pass"
+_LOG = "S9's log"
 _CHANGES = ("new", "changed", "kept", "removed")
 _REPORTS = ("sync", "load", "removed", "conflicts", "validation", "mapping")
 
@@ -25,6 +27,14 @@ def caught_up(run: Run, code: ExitCode, seconds: float) -> CaughtUp:
     """What a pass has done, by its reports. Raises StorageError."""
     files, manifest = run.workspace, run.manifest
     return _found(_PASS, files, files, manifest, code, seconds)
+
+
+def followed(run: Run, code: ExitCode, seconds: float, changes: int, fence: str) -> CaughtUp:
+    """What following S9's log has done, up to the mark `fence` in it: with so many records. Raises
+    StorageError."""
+    files, manifest = run.workspace, run.manifest
+    found = _found(_LOG, files, files, manifest, code, seconds)
+    return replace(found, changes=changes, fence=fence)
 
 
 def foreseen(config: Config, code: ExitCode, seconds: float) -> CaughtUp:

@@ -43,7 +43,7 @@ from utils.cutover.state import (
     State,
 )
 from utils.cutover.ways import Compared, Ways
-from utils.error_handler import ArtifactError, ExitCode
+from utils.error_handler import ArtifactError, ExitCode, MigrationError
 from utils.files.artifacts import sha256_of, utc_now
 from utils.run.manifest import Manifest
 from utils.wording.figures import counted, lasting
@@ -283,10 +283,19 @@ class Cutover:
         if found is not None:
             self._require_left_behind(found, moved)
         self.state.belongs_to_sale_module(utc_now())
+        self._unfollow()
         return "the Sale Module owns the data", {
             "quietUntil": None if moved else look.snapshot,
             "leftBehind": list(found.moved) if found else [],
         }
+
+    def _unfollow(self) -> None:
+        """Nobody follows an S9 that is history: it would keep its log until its disk is full."""
+        try:
+            for taken in self.ways.unfollow():
+                self.say(f"Taken away at S9: {taken}")
+        except MigrationError as error:
+            self.say(f"S9 still keeps its log to be followed: {error.message}. {error.remedy}")
 
     def _require_left_behind(self, found: Compared, moved: str) -> None:
         """Changes that S9 has had since the certificate are in no table: go on only if told to."""

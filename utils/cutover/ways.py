@@ -16,9 +16,10 @@ from utils.error_handler import ExitCode
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """The target was brought up to S9: `how` (a comparing pass, …), by which run, as of which
+    """The target was brought up to S9: `how` (comparing pass, S9's log), by which run, as of which
     moment, in how many seconds, with how many `changes` (records), and how it ended. `reports`
-    have the SHA-256 of each report by its name."""
+    have the SHA-256 of each report by its name; `fence` is the mark in S9's log up to which it was
+    followed, "" where it was not."""
 
     how: str
     run_id: str
@@ -27,6 +28,7 @@ class CaughtUp:
     changes: int
     code: ExitCode
     reports: Mapping[str, str] = field(default_factory=dict)
+    fence: str = ""
 
     @property
     def ended_well(self) -> bool:
@@ -35,6 +37,7 @@ class CaughtUp:
     def as_json(self) -> dict[str, Any]:
         return {
             "how": self.how,
+            "fence": self.fence or None,
             "runId": self.run_id,
             "snapshot": self.snapshot,
             "seconds": round(self.seconds, 3),
@@ -112,7 +115,8 @@ class Ways:
     """How it is done: `sync` brings the target up to S9, `foresee` says what that would change,
     `look` reads S9's rows, `writers` asks who may still write there, `verify` verifies the target
     by S9; `compare` does the same, leaves the reports of the migration as they are, and writes
-    drift_report.json."""
+    drift_report.json; `unfollow` takes away what S9 keeps for who follows its log, and says what
+    that was."""
 
     sync: Callable[[], CaughtUp]
     foresee: Callable[[], CaughtUp]
@@ -120,4 +124,5 @@ class Ways:
     writers: Callable[[], Writers]
     verify: Callable[[], Compared]
     compare: Callable[[], Compared]
+    unfollow: Callable[[], list[str]]
     sleep: Callable[[float], None] = time.sleep
