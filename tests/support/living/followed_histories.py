@@ -62,8 +62,11 @@ class FollowedHistory(History):
             self.follower.leave()
 
     def _full_and_follow(self, chance: random.Random) -> list[str]:
+        """A log is followed from when all transactions that are open at its begin have ended."""
         problems = self._full(chance)
+        self.living.end_late(commit=chance.random() < 0.5)
         self.follower.start()
+        self.follower.catch_up()
         return problems
 
     def _in_step(self, _chance: random.Random) -> list[str]:
