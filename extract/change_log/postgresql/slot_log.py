@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,28 +88,25 @@ class SlotLog:
         self._is_compared = True
         self.begins_anew = ""
         try:
-            self._replication: Replication | None = self._open(known)
+            self._open(known)
         except BaseException:
             self._control.close()
             raise
 
-    def _open(self, known: Mapping[str, str]) -> Replication:
+    def _open(self, known: Mapping[str, str]) -> None:
         self._require()
-        self._tables = self._look()
-        replication = Replication(self._config)
-        try:
-            self._server = replication.server
-            doubt = next(self._doubts_of_slot(known), "")
-            self.begins_anew = doubt or self._doubt_of_tables(known)
-            self._is_compared = not self.begins_anew
-            self._slot = known.get("slot", "")
-            if doubt:
-                self._make_anew()
-            self._begin_at()
-        except BaseException:
-            replication.close()
-            raise
-        return replication
+        self._tables, self._server = self._look(), self._identify()
+        doubt = next(self._doubts_of_slot(known), "")
+        self.begins_anew = doubt or self._doubt_of_tables(known)
+        self._is_compared = not self.begins_anew
+        self._slot = known.get("slot", "")
+        if doubt:
+            self._make_anew()
+        self._begin_at()
+
+    def _identify(self) -> Server:
+        with closing(Replication(self._config)) as replication:
+            return replication.server
 
     def _require(self) -> None:
         """Raise SourceError naming everything that is missing."""
@@ -185,24 +183,31 @@ class SlotLog:
         self._inbox.starts_at(slot.confirmed if slot else 0)
 
     def __enter__(self) -> SlotLog:
-        replication, self._replication = self._replication, None
-        assert replication is not None
         try:
-            self._start(replication)
+            self._start_slot()
         except BaseException:
             self._control.close()
             raise
         return self
 
-    def _start(self, replication: Replication) -> None:
+    def _start_slot(self) -> None:
+        """Start a slot that was found to be fit. Raises SourceError when it is not."""
         try:
-            begin(self._config, replication, self._slot, self._name)
+            self._start()
         except CannotGoOn as error:
-            replication.close()
             raise SourceError(
                 f"the log of S9 ({self._config.database}) cannot be read: {error}",
                 remedy=f"{command('sync --stop')} takes the slot away; then begin again",
             ) from error
+
+    def _start(self) -> None:
+        """Raises CannotGoOn."""
+        replication = Replication(self._config)
+        try:
+            if reason := replication.server.differs_from(self._server):
+                raise CannotGoOn(reason)
+            free_slot(self._control, self._slot)
+            begin(self._config, replication, self._slot, self._name)
         except BaseException:
             replication.close()
             raise
@@ -227,8 +232,6 @@ class SlotLog:
         return Visible.of(text)
 
     def __exit__(self, *error: object) -> None:
-        if self._replication is not None:
-            self._replication.close()
         self._hang_up()
         self._control.close()
 
@@ -274,47 +277,27 @@ class SlotLog:
     def _keep_on(self) -> None:
         """See to it that the log is read: raise what has ended it, once; then begin again."""
         stream = self._stream
-        if stream is None:
-            self._reconnect()
-        elif stream.failure is not None:
-            self._hang_up()
-            if not isinstance(stream.failure, CannotGoOn):
-                raise stream.failure
-            self._begin_anew(str(stream.failure))
-
-    def _reconnect(self) -> None:
-        replication = patiently(self._config, self._stop, lambda: Replication(self._config))
-        reason = replication.server.differs_from(self._server)
         try:
-            if not reason:
-                free_slot(self._control, self._slot)
-                self._start(replication)
-                return
-        except SourceError as error:
-            if not isinstance(error.__cause__, CannotGoOn):
-                raise
-            reason = str(error.__cause__)
-        finally:
-            if self._stream is None:
-                replication.close()
-        self._begin_anew(reason)
+            if stream is None:
+                patiently(self._config, self._stop, self._start)
+            elif stream.failure is not None:
+                self._hang_up()
+                raise stream.failure
+        except CannotGoOn as error:
+            self._begin_anew(str(error))
 
     def _begin_anew(self, reason: str) -> None:
-        """The log cannot be read any further: another slot, and everything is to be compared."""
+        """The log cannot be read any further: another slot, and everything is to be compared. That
+        stands before anything else, since anything else may fail, and is done again then."""
         get_logger().warning("The log of S9 begins anew: %s", reason)
+        self._inbox.compare_all(reason)
+        self._given.clear()  # nobody may confirm the one slot by what the other has given
         self._hang_up()
         self._require()
-        self._tables = self._look()
-        replication = Replication(self._config)
-        try:
-            self._server = replication.server
-            self._make_anew()
-            self._begin_at()
-        except BaseException:
-            replication.close()
-            raise
-        self._inbox.compare_all(reason)
-        self._start(replication)
+        self._tables, self._server = self._look(), self._identify()
+        self._make_anew()
+        self._begin_at()
+        self._start_slot()
 
     def _notice(self) -> None:
         """Look for what the log does not tell."""

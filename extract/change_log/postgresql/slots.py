@@ -132,7 +132,7 @@ def free_slot(control: Control, name: str) -> Slot | None:
         slot = find_slot(control, name)
         if slot is None or not slot.holder:
             return slot
-        if (name, slot.process) in _hung_up:
+        if (name, slot.process) in _hung_up and monotonic() > deadline - PATIENCE / 2:
             control.rows("SELECT pg_terminate_backend(%s)", slot.process)
         if monotonic() > deadline:
             raise held(slot)

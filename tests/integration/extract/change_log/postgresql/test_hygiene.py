@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from extract.change_log.postgresql import slots, stream
+from extract.change_log.postgresql import slot_log, slots, stream
 from extract.following.opening import drop_log, leftovers, open_log
 from tests.integration.extract.change_log.postgresql.conftest import (
     FOLLOWED,
@@ -207,6 +207,29 @@ def test_a_slot_that_is_lost_while_it_is_read_leads_to_a_comparison(living: Livi
     # It was not confirmed that everything was compared.
     with living.follow() as log:
         assert log.begins_anew == f"the slot {living.name} is not there any more"
+
+
+def test_a_comparison_is_not_forgotten_when_beginning_anew_fails_midway(
+    living: LivingS9, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with living.going_on() as log:
+        living.run(f"DROP PUBLICATION {living.name}", CHANGE.format(1))
+        with monkeypatch.context() as failing:
+            failing.setattr(slot_log, "begin", _is_lost)  # when the new slot is there
+            with pytest.raises(SourceUnavailable):
+                log.read(0)
+        before = everything(log)
+        assert before.whole
+        # Once more, before it was compared: then it is not compared by that.
+        living.run(f"DROP PUBLICATION {living.name}")
+        assert everything(log).whole
+        log.confirm(before.position)
+    with living.follow() as log:
+        assert log.begins_anew
+
+
+def _is_lost(*_: object) -> None:
+    raise SourceUnavailable("the connection was lost", remedy="try again")
 
 
 def test_a_slot_of_another_kind_is_made_anew(living: LivingS9) -> None:
