@@ -1327,11 +1327,11 @@ def foresee_catching_up(config: "Config", screen: "Screen") -> "CaughtUp":
 def look_at_source(config: "Config", screen: "Screen") -> "Look":
     """Read S9's rows, for nothing but to see whether they are the same as at another time."""
     from utils.cutover.verification import look_of
-    from utils.from_source.inner_run import has_served, inner_run
+    from utils.from_source.inner_run import has_served, new_inner_run
     from utils.run.lifecycle import Start, open_run
 
     with open_run(config, screen, Start.FROM_SOURCE, [PHASES[0], "verify"]) as run:
-        inner = inner_run(run)
+        inner = new_inner_run(run)
         Runbook(inner).extract(ENTITIES)
         look = look_of(inner.manifest)
         has_served(inner)
@@ -1360,7 +1360,7 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
     from utils.cli.summary import after_source_read_again
     from utils.cutover.beside import beside
     from utils.cutover.verification import compared
-    from utils.from_source.inner_run import has_served, inner_run
+    from utils.from_source.inner_run import has_served, new_inner_run
     from utils.ownership import ownership_of
     from utils.run.lifecycle import Start, end_by_hand, open_run
     from utils.run.sealing import seal
@@ -1372,7 +1372,7 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
     with open_run(config, screen, Start.FROM_SOURCE, [*PHASES[:3], "verify"]) as run:
         with suppress(MigrationError):  # what is encrypted and cannot be opened is not needed
             Runbook(run).open_files()
-        inner = inner_run(run)
+        inner = new_inner_run(run)
         book = Runbook(beside(run) if aside else run)
         Runbook(inner).read_again(ENTITIES)
         inner.manifest.outcome = code = book.verify(ENTITIES, inner)

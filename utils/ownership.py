@@ -21,6 +21,24 @@ S9, SALE_MODULE = "S9", "the Sale Module"
 CUTOVER = "cutover"
 
 
+_KINDS = {
+    "revision": int,
+    "cutover": str,
+    "began": str,
+    "source": dict,
+    "target": dict,
+    "steps": dict,
+    "history": list,
+}
+# What later steps need of those that are done.
+_RESTS_ON = {
+    "caught-up": ("runId", "snapshot"),
+    "verified": ("files", "snapshot", "open", "reports"),
+    "accepted": ("count",),
+    "certified": ("reports",),
+}
+
+
 @dataclass(frozen=True)
 class Ownership:
     """Who owns the data, since when ("": since ever), and the step that the cut-over has done last
@@ -50,10 +68,7 @@ def read_cutover(files: Workspace) -> dict[str, Any] | None:
         text = path.read_bytes()
     try:
         document: Any = orjson.loads(text)
-        if document["version"] != 1 or document["owner"] not in (S9, SALE_MODULE):
-            raise ValueError
-        if not isinstance(document["steps"], dict) or not isinstance(document["history"], list):
-            raise ValueError
+        _require_sound(document)
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{path} is damaged: it does not say any more whether S9 or the Sale Module owns the "
@@ -64,6 +79,20 @@ def read_cutover(files: Workspace) -> dict[str, Any] | None:
         ) from error
     found: dict[str, Any] = document
     return found
+
+
+def _require_sound(document: Any) -> None:
+    """Raise ValueError, KeyError or TypeError for what the tool has not written."""
+    kinds = {name: type(document[name]) for name in _KINDS}
+    is_known = document["version"] == 1 and document["owner"] in (S9, SALE_MODULE)
+    if not is_known or kinds != _KINDS or not isinstance(document["switchedAt"] or "", str):
+        raise ValueError
+    for step, entry in document["steps"].items():
+        entry["at"], float(entry["seconds"])
+        if not {*_RESTS_ON.get(step, ())} <= entry["evidence"].keys():
+            raise ValueError
+    for entry in document["history"]:
+        entry["at"], entry["what"], entry["after"]
 
 
 def ownership_of(files: Workspace) -> Ownership:

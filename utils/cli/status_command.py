@@ -25,6 +25,7 @@ from utils.cli.status import (
 )
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.storage import storage_errors
+from utils.ownership import CUTOVER
 from utils.telemetry.step_lines import Looks, bar_line, plain_line, waits_for
 from utils.wording.figures import counted, lasting
 from utils.wording.invocation import again, for_real
@@ -148,7 +149,10 @@ def _lines(
     if seen.cutover.is_switched:
         yield _plain(f"The Sale Module owns the data since {seen.cutover.since}")
     elif seen.cutover.step:
-        yield _plain(f"S9 owns the data; of the cut-over, {seen.cutover.step} is done")
+        go_on = for_real(CUTOVER)
+        yield _plain(
+            f"S9 owns the data; of the cut-over, {seen.cutover.step} is done. To go on: {go_on}"
+        )
 
 
 def _headline(seen: Status) -> str:

@@ -43,7 +43,12 @@ from utils.cutover.state import (
     State,
 )
 from utils.cutover.ways import Compared, Ways
-from utils.error_handler import ArtifactError, ExitCode, MigrationError
+from utils.error_handler import (
+    ArtifactError,
+    ConfigurationError,
+    ExitCode,
+    MigrationError,
+)
 from utils.files.artifacts import sha256_of, utc_now
 from utils.run.manifest import Manifest
 from utils.wording.figures import counted, lasting
@@ -105,6 +110,11 @@ class Cutover:
     def go_on(self) -> Ending:
         """Do what is left, as far as it can be done. Raises MigrationError for what fails."""
         self._look_at_evidence()
+        if self.asked.is_switched and CERTIFIED not in self.state.steps:
+            raise ConfigurationError(
+                "nothing is certified yet, so that the application must not be switched",
+                remedy=f"switch it back if it was; then go on: {command('cutover')}",
+            )
         steps: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
             IN_STEP: self._in_step,
             FROZEN: self._frozen,
@@ -226,10 +236,13 @@ class Cutover:
                 go_on = f"mend it ({repair}), then: {command('cutover')}"
             raise Shut(VERIFIED, why, go_on, ExitCode.VERIFICATION_FAILED)
         evidence = found.as_json() | self._require_no_writers(VERIFIED)
+        if moved := gates.of_looks(found.last_pass.files, found.look, found.last_pass.snapshot):
+            self.say(f"{moved}; nothing of it reaches the target")
         before = self.state.evidence(CAUGHT_UP)["snapshot"]
         path = write_open(self.state.files, found.head, self.state.cutover, found.open)
         evidence |= {
             "since": before,
+            "rowsAsInLastPass": not moved,
             "open": {"count": len(found.open), "sha256": sha256_of(path)},
         }
         return f"the target is what S9 is, as of {found.look.snapshot}", evidence

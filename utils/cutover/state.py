@@ -95,8 +95,14 @@ class State:
         late = STEPS[STEPS.index(step) :]
         left = {name: entry for name, entry in self.steps.items() if name not in late}
         if left != self.steps:
+            self._set_certificate_aside(left)
             self.steps = left
             self.save()
+
+    def _set_certificate_aside(self, left: Evidence) -> None:
+        """No certificate stands that what lies before it does not bear out."""
+        if CERTIFIED in self.steps and CERTIFIED not in left:
+            self.files.set_aside("cutover")
 
     def belongs_to_sale_module(self, at: str) -> None:
         """The switch is made (call `done` to make that durable)."""
@@ -107,6 +113,7 @@ class State:
         last = next(reversed(self.steps), "")
         entry = {"at": utc_now(), "what": what, "cutover": self.cutover, "after": last, **more}
         self.history.append(entry)
+        self._set_certificate_aside({})
         self.owner, self.switched_at, self.steps = S9, "", {}
         self.cutover, self.began = uuid.uuid4().hex[:8], utc_now()
         self.save()

@@ -68,6 +68,7 @@ def compared(
     }
     return Compared(
         look_of(inner.manifest),
+        look_of(run.manifest),
         utc_now(),
         seconds,
         figures,

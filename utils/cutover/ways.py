@@ -72,13 +72,15 @@ class Writers:
 class Compared:
     """The target was compared with S9, which was read again for it.
 
-    `figures` are items by what was found of them, `moved` names what S9 has changed since the last
+    `look` is S9 as it was read for that, `last_pass` as the last pass has read it. `figures` are
+    items by what was found of them, `moved` names what S9 has changed since the last
     load (at most the first of them), `damaged` what is otherwise and nobody's work, `problems` are
     those of whole tables. `open` is what somebody must accept by name. `ledger` has the figures of
     each entity, `numbers` the next sale number of each year, `reached` who has answered.
     """
 
     look: Look
+    last_pass: Look
     at: str
     seconds: float
     figures: Mapping[str, int]

@@ -387,6 +387,11 @@ def test_a_whole_migration_needs_the_policies_of_its_parts(scene: Scene) -> None
     assert_enough(scene, ["--full --restart", "retry-quarantine"], ["load", "backup", "verify"])
 
 
+def test_a_cut_over_needs_those_of_a_sync_and_of_a_verification(scene: Scene) -> None:
+    scene.operator.configure(load={"onConflict": "skip"})
+    assert_enough(scene, ["cutover --s9-is-stopped", "drift"], ["sync", "verify"])
+
+
 def assert_enough(scene: Scene, commands: list[str], attached: list[str]) -> None:
     scene.account.calls.clear()
     scene.account.allowed = permissions(*attached)

@@ -60,6 +60,10 @@ class PseudoTerminal:
         self.columns = columns
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
+    def type(self, text: str) -> None:
+        """Type a line."""
+        os.write(self._ours, f"{text}\n".encode())
+
     def press_ctrl_c(self) -> None:
         """Interrupt the command."""
         assert self._process

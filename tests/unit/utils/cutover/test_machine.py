@@ -1,0 +1,286 @@
+"""The steps of the cut-over, with phases that are played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from utils.cutover.acceptance import QUARANTINED, Accepted, Open
+from utils.cutover.machine import Asked, Cutover, Ending
+from utils.cutover.state import (
+    ACCEPTED,
+    CAUGHT_UP,
+    CERTIFIED,
+    FROZEN,
+    IN_STEP,
+    STEPS,
+    SWITCHED,
+    VERIFIED,
+    State,
+)
+from utils.cutover.ways import CaughtUp, Compared, Look, Ways, Writers
+from utils.error_handler import ArtifactError, ConfigurationError, ExitCode, SourceError
+from utils.files.workspace import Workspace
+from utils.ownership import ownership_of, require_s9_owns
+from utils.run.manifest import Manifest
+
+LOOK = Look("2026-01-01T00:00:00Z", {"sales": "aa"})
+COMPARED = Compared(
+    look=LOOK,
+    last_pass=LOOK,
+    at="2026-01-01T00:00:01Z",
+    seconds=1.0,
+    figures={"changedInSource": 0},
+    moved=(),
+    damaged=(),
+    problems=(),
+    open=(),
+    ledger={},
+    totals=(),
+    numbers={"2026": 7},
+    drift={},
+    reached={},
+    head={"runId": "11111111", "at": "2026-01-01T00:00:01Z", "tool": {}, "snapshot": {}},
+)
+HELD = Open("sales", "10", "SALE#1", QUARANTINED, "status: unheard of")
+ALL = Asked(is_stopped=True)
+
+
+@dataclass
+class Stage:
+    """A data directory whose phases are played: `called` are those that were, `fails` is the one
+    that fails, and `played` what each comes back with."""
+
+    files: Workspace
+    called: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    fails: str = ""
+    played: dict[str, Any] = field(default_factory=dict)
+
+    def state(self) -> State:
+        return State.load(self.files, {"host": "s9"}, {"region": "here"})
+
+    def go_on(self, asked: Asked = ALL) -> Ending:
+        """Type `cutover` once, in a process of its own."""
+        return Cutover(self.state(), self.ways(), asked, self.said.append).go_on()
+
+    def ways(self) -> Ways:
+        done = CaughtUp("comparing pass", "11111111", LOOK.snapshot, 1.0, 2, ExitCode.DONE)
+        return Ways(
+            sync=self._way("sync", done),
+            foresee=self._way("foresee", done),
+            look=self._way("look", LOOK),
+            writers=self._way("writers", Writers()),
+            verify=self._way("verify", COMPARED),
+            compare=self._way("compare", COMPARED),
+            unfollow=self._way("unfollow", []),
+            sleep=lambda _seconds: None,
+        )
+
+    def _way(self, name: str, usual: Any) -> Callable[[], Any]:
+        def way() -> Any:
+            self.called.append(name)
+            if self.fails == name:
+                raise SourceError("S9 is gone", remedy="bring it back")
+            found = self.played.get(name, usual)
+            return found.pop(0) if isinstance(found, list) else found
+
+        return way
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    files = Workspace(tmp_path)
+    files.prepare()
+    replace(Manifest.new(), run_id="11111111").save(files.manifest)
+    return Stage(files)
+
+
+def test_it_goes_as_far_as_it_can_and_does_nothing_twice(stage: Stage) -> None:
+    assert stage.go_on(Asked()).name == "cutover-stop-s9"
+    assert stage.go_on(Asked()).name == "cutover-stop-s9"
+    assert stage.called == ["sync"]
+    assert stage.go_on().name == "cutover-certified"
+    assert stage.go_on(Asked()).name == "cutover-certified"
+    assert stage.called == ["sync", "writers", "sync", "verify", "writers"]
+    assert stage.go_on(Asked(is_switched=True)).name == "cutover-switched"
+    assert list(stage.state().steps) == list(STEPS)
+
+
+@pytest.mark.parametrize("fails", ["sync", "writers", "verify", "look"])
+def test_what_failed_is_done_again_and_nothing_before_it(stage: Stage, fails: str) -> None:
+    if fails == "look":
+        stage.go_on()
+    stage.fails = fails
+    switched = Asked(is_stopped=True, is_switched=fails == "look")
+    with pytest.raises(SourceError):
+        stage.go_on(switched)
+    done = list(stage.state().steps)
+    stage.fails = ""
+    assert stage.go_on(switched).code is ExitCode.DONE
+    assert list(stage.state().steps)[: len(done)] == done
+
+
+@pytest.mark.parametrize(
+    ("way", "found", "step", "words", "code"),
+    [
+        ("sync", {"code": ExitCode.VALIDATION_FAILED}, IN_STEP, "exit code 3", 3),
+        ("writers", {"names": ("process 7 of sale9",)}, FROZEN, "process 7 of sale9", 1),
+        ("verify", {"damaged": ("sales 10 (missing)",)}, VERIFIED, "sales 10 (missing)", 4),
+        ("verify", {"problems": ("sales: the total differs",)}, VERIFIED, "total differs", 4),
+        (
+            "verify",
+            {"moved": ("sales 10 (changedInSource)",), "figures": {"changedInSource": 1}},
+            VERIFIED,
+            "1 item changed in S9 since it was stopped: sales 10",
+            4,
+        ),
+    ],
+)
+def test_a_gate_that_is_shut_is_named_with_its_reason_and_the_owner(
+    stage: Stage, way: str, found: dict[str, Any], step: str, words: str, code: int
+) -> None:
+    usual = getattr(stage.ways(), way)()
+    stage.played[way] = replace(usual, **found)
+    ending = stage.go_on()
+    assert (ending.name, int(ending.code)) == ("cutover-shut", code)
+    assert ending.values["gate"] == step
+    assert words in ending.values["why"]
+    assert ending.values["owner"] == "S9"
+    assert step not in stage.state().steps
+    stage.played.clear()
+    assert stage.go_on().name == "cutover-certified"
+
+
+def test_s9_that_was_not_stopped_is_to_be_stopped_again(stage: Stage) -> None:
+    figures = {"changedInSource": 1}
+    stage.played["verify"] = replace(COMPARED, moved=("sales 10",), figures=figures)
+    stage.go_on()
+    assert list(stage.state().steps) == [IN_STEP]
+    assert stage.go_on(Asked()).name == "cutover-stop-s9"
+
+
+def test_too_many_changes_keep_it_from_asking_for_the_standstill(stage: Stage) -> None:
+    assert stage.go_on(Asked(most_changes=1)).values["gate"] == IN_STEP
+    assert stage.go_on(Asked(most_changes=2)).name == "cutover-stop-s9"
+
+
+def test_a_look_that_finds_another_row_is_no_freeze(stage: Stage) -> None:
+    moved = Look("2026-01-01T00:00:09Z", {"sales": "bb"})
+    stage.played["look"] = [LOOK, moved]
+    ending = stage.go_on(Asked(freeze_check=1.0))
+    assert (ending.values["gate"], ending.code) == (FROZEN, ExitCode.FAILED)
+    stage.played["look"] = [LOOK, LOOK]
+    assert stage.go_on(Asked(freeze_check=1.0)).name == "cutover-certified"
+    assert stage.state().evidence(FROZEN)["saidBy"] is None
+
+
+def test_a_load_in_between_makes_the_last_pass_due_again(stage: Stage) -> None:
+    stage.go_on()
+    certificate = stage.files.report("cutover")
+    assert certificate.exists()
+    replace(Manifest.new(), run_id="22222222").save(stage.files.manifest)
+    with pytest.raises(ConfigurationError, match="nothing is certified yet"):
+        stage.go_on(Asked(is_switched=True))
+    assert not certificate.exists()
+    assert list(stage.state().steps) == [IN_STEP, FROZEN]
+
+
+def test_a_certificate_that_was_edited_certifies_nothing(stage: Stage) -> None:
+    stage.go_on()
+    certificate = stage.files.report("cutover")
+    certificate.write_bytes(certificate.read_bytes() + b" ")
+    stage.called.clear()
+    assert stage.go_on(Asked()).name == "cutover-certified"
+    assert stage.called == ["verify", "writers"]
+
+
+def test_what_is_open_is_accepted_for_its_reason_only(stage: Stage) -> None:
+    stage.played["verify"] = replace(COMPARED, open=(HELD,))
+    assert stage.go_on().code is ExitCode.QUARANTINED
+    for entries in ({}, {HELD: False}, {replace(HELD, why="another"): True}):
+        given = Accepted("Rag. Verdi", entries, "ff")
+        assert stage.go_on(Asked(accepted=given)).name == "cutover-accept"
+    assert [line for line in stage.said if line.startswith("Still open")] == [
+        f"Still open, not in the file: {HELD}",
+        f"Still open, not accepted: {HELD}",
+        f"Still open, accepted for another reason than it is open for: {HELD}",
+    ]
+    given = Accepted("Rag. Verdi", {HELD: True}, "ff")
+    assert stage.go_on(Asked(accepted=given)).name == "cutover-certified"
+    accepted = stage.state().evidence(ACCEPTED)
+    assert accepted == {"acceptedBy": "Rag. Verdi", "sha256": "ff", "count": 1}
+
+
+def test_the_list_itself_is_not_to_be_edited(stage: Stage) -> None:
+    stage.played["verify"] = replace(COMPARED, open=(HELD,))
+    stage.go_on()
+    path = stage.files.report("cutover").with_name("cutover_acceptance.json")
+    path.write_bytes(path.read_bytes().replace(b"false", b"true"))
+    with pytest.raises(ArtifactError, match="is not the list"):
+        stage.go_on()
+    assert VERIFIED not in stage.state().steps
+
+
+def test_changes_of_s9_after_the_certificate_are_named_and_left_only_on_demand(
+    stage: Stage,
+) -> None:
+    stage.go_on()
+    stage.played["look"] = Look("2026-01-02T00:00:00Z", {"sales": "bb"})
+    stage.played["compare"] = replace(COMPARED, moved=("sales 12 (newInSource)",))
+    ending = stage.go_on(Asked(is_switched=True))
+    assert (ending.name, ending.code) == ("cutover-shut", ExitCode.VERIFICATION_FAILED)
+    assert "sales 12 (newInSource)" in stage.said[-1]
+    require_s9_owns(stage.files, "a load")
+    ended = stage.go_on(Asked(is_switched=True, leaves_behind=True))
+    assert ended.name == "cutover-switched"
+    assert stage.state().evidence(SWITCHED)["leftBehind"] == ["sales 12 (newInSource)"]
+
+
+@pytest.mark.parametrize("step", STEPS[:-1])
+def test_given_up_at_any_step_s9_owns_the_data_and_nothing_is_done(stage: Stage, step: str) -> None:
+    stage.go_on()
+    state = stage.state()
+    for later in STEPS[STEPS.index(step) + 1 :]:
+        state.forget(later)
+    state.starts_over("aborted")
+    again = stage.state()
+    assert (again.steps, again.owner) == ({}, "S9")
+    assert again.history[-1]["after"] == step
+    assert not stage.files.report("cutover").exists()
+    require_s9_owns(stage.files, "a load")
+
+
+def test_after_the_switch_who_would_write_is_told_the_ways(stage: Stage) -> None:
+    stage.go_on()
+    stage.go_on(Asked(is_switched=True))
+    assert ownership_of(stage.files).is_switched
+    with pytest.raises(ConfigurationError, match="S9 is history since") as refused:
+        require_s9_owns(stage.files, "a load")
+    assert "cutover --back" in refused.value.remedy
+    assert "drift" in refused.value.remedy
+
+
+def test_two_commands_do_not_write_over_each_other(stage: Stage) -> None:
+    one, other = stage.state(), stage.state()
+    one.done(IN_STEP, {})
+    with pytest.raises(ConfigurationError, match="another command"):
+        other.done(IN_STEP, {})
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"version":1,"owner":"nobody"}', b"[1]"])
+def test_a_damaged_file_says_that_nobody_knows_the_owner(stage: Stage, text: bytes) -> None:
+    stage.files.cutover.write_bytes(text)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        require_s9_owns(stage.files, "a load")
+
+
+def test_the_cut_over_of_another_target_is_refused(stage: Stage) -> None:
+    stage.state().done(CAUGHT_UP, {"runId": "11111111", "snapshot": ""})
+    with pytest.raises(ConfigurationError, match="another target"):
+        State.load(stage.files, {"host": "s9"}, {"region": "there"})
+    assert CERTIFIED not in stage.state().steps
