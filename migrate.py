@@ -1359,7 +1359,7 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
     from load.entities import TABLES
     from utils.cli.summary import after_source_read_again
     from utils.cutover.beside import beside
-    from utils.cutover.verification import compared
+    from utils.cutover.verification import compared, left_by_sync
     from utils.from_source.inner_run import has_served, new_inner_run
     from utils.ownership import ownership_of
     from utils.run.lifecycle import Start, end_by_hand, open_run
@@ -1376,7 +1376,7 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
         book = Runbook(beside(run) if aside else run)
         Runbook(inner).read_again(ENTITIES)
         inner.manifest.outcome = code = book.verify(ENTITIES, inner)
-        drift = find_drift(book.run, inner, ENTITIES)
+        drift = find_drift(book.run, inner, ENTITIES, left_by_sync(run.workspace))
         found = compared(
             book.run,
             inner,
@@ -1392,9 +1392,7 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
         has_served(inner)
         if not aside:
             end_by_hand(run, "verify", code, book.outcomes.what_failed())
-            text = after_source_read_again(run, inner, code, ENTITIES)
-            run.progress.conclude(code, text)
-            click.echo(text)
+            run.progress.conclude(code, after_source_read_again(run, inner, code, ENTITIES))
         seal(run)
     return found
 

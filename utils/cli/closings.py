@@ -378,7 +378,8 @@ COMMANDS = (
     _closing(
         "cutover-stop-s9",
         _DONE,
-        "In step with S9; the last pass has taken {seconds}. S9 owns the data. Now stop S9's "
+        "In step with S9; the last pass has found {changes:changed record} and taken {seconds}. S9 "
+        "owns the data. Now stop S9's "
         "application, then: {next}. To give up: {abort}",
         "`cutover` has brought the target up to S9, and waits for S9 to be stopped.",
     ),

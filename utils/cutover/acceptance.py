@@ -107,11 +107,16 @@ class Accepted:
         )
 
 
+def list_of(files: Workspace) -> Path:
+    """Where the list of what is open is."""
+    return files.reports / f"{NAME}.json"
+
+
 def write_open(
     files: Workspace, head: Mapping[str, Any], cutover: str, open_: Iterable[Open]
 ) -> Path:
     """Write the list of what is open, nothing of it accepted; returns its path."""
-    path = files.reports / f"{NAME}.json"
+    path = list_of(files)
     listed = [each.as_json() for each in open_]
     document = {
         **head,
@@ -126,7 +131,7 @@ def write_open(
 
 def read_open(files: Workspace, sha256: str) -> tuple[Open, ...]:
     """What the list of this SHA-256 has. Raises ArtifactError when it is not that list any more."""
-    path = files.reports / f"{NAME}.json"
+    path = list_of(files)
     with storage_errors(path):
         if not path.is_file() or sha256_of(path) != sha256:
             raise ArtifactError(

@@ -19,7 +19,7 @@ from utils.run.run import Run
 
 _PASS = "comparing pass"
 _LOG = "S9's log"
-_CHANGES = ("new", "changed", "kept", "removed")
+_CHANGES, _TAKEN_AWAY = ("new", "changed"), ("deleted", "softDeleted")
 _REPORTS = ("sync", "load", "removed", "conflicts", "validation", "mapping")
 
 
@@ -56,9 +56,12 @@ def _found(
 
 
 def _changes(made: Workspace) -> int:
-    """How many records were otherwise; 0 where the pass has not come so far."""
+    """How many records were brought over, or taken away; 0 where the pass has not come so far.
+    What is kept as it is, is so in every pass."""
     path = made.report("sync")
     with storage_errors(path):
         document: dict[str, Any] = orjson.loads(path.read_bytes()) if path.is_file() else {}
     entities = document.get("entities", {}).values()
-    return sum(int(each[name]) for each in entities for name in _CHANGES)
+    written = sum(int(each[name]) for each in entities for name in _CHANGES)
+    away = [each["takenAway"] or {} for each in entities]
+    return written + sum(int(each.get(name, 0)) for each in away for name in _TAKEN_AWAY)

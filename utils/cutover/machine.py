@@ -27,6 +27,7 @@ from utils.cutover.acceptance import (
     Accepted,
     Open,
     by_kind,
+    list_of,
     read_open,
     write_open,
 )
@@ -197,6 +198,7 @@ class Cutover:
     def _stop_s9(self) -> Ending:
         values = {
             "seconds": lasting(self.state.steps[IN_STEP]["seconds"]),
+            "changes": int(self.state.evidence(IN_STEP).get("changes", 0)),
             "next": command(_STOPPED),
             "abort": command("cutover --abort"),
         }
@@ -233,7 +235,8 @@ class Cutover:
                 go_on = f"stop what still writes into S9, then: {command(_STOPPED)}"
             else:
                 repair = command("--phase verify --from-source --repair")
-                go_on = f"mend it ({repair}), then: {command('cutover')}"
+                report = self.state.files.report("verification").name
+                go_on = f"see {report}, mend it ({repair}), then: {command('cutover')}"
             raise Shut(VERIFIED, why, go_on, ExitCode.VERIFICATION_FAILED)
         evidence = found.as_json() | self._require_no_writers(VERIFIED)
         if moved := gates.of_looks(found.last_pass.files, found.look, found.last_pass.snapshot):
@@ -245,7 +248,8 @@ class Cutover:
             "rowsAsInLastPass": not moved,
             "open": {"count": len(found.open), "sha256": sha256_of(path)},
         }
-        return f"the target is what S9 is, as of {found.look.snapshot}", evidence
+        but = f", but for what is to be accepted: {by_kind(found.open)}" if found.open else ""
+        return f"the target is what S9 is, as of {found.look.snapshot}{but}", evidence
 
     def _accepted(self) -> tuple[str, dict[str, Any]]:
         open_ = self._open()
@@ -276,7 +280,7 @@ class Cutover:
         values = {
             "open": len(open_),
             "kinds": by_kind(open_),
-            "list": self.state.files.report("cutover_acceptance"),
+            "list": list_of(self.state.files),
             "next": command("cutover --accept FILE"),
             "abort": command("cutover --abort"),
         }

@@ -57,7 +57,7 @@ def compared(
     records that differ (validate/drift/listing.py), `problems` those of whole tables, `totals` the
     sentences on money, `numbers` the next sale numbers."""
     files, stands = Workspace(run.workspace.root), standing_of(run.manifest)
-    left = _left(files)
+    left = left_by_sync(files)
     figures = {
         "missing": stands.missing,
         "different": stands.different,
@@ -141,7 +141,7 @@ def _is_left(record: Record, kinds: set[str], left: Mapping[tuple[str, str], str
     return kinds == {"onlyInTarget"} and (record["entity"], record["PK"]) in left
 
 
-def _left(files: Workspace) -> dict[tuple[str, str], str]:
+def left_by_sync(files: Workspace) -> dict[tuple[str, str], str]:
     """The records that S9 has no more and the last sync has left, with the reason."""
     path = files.report("removed")
     with storage_errors(path):
@@ -161,7 +161,8 @@ def _open(
         for refusal in read_quarantine(inner.workspace.quarantine(entity)):
             held.add((entity, refusal.legacy_id))
             first = refusal.findings[0]
-            why = f"{first.rule}: {first.message}"
+            there = "; the target has it as it was loaded before"
+            why = f"{first.rule}: {first.message}{there if (entity, refusal.key) in left else ''}"
             yield Open(entity, refusal.legacy_id, refusal.key, QUARANTINED, why)
     for record in drift:
         kinds, place = _kinds(record), (record["entity"], record["PK"])

@@ -11,6 +11,7 @@ of its items (of which one that is damaged is `missing`, `different` or `onlyInT
     deleted         by the application, as it deletes
     changed         by the application
     added           the application has made it
+    left            S9 no longer has it, or it is in quarantine, and the last sync has left it
     changedInSource, newInSource, removedInSource    by S9, since the load
 
 The differences are taken in portions, and the transformed file is gone through once for each.
@@ -19,7 +20,7 @@ The differences are taken in portions, and the transformed file is gone through 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -64,7 +65,8 @@ _WHAT = {
     CHANGED_IN_SOURCE: "changedInSource",
     REMOVED_IN_SOURCE: "removedInSource",
 }
-KINDS = tuple(dict.fromkeys(_WHAT.values()))
+LEFT = "left"
+KINDS = (*dict.fromkeys(_WHAT.values()), LEFT)
 _DAMAGE = {MISSING: "missing", DIFFERENT: "different", EXTRA: "onlyInTarget"}
 _PORTION = 10_000
 _HEAD = "METADATA"
@@ -94,9 +96,12 @@ class Drift:
         }
 
 
-def find_drift(run: Run, inner: Run, entities: Sequence[str]) -> Drift:
+def find_drift(
+    run: Run, inner: Run, entities: Sequence[str], left: Container[tuple[str, Any]]
+) -> Drift:
     """List what a verification of `run` by S9, as `inner` has read it, has found; the file is in
-    the run's scratch. Raises TargetError when the tables cannot be read."""
+    the run's scratch. `left` are the records (entity, PK) that the last sync has left in the target
+    and told of. Raises TargetError when the tables cannot be read."""
     make_directory(run.workspace.scratch)
     lines = run.workspace.scratch / "drift"
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
@@ -106,7 +111,7 @@ def find_drift(run: Run, inner: Run, entities: Sequence[str]) -> Drift:
     with open_private(lines, "wb") as out:
         for entity in entities:
             count = drift.counts.setdefault(entity, Counter())
-            listing = _Listing(run, inner, reader, entity)
+            listing = _Listing(run, inner, reader, entity, left)
             for record in listing.records():
                 count[record["what"]] += 1
                 out.write(orjson.dumps({"entity": entity, **record}) + b"\n")
@@ -121,6 +126,7 @@ class _Listing:
     inner: Run
     reader: TableReader
     entity: str
+    left: Container[tuple[str, Any]]
 
     @property
     def table(self) -> str:
@@ -166,6 +172,8 @@ class _Listing:
             if now and each.how in BY_APPLICATION:
                 touched.append(now)
         what = min(kinds, key=KINDS.index)
+        if record.kinds == {EXTRA} and (self.entity, record.pk) in self.left:
+            what = LEFT
         last = max(touched, key=_moment, default=None)
         return _record(record.pk, record.legacy_id, what, items, last)
 

@@ -77,7 +77,7 @@ class Stage:
             writers=self._way("writers", Writers()),
             verify=self._way("verify", COMPARED),
             compare=self._way("compare", COMPARED),
-            unfollow=self._way("unfollow", []),
+            unfollow=self._way("unfollow", ()),
             sleep=lambda _seconds: None,
         )
 
@@ -108,6 +108,7 @@ def test_it_goes_as_far_as_it_can_and_does_nothing_twice(stage: Stage) -> None:
     assert stage.go_on(Asked()).name == "cutover-certified"
     assert stage.called == ["sync", "writers", "sync", "verify", "writers"]
     assert stage.go_on(Asked(is_switched=True)).name == "cutover-switched"
+    assert stage.called[-2:] == ["look", "unfollow"]
     assert list(stage.state().steps) == list(STEPS)
 
 
