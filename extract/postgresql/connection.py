@@ -230,6 +230,17 @@ _FAILURES = (
         "grant CONNECT on the database to source.username",
     ),
     _Failure(
+        "to start WAL ?sender",
+        "does not let {user} read its log",
+        "let a DBA give the account the right to read it (REPLICATION; on Amazon RDS and Aurora "
+        "the role rds_replication)",
+    ),
+    _Failure(
+        "requested standby connections",
+        "has no connection left that reads its log",
+        "free one, or raise max_wal_senders",
+    ),
+    _Failure(
         "too many (clients|connections)|remaining connection slots|query_wait_timeout|"
         "no more connections allowed|max_client_conn",
         "has no connection left for {user}",

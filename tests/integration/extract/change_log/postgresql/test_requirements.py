@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from extract.change_log.change_log import Followed
+from extract.change_log.postgresql.stream import Replication
 from extract.change_log.requirement import Requirement
 from extract.following.opening import open_log, requirements
 from tests.integration.extract.change_log.postgresql.conftest import (
@@ -20,7 +21,7 @@ from tests.integration.extract.change_log.postgresql.conftest import (
 from tests.support.s9.pooler import pooler
 from utils.config import Secret, SourceConfig
 from utils.embedded.postgresql import EmbeddedPostgres
-from utils.error_handler import SourceError
+from utils.error_handler import SourceError, SourceUnavailable
 
 
 def as_reader(living: LivingS9, **changes: Any) -> SourceConfig:
@@ -182,6 +183,17 @@ def test_a_server_that_would_wait_for_whoever_reads_its_log(living: LivingS9) ->
         )
         [found] = missing(living.config, FOLLOWED, living.name).values()
         assert found.name == "synchronous_standby_names"
+
+
+def test_what_the_server_says_to_who_may_not_read_its_log(
+    living: LivingS9, postgres: EmbeddedPostgres
+) -> None:
+    """The right may go, and the last connection, after it was looked for."""
+    with pytest.raises(SourceUnavailable, match="does not let s9_reader read its log"):
+        Replication(as_reader(living))
+    password = Secret(postgres.owner_password)
+    with pytest.raises(SourceUnavailable, match="no connection left that reads its log"):
+        Replication(replace(living.config, port=postgres.port, password=password))
 
 
 def test_slots_that_are_all_taken(living: LivingS9) -> None:
