@@ -31,7 +31,7 @@ from utils.logger import get_logger
 
 APPLICATION = "s9-migrate log"
 _MESSAGES_SINCE = 140000
-SPEAK_EVERY = 5.0  # seconds; wal_sender_timeout is 60, if nobody has set it
+SPEAK_EVERY = 1.0  # seconds, whatever else is to be read: wal_sender_timeout may be a few
 _LOOK_EVERY = 0.5
 _LEAVE_SECONDS = 10.0  # at most: it may be at a server that does not answer
 _SHORT, _MOST_SHORT_LIVES = 2.0, 10
