@@ -1332,7 +1332,10 @@ def look_at_source(config: "Config", screen: "Screen") -> "Look":
 
     with open_run(config, screen, Start.FROM_SOURCE, [PHASES[0], "verify"]) as run:
         inner = new_inner_run(run)
-        Runbook(inner).extract(ENTITIES)
+        book = Runbook(inner)
+        book.extract(ENTITIES)
+        for failed in book.outcomes.failed.values():
+            raise failed
         look = look_of(inner.manifest)
         has_served(inner)
         run.progress.conclude(ExitCode.DONE, "Looked at S9")

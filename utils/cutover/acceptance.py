@@ -24,11 +24,12 @@ from utils.wording.figures import counted
 from utils.wording.terminal import printable
 
 NAME = "cutover_acceptance"
-QUARANTINED, CHANGED, LEFT, NUMBERED = (
+QUARANTINED, CHANGED, LEFT, NUMBERED, LEFT_OUT = (
     "inQuarantine",
     "changedByApplication",
     "leftS9",
     "outOfNumbering",
+    "leftOut",
 )
 _LONGEST = 200
 
@@ -168,26 +169,26 @@ def read_accepted(path: Path) -> Accepted:
 
 
 def _entries(document: Mapping[str, Any]) -> dict[Open, bool]:
-    found = {}
+    found: dict[Open, bool] = {}
     for each in document["open"]:
         values = [each[name] for name in ("entity", "key", "PK", "what", "why")]
         if not all(isinstance(value, str) for value in values):
             raise ValueError
-        found[Open(*values)] = each["accepted"] is True
+        place = Open(*values)
+        found[place] = each["accepted"] is True and found.get(place, True)
     return found
 
 
 def by_kind(open_: Iterable[Open]) -> str:
     """How much is open, by kind: "2 in quarantine, 1 changed by the application"."""
     words = {
-        QUARANTINED: "in quarantine",
-        CHANGED: "changed by the application",
-        LEFT: "no longer in S9",
-        NUMBERED: "outside the numbering",
+        QUARANTINED: ("record in quarantine", "records in quarantine"),
+        CHANGED: ("record changed by the application", "records changed by the application"),
+        LEFT: ("record that has left S9", "records that have left S9"),
+        NUMBERED: ("number outside the index", "numbers outside the index"),
+        LEFT_OUT: ("setting that leaves rows out", "settings that leave rows out"),
     }
     found = [each.what for each in open_]
     return ", ".join(
-        f"{counted(found.count(what), 'record')} {text}"
-        for what, text in words.items()
-        if what in found
+        counted(found.count(what), *each) for what, each in words.items() if what in found
     )

@@ -31,7 +31,8 @@ def of_writers(found: Writers) -> str:
 
 def of_looks(before: Mapping[str, str], after: Look, since: str) -> str:
     """Whether S9 has the same rows as in an earlier look (the SHA-256 of its files), of `since`."""
-    differ = sorted(name for name, sha in after.files.items() if before.get(name) != sha)
+    files = after.files.items()
+    differ = sorted(name for name, sha in files if not sha or before.get(name) != sha)
     if not differ:
         return ""
     return f"S9 is not quiet: rows of {', '.join(differ)} have changed since {since}"

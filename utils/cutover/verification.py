@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from utils.cutover.acceptance import CHANGED, LEFT, NUMBERED, QUARANTINED, Open
+from utils.cutover.acceptance import CHANGED, LEFT, LEFT_OUT, NUMBERED, QUARANTINED, Open
 from utils.cutover.ways import Compared, Look
 from utils.entities import ENTITY_NAMES
 from utils.files.artifacts import lines_of, sha256_of, utc_now
@@ -101,10 +101,11 @@ def _reports(run: Run) -> dict[str, str]:
         return {run.workspace.name_of(path): sha256_of(path) for path in paths if path.is_file()}
 
 
-def _ledger(inner: Run, entity: str) -> dict[str, int | None]:
+def _ledger(inner: Run, entity: str) -> dict[str, Any]:
     at = stations_of(inner.manifest, entity)
     return {
         "rows": at.rows,
+        "notSelected": dict(at.not_selected),
         "selected": at.selected,
         "extracted": at.extracted,
         "quarantined": at.quarantined,
@@ -173,6 +174,12 @@ def _open(
         ):
             yield _opened(record, LEFT, _WHY_LEFT.get(left[place], left[place]))
     yield from _numbered(inner)
+    for entity in ENTITY_NAMES:
+        chosen = getattr(inner.config.extraction, entity)
+        for setting in ("query", "where", "limit"):
+            if getattr(chosen, setting) is not None:
+                why = f"extraction.{entity}.{setting} decides which rows of S9 are migrated"
+                yield Open(entity, "", "", LEFT_OUT, why)
 
 
 def _opened(record: Record, what: str, why: str) -> Open:

@@ -180,6 +180,11 @@ def test_a_look_that_finds_another_row_is_no_freeze(stage: Stage) -> None:
     assert stage.state().evidence(FROZEN)["saidBy"] is None
 
 
+def test_a_look_at_what_could_not_be_read_finds_nothing_quiet(stage: Stage) -> None:
+    stage.played["look"] = Look("2026-01-01T00:00:00Z", {"sales": ""})
+    assert stage.go_on(Asked(freeze_check=1.0)).values["gate"] == FROZEN
+
+
 def test_a_load_in_between_makes_the_last_pass_due_again(stage: Stage) -> None:
     stage.go_on()
     certificate = stage.files.report("cutover")
