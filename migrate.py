@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # PYTHONSAFEPATH leave
 
 import click
 
-from utils.cli.choice import Choice, require_one_way
+from utils.cli.choice import Choice, Duration, require_one_way
 from utils.cli.command_line import (
     DEFAULT_CONFIG,
     TYPED,
@@ -1098,9 +1098,9 @@ def rehearsal_config(config: "Config") -> "Config":
 @click.option("--dry-run", is_flag=True, help="List what would change; write nothing.")
 @click.option(
     "--every",
-    type=click.FloatRange(min=0),
+    type=Duration(),
     metavar="SECONDS",
-    help="Do it again and again, so many seconds after each end, until it is stopped.",
+    help="Do it again and again, so many seconds (or 10m, 1h) after each end, until it is stopped.",
 )
 @click.option(
     "--follow",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import click
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_LENGTH = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smh]?)", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,21 @@ class Choice:
             raise click.UsageError("--watch goes with --phase verify")
         if self.restart and (not self.full or self.resume):
             raise click.UsageError("--restart goes with --full, and not with --resume")
+
+
+class Duration(click.ParamType[float]):
+    """A length of time: seconds, or a number with s, m or h."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """In seconds. Fails for anything else."""
+        found = _LENGTH(str(value).strip())
+        if found is None:
+            self.fail(f"{value!r} is no length of time: 60, 60s, 10m, 1h", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
 
 
 def require_one_way(**ways: bool) -> None:

@@ -15,7 +15,15 @@ from tests.scenarios.sync.changes import change_everything
 from tests.support.living.follower import FollowedS9
 from tests.support.living.fresh import fresh_migration
 from tests.support.living.judge import contents_of
-from tests.support.operators.operator import insert, line, party, sale, scan_all, small_trade
+from tests.support.operators.operator import (
+    Operator,
+    insert,
+    line,
+    party,
+    sale,
+    scan_all,
+    small_trade,
+)
 from utils.embedded.aws import EmbeddedAws
 
 
@@ -105,6 +113,43 @@ def test_a_table_that_was_emptied_is_compared_whole(scene: Scene) -> None:
         done = scene.stop_in_step().ended(0)
     assert "Comparing everything: " in done.output
     scene.assert_in_step()
+
+
+@pytest.mark.parametrize("living", ["s9_with_log"], ids=["postgresql"], indirect=True)
+def test_nothing_is_forgotten_at_s9(scene: Scene) -> None:
+    operator = scene.operator
+    ready = operator.run("sync", "--check").ended(0)
+    assert ready.last_line.endswith("python migrate.py sync --follow")
+    with scene:
+        scene.stop_in_step().ended(0)
+    status = orjson.loads(operator.run("status", "--json").ended(0).stdout)["following"]
+    assert (status["waitingSince"], status["trouble"]) == (None, "")
+    assert status["passes"] >= 1 and status["inStepAsOf"]
+    assert "S9's log: in step as of" in operator.run("status").ended(0).stdout
+    assert "followed log" not in operator.run("check").stdout
+    state = operator.data / "sync" / "following.json"
+    kept = state.read_bytes()
+    state.unlink()  # the data directory is lost
+    found = operator.run("check")
+    assert "S9 keeps its log for somebody: " in found.stdout
+    assert "pg_drop_replication_slot" in found.stdout
+    state.write_bytes(kept)
+    cleaned = operator.run("clean", "--yes").ended(0)
+    assert "Taken away at S9: " in cleaned.stdout
+    assert not scene.s9.rows("SELECT 1 FROM pg_replication_slots")
+    assert not scene.s9.rows("SELECT 1 FROM pg_publication")
+    assert not state.exists()
+
+
+def test_what_is_missing_is_said_with_what_a_dba_runs(alone: Operator, s9: S9Database) -> None:
+    """A server without a logical log, and an account that may only read."""
+    small_trade(s9)
+    alone.run("--full").ended(0)
+    told = alone.run("sync", "--check").ended(1)
+    assert "wal_level" in told.stdout and "rds.logical_replication" in told.stdout
+    assert f"{s9.server.reader}" in told.stdout
+    assert told.last_line.endswith("python migrate.py sync --every 60")
+    alone.run("sync", "--follow").failed(1, "wal_level", "sync --check")
 
 
 def test_the_switch_goes_by_the_log(scene: Scene) -> None:

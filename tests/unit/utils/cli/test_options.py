@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from load.backup import backup_command
 from load.rollback import rollback_command
 from migrate import cli
+from utils.cli.choice import Duration
 from utils.cli.command_line import Caller
 from utils.error_handler import ExitCode
 from utils.run.lifecycle import Screen
@@ -125,3 +126,26 @@ def test_every_commands_help_shows_its_own_options_and_those_of_all(name: str) -
     for option in ("--config", "--identity", "--verbose", "--quiet", "--no-color"):
         assert option in shared
     assert typed(name, "--version").output.startswith("migrate.py ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("sync --every 60x", "'60x' is no length of time: 60, 60s, 10m, 1h"),
+        ("sync --every -1", "no length of time"),
+        ("sync --follow --every 60s", "--every and --follow do not go together: give one of them"),
+        ("sync --check --stop", "--check and --stop do not go together"),
+        ("sync --dry-run --follow", "--dry-run and --follow do not go together"),
+    ],
+)
+def test_ways_of_a_sync_that_mean_nothing_are_refused(words: str, told: str) -> None:
+    result = typed(*words.split())
+    assert result.exit_code == ExitCode.USAGE
+    assert told in result.output
+
+
+def test_a_length_of_time_is_in_seconds_or_in_the_unit_that_is_named() -> None:
+    convert = Duration().convert
+    assert [convert(each, None, None) for each in ("60", "60s", "0", "1.5m", "2h", 7)] == [
+        *(60, 60, 0, 90, 7200, 7)
+    ]
