@@ -40,6 +40,7 @@ lint: $(STAMPS)/dev
 
 bench: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+	$(BIN)/python -m tests.bench.following $(FOLLOWING_ARGS)
 
 format: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml --fix $(PYTHON_FILES)
