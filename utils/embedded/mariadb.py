@@ -146,12 +146,16 @@ class EmbeddedMariaDB(EmbeddedDatabase["Connection[Any]"]):
 
     def _command(self) -> list[str]:
         assert self._home is not None
+        # One of its own: a server that starts deletes the others' temporary tables in it.
+        temporary = self._home / "tmp"
+        temporary.mkdir(mode=0o700, exist_ok=True)
         accounts = self._home / "accounts.sql"  # run at every start: it changes nothing then
         accounts.write_text(self._accounts(), encoding="utf-8")
         accounts.chmod(0o600)
         return [
             *(str(installed()), "--no-defaults", f"--datadir={self._home / 'data'}", *_account()),
             *(f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={accounts}"),
+            f"--tmpdir={temporary}",
             *(f"--socket={self._home / 's'}", f"--pid-file={self._home / 'pid'}"),
             *_SETTINGS,
             *self._options,
