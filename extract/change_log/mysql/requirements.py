@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from extract.change_log.change_log import Followed
+from extract.change_log.mysql.cascades import cascades
 from extract.change_log.mysql.control import Control
 from extract.change_log.requirement import Requirement
 from utils.config import SourceConfig
@@ -66,6 +67,7 @@ def all_requirements(
     yield from _rights(config, control)
     yield from _logged(control)
     yield from _tables(control, followed)
+    yield from cascades(control, followed)
 
 
 def _settings(control: Control) -> Iterator[Requirement]:
