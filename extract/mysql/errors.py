@@ -74,7 +74,7 @@ def query_errors(config: SourceConfig, stop: StopFlag) -> Iterator[None]:
     except (pymysql.Error, OSError, ValueError) as error:
         if stop.requested:
             raise Interrupted from error
-        if not isinstance(error, pymysql.Error) or _is_lost(error):
+        if not isinstance(error, pymysql.Error) or is_lost(error):
             # PyMySQL lets some errors of a socket that is closed under it through as they are.
             detail = one_line(error) if isinstance(error, pymysql.Error) else str(error)
             raise BackOff("SourceConnectionLost", detail) from error
@@ -106,7 +106,8 @@ def _speakable(error: pymysql.Error) -> str:
     return f"error {number}: {up_to_the_first_quote(one_line(error))}"
 
 
-def _is_lost(error: pymysql.Error) -> bool:
+def is_lost(error: pymysql.Error) -> bool:
+    """Whether the connection is gone, or of no use any more."""
     # An InterfaceError of PyMySQL has number 0: the connection has been closed.
     return number_of(error) in _LOST or isinstance(error, pymysql.InterfaceError)
 

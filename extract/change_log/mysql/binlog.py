@@ -10,20 +10,23 @@ from time import monotonic
 
 from extract.change_log.change_log import ChangeLog, Changes, Followed, Retained
 from extract.change_log.mysql.control import CHECK, UNPRIVILEGED, Control, snapshot_place
-from extract.change_log.mysql.positions import Place, ranges
+from extract.change_log.mysql.positions import GtidRanges, GtidState, Place
 from extract.change_log.mysql.requirements import all_requirements
 from extract.change_log.mysql.stream import CannotGoOn, Stream
 from extract.change_log.mysql.transactions import MOST_KEYS, Transactions, too_many
 from extract.source import Source
 from utils.config import SourceConfig
-from utils.error_handler import SourceError
+from utils.error_handler import SourceError, SourceUnavailable
 from utils.interrupt import StopFlag
 from utils.logger import get_logger
 from utils.wording.figures import counted
 from utils.wording.invocation import command
 
 _LOOK_EVERY = 0.1
+_NONE = GtidState()  # MySQL
 _FIRST_ID = 1 << 24  # of a replica: far from those that people choose
+_ANEW = "S9's binlog was begun anew (it has other transactions at that place)"
+_SET_BACK = "S9 was set back: its binlog ends before what was followed already"
 _ANOTHER = "another server answers than the one whose log was followed"
 
 
@@ -62,15 +65,21 @@ class Binlog:
         self._pending = Changes()
         self._committed: dict[str, str] = {}  # when GTIDs were first known to be, on MySQL
         self._stream: Stream | None = None
+        self._log = 1  # see Place
+        self._touched: Place | None = None  # the end of the last pending transaction
+        self._touched_gtids = GtidRanges()
+        self._given: dict[str, str] = {}  # of positions that were given out: the GTIDs up to there
         try:
             self._require()
             self._identity = dict(self._control.identity())
             self.begins_anew = next(self._doubts(known), "")
-            self._begin(Place.parsed(known["position"]) if not self.begins_anew else None)
+            begin = Place.parsed(known["position"]) if not self.begins_anew else None
+            self._begin(begin, known.get("gtids", ""))
         except BaseException:
             self._control.close()
             raise
-        self._state = dict(known) if not self.begins_anew else self._state_at(self._reached)
+        self._confirmed = self._shown = self._reached
+        self._state = dict(known) if begin else self._state_at(self._reached, self._gtids.text)
 
     def _require(self) -> None:
         """Raise SourceError naming everything that is missing, or who follows already."""
@@ -102,23 +111,35 @@ class Binlog:
             return
         if reason := self._differs({**known}):
             yield reason
-        yield from self._doubts_of(place, known.get("gtids", ""))
+        yield from self._doubts_of(self._control, place, known.get("gtids", ""))
 
-    def _doubts_of(self, place: Place, gtids: str) -> Iterator[str]:
+    @staticmethod
+    def _doubts_of(control: Control, place: Place, gtids: str) -> Iterator[str]:
         """Why the log has not, at this place, what was read up to it."""
-        files = {str(row[0]): int(row[1]) for row in self._control.if_allowed("SHOW BINARY LOGS")}
+        files = {str(row[0]): int(row[1]) for row in control.if_allowed("SHOW BINARY LOGS")}
         if files and place.name not in files:
             yield f"S9 has purged its binlog {place.name}"
-        elif (files and files[place.name] < place.byte) or self._control.end().is_before(place):
-            yield "S9 was set back: its binlog ends before what was followed already"
-        if self._control.is_mariadb:
-            now = self._control.gtids(place)
-            if gtids and now != gtids:
-                yield "S9's binlog was begun anew (it has other transactions at that place)"
-        elif gtids:
-            [(is_there,)] = self._control.rows(
-                "SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", gtids
-            )
+        elif files and files[place.name] < place.byte:
+            yield _SET_BACK
+        if gtids and control.is_mariadb:
+            now = control.gtids(place)
+            if not now:
+                yield f"S9 has its binlog {place.name} no more: purged, or begun anew"
+            elif now != GtidState(gtids).text:
+                yield _ANEW
+            return  # it may have been streamed before it is the end
+        if control.end().is_before(place.in_log(1)):
+            yield _SET_BACK
+        if gtids:
+            try:
+                [(is_there,)] = control.rows(
+                    "SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", gtids
+                )
+            except SourceUnavailable:
+                raise
+            except SourceError:
+                yield "what was kept of it cannot be read"
+                return
             if not is_there:
                 yield "S9 does not know the transactions that were followed already"
 
@@ -130,21 +151,27 @@ class Binlog:
             return _ANOTHER
         return ""
 
-    def _begin(self, place: Place | None) -> None:
-        self._reached = self._shown = place or self._control.end()
+    def _begin(self, place: Place | None, gtids: str = "") -> None:
+        place = place or self._control.end()
+        self._gtids = GtidState(gtids or self._control.gtids(place)) if self._is_mariadb else _NONE
+        self._reached = self._ended = place.in_log(self._log)
 
-    def _state_at(self, place: Place) -> dict[str, str]:
+    @property
+    def _is_mariadb(self) -> bool:
+        return self._control.is_mariadb
+
+    def _state_at(self, place: Place, gtids: str) -> dict[str, str]:
         return {
             **{f"server.{name}": value for name, value in self._identity.items()},
-            "position": place.text,
-            "gtids": self._control.gtids(place),
+            "position": place.in_log(1).text,
+            "gtids": gtids if self._is_mariadb else self._control.gtids(),
         }
 
     def __enter__(self) -> Binlog:
         self._start()
         return self
 
-    def _start(self) -> None:
+    def _start(self, *, is_again: bool = False) -> None:
         self._stream = Stream(
             self._config,
             _FIRST_ID + zlib.crc32(self._name.encode()) % _FIRST_ID,
@@ -152,16 +179,22 @@ class Binlog:
             lambda: Transactions(self._control.database, self._followed),
             self._take,
             self._why_not_the_same,
+            is_again,
         )
 
     def _why_not_the_same(self) -> str:
-        """The same, for the thread that reads: on a connection of its own."""
+        """Why the log does not go on after a lost connection; "" when it does. For the thread that
+        reads: on a connection of its own."""
+        with self._changed:
+            place, gtids = self._reached, self._gtids.text
         control = Control(self._config, self._stop)
         try:
-            now = dict(control.identity())
+            if dict(control.identity()) != self._identity:
+                return _ANOTHER
+            gtids = gtids if control.is_mariadb else self._state["gtids"]
+            return next(self._doubts_of(control, place, gtids), "")
         finally:
             control.close()
-        return "" if now == self._identity else _ANOTHER
 
     def __exit__(self, *error: object) -> None:
         self._hang_up()
@@ -172,11 +205,19 @@ class Binlog:
         if stream is not None:
             stream.close()
 
-    def _take(self, changes: Changes, place: Place) -> None:
-        """What a transaction has changed that ends at a place."""
+    def _take(self, changes: Changes, place: Place, gtid: str) -> None:
+        """What a transaction has changed that ends at a place; "" when it is none."""
         with self._changed:
             self._pending.add(changes)
             self._reached = place
+            if gtid:
+                self._ended = place
+                if self._is_mariadb:
+                    self._gtids.add(gtid)
+            if not changes.is_empty:
+                self._touched = place
+                if gtid and not self._is_mariadb:
+                    self._touched_gtids.add(gtid)
             keys = (*self._pending.keys.values(), *self._pending.parents.values())
             if sum(map(len, keys)) > MOST_KEYS:
                 self._pending.keys.clear()
@@ -196,44 +237,65 @@ class Binlog:
                 and (left := deadline - monotonic()) > 0
             ):
                 self._changed.wait(min(left, _LOOK_EVERY))
-            changes, self._pending = self._pending, Changes()
-            self._shown = self._reached
         self._keep_on()
+        with self._changed:
+            return self._given_out()
+
+    def _given_out(self) -> Changes:
+        """What is pending; a snapshot must see the last transaction of it."""
+        changes, self._pending = self._pending, Changes()
+        self._shown = self._reached
         changes.position = self._shown.text
-        gtids = () if self._control.is_mariadb else ranges(changes.seen)
-        changes.seen = (self._shown.text, *gtids)
+        self._given[changes.position] = self._gtids.text
+        if self._touched is not None:
+            log = f"@{self._log}"
+            gtids = (f"{each}{log}" for each in self._touched_gtids.texts)
+            changes.seen = (self._touched.text, *gtids)
+        self._touched, self._touched_gtids = None, GtidRanges()
         return changes
 
     def _keep_on(self) -> None:
-        """See to it that the log is read: raise what has ended it, or begin anew."""
+        """See to it that the log is read: raise what has ended it, once, or begin anew."""
         stream = self._stream
-        if stream is None or stream.failure is None:
-            return
+        if stream is None:
+            self._start(is_again=True)
+        elif stream.failure is not None:
+            self._hang_up()
+            if not isinstance(stream.failure, CannotGoOn):
+                raise stream.failure
+            self._begin_anew(str(stream.failure))
+
+    def _begin_anew(self, reason: str) -> None:
+        """The log cannot be read any further: from its end on, and everything is to be compared."""
+        get_logger().warning("The log of S9 begins anew: %s", reason)
         self._hang_up()
-        if not isinstance(stream.failure, CannotGoOn):
-            raise stream.failure
-        get_logger().warning("The log of S9 begins anew: %s", stream.failure)
         self._require()
         self._identity = dict(self._control.identity())
-        self._begin(None)
         with self._changed:
-            self._pending.whole.add(str(stream.failure))
+            self._log += 1
+            self._begin(None)
+            self._pending.whole.add(reason)
+            self._touched, self._touched_gtids = self._reached, GtidRanges()
         self._start()
 
     def is_seen(self, changes: Changes, source: Source) -> bool:
         """Whether the snapshot of an open source sees all of these changes."""
         if changes.is_empty or not changes.seen:
             return True
+        log = self._log
+        # What was in a log before this one was there before this one began.
+        seen = [each for each in changes.seen if int(each.partition("@")[2] or 1) == log]
         place = snapshot_place(source.tally)
         if place is not None:
-            return not any(place.is_before(Place.parsed(e)) for e in changes.seen if "." in e)
-        return self._is_committed_before(changes, source.snapshot.taken_at)
+            place = place.in_log(log)
+            return not any(place.is_before(Place.parsed(each)) for each in seen if "." in each)
+        gtids = ",".join(each.partition("@")[0] for each in seen if "." not in each)
+        return self._is_committed_before(gtids, source.snapshot.taken_at)
 
-    def _is_committed_before(self, changes: Changes, taken_at: str) -> bool:
+    def _is_committed_before(self, gtids: str, taken_at: str) -> bool:
         """Whether all of it was committed before a moment of S9's clock: MySQL does not tell the
         place of a snapshot. What is in gtid_executed now may have come after the snapshot; so it is
         seen only by one that is taken after this look."""
-        gtids = ",".join(each for each in changes.seen if "." not in each)
         [(is_there, now)] = self._control.rows(
             "SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed), "
             "DATE_FORMAT(UTC_TIMESTAMP(6), '%%Y-%%m-%%dT%%H:%%i:%%s.%%f')",
@@ -247,13 +309,27 @@ class Binlog:
     def confirm(self, position: str) -> None:
         """All up to a position of `Changes` is done."""
         place = Place.parsed(position)
-        if not place.is_before(Place.parsed(self._state["position"])):
-            self._state = self._state_at(place)
+        if self._confirmed.is_before(place) and position in self._given:
+            self._state = self._state_at(place, self._given[position])
+            self._confirmed = place
+            later = {name for name in self._given if place.is_before(Place.parsed(name))}
+            self._given = {name: self._given[name] for name in later}
             self._committed.clear()
 
     def fence(self) -> str:
         """Set a mark at the end of the log as it is now."""
-        return self._control.end().text
+        place = self._control.end().in_log(self._log)
+        if place.is_before(self._ended) and (reason := self._set_back()):
+            self._begin_anew(reason)
+            place = self._reached
+        return place.text
+
+    def _set_back(self) -> str:
+        """Why the log ends before what was read already; "" when it only tells its end late: a
+        replica has a transaction a moment before it is there."""
+        with self._changed:
+            place, gtids = self._ended, self._gtids.text
+        return next(self._doubts_of(self._control, place, gtids), "")
 
     def has_passed(self, fence: str) -> bool:
         """Whether everything before this mark has been given out by `read`."""
@@ -266,7 +342,7 @@ class Binlog:
         seconds = int(float(kept.get(names[0], "0") or 0))
         seconds = seconds or int(float(kept.get(names[1], "0") or 0) * 86_400)
         files = self._control.if_allowed("SHOW BINARY LOGS")
-        place = Place.parsed(self._state["position"])
+        place = self._confirmed
         behind = 0
         for row in files:
             with suppress(ValueError):

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import pymysql
 from pymysql.connections import Connection
 
-from extract.change_log.mysql.positions import Place
+from extract.change_log.mysql.positions import GtidState, Place
 from extract.mysql.connection import connect
-from extract.mysql.errors import number_of, one_line
+from extract.mysql.errors import is_lost, one_line
 from extract.mysql.session import IDENTIFYING, identity
 from utils.config import SourceConfig
 from utils.error_handler import SourceError, SourceUnavailable
@@ -21,7 +21,6 @@ from utils.wording.invocation import command
 
 _Answer = TypeVar("_Answer")
 _AGAIN = 0.5  # seconds between two tries
-_DENIED = (1044, 1045, 1142, 1227)  # the account may not do that
 CHECK, UNPRIVILEGED = "sync --check", "sync --every 60"
 
 
@@ -66,10 +65,8 @@ class Control:
             with self._connection.cursor() as cursor:
                 cursor.execute(query, values or None)
                 return list(cursor.fetchall())
-        except pymysql.ProgrammingError as error:
-            raise refused(self._config, error) from error
         except (pymysql.Error, OSError) as error:
-            if isinstance(error, pymysql.Error) and number_of(error) in _DENIED:
+            if isinstance(error, pymysql.Error) and not is_lost(error):
                 raise refused(self._config, error) from error
             raise lost(self._config, error) from error
 
@@ -131,15 +128,15 @@ class Control:
         )
 
     def gtids(self, place: Place | None = None) -> str:
-        """The GTIDs up to a place (MariaDB), or of all that is committed now (MySQL); "" where the
-        server does not tell."""
+        """The GTIDs up to a place (MariaDB, see GtidState), or of all that is committed now (MySQL);
+        "" where the server does not tell."""
         if self.is_mariadb:
             if place is None:
                 return ""
             found = self.rows("SELECT BINLOG_GTID_POS(%s, %s)", place.name, place.byte)
-        else:
-            found = self.rows("SELECT @@GLOBAL.gtid_executed")
-        return "".join(str(found[0][0] or "").split()) if found else ""
+            return GtidState(str(found[0][0] or "")).text
+        found = self.rows("SELECT @@GLOBAL.gtid_executed")
+        return "".join(str(found[0][0] or "").split())
 
 
 def snapshot_place(ask: Callable[[str], list[tuple[Any, ...]]]) -> Place | None:

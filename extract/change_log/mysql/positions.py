@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A place; later ones are greater. `file` is the number that the file's name ends with."""
+    """A place. `file` is the number that the file's name ends with; `log` counts the logs that were
+    read since it was opened: in one that was begun anew, places say nothing of those before."""
 
     file: int
     byte: int
     name: str = ""
+    log: int = 1
 
     @classmethod
     def of(cls, name: str, byte: int) -> Place:
@@ -21,24 +22,55 @@ class Place(NamedTuple):
     @classmethod
     def parsed(cls, text: str) -> Place:
         """What `text` gave. Raises ValueError."""
+        text, _, log = text.partition("@")
         name, _, byte = text.rpartition(":")
-        return cls.of(name, int(byte))
+        return cls.of(name, int(byte)).in_log(int(log or 1))
+
+    def in_log(self, log: int) -> Place:
+        """The same place in another log."""
+        return self._replace(log=log)
 
     @property
     def text(self) -> str:
         """As a report has it: "binlog.000012:4711"."""
-        return f"{self.name}:{self.byte}"
+        return f"{self.name}:{self.byte}" + (f"@{self.log}" if self.log > 1 else "")
 
     def is_before(self, other: Place) -> bool:
-        return self[:2] < other[:2]
+        """Whether it comes earlier."""
+        return (self.log, self.file, self.byte) < (other.log, other.file, other.byte)
 
 
-def ranges(gtids: Iterable[str]) -> tuple[str, ...]:
+class GtidRanges:
     """GTIDs of MySQL ("uuid:number") put together, one range for each server that has made them.
     They come in the order of the log, in which those between them are, too."""
-    found: dict[str, tuple[int, int]] = {}
-    for each in gtids:
-        server, _, number = each.rpartition(":")
-        first, last = found.get(server, (int(number), int(number)))
-        found[server] = min(first, int(number)), max(last, int(number))
-    return tuple(f"{server}:{first}-{last}" for server, (first, last) in found.items())
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, int]] = {}
+
+    def add(self, gtid: str) -> None:
+        """Take one more. Raises ValueError for what is none."""
+        server, _, text = gtid.rpartition(":")
+        number = int(text)
+        first, last = self._found.get(server, (number, number))
+        self._found[server] = min(first, number), max(last, number)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """As MySQL writes them."""
+        return tuple(f"{server}:{first}-{last}" for server, (first, last) in self._found.items())
+
+
+class GtidState:
+    """The last GTID ("domain-server-number") of each domain of MariaDB."""
+
+    def __init__(self, text: str = "") -> None:
+        self._of_domain = {each.partition("-")[0]: each for each in text.split(",") if each}
+
+    def add(self, gtid: str) -> None:
+        """Take a later one."""
+        self._of_domain[gtid.partition("-")[0]] = gtid
+
+    @property
+    def text(self) -> str:
+        """In the order of the domains, whatever order they were in."""
+        return ",".join(sorted(self._of_domain.values()))

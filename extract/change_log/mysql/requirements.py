@@ -47,6 +47,7 @@ _OF_MYSQL = (
         may_lack=True,
     ),
 )
+_ON_ALL = re.compile(r"GRANT (.+?) ON \*\.\* TO ", re.DOTALL)
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 
 
@@ -90,7 +91,11 @@ def _settings(control: Control) -> Iterator[Requirement]:
 
 
 def _own(each: _Setting) -> Iterator[str]:
-    yield f"my.cnf, [mysqld]: {each.name} = {each.value}"
+    if each.name == "log_bin":  # its value is what the files are called
+        yield "my.cnf, [mysqld]: log_bin = binlog"
+        yield "my.cnf, [mysqld]: server_id = 1  -- one that no other server of yours has"
+    else:
+        yield f"my.cnf, [mysqld]: {each.name} = {each.value}"
     if each.is_dynamic:
         yield f"SET GLOBAL {each.name} = {each.value};  -- then let S9's application connect again"
     else:
@@ -109,13 +114,17 @@ def _managed(each: _Setting, group: str, control: Control) -> Iterator[str]:
 
 
 def _rights(config: SourceConfig, control: Control) -> Iterator[Requirement]:
-    grants = " ".join(str(row[0]).upper() for row in control.if_allowed("SHOW GRANTS"))
-    of_server = " ".join(re.findall(r"GRANT ([^;]*?) ON \*\.\*", grants))
+    lines = [str(row[0]).upper() for row in control.if_allowed("SHOW GRANTS")]
+    found = [match[1].split(",") for line in lines if (match := _ON_ALL.match(line))]
+    of_server = {right.strip() for rights in found for right in rights}
+    account = _account(config, control)
     wanted = ["REPLICATION SLAVE"] + ([] if control.is_mariadb else ["REPLICATION CLIENT"])
     for right in wanted:
-        names = (right, right.replace("SLAVE", "REPLICA"), "ALL PRIVILEGES", "SUPER")
-        holds = any(re.search(rf"\b{name}\b", of_server) for name in names)
-        statement = f"GRANT {right} ON *.* TO '{config.username}'@'%';"
+        names = {right, right.replace("SLAVE", "REPLICA"), "ALL PRIVILEGES", "ALL"}
+        # It lets an account ask where the log ends, but not read it.
+        names |= {"SUPER"} if right == "REPLICATION CLIENT" else set()
+        holds = bool(names & of_server)
+        statement = f"GRANT {right} ON *.* TO {account};"
         yield Requirement(
             right.lower(),
             f"{config.username} has {right}"
@@ -126,6 +135,14 @@ def _rights(config: SourceConfig, control: Control) -> Iterator[Requirement]:
             rds=(statement,),
             aurora=(statement,),
         )
+
+
+def _account(config: SourceConfig, control: Control) -> str:
+    """The account that we have come in by, as a statement names it: a grant to the same name at
+    another host would be one to another account."""
+    [(current,)] = control.rows("SELECT CURRENT_USER()")
+    user, _, host = str(current or f"{config.username}@%").rpartition("@")
+    return "@".join("'" + each.replace("'", "''") + "'" for each in (user, host))
 
 
 def _logged(control: Control) -> Iterator[Requirement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -16,13 +17,16 @@ from pymysqlreplication import BinLogStreamReader
 from extract.change_log.change_log import Changes
 from extract.change_log.mysql.control import lost
 from extract.change_log.mysql.positions import Place
-from extract.change_log.mysql.transactions import EVENTS, Transactions
+from extract.change_log.mysql.transactions import EVENTS, CannotBeRead, Transactions
 from extract.mysql.connection import connect
 from extract.mysql.errors import number_of, one_line
 from utils.config import SourceConfig
 from utils.error_handler import MigrationError, SourceError, SourceUnavailable
+from utils.interrupt import Interrupted
 from utils.logger import get_logger
 
+# What it would say of lost connections is said here.
+logging.getLogger("pymysqlreplication").setLevel(logging.CRITICAL)
 _AGAIN = 0.5  # seconds between two tries to connect again
 _HEARTBEAT = 5  # seconds after which an idle server says that it is there
 _SILENT = 60  # seconds after which one that does not is taken for lost
@@ -36,7 +40,8 @@ class CannotGoOn(Exception):
 
 class Stream:
     """Reads the log from a place on, until it is closed or `failure` is set; `take` gets what each
-    transaction has changed, and where it ends. A lost connection is opened again, for as long as
+    transaction has changed, where it ends, and its GTID (no changes and "" for other places that
+    the log can be read on from). A lost connection is opened again, for as long as
     the configuration says; `is_same` says why it is not the same server then, "" when it is."""
 
     def __init__(
@@ -45,8 +50,9 @@ class Stream:
         server_id: int,
         begin: Place,
         transactions: Callable[[], Transactions],
-        take: Callable[[Changes, Place], None],
+        take: Callable[[Changes, Place, str], None],
         is_same: Callable[[], str],
+        is_again: bool = False,
     ) -> None:
         self._config = config
         self._server_id = server_id
@@ -56,7 +62,8 @@ class Stream:
         self._is_same = is_same
         self._is_over = threading.Event()
         self._connections: list[Any] = []
-        self._was_lost = False
+        self._was_lost = is_again
+        self._until: float | None = None  # how long it is tried to connect again
         self.failure: MigrationError | CannotGoOn | None = None
         self._thread = threading.Thread(target=self._run, name="binlog", daemon=True)
         self._thread.start()
@@ -70,20 +77,21 @@ class Stream:
         self._thread.join()
 
     def _run(self) -> None:
-        until = None
         while not self._is_over.is_set():
-            began = self._place
             try:
                 self._read()
             except CannotGoOn as reason:
                 self.failure = reason
                 return
             except (pymysql.Error, OSError, SourceUnavailable) as error:
-                if self._place != began:
-                    until = None
-                until = until or monotonic() + self._config.connection_timeout
-                if not self._may_go_on(error, until):
+                self._until = self._until or monotonic() + self._config.connection_timeout
+                if not self._may_go_on(error, self._until):
                     return
+            except CannotBeRead as reason:
+                self.failure = CannotGoOn(str(reason))
+                return
+            except Interrupted:
+                return
             except BaseException as error:
                 get_logger().debug("The reader of the log has ended", exc_info=True)
                 self.failure = CannotGoOn(
@@ -126,6 +134,7 @@ class Stream:
             log_file=place.name,
             log_pos=place.byte,
             slave_heartbeat=_HEARTBEAT,
+            filter_non_implemented_events=False,
             ignore_decode_errors=True,  # of other columns than the keys
             enable_logging=False,
             pymysql_wrapper=self._connect,
@@ -135,14 +144,23 @@ class Stream:
                 event = reader.fetchone()
                 if event is None:
                     raise OSError("the server has ended it")
+                self._until = None
                 changes = transactions.read(event)
+                at = Place.of(str(reader.log_file), int(reader.log_pos)).in_log(place.log)
                 if changes is not None:
-                    self._place = Place.of(str(reader.log_file), int(reader.log_pos))
-                    self._take(changes, self._place)
+                    self._go_to(changes, at, transactions.gtid)
+                elif transactions.is_at_a_place(event) and self._place.is_before(at):
+                    self._go_to(Changes(), at, "")
         finally:
             self._connections.clear()
             with suppress(pymysql.Error, OSError):
                 reader.close()
+
+    def _go_to(self, changes: Changes, place: Place, gtid: str) -> None:
+        if not self._place.is_before(place):  # the log tells places of 32 bits
+            raise CannotGoOn(f"S9's binlog {place.name} has more than four gigabytes")
+        self._place = place
+        self._take(changes, place, gtid)
 
     def _connect(self, **settings: Any) -> Any:
         """A connection for the reader: its stream, or what it asks beside that. Raises OSError
@@ -154,6 +172,6 @@ class Stream:
         if is_beside:
             connection.cursorclass = DictCursor
         else:
-            connection._sock.settimeout(_SILENT)  # type: ignore[attr-defined]
+            connection._read_timeout = _SILENT  # type: ignore[attr-defined]
         self._connections.append(connection)
         return connection

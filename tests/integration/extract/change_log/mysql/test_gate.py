@@ -1,0 +1,70 @@
+"""What a snapshot sees of what the log has told, and marks at its end."""
+
+from __future__ import annotations
+
+from tests.integration.extract.change_log.mysql.conftest import LivingS9, everything
+
+
+def test_a_snapshot_sees_what_was_committed_before_it(living: LivingS9) -> None:
+    with living.going_on() as log:
+        with living.source() as before:
+            living.run("UPDATE msg SET notes = 'x' WHERE first_id = 1")
+            found = everything(log)
+            assert len(found.seen) == 1
+            assert not log.is_seen(found, before)
+            nothing = everything(log)
+            assert nothing.seen == () and log.is_seen(nothing, before)
+        for statement in ("UPDATE msg SET notes = 'y'", "TRUNCATE msg_line", "FLUSH LOGS"):
+            living.run(statement)
+            found.add(everything(log))
+            with living.source() as after:
+                assert log.is_seen(found, after), statement
+
+
+def test_a_fence_passes_on_an_idle_server_and_on_a_busy_one(living: LivingS9) -> None:
+    with living.going_on() as log:
+        fence = log.fence()
+        assert log.has_passed(fence) and fence == log.fence()
+        living.run("INSERT INTO elsewhere VALUES (1)")
+        fence = log.fence()
+        assert not log.has_passed(fence)  # it was not given out
+        assert everything(log).is_empty and log.has_passed(fence)
+
+
+def test_a_log_that_goes_on_in_another_file(living: LivingS9) -> None:
+    """A file that is begun has no transactions at first."""
+    with living.going_on() as log:
+        living.run("UPDATE msg SET notes = 'x' WHERE first_id = 1", "FLUSH LOGS")
+        found = everything(log)
+        assert found.keys == {"msg": {1}}
+        log.confirm(found.position)
+        living.run("FLUSH LOGS", "FLUSH LOGS")
+        assert everything(log).is_empty
+        living.run("UPDATE msg SET notes = 'x' WHERE first_id = 2", "FLUSH LOGS")
+        assert everything(log).keys == {"msg": {2}}
+    with living.going_on() as log:
+        found = everything(log)
+        assert found.keys == {"msg": {2}}
+        log.confirm(found.position)
+    with living.going_on() as log:
+        assert everything(log).is_empty
+
+
+def test_what_is_not_confirmed_comes_again(living: LivingS9) -> None:
+    with living.going_on() as log:
+        living.run("UPDATE msg SET notes = 'x' WHERE first_id = 1")
+        first = everything(log)
+        living.run("UPDATE msg SET notes = 'x' WHERE first_id = 2")
+        everything(log)
+        assert log.retained().bytes > 0
+        log.confirm(first.position)
+        log.confirm(first.position)
+        kept = dict(log.state())
+    assert kept["position"] == first.position
+    with living.going_on() as log:
+        found = everything(log)
+        assert found.keys == {"msg": {2}}
+        log.confirm(found.position)
+        log.confirm(first.position)  # it was already
+        assert log.state()["position"] == found.position
+        assert log.retained().bytes == 0
