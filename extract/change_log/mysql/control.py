@@ -128,8 +128,8 @@ class Control:
         )
 
     def gtids(self, place: Place | None = None) -> str:
-        """The GTIDs up to a place (MariaDB, see GtidState), or of all that is committed now (MySQL);
-        "" where the server does not tell."""
+        """The GTIDs up to a place (MariaDB, see GtidState), or of all that is committed now
+        (MySQL); "" where the server does not tell."""
         if self.is_mariadb:
             if place is None:
                 return ""
