@@ -18,7 +18,7 @@ from extract.source import Source
 from tests.integration.extract.change_log.postgresql.conftest import LivingS9, everything
 
 Rows = dict[int, Any]
-STEPS = 60
+STEPS = 35
 _SALE = "SELECT first_id, buyer_id, notes FROM {schema}.msg"
 _LINES = "SELECT id, msg_id, quantity FROM {schema}.msg_line"
 _PARTIES = "SELECT first_id, name FROM {schema}.msg_anag"
