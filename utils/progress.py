@@ -126,6 +126,8 @@ class Display:
         for step in self._picture.running():
             if step.is_worth_a_line(now):
                 return self._line(step, waits_for(self._picture))
+        if self._picture.rests:
+            return "", 0
         silent = now - self._picture.last
         text = f"{_phase(self._picture)} at work, {lasting(silent)} without news"
         return (text, len(text)) if silent >= _SILENT else ("", 0)

@@ -15,6 +15,7 @@ from utils.telemetry.events import (
     STOPPED,
     Count,
     Event,
+    Followed,
     Progressed,
     Retried,
     RunBegun,
@@ -145,6 +146,8 @@ class Picture:
     steps: list[StepPicture] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
     finished: RunFinished | None = None
+    rests: bool = False
+    """Whether who follows S9's log has nothing to do."""
     earlier_seconds: float = 0.0
     """What commands have taken that this one resumes."""
 
@@ -152,6 +155,7 @@ class Picture:
         """Take note of an event; returns the step that it is of."""
         at, event = told.at.timestamp(), told.event
         before, self.last = self.last, max(self.last, at)
+        self.rests = isinstance(event, Followed) and not event.oldest
         if isinstance(event, RunBegun):
             self._begins(told.run, at, event, before)
         elif isinstance(event, RunFinished):

@@ -16,6 +16,7 @@ from utils.progress import Display
 from utils.telemetry.events import (
     Count,
     Event,
+    Followed,
     Progressed,
     Retried,
     RunFinished,
@@ -253,6 +254,20 @@ def test_where_there_is_no_terminal_a_line_comes_by_the_clock() -> None:
     before = pipe.stream.getvalue()
     pipe.wait(30)
     assert pipe.stream.getvalue() == before
+
+
+def test_who_has_nothing_to_do_is_not_spoken_of() -> None:
+    """Who follows S9's log may have nothing to do for hours."""
+    pipe = Watched(io.StringIO())
+    pipe.tell(StepBegun(step=SALES, count=Count()))
+    pipe.tell(StepFinished(step=SALES, count=Count(done=1), outcome="done", seconds=1))
+    pipe.tell(Followed(lag=1.5, oldest=0.0, retained=4096))
+    before = pipe.stream.getvalue()
+    pipe.wait(600)
+    assert pipe.stream.getvalue() == before
+    pipe.tell(Followed(lag=1.5, oldest=0.4, retained=4096))  # a pass begins
+    pipe.wait(30)
+    assert "at work, " in pipe.stays[-1]
 
 
 def test_nothing_is_drawn_over_a_question(wide: Watched) -> None:
