@@ -212,12 +212,10 @@ class Binlog:
             self._reached = place
             if gtid:
                 self._ended = place
-                if self._is_mariadb:
-                    self._gtids.add(gtid)
+                # All that come: those of followed tables alone would be as many ranges.
+                (self._gtids if self._is_mariadb else self._touched_gtids).add(gtid)
             if not changes.is_empty:
                 self._touched = place
-                if gtid and not self._is_mariadb:
-                    self._touched_gtids.add(gtid)
             keys = (*self._pending.keys.values(), *self._pending.parents.values())
             if sum(map(len, keys)) > MOST_KEYS:
                 self._pending.keys.clear()
@@ -295,15 +293,15 @@ class Binlog:
     def _is_committed_before(self, gtids: str, taken_at: str) -> bool:
         """Whether all of it was committed before a moment of S9's clock: MySQL does not tell the
         place of a snapshot. What is in gtid_executed now may have come after the snapshot; so it is
-        seen only by one that is taken after this look."""
+        seen only by one that is taken after the look that found it there."""
         [(is_there, now)] = self._control.rows(
             "SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed), "
             "DATE_FORMAT(UTC_TIMESTAMP(6), '%%Y-%%m-%%dT%%H:%%i:%%s.%%f')",
             gtids,
         )
         known = self._committed.get(gtids)
-        if is_there and known is None:
-            known = self._committed[gtids] = str(now)[:23] + "Z"
+        if is_there and known is None:  # never by the one at hand, whatever the clock says
+            self._committed[gtids] = str(now)[:23] + "Z"
         return known is not None and known < taken_at
 
     def confirm(self, position: str) -> None:

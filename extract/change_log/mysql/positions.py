@@ -41,23 +41,29 @@ class Place(NamedTuple):
 
 
 class GtidRanges:
-    """GTIDs of MySQL ("uuid:number") put together, one range for each server that has made them.
-    They come in the order of the log, in which those between them are, too."""
+    """GTIDs of MySQL ("uuid:number") put together. Numbers that nobody has may stay so for ever
+    (a group of servers hands them out in blocks): what is not in the log is in no range."""
 
     def __init__(self) -> None:
-        self._found: dict[str, tuple[int, int]] = {}
+        self._found: dict[str, list[tuple[int, int]]] = {}
 
     def add(self, gtid: str) -> None:
         """Take one more. Raises ValueError for what is none."""
         server, _, text = gtid.rpartition(":")
         number = int(text)
-        first, last = self._found.get(server, (number, number))
-        self._found[server] = min(first, number), max(last, number)
+        ranges = self._found.setdefault(server, [])
+        if ranges and ranges[-1][1] + 1 == number:
+            ranges[-1] = ranges[-1][0], number
+        elif not any(first <= number <= last for first, last in ranges):
+            ranges.append((number, number))
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """As MySQL writes them."""
-        return tuple(f"{server}:{first}-{last}" for server, (first, last) in self._found.items())
+        """As MySQL reads them, a text for each server that has made them."""
+        return tuple(
+            ":".join((server, *(f"{first}-{last}" for first, last in ranges)))
+            for server, ranges in self._found.items()
+        )
 
 
 class GtidState:

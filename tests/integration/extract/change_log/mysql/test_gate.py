@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 from tests.integration.extract.change_log.mysql.conftest import LivingS9, everything
 
 
@@ -68,3 +70,32 @@ def test_what_is_not_confirmed_comes_again(living: LivingS9) -> None:
         log.confirm(first.position)  # it was already
         assert log.state()["position"] == found.position
         assert log.retained().bytes == 0
+
+
+def test_a_change_is_told_before_others_can_see_it(living: LivingS9) -> None:
+    """A server that waits for a replica has written its log and shows nothing yet."""
+
+    def commit() -> None:
+        with living.writer() as writer, writer.cursor() as cursor:
+            cursor.execute("UPDATE msg SET notes = 'x' WHERE first_id = 1")
+            writer.commit()
+
+    notes = "SELECT notes FROM msg WHERE first_id = 1"
+    committing = Thread(target=commit)
+    with living.going_on() as log:
+        living.run(
+            "SET GLOBAL rpl_semi_sync_master_wait_point = 'AFTER_SYNC'",
+            "SET GLOBAL rpl_semi_sync_master_timeout = 600000",
+            "SET GLOBAL rpl_semi_sync_master_enabled = ON",
+        )
+        try:
+            committing.start()
+            found = log.read(60)
+            assert found.keys == {"msg": {1}}
+            with living.source() as source:
+                assert source.tally(notes) == [(None,)] and not log.is_seen(found, source)
+        finally:
+            living.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
+            committing.join()
+        with living.source() as source:
+            assert source.tally(notes) == [("x",)] and log.is_seen(found, source)

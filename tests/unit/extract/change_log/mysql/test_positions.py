@@ -21,11 +21,12 @@ def test_what_is_no_place(text: str) -> None:
         Place.parsed(text)
 
 
-def test_gtids_of_a_server_are_one_range() -> None:
+def test_gtids_are_put_together_without_those_that_nobody_has() -> None:
     ranges = GtidRanges()
-    for gtid in ("a-b:5", "c-d:1", "a-b:6", "a-b:9"):
-        ranges.add(gtid)
-    assert ranges.texts == ("a-b:5-9", "c-d:1-1")
+    for number in (5, 6, 7, 6, 1_000_001, 1_000_002, 8):
+        ranges.add(f"a-b:{number}")
+    ranges.add("c-d:1")
+    assert ranges.texts == ("a-b:5-7:1000001-1000002:8-8", "c-d:1-1")
     with pytest.raises(ValueError, match="invalid literal"):
         ranges.add("a-b")
 
