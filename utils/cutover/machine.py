@@ -19,7 +19,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from utils.cutover import gates
@@ -351,8 +350,3 @@ def ended(state: State) -> Ending:
         "abort": command("cutover --abort"),
     }
     return Ending("cutover-certified", ExitCode.DONE, values)
-
-
-def certificate_path(state: State) -> Path:
-    """Where the certificate is."""
-    return state.files.report("cutover")
