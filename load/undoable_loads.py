@@ -125,6 +125,18 @@ def drop_others(run: Run) -> None:
     if run.workspace.earlier.is_dir():
         with storage_errors(run.workspace.earlier):
             shutil.rmtree(run.workspace.earlier)
+    drop_pictures(run.workspace)
+
+
+def drop_pictures(files: Workspace) -> None:
+    """Pictures of tables that no load needs any more go (load/conflicts/table_pictures.py). Raises
+    ArtifactError when a state is damaged, and StorageError."""
+    needed = {name for load in loads_in(files) for name in load.state.pictures.values()}
+    pictures = files.undo / "pictures"
+    with storage_errors(pictures):
+        for path in sorted(pictures.iterdir()) if pictures.is_dir() else ():
+            if path.name not in needed and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
 
 
 def forget(run: Run, loads: list[Load]) -> None:

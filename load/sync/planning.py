@@ -45,7 +45,7 @@ from load.load_state import LoadState
 from load.sync.comparison import Changed, Gone, Same, compare
 from load.sync.known_records import KnownFiles, KnownRecords, known_of
 from load.sync.rebuilt import rebuilt
-from load.undoable_loads import keep_loaded, make_way
+from load.undoable_loads import drop_pictures, keep_loaded, make_way
 from load.writing.conditional_writer import ConditionalWriter, Found, text_key
 from utils.config import FAIL
 from utils.dynamodb.item_content import (
@@ -117,6 +117,7 @@ def plan_sync(
         files.staying(name).unlink(missing_ok=True)
         state.save()
         keep_loaded(run, name)
+    drop_pictures(files)
     run.save()
 
 
