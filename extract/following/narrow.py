@@ -40,6 +40,7 @@ from utils.logger import get_logger
 from utils.run.manifest import Manifest, PhaseEntry
 from utils.run.run import COMPLETE, Run
 from utils.sums.source_sums import parsed
+from utils.wording.figures import counted
 from utils.wording.invocation import again
 
 MOST_KEYS = 20_000  # of one entity; more are read quicker with all the others
@@ -258,10 +259,10 @@ def _write(
 
 def _tell_difference(entity: Entity, there: Mapping[str, int], writer: ArtifactWriter) -> None:
     get_logger().warning(
-        "S9 counts %s %s (%s rows), and by its log there are %s (%s): they are read whole",
-        f"{there['records']:,}",
+        "S9 counts %s of %s (with %s), and by its log there are %s (%s): they are read whole",
+        counted(there["records"], "record"),
         entity.name,
-        f"{there['items']:,}",
+        counted(there["items"], "row"),
         f"{writer.records:,}",
         f"{writer.items:,}",
     )
