@@ -178,7 +178,7 @@ def _open(
         chosen = getattr(inner.config.extraction, entity)
         for setting in ("query", "where", "limit"):
             if getattr(chosen, setting) is not None:
-                why = f"extraction.{entity}.{setting} decides which rows of S9 are migrated"
+                why = f"which rows of S9 are migrated is said by extraction.{entity}.{setting}"
                 yield Open(entity, "", "", LEFT_OUT, why)
 
 
