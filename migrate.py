@@ -468,13 +468,7 @@ class Sync(Runbook):
 
     def full(self) -> ExitCode:
         """One pass; returns how it has ended."""
-        missing = self.check_target()
-        if missing:
-            raise TargetError(
-                f"{', '.join(missing)}: there is no such table, so that there is nothing to keep "
-                "in step with S9",
-                remedy=f"migrate first: {self.run.command('--full')}",
-            )
+        self.require_tables()
         self.open_files()
         stopped = self.prepare()
         if stopped is not None:
@@ -485,6 +479,16 @@ class Sync(Runbook):
             self.plan_load(ENTITIES, {})
             self.take_away()
         return self.exit_code()
+
+    def require_tables(self) -> None:
+        """Raise TargetError where there is nothing to keep in step."""
+        missing = self.check_target()
+        if missing:
+            raise TargetError(
+                f"{', '.join(missing)}: there is no such table, so that there is nothing to keep "
+                "in step with S9",
+                remedy=f"migrate first: {self.run.command('--full')}",
+            )
 
     def extract(self, entities: Sequence[str]) -> ExitCode:
         """Read the entities from S9, or what its log names of them."""
@@ -1191,6 +1195,7 @@ def follow_log(caller: Caller, *, after_switch: bool) -> ExitCode:
     opened = open_run(config, screen, Start.FOLLOW, PHASES[:4], after_switch=after_switch)
     with opened as run:
         say_once_on_screen(verbose=screen.verbose)
+        Sync(run).require_tables()  # before S9 is asked to keep its log
         code = follower_in(run).follow()
         seal(run)
         settle_cloudwatch()

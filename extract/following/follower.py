@@ -21,7 +21,7 @@ from extract.following.opening import drop_log, open_log
 from extract.following.tables import followed_tables, names_of
 from extract.snapshot.continuity import PHASE
 from utils.entities import ENTITY_NAMES
-from utils.error_handler import ExitCode, SourceError, SourceUnavailable
+from utils.error_handler import ExitCode, MigrationError, SourceError, SourceUnavailable
 from utils.files.artifacts import utc_now
 from utils.logger import OF_THE_WHOLE, get_logger
 from utils.run.following import NEVER, Following
@@ -29,7 +29,7 @@ from utils.run.lifecycle import is_unfinished
 from utils.run.run import COMPLETE, Run
 from utils.telemetry.events import Followed
 from utils.wording.figures import counted, lasting
-from utils.wording.invocation import again
+from utils.wording.invocation import again, command
 
 _AT_ONCE = 1.0  # seconds for which a change is waited for, and until a stop is noticed
 _TOLD_EVERY = 5.0  # seconds between two looks at what S9 keeps
@@ -94,6 +94,7 @@ class Follower:
                 return self._follow(for_good=for_good)
             except SourceUnavailable as gone:
                 if self._heard_at is None or self.clock() - self._heard_at > _PATIENCE:
+                    self._remind(gone)
                     raise
                 get_logger().warning("%s: trying again", gone.message)
                 self.run.stop.rest(_AGAIN)
@@ -101,6 +102,17 @@ class Follower:
                     return self._code
             except _TooMuch as over:
                 self._give_free(over)
+            except MigrationError as error:
+                self._remind(error)
+                raise
+
+    def _remind(self, error: MigrationError) -> None:
+        """Who does not go on must know what S9 does meanwhile."""
+        if self.run.config.source.type != "mysql" and self.state.log:
+            error.remedy += (
+                f"\nS9 keeps its log until this goes on ({again()}), or until it is told not to: "
+                f"{command('sync --stop')}"
+            )
 
     def _follow(self, *, for_good: bool) -> ExitCode:
         source, state = self.run.config.source, self.state

@@ -141,6 +141,22 @@ def test_nothing_is_forgotten_at_s9(scene: Scene) -> None:
     assert not state.exists()
 
 
+@pytest.mark.parametrize("living", ["s9_with_log"], ids=["postgresql"], indirect=True)
+def test_who_stops_for_an_error_is_told_what_s9_keeps(scene: Scene) -> None:
+    """Before there is anything to keep in step, S9 is not asked to keep its log."""
+    operator = scene.operator
+    buyers = scene.tables.buyers
+    with scene:
+        scene.stop_in_step().ended(0)
+    scene.s9.execute("ALTER TABLE msg RENAME TO msg_old")
+    operator.run("sync", "--follow").failed(1, "msg", "S9 keeps its log", "sync --stop")
+    scene.s9.execute("ALTER TABLE msg_old RENAME TO msg")
+    operator.run("sync", "--stop").ended(0)
+    scene.dynamodb.delete_table(TableName=buyers)
+    operator.run("sync", "--follow").failed(1, buyers, "--full")
+    assert not scene.s9.rows("SELECT 1 FROM pg_replication_slots")
+
+
 def test_what_is_missing_is_said_with_what_a_dba_runs(alone: Operator, s9: S9Database) -> None:
     """A server without a logical log, and an account that may only read."""
     small_trade(s9)
