@@ -33,6 +33,12 @@ def living(request: pytest.FixtureRequest) -> S9Database:
     return found
 
 
+# What does not depend on whose log it is; histories of both are in test_followed_convergence.py.
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "living", ["s9_with_log"], ids=["postgresql"], indirect=True
+)
+
+
 class Scene(FollowedS9):
     """The same with the tables that it writes to."""
 
@@ -92,6 +98,7 @@ def test_what_changes_in_s9_is_brought_over(scene: Scene) -> None:
     assert "S9 keeps nothing" in stopped.last_line
 
 
+@ON_POSTGRESQL
 def test_what_happens_while_nobody_follows_is_not_lost(scene: Scene) -> None:
     with scene:
         scene.catch_up()
@@ -103,6 +110,7 @@ def test_what_happens_while_nobody_follows_is_not_lost(scene: Scene) -> None:
     scene.assert_in_step()
 
 
+@ON_POSTGRESQL
 def test_a_table_that_was_emptied_is_compared_whole(scene: Scene) -> None:
     with scene:
         scene.catch_up()
@@ -115,7 +123,7 @@ def test_a_table_that_was_emptied_is_compared_whole(scene: Scene) -> None:
     scene.assert_in_step()
 
 
-@pytest.mark.parametrize("living", ["s9_with_log"], ids=["postgresql"], indirect=True)
+@ON_POSTGRESQL
 def test_nothing_is_forgotten_at_s9(scene: Scene) -> None:
     operator = scene.operator
     ready = operator.run("sync", "--check").ended(0)
@@ -141,7 +149,7 @@ def test_nothing_is_forgotten_at_s9(scene: Scene) -> None:
     assert not state.exists()
 
 
-@pytest.mark.parametrize("living", ["s9_with_log"], ids=["postgresql"], indirect=True)
+@ON_POSTGRESQL
 def test_who_stops_for_an_error_is_told_what_s9_keeps(scene: Scene) -> None:
     """Before there is anything to keep in step, S9 is not asked to keep its log."""
     operator = scene.operator
@@ -189,7 +197,7 @@ def test_the_switch_goes_by_the_log(scene: Scene) -> None:
     operator.run("sync", "--follow").failed(2, "S9 is history")
 
 
-@pytest.mark.parametrize("living", ["s9_with_log"], ids=["postgresql"], indirect=True)
+@ON_POSTGRESQL
 def test_more_is_kept_than_may_be(scene: Scene) -> None:
     scene.operator.configure(sync={"maxRetainedLog": 1})
     with scene:

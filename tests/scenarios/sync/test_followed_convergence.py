@@ -20,7 +20,7 @@ _OTHERWISE = {2: {"removed": "softDelete"}}
 
 @pytest.mark.parametrize(
     ("database", "seed"),
-    [("s9_with_log", 0), ("s9_with_log", 1), ("s9_with_log", 2), ("s9_with_binlog", 3)],
+    [("s9_with_log", 0), ("s9_with_log", 2), ("s9_with_binlog", 3)],
 )
 def test_it_converges(
     database: str,
