@@ -18,6 +18,7 @@ PACKAGES = {
     "isal": "isal",
     "jsonschema-rs": "jsonschema_rs",
     "jsonschema": "jsonschema",
+    "mysql-replication": "pymysqlreplication",
     "orjson": "orjson",
     "psycopg2-binary": "psycopg2",
     "pycountry": "pycountry",
