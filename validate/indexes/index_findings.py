@@ -82,6 +82,10 @@ class WrongKeys:
         return {**self.key.as_json(), "disagree": names}
 
 
+def _by_key(found: WrongKeys) -> str:
+    return str(found.key)
+
+
 def _disagreement(names: tuple[str, str]) -> str:
     key, attribute = names
     return f"{key} and {attribute}" if attribute else f"{key} should not be there"
@@ -100,9 +104,12 @@ class KeyAgreement:
         return not self.wrong.count
 
     def extend(self, later: KeyAgreement) -> None:
-        """Append what was found among other items."""
+        """Take what was found among other items; of all the first by their keys are listed,
+        whichever were looked at first."""
         self.checked += later.checked
-        self.wrong.extend(later.wrong)
+        self.wrong.count += later.wrong.count
+        entries = sorted([*self.wrong.entries, *later.wrong.entries], key=_by_key)
+        self.wrong.entries = entries[: self.wrong.limit]
 
     def forget(self, pks: Container[Any]) -> None:
         """Nothing is to be said of the listed items of these records."""
