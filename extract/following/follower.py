@@ -41,8 +41,8 @@ _MEGABYTE = 1_000_000
 
 @dataclass
 class Narrow:
-    """The extract of a pass that reads only what these changes name. `done` is all that it has
-    brought over then; `left` is what has come meanwhile, and is for the next one."""
+    """The extract of a pass that reads only what these changes name. `done` is all of them that it
+    has brought over then; `left` is what has come meanwhile, and is for the next one."""
 
     changes: Changes
     log: ChangeLog
@@ -51,6 +51,15 @@ class Narrow:
 
     def __post_init__(self) -> None:
         self.done = self.changes.and_then(Changes())
+
+    def take(self, further: Changes, *, is_seen: bool) -> None:
+        """More has come; `is_seen`: the snapshot of the pass sees it."""
+        self.done = self.changes.and_then(Changes())
+        self.changes = self.changes.and_then(further)
+        if is_seen:
+            self.done, self.left = self.changes.and_then(Changes()), Changes()
+        else:
+            self.left = further
 
 
 Pass = Callable[[Narrow | None], ExitCode]

@@ -32,8 +32,9 @@ from extract.selection import ExtractPlan
 from extract.snapshot.continuity import PHASE, follow_on, recognise_source
 from extract.source import Source
 from extract.sums.adding_up import add_up_again
+from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.entities import shape_of
-from utils.error_handler import ArtifactError, BackOff, SourceError
+from utils.error_handler import ArtifactError, BackOff, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter, lines_of
 from utils.files.extracted_rows import key_of_row
 from utils.logger import get_logger
@@ -56,20 +57,33 @@ def extract_changes(
     """Bring the extracted files up to S9; `before` is the manifest of the run that has written
     them. An entity whose file is not what that says, or was made by other settings, is read whole.
 
-    Raises SourceError when S9 cannot be read, or is not the one that was followed; Interrupted.
+    Raises SourceError when S9 cannot be read, or is not the one that was followed,
+    SourceUnavailable when it stays away; Interrupted.
     """
-    try:
-        with _seeing(run, declared, narrow) as source:
-            recognise_source(run, source)
-            follow_on(run, source, list(declared.values()), before.snapshot)
-            changes = _up_to_now(run, source, narrow)
-            for entity in declared.values():
-                _bring_up(run, before, source, entity, changes)
-    except BackOff as lost:
-        raise SourceError(
-            f"the connection to S9 was lost: {lost.detail}",
-            remedy=f"when S9 answers again: {again()}",
-        ) from lost
+    attempts = Attempts(RetryPolicy.of(run.config.migration, run.stop.sleep))
+    while True:
+        try:
+            _bring_all_up(run, before, declared, narrow)
+            return
+        except BackOff as lost:  # also when a table was emptied or altered meanwhile
+            if not attempts.fail():
+                raise SourceUnavailable(
+                    f"the connection to S9 was lost: {lost.detail}",
+                    remedy=f"when S9 answers again: {again()}",
+                ) from lost
+            get_logger().warning("The connection to S9 was lost (%s), trying again", lost.detail)
+            attempts.wait()
+
+
+def _bring_all_up(
+    run: Run, before: Manifest, declared: Mapping[str, Entity], narrow: Narrow
+) -> None:
+    with _seeing(run, declared, narrow) as source:
+        recognise_source(run, source)
+        follow_on(run, source, list(declared.values()), before.snapshot)
+        _read_up_to_now(run, source, narrow)
+        for entity in declared.values():
+            _bring_up(run, before, source, entity, narrow.changes)
 
 
 @contextmanager
@@ -93,20 +107,15 @@ def _seeing(run: Run, declared: Mapping[str, Entity], narrow: Narrow) -> Iterato
         wait = min(_LONGEST_WAIT, wait * 2)
 
 
-def _up_to_now(run: Run, source: Source, narrow: Narrow) -> Changes:
-    """What is to be looked at: the snapshot sees more than the changes that it was waited for, and
-    the log must have told all that it sees. What comes with that and is later than the snapshot is
-    looked at again by the next pass."""
+def _read_up_to_now(run: Run, source: Source, narrow: Narrow) -> None:
+    """Have the log tell all that the snapshot sees: more than the changes that it was waited for.
+    What comes with that and is later than the snapshot is looked at again by the next pass."""
     log, further = narrow.log, Changes()
     fence = log.fence()
     while not log.has_passed(fence):
         further.add(log.read(_WAIT_FOR_FENCE))
         run.stop.leave_if_asked()
-    if log.is_seen(further, source):
-        narrow.done.add(further)
-    else:
-        narrow.left.add(further)
-    return narrow.changes.and_then(further)
+    narrow.take(further, is_seen=log.is_seen(further, source))
 
 
 def _bring_up(run: Run, before: Manifest, source: Source, entity: Entity, changes: Changes) -> None:

@@ -11,7 +11,7 @@ from extract.engine import open_for, planned_of
 from extract.selection import source_name
 from extract.snapshot.continuity import tables_of
 from utils.config import ExtractionConfig
-from utils.error_handler import BackOff, SourceError
+from utils.error_handler import BackOff, SourceUnavailable
 from utils.run.run import Run
 from utils.wording.invocation import again
 
@@ -35,7 +35,7 @@ def followed_tables(run: Run, declared: Mapping[str, Entity]) -> list[Followed]:
                     found[child.name] = Followed(child.name, key, planned.children.key)
             return list(found.values())
     except BackOff as lost:
-        raise SourceError(
+        raise SourceUnavailable(
             f"the connection to S9 was lost: {lost.detail}", remedy=f"try again: {again()}"
         ) from lost
 
