@@ -14,6 +14,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from extract.source import Source
+from utils.wording.figures import counted
+
+MOST_KEYS = 200_000
+"""More keys than that are no way to look at records: everything is compared."""
+
+
+class CannotGoOn(Exception):
+    """The log does not go on from where it was read to, for a reason in words."""
+
+
+def too_many(most: int) -> str:
+    """Why so many are better compared all together."""
+    return f"more than {counted(most, 'record')} were changed"
 
 
 @dataclass(frozen=True)

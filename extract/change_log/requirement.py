@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from utils.error_handler import SourceError
+from utils.wording.invocation import command
+
+CHECK, UNPRIVILEGED = "sync --check", "sync --every 60"
 
 
 @dataclass(frozen=True)
@@ -17,3 +23,14 @@ class Requirement:
     own: tuple[str, ...] = ()
     rds: tuple[str, ...] = ()
     aurora: tuple[str, ...] = ()
+
+
+def require_met(found: Iterable[Requirement], database: str) -> None:
+    """Raise SourceError naming everything that is missing."""
+    missing = [each.told for each in found if not each.holds]
+    if missing:
+        raise SourceError(
+            f"the log of S9 ({database}) cannot be followed: {'; '.join(missing)}",
+            remedy=f"{command(CHECK)} prints what a DBA runs for it; {command(UNPRIVILEGED)} "
+            "works without",
+        )

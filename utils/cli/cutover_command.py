@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from utils.cli.choice import require_one_way
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge
 from utils.config import Config
@@ -29,7 +30,7 @@ from utils.wording.invocation import command
 if TYPE_CHECKING:
     from utils.cutover.ways import Ways
 
-_MODES = ("--abort", "--back", "--status", "--rehearse", "--switched")
+_MODES = ("abort", "back", "status", "rehearse", "switched")
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,9 @@ class _Words:
 
     def check(self) -> None:
         """Refuse combinations that would not mean what they seem to. Raises click.UsageError."""
-        values = (self.abort, self.back, self.status, self.rehearse, self.switched)
-        given = [name for name, is_given in zip(_MODES, values, strict=True) if is_given]
-        if len(given) > 1:
-            raise click.UsageError(f"{given[0]} and {given[1]} do not go together")
+        modes = {name: getattr(self, name) for name in _MODES}
+        require_one_way(**modes)
+        given = [f"--{name}" for name, is_given in modes.items() if is_given]
         goes_on = self.is_stopped or self.freeze_check is not None or self.accept is not None
         if goes_on and given:
             raise click.UsageError(f"{given[0]} goes alone")

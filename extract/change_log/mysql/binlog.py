@@ -8,19 +8,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 
-from extract.change_log.change_log import ChangeLog, Changes, Followed, Retained
-from extract.change_log.mysql.control import CHECK, UNPRIVILEGED, Control, snapshot_place
+from extract.change_log.change_log import (
+    MOST_KEYS,
+    CannotGoOn,
+    ChangeLog,
+    Changes,
+    Followed,
+    Retained,
+    too_many,
+)
+from extract.change_log.mysql.control import Control, snapshot_place
 from extract.change_log.mysql.positions import GtidRanges, GtidState, Place
 from extract.change_log.mysql.requirements import all_requirements
-from extract.change_log.mysql.stream import CannotGoOn, Stream
-from extract.change_log.mysql.transactions import MOST_KEYS, Transactions, too_many
+from extract.change_log.mysql.stream import Stream
+from extract.change_log.mysql.transactions import Transactions
+from extract.change_log.requirement import require_met
 from extract.source import Source
 from utils.config import SourceConfig
 from utils.error_handler import SourceError, SourceUnavailable
 from utils.interrupt import StopFlag
 from utils.logger import get_logger
 from utils.wording.figures import counted
-from utils.wording.invocation import command
 
 _LOOK_EVERY = 0.1
 _NONE = GtidState()  # MySQL
@@ -84,14 +92,7 @@ class Binlog:
     def _require(self) -> None:
         """Raise SourceError naming everything that is missing, or who follows already."""
         found = all_requirements(self._config, self._control, self._followed)
-        missing = [each.told for each in found if not each.holds]
-        if missing:
-            raise SourceError(
-                f"the log of S9 ({self._control.database}) cannot be followed: "
-                f"{'; '.join(missing)}",
-                remedy=f"{command(CHECK)} prints what a DBA runs for it; {command(UNPRIVILEGED)} "
-                "works without",
-            )
+        require_met(found, self._control.database)
         if not self._control.locks(self._name):
             [(holder,)] = self._control.rows("SELECT IS_USED_LOCK(%s)", self._name)
             raise SourceError(
@@ -220,7 +221,7 @@ class Binlog:
             if sum(map(len, keys)) > MOST_KEYS:
                 self._pending.keys.clear()
                 self._pending.parents.clear()
-                self._pending.whole.add(too_many())
+                self._pending.whole.add(too_many(MOST_KEYS))
             self._changed.notify_all()
 
     def read(self, seconds: float) -> Changes:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from extract.change_log.change_log import Followed
-from extract.change_log.mysql.control import UNPRIVILEGED, Control
-from extract.change_log.requirement import Requirement
+from extract.change_log.mysql.control import Control
+from extract.change_log.requirement import UNPRIVILEGED, Requirement
 from extract.mysql.queries import quote
 from utils.wording.invocation import command
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 
 from extract.change_log.mysql.positions import GtidState, Place
+from extract.change_log.requirement import CHECK, UNPRIVILEGED
 from extract.mysql.connection import connect
 from extract.mysql.errors import is_lost, one_line
 from extract.mysql.session import IDENTIFYING, identity
@@ -19,9 +20,7 @@ from utils.error_handler import SourceError, SourceUnavailable
 from utils.interrupt import StopFlag
 from utils.wording.invocation import command
 
-_Answer = TypeVar("_Answer")
 _AGAIN = 0.5  # seconds between two tries
-CHECK, UNPRIVILEGED = "sync --check", "sync --every 60"
 
 
 class Control:

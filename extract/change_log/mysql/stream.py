@@ -14,7 +14,7 @@ import pymysql
 from pymysql.cursors import DictCursor
 from pymysqlreplication import BinLogStreamReader
 
-from extract.change_log.change_log import Changes
+from extract.change_log.change_log import CannotGoOn, Changes
 from extract.change_log.mysql.control import lost
 from extract.change_log.mysql.positions import Place
 from extract.change_log.mysql.transactions import EVENTS, CannotBeRead, Transactions
@@ -32,10 +32,6 @@ _HEARTBEAT = 5  # seconds after which an idle server says that it is there
 _SILENT = 60  # seconds after which one that does not is taken for lost
 _READ_FAILED = 1236  # the place is not in the log (any more), or the log is damaged
 _DENIED = (1044, 1045, 1142, 1227)
-
-
-class CannotGoOn(Exception):
-    """The log does not go on from where it was read to, for a reason in words."""
 
 
 class Stream:

@@ -34,9 +34,9 @@ from pymysqlreplication.row_event import (
     WriteRowsEvent,
 )
 
-from extract.change_log.change_log import Changes, Followed
+from extract.change_log.change_log import MOST_KEYS, Changes, Followed, too_many
 from utils.files.artifacts import utc_now
-from utils.wording.figures import counted, moment_text
+from utils.wording.figures import moment_text
 
 _ROWS = (WriteRowsEvent, UpdateRowsEvent, PartialUpdateRowsEvent, DeleteRowsEvent)
 # Behind these, outside of a transaction, the log can be read on from as well.
@@ -67,7 +67,6 @@ _UNREADABLE = {
     42: "its log has tagged GTIDs",  # MySQL
     **dict.fromkeys(range(165, 172), "its log has compressed events"),  # MariaDB
 }
-MOST_KEYS = 200_000
 _STANDALONE = 1  # of a GTID event of MariaDB: one statement, and no end of its own
 _COMMENTS = re.compile(r"(?:\s+|/\*(?!M?!).*?\*/|--[ \t][^\n]*|#[^\n]*)*", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
@@ -202,7 +201,7 @@ class Transactions:
         known.update(numbers)
         if len(known) > MOST_KEYS:
             known.clear()
-            self._changes.whole.add(too_many())
+            self._changes.whole.add(too_many(MOST_KEYS))
 
 
 def _instead_of_rows(word: str) -> str:
@@ -211,11 +210,6 @@ def _instead_of_rows(word: str) -> str:
 
 def _text_of(name: object) -> str:
     return name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-
-
-def too_many() -> str:
-    """Why so many are better compared all together."""
-    return f"more than {counted(MOST_KEYS, 'record')} were changed"
 
 
 class _Image:

@@ -12,6 +12,7 @@ import psycopg2
 from psycopg2 import errorcodes, extensions
 from psycopg2.extensions import quote_ident
 
+from extract.change_log.requirement import CHECK, UNPRIVILEGED
 from extract.postgresql.connection import connect
 from extract.postgresql.errors import is_lost, spoken
 from extract.postgresql.settings import APPLICATION
@@ -30,8 +31,6 @@ _SETTINGS = (
     "SET statement_timeout = 0; SET lock_timeout = 0; "
     "SET synchronous_commit = local"
 )
-CHECK = "sync --check"
-UNPRIVILEGED = "sync --every 60"
 
 
 class Control:

@@ -13,8 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from extract.change_log.change_log import ChangeLog, Changes, Followed, Retained
-from extract.change_log.postgresql.control import CHECK, UNPRIVILEGED, Control, patiently
+from extract.change_log.change_log import CannotGoOn, ChangeLog, Changes, Followed, Retained
+from extract.change_log.postgresql.control import Control, patiently
 from extract.change_log.postgresql.inbox import Inbox
 from extract.change_log.postgresql.positions import Visible, position_of, position_text
 from extract.change_log.postgresql.publication import Publication, find_publication, making
@@ -26,9 +26,10 @@ from extract.change_log.postgresql.slots import (
     names_of,
     take_away,
 )
-from extract.change_log.postgresql.stream import CannotGoOn, Replication, Server, Stream, begin
+from extract.change_log.postgresql.stream import Replication, Server, Stream, begin
 from extract.change_log.postgresql.tables import TableFacts, facts_of
 from extract.change_log.postgresql.touched import Transactions
+from extract.change_log.requirement import require_met
 from extract.source import Source
 from utils.config import SourceConfig
 from utils.error_handler import SourceError
@@ -110,17 +111,8 @@ class SlotLog:
 
     def _require(self) -> None:
         """Raise SourceError naming everything that is missing."""
-        missing = [
-            each.told
-            for each in all_requirements(self._config, self._control, self._followed, self._name)
-            if not each.holds
-        ]
-        if missing:
-            raise SourceError(
-                f"the log of S9 ({self._config.database}) cannot be followed: {'; '.join(missing)}",
-                remedy=f"{command(CHECK)} prints what a DBA runs for it; {command(UNPRIVILEGED)} "
-                "works without",
-            )
+        found = all_requirements(self._config, self._control, self._followed, self._name)
+        require_met(found, self._config.database)
 
     def _look(self) -> Mapping[str, TableFacts]:
         return facts_of(self._control, self._config.schema, self._followed)

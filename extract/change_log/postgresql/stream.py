@@ -16,6 +16,7 @@ import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extras import LogicalReplicationConnection
 
+from extract.change_log.change_log import CannotGoOn
 from extract.change_log.postgresql.control import lost, patiently, refused
 from extract.change_log.postgresql.inbox import Inbox
 from extract.change_log.postgresql.pgoutput import UnknownMessage, decode
@@ -66,10 +67,6 @@ class Server:
                 f"{other.timeline}, and is {self.timeline})"
             )
         return ""
-
-
-class CannotGoOn(Exception):
-    """The log does not go on from where it was read to, for a reason in words."""
 
 
 class Replication:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from extract.change_log.change_log import Followed
+from extract.change_log.change_log import MOST_KEYS, Followed, too_many
 from extract.change_log.postgresql.pgoutput import (
     Begin,
     Commit,
@@ -15,9 +15,7 @@ from extract.change_log.postgresql.pgoutput import (
     Row,
     Truncated,
 )
-from utils.wording.figures import counted
 
-MOST_KEYS = 200_000
 _ROWS = (b"I", b"U", b"D")
 
 
@@ -50,7 +48,7 @@ class Touched:
         self.count += len(known) - before
         if self.count > MOST_KEYS:
             self.is_too_much = True
-            self.whole.add(f"more than {counted(MOST_KEYS, 'record')} were changed")
+            self.whole.add(too_many(MOST_KEYS))
             self.keys.clear()
             self.parents.clear()
 
