@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from tests.support.s9.logged import BINLOG, LOGICAL
 from utils.demo.sample.data import SampleReport, SampleSize, generate
 from utils.demo.sample.schema import AnyConnection, create_tables
 from utils.embedded.aws import EmbeddedAws
@@ -38,14 +39,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REGION = "eu-west-1"
 SAMPLE_SIZE = SampleSize(buyers=60, producers=25, sales=300)
-LOGICAL = ("wal_level=logical", "max_wal_senders=8", "max_replication_slots=8")
-BINLOG = (
-    "--log-bin=binlog",
-    "--server-id=1",
-    "--binlog-format=ROW",
-    "--binlog-row-image=FULL",
-    "--binlog-row-metadata=FULL",
-)
 _numbers = itertools.count(1)
 
 

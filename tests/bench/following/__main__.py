@@ -28,9 +28,9 @@ from tests.bench.scene import PASSWORD, Scene
 from tests.bench.sink.server import Sink
 from tests.bench.source import Size, fill
 from tests.support.places import ROOT
+from tests.support.s9.logged import LOGICAL
 from utils.embedded.postgresql import EmbeddedPostgres
 
-_LOGICAL = ("wal_level=logical", "max_wal_senders=4", "max_replication_slots=4")
 _TICK = 0.1  # seconds between two transactions of S9
 _REQUESTS = re.compile(r"([0-9,]+) conditional requests? took")
 
@@ -76,7 +76,7 @@ def measure(sales: int, rate: int, seconds: float) -> Followed:
     """Migrate, follow, and let S9 live for so many seconds."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
-        EmbeddedPostgres(Path(directory) / "s9", settings=_LOGICAL) as s9,
+        EmbeddedPostgres(Path(directory) / "s9", settings=LOGICAL) as s9,
         Sink() as sink,
     ):
         with closing(s9.connect()) as connection:

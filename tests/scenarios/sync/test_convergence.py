@@ -36,8 +36,7 @@ def assert_converges(
     settings = _OTHERWISE.get(seed, {})
     words = script(seed, passes=PASSES)
     history = History(operator, s9, dynamodb, tables, aws, seed, words, settings)
-    problems = history.play()
-    assert not problems, "\n".join(problems)
+    history.assert_converges()
 
 
 @pytest.mark.parametrize("seed", range(6))

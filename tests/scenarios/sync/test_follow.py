@@ -71,9 +71,7 @@ def scene(
     insert(living, "msg", sale(12, 1, 3), sale(13, 4, 3))
     insert(living, "msg_line", line(4, 12), line(5, 12), line(6, 13))
     operator = hire(tmp_path, living, aws, tables)
-    operator.environment["S9_PASSWORD"] = living.server.owner_password
     operator.configure(
-        source={"username": living.server.owner, "password": "${S9_PASSWORD}"},
         migration={"validateAfterLoad": False, "processes": 1},
     )
     scene = Scene(operator, living)

@@ -33,9 +33,6 @@ def test_it_converges(
 ) -> None:
     s9: S9Database = request.getfixturevalue(database)
     operator = hire(tmp_path, s9, aws, tables)
-    operator.configure(source={"username": s9.server.owner})
-    operator.environment["S9_PASSWORD"] = s9.server.owner_password
     words, settings = followed_script(seed, looks=LOOKS), _OTHERWISE.get(seed, {})
     history = FollowedHistory(operator, s9, dynamodb, tables, aws, seed, words, settings)
-    problems = history.play()
-    assert not problems, "\n".join(problems)
+    history.assert_converges()

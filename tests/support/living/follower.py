@@ -17,11 +17,16 @@ _TRIES = 10
 
 @dataclass
 class FollowedS9:
-    """`sync --follow` beside a test. A context manager: it is stopped in the end."""
+    """`sync --follow` beside a test, by the owner's account, who may make what it needs. A context
+    manager: it is stopped in the end."""
 
     operator: Operator
     s9: S9Database
     _running: Running | None = None
+
+    def __post_init__(self) -> None:
+        self.operator.configure(source={"username": self.s9.server.owner})
+        self.operator.environment["S9_PASSWORD"] = self.s9.server.owner_password
 
     def __enter__(self) -> FollowedS9:
         self.start()

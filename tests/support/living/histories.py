@@ -111,6 +111,11 @@ class History:
         finally:
             self.living.end_late(commit=False)
 
+    def assert_converges(self) -> None:
+        """Let it happen, and nothing be wrong."""
+        problems = self.play()
+        assert not problems, "\n".join(problems)
+
     def _played(self) -> list[str]:
         self.living.settle()
         for word in self.words:

@@ -33,14 +33,10 @@ def assert_converges(
     settings = {"removed": chance.choice(REMOVED), "refused": chance.choice(REFUSED)}
     words = followed_script(seed, looks=chance.randint(1, LOOKS))
     operator = hire(directory, s9, aws, tables)
-    operator.configure(
-        source={"username": s9.server.owner},
-        extraction={"disabledParties": chance.choice(("exclude", "referenced", "all"))},
-    )
-    operator.environment["S9_PASSWORD"] = s9.server.owner_password
+    policy = chance.choice(("exclude", "referenced", "all"))
+    operator.configure(extraction={"disabledParties": policy})
     history = FollowedHistory(operator, s9, dynamodb, tables, aws, seed, words, settings)
-    problems = history.play()
-    assert not problems, "\n".join(problems)
+    history.assert_converges()
 
 
 @pytest.mark.parametrize("number", range(HISTORIES))

@@ -36,8 +36,7 @@ def assert_converges(
     operator = hire(directory, s9, aws, tables)
     operator.configure(migration={"workers": chance.randint(1, 4)})
     history = History(operator, s9, dynamodb, tables, aws, seed, words, settings)
-    problems = history.play()
-    assert not problems, "\n".join(problems)
+    history.assert_converges()
 
 
 @pytest.mark.parametrize("number", range(HISTORIES))

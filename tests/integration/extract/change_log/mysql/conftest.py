@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymysql.connections import Connection
 
-from extract.change_log.change_log import ChangeLog, Changes, Followed
-from extract.following.opening import open_log
 from extract.mysql.source import MySqlSource
-from tests.conftest import BINLOG
+from tests.support.s9.logged import BINLOG, LoggedS9
 from utils.config import Secret, SourceConfig
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 
-FOLLOWED = (
-    Followed("msg_anag", "first_id"),
-    Followed("msg", "first_id"),
-    Followed("msg_line", "id", "msg_id"),
-)
 TABLES = (
     "CREATE TABLE msg_anag (first_id BIGINT PRIMARY KEY, name TEXT)",
     # Columns of all kinds that may stand before a key whose signs are told beside them.
@@ -38,32 +31,13 @@ TABLES = (
 _numbers = itertools.count(1)
 
 
-@dataclass
-class LivingS9:
-    """S9 with its log: `config` is the owner's, who may do everything."""
+@dataclass(kw_only=True)
+class LivingS9(LoggedS9):
+    """S9 with its log, on a MariaDB."""
 
     server: EmbeddedMariaDB
     database: str
-    connection: Connection[Any]
-    config: SourceConfig
     scratch: Path
-    known: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """What the log is called."""
-        return f"follow_{self.database}"
-
-    def run(self, *statements: str) -> None:
-        """Each is a transaction of its own."""
-        for statement in statements:
-            with self.connection.cursor() as cursor:
-                cursor.execute(statement)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(query)
-            return list(cursor.fetchall())
 
     @contextmanager
     def writer(self) -> Iterator[Connection[Any]]:
@@ -76,37 +50,8 @@ class LivingS9:
         self.connection = self.server.connect(self.database)
         self.connection.autocommit(True)
 
-    @contextmanager
-    def follow(self, **changes: Any) -> Iterator[ChangeLog]:
-        """The log, from where it was confirmed last, which is kept in the end."""
-        followed = changes.pop("followed", FOLLOWED)
-        config = replace(self.config, **changes)
-        with open_log(config, None, followed, self.name, self.known) as log:
-            yield log
-            self.known = log.state()
-
-    @contextmanager
-    def going_on(self) -> Iterator[ChangeLog]:
-        """As `follow`, of a log that has begun before: everything was compared."""
-        if not self.known:
-            with self.follow():
-                pass
-        with self.follow() as log:
-            assert log.begins_anew == ""
-            yield log
-
     def source(self) -> MySqlSource:
         return MySqlSource(self.config, None, self.scratch)
-
-
-def everything(log: ChangeLog) -> Changes:
-    """All that S9 has committed up to now, put together."""
-    fence, found = log.fence(), Changes()
-    for _ in range(30):
-        found.add(log.read(1))
-        if log.has_passed(fence):
-            return found
-    raise AssertionError(f"the log never gets to {fence}")
 
 
 @contextmanager
@@ -124,7 +69,14 @@ def living_on(server: EmbeddedMariaDB, scratch: Path) -> Iterator[LivingS9]:
         ssl=False,
         connection_timeout=3,
     )
-    s9 = LivingS9(server, name, server.connect(name), config, scratch)
+    s9 = LivingS9(
+        server=server,
+        database=name,
+        name=f"follow_{name}",
+        connection=server.connect(name),
+        config=config,
+        scratch=scratch,
+    )
     try:
         s9.connection.autocommit(True)
         s9.run(*TABLES)

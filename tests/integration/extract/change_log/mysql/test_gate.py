@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from threading import Thread
 
-from tests.integration.extract.change_log.mysql.conftest import LivingS9, everything
+from tests.integration.extract.change_log.mysql.conftest import LivingS9
+from tests.support.s9.logged import everything
 
 
 def test_a_snapshot_sees_what_was_committed_before_it(living: LivingS9) -> None:

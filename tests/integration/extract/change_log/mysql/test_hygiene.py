@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from extract.following.opening import open_log
-from tests.integration.extract.change_log.mysql.conftest import FOLLOWED, LivingS9, everything
+from tests.integration.extract.change_log.mysql.conftest import LivingS9
+from tests.support.s9.logged import FOLLOWED, everything
 from utils.config import Secret
 from utils.error_handler import SourceError, SourceUnavailable
 

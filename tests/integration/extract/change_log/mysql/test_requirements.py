@@ -12,7 +12,8 @@ from extract.change_log.change_log import Followed
 from extract.change_log.requirement import Requirement
 from extract.following.opening import drop_log, leftovers, open_log, requirements
 from tests.conftest import S9Database
-from tests.integration.extract.change_log.mysql.conftest import FOLLOWED, LivingS9, everything
+from tests.integration.extract.change_log.mysql.conftest import LivingS9
+from tests.support.s9.logged import FOLLOWED, everything
 from utils.config import Secret, SourceConfig
 from utils.error_handler import SourceError
 

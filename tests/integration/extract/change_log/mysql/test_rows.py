@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from tests.integration.extract.change_log.mysql.conftest import LivingS9, everything
+from tests.integration.extract.change_log.mysql.conftest import LivingS9
+from tests.support.s9.logged import everything
 
 LINES = {
     "INSERT INTO msg_line VALUES (95, 9, 1)": {9},

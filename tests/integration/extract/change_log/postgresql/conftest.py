@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
 
 import psycopg2.extensions
 import pytest
 
-from extract.change_log.change_log import ChangeLog, Changes, Followed
-from extract.following.opening import drop_log, open_log
+from extract.following.opening import drop_log
 from extract.postgresql.source import PostgresSource
+from tests.support.s9.logged import LoggedS9
 from utils.config import Secret, SourceConfig
 from utils.embedded.postgresql import EmbeddedPostgres
 
-SETTINGS = ("wal_level=logical", "max_wal_senders=6", "max_replication_slots=6")
-FOLLOWED = (
-    Followed("msg_anag", "first_id"),
-    Followed("msg", "first_id"),
-    Followed("msg_line", "id", "msg_id"),
-)
 TABLES = (
     "CREATE TABLE msg_anag (first_id bigint PRIMARY KEY, name text)",
     "CREATE TABLE msg (first_id bigint PRIMARY KEY, buyer_id bigint, notes text)",
@@ -37,31 +30,12 @@ TABLES = (
 _numbers = itertools.count(1)
 
 
-@dataclass
-class LivingS9:
-    """S9 with its log: `config` is the owner's, who may do everything."""
+@dataclass(kw_only=True)
+class LivingS9(LoggedS9):
+    """S9 with its log, on a PostgreSQL."""
 
     server: EmbeddedPostgres
     schema: str
-    connection: psycopg2.extensions.connection
-    config: SourceConfig
-    known: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """What the log is called."""
-        return f"follow_{self.schema}"
-
-    def run(self, *statements: str) -> None:
-        """Each is a transaction of its own."""
-        for statement in statements:
-            with self.connection.cursor() as cursor:
-                cursor.execute(statement)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(query)
-            return list(cursor.fetchall())
 
     @contextmanager
     def writer(self) -> Iterator[psycopg2.extensions.connection]:
@@ -72,49 +46,8 @@ class LivingS9:
             connection.commit()
             yield connection
 
-    @contextmanager
-    def follow(self, **changes: Any) -> Iterator[ChangeLog]:
-        """The log, from where it was confirmed last, which is kept in the end."""
-        followed = changes.pop("followed", FOLLOWED)
-        config = replace(self.config, **changes)
-        with open_log(config, None, followed, self.name, self.known) as log:
-            yield log
-            self.known = log.state()
-
-    @contextmanager
-    def going_on(self) -> Iterator[ChangeLog]:
-        """As `follow`, of a log that has begun before: everything was compared."""
-        if not self.known:
-            with self.follow() as log:
-                log.confirm(log.read(0).position)
-        with self.follow() as log:
-            assert log.begins_anew == ""
-            yield log
-
     def source(self) -> PostgresSource:
         return PostgresSource(self.config)
-
-
-def everything(log: ChangeLog) -> Changes:
-    """All that S9 has committed up to now, put together."""
-    fence, found = log.fence(), Changes()
-    while not log.has_passed(fence):
-        changes = log.read(10)
-        for into, keys in ((found.keys, changes.keys), (found.parents, changes.parents)):
-            for table, numbers in keys.items():
-                into.setdefault(table, set()).update(numbers)
-        found.whole |= changes.whole
-        found.transactions += changes.transactions
-        found.oldest, found.newest = found.oldest or changes.oldest, changes.newest or found.newest
-        found.position = changes.position
-        found.seen = (*found.seen, *changes.seen)
-    return found
-
-
-@pytest.fixture(scope="session")
-def logical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(tmp_path_factory.mktemp("logical"), settings=SETTINGS) as server:
-        yield server
 
 
 @pytest.fixture
@@ -132,7 +65,13 @@ def living(logical: EmbeddedPostgres) -> Iterator[LivingS9]:
     )
     with closing(logical.connect()) as connection:
         connection.autocommit = True
-        s9 = LivingS9(logical, schema, connection, config)
+        s9 = LivingS9(
+            server=logical,
+            schema=schema,
+            name=f"follow_{schema}",
+            connection=connection,
+            config=config,
+        )
         s9.run(f"CREATE SCHEMA {schema}", f"SET search_path = {schema}", *TABLES)
         yield s9
     drop_log(config, s9.name)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import psycopg2
 
-from tests.integration.extract.change_log.postgresql.conftest import LivingS9, everything
+from tests.integration.extract.change_log.postgresql.conftest import LivingS9
+from tests.support.s9.logged import everything
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import pytest
 
 from extract.change_log.change_log import ChangeLog, Changes
 from extract.source import Source
-from tests.integration.extract.change_log.postgresql.conftest import LivingS9, everything
+from tests.integration.extract.change_log.postgresql.conftest import LivingS9
+from tests.support.s9.logged import everything
 
 Rows = dict[int, Any]
 STEPS = 35

@@ -10,11 +10,8 @@ import pytest
 
 from extract.change_log.postgresql import slot_log, slots, stream
 from extract.following.opening import drop_log, leftovers, open_log
-from tests.integration.extract.change_log.postgresql.conftest import (
-    FOLLOWED,
-    LivingS9,
-    everything,
-)
+from tests.integration.extract.change_log.postgresql.conftest import LivingS9
+from tests.support.s9.logged import FOLLOWED, everything
 from tests.support.s9.wire import wire_to
 from utils.error_handler import SourceError, SourceUnavailable
 from utils.interrupt import Interrupted, StopFlag

@@ -13,11 +13,8 @@ from extract.change_log.change_log import Followed
 from extract.change_log.postgresql.stream import Replication
 from extract.change_log.requirement import Requirement
 from extract.following.opening import open_log, requirements
-from tests.integration.extract.change_log.postgresql.conftest import (
-    FOLLOWED,
-    LivingS9,
-    everything,
-)
+from tests.integration.extract.change_log.postgresql.conftest import LivingS9
+from tests.support.s9.logged import FOLLOWED, everything
 from tests.support.s9.pooler import pooler
 from utils.config import Secret, SourceConfig
 from utils.embedded.postgresql import EmbeddedPostgres

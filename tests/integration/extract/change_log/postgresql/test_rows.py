@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from extract.change_log.change_log import Followed
-from tests.integration.extract.change_log.postgresql.conftest import LivingS9, everything
+from tests.integration.extract.change_log.postgresql.conftest import LivingS9
+from tests.support.s9.logged import everything
 
 IDENTITIES = {
     "default": "DEFAULT",
