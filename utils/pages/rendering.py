@@ -53,6 +53,15 @@ def number(value: float | None) -> Markup:
     return escape(f"{int(value):,}")
 
 
+def shown(value: object) -> Markup:
+    """A value of a part (utils/pages/parts.py), by what it is."""
+    if isinstance(value, Markup):
+        return value
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return number(value)
+    return told(value)
+
+
 def when(moment: str | None) -> Markup:
     """A moment (ISO 8601, UTC) for people."""
     if not moment:
@@ -72,6 +81,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., object]] = {
+        "shown": shown,
         "told": told,
         "number": number,
         "when": when,
