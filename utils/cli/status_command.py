@@ -13,7 +13,10 @@ import orjson
 
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge, data_directory
-from utils.cli.status import (
+from utils.error_handler import ConfigurationError, ExitCode
+from utils.files.storage import storage_errors
+from utils.ownership import CUTOVER
+from utils.status.status import (
     FINISHED,
     NONE,
     RUNNING,
@@ -23,9 +26,6 @@ from utils.cli.status import (
     latest,
     watchers,
 )
-from utils.error_handler import ConfigurationError, ExitCode
-from utils.files.storage import storage_errors
-from utils.ownership import CUTOVER
 from utils.telemetry.step_lines import Looks, bar_line, plain_line, waits_for
 from utils.wording.figures import counted, lasting
 from utils.wording.invocation import again, for_real

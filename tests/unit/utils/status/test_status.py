@@ -19,12 +19,12 @@ from click.testing import CliRunner, Result
 
 from migrate import cli
 from tests.support.places import ROOT
-from utils.cli.status import Watcher, latest, watchers
 from utils.error_handler import ExitCode, MigrationError
 from utils.files.workspace import Workspace
 from utils.reports.report_schemas import problems_of
 from utils.run.lock import held_by, run_lock
 from utils.run.manifest import Manifest
+from utils.status.status import Watcher, latest, watchers
 from utils.telemetry.command_events import command_told
 from utils.telemetry.events import EventStream, TableState
 from utils.telemetry.tasks import Tasks
