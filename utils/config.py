@@ -297,8 +297,9 @@ class SyncConfig:
     )
     max_retained_log: int = setting(
         1024,
-        "megabytes of its log that S9 may keep for `sync --follow`: beyond, it ends and gives them "
-        "free; the next one compares everything",
+        "megabytes of its log that S9 (PostgreSQL) may keep for `sync --follow`: beyond, it is "
+        "warned; still kept a minute after all is brought over, it ends and gives them free, and "
+        "the next one compares everything. MySQL and MariaDB keep nothing for it: only warned",
         type="integer",
         minimum=1,
         maximum=_LARGEST,

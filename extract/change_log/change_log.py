@@ -88,12 +88,16 @@ class Changes:
 
 @dataclass(frozen=True)
 class Retained:
-    """What S9 keeps for whoever follows: bytes of log that are not confirmed, `budget` bytes that
-    the server itself allows for it (None: no limit), and what is wrong with it ("" for nothing)."""
+    """What S9 keeps for whoever follows: bytes of log, `budget` bytes that the server itself allows
+    for it (None: no limit), and what is wrong with it ("" for nothing). `stuck` are those bytes
+    that S9 was told a while ago that it may forget, and keeps all the same; `holders` say whose
+    open transactions it needs them for, the oldest first, as far as it tells."""
 
     bytes: int
     budget: int | None = None
     trouble: str = ""
+    stuck: int = 0
+    holders: tuple[str, ...] = ()
 
 
 class ChangeLog(Protocol):
@@ -139,7 +143,7 @@ class ChangeLog(Protocol):
         `read`."""
 
     def retained(self) -> Retained:
-        """What S9 keeps for us at this moment."""
+        """What S9 keeps for us at this moment. May be asked by another thread."""
 
     def state(self) -> Mapping[str, str]:
         """What must be kept to go on after the end of this process: a JSON object of texts. It is

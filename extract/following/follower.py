@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NoReturn
 
-from extract.change_log.change_log import ChangeLog, Changes
+from extract.change_log.change_log import ChangeLog, Changes, Retained
 from extract.declaration import Entity
 from extract.following.at_s9 import name_of_log
 from extract.following.opening import drop_log, open_log
+from extract.following.retention import Bound, TooMuch, beside
 from extract.following.tables import followed_tables, names_of
 from extract.snapshot.continuity import PHASE
 from utils.entities import ENTITY_NAMES
@@ -36,7 +37,6 @@ _TOLD_EVERY = 5.0  # seconds between two looks at what S9 keeps
 _ENDS_WELL = (ExitCode.DONE, ExitCode.QUARANTINED)
 _PATIENCE = 600.0  # seconds for which an S9 that has gone away is waited for
 _AGAIN = 5.0  # seconds between two tries
-_MEGABYTE = 1_000_000
 
 
 @dataclass
@@ -77,11 +77,16 @@ class Follower:
     written: Callable[[], int]
     clock: Callable[[], float] = time.monotonic
     state: Following = field(init=False)
+    bound: Bound = field(init=False)
     fence: str = ""
     records: int = 0
     _code: ExitCode = ExitCode.DONE
     _heard_at: float | None = None
     _looked_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        config = self.run.config
+        self.bound = Bound(config.sync.max_retained_log, config.source.type != "mysql")
 
     def catch_up(self) -> ExitCode:
         """Bring over all that S9 has committed by now: up to a mark in its log, the `fence`.
@@ -109,7 +114,7 @@ class Follower:
                 self.run.stop.rest(_AGAIN)
                 if self.run.stop.requested:
                     return self._code
-            except _TooMuch as over:
+            except TooMuch as over:
                 self._give_free(over)
             except MigrationError as error:
                 self._remind(error)
@@ -138,7 +143,7 @@ class Follower:
                 changes = left.and_then(log.read(0 if left.transactions else _AT_ONCE))
                 self._heard_at = self.clock()
                 narrow = Narrow(changes, log)
-                if not changes.is_empty and not self._passes(narrow):
+                if not changes.is_empty and not self._passes(log, narrow):
                     break
                 left = narrow.left
                 self._is_done(log, narrow.done)
@@ -160,14 +165,15 @@ class Follower:
     def _is_brought_up(self, log: ChangeLog) -> bool:
         """Bring everything to where the log goes on; False when that has not ended well."""
         if is_unfinished(self.run.manifest):
-            self._code = self.do(None)  # completes it
+            with beside(lambda: self._look(log), _TOLD_EVERY):
+                self._code = self.do(None)  # completes it
             if self._code not in _ENDS_WELL:
                 return False
         reason = log.begins_anew or self._why_not_in_step()
         if not reason:
             return True
         self._say(f"Comparing everything: {reason}")
-        return self._passes(None)
+        return self._passes(log, None)
 
     def _why_not_in_step(self) -> str:
         """Why the extracted files cannot be what the log goes on from; "" when they can."""
@@ -186,7 +192,7 @@ class Follower:
             return "not everything was compared since the log is followed"
         return ""
 
-    def _passes(self, narrow: Narrow | None) -> bool:
+    def _passes(self, log: ChangeLog, narrow: Narrow | None) -> bool:
         """Do a pass; whether it has ended well."""
         began, oldest = self.clock(), narrow.changes.oldest if narrow else ""
         if narrow is not None:
@@ -196,7 +202,8 @@ class Follower:
             self.state.oldest, self.state.at = oldest, utc_now()
             self._save()
             self._emit()
-        self._code = self.do(narrow)
+        with beside(lambda: self._look(log), _TOLD_EVERY):
+            self._code = self.do(narrow)
         if self._code not in _ENDS_WELL:
             return False
         state, written = self.state, self.written()
@@ -210,38 +217,42 @@ class Follower:
         return True
 
     def _is_done(self, log: ChangeLog, changes: Changes) -> None:
-        """What these changes are of is durable: S9 may forget it. Raises _TooMuch when it keeps
+        """What these changes are of is durable: S9 may forget it. Raises TooMuch when it keeps
         more than it may all the same."""
         if changes.position:
             log.confirm(changes.position)
         if changes.is_empty and self.clock() - self._looked_at < _TOLD_EVERY:
             return
         self._looked_at = self.clock()
+        self.state.log = dict(log.state())
+        kept = self._look(log)
+        self.bound.check(kept)
+        if self.bound.is_over(kept):
+            log.fence()  # where nothing else is written, S9 would never look at what it may forget
+
+    def _look(self, log: ChangeLog) -> Retained:
+        """See, and say, what S9 keeps."""
         kept, state = log.retained(), self.state
         if kept.trouble and kept.trouble != state.trouble:
             get_logger().warning("%s", kept.trouble)
-        state.retained, state.trouble = kept.bytes, kept.trouble
-        state.log, state.at = dict(log.state()), utc_now()
+        self.bound.tell(kept)
+        state.retained, state.trouble, state.at = kept.bytes, kept.trouble, utc_now()
         self._save()
         self._emit()
-        if kept.bytes > self.run.config.sync.max_retained_log * _MEGABYTE:
-            raise _TooMuch(kept.bytes)
+        return kept
 
     def _emit(self) -> None:
         state = self.state
         waiting = _since(state.oldest) if state.oldest else 0.0
         self.run.events.emit(Followed(lag=state.lag, oldest=waiting, retained=state.retained))
 
-    def _give_free(self, over: _TooMuch) -> NoReturn:
+    def _give_free(self, over: TooMuch) -> NoReturn:
         """End what S9 keeps for us, before it fills its disk. Raises SourceError."""
         drop_log(self.run.config.source, self.state.name)
         Following().save(self.run.workspace.following)
-        most = self.run.config.sync.max_retained_log
         raise SourceError(
-            f"S9 kept {over.bytes / _MEGABYTE:,.0f} MB of its log to be followed, more than "
-            f"sync.maxRetainedLog allows ({most:,} MB): it was given free, and is followed no "
-            "longer",
-            remedy="see what holds it up (a long transaction in S9, a slow target), or allow more; "
+            f"{over}: it was given free, and is followed no longer",
+            remedy="see what holds it up (a long transaction in S9), or allow more; "
             f"then: {again()}, which compares everything once",
         ) from over
 
@@ -251,14 +262,6 @@ class Follower:
     @staticmethod
     def _say(text: str) -> None:
         get_logger().info("%s", text, extra=OF_THE_WHOLE)
-
-
-class _TooMuch(Exception):
-    """S9 keeps so many bytes of its log."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(count)
-        self.bytes = count
 
 
 def _since(moment: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -24,11 +25,13 @@ _AGAIN = 0.5  # seconds between two tries
 
 
 class Control:
-    """The connection; opened again when it is lost, for as long as `source.connectionTimeout`."""
+    """The connection; opened again when it is lost, for as long as `source.connectionTimeout`. May
+    be used by several threads."""
 
     def __init__(self, config: SourceConfig, stop: StopFlag) -> None:
         self._config = config
         self._stop = stop
+        self._turn = threading.RLock()
         self._connection: Connection[Any] | None = None
         self._lock = ""
         [(version,)] = self.rows("SELECT VERSION()")
@@ -37,7 +40,8 @@ class Control:
 
     def close(self) -> None:
         """Hang up."""
-        connection, self._connection = self._connection, None
+        with self._turn:
+            connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(pymysql.Error, OSError):
                 connection.close()
@@ -48,7 +52,8 @@ class Control:
         until = monotonic() + self._config.connection_timeout
         while True:
             try:
-                return self._rows(query, values)
+                with self._turn:
+                    return self._rows(query, values)
             except SourceUnavailable:
                 self.close()
                 if monotonic() > until:
@@ -102,11 +107,12 @@ class Control:
         SourceError where the account may not ask."""
         if self.is_mariadb:
             # The place of a snapshot: everybody may ask for it.
-            self.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-            try:
-                return snapshot_place(self.rows) or self._end_as_master()
-            finally:
-                self.rows("ROLLBACK")
+            with self._turn:
+                self.rows("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                try:
+                    return snapshot_place(self.rows) or self._end_as_master()
+                finally:
+                    self.rows("ROLLBACK")
         return self._end_as_master()
 
     def _end_as_master(self) -> Place:

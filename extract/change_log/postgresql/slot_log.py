@@ -19,6 +19,7 @@ from extract.change_log.postgresql.inbox import Inbox
 from extract.change_log.postgresql.positions import Visible, position_of, position_text
 from extract.change_log.postgresql.publication import Publication, find_publication, making
 from extract.change_log.postgresql.requirements import all_requirements
+from extract.change_log.postgresql.retained import RetainedLog
 from extract.change_log.postgresql.slots import (
     find_slot,
     free_slot,
@@ -39,11 +40,6 @@ from utils.wording.invocation import command
 
 PREFIX = "s9-migrate"
 _SNAPSHOT = "SELECT txid_current_snapshot()::text"
-_RETAINED = """
-    SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn)::bigint,
-        (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size')
-    FROM pg_replication_slots AS s WHERE s.slot_name = %s
-"""
 
 
 def open_slot_log(
@@ -83,6 +79,7 @@ class SlotLog:
         self._name = name
         self._state: Mapping[str, str] = dict(known)
         self._control = Control(config, stop)
+        self._retained = RetainedLog(self._control)
         self._inbox = Inbox()
         self._given: dict[str, _Given] = {}
         self._stream: Stream | None = None
@@ -355,13 +352,7 @@ class SlotLog:
 
     def retained(self) -> Retained:
         """What S9 keeps for us at this moment."""
-        slot = find_slot(self._control, self._slot)
-        found = self._control.rows(_RETAINED, self._slot)
-        if slot is None or not found:
-            return Retained(0, trouble=f"the slot {self._slot} is not there any more")
-        [(kept, megabytes)] = found
-        budget = None if megabytes is None or megabytes < 0 else int(megabytes) << 20
-        return Retained(int(kept or 0), budget, slot.trouble)
+        return self._retained.look(self._slot)
 
     def state(self) -> Mapping[str, str]:
         """That of the last `confirm`."""

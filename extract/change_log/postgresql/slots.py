@@ -40,10 +40,11 @@ _MADE = """
 # was prepared has no process.
 _OPEN = """
     SELECT coalesce(l.pid::text, 'none (a prepared transaction)'), a.usename::text,
-        a.application_name, a.client_addr::text
+        a.application_name, a.client_addr::text,
+        to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
     FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
     WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
-    ORDER BY a.xact_start LIMIT 5
+    ORDER BY a.xact_start NULLS FIRST LIMIT 5
 """
 _PUBLICATIONS = """
     SELECT pubname::text FROM pg_publication WHERE left(pubname, length(%s)) = %s ORDER BY 1
@@ -160,12 +161,20 @@ def make_slot(control: Control, name: str, config: SourceConfig) -> None:
         timer.cancel()
 
 
+def open_transactions(control: Control) -> tuple[str, ...]:
+    """Who has written in a transaction that is open, on the whole server, the oldest first: a few
+    of them, in words. Raises SourceError."""
+    return tuple(
+        _holder(*who) + (f" since {since}" if since else "") for *who, since in control.rows(_OPEN)
+    )
+
+
 def _tell_who_is_open(config: SourceConfig) -> None:
     with closing(Control(config, StopFlag())) as control:
         try:
-            found = [_holder(*row) for row in control.rows(_OPEN)]
+            found = open_transactions(control)
         except SourceError:
-            found = []
+            found = ()
         get_logger().warning(
             "Waiting for S9: its log can be followed from when all have ended that have a "
             "transaction open now%s",

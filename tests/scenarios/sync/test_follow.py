@@ -12,6 +12,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
 from tests.scenarios.sync.changes import change_everything
+from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.living.follower import FollowedS9
 from tests.support.living.fresh import fresh_migration
 from tests.support.living.judge import contents_of
@@ -201,23 +202,57 @@ def test_the_switch_goes_by_the_log(scene: Scene) -> None:
     operator.run("sync", "--follow").failed(2, "S9 is history")
 
 
+NOISE = "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)"
+
+
+def with_a_short_grace(scene: Scene) -> SabotagedOperator:
+    """S9 is soon expected to have forgotten what it may."""
+    settings = {"extract.change_log.postgresql.retained.GRACE": 2.0}
+    tool = SabotagedOperator.like(scene.operator, set=settings)
+    scene.operator = tool.configure(sync={"maxRetainedLog": 1})
+    return tool
+
+
 @ON_POSTGRESQL
 def test_more_is_kept_than_may_be(scene: Scene) -> None:
-    scene.operator.configure(sync={"maxRetainedLog": 1})
+    with_a_short_grace(scene)
     with scene:
         scene.catch_up()
         held = scene.s9.server.connect(scene.s9.name)
         with held.cursor() as cursor:  # a transaction that stays open holds the log
+            cursor.execute("SELECT pg_backend_pid()")
+            [pid] = cursor.fetchone() or [0]
             cursor.execute("UPDATE msg SET notes = 'lunga' WHERE first_id = 11")
-            scene.s9.execute(
-                "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)"
-            )
+            scene.s9.execute(NOISE)
             done = scene.end()
         held.close()
-    done.failed(1, "maxRetainedLog", "given free")
+    done.failed(1, "maxRetainedLog", "open transactions", f"process {pid} of ", "given free")
     assert not scene.s9.rows("SELECT 1 FROM pg_replication_slots")
     before = len(scene.told)
     with scene:
         scene.stop_in_step().ended(0)
     assert "Comparing everything: " in scene.told[before:]
+    scene.assert_in_step()
+
+
+@ON_POSTGRESQL
+def test_what_is_kept_while_everything_is_compared_is_told_and_forgotten_after_it(
+    scene: Scene,
+) -> None:
+    """The first comparison of a busy S9 lasts, and as long S9 has to keep its log."""
+    tool = with_a_short_grace(scene)
+    tool.plan["set"]["extract.following.follower._TOLD_EVERY"] = 0.2
+    tool.hold(phase="transform", entity="sales", after=1)
+    with scene:
+        running = scene.running
+        tool.wait_until_held(running)
+        scene.s9.execute(NOISE)
+        running.wait_for(lambda: scene.state["retained"] > 1_000_000)
+        tool.let_go()
+        scene.catch_up()
+        scene.s9.execute("CHECKPOINT")  # the server notes now, not some time, what it may forget
+        running.wait_for(lambda: scene.state["retained"] < 1_000_000)
+        done = scene.stop_in_step().ended(0)
+    assert "more than sync.maxRetainedLog names (1 MB)" in done.stderr
+    assert scene.s9.rows("SELECT 1 FROM pg_replication_slots")
     scene.assert_in_step()

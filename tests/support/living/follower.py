@@ -52,14 +52,18 @@ class FollowedS9:
         """Type the command."""
         self._running = self.operator.start("sync", "--follow")
 
+    @property
+    def running(self) -> Running:
+        """The command that is at work."""
+        assert self._running is not None
+        return self._running
+
     def catch_up(self) -> None:
         """Wait until all that S9 has committed by now is in the target. It touches a row of its
         own for that, which belongs to nothing that is migrated."""
         moment = self._moment()
         self.s9.execute("UPDATE msg_anag SET notes = %s WHERE first_id = 999", moment)
-        running = self._running
-        assert running is not None
-        running.wait_for(lambda: self._is_in_step(moment), _PATIENCE)
+        self.running.wait_for(lambda: self._is_in_step(moment), _PATIENCE)
 
     def settle(self) -> None:
         """Put the row of its own into S9."""
