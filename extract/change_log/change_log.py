@@ -131,8 +131,12 @@ class ChangeLog(Protocol):
         later."""
 
     def confirm(self, position: str) -> None:
-        """All up to a position of `Changes` is done, durably: S9 may forget it. Confirming what was
-        confirmed already does nothing."""
+        """All up to a position of `Changes` is done, durably, and `state` says so. Confirming what
+        was confirmed already does nothing."""
+
+    def let_forget(self) -> None:
+        """What `state` says is kept, durably: S9 may forget its log up to there. In this order,
+        since S9 is never to have forgotten what whoever goes on still counts on."""
 
     def fence(self) -> str:
         """Set a mark at the end of the log as it is now; nothing is written to a table of S9.
@@ -140,7 +144,7 @@ class ChangeLog(Protocol):
 
     def has_passed(self, fence: str) -> bool:
         """Whether everything that S9 had committed before this mark was set has been given out by
-        `read`."""
+        `read`, be it as a reason to compare everything, where the log has begun anew since."""
 
     def retained(self) -> Retained:
         """What S9 keeps for us at this moment. May be asked by another thread."""

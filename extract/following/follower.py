@@ -147,6 +147,7 @@ class Follower:
                     break
                 left = narrow.left
                 self._is_done(log, narrow.done)
+            self._keep(log)
             return self._code
 
     def _is_reached(self, log: ChangeLog) -> bool:
@@ -157,6 +158,8 @@ class Follower:
         """What S9 keeps from now on must be known to whoever takes it away again. Who begins anew
         is in step with nothing until all has been compared once."""
         now = utc_now()
+        if log.begins_anew and self.state.log:
+            get_logger().warning("S9's log does not go on where it was: %s", log.begins_anew)
         if log.begins_anew:
             self.state = Following(since=now, snapshot=NEVER)
         self.state.name, self.state.log, self.state.at = name, dict(log.state()), now
@@ -224,11 +227,18 @@ class Follower:
         if changes.is_empty and self.clock() - self._looked_at < _TOLD_EVERY:
             return
         self._looked_at = self.clock()
-        self.state.log = dict(log.state())
+        self._keep(log)
         kept = self._look(log)
         self.bound.check(kept)
         if self.bound.is_over(kept):
             log.fence()  # where nothing else is written, S9 would never look at what it may forget
+
+    def _keep(self, log: ChangeLog) -> None:
+        """How far the log is done. That is kept before S9 is told: of two that go on from different
+        places, the log has then no more all that the earlier one needs, and says so."""
+        self.state.log = dict(log.state())
+        self._save()
+        log.let_forget()
 
     def _look(self, log: ChangeLog) -> Retained:
         """See, and say, what S9 keeps."""

@@ -315,6 +315,9 @@ class Binlog:
             self._given = {name: self._given[name] for name in later}
             self._committed.clear()
 
+    def let_forget(self) -> None:
+        """S9 forgets its log by itself."""
+
     def fence(self) -> str:
         """Set a mark at the end of the log as it is now."""
         place = self._control.end().in_log(self._log)

@@ -34,12 +34,15 @@ _SETTINGS = (
 
 
 class Control:
-    """Connects when it is asked something, and again when the connection was lost. May be used by
-    several threads. Raises SourceUnavailable and SourceError."""
+    """Connects when it is asked something, and again when the connection was lost, which is told
+    by `when_lost`. May be used by several threads. Raises SourceUnavailable and SourceError."""
 
-    def __init__(self, config: SourceConfig, stop: StopFlag) -> None:
+    def __init__(
+        self, config: SourceConfig, stop: StopFlag, when_lost: Callable[[], object] = lambda: None
+    ) -> None:
         self._config = config
         self._stop = stop
+        self._when_lost = when_lost
         self._lock = threading.RLock()
         self._connection: extensions.connection | None = None
         self._was_connected = False
@@ -89,6 +92,19 @@ class Control:
         """Sleep. Raises Interrupted when a stop is asked for."""
         self._stop.sleep(seconds)
 
+    def notice(self) -> None:
+        """See whether the server has ended the connection while nobody asked anything."""
+        if not self._lock.acquire(blocking=False):
+            return  # who asks something will see it
+        try:
+            if self._connection is not None:
+                self._connection.poll()
+        except psycopg2.Error:
+            self.close()
+            self._when_lost()
+        finally:
+            self._lock.release()
+
     def close(self) -> None:
         """Hang up."""
         with self._lock:
@@ -118,6 +134,7 @@ class Control:
                 raise Interrupted from error
             if is_lost(error):
                 self.close()
+                self._when_lost()
                 raise lost(self._config, error) from error
             raise refused(self._config, error) from error
 

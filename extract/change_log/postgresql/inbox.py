@@ -17,33 +17,23 @@ MOST_XIDS = 10_000
 
 
 @dataclass
-class _Given:
-    """How much was given out: the number of times, that of the last that was not empty, and that of
-    the last that was confirmed."""
-
-    times: int = 0
-    last_with_content: int = 0
-    confirmed: int = 0
-
-
-@dataclass
 class Inbox:
-    """`reached` is the end of what has arrived whole; `confirmed` of what is done."""
+    """`reached` is the end of what has arrived whole, of one slot; `forgettable` of what S9 may
+    forget. `is_given_out`: something was taken."""
 
     reached: int = 0
-    confirmed: int = 0
+    forgettable: int = 0
+    is_given_out: bool = False
     _touched: Touched = field(default_factory=Touched)
-    _given: _Given = field(default_factory=_Given)
     _awaited: int = 0
     _looked_at: int = 0
     _woken: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def starts_at(self, position: int) -> None:
-        """The log is read from here, or from further back, with what has arrived already."""
+        """The slot is read from here."""
         with self._changed:
-            self.reached = max(self.reached, position)
-            self.confirmed = max(self.confirmed, position)
+            self.reached = self.forgettable = position
 
     def put(self, touched: Touched, end: int, visible: Callable[[], Visible]) -> None:
         """A transaction has arrived whole. `visible` is asked when there are so many that those
@@ -96,36 +86,20 @@ class Inbox:
                 self._changed.wait(min(left, _LOOK_EVERY))
             self._woken = False
 
-    def take(self, looked_at: int) -> tuple[Touched, int, int]:
-        """All that was not given out yet, the position it reaches, and the number of this time;
-        `looked_at` is what had been reached when S9 was last looked at."""
+    def take(self, looked_at: int) -> tuple[Touched, int]:
+        """All that was not given out yet, and the position it reaches; `looked_at` is what had been
+        reached when S9 was last looked at."""
         with self._changed:
             touched, self._touched = self._touched, Touched()
             self._looked_at = looked_at
-            self._given.times += 1
-            if not touched.is_empty:
-                self._given.last_with_content = self._given.times
-            return touched, self.reached, self._given.times
+            self.is_given_out = True
+            return touched, self.reached
 
     def has_shown(self, position: int) -> bool:
         """Whether all up to there was given out, with what S9 looked like behind it."""
         return position <= self._looked_at
 
-    def confirm(self, times: int, position: int) -> None:
-        """All that was given out up to that time is done."""
+    def let_forget(self, position: int) -> None:
+        """What is up to there is done, and known to be."""
         with self._changed:
-            self._given.confirmed = max(self._given.confirmed, times)
-            self.confirmed = max(self.confirmed, position)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether everything that was given out with content has been confirmed."""
-        return self._given.confirmed >= self._given.last_with_content
-
-    def forgettable(self, is_inside: bool, is_pending: bool) -> int:
-        """Up to where S9 may forget its log: what is confirmed, or everything when there is
-        nothing else to be done."""
-        with self._changed:
-            if self.is_done and self._touched.is_empty and not is_inside and not is_pending:
-                self.confirmed = max(self.confirmed, self.reached)
-            return self.confirmed
+            self.forgettable = max(self.forgettable, position)

@@ -23,12 +23,11 @@ _KEPT = """
 
 
 class RetainedLog:
-    """Looks at what is kept for a slot, and remembers what it was told that it may forget."""
+    """Looks at what is kept for one slot, and remembers what it was told that it may forget."""
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self._told: list[tuple[float, int]] = []  # when, and up to where
-        self._slot = ""
 
     def look(self, slot_name: str) -> Retained:
         """What is kept now. Raises SourceError."""
@@ -36,8 +35,6 @@ class RetainedLog:
         found = self._control.rows(_KEPT, slot_name)
         if slot is None or not found:
             return Retained(0, trouble=f"the slot {slot_name} is not there any more")
-        if self._slot != slot_name:
-            self._slot, self._told = slot_name, []
         [(kept, begin, megabytes)] = found
         stuck = max(0, self._forgettable(slot.confirmed) - int(begin or 0))
         return Retained(

@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from extract.change_log.change_log import CannotGoOn, ChangeLog, Changes, Followed, Retained
@@ -39,6 +39,7 @@ from utils.logger import get_logger
 from utils.wording.invocation import command
 
 PREFIX = "s9-migrate"
+_BEAT_AFTER = 1 << 20  # bytes of log without any message
 _SNAPSHOT = "SELECT txid_current_snapshot()::text"
 
 
@@ -55,11 +56,12 @@ def open_slot_log(
 
 @dataclass(frozen=True)
 class _Given:
-    """What was given out by one `read`: when it is confirmed, this is what has to be kept."""
+    """What was given out by one `read`, the number of it: when it is confirmed, S9 may forget all
+    up to the position as soon as the state is kept."""
 
-    times: int
-    position: int
-    state: Mapping[str, str]
+    times: int = 0
+    position: int = 0
+    state: Mapping[str, str] = field(default_factory=dict)
 
 
 class SlotLog:
@@ -77,13 +79,14 @@ class SlotLog:
         self._stop = stop
         self._followed = tuple(dict.fromkeys(followed))
         self._name = name
-        self._state: Mapping[str, str] = dict(known)
-        self._control = Control(config, stop)
+        self._done = _Given(state=dict(known))  # was confirmed last
+        self._control = Control(config, stop, self._is_lost_beside)
         self._retained = RetainedLog(self._control)
         self._inbox = Inbox()
+        self._slots = 1  # that were read since it was opened
+        self._times = 0
         self._given: dict[str, _Given] = {}
         self._stream: Stream | None = None
-        self._is_compared = True
         self.begins_anew = ""
         try:
             self._open(known)
@@ -96,7 +99,6 @@ class SlotLog:
         self._tables, self._server = self._look(), self._identify()
         doubt = next(self._doubts_of_slot(known), "")
         self.begins_anew = doubt or self._doubt_of_tables(known)
-        self._is_compared = not self.begins_anew
         self._slot = known.get("slot", "")
         if doubt:
             self._make_anew()
@@ -128,11 +130,11 @@ class SlotLog:
         before = Server.of(known)
         if not self._server.is_of(before):
             yield self._server.differs_from(before)
-        yield from self._doubts_of_parts(known.get("slot", ""))
+        yield from self._doubts_of_parts(known.get("slot", ""), confirmed)
         if confirmed > self._server.end:
             yield "S9 was set back: its log ends before what was followed already"
 
-    def _doubts_of_parts(self, name: str) -> Iterator[str]:
+    def _doubts_of_parts(self, name: str, confirmed: int) -> Iterator[str]:
         slot = free_slot(self._control, name)
         if slot is None:
             yield f"the slot {name} is not there any more"
@@ -140,6 +142,11 @@ class SlotLog:
             yield f"the slot {name} is another one now"
         elif slot.is_lost:
             yield slot.trouble
+        elif slot.confirmed > confirmed:
+            yield (
+                f"the slot {name} was read further than is known here (from another data "
+                "directory, or before this one was restored)"
+            )
         found = find_publication(self._control, self._name, self._config.schema, self._tables)
         if found is None:
             yield f"the publication {self._name} is not there any more"
@@ -163,7 +170,7 @@ class SlotLog:
         found = find_publication(self._control, self._name, schema, tables)
         if found is None or found.lacks:
             self._control.write(*making(self._control, self._name, schema, [*tables], found))
-        confirmed = self._state.get("slot")
+        confirmed = self._done.state.get("slot")
         self._slot = next(name for name in names_of(self._name) if name != confirmed)
         make_slot(self._control, self._slot, self._config)
 
@@ -195,7 +202,7 @@ class SlotLog:
         try:
             if reason := replication.server.differs_from(self._server):
                 raise CannotGoOn(reason)
-            free_slot(self._control, self._slot)
+            self._prepare()
             begin(self._config, replication, self._slot, self._name)
         except BaseException:
             replication.close()
@@ -208,9 +215,22 @@ class SlotLog:
             self._transactions,
             self._inbox,
             self._visible,
-            may_advance=lambda: self._is_compared,
-            release=lambda: free_slot(self._control, self._slot),
+            prepare=self._prepare,
+            look_beside=self._control.notice,
         )
+
+    def _prepare(self) -> None:
+        """The slot is free, and there is a message for whoever reads it (Stream.last_start)."""
+        free_slot(self._control, self._slot)
+        self._mark("")
+
+    def _mark(self, text: str) -> str:
+        """Set a mark at the end of the log; returns where."""
+        # Its transaction ends behind it: whoever has read on to here has read what was before.
+        [position] = self._control.one(
+            "SELECT pg_logical_emit_message(true, %s, %s)::text", PREFIX, text
+        )
+        return str(position)
 
     def _transactions(self) -> Transactions:
         partitioned = {name for name, facts in self._tables.items() if facts.is_partitioned}
@@ -223,6 +243,11 @@ class SlotLog:
     def __exit__(self, *error: object) -> None:
         self._hang_up()
         self._control.close()
+
+    def _is_lost_beside(self) -> None:
+        """S9 that shuts down waits until whoever reads its log has confirmed it, or is gone."""
+        if self._stream is not None:
+            self._stream.renew()
 
     def _hang_up(self) -> None:
         stream, self._stream = self._stream, None
@@ -237,11 +262,10 @@ class SlotLog:
         reached = self._inbox.reached
         self._notice()
         visible = self._visible()
-        touched, position, times = self._inbox.take(reached)
-        given = f"{position_text(position)}#{times}"
-        if self._inbox.is_done and touched.is_empty:
-            self._given.clear()
-        self._given[given] = _Given(times, position, self._state_at(given))
+        touched, position = self._inbox.take(reached)
+        self._times += 1
+        given = f"{position_text(position)}#{self._times}"
+        self._given[given] = _Given(self._times, position, self._state_at(given))
         return Changes(
             keys=touched.keys,
             parents=touched.parents,
@@ -279,9 +303,13 @@ class SlotLog:
         """The log cannot be read any further: another slot, and everything is to be compared. That
         stands before anything else, since anything else may fail, and is done again then."""
         get_logger().warning("The log of S9 begins anew: %s", reason)
-        self._inbox.compare_all(reason)
-        self._given.clear()  # nobody may confirm the one slot by what the other has given
         self._hang_up()
+        # The positions of another slot, or another server, say nothing of this one's.
+        self._inbox, self._slots = Inbox(), self._slots + 1
+        self._inbox.compare_all(reason)
+        self._given.clear()
+        self._done = _Given(state=self._done.state)
+        self._retained = RetainedLog(self._control)
         self._require()
         self._tables, self._server = self._look(), self._identify()
         self._make_anew()
@@ -329,26 +357,30 @@ class SlotLog:
         given = self._given.get(position)
         if given is None:
             return
-        self._inbox.confirm(given.times, given.position)
         self._given = {name: each for name, each in self._given.items() if each.times > given.times}
-        self._state = given.state
-        self._is_compared = True
+        self._done = given
+
+    def let_forget(self) -> None:
+        """What `state` says is kept."""
+        self._inbox.let_forget(self._done.position)
         if self._stream is not None:
             self._stream.hurry()
+            if self._done.position - self._stream.last_start > _BEAT_AFTER:
+                self._mark("")  # only a message leads on
 
     def fence(self) -> str:
         """Set a mark at the end of the log as it is now."""
         nonce = secrets.token_hex(8)
-        # Its transaction ends behind it: whoever has read on to here has read what was before.
-        [position] = self._control.one(
-            "SELECT pg_logical_emit_message(true, %s, %s)::text", PREFIX, nonce
-        )
+        position = self._mark(nonce)
         self._inbox.await_position(position_of(position))
-        return f"{nonce}@{position}"
+        return f"{nonce}@{position}@{self._slots}"
 
     def has_passed(self, fence: str) -> bool:
         """Whether everything before this mark has been given out by `read`."""
-        return self._inbox.has_shown(position_of(fence.partition("@")[2]))
+        _, position, slot = fence.split("@")
+        if int(slot) < self._slots:
+            return self._inbox.is_given_out
+        return self._inbox.has_shown(position_of(position))
 
     def retained(self) -> Retained:
         """What S9 keeps for us at this moment."""
@@ -356,7 +388,7 @@ class SlotLog:
 
     def state(self) -> Mapping[str, str]:
         """That of the last `confirm`."""
-        return self._state
+        return self._done.state
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -105,7 +105,8 @@ class Replication:
 class Stream:
     """Reads a slot's log (`replication` has begun with it) into an inbox, in a thread of its own,
     until it is closed or `failure` is set. When the connection is lost it connects again, for as
-    long as the configuration says."""
+    long as the configuration says, and does before what `prepare` does. Every second it does what
+    `look_beside` does."""
 
     def __init__(
         self,
@@ -116,8 +117,8 @@ class Stream:
         transactions: Callable[[], Transactions],
         inbox: Inbox,
         visible: Callable[[], Visible],
-        may_advance: Callable[[], bool],
-        release: Callable[[], object],
+        prepare: Callable[[], object],
+        look_beside: Callable[[], object],
     ) -> None:
         self._config = config
         self._server = replication.server
@@ -126,11 +127,13 @@ class Stream:
         self._new_transactions = transactions
         self._inbox = inbox
         self._visible = visible
-        self._may_advance = may_advance
-        self._release = release
+        self._prepare = prepare
+        self._look_beside = look_beside
         self._stop = StopFlag()
+        self._is_to_renew = threading.Event()
         self._waker, self._bell = socket.socketpair()
         self._waker.setblocking(False)
+        self.last_start = 0  # of the last message; 0 before the first
         self.failure: MigrationError | CannotGoOn | None = None
         self._short_lives = 0
         self._thread = threading.Thread(
@@ -142,6 +145,11 @@ class Stream:
         """There is something to tell the server."""
         with suppress(OSError):
             self._bell.send(b"!")
+
+    def renew(self) -> None:
+        """Hang up, and connect again."""
+        self._is_to_renew.set()
+        self.hurry()
 
     def close(self) -> None:
         """Tell the server what is confirmed, and hang up."""
@@ -196,7 +204,7 @@ class Stream:
         try:
             if reason := replication.server.differs_from(self._server):
                 raise CannotGoOn(reason)
-            self._release()
+            self._prepare()
             begin(self._config, replication, self._slot, self._publication)
         except BaseException:
             replication.close()
@@ -205,21 +213,27 @@ class Stream:
 
     def _read(self, cursor: Any) -> None:
         transactions = self._new_transactions()
+        self.last_start = 0
         spoken_at = monotonic()
         with selectors.DefaultSelector() as ready:
             ready.register(cursor, selectors.EVENT_READ)
             ready.register(self._waker, selectors.EVENT_READ)
             while not self._stop.requested:
+                if self._is_to_renew.is_set():
+                    self._is_to_renew.clear()
+                    raise psycopg2.OperationalError("the connection beside it was lost")
                 message = cursor.read_message()
                 if message is not None:
                     self._take(transactions, message.payload)
+                    self.last_start = _number(message.data_start) or self.last_start
                 elif not transactions.is_inside:
                     self._inbox.arrived(_number(cursor.wal_end))
                 is_woken = message is None and self._wait(ready)
                 if is_woken or monotonic() - spoken_at > SPEAK_EVERY:
-                    self._speak(cursor, transactions)
+                    self._speak(cursor)
                     spoken_at = monotonic()
-        self._speak(cursor, transactions)
+                    self._look_beside()
+        self._speak(cursor)
 
     def _take(self, transactions: Transactions, payload: bytes) -> None:
         if not transactions.needs(payload):
@@ -238,9 +252,10 @@ class Stream:
                 woken = True
         return woken
 
-    def _speak(self, cursor: Any, transactions: Transactions) -> None:
-        is_pending = not self._may_advance()
-        forgettable = self._inbox.forgettable(transactions.is_inside, is_pending)
+    def _speak(self, cursor: Any) -> None:
+        # psycopg2 confirms by itself, without asking, what comes behind the last message when that
+        # was confirmed whole: so it never is, by a byte.
+        forgettable = max(0, min(self._inbox.forgettable, self.last_start - 1))
         cursor.send_feedback(
             write_lsn=self._inbox.reached, flush_lsn=forgettable, apply_lsn=forgettable, force=True
         )

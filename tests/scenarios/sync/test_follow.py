@@ -3,6 +3,7 @@ happens meanwhile, the tables are in the end as a fresh `--full` would leave the
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import orjson
@@ -200,6 +201,28 @@ def test_the_switch_goes_by_the_log(scene: Scene) -> None:
     operator.run("cutover", "--switched").ended(0)
     assert "name" not in scene.state
     operator.run("sync", "--follow").failed(2, "S9 is history")
+
+
+@ON_POSTGRESQL
+def test_a_data_directory_that_was_restored_does_not_go_on_where_another_was(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """S9 has forgotten what the copy has not heard of."""
+    data, copy = scene.operator.data, tmp_path / "copy"
+    with scene:
+        scene.stop_in_step().ended(0)
+    shutil.copytree(data, copy)
+    with scene:
+        scene.s9.execute("UPDATE msg SET notes = 'nuova' WHERE first_id = 11")
+        scene.stop_in_step().ended(0)
+        shutil.rmtree(data)
+        copy.rename(data)
+        before = len(scene.told)
+        scene.start()
+        scene.stop_in_step()
+    told = scene.told[before:]
+    assert "was read further than is known here" in told and "Comparing everything: " in told
+    scene.assert_in_step()
 
 
 NOISE = "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)"

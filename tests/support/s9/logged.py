@@ -55,6 +55,7 @@ class LoggedS9:
         with open_log(config, None, followed, self.name, self.known) as log:
             yield log
             self.known = log.state()
+            log.let_forget()
 
     @contextmanager
     def going_on(self) -> Iterator[ChangeLog]:

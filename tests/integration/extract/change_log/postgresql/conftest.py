@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg2.extensions
 import pytest
 
 from extract.following.opening import drop_log
 from extract.postgresql.source import PostgresSource
-from tests.support.s9.logged import LoggedS9
+from tests.support.s9.logged import LOGICAL, LoggedS9
 from utils.config import Secret, SourceConfig
 from utils.embedded.postgresql import EmbeddedPostgres
 
@@ -37,6 +38,12 @@ class LivingS9(LoggedS9):
     server: EmbeddedPostgres
     schema: str
 
+    def again(self) -> None:
+        """Connect again, to a server that was started again."""
+        self.connection = self.server.connect()
+        self.connection.autocommit = True
+        self.run(f"SET search_path = {self.schema}")
+
     @contextmanager
     def writer(self) -> Iterator[psycopg2.extensions.connection]:
         """A connection of S9's own application, whose transactions it ends itself."""
@@ -50,8 +57,9 @@ class LivingS9(LoggedS9):
         return PostgresSource(self.config)
 
 
-@pytest.fixture
-def living(logical: EmbeddedPostgres) -> Iterator[LivingS9]:
+@contextmanager
+def living_on(logical: EmbeddedPostgres) -> Iterator[LivingS9]:
+    """A schema with S9's tables on a server."""
     schema = f"s9_{next(_numbers)}"
     config = SourceConfig(
         host=logical.host,
@@ -79,3 +87,16 @@ def living(logical: EmbeddedPostgres) -> Iterator[LivingS9]:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def living(logical: EmbeddedPostgres) -> Iterator[LivingS9]:
+    with living_on(logical) as s9:
+        yield s9
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[LivingS9]:
+    """S9 on a server of its own, whose files may be changed."""
+    with EmbeddedPostgres(tmp_path / "own", settings=LOGICAL) as server, living_on(server) as s9:
+        yield s9

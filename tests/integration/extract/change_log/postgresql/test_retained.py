@@ -19,7 +19,9 @@ def looked_at(log: ChangeLog, seconds: float) -> list[Retained]:
     found, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         found.append(log.retained())
-        log.read(0.1)
+        log.confirm(everything(log).position)
+        log.let_forget()
+        time.sleep(0.1)
     return found
 
 
@@ -30,6 +32,7 @@ def test_what_s9_was_told_to_forget_is_kept_for_a_moment(
     with living.going_on() as log:
         living.run("UPDATE msg SET notes = 'x' WHERE first_id = 1", FILL)
         log.confirm(everything(log).position)
+        log.let_forget()
         assert log.retained().bytes > MUCH
         living.run("CHECKPOINT")
         found = looked_at(log, 5)
@@ -44,6 +47,7 @@ def test_an_open_transaction_is_named_that_holds_the_log(
         cursor.execute("UPDATE msg SET notes = 'x' WHERE first_id = 1")
         living.run(FILL, "CHECKPOINT")
         log.confirm(everything(log).position)
+        log.let_forget()
         found = looked_at(log, 4)
         assert found[0].stuck == 0  # it was not told long enough ago
         assert found[-1].stuck > MUCH
