@@ -612,6 +612,10 @@ class PricesConfig:
         0.023, "a GB in S3 for a month: where the files of an import lie", **_PRICE
     )
 
+    def on_demand(self, write_units: float, read_units: float) -> float:
+        """What so many units cost on demand, in `currency`."""
+        return (write_units * self.write_units + read_units * self.read_units) / 1_000_000
+
 
 @dataclass(frozen=True)
 class Config:

@@ -362,14 +362,11 @@ def work_done(run: Run, now: float | None = None) -> str:
     return "\n".join(filter(None, [table(_WORK, rows), price]))
 
 
-_MILLION = 1_000_000
-
-
 def _price(prices: PricesConfig, write_units: float, read_units: float) -> str:
     """What so many units cost on demand; "" when there are none."""
     if not write_units and not read_units:
         return ""
-    amount = (write_units * prices.write_units + read_units * prices.read_units) / _MILLION
+    amount = prices.on_demand(write_units, read_units)
     return (
         f"Price: {costing(amount, prices.currency)} on demand (prices of {prices.region}, "
         f"{prices.as_of}; capacity that is provisioned is paid for by the hour)"

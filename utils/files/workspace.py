@@ -170,6 +170,16 @@ class Workspace:
         """What a rehearsal foretells."""
         return self.reports / "plan.json"
 
+    @property
+    def report_page(self) -> Path:
+        """What people look at (utils/pages/report)."""
+        return self.reports / "report.html"
+
+    @property
+    def plan_page(self) -> Path:
+        """The same of a rehearsal."""
+        return self.reports / "plan.html"
+
     def report(self, name: str) -> Path:
         return self.reports / f"{name}_report.json"
 

@@ -1,0 +1,151 @@
+"""What a page is made of: the reports that programs read, the manifest, the events, and how the
+command stands. Everything is read, nothing is computed, nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from utils.config import Config
+from utils.error_handler import MigrationError
+from utils.files.storage import require_plain, storage_errors
+from utils.files.workspace import Workspace
+from utils.run.manifest import Manifest
+from utils.status.status import Status, Watcher
+from utils.telemetry.event_file import read_events
+from utils.telemetry.history import History
+from utils.telemetry.phase_figures import PhaseFigures, phase_figures
+from utils.telemetry.picture import Picture
+
+Report = Mapping[str, Any]
+
+REPORTS = (
+    "mapping",
+    "findings",
+    "validation",
+    "load",
+    "conflicts",
+    "sync",
+    "removed",
+    "verification",
+    "reconciliation",
+    "repair",
+    "rollback",
+    "cutover",
+    "drift",
+    *(f"only_in_target_{name}" for name in ("buyers", "producers", "sales")),
+)
+
+
+@dataclass(frozen=True)
+class Documents:
+    """All there is of a data directory. `reports` has those of REPORTS that are there, and `plan`
+    the plan of its rehearsal or its own; `troubles` are sentences about what cannot be read.
+    `config` is None where it is not known."""
+
+    files: Workspace
+    status: Status | None
+    manifest: Manifest | None
+    reports: Mapping[str, Report]
+    plan: Report
+    history: History
+    phases: list[PhaseFigures]
+    config: Config | None
+    troubles: list[str] = field(default_factory=list)
+
+    def report(self, name: str) -> Report:
+        """A report, empty where there is none."""
+        return self.reports.get(name, {})
+
+    @property
+    def run_id(self) -> str:
+        return self.manifest.run_id if self.manifest else ""
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether this is the directory of a rehearsal, which has a plan of its own."""
+        return self.files.plan_report.exists()
+
+
+def documents_of(root: Path, config: Config | None, now: float | None = None) -> Documents:
+    """Read what there is in a data directory at this moment (`now`: seconds since 1970). Raises
+    nothing for what is missing or damaged: it is among the troubles."""
+    files, troubles = Workspace(root), list[str]()
+    manifest = _manifest(files, troubles)
+    status = _status(files, troubles, time.time() if now is None else now)
+    run = status.run_id if status and status.run_id else (manifest.run_id if manifest else "")
+    picture, history = _told(files, run, troubles)
+    return Documents(
+        files=files,
+        status=status,
+        manifest=manifest,
+        reports={name: found for name in REPORTS if (found := _report(files, name, troubles))},
+        plan=_read(files.plan_report, troubles)
+        or _read(Workspace(files.dry_run).plan_report, troubles),
+        history=history,
+        phases=phase_figures(picture),
+        config=config,
+        troubles=troubles,
+    )
+
+
+def _manifest(files: Workspace, troubles: list[str]) -> Manifest | None:
+    try:
+        with storage_errors(files.manifest):
+            return Manifest.load(files.manifest)
+    except MigrationError as error:
+        troubles.append(error.message)
+    return None
+
+
+def _status(files: Workspace, troubles: list[str], now: float) -> Status | None:
+    try:
+        return Watcher(files).look(now)
+    except MigrationError as error:
+        if error.message not in troubles:
+            troubles.append(error.message)
+    return None
+
+
+def _told(files: Workspace, run: str, troubles: list[str]) -> tuple[Picture, History]:
+    picture, history = Picture(), History(run)
+    try:
+        with storage_errors(files.events):
+            for told in read_events(files.events):
+                if told.run == run:
+                    picture.take(told)
+                    history.take(told)
+    except MigrationError as error:
+        troubles.append(error.message)
+    return picture, history
+
+
+def _report(files: Workspace, name: str, troubles: list[str]) -> Report:
+    return _read(files.report(name), troubles)
+
+
+def _read(path: Path, troubles: list[str]) -> Report:
+    """A document, empty where there is none, or none that can be read."""
+    try:
+        with storage_errors(path):
+            require_plain(path)
+            if not path.exists():
+                return {}
+            text = path.read_bytes()
+    except MigrationError as error:
+        troubles.append(error.message)
+        return {}
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        troubles.append(f"{path} is damaged: it is not shown here")
+        return {}
+    found: Report = document
+    return found
