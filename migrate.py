@@ -113,6 +113,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "explain",
         "Tell what became of one record: S9 now, the files, the load, the table, a verdict.",
     ),
+    "report": (
+        "utils.pages.report.report_command",
+        "report",
+        "Make report.html: one page for people, of what the reports say.",
+    ),
     "restore": ("load.restore.restore_command", "restore_backup", "Restore a backup."),
     "rollback": (
         "load.rollback.rollback_command",
@@ -1151,6 +1156,7 @@ def run_sync(
 ) -> ExitCode:
     """One sync, or one after the other; the exit code of the last."""
     from utils.interrupt import StopFlag
+    from utils.pages.report.making import make_pages
     from utils.run.lifecycle import Start, open_run
 
     config = caller.settings()
@@ -1169,6 +1175,7 @@ def run_sync(
             code = sync_in(run)
         if every is None or code not in (ExitCode.DONE, ExitCode.QUARANTINED):
             return code
+        make_pages()
         stop.rest(every)
         if stop.requested:
             return code

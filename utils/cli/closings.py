@@ -633,6 +633,18 @@ COMMANDS = (
         "`status` has found a command that has come to its end; the sentence is its last line.",
     ),
     _closing(
+        "report-made",
+        _DONE,
+        "To be looked at: {page}",
+        "`report` has made the page for people.",
+    ),
+    _closing(
+        "report-not-opened",
+        _DONE,
+        "No browser could be started here; to be looked at: {page}",
+        "`report --open` has made the page, on a machine without a browser, for example.",
+    ),
+    _closing(
         "explained",
         (_DONE, _DIFFERENT, _KEPT_OUT),
         "Verdict: {sentence}",

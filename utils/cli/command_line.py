@@ -345,7 +345,10 @@ def _told(error: MigrationError) -> ExitCode:
 
 
 def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
-    """Run a command; whatever happens ends in one message, a remedy and an exit code."""
+    """Run a command; whatever happens ends in one message, a remedy and an exit code, and what was
+    worked on has its page for people."""
+    from utils.pages.report.making import make_pages
+
     guard_uncaught()
     try:
         code = work()
@@ -356,4 +359,6 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
         code = ExitCode.INTERRUPTED
     except Exception as error:  # inside a run, recording_why_it_stops has turned it into the above
         code = _told(of_the_machine(error) or _defect(error))
+    with suppress(KeyboardInterrupt):
+        make_pages()
     sys.exit(code)

@@ -212,10 +212,11 @@ class Workspace:
             "reconciliation": self.reconciliation,
         }
         paths = [self.report(name) for name in names]
-        for path in (*paths, *(beside[name] for name in names if name in beside)):
-            with storage_errors(path):
-                if path.exists() or path.is_symlink():
-                    path.replace(path.with_name(f"earlier_{path.name}"))
+        _set_aside(*paths, *(beside[name] for name in names if name in beside))
+
+    def set_pages_aside(self) -> None:
+        """The same of what people look at, which is made when a command ends."""
+        _set_aside(self.report_page, self.plan_page)
 
     def evidence(self, run_id: str, number: int, suffix: str) -> Path:
         """An archive of a run (utils/evidence), the first, or one further `number`."""
@@ -252,3 +253,10 @@ class Workspace:
             require_plain(self.root / name, stat.S_ISDIR)
         for name in ("extracted", "transformed", "quarantine", "reports"):
             make_directory(self.root / name)
+
+
+def _set_aside(*paths: Path) -> None:
+    for path in paths:
+        with storage_errors(path):
+            if path.exists() or path.is_symlink():
+                path.replace(path.with_name(f"earlier_{path.name}"))

@@ -60,6 +60,8 @@ def time_line(label: str, rows: Sequence[BarRow], seconds: float) -> Markup:
             Markup('<text class="name" x="0" y="{}">{}<tspan dx="8" class="dim">{}</tspan></text>')
             .format(top + 13, printable(row.name), printable(row.beside))
         )  # fmt: skip
+        track = '<rect class="track" x="0" y="{}" width="100%" height="{}" rx="2"/>'
+        drawn.append(Markup(track).format(top + 18, _BAR))
         for bar in row.bars:
             left = _per_cent(bar.began, seconds)
             width = max(_per_cent(bar.ended - bar.began, seconds), _NARROWEST)

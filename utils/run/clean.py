@@ -27,7 +27,7 @@ _HALF = r"(\.partial|\.tmp)?"
 _RECORDS = rf"({'|'.join(ENTITY_NAMES)})(\.sums)?\.json(\.age)?{_HALF}"
 _REPORTS = (
     rf"([a-z_]+_(report|findings|reconciliation)|findings|reconciliation|drift|cutover_acceptance)"
-    rf"\.[a-z]+{_HALF}|plan\.json{_HALF}"
+    rf"\.[a-z]+{_HALF}|plan\.json{_HALF}|(earlier_)?(report|plan)\.html{_HALF}"
     r"|migration(_errors)?\.log(\.\d{1,2})?"
 )
 _UNDO = (

@@ -36,6 +36,7 @@ from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
 from utils.telemetry.tasks import Tasks
+from utils.telemetry.worked_on import works_on
 from utils.version import this_tool
 from utils.wording import invocation, masking
 from utils.wording.figures import counted
@@ -86,7 +87,9 @@ def open_run(
     with run_lock(files.lock):
         if not (own or after_switch) and (repairs or start.writes(phases)):
             require_may_write(files, start)
+        works_on(files.root, config)
         mark = take(files, own) if own else {}
+        files.set_pages_aside()
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest, is_readable = _manifest_of(files, start)
         bind(manifest, config, files.root)

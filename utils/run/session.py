@@ -25,6 +25,7 @@ from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
 from utils.telemetry.command_events import command_told
 from utils.telemetry.events import EventStream
 from utils.telemetry.tasks import Tasks
+from utils.telemetry.worked_on import works_on
 from utils.wording import invocation, masking
 
 
@@ -96,6 +97,8 @@ def open_session(
     with run_lock(files.lock):
         if undoes:
             require_s9_owns(files, f"`{again.partition(' ')[0]}`")
+        works_on(files.root, config)
+        files.set_pages_aside()
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         invocation.goes_on_with(again)
         session = Session(config, files, Tasks(EventStream(_run_in(files))))

@@ -83,7 +83,7 @@ def findings(known: Documents) -> Iterator[Section]:
 
 
 def _rule(each: Mapping[str, Any], meanings: Mapping[str, str]) -> Markup:
-    meaning = meanings.get(each["rule"]) or each["example"]["message"]
+    meaning = meanings.get(each["rule"]) or f"for example: {each['example']['message']}"
     text = Markup('{}<br><code class="dim">{}</code>').format(told(meaning), each["rule"])
     return text + Markup(" follows from another") if each["consequence"] else text
 

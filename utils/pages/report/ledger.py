@@ -18,6 +18,7 @@ from utils.pages.parts import (
     WIDE,
     Cell,
     Column,
+    Folded,
     Listed,
     Part,
     Row,
@@ -29,7 +30,7 @@ from utils.pages.parts import (
 from utils.pages.report.documents import Documents, Report
 from utils.run.standing import Stations, stations_of
 
-_COLUMNS = [Column("", WIDE), *(Column(name.capitalize(), NUMBER) for name in ENTITY_NAMES)]
+_COLUMNS = [Column("Station", WIDE), *(Column(name.capitalize(), NUMBER) for name in ENTITY_NAMES)]
 
 
 def ledger(known: Documents) -> Iterator[Section]:
@@ -70,8 +71,8 @@ def _rows(
     yield from _row("− in quarantine", [each.quarantined for each in stations], LESS)
     yield from _row("Records transformed", [each.transformed for each in stations], SUM)
     yield from _row("Items that these are", [each.items for each in stations])
-    for words, station in (("− refused by DynamoDB", "refused"),):
-        yield from _row(words, [_items(counts, name, station) for name in ENTITY_NAMES], LESS)
+    refused = [_items(counts, name, "refused") for name in ENTITY_NAMES]
+    yield from _row("− refused by DynamoDB", refused, LESS)
     yield from _row(
         "− kept as the table has them, or left out", [each.kept for each in stations], LESS
     )
@@ -131,21 +132,27 @@ def _looked_at(verification: Report) -> Iterator[Part]:
         ("Changed in S9 since", "changedInSource"),
         ("Kept as the table had it", "kept"),
     ):
-        counts = [keys[entity][name]["count"] if entity in keys else None for entity in _entities()]
+        counts = [
+            keys[entity][name]["count"] if entity in keys else None for entity in ENTITY_NAMES
+        ]
         is_off = name in ("missing", "different", "extra") and any(counts)
         rows.append(Row([words, *counts], OFF if is_off else ""))
-    foreign = [keys[entity]["foreign"] if entity in keys else None for entity in _entities()]
+    foreign = [keys[entity]["foreign"] if entity in keys else None for entity in ENTITY_NAMES]
     rows.append(Row(["Made by the application", *foreign]))
-    yield Table("Items, one by one", _COLUMNS, rows)
-    checks = [*_references(verification), *_indexes(verification), *_patterns(verification)]
+    columns = [Column("Items", WIDE), *_COLUMNS[1:]]
+    yield Table("Items, one by one", columns, rows)
     columns = [Column("Looked at", WIDE), Column("Checked", NUMBER), Column("Wrong", NUMBER)]
-    yield Table("What else was looked at", columns, checks)
+    checks = [*_references(verification), *_indexes(verification)]
+    yield Table("References, lines and indexes", columns, checks)
+    patterns = list(_patterns(verification))
+    if patterns:
+        wrong = sum(each["failed"] for each in verification["accessPatterns"])
+        asked = sum(each["sampled"] for each in verification["accessPatterns"])
+        words = f"{asked:,} requests as the API asks them: {wrong:,} failed"
+        table = Table("Access patterns, replayed", columns, patterns)
+        yield Folded(words, [table]) if not wrong else table
     units = verification["readUnits"]["total"]
     yield Text(f"The verification took {units:,.0f} read units.", dim=True)
-
-
-def _entities() -> Sequence[str]:
-    return ENTITY_NAMES
 
 
 def _check(name: str, checked: int | None, wrong: int) -> Row:

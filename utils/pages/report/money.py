@@ -44,6 +44,8 @@ _NAMES = {
     "taxAmount": "Tax",
     "total": "Total",
 }
+_COUNTS = ("sales", "lines")
+_TOTAL = "total"
 _FOLDED = ("month", "buyer", "producer")
 _MOST = 250  # rows of one table: all of them are in the table for the accountant
 
@@ -82,7 +84,7 @@ def _entity(of: Mapping[str, Any]) -> Iterator[Part]:
         yield State(BAD, f"{counted(differences['count'], 'row')} of the table do not add up")
         yield Listed(of["problems"])
     for total in of["totals"]:
-        yield _table(f"All, in {total['currency']}", [("", total["figures"])], by_figure=True)
+        yield _table(f"All, in {total['currency']}", total["figures"])
     if differences["list"]:
         yield _rows("Rows that do not add up", differences["list"], differences["count"])
     rows = of["rows"]["list"]
@@ -114,50 +116,57 @@ def _used(figures: Figures) -> list[str]:
     return [name for name, _ in _BETWEEN if any(not _is_zero(each[name]) for each in figures)]
 
 
-def _table(caption: str, of: Sequence[tuple[str, Figures]], *, by_figure: bool) -> Table:
-    figures = [each for _, them in of for each in them]
+def _table(caption: str, figures: Figures) -> Table:
     used = _used(figures)
-    rows = [
-        Row([_name(each["figure"]), *_cells(each, used)], _kind(each, "total"))
-        for each in figures
-        if by_figure
-    ]
-    return Table(caption, [Column("", WIDE), *_columns(used)], rows)
+    rows = [Row([_name(each["figure"]), *_cells(each, used)], _kind(each)) for each in figures]
+    return Table(caption, [Column("Figure", WIDE), *_columns(used)], rows)
 
 
 def _rows(caption: str, them: Sequence[Mapping[str, Any]], count: int) -> Table:
-    """A row for each value of a dimension: how many sales, and what they add up to; the other
-    figures where they make a difference."""
-    used = _used([figure for each in them for figure in each["figures"]])
-    rows = []
+    """A row for each value of a dimension: how many sales, and what they add up to; further rows
+    for other figures where these make a difference."""
+    totals = [figure for each in them for figure in each["figures"] if figure["figure"] == _TOTAL]
+    used = _used(totals)
+    rows: list[Row] = []
     for each in them:
-        for figure in each["figures"]:
-            is_off = not _is_zero(figure["difference"])
-            if figure["figure"] not in ("sales", "total") and not is_off:
-                continue
-            name = f"{each['value']}, {each['currency']}, {_name(figure['figure']).lower()}"
-            if is_off and each.get("records"):
-                name += f" ({_records(each['records'])})"
-            rows.append(Row([name, *_cells(figure, used)], OFF if is_off else ""))
+        of = {figure["figure"]: figure for figure in each["figures"]}
+        name, head = f"{each['value']}, {each['currency']}", next(iter(of.values()))
+        counts = [_amount(head["s9"]), _amount(head["target"])]
+        off = [figure for figure in of.values() if not _is_zero(figure["difference"])]
+        rows.append(Row([name, *counts, *_cells(of[_TOTAL], used)], OFF if off else ""))
+        for figure in off:
+            words = f"{_name(figure['figure'])}: {_records(each['records'])}"
+            others = [*("" for _ in counts), *_cells(figure, used)]
+            rows.append(Row([words, *others], OFF))
     beyond = f" (the first {len(them):,} of {count:,})" if count > len(them) else ""
-    return Table(f"{caption}{beyond}", [Column("", WIDE), *_columns(used)], rows)
+    columns = [
+        Column("Value", WIDE),
+        Column("Sales in S9", NUMBER),
+        Column("in the target", NUMBER),
+        Column("Total in S9", NUMBER),
+        *_columns(used)[1:-2],
+        Column("Total in the target", NUMBER),
+        Column("Difference", NUMBER),
+    ]
+    return Table(f"{caption}{beyond}", columns, rows)
 
 
-def _records(records: Any) -> str:
+def _records(records: Mapping[str, Any]) -> str:
     """Records that make a difference, some of them by name."""
-    found = records["list"] if isinstance(records, Mapping) else records
-    return ", ".join(map(str, found))
+    more = f" and {records['count'] - len(records['list']):,} more" if records["truncated"] else ""
+    return ", ".join(records["list"]) + more
 
 
 def _cells(figure: Mapping[str, str], used: Sequence[str]) -> list[Cell]:
     names = ["s9", *used, "target", "difference"]
-    return [_amount(figure[name]) for name in names]
+    places = 0 if figure["figure"] in _COUNTS else 2
+    return [_amount(figure[name], places) for name in names]
 
 
-def _kind(figure: Mapping[str, str], total: str) -> str:
+def _kind(figure: Mapping[str, str]) -> str:
     if not _is_zero(figure["difference"]):
         return OFF
-    return SUM if figure["figure"] == total else ""
+    return SUM if figure["figure"] == _TOTAL else ""
 
 
 def _name(figure: str) -> str:
@@ -168,10 +177,12 @@ def _is_zero(amount: str) -> bool:
     return not amount.strip("-0.")
 
 
-def _amount(text: str) -> Markup:
-    """A decimal as a text, with commas; not one of its digits is touched."""
+def _amount(text: str, places: int = 0) -> Markup:
+    """A decimal as a text, with commas and at least so many places; none of its digits is
+    touched."""
     sign, digits = ("−", text[1:]) if text.startswith("-") else ("", text)
-    whole, dot, rest = digits.partition(".")
-    if not whole.isdigit():
+    whole, _, rest = digits.partition(".")
+    if not (whole + rest).isdecimal():
         return Markup("{}").format(text)
-    return Markup("{}").format(f"{sign}{int(whole):,}{dot}{rest}")
+    rest = rest.ljust(places, "0")
+    return Markup("{}").format(f"{sign}{int(whole):,}{'.' if rest else ''}{rest}")

@@ -36,17 +36,17 @@ _SECTIONS: tuple[Callable[[Documents], Iterator[Section]], ...] = (
 )
 
 
-def write_pages(root: Path, config: Config | None) -> list[Path]:
+def write_page(root: Path, config: Config | None) -> Path:
     """Make the page of a data directory as it stands at this moment: report.html; plan.html in the
-    directory of a rehearsal. `config` is the configuration of who asks, None where there is none.
-    Returns the files. Raises StorageError when they cannot be written."""
+    directory of a rehearsal. `config` is the configuration of who asks, None where it is not known.
+    Returns the file. Raises StorageError when it cannot be written."""
     files, known = Workspace(root), documents_of(root, config)
     page, path = page_of(known), files.report_page
     if known.is_rehearsal:
         page, path = plan_page(known), files.plan_page
     make_directory(files.reports)
     write_atomically(path, render("document.html", page=page).encode())
-    return [path]
+    return path
 
 
 def page_of(known: Documents) -> Page:

@@ -151,7 +151,7 @@ def _source(plan: Report) -> Iterator[Section]:
         Row(["Errors", *(of["errors"] for of in source.values())]),
         Row(["Warnings", *(of["warnings"] for of in source.values())]),
     ]
-    columns = [Column("", WIDE), *(Column(name.capitalize(), NUMBER) for name in names)]
+    columns = [Column("Figure", WIDE), *(Column(name.capitalize(), NUMBER) for name in names)]
     yield Section("source", "S9", [Table("What S9 has, and what becomes of it", columns, rows)])
 
 
@@ -205,7 +205,7 @@ def _forecast(plan: Report) -> Iterator[Section]:
         Row(["Read units: survey", *(each["readUnits"]["survey"] for each in of)]),
         Row(["Read units: verification", *(each["readUnits"]["verify"] for each in of)]),
     ]
-    columns = [Column("", WIDE), *(Column(name.capitalize(), NUMBER) for name in names)]
+    columns = [Column("Figure", WIDE), *(Column(name.capitalize(), NUMBER) for name in names)]
     times = [
         Row([_plain(phase.capitalize()), _plain(lasting(seconds))])
         for phase, seconds in forecast["secondsOfPhases"].items()

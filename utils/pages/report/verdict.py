@@ -22,6 +22,7 @@ _ENDED = {
     ExitCode.VALIDATION_FAILED: (BAD, "Refused by validation"),
     ExitCode.VERIFICATION_FAILED: (BAD, "The target differs"),
 }
+_SHOWS = "demo"
 _BESIDE = ("backup", "restore", "rollback", "evidence")
 
 
@@ -35,19 +36,22 @@ def verdict_of(known: Documents) -> Verdict:
             known.troubles[0] if known.troubles else Markup("the files cannot be read"),
             next=for_real("status"),
         )
-    kind, state = _state_of(status)
+    kind, state = _state_of(status, known.manifest)
     words = status.sentence if status.state == FINISHED and status.sentence else status.words
     return Verdict(kind, state, words, list(_further(known, status)), status.next)
 
 
-def _state_of(status: Status) -> tuple[str, str]:
+def _state_of(status: Status, manifest: Manifest | None) -> tuple[str, str]:
     if status.state == RUNNING:
         return BUSY, "At work"
     if status.state == NONE:
         return CALM, "Nothing has been done yet"
     if status.state == FINISHED:
-        found = next((_ENDED[code] for code in _ENDED if code == status.exit_code), None)
-        return found or (CARE, f"Ended with exit code {status.exit_code}")
+        code = status.exit_code
+        if status.command == _SHOWS and manifest is not None:  # it ends well when it has shown that
+            code = manifest.outcome
+        found = next((_ENDED[each] for each in _ENDED if each == code), None)
+        return found or (CARE, f"Ended with exit code {code}")
     return BAD, "Stopped before its end"
 
 

@@ -200,7 +200,7 @@ def plan_against_fact(known: Documents) -> Iterator[Section]:
     if not forecast or known.manifest is None or not known.report("load"):
         return
     rows = [Row([name, *cells]) for name, cells in _compared(known, forecast)]
-    columns = [Column("", WIDE), Column("Planned", NUMBER), Column("Came", NUMBER)]
+    columns = [Column("Figure", WIDE), Column("Planned", NUMBER), Column("Came", NUMBER)]
     note = f"The plan was made at {known.plan['at']}."
     if known.plan.get("extrapolated"):
         note += " Its figures were worked out from a part of the records."
