@@ -114,7 +114,7 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "Tell what became of one record: S9 now, the files, the load, the table, a verdict.",
     ),
     "report": (
-        "utils.pages.report.report_command",
+        "utils.cli.report_command",
         "report",
         "Make report.html: one page for people, of what the reports say.",
     ),

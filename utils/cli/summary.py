@@ -131,7 +131,11 @@ def _closing(
     stations: Run | None = None,
 ) -> str:
     known = stations or run
-    below = [*_not_selected(known), f"Reports are in {run.workspace.reports}", *notes, last]
+    page = (
+        run.workspace.plan_page if run.workspace.plan_report.exists() else run.workspace.report_page
+    )
+    reports = f"Reports are in {run.workspace.reports}; to be looked at: {page.name}"
+    below = [*_not_selected(known), reports, *notes, last]
     parts = [summary(known), work_done(run), plan, "\n".join(below)]
     return "\n" + "\n\n".join(filter(None, parts))
 

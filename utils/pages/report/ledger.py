@@ -29,6 +29,7 @@ from utils.pages.parts import (
 )
 from utils.pages.report.documents import Documents, Report
 from utils.run.standing import Stations, stations_of
+from utils.wording.figures import counted
 
 _COLUMNS = [Column("Station", WIDE), *(Column(name.capitalize(), NUMBER) for name in ENTITY_NAMES)]
 
@@ -148,11 +149,11 @@ def _looked_at(verification: Report) -> Iterator[Part]:
     if patterns:
         wrong = sum(each["failed"] for each in verification["accessPatterns"])
         asked = sum(each["sampled"] for each in verification["accessPatterns"])
-        words = f"{asked:,} requests as the API asks them: {wrong:,} failed"
+        words = f"{counted(asked, 'request')} as the API asks them: {wrong:,} failed"
         table = Table("Access patterns, replayed", columns, patterns)
         yield Folded(words, [table]) if not wrong else table
     units = verification["readUnits"]["total"]
-    yield Text(f"The verification took {units:,.0f} read units.", dim=True)
+    yield Text(f"The verification took {counted(round(units), 'read unit')}.", dim=True)
 
 
 def _check(name: str, checked: int | None, wrong: int) -> Row:

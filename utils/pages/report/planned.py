@@ -38,7 +38,7 @@ from utils.pages.report.found import findings, quarantine
 from utils.pages.report.kept import kept
 from utils.pages.report.origin import configuration, origin
 from utils.pages.report.verdict import subject
-from utils.wording.figures import costing, lasting
+from utils.wording.figures import costing, counted, lasting
 from utils.wording.invocation import for_real
 
 _SEVERITIES = {"ok": GOOD, "warning": CARE, "failed": BAD, "skipped": "calm"}
@@ -230,7 +230,8 @@ def _rehearsed(plan: Report) -> Iterator[Section]:
     found, foretold = plan.get("rehearsal"), plan.get("verification")
     parts: list[Part] = []
     if found:
-        words = f"Loaded into throw-away tables of {found['where']}: {found['items']:,} items"
+        items = counted(found["items"], "item")
+        words = f"Loaded into throw-away tables of {found['where']}: {items}"
         if found["passed"]:
             parts.append(State(GOOD, f"{words}, and verification found no difference"))
         else:

@@ -13,7 +13,7 @@ from utils.pages.report.documents import Documents
 from utils.run.manifest import Manifest
 from utils.run.standing import Stations, stations_of
 from utils.status.status import FINISHED, NONE, RUNNING, Status
-from utils.wording.figures import costing, lasting
+from utils.wording.figures import costing, counted, lasting
 from utils.wording.invocation import for_real
 
 _ENDED = {
@@ -108,12 +108,12 @@ def _sum(stations: list[Stations], name: str) -> int | None:
 
 def _of_items(stations: list[Stations]) -> str:
     items = _sum(stations, "items")
-    return f"of {items:,} that the records became" if items is not None else ""
+    return f"of {items:,} to be loaded" if items is not None else ""
 
 
 def _commands(known: Documents) -> str:
     count = len(known.history.commands)
-    return "in one go" if count == 1 else f"in {count:,} commands"
+    return "in one go" if count == 1 else f"in {counted(count, 'command')}"
 
 
 def subject(manifest: Manifest | None) -> list[str]:

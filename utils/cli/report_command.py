@@ -55,8 +55,10 @@ def _run(caller: Caller, directory: Path | None, *, opens: bool) -> ExitCode:
     newest, _ = latest(looked)
     pages = [write_page(watcher.files.root, config) for watcher, _ in looked]
     shown = pages[[watcher for watcher, _ in looked].index(newest)]
-    is_shown = not opens or webbrowser.open(shown.resolve().as_uri())
-    click.echo(said("report-made" if is_shown else "report-not-opened", page=shown))
+    if opens and not webbrowser.open(shown.resolve().as_uri()):
+        click.echo(said("report-not-opened", page=shown))
+    else:
+        click.echo(said("report-made", page=shown))
     return ExitCode.DONE
 
 
