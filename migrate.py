@@ -1307,14 +1307,14 @@ def ways_of_cutover(config: "Config", screen: "Screen") -> "Ways":
 
 def catch_up(config: "Config", screen: "Screen") -> "CaughtUp":
     """Bring the target up to S9, by its log if that is followed, and say how it went."""
+    from extract.following.at_s9 import known_following
     from utils.cutover.catching_up import caught_up, followed
     from utils.files.workspace import Workspace
-    from utils.run.following import Following
     from utils.run.lifecycle import Start, open_run
 
     began = time.monotonic()
     files = Workspace(Path(config.data.directory))
-    if Following.load(files.following).name:
+    if known_following(config, files).name:
         with open_run(config, screen, Start.FOLLOW, PHASES[:4]) as run:
             follower = follower_in(run)
             code = follower.catch_up()

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from extract.change_log.change_log import ChangeLog, Changes, Retained
 from extract.declaration import Entity
-from extract.following.at_s9 import name_of_log
+from extract.following.at_s9 import known_following, name_of_log
 from extract.following.opening import drop_log, open_log
 from extract.following.retention import Bound, TooMuch, beside
 from extract.following.tables import followed_tables, names_of
@@ -102,7 +102,7 @@ class Follower:
         Raises SourceError when the log cannot be followed, or keeps too much; SourceUnavailable
         when S9 does not come back; what else a pass raises.
         """
-        self.state = Following.load(self.run.workspace.following)
+        self.state = known_following(self.run.config, self.run.workspace)
         while True:
             try:
                 return self._follow(for_good=for_good)

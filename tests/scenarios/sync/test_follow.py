@@ -225,6 +225,49 @@ def test_a_data_directory_that_was_restored_does_not_go_on_where_another_was(
     scene.assert_in_step()
 
 
+@ON_POSTGRESQL
+def test_a_damaged_account_of_how_far_it_was_followed(scene: Scene) -> None:
+    """It says what is called so at S9 no more, but the configuration does."""
+    operator, state = scene.operator, scene.operator.data / "sync" / "following.json"
+    with scene:
+        scene.stop_in_step().ended(0)
+    for text in (b"", b"{}", b'{"version": 1, "name": 7}', b"\xff"):
+        state.write_bytes(text)
+        operator.run("status").ended(0)
+    assert "S9 keeps its log for somebody" not in operator.run("check").stdout
+    scene.s9.execute("UPDATE msg SET notes = 'nuova' WHERE first_id = 11")
+    before = len(scene.told)
+    with scene:
+        scene.running.wait_for(lambda: state.read_bytes().startswith(b'{"version"'))
+        scene.stop_in_step().ended(0)
+    told = scene.told[before:]
+    assert "following.json is damaged" in told and "Comparing everything: " in told
+    scene.assert_in_step()
+    for arguments in (("sync", "--stop"), ("clean", "--yes")):
+        with scene:
+            scene.stop_in_step().ended(0)
+        state.write_bytes(b"{")
+        stopped = operator.run(*arguments).ended(0)
+        assert "Taken away at S9: " in stopped.stdout
+        assert "following.json is damaged" in stopped.output
+        assert not scene.s9.rows("SELECT 1 FROM pg_replication_slots")
+        assert not scene.s9.rows("SELECT 1 FROM pg_publication")
+        assert not state.exists()
+
+
+@ON_POSTGRESQL
+def test_the_cut_over_where_it_is_not_known_how_far_it_was_followed(scene: Scene) -> None:
+    with scene:
+        scene.stop_in_step().ended(0)
+    (scene.operator.data / "sync" / "following.json").write_bytes(b"{")
+    change_everything(scene.s9)
+    scene.operator.run("cutover").ended(0)
+    scene.operator.run("cutover", "--s9-is-stopped").ended(0)
+    scene.assert_in_step()
+    scene.operator.run("cutover", "--switched").ended(0)
+    assert not scene.s9.rows("SELECT 1 FROM pg_replication_slots")
+
+
 NOISE = "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)"
 
 
