@@ -122,7 +122,7 @@ class Follower:
 
     def _remind(self, error: MigrationError) -> None:
         """Who does not go on must know what S9 does meanwhile."""
-        if self.run.config.source.type != "mysql" and self.state.log:
+        if self.run.config.source.type != "mysql" and self.state.name:
             error.remedy += (
                 f"\nS9 keeps its log until this goes on ({again()}), or until it is told not to: "
                 f"{command('sync --stop')}"

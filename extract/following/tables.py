@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from extract.change_log.change_log import Changes, Followed
 from extract.declaration import Entity
 from extract.engine import open_for, planned_of
+from extract.following.own_sql import require_followed
 from extract.selection import source_name
 from extract.snapshot.continuity import tables_of
 from utils.config import ExtractionConfig
@@ -18,7 +19,8 @@ from utils.wording.invocation import again
 
 def followed_tables(run: Run, declared: Mapping[str, Entity]) -> list[Followed]:
     """The tables that the entities are read from, with the names that their keys have in this S9.
-    Raises SourceError, also when the connection is lost."""
+    Raises SourceError, also when the connection is lost; ConfigurationError where others are read,
+    too, by SQL of the operator's own."""
     try:
         with open_for(run, declared) as source:
             found: dict[str, Followed] = {}
@@ -33,6 +35,7 @@ def followed_tables(run: Run, declared: Mapping[str, Entity]) -> list[Followed]:
                     child = entity.children.table
                     key = source_name(planned.columns[child.name], child.key)
                     found[child.name] = Followed(child.name, key, planned.children.key)
+            require_followed(run.config, source, declared, found)
             return list(found.values())
     except BackOff as lost:
         raise SourceUnavailable(

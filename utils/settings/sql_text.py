@@ -9,6 +9,7 @@ sessions have (PostgreSQL: standard_conforming_strings; MySQL: sql_mode '').
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _SPACE = r"\s+"
 _PLAIN_TEXT = r"'(?:[^']|'')*'"
@@ -38,6 +39,7 @@ _TOKENS = {
     ),
 }
 DATABASES = tuple(_TOKENS)
+_NAME_MARKS = {"postgresql": '"', "mysql": "`"}
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -48,18 +50,9 @@ def one_piece(sql: str, database: str) -> str:
     """
     if "\0" in sql:
         raise ValueError("it holds a NUL character, which is not SQL")
-    place = depth = 0
+    depth = 0
     end: int | None = None
-    while place < len(sql):
-        token = _TOKENS[database].match(sql, place)
-        assert token is not None  # `other` matches every character
-        kind, begin, place = token.lastgroup, place, token.end()
-        kind = "quoted" if kind == "tag" else kind
-        if kind == "nested":
-            place = _after_comment(sql, place)
-            continue
-        if kind == "space":
-            continue
+    for kind, begin, _ in _tokens(sql, database):
         if kind == "end":
             end = begin if end is None else end
             if depth:
@@ -71,6 +64,34 @@ def one_piece(sql: str, database: str) -> str:
     if depth:
         raise ValueError("an opening bracket is not closed")
     return sql if end is None else sql[:end]
+
+
+def names_in(sql: str, database: str) -> frozenset[str]:
+    """Every word of SQL that may be the name of something in the database, in lower case: keywords,
+    too, and no texts. Raises ValueError as `one_piece` does."""
+    mark = _NAME_MARKS[database]
+    found = set()
+    for kind, begin, end in _tokens(sql, database):
+        text = sql[begin:end]
+        if kind == "word":
+            found.add(text.lower())
+        elif kind == "quoted" and text[0] == mark:
+            found.add(text[1:-1].replace(mark * 2, mark).lower())
+    return frozenset(found)
+
+
+def _tokens(sql: str, database: str) -> Iterator[tuple[str | None, int, int]]:
+    """What SQL is made of but spaces and comments: the kind, where it begins and ends. Raises
+    ValueError."""
+    place = 0
+    while place < len(sql):
+        token = _TOKENS[database].match(sql, place)
+        assert token is not None  # `other` matches every character
+        kind, begin, place = token.lastgroup, place, token.end()
+        if kind == "nested":
+            place = _after_comment(sql, place)
+        elif kind != "space":
+            yield "quoted" if kind == "tag" else kind, begin, place
 
 
 def _depth(kind: str | None, depth: int) -> int:

@@ -182,6 +182,37 @@ def test_what_is_missing_is_said_with_what_a_dba_runs(alone: Operator, s9: S9Dat
     alone.run("sync", "--follow").failed(1, "wal_level", "sync --check")
 
 
+def test_sql_that_reads_other_tables_cannot_be_followed(scene: Scene) -> None:
+    """Nothing is told of their changes; of those that are followed, everything is."""
+    operator, s9 = scene.operator, scene.s9
+    s9.execute("CREATE TABLE chosen (sale bigint)")
+    s9.execute("INSERT INTO chosen VALUES (11)")
+    s9.execute("CREATE VIEW seen AS SELECT sale FROM chosen")
+    for sql in (
+        {"where": "first_id IN (SELECT sale FROM chosen)"},
+        {"where": "first_id IN (SELECT sale FROM SEEN)"},
+        {"query": "SELECT m.* FROM msg m JOIN chosen c ON c.sale = m.first_id"},
+    ):
+        [[kind, text]] = sql.items()
+        named = "seen" if "SEEN" in text else "chosen"
+        operator.configure(extraction={"sales": {"query": None, "where": None, **sql}})
+        told = f"extraction.sales.{kind} names {named}"
+        operator.run("sync", "--follow").failed(2, told, "sync --every 60")
+        operator.run("sync", "--check").failed(2, told, "sync --every 60")
+    where = "notes IS NULL OR notes <> 'chosen' -- seen"
+    operator.configure(extraction={"sales": {"query": "SELECT * FROM msg", "where": where}})
+    with scene:
+        ended = scene.end().failed(2, "settings that say which sales", "--full --restart")
+    if s9.type == "postgresql":  # S9 was asked to keep its log before that
+        assert "S9 keeps its log" in ended.stderr and "sync --stop" in ended.stderr
+    operator.run("--full", "--restart").ended(0)
+    with scene:
+        scene.catch_up()
+        s9.execute("UPDATE msg SET notes = 'chosen' WHERE first_id = 11")
+        scene.stop_in_step().ended(0)
+    scene.assert_in_step()
+
+
 def test_the_switch_goes_by_the_log(scene: Scene) -> None:
     """What S9 has committed before a mark in its log is in the target, and after the switch S9
     keeps nothing to be followed."""
