@@ -18,7 +18,9 @@ import boto3
 import pytest
 from hypothesis import settings
 from mypy_boto3_dynamodb import DynamoDBClient
+from playwright.sync_api import Browser as Chromium
 
+from tests.support.browser import Browser, chromium_of_all_tests
 from tests.support.s9.logged import BINLOG, LOGICAL
 from utils.demo.sample.data import SampleReport, SampleSize, generate
 from utils.demo.sample.schema import AnyConnection, create_tables
@@ -149,6 +151,23 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMariaD
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
     with EmbeddedAws(tmp_path_factory.mktemp("aws") / "aws.log") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chromium]:
+    with chromium_of_all_tests() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """Windows of the test's own. What they ask for must have come from where the page came from."""
+    windows = Browser(chromium)
+    try:
+        yield windows
+        assert windows.strangers() == []
+    finally:
+        windows.close()
 
 
 @pytest.fixture(scope="session")
