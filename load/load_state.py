@@ -14,10 +14,12 @@ from typing import Any
 import orjson
 
 from utils.dynamodb.item_content import Moments
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import utc_now
 from utils.files.storage import write_atomically
 from utils.files.typed_json import fits
+from utils.files.workspace import Workspace
 from utils.run.run import Run
 from utils.run.same_tables import bind
 from utils.wording.invocation import command
@@ -47,7 +49,8 @@ class LoadState:
     was), `wrote` says that one has succeeded. While `in_flight`, requests may be on their way that
     nobody waits for if the load is killed. `sync` are the figures of what a sync has found
     (load/sync/planning.py). `selected_by` is the digest of the settings by which the extract has
-    chosen the records. `concluded`: what a sync was to take away is taken away, too.
+    chosen the records. `concluded`: what a sync was to take away is taken away, too. `disturbed`:
+    something else than a load has written into the tables since (`disturb`).
     """
 
     path: Path
@@ -71,6 +74,7 @@ class LoadState:
     sync: dict[str, int] = field(default_factory=dict)
     selected_by: str = ""
     concluded: bool = False
+    disturbed: bool = False
 
     @property
     def is_sync(self) -> bool:
@@ -90,7 +94,8 @@ class LoadState:
     def is_of(self, run: Run, entity: str, settings: str) -> bool:
         """Whether this is an unfinished load of the transformed file that there is, to where it
         goes now."""
-        return self.is_for(run, entity, settings) and not (self.complete or self.undone)
+        is_over = self.complete or self.undone or self.disturbed
+        return self.is_for(run, entity, settings) and not is_over
 
     def is_for(self, run: Run, entity: str, settings: str) -> bool:
         """Whether this is a load, also a complete one, of the transformed file that there is."""
@@ -159,6 +164,17 @@ class LoadState:
     def may_be_sent(self, place: int) -> bool:
         """Whether the line that begins at byte `place` may have been sent in a batch."""
         return any(start <= place < end for start, end in self.sent)
+
+
+def disturb(files: Workspace) -> None:
+    """Something else than a load is about to write into the tables: what the loads of a data
+    directory have written, and were going to, is not what the tables hold any more. Durable when
+    this returns. Raises ArtifactError and StorageError."""
+    for path in map(files.load_state, ENTITY_NAMES):
+        state = LoadState.load(path)
+        if state is not None and not state.disturbed:
+            state.disturbed = True
+            state.save()
 
 
 def stay_with_tables(run: Run, entities: Iterable[str]) -> None:

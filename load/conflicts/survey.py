@@ -120,21 +120,23 @@ def survey_before_load(
 def due_of(run: Run, entities: Sequence[str], *, syncs: bool = False) -> list[str]:
     """The entities of which a load is to be planned. What has been undone is done with: what the
     run wrote from here on is to be found out again. So it is after a sync, which has not looked at
-    the whole tables, unless this one `syncs`, too."""
+    the whole tables, unless this one `syncs`, too, and the tables were not disturbed since."""
     has_plan = is_planned if syncs else goes_on
     due = [name for name in entities if not has_plan(run, name)]
-    if run.manifest.rolled_back or (due and not syncs and _has_synced(run, due)):
+    if run.manifest.rolled_back or _begins_anew(run, due, syncs=syncs):
         run.manifest.rolled_back = ""
         run.manifest.baseline = Manifest.new().baseline
         run.save()
     return due
 
 
-def _has_synced(run: Run, entities: Sequence[str]) -> bool:
-    states = (LoadState.load(run.workspace.load_state(name)) for name in entities)
+def _begins_anew(run: Run, due: Sequence[str], *, syncs: bool) -> bool:
+    """Whether the plans that this run has made already count for nothing."""
+    states = (LoadState.load(run.workspace.load_state(name)) for name in due)
     return any(
-        state is not None and state.is_sync and state.run_id == run.manifest.baseline
+        state.disturbed or not syncs
         for state in states
+        if state is not None and state.is_sync and state.run_id == run.manifest.baseline
     )
 
 
@@ -244,13 +246,13 @@ def goes_on(run: Run, entity: str) -> bool:
 
 def is_planned(run: Run, entity: str) -> bool:
     """Whether an interrupted sync of exactly this file has its plan. What was written last is known
-    no more then, so that there can be no other one."""
+    no more then, so that there can be no other one, unless the tables were disturbed."""
     state = LoadState.load(run.workspace.load_state(entity))
     return (
         run.resuming
         and state is not None
         and state.is_sync
-        and not state.undone
+        and not (state.undone or state.disturbed)
         and state.is_for(run, entity, settings(run, entity))
     )
 

@@ -23,7 +23,7 @@ from load.conflicts.repair_journal import CREATED, REPLACED, TAKEN_AWAY, RepairJ
 from load.conflicts.replaced_items import ReplacedItems
 from load.conflicts.table_pictures import Pictures
 from load.engine import require_validated
-from load.load_state import LoadState
+from load.load_state import LoadState, disturb
 from load.repair.damaged_records import Damaged, DamagedRecords, counted_by_kind
 from load.repair.mend_record import IN_USE, TO_TAKE_AWAY, Rules, Signed
 from load.repair.mending_pieces import LoadUndo, Mended, MendedTogether, Repairing
@@ -193,6 +193,7 @@ class Repair:
             path = files.repair_state
             state = RepairState(path, run.manifest.baseline, utc_now(), reached, counts)
             state.save()
+        disturb(files)
         for name in ENTITY_NAMES:
             for path in (files.repair_steps(name), files.before(name)):
                 run.manifest.artifacts.pop(files.name_of(path), None)

@@ -27,6 +27,7 @@ import orjson
 from load.backup.engine import back_up, new_name
 from load.backup.folder import BackupFolder
 from load.backup.table_description import creation_request, misfits
+from load.load_state import disturb
 from load.restore.named_records import NamedRecords, shape_in
 from load.restore.plan import ChangeCount, RestorePlan, make_plan
 from load.restore.records import ADDED, DELETED, REPLACED, PartRestored, parts_of
@@ -225,16 +226,20 @@ def _create(work: AtWork, folder: BackupFolder, table: str) -> None:
 
 
 def _forget_load(work: AtWork, table: str) -> None:
-    """What the manifest knows of the load into this table no longer holds."""
-    manifest = Manifest.load(work.workspace.manifest)
+    """What is known of the loads into this table no longer holds."""
     target = work.config.target
+    entities = [name for name in ENTITY_NAMES if target.table(name) == table]
+    if not entities:
+        return
+    disturb(work.workspace)
+    manifest = Manifest.load(work.workspace.manifest)
     if manifest is None or manifest.target != target.identity():
         return
-    for entity in ENTITY_NAMES:
-        if target.table(entity) == table:
-            manifest.forget("load", entity)
-            manifest.forget("verify", entity)
-            work.workspace.set_aside("verification", "reconciliation", "load")
+    # A sync that was cut short plans all of its entities anew, or none.
+    for entity in ENTITY_NAMES if manifest.syncs else entities:
+        manifest.forget("load", entity)
+        manifest.forget("verify", entity)
+    work.workspace.set_aside("verification", "reconciliation", "load")
     manifest.save(work.workspace.manifest)
 
 

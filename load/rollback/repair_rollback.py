@@ -18,6 +18,7 @@ import orjson
 
 from load.conflicts.policy import Authors
 from load.conflicts.repair_journal import RepairedRecord, RepairJournal
+from load.load_state import disturb
 from load.rollback.report import CHANGED, IN_USE
 from load.rollback.undo_repair import RepairUndone, UndoingRepair
 from load.sending.job_pool import JobPool
@@ -86,6 +87,7 @@ def undo_last_repair(
         run.manifest.phases.pop("verify", None)
         state.undoing = True
         state.save()
+        disturb(run.workspace)
         run.save()
         done = _Undoing(run, tables, state, writes=True).all()
     drop_repair(run)

@@ -57,7 +57,7 @@ def known_of(files: Workspace, entity: str, reached: Mapping[str, Any]) -> Known
     with storage_errors(main):
         is_whole = (
             state.complete
-            and not state.undone
+            and not (state.undone or state.disturbed)
             and (state.concluded or not state.is_sync)
             and not any(state.only_in_target.values())
             and state.reached == dict(reached)
