@@ -394,14 +394,20 @@ class Runbook:
             write_load_report(self.run)
         write_load_report(self.run)
 
-    def read_again(self, entities: Sequence[str]) -> None:
+    def read_again(self, entities: Sequence[str], known: "Workspace") -> None:
         """From S9 to the files that it would be loaded from now, for these entities and those that
-        they name."""
+        they name; with the times that loads of the data directory `known` have given them."""
+        from load.entities import TABLES
+        from load.sync.times import recall_times
+
         needed = {need for name in entities for need in (name, *shape_of(name).needs)}
         due = [name for name in ENTITIES if name in needed]
         self.run.workers.imports = SHARED_WORK
         self.extract(due)
         self.transform(due)
+        for name in self.outcomes.going_on(due):
+            if not self.outcomes.has_done("validate", name):
+                recall_times(self.run, TABLES[name], known)
         self.validate(due)
         for failed in self.outcomes.failed.values():
             raise failed
@@ -902,7 +908,7 @@ def verify_by_source(
         if inner.manifest.outcome is not None:  # watched: another look needs another picture
             has_served(inner)
             inner = inner_run(book.run)
-        Runbook(inner).read_again(entities)
+        Runbook(inner).read_again(entities, book.run.workspace)
         inner.manifest.outcome = book.verify(entities, inner)
         return inner.manifest.outcome
 
@@ -1389,7 +1395,7 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
             Runbook(run).open_files()
         inner = new_inner_run(run)
         book = Runbook(beside(run) if aside else run)
-        Runbook(inner).read_again(ENTITIES)
+        Runbook(inner).read_again(ENTITIES, run.workspace)
         inner.manifest.outcome = code = book.verify(ENTITIES, inner)
         drift = find_drift(book.run, inner, ENTITIES, left_by_sync(run.workspace))
         found = compared(

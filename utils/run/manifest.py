@@ -58,8 +58,9 @@ class Manifest:
     began the run, and of its rules (utils/version.py); `made_for` marks the directory of a
     rehearsal or a demonstration (utils/run/own_directories.py). `syncs`: the run is to bring the
     target up to S9, and loads only what differs. `empty_as_of` has, by entity, a moment at which
-    its table was known to hold nothing yet. `moments` has, by sync, the `updatedAt` of
-    what that has changed, where it is not S9's (load/sync/times.py).
+    its table was known to hold nothing yet. `moments` has, by the sync's run, the
+    `updatedAt` of what that has changed, where it is not S9's: of the last one
+    (load/sync/times.py).
     """
 
     run_id: str
