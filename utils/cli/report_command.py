@@ -51,15 +51,22 @@ def _run(caller: Caller, directory: Path | None, *, opens: bool) -> ExitCode:
     if directory is None:
         with suppress(MigrationError):  # the page does without: who migrates is told what is wrong
             config = caller.settings()
-    looked = [(each, each.look(time.time())) for each in _of_runs(root)]
-    newest, _ = latest(looked)
-    pages = [write_page(watcher.files.root, config) for watcher, _ in looked]
-    shown = pages[[watcher for watcher, _ in looked].index(newest)]
+    found = _of_runs(root)
+    pages = {each.files.root: write_page(each.files.root, config) for each in found}
+    shown = pages[_newest(found)]
     if opens and not webbrowser.open(shown.resolve().as_uri()):
         click.echo(said("report-not-opened", page=shown))
     else:
         click.echo(said("report-made", page=shown))
     return ExitCode.DONE
+
+
+def _newest(found: list[Watcher]) -> Path:
+    """The directory in which something has happened last; the first where that cannot be told."""
+    with suppress(MigrationError):  # the page says what is wrong
+        newest, _ = latest([(each, each.look(time.time())) for each in found])
+        return newest.files.root
+    return found[0].files.root
 
 
 def _of_runs(root: Path) -> list[Watcher]:

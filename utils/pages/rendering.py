@@ -27,8 +27,9 @@ _LONGEST = 2_000
 
 def render(template: str, **values: Any) -> str:
     """The page that a template (a file name in utils/pages/templates) makes of `values`; a value
-    that it uses and is not given is a defect, and raises jinja2.UndefinedError."""
-    return _environment().get_template(template).render(version=VERSION, **values)
+    that it uses and is not given is a defect, and raises jinja2.UndefinedError. Nowhere in it is a
+    character that is not to be seen, as on a terminal: also not where nobody has thought of it."""
+    return printable(_environment().get_template(template).render(version=VERSION, **values))
 
 
 def look() -> str:

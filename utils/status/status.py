@@ -186,7 +186,10 @@ class Watcher:
         return self._stopped(now, manifest, code)
 
     def _stopped(self, now: float, manifest: Manifest | None, code: int | None) -> Status:
-        if self.picture.command not in _BESIDE and manifest is not None and manifest.begun:
+        if self._looked_after_the_end(manifest):
+            sentence = self.picture.finished.sentence if self.picture.finished else "it was killed"
+            where = f"The {_PROVES} of {self._which()} was stopped: {sentence}"
+        elif self.picture.command not in _BESIDE and manifest is not None and manifest.begun:
             where = stopping_place(manifest, _checkpoint(self.files))
         else:
             sentence = self.picture.finished.sentence if self.picture.finished else "it was killed"
@@ -194,6 +197,11 @@ class Watcher:
         words = where[:1].upper() + where[1:]
         next_ = self._next(manifest)
         return self._of(STOPPED, now, manifest, words=words, exit_code=code, next_=next_)
+
+    def _looked_after_the_end(self, manifest: Manifest | None) -> bool:
+        """Whether the last command has only looked at what a run that had ended has done."""
+        by_hand = self.picture.command == _BY_HAND and self.picture.phases[-1:] == (_PROVES,)
+        return by_hand and manifest is not None and manifest.outcome in _ENDS
 
     def _next(self, manifest: Manifest | None) -> str:
         """What to type after it was stopped."""

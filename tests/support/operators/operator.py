@@ -62,6 +62,7 @@ class Outcome:
         assert self.code == code, f"exit code {self.code}, not {code}:\n{self.output}"
         assert "Traceback" not in self.output, self.output
         assert "unexpected error" not in self.output, self.output
+        assert "could not be made (a defect of the tool" not in self.output, self.output
         assert not (wrong := ONE_OF_MANY.search(self.output)), wrong
         if "Reports are in " in self.stdout:
             assert self.closing, f"no declared closing of exit code {code}: {self.last_line}"

@@ -15,6 +15,7 @@ from utils.config import Config
 from utils.error_handler import MigrationError
 from utils.files.storage import require_plain, storage_errors
 from utils.files.workspace import Workspace
+from utils.reports.report_schemas import problems_of, report_of
 from utils.run.manifest import Manifest
 from utils.status.status import Status, Watcher
 from utils.telemetry.event_file import read_events
@@ -130,7 +131,7 @@ def _report(files: Workspace, name: str, troubles: list[str]) -> Report:
 
 
 def _read(path: Path, troubles: list[str]) -> Report:
-    """A document, empty where there is none, or none that can be read."""
+    """A document of the shape that its name promises, empty where there is none."""
     try:
         with storage_errors(path):
             require_plain(path)
@@ -140,12 +141,15 @@ def _read(path: Path, troubles: list[str]) -> Report:
     except MigrationError as error:
         troubles.append(error.message)
         return {}
+    report = report_of(path.name)
     try:
-        document = orjson.loads(text)
+        if report is None or problems_of(report, text):
+            troubles.append(
+                f"{path} does not have the form of this version's reports: it is not shown here"
+            )
+            return {}
+        found: Report = orjson.loads(text)
     except orjson.JSONDecodeError:
-        document = None
-    if not isinstance(document, dict):
         troubles.append(f"{path} is damaged: it is not shown here")
         return {}
-    found: Report = document
     return found

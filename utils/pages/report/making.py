@@ -7,7 +7,7 @@ from utils.error_handler import MigrationError
 from utils.logger import get_logger
 from utils.pages.report.page import write_page
 from utils.telemetry.worked_on import take_worked_on
-from utils.wording.invocation import command
+from utils.wording.invocation import for_real
 
 
 def make_pages() -> None:
@@ -17,11 +17,13 @@ def make_pages() -> None:
         try:
             write_page(root, config)
         except Exception as error:
-            why = error.message if isinstance(error, MigrationError) else repr(error)
+            why = f"a defect of the tool: {error!r}"
+            if isinstance(error, MigrationError):
+                why = error.message
             get_logger().warning(
                 "The page for people could not be made (%s): the reports are in %s all the same. "
                 "To make it: %s",
                 why,
                 root / "reports",
-                command("report"),
+                for_real("report"),
             )

@@ -67,7 +67,7 @@ def _verdict(known: Documents) -> Verdict:
     code, verdict = plan["exitCode"], plan["verdict"]
     kind = {ExitCode.DONE: GOOD, ExitCode.QUARANTINED: CARE}.get(code, BAD)
     further = [verdict["because"]] if verdict["because"] else []
-    part = plan["extrapolated"]
+    part = plan.get("extrapolated")
     if part:
         further.append(
             f"As far as the first {part['read']:,} of {part['of']:,} {part['entity']} show"
@@ -261,7 +261,7 @@ def _checks(plan: Report) -> Iterator[Section]:
                     _SEVERITIES[each["state"]], each["state"]
                 ),
                 each["found"],
-                each["remedy"] or None,
+                each.get("remedy"),
             ]
         )
         for each in checks
@@ -281,7 +281,7 @@ def _mapping(plan: Report) -> Iterator[Section]:
     if not mapping:
         return
     parts: list[Part] = []
-    for entity, tables in mapping["entities"].items():
+    for entity, tables in mapping.get("entities", {}).items():
         rows = [
             Row([f"{table}.{column}", attribute])
             for table, of in tables.items()
@@ -290,7 +290,7 @@ def _mapping(plan: Report) -> Iterator[Section]:
         columns = [Column("Column", KEY), Column("Attribute", KEY)]
         table = Table(f"Columns of {entity}", columns, rows)
         parts.append(Folded(f"What becomes of each column: {entity}", [table]))
-    for entity, applied in mapping["applied"].items():
+    for entity, applied in mapping.get("applied", {}).items():
         rows = [
             Row([words, kind, count])
             for kind, name in (("default", "defaults"), ("put right", "repairs"))
