@@ -12,9 +12,9 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from playwright.sync_api import Page
 
 from tests.conftest import TableNames
-from tests.scenarios.repair.test_repair import damage
 from tests.support.application.application import Application
 from tests.support.browser import WIDTHS, Browser, Scheme, axe, overflowing
+from tests.support.damage.of_each_kind import damage
 from tests.support.documents.hostile import make_hostile
 from tests.support.operators.operator import ENTITIES, Operator
 from tests.support.operators.undone import headers
