@@ -155,7 +155,7 @@ def test_a_whole_migration(operator: Operator, browser: Browser) -> None:
     assert_ledger_is_that_of_the_reports(seen, operator)
     assert_money_is_that_of_the_reports(seen, operator)
     assert_findings_are_those_of_the_reports(seen, operator)
-    assert outcome.last_line in seen.inner_text("#verdict")
+    assert outcome.last_line in seen.inner_text("section.verdict")
     planned = rows_of(seen, "Plan and fact")
     assert planned["Items written"][0] == planned["Items written"][1]
     assert planned["Write units"][0] == planned["Write units"][1]
@@ -171,7 +171,7 @@ def test_a_whole_migration(operator: Operator, browser: Browser) -> None:
     assert_looks_well(browser, page_of(operator), ("light", "dark"))
     found = orjson.loads((plan.data / "reports" / "plan.json").read_bytes())
     seen = visited(browser, page_of(plan, "plan"), script=False)
-    assert found["verdict"]["meaning"] in seen.inner_text("#verdict")
+    assert found["verdict"]["meaning"] in seen.inner_text("section.verdict")
     seen = visited(browser, page_of(plan, "plan"))
     to_do = table(seen, "To do before the migration, causes first")[1:]
     assert [row[0] for row in to_do] == [each["what"] for each in found["toDo"]]
@@ -204,7 +204,7 @@ def test_nothing_has_been_done(operator: Operator, browser: Browser) -> None:
     operator.data.mkdir()
     operator.run("report").ended(0)
     seen = visited(browser, page_of(operator))
-    assert "No run has begun" in seen.inner_text("#verdict")
+    assert "No run has begun" in seen.inner_text("section.verdict")
     assert_looks_well(browser, page_of(operator))
 
 

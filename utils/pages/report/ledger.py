@@ -46,7 +46,7 @@ def ledger(known: Documents) -> Iterator[Section]:
     names = [(each.result.get("table") or {}).get("name") if each else None for each in tables]
     parts: list[Part] = [
         Table("Where every record has remained", _COLUMNS, list(_rows(stations, counts, names))),
-        *_proof(known.report("verification"), counts),
+        *_proof(known.report("verification")),
     ]
     yield Section(
         "ledger",
@@ -105,7 +105,7 @@ def _closes(of: Mapping[str, Any] | None) -> Cell:
     return Markup('<span class="state {}">{}</span>').format(kind, words)
 
 
-def _proof(verification: Report, counts: Mapping[str, Any]) -> Iterator[Part]:
+def _proof(verification: Report) -> Iterator[Part]:
     """What the verification says of it, and what it has looked at."""
     if not verification:
         yield State("calm", "Not verified: nobody has looked into the target since")
@@ -116,9 +116,6 @@ def _proof(verification: Report, counts: Mapping[str, Any]) -> Iterator[Part]:
     else:
         yield State(BAD, f"Verified by comparing the target with {with_what}: differences")
         yield Listed(verification["problems"])
-    problems = [each for of in counts.values() for each in of["problems"]]
-    if problems:
-        yield Listed(problems)
     yield from _looked_at(verification)
 
 

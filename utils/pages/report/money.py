@@ -46,8 +46,9 @@ _NAMES = {
 }
 _COUNTS = ("sales", "lines")
 _TOTAL = "total"
-_FOLDED = ("month", "buyer", "producer")
-_MOST = 250  # rows of one table: all of them are in the table for the accountant
+_PARTIES = ("buyer", "producer")
+_FOLDED = ("month", *_PARTIES)
+_MOST = 120  # rows of one table: all of them are in the table for the accountant
 
 Figures = Sequence[Mapping[str, str]]
 
@@ -92,7 +93,7 @@ def _entity(of: Mapping[str, Any]) -> Iterator[Part]:
         those = [each for each in rows if each["by"] == by]
         if by == "currency":  # which is the totals
             continue
-        shown = those[:_MOST]
+        shown = those[: _MOST if by in _PARTIES else len(those)]
         part = _rows(f"By {by}", shown, len(those))
         if by in _FOLDED:
             yield Folded(f"By {by}", [part])
@@ -130,7 +131,7 @@ def _rows(caption: str, them: Sequence[Mapping[str, Any]], count: int) -> Table:
     rows: list[Row] = []
     for each in them:
         of = {figure["figure"]: figure for figure in each["figures"]}
-        name, head = f"{each['value']}, {each['currency']}", next(iter(of.values()))
+        name, head = f"{_value(each)}, {each['currency']}", next(iter(of.values()))
         counts = [_amount(head["s9"]), _amount(head["target"])]
         off = [figure for figure in of.values() if not _is_zero(figure["difference"])]
         rows.append(Row([name, *counts, *_cells(of[_TOTAL], used)], OFF if off else ""))
@@ -149,6 +150,12 @@ def _rows(caption: str, them: Sequence[Mapping[str, Any]], count: int) -> Table:
         Column("Difference", NUMBER),
     ]
     return Table(f"{caption}{beyond}", columns, rows)
+
+
+def _value(each: Mapping[str, Any]) -> str:
+    """The value of a dimension: a party by its key in S9, where it has one."""
+    key = each["key"]
+    return f"{each['by']} {key}" if key and key != "None" else str(each["value"])
 
 
 def _records(records: Mapping[str, Any]) -> str:

@@ -91,9 +91,8 @@ def _figures(plan: Report) -> Iterator[Figure]:
         yield Figure("Items", forecast["items"], "in DynamoDB")
         yield Figure("Time", _plain(lasting(forecast["seconds"])), "of the whole migration")
         price = forecast["price"]
-        amount = price["batchWrites"]
-        if isinstance(amount, (int, float)):
-            yield Figure("Price", _plain(costing(amount, price["currency"])), "on demand")
+        amount = costing(price["batchWrites"]["total"], price["currency"])
+        yield Figure("Price", _plain(amount), "of read and write units, on demand")
 
 
 def _plain(text: str) -> Markup:

@@ -227,12 +227,10 @@ def _compared(known: Documents, forecast: Mapping[str, Any]) -> Iterator[tuple[s
     yield "All", [_plain(lasting(forecast["seconds"])), _plain(lasting(known.history.seconds))]
     if known.config is not None:
         prices, price = known.config.prices, forecast["price"]
-        planned = price["batchWrites"]
-        amount = planned if isinstance(planned, (int, float)) else None
         yield (
             "Price, on demand",
             [
-                None if amount is None else _plain(costing(amount, price["currency"])),
+                _plain(costing(price["batchWrites"]["total"], price["currency"])),
                 _plain(costing(prices.on_demand(writes, reads), prices.currency)),
             ],
         )
