@@ -29,7 +29,7 @@ def render(template: str, **values: Any) -> str:
     """The page that a template (a file name in utils/pages/templates) makes of `values`; a value
     that it uses and is not given is a defect, and raises jinja2.UndefinedError. Nowhere in it is a
     character that is not to be seen, as on a terminal: also not where nobody has thought of it."""
-    return printable(_environment().get_template(template).render(version=VERSION, **values))
+    return printable(environment().get_template(template).render(version=VERSION, **values))
 
 
 def look() -> str:
@@ -73,7 +73,8 @@ def when(moment: str | None) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with what they may use."""
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,

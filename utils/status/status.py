@@ -7,7 +7,7 @@ notice. docs/reports.md has the document that `--json` prints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -26,6 +26,7 @@ from utils.run.lifecycle import stopping_place
 from utils.run.lock import held_by
 from utils.run.manifest import Manifest
 from utils.telemetry.event_file import EventReader
+from utils.telemetry.events import Told
 from utils.telemetry.picture import Picture, StepPicture
 from utils.wording import invocation
 from utils.wording.figures import moment_text
@@ -128,10 +129,11 @@ class Status:
 
 @dataclass
 class Watcher:
-    """Looks at a data directory, again and again if need be."""
+    """Looks at a data directory, again and again if need be; `also` gets every event that comes."""
 
     files: Workspace
     picture: Picture = field(default_factory=Picture)
+    also: Callable[[Told], object] | None = None
 
     def __post_init__(self) -> None:
         self._reader = EventReader(self.files.events)
@@ -143,6 +145,8 @@ class Watcher:
         with storage_errors(self.files.events):
             for told in self._reader.poll():
                 self.picture.take(told)
+                if self.also is not None:
+                    self.also(told)
         # Who has ended or begun since the first look must not be taken for one that was killed.
         holder = holder or held_by(self.files.lock)
         with storage_errors(self.files.manifest):

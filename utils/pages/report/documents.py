@@ -18,7 +18,7 @@ from utils.files.workspace import Workspace
 from utils.reports.report_schemas import problems_of, report_of
 from utils.run.manifest import Manifest
 from utils.status.status import Status, Watcher
-from utils.telemetry.event_file import read_events
+from utils.telemetry.events import Told
 from utils.telemetry.history import History
 from utils.telemetry.phase_figures import PhaseFigures, phase_figures
 from utils.telemetry.picture import Picture
@@ -76,11 +76,16 @@ class Documents:
 def documents_of(root: Path, config: Config | None, now: float | None = None) -> Documents:
     """Read what there is in a data directory at this moment (`now`: seconds since 1970). Raises
     nothing for what is missing or damaged: it is among the troubles."""
-    files, troubles = Workspace(root), list[str]()
+    files, troubles, events = Workspace(root), list[str](), list[Told]()
     manifest = _manifest(files, troubles)
-    status = _status(files, troubles, time.time() if now is None else now)
+    watcher = Watcher(files, also=events.append)
+    status = _status(watcher, troubles, time.time() if now is None else now)
     run = status.run_id if status and status.run_id else (manifest.run_id if manifest else "")
-    picture, history = _told(files, run, troubles)
+    picture, history = Picture(), History(run)
+    for told in events:
+        if told.run == run:
+            picture.take(told)
+            history.take(told)
     return Documents(
         files=files,
         status=status,
@@ -104,26 +109,13 @@ def _manifest(files: Workspace, troubles: list[str]) -> Manifest | None:
     return None
 
 
-def _status(files: Workspace, troubles: list[str], now: float) -> Status | None:
+def _status(watcher: Watcher, troubles: list[str], now: float) -> Status | None:
     try:
-        return Watcher(files).look(now)
+        return watcher.look(now)
     except MigrationError as error:
         if error.message not in troubles:
             troubles.append(error.message)
     return None
-
-
-def _told(files: Workspace, run: str, troubles: list[str]) -> tuple[Picture, History]:
-    picture, history = Picture(), History(run)
-    try:
-        with storage_errors(files.events):
-            for told in read_events(files.events):
-                if told.run == run:
-                    picture.take(told)
-                    history.take(told)
-    except MigrationError as error:
-        troubles.append(error.message)
-    return picture, history
 
 
 def _report(files: Workspace, name: str, troubles: list[str]) -> Report:
