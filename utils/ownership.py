@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from utils.error_handler import ArtifactError, ConfigurationError
-from utils.files.storage import storage_errors
+from utils.files.storage import storage_errors, write_atomically
 from utils.files.workspace import Workspace
 from utils.wording.invocation import command
 
@@ -37,6 +37,8 @@ _RESTS_ON = {
     "accepted": ("count",),
     "certified": ("reports",),
 }
+# What rests on what the target holds.
+_OF_TARGET = frozenset({"verified", "accepted", "certified", "switched"})
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,22 @@ def ownership_of(files: Workspace) -> Ownership:
     steps = list(document["steps"])
     since = document.get("switchedAt") or ""
     return Ownership(document["owner"], since, steps[-1] if steps else "")
+
+
+def forget_verified(files: Workspace) -> None:
+    """Something is about to be written to the target: what a cut-over of this data directory has
+    verified there is not what it holds any more. Durable when this returns; whoever calls it has
+    the lock of the directory. Raises ArtifactError and StorageError."""
+    document = read_cutover(files)
+    if document is None or document["owner"] != S9:
+        return
+    left = {name: entry for name, entry in document["steps"].items() if name not in _OF_TARGET}
+    if left == document["steps"]:
+        return
+    files.set_aside("cutover")  # no certificate stands that nothing bears out
+    document |= {"steps": left, "revision": document["revision"] + 1}
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+    write_atomically(files.cutover, text + b"\n")
 
 
 def require_s9_owns(files: Workspace, what: str, *, further: Collection[str] = ()) -> None:

@@ -47,6 +47,7 @@ from utils.error_handler import ConfigurationError, TargetError
 from utils.files.encryption import Identity
 from utils.files.storage import temporary_directory
 from utils.logger import get_logger
+from utils.ownership import forget_verified
 from utils.run.manifest import Manifest
 from utils.run.session import AtWork
 from utils.telemetry.tasks import Task
@@ -232,6 +233,7 @@ def _forget_load(work: AtWork, table: str) -> None:
     if not entities:
         return
     disturb(work.workspace)
+    forget_verified(work.workspace)
     manifest = Manifest.load(work.workspace.manifest)
     if manifest is None or manifest.target != target.identity():
         return

@@ -36,6 +36,7 @@ from utils.files.artifacts import utc_now
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted, StopFlag
 from utils.logger import get_logger
+from utils.ownership import forget_verified
 from utils.run.lifecycle import mask_key
 from utils.run.session import AtWork
 from utils.wording.invocation import again
@@ -126,9 +127,12 @@ def marked(work: AtWork, tables: Sequence[str], what: str) -> Iterator[None]:
     """Mark tables (names; String keys PK and SK) while the context lasts; `what` is being done:
     "a load". Tables that this process has marked already stay as they are.
 
+    Who marks writes: what a cut-over has verified is forgotten (utils/ownership.py).
+
     Raises TargetError when somebody else is at work on one of them, also when that turns out in
     the middle (this process was asleep for longer than `LEASE`), and Interrupted.
     """
+    forget_verified(work.workspace)
     wanted = sorted(set(tables) - _held)
     holder = Holder.of(work, what)
     marks = [_Mark(work.config, table, holder) for table in wanted]

@@ -14,7 +14,8 @@ from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge
 from utils.config import Config
 from utils.cutover.acceptance import read_accepted
-from utils.cutover.machine import Asked, Cutover, Ending, ended
+from utils.cutover.endings import Asked, Ending, ended
+from utils.cutover.machine import Cutover
 from utils.cutover.rehearsal import Rehearsal
 from utils.cutover.state import IN_STEP, STEPS, SWITCHED, State
 from utils.error_handler import ConfigurationError, ExitCode, MigrationError
@@ -46,6 +47,7 @@ class _Words:
     back: bool
     status: bool
     rehearse: bool
+    leave_behind: bool
     yes: bool
 
     def check(self) -> None:
@@ -56,8 +58,10 @@ class _Words:
         goes_on = self.is_stopped or self.freeze_check is not None or self.accept is not None
         if goes_on and given:
             raise click.UsageError(f"{given[0]} goes alone")
-        if self.yes and not (self.back or self.switched):
-            raise click.UsageError("--yes goes with --back and --switched")
+        if self.yes and not self.back:
+            raise click.UsageError("--yes goes with --back")
+        if self.leave_behind and not self.switched:
+            raise click.UsageError("--leave-behind goes with --switched")
 
 
 @click.command()
@@ -87,7 +91,12 @@ class _Words:
 @click.option(
     "--rehearse", is_flag=True, help="Walk all steps while S9 is at work; write nothing to either."
 )
-@click.option("--yes", is_flag=True, help="With --back and --switched: do not ask.")
+@click.option(
+    "--leave-behind",
+    is_flag=True,
+    help="With --switched: what S9 has changed since the certificate, as listed, is left behind.",
+)
+@click.option("--yes", is_flag=True, help="With --back: do not ask.")
 @click.pass_obj
 def cutover(
     caller: Caller,
@@ -100,6 +109,7 @@ def cutover(
     back: bool,
     status: bool,
     rehearse: bool,
+    leave_behind: bool,
     yes: bool,
 ) -> None:
     """Switch from S9 to the Sale Module, step by step; typed again, it goes on where it was.
@@ -121,6 +131,7 @@ def cutover(
         back,
         status,
         rehearse,
+        leave_behind,
         yes,
     )
     words.check()
@@ -133,7 +144,8 @@ def _run(caller: Caller, words: _Words) -> ExitCode:
     state = State.load(files, config.source.identity(), config.target.identity())
     if words.status:
         return _tell(_status(state))
-    _require_migration(config, files)
+    if not words.abort:
+        _require_migration(config, files)
     if not words.rehearse:
         invocation.stays_with(CUTOVER)
     ways = caller.ways(config, caller.screen)
@@ -156,7 +168,7 @@ def _do(state: State, ways: Ways, words: _Words) -> Ending:
         words.max_changes,
         accepted,
         words.switched,
-        words.yes,
+        words.leave_behind,
     )
     if words.rehearse:
         return Rehearsal(state, ways, asked, click.echo).walk()
@@ -202,7 +214,12 @@ def _require_migration(config: Config, files: Workspace) -> None:
             remedy=f"migrate first: {command('--full')}",
         )
     bind(manifest, config, files.root)
-    if manifest.rolled_back == "done":
+    if manifest.rolled_back == "begun":
+        raise ConfigurationError(
+            f"the load of run {manifest.undoes} is being undone, and that was cut short",
+            remedy=f"finish it: {command('rollback')}",
+        )
+    if manifest.rolled_back:
         raise ConfigurationError(
             f"the load of run {manifest.undoes} was undone: there is nothing to be cut over",
             remedy=f"migrate first: {command('--full')}",

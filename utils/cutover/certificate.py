@@ -1,6 +1,6 @@
 """data/reports/cutover_report.json: the certificate of a cut-over, made of what its steps rest on.
 
-Everything in it comes from data/cutover.json; nothing is looked at again.
+Everything in it comes from data/cutover.json, but for the last look at S9 before it is written.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ _ALL_OPEN: Mapping[str, str] = {}
 _ACCEPTED = f"{_HOLDS}, but for what was accepted by name"
 
 
-def write_certificate(state: State) -> Path:
-    """Write it; returns its path."""
+def write_certificate(state: State, quiet_until: str, seconds: float) -> Path:
+    """Write it; returns its path. S9 was quiet until `quiet_until`; to see that has taken so many
+    seconds of its standstill."""
     accepted = state.evidence(ACCEPTED)
     document = {
         **head_of(state.evidence(CAUGHT_UP).get("runId")),
         "rehearsal": False,
         "cutover": state.cutover,
         "verdict": _ACCEPTED if accepted["count"] else _HOLDS,
-        "standstillSeconds": standstill(state.steps),
+        "standstillSeconds": round(standstill(state.steps) + seconds, 3),
+        "quietUntil": quiet_until,
         "acceptance": dict(accepted),
         **body(state.evidence(VERIFIED)),
         "source": state.source,

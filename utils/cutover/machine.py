@@ -5,32 +5,26 @@ or which gate is shut. Before a step is done, nothing of it is kept; a step that
 evidence that is looked at again: when somebody has loaded since, or a report is no longer what it
 was, it is done once more.
 
-    in-step     a pass brings the target up to S9, which is at work
+    in-step     a pass brings the target up to S9, which is at work: made again until S9 is stopped
     frozen      S9's application is stopped, and no transaction is open that could still change it
     caught-up   the last pass
     verified    S9 is read again, later, and the target is what it is
     accepted    what is not simply the same is accepted by name
-    certified   the certificate is written: the application may be switched
+    certified   S9 is read a last time, and the certificate written: the application may be switched
     switched    it was, and S9 has been quiet: the Sale Module owns the data
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from utils.cutover import gates
-from utils.cutover.acceptance import (
-    Accepted,
-    Open,
-    by_kind,
-    list_of,
-    read_open,
-    write_open,
-)
+from utils.cutover.acceptance import Open, by_kind, list_of, read_open, write_open
 from utils.cutover.certificate import write_certificate
+from utils.cutover.endings import Asked, Ending, Shut, Waits, ended
 from utils.cutover.state import (
     ACCEPTED,
     CAUGHT_UP,
@@ -42,58 +36,15 @@ from utils.cutover.state import (
     VERIFIED,
     State,
 )
-from utils.cutover.ways import Compared, Ways
-from utils.error_handler import (
-    ArtifactError,
-    ConfigurationError,
-    ExitCode,
-    MigrationError,
-)
-from utils.files.artifacts import sha256_of, utc_now
+from utils.cutover.switching import Switching
+from utils.cutover.ways import Ways
+from utils.error_handler import ArtifactError, ConfigurationError, ExitCode
+from utils.files.artifacts import sha256_of
 from utils.run.manifest import Manifest
 from utils.wording.figures import counted, lasting
 from utils.wording.invocation import command
 
 _STOPPED = "cutover --s9-is-stopped"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the operator says: S9's application is stopped; or that the tool is to see for itself
-    that nothing changes in so many seconds; at most so many changes in the last pass before; what
-    is accepted; that the application is switched; that changes of S9 since then are left behind."""
-
-    is_stopped: bool = False
-    freeze_check: float | None = None
-    most_changes: int | None = None
-    accepted: Accepted | None = None
-    is_switched: bool = False
-    leaves_behind: bool = False
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How it has ended: the closing (utils/cli/closings.py), the exit code, and its values."""
-
-    name: str
-    code: ExitCode
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Shut(Exception):
-    """A gate is shut: at which step, why, the one command that goes on, and the exit code."""
-
-    def __init__(self, step: str, why: str, go_on: str, code: ExitCode = ExitCode.FAILED) -> None:
-        super().__init__(why)
-        self.step, self.why, self.go_on, self.code = step, why, go_on, code
-
-
-class Waits(Exception):
-    """Somebody must do something now, of which an ending tells."""
-
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending.name)
-        self.ending = ending
 
 
 @dataclass
@@ -115,6 +66,8 @@ class Cutover:
                 "nothing is certified yet, so that the application must not be switched",
                 remedy=f"switch it back if it was; then go on: {command('cutover')}",
             )
+        if FROZEN not in self.state.steps and not self._is_told_stopped():
+            self.state.forget(IN_STEP)
         steps: dict[str, Callable[[], tuple[str, dict[str, Any]]]] = {
             IN_STEP: self._in_step,
             FROZEN: self._frozen,
@@ -122,7 +75,7 @@ class Cutover:
             VERIFIED: self._verified,
             ACCEPTED: self._accepted,
             CERTIFIED: self._certified,
-            SWITCHED: self._switched,
+            SWITCHED: Switching(self.state, self.ways, self.asked, self.say).do,
         }
         try:
             for step in (each for each in STEPS if each not in self.state.steps):
@@ -155,8 +108,11 @@ class Cutover:
         if CAUGHT_UP in state.steps and (
             manifest is None or manifest.run_id != state.evidence(CAUGHT_UP)["runId"]
         ):
-            self.say("Another run has been at work since the last pass: that is made again")
-            state.forget(CAUGHT_UP)
+            self.say(
+                "Another run has been at work since the last pass: that is made again, when S9 is "
+                "stopped"
+            )
+            state.forget(FROZEN)  # who has that done may have started S9 again as well
         if CERTIFIED in state.steps:
             reports = state.evidence(CERTIFIED)["reports"]
         else:
@@ -185,6 +141,10 @@ class Cutover:
         elif not said:
             raise Waits(self._stop_s9())
         return "S9 is stopped", {**evidence, **self._require_no_writers(FROZEN)}
+
+    def _is_told_stopped(self) -> bool:
+        """Whether S9 is stopped by now: each pass prolongs that."""
+        return self.asked.is_stopped or self.asked.freeze_check is not None
 
     def _says_stopped(self) -> str:
         """How the operator has said that S9 is stopped; "" when nobody has."""
@@ -286,45 +246,16 @@ class Cutover:
         return Ending("cutover-accept", ExitCode.QUARANTINED, values)
 
     def _certified(self) -> tuple[str, dict[str, Any]]:
-        path = write_certificate(self.state)
-        return f"see {path}", {"reports": {self.state.files.name_of(path): sha256_of(path)}}
-
-    def _switched(self) -> tuple[str, dict[str, Any]]:
-        if not self.asked.is_switched:
-            raise Waits(ended(self.state))
-        verified = self.state.evidence(VERIFIED)
+        began, verified = time.monotonic(), self.state.evidence(VERIFIED)
         look = self.ways.look()
-        moved = gates.of_looks(verified["files"], look, verified["snapshot"])
-        found = self.ways.compare() if moved else None
-        if found is not None:
-            self._require_left_behind(found, moved)
-        self.state.belongs_to_sale_module(utc_now())
-        self._unfollow()
-        return "the Sale Module owns the data", {
-            "quietUntil": None if moved else look.snapshot,
-            "leftBehind": list(found.moved) if found else [],
-        }
-
-    def _unfollow(self) -> None:
-        """Nobody follows an S9 that is history: it would keep its log until its disk is full."""
-        try:
-            for taken in self.ways.unfollow():
-                self.say(f"Taken away at S9: {taken}")
-        except MigrationError as error:
-            self.say(f"S9 still keeps its log to be followed: {error.message}. {error.remedy}")
-
-    def _require_left_behind(self, found: Compared, moved: str) -> None:
-        """Changes that S9 has had since the certificate are in no table: go on only if told to."""
-        for each in found.moved:
-            self.say(f"Changed in S9 since the certificate, and not in the target: {each}")
-        if self.asked.leaves_behind:
-            return
-        go_on = (
-            f"switch the application back, then: {command('cutover --abort')}; or, when these "
-            f"changes are entered in the Sale Module by hand: {command('cutover --switched --yes')}"
-        )
-        why = moved if found.moved else f"{moved} (nothing of it belongs into the target)"
-        raise Shut(SWITCHED, why, go_on, ExitCode.VERIFICATION_FAILED)
+        if why := gates.of_looks(verified["files"], look, verified["snapshot"]):
+            self.state.forget(FROZEN)
+            go_on = f"stop what still writes into S9, then: {command(_STOPPED)}"
+            raise Shut(CERTIFIED, why, go_on, ExitCode.VERIFICATION_FAILED)
+        evidence = self._require_no_writers(CERTIFIED)
+        path = write_certificate(self.state, look.snapshot, time.monotonic() - began)
+        reports = {self.state.files.name_of(path): sha256_of(path)}
+        return f"see {path}", {**evidence, "quietUntil": look.snapshot, "reports": reports}
 
 
 def _changes(count: int) -> str:
@@ -333,20 +264,3 @@ def _changes(count: int) -> str:
 
 def _code_of(code: ExitCode, ended_well: bool) -> ExitCode:
     return ExitCode.FAILED if ended_well else code
-
-
-def ended(state: State) -> Ending:
-    """How a cut-over stands that waits for nothing but the next word."""
-    if state.is_switched:
-        values: dict[str, Any] = {
-            "moment": state.switched_at,
-            "drift": command("drift"),
-            "back": command("cutover --back"),
-        }
-        return Ending("cutover-switched", ExitCode.DONE, values)
-    values = {
-        "report": state.files.report("cutover"),
-        "next": command("cutover --switched"),
-        "abort": command("cutover --abort"),
-    }
-    return Ending("cutover-certified", ExitCode.DONE, values)

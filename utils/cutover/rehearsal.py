@@ -18,8 +18,16 @@ import orjson
 from utils.cutover import gates
 from utils.cutover.acceptance import by_kind, write_open
 from utils.cutover.certificate import body, head_of, standstill, steps_of
-from utils.cutover.machine import Asked, Ending
-from utils.cutover.state import ACCEPTED, CAUGHT_UP, FROZEN, IN_STEP, VERIFIED, State
+from utils.cutover.endings import Asked, Ending
+from utils.cutover.state import (
+    ACCEPTED,
+    CAUGHT_UP,
+    CERTIFIED,
+    FROZEN,
+    IN_STEP,
+    VERIFIED,
+    State,
+)
 from utils.cutover.ways import Ways
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.artifacts import utc_now
@@ -60,7 +68,8 @@ class Rehearsal:
         kinds = by_kind(found.open)
         self._steps[ACCEPTED] = _entry(0.0, {"count": len(found.open)})
         self._gate(ACCEPTED, f"to be accepted: {kinds}" if kinds else "")
-        return self._ending(self._certificate(files), found.figures, len(found.open))
+        look = self._step(CERTIFIED, self.ways.look, lambda each: {"quietUntil": each.snapshot})
+        return self._ending(self._certificate(files, look.snapshot), found.figures, len(found.open))
 
     def _step(self, name: str, do: Callable[[], Any], evidence: Callable[[Any], Any]) -> Any:
         began = time.monotonic()
@@ -73,7 +82,7 @@ class Rehearsal:
         took = lasting(self._steps[name]["seconds"])
         self.say(f"Rehearsed, {name} ({took}): {f'shut: {why}' if why else 'open'}")
 
-    def _certificate(self, files: Workspace) -> Path:
+    def _certificate(self, files: Workspace, looked: str) -> Path:
         manifest = Manifest.load(self.state.files.manifest)
         shut = [name for name, why in self._gates.items() if why]
         document = {
@@ -82,6 +91,7 @@ class Rehearsal:
             "cutover": None,
             "verdict": f"shut: {', '.join(shut)}" if shut else "every gate was open",
             "standstillSeconds": standstill(self._steps),
+            "quietUntil": looked,
             "acceptance": None,
             **body(self._steps[VERIFIED]["evidence"]),
             "source": self.state.source,

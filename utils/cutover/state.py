@@ -1,9 +1,9 @@
 """data/cutover.json: how far the cut-over has come, and what each step rests on.
 
 {"version", "revision", "cutover", "began", "owner", "switchedAt", "source", "target", "steps":
-{step: {"at", "seconds", "evidence"}}, "history": [{"at", "what", …}]}. A step is in `steps` only
-when its gate was open and its evidence is durable; so whoever is killed goes on with the next one.
-What was given up or taken back is in `history`.
+{step: {"at", "seconds", "evidence"}}, "history": [{"at", "what", …}], "listed"}. A step is in
+`steps` only when its gate was open and its evidence is durable; so whoever is killed goes on with
+the next one. What was given up or taken back is in `history`.
 
 The file is written under the lock of the data directory, and only by who has read what is there.
 """
@@ -35,7 +35,8 @@ Evidence = Mapping[str, Any]
 @dataclass
 class State:
     """The cut-over of a data directory. `source` and `target` are what the configuration names,
-    `steps` has the evidence of those that are done, in their order."""
+    `steps` has the evidence of those that are done, in their order. `listed` is S9 (the SHA-256 of
+    its files) as it was when its changes since the certificate were listed last."""
 
     files: Workspace
     source: dict[str, Any]
@@ -47,6 +48,7 @@ class State:
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     revision: int = 0
+    listed: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, files: Workspace, source: Evidence, target: Evidence) -> State:
@@ -73,6 +75,7 @@ class State:
             document["steps"],
             document["history"],
             document["revision"],
+            document.get("listed", {}),
         )
 
     @property
@@ -96,13 +99,18 @@ class State:
         left = {name: entry for name, entry in self.steps.items() if name not in late}
         if left != self.steps:
             self._set_certificate_aside(left)
-            self.steps = left
+            self.steps, self.listed = left, {}
             self.save()
 
     def _set_certificate_aside(self, left: Evidence) -> None:
         """No certificate stands that what lies before it does not bear out."""
         if CERTIFIED in self.steps and CERTIFIED not in left:
             self.files.set_aside("cutover")
+
+    def has_listed(self, files: Mapping[str, str]) -> None:
+        """What S9, with these files, has changed since the certificate was listed: durably."""
+        self.listed = dict(files)
+        self.save()
 
     def belongs_to_sale_module(self, at: str) -> None:
         """The switch is made (call `done` to make that durable)."""
@@ -114,7 +122,7 @@ class State:
         entry = {"at": utc_now(), "what": what, "cutover": self.cutover, "after": last, **more}
         self.history.append(entry)
         self._set_certificate_aside({})
-        self.owner, self.switched_at, self.steps = S9, "", {}
+        self.owner, self.switched_at, self.steps, self.listed = S9, "", {}, {}
         self.cutover, self.began = uuid.uuid4().hex[:8], utc_now()
         self.save()
 
@@ -144,4 +152,5 @@ class State:
             "target": self.target,
             "steps": self.steps,
             "history": self.history,
+            "listed": self.listed,
         }

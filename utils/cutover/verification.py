@@ -80,6 +80,7 @@ def compared(
         tuple(totals),
         numbers,
         {
+            "moved": sum(1 for _ in _moved(drift)),
             "byApplication": sum(each["what"] in _BY_APPLICATION for each in drift),
             "bySource": sum(each["what"] in _BY_SOURCE for each in drift),
             "damaged": sum(each["what"] == "damaged" for each in drift),

@@ -94,10 +94,14 @@ def test_the_same_on_mariadb_with_a_look_at_whether_it_is_quiet(
     shut = operator.run("cutover", "--switched").ended(4)
     assert "sales 10 (changedInSource)" in shut.output
     assert "Now S9 owns the data" in shut.last_line
-    operator.run("cutover", "--switched", "--yes").ended(0)
-    assert state(operator)["steps"]["switched"]["evidence"]["leftBehind"] == [
-        "sales 10 (changedInSource)"
-    ]
+    operator.run("cutover", "--switched", "--yes").ended(2)
+    operator.run("cutover", "--switched", "--leave-behind").ended(0)
+    evidence = state(operator)["steps"]["switched"]["evidence"]
+    assert (evidence["leftBehind"], list(evidence["reports"])) == (
+        1,
+        ["reports/left_behind_report.json"],
+    )
+    assert [each["legacyId"] for each in operator.report("left_behind")["records"]] == ["10"]
 
 
 def test_an_open_transaction_keeps_the_gate_shut_and_a_kill_nothing(

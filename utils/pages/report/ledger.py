@@ -94,7 +94,8 @@ def _row(name: str, values: Sequence[Cell], kind: str = "") -> Iterator[Row]:
 
 
 def _items(counts: Mapping[str, Mapping[str, Any]], entity: str, station: str) -> int | None:
-    found: int | None = counts.get(entity, {}).get(station, {}).get("items")
+    # A station that a verification by S9 does not pass is null.
+    found: int | None = (counts.get(entity, {}).get(station) or {}).get("items")
     return found
 
 

@@ -144,6 +144,7 @@ def _certificate(report: Report) -> Iterator[Part]:
         ("Standstill of S9", f"{report['standstillSeconds']:,} s, without the time of people"),
         ("S9 read as of", report["snapshot"]),
         ("Compared with the target", report["comparedAt"]),
+        ("S9 quiet until", report.get("quietUntil")),
     ]
     acceptance = report["acceptance"]
     if acceptance and acceptance["count"]:

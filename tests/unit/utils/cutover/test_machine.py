@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from utils.cutover.acceptance import QUARANTINED, Accepted, Open
-from utils.cutover.machine import Asked, Cutover, Ending
+from utils.cutover.endings import Asked, Ending
+from utils.cutover.machine import Cutover
 from utils.cutover.state import (
     ACCEPTED,
     CAUGHT_UP,
@@ -25,7 +26,7 @@ from utils.cutover.state import (
 from utils.cutover.ways import CaughtUp, Compared, Look, Ways, Writers
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode, SourceError
 from utils.files.workspace import Workspace
-from utils.ownership import ownership_of, require_s9_owns
+from utils.ownership import forget_verified, ownership_of, require_s9_owns
 from utils.run.manifest import Manifest
 
 LOOK = Look("2026-01-01T00:00:00Z", {"sales": "aa"})
@@ -42,7 +43,7 @@ COMPARED = Compared(
     ledger={},
     totals=(),
     numbers={"2026": 7},
-    drift={},
+    drift={"moved": 0},
     reached={},
     head={"runId": "11111111", "at": "2026-01-01T00:00:01Z", "tool": {}, "snapshot": {}},
 )
@@ -102,22 +103,44 @@ def stage(tmp_path: Path) -> Stage:
 
 def test_it_goes_as_far_as_it_can_and_does_nothing_twice(stage: Stage) -> None:
     assert stage.go_on(Asked()).name == "cutover-stop-s9"
-    assert stage.go_on(Asked()).name == "cutover-stop-s9"
     assert stage.called == ["sync"]
     assert stage.go_on().name == "cutover-certified"
     assert stage.go_on(Asked()).name == "cutover-certified"
-    assert stage.called == ["sync", "writers", "sync", "verify", "writers"]
+    assert stage.called == [
+        "sync",
+        "writers",
+        "sync",
+        "verify",
+        "writers",
+        "look",
+        "writers",
+    ]
     assert stage.go_on(Asked(is_switched=True)).name == "cutover-switched"
     assert stage.called[-2:] == ["look", "unfollow"]
     assert list(stage.state().steps) == list(STEPS)
 
 
+def test_until_s9_is_stopped_it_is_brought_in_step_again(stage: Stage) -> None:
+    stage.go_on(Asked())
+    stage.go_on(Asked())
+    assert stage.called == ["sync", "sync"]
+    stage.fails = "writers"
+    for _ in range(2):  # S9 stands still meanwhile
+        with pytest.raises(SourceError):
+            stage.go_on()
+    assert stage.called == ["sync", "sync", "writers", "writers"]
+
+
 @pytest.mark.parametrize("fails", ["sync", "writers", "verify", "look"])
-def test_what_failed_is_done_again_and_nothing_before_it(stage: Stage, fails: str) -> None:
-    if fails == "look":
+@pytest.mark.parametrize("is_certified", [False, True])
+def test_what_failed_is_done_again_and_nothing_before_it(
+    stage: Stage, fails: str, is_certified: bool
+) -> None:
+    if is_certified:
         stage.go_on()
+        fails = "look"
     stage.fails = fails
-    switched = Asked(is_stopped=True, is_switched=fails == "look")
+    switched = Asked(is_stopped=True, is_switched=is_certified)
     with pytest.raises(SourceError):
         stage.go_on(switched)
     done = list(stage.state().steps)
@@ -175,7 +198,7 @@ def test_a_look_that_finds_another_row_is_no_freeze(stage: Stage) -> None:
     stage.played["look"] = [LOOK, moved]
     ending = stage.go_on(Asked(freeze_check=1.0))
     assert (ending.values["gate"], ending.code) == (FROZEN, ExitCode.FAILED)
-    stage.played["look"] = [LOOK, LOOK]
+    stage.played["look"] = [LOOK, LOOK, LOOK]
     assert stage.go_on(Asked(freeze_check=1.0)).name == "cutover-certified"
     assert stage.state().evidence(FROZEN)["saidBy"] is None
 
@@ -193,7 +216,51 @@ def test_a_load_in_between_makes_the_last_pass_due_again(stage: Stage) -> None:
     with pytest.raises(ConfigurationError, match="nothing is certified yet"):
         stage.go_on(Asked(is_switched=True))
     assert not certificate.exists()
-    assert list(stage.state().steps) == [IN_STEP, FROZEN]
+    assert list(stage.state().steps) == [IN_STEP]  # S9 may have been started as well
+    assert stage.go_on(Asked()).name == "cutover-stop-s9"
+    assert stage.go_on().name == "cutover-certified"
+
+
+@pytest.mark.parametrize("step", [VERIFIED, ACCEPTED, CERTIFIED])
+def test_a_write_to_the_target_in_between_has_it_verified_again(stage: Stage, step: str) -> None:
+    stage.go_on()
+    state = stage.state()
+    for later in STEPS[STEPS.index(step) + 1 :]:
+        state.forget(later)
+    other = stage.state()
+    forget_verified(stage.files)
+    assert not stage.files.report("cutover").exists()
+    assert list(stage.state().steps) == [IN_STEP, FROZEN, CAUGHT_UP]
+    with pytest.raises(ConfigurationError, match="another command"):
+        other.done(SWITCHED, {})
+    with pytest.raises(ConfigurationError, match="nothing is certified yet"):
+        stage.go_on(Asked(is_switched=True))
+    stage.called.clear()
+    assert stage.go_on(Asked()).name == "cutover-certified"
+    assert stage.called == ["verify", "writers", "look", "writers"]
+
+
+def test_a_write_after_the_switch_leaves_it_as_it_is(stage: Stage) -> None:
+    stage.go_on()
+    stage.go_on(Asked(is_switched=True))
+    before = stage.files.cutover.read_bytes()
+    forget_verified(stage.files)
+    assert stage.files.cutover.read_bytes() == before
+
+
+def test_what_moves_before_the_certificate_shows_that_s9_was_not_stopped(stage: Stage) -> None:
+    stage.played["look"] = Look("2026-01-02T00:00:00Z", {"sales": "bb"})
+    ending = stage.go_on()
+    assert (ending.values["gate"], ending.code) == (CERTIFIED, ExitCode.VERIFICATION_FAILED)
+    assert "rows of sales have changed since" in ending.values["why"]
+    assert list(stage.state().steps) == [IN_STEP]
+    assert not stage.files.report("cutover").exists()
+    stage.played.clear()
+    stage.played["writers"] = [Writers(), Writers(), Writers(("process 7 of sale9",))]
+    assert stage.go_on().values["gate"] == CERTIFIED
+    assert stage.state().steps.keys() >= {VERIFIED, ACCEPTED}
+    stage.played.clear()
+    assert stage.go_on(Asked()).name == "cutover-certified"
 
 
 def test_a_certificate_that_was_edited_certifies_nothing(stage: Stage) -> None:
@@ -202,7 +269,7 @@ def test_a_certificate_that_was_edited_certifies_nothing(stage: Stage) -> None:
     certificate.write_bytes(certificate.read_bytes() + b" ")
     stage.called.clear()
     assert stage.go_on(Asked()).name == "cutover-certified"
-    assert stage.called == ["verify", "writers"]
+    assert stage.called == ["verify", "writers", "look", "writers"]
 
 
 def test_what_is_open_is_accepted_for_its_reason_only(stage: Stage) -> None:
@@ -236,15 +303,36 @@ def test_changes_of_s9_after_the_certificate_are_named_and_left_only_on_demand(
     stage: Stage,
 ) -> None:
     stage.go_on()
-    stage.played["look"] = Look("2026-01-02T00:00:00Z", {"sales": "bb"})
-    stage.played["compare"] = replace(COMPARED, moved=("sales 12 (newInSource)",))
-    ending = stage.go_on(Asked(is_switched=True))
-    assert (ending.name, ending.code) == ("cutover-shut", ExitCode.VERIFICATION_FAILED)
-    assert "sales 12 (newInSource)" in stage.said[-1]
-    require_s9_owns(stage.files, "a load")
-    ended = stage.go_on(Asked(is_switched=True, leaves_behind=True))
-    assert ended.name == "cutover-switched"
-    assert stage.state().evidence(SWITCHED)["leftBehind"] == ["sales 12 (newInSource)"]
+    stage.files.report("drift").write_text("{}")
+    leaves = Asked(is_switched=True, leaves_behind=True)
+    for files in ({"sales": "bb"}, {"sales": "cc"}):  # S9 goes on changing
+        look = Look("2026-01-02T00:00:00Z", files)
+        drift, moved = {"moved": 30}, ("sales 12 (newInSource)",)
+        stage.played["look"] = look
+        stage.played["compare"] = replace(COMPARED, look=look, moved=moved, drift=drift)
+        ending = stage.go_on(leaves)  # what was not listed is not left behind
+        assert (ending.name, ending.code) == ("cutover-shut", ExitCode.VERIFICATION_FAILED)
+        assert "30 records, all of them listed in" in ending.values["why"]
+        assert "sales 12 (newInSource)" in stage.said[-2]
+        assert "… and 29 more records" in stage.said[-1]
+        require_s9_owns(stage.files, "a load")
+    assert stage.go_on(Asked(is_switched=True)).name == "cutover-shut"
+    assert stage.go_on(leaves).name == "cutover-switched"
+    evidence = stage.state().evidence(SWITCHED)
+    assert evidence["leftBehind"] == 30
+    assert list(evidence["reports"]) == ["reports/left_behind_report.json"]
+    assert stage.files.report("left_behind").read_text() == "{}"
+
+
+def test_s9_that_changes_while_it_is_listed_is_listed_again(stage: Stage) -> None:
+    stage.go_on()
+    look = Look("2026-01-02T00:00:00Z", {"sales": "bb"})
+    stage.played["look"] = look
+    later = replace(look, files={"sales": "cc"})
+    stage.played["compare"] = [replace(COMPARED, look=each) for each in (look, later)]
+    leaves = Asked(is_switched=True, leaves_behind=True)
+    assert [stage.go_on(leaves).name for _ in range(2)] == ["cutover-shut"] * 2
+    assert not stage.state().is_switched
 
 
 @pytest.mark.parametrize("step", STEPS[:-1])
