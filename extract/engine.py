@@ -68,7 +68,7 @@ def extract(
     provably the same. What S9 refuses of one entity is handed to `set_aside`.
 
     Raises SourceError when S9 cannot be read, or when what was read is not what S9 itself
-    counted in the same snapshot.
+    counted in the same snapshot; SourceUnavailable when it cannot be reached.
     """
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     attempts, was_open, before = Attempts(retry), False, _progress(run)
@@ -92,7 +92,7 @@ def extract(
                 attempts = Attempts(retry)
             before = now
             if not attempts.fail():
-                raise SourceError(
+                raise (SourceError if _is_locked(lost) else SourceUnavailable)(
                     f"{_what_happened(lost)}, and could not be opened again: {lost}",
                     remedy=f"when S9 answers again, run: {again()}",
                 ) from lost
@@ -105,9 +105,13 @@ def extract(
 
 
 def _what_happened(lost: BackOff | SourceUnavailable) -> str:
-    if isinstance(lost, BackOff) and lost.reason in ("TableLocked", "TableRewritten"):
-        return "the snapshot of S9 cannot be used"
-    return "the connection to S9 was lost"
+    return (
+        "the snapshot of S9 cannot be used" if _is_locked(lost) else "the connection to S9 was lost"
+    )
+
+
+def _is_locked(lost: BackOff | SourceUnavailable) -> bool:
+    return isinstance(lost, BackOff) and lost.reason in ("TableLocked", "TableRewritten")
 
 
 def _reason(lost: BackOff | SourceUnavailable) -> str:

@@ -24,6 +24,7 @@ from extract.snapshot.continuity import PHASE
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode, MigrationError, SourceError, SourceUnavailable
 from utils.files.artifacts import utc_now
+from utils.interrupt import Interrupted
 from utils.logger import OF_THE_WHOLE, get_logger
 from utils.run.following import NEVER, Following
 from utils.run.lifecycle import is_unfinished
@@ -81,7 +82,8 @@ class Follower:
     fence: str = ""
     records: int = 0
     _code: ExitCode = ExitCode.DONE
-    _heard_at: float | None = None
+    _was_there: bool = False
+    _gone_at: float | None = None  # since when it is not there
     _looked_at: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -100,25 +102,33 @@ class Follower:
         has ended. An S9 that goes away is waited for.
 
         Raises SourceError when the log cannot be followed, or keeps too much; SourceUnavailable
-        when S9 does not come back; what else a pass raises.
+        when S9 does not come back; Interrupted when a stop is asked for in the middle of a pass;
+        what else a pass raises.
         """
         self.state = known_following(self.run.config, self.run.workspace)
         while True:
             try:
                 return self._follow(for_good=for_good)
             except SourceUnavailable as gone:
-                if self._heard_at is None or self.clock() - self._heard_at > _PATIENCE:
+                if not self._may_come_back():
                     self._remind(gone)
                     raise
                 get_logger().warning("%s: trying again", gone.message)
                 self.run.stop.rest(_AGAIN)
                 if self.run.stop.requested:
+                    if is_unfinished(self.run.manifest):
+                        raise Interrupted from gone
                     return self._code
             except TooMuch as over:
                 self._give_free(over)
             except MigrationError as error:
                 self._remind(error)
                 raise
+
+    def _may_come_back(self) -> bool:
+        """Whether an S9 that has been there is waited for still."""
+        self._gone_at = self.clock() if self._gone_at is None else self._gone_at
+        return self._was_there and self.clock() - self._gone_at <= _PATIENCE
 
     def _remind(self, error: MigrationError) -> None:
         """Who does not go on must know what S9 does meanwhile."""
@@ -133,6 +143,7 @@ class Follower:
         followed = followed_tables(self.run, self.declared)
         name = state.name or name_of_log(self.run.config)
         with open_log(source, self.run.stop, followed, name, state.log) as log:
+            self._was_there, self._gone_at = True, None
             self._begin(name, log)
             if not self._is_brought_up(log):
                 return self._code
@@ -141,7 +152,6 @@ class Follower:
             left, self.fence = Changes(), "" if for_good else log.fence()
             while not (self.run.stop.requested or (left.is_empty and self._is_reached(log))):
                 changes = left.and_then(log.read(0 if left.transactions else _AT_ONCE))
-                self._heard_at = self.clock()
                 narrow = Narrow(changes, log)
                 if not changes.is_empty and not self._passes(log, narrow):
                     break
