@@ -153,9 +153,19 @@ class Binlog:
         return ""
 
     def _begin(self, place: Place | None, gtids: str = "") -> None:
-        place = place or self._control.end()
+        place = place or self._end_that_is_seen()
         self._gtids = GtidState(gtids or self._control.gtids(place)) if self._is_mariadb else _NONE
         self._reached = self._ended = place.in_log(self._log)
+
+    def _end_that_is_seen(self) -> Place:
+        """The end of the log, when everybody sees what is before it. On MySQL a transaction may be
+        in the log, wait for a replica, and be seen by nobody: it has its GTID until it is seen.
+        MariaDB tells the place of a snapshot."""
+        place = self._control.end()
+        under_way = self._control.under_way()
+        while under_way & self._control.under_way():
+            self._stop.sleep(_LOOK_EVERY)
+        return place
 
     @property
     def _is_mariadb(self) -> bool:

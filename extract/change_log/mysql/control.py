@@ -143,6 +143,21 @@ class Control:
         found = self.rows("SELECT @@GLOBAL.gtid_executed")
         return "".join(str(found[0][0] or "").split())
 
+    def under_way(self) -> frozenset[str]:
+        """The GTIDs of transactions that have one and are not seen yet; none on MariaDB."""
+        if self.is_mariadb:
+            return frozenset()
+        return owned(str(self.rows("SELECT @@GLOBAL.gtid_owned")[0][0] or ""))
+
+
+def owned(text: str) -> frozenset[str]:
+    """The GTIDs in MySQL's own words: "uuid:7#15:9#16, uuid:3#17" (with who has them)."""
+    found = set()
+    for part in text.replace("\n", "").split(","):
+        server, *numbers = part.strip().split(":")
+        found |= {f"{server}:{number.partition('#')[0]}" for number in numbers}
+    return frozenset(found)
+
 
 def snapshot_place(ask: Callable[[str], list[tuple[Any, ...]]]) -> Place | None:
     """The place in the binlog of the snapshot that a session has (MariaDB, Percona Server); None

@@ -26,6 +26,7 @@ from extract.change_log.postgresql.slots import (
     make_slot,
     names_of,
     take_away,
+    visible_now,
 )
 from extract.change_log.postgresql.stream import Replication, Server, Stream, begin
 from extract.change_log.postgresql.tables import TableFacts, facts_of
@@ -237,8 +238,7 @@ class SlotLog:
         return Transactions(self._config.schema, self._followed, partitioned)
 
     def _visible(self) -> Visible:
-        [text] = self._control.one(_SNAPSHOT)
-        return Visible.of(text)
+        return visible_now(self._control)
 
     def __exit__(self, *error: object) -> None:
         self._hang_up()

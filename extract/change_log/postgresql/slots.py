@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from extract.change_log.postgresql.control import Control, text
-from extract.change_log.postgresql.positions import position_of
+from extract.change_log.postgresql.positions import Visible, position_of
 from utils.config import SourceConfig
 from utils.error_handler import SourceError, SourceUnavailable
 from utils.interrupt import StopFlag
@@ -151,14 +151,33 @@ def held(slot: Slot) -> SourceError:
 
 def make_slot(control: Control, name: str, config: SourceConfig) -> None:
     """Make a slot, which waits until every transaction has ended that is running now. What is
-    committed from then on comes whole. Raises Interrupted."""
+    committed from then on comes whole; what was committed before, everybody sees on return. Raises
+    Interrupted."""
     timer = threading.Timer(TELL_AFTER, _tell_who_is_open, (config,))
     timer.daemon = True
     timer.start()
     try:
         control.waiting("SELECT pg_create_logical_replication_slot(%s, %s)", name, PLUGIN)
+        _wait_until_seen(control)
     finally:
         timer.cancel()
+
+
+def _wait_until_seen(control: Control) -> None:
+    """A commit may be in the log before the place where a slot begins, and be seen by nobody yet:
+    of a transaction that has begun while the slot was waiting for others, and waits for a standby
+    itself. So all must have ended that have begun by now."""
+    # Takes a number after all of theirs: a snapshot names none that come after the last that ended.
+    control.one("SELECT txid_current()")
+    begun = visible_now(control).running
+    while begun & visible_now(control).running:
+        control.rest(_LOOK_EVERY)
+
+
+def visible_now(control: Control) -> Visible:
+    """What a snapshot sees that is taken now."""
+    [text] = control.one("SELECT txid_current_snapshot()::text")
+    return Visible.of(text)
 
 
 def open_transactions(control: Control) -> tuple[str, ...]:

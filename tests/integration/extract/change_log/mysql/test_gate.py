@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Thread
+from time import sleep
 
+from extract.following.opening import open_log
 from tests.integration.extract.change_log.mysql.conftest import LivingS9
-from tests.support.s9.logged import everything
+from tests.support.s9.logged import FOLLOWED, everything
 
 
 def test_a_snapshot_sees_what_was_committed_before_it(living: LivingS9) -> None:
@@ -73,30 +77,53 @@ def test_what_is_not_confirmed_comes_again(living: LivingS9) -> None:
         assert log.retained().bytes == 0
 
 
-def test_a_change_is_told_before_others_can_see_it(living: LivingS9) -> None:
-    """A server that waits for a replica has written its log and shows nothing yet."""
+@contextmanager
+def a_replica_that_does_not_answer(living: LivingS9) -> Iterator[Thread]:
+    """What waits for it is in the log, and shown to nobody, until this is left; the thread has such
+    a transaction to commit."""
 
     def commit() -> None:
         with living.writer() as writer, writer.cursor() as cursor:
             cursor.execute("UPDATE msg SET notes = 'x' WHERE first_id = 1")
             writer.commit()
 
-    notes = "SELECT notes FROM msg WHERE first_id = 1"
     committing = Thread(target=commit)
+    living.run(
+        "SET GLOBAL rpl_semi_sync_master_wait_point = 'AFTER_SYNC'",
+        "SET GLOBAL rpl_semi_sync_master_timeout = 600000",
+        "SET GLOBAL rpl_semi_sync_master_enabled = ON",
+    )
+    try:
+        yield committing
+    finally:
+        living.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
+        committing.join()
+
+
+NOTES = "SELECT notes FROM msg WHERE first_id = 1"
+
+
+def test_a_change_is_told_before_others_can_see_it(living: LivingS9) -> None:
+    """A server that waits for a replica has written its log and shows nothing yet."""
     with living.going_on() as log:
-        living.run(
-            "SET GLOBAL rpl_semi_sync_master_wait_point = 'AFTER_SYNC'",
-            "SET GLOBAL rpl_semi_sync_master_timeout = 600000",
-            "SET GLOBAL rpl_semi_sync_master_enabled = ON",
-        )
-        try:
+        with a_replica_that_does_not_answer(living) as committing:
             committing.start()
             found = log.read(60)
             assert found.keys == {"msg": {1}}
             with living.source() as source:
-                assert source.tally(notes) == [(None,)] and not log.is_seen(found, source)
-        finally:
-            living.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
-            committing.join()
+                assert source.tally(NOTES) == [(None,)] and not log.is_seen(found, source)
         with living.source() as source:
-            assert source.tally(notes) == [("x",)] and log.is_seen(found, source)
+            assert source.tally(NOTES) == [("x",)] and log.is_seen(found, source)
+
+
+def test_what_is_not_seen_when_a_log_is_followed_first_is_told_by_it(living: LivingS9) -> None:
+    with a_replica_that_does_not_answer(living) as committing:
+        [(_, before, *_)] = living.rows("SHOW MASTER STATUS")
+        committing.start()
+        while living.rows("SHOW MASTER STATUS")[0][1] == before:
+            sleep(0.01)
+        log = open_log(living.config, None, FOLLOWED, living.name, {})
+        with living.source() as source:  # everything is compared as of this
+            assert source.tally(NOTES) == [(None,)]
+    with log:
+        assert everything(log).keys == {"msg": {1}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -91,3 +92,58 @@ def test_a_snapshot_that_was_taken_before_a_change_does_not_see_it(living: Livin
         living.run("ALTER TABLE msg ADD COLUMN more int")
         changes = everything(log)
         assert changes.whole and not log.is_seen(changes, before)
+
+
+def test_what_is_in_the_log_before_it_begins_is_seen_by_whoever_compares_everything(
+    living: LivingS9,
+) -> None:
+    """A slot waits for all that are open, and then for those that have begun meanwhile; of who has
+    begun after that, the commit is before its begin."""
+    waits_for = "SELECT transactionid::text FROM pg_locks WHERE NOT granted"
+    opened: list[str] = []
+
+    def begin() -> None:
+        with living.follow() as log:
+            opened.append(log.begins_anew)
+
+    beginning = threading.Thread(target=begin)
+    with (
+        a_standby_that_does_not_answer(living),
+        living.writer() as first,
+        living.writer() as second,
+    ):
+        numbers = [_opens(first)]
+        beginning.start()
+        wait_until(living, waits_for, numbers[0])
+        numbers.append(_opens(second))
+        first.commit()
+        wait_until(living, waits_for, numbers[1])
+        statement = "UPDATE msg SET notes = 'new' WHERE first_id = 1"
+        with committing(living, statement) as pid:
+            wait_until(
+                living, f"SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}", "SyncRep"
+            )
+            second.commit()
+            beginning.join(2)
+            before = list(opened)
+            living.run(f"SELECT pg_cancel_backend({pid})")
+        assert before == []  # nobody saw it yet
+        beginning.join(20)
+    assert opened == ["it is followed for the first time"]
+
+
+def wait_until(living: LivingS9, query: str, answer: str) -> None:
+    deadline = time.monotonic() + 20
+    while (answer,) not in living.rows(query):
+        assert time.monotonic() < deadline, query
+        time.sleep(0.02)
+
+
+def _opens(writer: psycopg2.extensions.connection) -> str:
+    """Open a transaction; its number."""
+    with writer.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = local")
+        cursor.execute("INSERT INTO elsewhere VALUES (1)")
+        cursor.execute("SELECT txid_current()")
+        [number] = cursor.fetchone() or [0]
+    return str(number)

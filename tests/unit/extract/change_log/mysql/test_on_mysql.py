@@ -11,6 +11,7 @@ import pytest
 from extract.change_log.change_log import Changes, Followed
 from extract.change_log.mysql import binlog
 from extract.change_log.mysql.binlog import Binlog
+from extract.change_log.mysql.control import owned
 from extract.change_log.mysql.positions import Place
 from extract.source import Source
 from utils.config import Secret, SourceConfig
@@ -27,6 +28,7 @@ class MySql:
 
     def __init__(self) -> None:
         self.executed, self.now, self.byte = 10, "2026-01-01T00:00:10.000000", 500
+        self.waits, self.asked = False, 0
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         if "GTID_SUBSET" in query:
@@ -44,6 +46,11 @@ class MySql:
 
     def gtids(self, _place: Place | None = None) -> str:
         return f"{UUID}:1-{self.executed}"
+
+    def under_way(self) -> frozenset[str]:
+        """What is in the log, and not seen: it is seen the third time that is asked."""
+        self.asked += 1
+        return frozenset({f"{UUID}:11"} if self.waits and self.asked < 3 else ())
 
     def end(self) -> Place:
         return Place.of("binlog.000002", self.byte)
@@ -90,6 +97,22 @@ def test_a_log_goes_on_where_its_gtids_are_known(server: MySql) -> None:
     ):
         assert opened({**known, **change}).begins_anew.startswith(reason)
     assert server.executed == 10
+
+
+def test_it_begins_when_all_is_seen_that_is_in_the_log_before(server: MySql) -> None:
+    server.waits = True
+    assert opened({}).begins_anew
+    assert server.asked == 3
+    known = dict(opened({}).state())
+    server.asked = 0
+    opened(known)
+    assert server.asked == 0
+
+
+def test_what_mysql_says_of_gtids_that_are_under_way() -> None:
+    assert owned("") == frozenset()
+    text = f"{UUID}:7#15:9#16,\nf2:3#17"
+    assert owned(text) == {f"{UUID}:7", f"{UUID}:9", "f2:3"}
 
 
 def test_changes_are_seen_by_a_snapshot_that_is_taken_after_they_were_known_to_be_there(
