@@ -93,6 +93,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "cutover",
         "Switch from S9 to the Sale Module, step by step, with a proof and a way back.",
     ),
+    "dashboard": (
+        "utils.dashboard.dashboard_command",
+        "dashboard",
+        "Show a run live in a browser on this machine, and what has ended as well.",
+    ),
     "demo": (
         "utils.demo.demo_command",
         "demo",
@@ -826,6 +831,7 @@ def cli(
         whole_migration,
         check_everything,
         record_in_phases,
+        record_by_files,
         unfollow,
         ways_of_cutover,
     )
@@ -1094,6 +1100,13 @@ def record_in_phases() -> "Phases":
         return loaded_record(run.workspace, run.manifest, entity, first_id)
 
     return Phases(row_now, keys_of_number, become, key, names, loaded)
+
+
+def record_by_files(config: "Config", entity: str, key: str) -> "dict[str, Any]":
+    """What the files alone tell of one record, for the dashboard: no server is asked."""
+    from validate.explain.asking import by_files
+
+    return by_files(config, record_in_phases(), entity, key).as_json()
 
 
 def unfollow(config: "Config", files: "Workspace") -> list[str]:

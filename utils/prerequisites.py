@@ -29,9 +29,11 @@ PACKAGES = {
     "python-dotenv": "dotenv",
     "python-stdnum": "stdnum",
     "referencing": "referencing",
+    "starlette": "starlette",
     "tqdm": "tqdm",
     "tzdata": "tzdata",
     "urllib3": "urllib3",
+    "uvicorn": "uvicorn",
     "watchtower": "watchtower",
 }
 

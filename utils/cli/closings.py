@@ -633,6 +633,12 @@ COMMANDS = (
         "`status` has found a command that has come to its end; the sentence is its last line.",
     ),
     _closing(
+        "dashboard-ended",
+        _DONE,
+        "The dashboard of {directory} has ended; what it showed goes on",
+        "`dashboard` was ended with Ctrl-C or a signal.",
+    ),
+    _closing(
         "report-made",
         _DONE,
         "To be looked at: {page}",

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     Migrate = Callable[[Run, Callable[[Run, ExitCode], str]], ExitCode]
     """Follows the whole runbook in a run, and says in which words it has ended."""
 
+    ByFiles = Callable[[Config, str, str], dict[str, Any]]
+    """What the files alone tell of the record of an entity that a key names, as `explain --json`
+    does. Raises MigrationError."""
+
 DEFAULT_CONFIG = "config.json"
 TYPED = "utils.cli.command_line.typed"
 SHARED = ("config_path", "identity", "verbose", "quiet", "no_color", "version")
@@ -58,6 +62,7 @@ class Caller:
     migrate: Migrate
     check: Checks
     record: Callable[[], Phases]
+    by_files: ByFiles
     unfollow: Callable[[Config, Workspace], list[str]]
     ways: Callable[[Config, Screen], Ways]
 

@@ -32,9 +32,10 @@ def render(template: str, **values: Any) -> str:
     return printable(environment().get_template(template).render(version=VERSION, **values))
 
 
-def look() -> str:
-    """The design, as a style sheet."""
-    return (_HERE / "look" / "look.css").read_text("utf-8")
+@cache
+def look(name: str = "look.css") -> str:
+    """The design, as a style sheet; or another file of utils/pages/look."""
+    return (_HERE / "look" / name).read_text("utf-8")
 
 
 def told(value: object) -> Markup:

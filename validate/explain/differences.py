@@ -12,11 +12,11 @@ import orjson
 from utils.dynamodb.item_content import STAMPS, Item, differing_attributes, digest
 from utils.dynamodb.item_text import attributes_of_line, text_of_item
 from utils.entities import Shape
+from utils.findings.shown_records import shown_value
 from utils.findings.shown_values import stored
 from utils.item_schemas import declared
 from utils.wording.masking import shows_personal_data
 from validate.explain.explained import AttributeDifference
-from validate.explain.shown import shown_value
 from validate.explain.target_record import HEAD, text_of
 
 SHOWN = 20  # differences, and items that are compared attribute by attribute

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime, timezone
 from logging import NullHandler
-from pathlib import Path
 
 import click
 import orjson
@@ -17,20 +14,13 @@ from utils import logger
 from utils.cli.check_command import use_masks
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge
-from utils.config import Config
 from utils.entities import ENTITY_NAMES
-from utils.error_handler import ArtifactError, ExitCode
-from utils.files.workspace import Workspace
+from utils.error_handler import ExitCode
 from utils.progress import displayed
-from utils.run.manifest import Manifest
-from utils.run.run import Run
-from utils.run.updated_at import MIGRATION
 from utils.wording import masking
-from utils.wording.figures import moment_text
 from utils.wording.terminal import canvas, columns_of, printable
+from validate.explain.asking import explainer_of
 from validate.explain.explained import Explained
-from validate.explain.explainer import Explainer
-from validate.explain.record_key import asked_for
 from validate.explain.text import Looks, text_of
 
 
@@ -63,7 +53,7 @@ def _explain(caller: Caller, entity: str, key: str, *, as_json: bool, unmasked: 
     if unmasked:
         masking.set_up(masking.new_key(), personal=False)
     with displayed(quiet=screen.quiet, color=screen.color) as tasks:
-        explainer = _explainer(caller, config, entity, key)
+        explainer = explainer_of(config, caller.record(), entity, key)
         explainer.run.progress = tasks
         explained = explainer.explain()
     if as_json:
@@ -71,30 +61,6 @@ def _explain(caller: Caller, entity: str, key: str, *, as_json: bool, unmasked: 
     else:
         _show(explained, color=screen.color, verbose=screen.verbose, quiet=screen.quiet)
     return explained.verdict.code
-
-
-def _explainer(caller: Caller, config: Config, entity: str, key: str) -> Explainer:
-    """Whoever explains, with what is known of the run whose directory this is."""
-    files, damaged, moment = Workspace(Path(config.data.directory)), "", ""
-    manifest = None
-    try:
-        manifest = Manifest.load(files.manifest)
-    except ArtifactError as error:
-        damaged = error.message
-    except OSError as error:
-        damaged = f"{files.manifest} cannot be read: {error.strerror}"
-    manifest = manifest or Manifest.new()
-    stands_in = moment_text(datetime.now(timezone.utc))
-    chosen = config.transformation
-    if not manifest.migration_timestamp:
-        moment = stands_in
-        manifest = replace(manifest, migration_timestamp=chosen.migration_timestamp or moment)
-    if chosen.updated_at == MIGRATION and not manifest.updated_at:
-        moment = stands_in
-        manifest = replace(manifest, updated_at=moment)
-    run = Run(config, files, manifest)
-    asked = asked_for(entity, key)
-    return Explainer(run, caller.record(), asked, damaged=damaged, moment=moment)
 
 
 def _show(explained: Explained, *, color: bool, verbose: bool, quiet: bool) -> None:

@@ -1,7 +1,7 @@
 """What `explain` has to tell of a record, as values: its stations, the differences between them,
 and the verdict.
 
-Texts of S9 and of the target are in here as they may be shown (validate/explain/shown.py).
+Texts of S9 and of the target are in here as they may be shown (utils/findings/shown_records.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import Any
 
 from utils.error_handler import ExitCode
 from utils.files.findings import Finding
-
-Shown = Mapping[str, str]
-"""What a row or an item holds, by the name of the column or attribute."""
+from utils.findings.shown_records import Shown
 
 
 class State(enum.Enum):

@@ -16,6 +16,7 @@ from utils.error_handler import BackOff, MigrationError
 from utils.explain.stations import LoadedRecord, Phases, RowNow
 from utils.files.artifacts import lines_of
 from utils.files.quarantine import Refusal
+from utils.findings.shown_records import show_user, shown_value
 from utils.findings.source_names import SourceNames
 from utils.run.run import Run
 from validate.compare.comparison import Comparison
@@ -30,7 +31,6 @@ from validate.explain.differences import (
 from validate.explain.explained import Explained
 from validate.explain.record_files import InFile, RecordFiles
 from validate.explain.record_key import AskedFor, Searched, not_known, several
-from validate.explain.shown import show_user, shown_value
 from validate.explain.stations import Told, stations_of
 from validate.explain.target_record import HEAD, TargetLook, TargetRecord, text_of
 from validate.explain.verdict import Known, verdict_of
@@ -63,10 +63,18 @@ class Explainer:
     """Explains one record of a run's directory."""
 
     def __init__(
-        self, run: Run, phases: Phases, asked: AskedFor, *, damaged: str = "", moment: str = ""
+        self,
+        run: Run,
+        phases: Phases,
+        asked: AskedFor,
+        *,
+        damaged: str = "",
+        moment: str = "",
+        apart: MigrationError | None = None,
     ) -> None:
         """`damaged` is why there is no manifest to go by, "" if there is one, or none at all;
-        `moment` stands for the migration's own time where nobody knows it."""
+        `moment` stands for the migration's own time where nobody knows it. `apart` says why neither
+        S9 nor the target is asked, where neither is."""
         self.run = run
         self._phases = phases
         self._asked = asked
@@ -74,6 +82,7 @@ class Explainer:
         self._entity = asked.shape.name
         self._damaged = damaged
         self._moment = moment
+        self._apart = apart
         show_user(run.config.transformation.migration_user)
         self._files = RecordFiles(run, self._entity)
         self._searched: list[Searched] = []
@@ -171,7 +180,9 @@ class Explainer:
             ("the extracted file", lambda: self._extracted_with(number, year)),
             (
                 "S9",
-                lambda: self._phases.keys_of_number(self.run, self._entity, number, year),
+                self._from_a_server(
+                    lambda: self._phases.keys_of_number(self.run, self._entity, number, year)
+                ),
             ),
         ]
         for where, look in steps:
@@ -280,7 +291,16 @@ class Explainer:
     def _row(self, key: int | None) -> Heard[RowNow]:
         if key is None:
             return Heard(RowNow(table="S9", read_at=""))
-        return heard(lambda: self._phases.row_now(self.run, self._entity, key))
+        return heard(self._from_a_server(lambda: self._phases.row_now(self.run, self._entity, key)))
+
+    def _from_a_server(self, ask: Callable[[], Answer]) -> Callable[[], Answer]:
+        """`ask`, unless no server is to be asked."""
+
+        def refuse() -> Answer:
+            assert self._apart is not None
+            raise self._apart
+
+        return refuse if self._apart else ask
 
     def _extracted(self, key: int | None) -> InFile:
         return InFile() if key is None else self._files.extracted(key)
@@ -290,7 +310,11 @@ class Explainer:
 
     def _target(self, partition_key: str) -> Heard[TargetRecord]:
         if self._look is None:
-            self._look = heard(lambda: TargetLook(self.run.config, self._shape, self._moments()))
+            self._look = heard(
+                self._from_a_server(
+                    lambda: TargetLook(self.run.config, self._shape, self._moments())
+                )
+            )
         look = self._look.answer
         if look is None:
             return Heard(None, self._look.why, self._look.next)

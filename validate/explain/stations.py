@@ -14,11 +14,11 @@ from utils.files.findings import Finding
 from utils.files.line_marks import KEPT_MARKS, OURS, SAME, WITHDRAWN
 from utils.files.quarantine import Refusal
 from utils.findings.sentences import because
+from utils.findings.shown_records import Shown, shown_item, shown_row
 from utils.findings.source_names import SourceNames
 from utils.wording.figures import counted
-from validate.explain.explained import Place, Shown, State, Station
+from validate.explain.explained import Place, State, Station
 from validate.explain.record_files import InFile
-from validate.explain.shown import shown_item, shown_row
 from validate.explain.verdict import Known
 
 _FIRST = 5  # lines that are shown

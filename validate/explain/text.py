@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from utils.entities import shape_of
 from utils.findings.findings_text import example
+from utils.findings.shown_records import Shown
 from utils.wording.figures import counted
 from utils.wording.terminal import printable
 from validate.explain.explained import (
     AttributeDifference,
     Explained,
     Place,
-    Shown,
     State,
     Station,
 )

@@ -90,7 +90,7 @@ def documents_of(root: Path, config: Config | None, now: float | None = None) ->
         files=files,
         status=status,
         manifest=manifest,
-        reports={name: found for name in REPORTS if (found := _report(files, name, troubles))},
+        reports=reports_of(files, troubles),
         plan=_read(files.plan_report, troubles)
         or _read(Workspace(files.dry_run).plan_report, troubles),
         history=history,
@@ -118,8 +118,10 @@ def _status(watcher: Watcher, troubles: list[str], now: float) -> Status | None:
     return None
 
 
-def _report(files: Workspace, name: str, troubles: list[str]) -> Report:
-    return _read(files.report(name), troubles)
+def reports_of(files: Workspace, troubles: list[str]) -> dict[str, Report]:
+    """Those of REPORTS that are there; what cannot be read is put to the troubles."""
+    read = {name: _read(files.report(name), troubles) for name in REPORTS}
+    return {name: found for name, found in read.items() if found}
 
 
 def _read(path: Path, troubles: list[str]) -> Report:

@@ -36,15 +36,15 @@ def work(known: Documents) -> Iterator[Section]:
     if not history.spans:
         return
     parts: list[Part] = []
-    line = _line(history)
+    line = time_line_of(history)
     if line is not None:
         parts.append(line)
-    curve = _curve(history)
+    curve = curve_of(history)
     if curve is not None:
         parts.append(curve)
     if known.phases:
         parts.append(_phases(known))
-    parts += [*_throttled(history), *_retried(history), *_commands(history)]
+    parts += [*throttled_of(history), *retried_of(history), *commands_of(history)]
     yield Section(
         "work",
         "Phases and throughput",
@@ -54,7 +54,8 @@ def work(known: Documents) -> Iterator[Section]:
     )
 
 
-def _line(history: History) -> Chart | None:
+def time_line_of(history: History) -> Chart | None:
+    """The steps of a run on a time line, None where there is nothing to draw."""
     spans = [each for each in history.spans if not each.step.name or each.seconds >= _SHORT]
     spans = [each for each in spans if each.state != "skipped"]
     rows: dict[tuple[str, str, str], list[Span]] = {}
@@ -88,7 +89,8 @@ def _beside(spans: list[Span]) -> str:
     return " · ".join(filter(None, told))
 
 
-def _curve(history: History) -> Chart | None:
+def curve_of(history: History) -> Chart | None:
+    """What was done a second, None where nothing was."""
     done = [Amount(each.began, each.ended, each.done) for each in history.advances]
     waits = [Amount(max(each.at - 1.0, 0.0), each.at, each.seconds) for each in history.waits]
     svg = rate_curve("Throughput over time", done, waits, history.seconds)
@@ -139,7 +141,8 @@ def _plain(text: str) -> Markup:
     return Markup("{}").format(text)
 
 
-def _throttled(history: History) -> Iterator[Part]:
+def throttled_of(history: History) -> Iterator[Part]:
+    """What DynamoDB was short of."""
     found: dict[tuple[str, str], list[float]] = {}
     for each in history.waits:
         sums = found.setdefault((each.by, each.reason), [0, 0.0])
@@ -158,7 +161,8 @@ def _throttled(history: History) -> Iterator[Part]:
     yield Table("Throttled by DynamoDB", columns, rows)
 
 
-def _retried(history: History) -> Iterator[Part]:
+def retried_of(history: History) -> Iterator[Part]:
+    """What was tried again."""
     rows = [
         Row([phase.capitalize(), reason, times])
         for (phase, reason), times in history.retries.most_common()
@@ -167,7 +171,8 @@ def _retried(history: History) -> Iterator[Part]:
     yield Table("Tried again, and how often", columns, rows)
 
 
-def _commands(history: History) -> Iterator[Part]:
+def commands_of(history: History) -> Iterator[Part]:
+    """The commands that have worked on a run."""
     rows: list[Row] = [
         Row(
             [

@@ -16,7 +16,9 @@ from utils.findings.source_names import SourceNames
 from utils.item_schemas import LEGACY, declared
 from utils.wording.figures import counted
 from utils.wording.masking import mask
-from validate.explain.explained import Shown
+
+Shown = Mapping[str, str]
+"""What a row or an item holds, by the name of the column or attribute."""
 
 _LONGEST_NUMBER = 6  # digits that a number of unknown meaning may have
 # An id of ours, alone or as a key: a mask would make two of them out of one.
