@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from utils.findings.source_names import SourceNames, TableNames
 from utils.findings.shown_records import shown_item, shown_row, shown_value
+from utils.findings.source_names import SourceNames, TableNames
 
 UUID = "7bf8dead-beef-53d7-9f5e-2f02043b2b48"
 
