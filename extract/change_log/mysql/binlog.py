@@ -74,6 +74,7 @@ class Binlog:
         self._committed: dict[str, str] = {}  # when GTIDs were first known to be, on MySQL
         self._stream: Stream | None = None
         self._log = 1  # see Place
+        self._began_anew_at = ""  # by S9's clock, "" for the first log
         self._touched: Place | None = None  # the end of the last pending transaction
         self._touched_gtids = GtidRanges()
         self._given: dict[str, str] = {}  # of positions that were given out: the GTIDs up to there
@@ -285,13 +286,23 @@ class Binlog:
             self._begin(None)
             self._pending.whole.add(reason)
             self._touched, self._touched_gtids = self._reached, GtidRanges()
+        self._began_anew_at = self._control.now()
         self._start()
 
     def is_seen(self, changes: Changes, source: Source) -> bool:
         """Whether the snapshot of an open source sees all of these changes."""
-        if changes.is_empty or not changes.seen:
+        if changes.is_empty or not changes.seen or self._sees(changes, source):
             return True
+        # In a log that was begun anew, no snapshot is ever at the places of the one before.
+        end = self._control.end().in_log(self._log)
+        if end.is_before(self._ended) and (reason := self._set_back()):
+            self._begin_anew(reason)
+        return False
+
+    def _sees(self, changes: Changes, source: Source) -> bool:
         log = self._log
+        if source.snapshot.taken_at <= self._began_anew_at:
+            return False  # its place may be one of the log before
         # What was in a log before this one was there before this one began.
         seen = [each for each in changes.seen if int(each.partition("@")[2] or 1) == log]
         place = snapshot_place(source.tally)
@@ -305,14 +316,10 @@ class Binlog:
         """Whether all of it was committed before a moment of S9's clock: MySQL does not tell the
         place of a snapshot. What is in gtid_executed now may have come after the snapshot; so it is
         seen only by one that is taken after the look that found it there."""
-        [(is_there, now)] = self._control.rows(
-            "SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed), "
-            "DATE_FORMAT(UTC_TIMESTAMP(6), '%%Y-%%m-%%dT%%H:%%i:%%s.%%f')",
-            gtids,
-        )
+        [(is_there,)] = self._control.rows("SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", gtids)
         known = self._committed.get(gtids)
         if is_there and known is None:  # never by the one at hand, whatever the clock says
-            self._committed[gtids] = str(now)[:23] + "Z"
+            self._committed[gtids] = self._control.now()
         return known is not None and known < taken_at
 
     def confirm(self, position: str) -> None:

@@ -102,6 +102,11 @@ class Control:
         """What tells this server from another."""
         return identity(self.variables(*IDENTIFYING), self.database)
 
+    def now(self) -> str:
+        """This moment by S9's clock, as a snapshot tells when it was taken."""
+        [(now,)] = self.rows("SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%f')")
+        return f"{str(now)[:23]}Z"
+
     def end(self) -> Place:
         """The end of the log as it is now: whatever was committed before is before it. Raises
         SourceError where the account may not ask."""

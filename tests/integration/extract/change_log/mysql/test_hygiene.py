@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
 
@@ -140,6 +141,35 @@ def test_a_log_that_is_begun_anew(alone: LivingS9) -> None:
             assert log.is_seen(later, source)
     with alone.going_on() as log:
         assert everything(log).keys == {"msg": {2}}
+
+
+def test_a_log_that_is_begun_anew_behind_a_snapshot(alone: LivingS9) -> None:
+    """The snapshot is further in the old log than the changes are in the new one."""
+    with alone.going_on() as log:
+        alone.run("UPDATE msg SET notes = REPEAT('x', 3000)", "FLUSH LOGS", "FLUSH LOGS")
+        log.confirm(everything(log).position)
+        with alone.source() as source:
+            alone.run("RESET MASTER", "UPDATE msg SET notes = 'y' WHERE first_id = 2")
+            found = everything(log)
+            assert found.whole
+            assert not log.is_seen(found, source)
+        with alone.source() as source:
+            assert log.is_seen(found, source)
+
+
+def test_a_log_that_is_begun_anew_before_its_changes_were_read(alone: LivingS9) -> None:
+    """No snapshot ever gets to where they were in the old log: they are not waited for."""
+    with alone.going_on() as log:
+        alone.run("FLUSH LOGS", "UPDATE msg SET notes = REPEAT('x', 3000)")
+        found = everything(log)
+        alone.run("RESET MASTER")
+        seen = []
+        for _ in range(3):
+            with alone.source() as source:
+                seen.append(log.is_seen(found, source))
+            time.sleep(0.01)
+        assert seen[-1]
+        assert everything(log).whole
 
 
 def test_a_server_that_is_started_again(alone: LivingS9) -> None:

@@ -27,7 +27,7 @@ class MySql:
     is_mariadb, database = False, "s9"
 
     def __init__(self) -> None:
-        self.executed, self.now, self.byte = 10, "2026-01-01T00:00:10.000000", 500
+        self.executed, self.byte = 10, 500
         self.waits, self.asked = False, 0
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -37,9 +37,11 @@ class MySql:
             last = max(
                 [int(each.rpartition("-")[2]) for each in values[0].split(",") if each] + [0]
             )
-            answer = (int(last <= self.executed), self.now)
-            return [answer if "UTC_TIMESTAMP" in query else answer[:1]]
+            return [(int(last <= self.executed),)]
         return []
+
+    def now(self) -> str:
+        return "2026-01-01T00:00:10.000Z"
 
     def if_allowed(self, query: str) -> list[tuple[Any, ...]]:
         return [("binlog.000002", self.byte)] if query == "SHOW BINARY LOGS" else []
@@ -123,6 +125,7 @@ def test_changes_are_seen_by_a_snapshot_that_is_taken_after_they_were_known_to_b
     for number, byte in ((11, 600), (12, 700)):
         changes = Changes(keys={"msg": {number}}, transactions=1)
         log._take(changes, Place.of("binlog.000002", byte), f"{UUID}:{number}")
+    server.byte = 700
     found = log.read(0)
     assert found.seen == ("binlog.000002:700", f"{UUID}:11-12@1")
     assert not log.is_seen(found, snapshot_at("2026-01-01T00:00:20.000Z"))  # not committed yet

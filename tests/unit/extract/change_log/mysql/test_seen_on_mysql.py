@@ -7,7 +7,9 @@ from typing import Any
 
 from extract.change_log.change_log import Changes
 from extract.change_log.mysql.binlog import Binlog
+from extract.change_log.mysql.positions import Place
 
+END = Place.of("binlog.000001", 4)
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 
@@ -17,7 +19,13 @@ class Server:
     is_there, second = False, 10
 
     def rows(self, _query: str, _gtids: str) -> list[tuple[Any, ...]]:
-        return [(int(self.is_there), f"2026-01-01T00:00:{self.second}.000500")]
+        return [(int(self.is_there),)]
+
+    def now(self) -> str:
+        return f"2026-01-01T00:00:{self.second}.000Z"
+
+    def end(self) -> Place:
+        return END
 
 
 def snapshot(second: int, milliseconds: int = 0) -> Any:
@@ -28,7 +36,7 @@ def snapshot(second: int, milliseconds: int = 0) -> Any:
 
 def test_only_a_snapshot_after_the_gtids_were_found_sees_them() -> None:
     server, log = Server(), object.__new__(Binlog)
-    vars(log).update(_control=server, _committed={}, _log=1)
+    vars(log).update(_control=server, _committed={}, _log=1, _began_anew_at="", _ended=END)
     changes = Changes(keys={"msg": {1}}, seen=("binlog.000001:4", f"{UUID}:7-7@1"))
     assert not log.is_seen(changes, snapshot(9))
     assert not log.is_seen(changes, snapshot(30))  # they are not there yet
