@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 PHASES = ("extract", "transform", "validate", "load", "verify")
 # What the processes that share a whole run's work need, from one phase to the next.
 SHARED_WORK = (
-    "transform.engine",
+    "transform.pieces.piece",
     "validate.gate.entity_gate",
     "load.sending.sender",
     "validate.verify.passes",
@@ -159,7 +159,12 @@ def settings_of(run: "Run", phase: str, entity: str) -> str:
 
 
 class Runbook:
-    """The five phases in their order, and what each outcome means for the next."""
+    """The five phases in their order, and what each outcome means for the next. `keeps`: what there
+    is to keep for a sync that comes after it is kept; `builds_on_last`: what the last pass has kept
+    is built upon."""
+
+    keeps = True
+    builds_on_last = False
 
     def __init__(self, run: "Run") -> None:
         from utils.run.outcomes import Outcomes
@@ -305,7 +310,9 @@ class Runbook:
         for name in self.outcomes.going_on(entities):
             if not self.outcomes.skips("transform", name):
                 self.outcomes.begins("transform")
-                entry = engine.transform(self.run, name)
+                entry = engine.transform(
+                    self.run, name, keeps=self.keeps, builds_on_last=self.builds_on_last
+                )
                 records = counted(entry.result["records"], shape_of(name).singular, name)
                 self.say(f"Transformed {records}", on_screen=False)
         write_mapping_report(self.run)
@@ -407,7 +414,7 @@ class Runbook:
 
         needed = {need for name in entities for need in (name, *shape_of(name).needs)}
         due = [name for name in ENTITIES if name in needed]
-        self.run.workers.imports = SHARED_WORK
+        self.run.workers.imports, self.keeps = SHARED_WORK, False
         self.extract(due)
         self.transform(due)
         for name in self.outcomes.going_on(due):
@@ -480,7 +487,7 @@ class Sync(Runbook):
         super().__init__(run)
         self.narrow = narrow
         self.known = Workspace(known) if known else run.workspace
-        self.writes = known is None
+        self.writes = self.keeps = self.builds_on_last = known is None
 
     def full(self) -> ExitCode:
         """One pass; returns how it has ended."""
@@ -570,6 +577,8 @@ class Sync(Runbook):
 class Rehearsal(Runbook):
     """Everything but the writes, and a plan of it: what `--full` would do, and what is in its
     way."""
+
+    keeps = False
 
     def __init__(
         self, run: "Run", directory: "DataDirectory", config: "Config", chosen: Choice
@@ -1078,12 +1087,14 @@ def record_in_phases() -> "Phases":
         return keys_of_number(run, declared, entity, number, year)
 
     def become(run: "Run", line: bytes, names: "SourceNames") -> "list[bytes] | Refusal":
-        from transform.engine import become_of, rules_of
+        from transform.engine import rules_of
+        from transform.pieces.piece import become_of
 
         return become_of(line, names, rules_of(run))
 
     def key(run: "Run", entity: str, first_id: int) -> str:
-        from transform.engine import partition_key, rules_of
+        from transform.engine import rules_of
+        from transform.pieces.piece import partition_key
 
         return partition_key(names(run, entity), rules_of(run), str(first_id))
 

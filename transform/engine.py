@@ -6,125 +6,33 @@ PutRequest byte for byte. Refused records go to quarantine whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from transform.census.rows import begin_counting, count_record, count_refused, end_counting
 from transform.census.tally import Tally
 from transform.held_numbers import held_in
 from transform.layout import layout_of
-from transform.refusals import PHASE, refusal_of_rejected
-from transform.rejections import RejectedRecord
-from transform.row_to_texts import Texts, all_targets, as_transformed, fast_way_of, texts_of
+from transform.pieces.last_pass import LastPass
+from transform.pieces.piece import Transformed, transform_piece
+from transform.refusals import PHASE
+from transform.row_to_texts import all_targets
 from transform.rules import Placeholder, TransformRules
-from transform.unreadable import refusal_of_unreadable
-from transform.values.ids import record_id
 from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, PartialState
-from utils.files.pieces import ByteRange, places, rows_at
-from utils.files.quarantine import Refusal
+from utils.files.pieces import ByteRange, places
 from utils.files.spill import Scratch
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
-from utils.findings.source_names import SourceNames, names_of
+from utils.findings.source_names import names_of
 from utils.logger import get_logger
-from utils.processes.large_results import Bulk
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
-from utils.sale_numbering import NumbersSoFar, PieceNumbers, numbers_in, write_numbered
-
-
-@dataclass(frozen=True)
-class Transformed:
-    """What a piece of an extracted file became; `end` is where it ends. Of sales there is also what
-    their numbering needs. `tally` is how often what was applied."""
-
-    data: Bulk
-    records: int
-    items: int
-    refusals: tuple[Refusal, ...]
-    end: int
-    numbers: PieceNumbers | None = None
-    tally: Tally = field(default_factory=Tally)
-
-
-def transform_piece(
-    place: ByteRange, path: Path, names: SourceNames, rules: TransformRules, scratch: Path
-) -> Transformed:
-    """Transform the lines in a piece of an extracted file, in whatever process. `names` are those
-    that the columns of the entity have in S9."""
-    entity = names.entity
-    to_texts = texts_of(entity, rules)
-    lines = rows_at(path, place)
-    fast = fast_way_of(entity, rules, lines)
-    output: list[bytes] = []
-    refusals: list[Refusal] = []
-    tally = Tally()
-    begin_counting(entity, rules)
-    for line in lines:
-        if (fast_texts := fast.texts(line)) is not None:
-            output += fast_texts
-            continue
-        became = _slowly(line, names, to_texts, rules, tally)
-        if isinstance(became, Refusal):
-            refusals.append(became)
-        else:
-            output += became
-    fast.count_into(tally)
-    end_counting(entity, rules, tally)
-    data = b"\n".join([*output, b""])
-    return Transformed(
-        data=Bulk(data, scratch),
-        records=len(lines) - len(refusals),
-        items=len(output),
-        refusals=tuple(refusals),
-        end=place.end,
-        numbers=numbers_in(data) if shape_of(entity).numbered else None,
-        tally=tally,
-    )
-
-
-def _slowly(
-    line: bytes, names: SourceNames, to_texts: Texts, rules: TransformRules, tally: Tally
-) -> list[bytes] | Refusal:
-    """What a line becomes by way of its row, of which nothing is left after that: a sale may have
-    fifty thousand lines."""
-    try:
-        row = orjson.loads(line)
-    except ValueError:
-        refusal = refusal_of_unreadable(line, names)
-        return replace(refusal, key=partition_key(names, rules, refusal.legacy_id))
-    try:
-        texts = to_texts(row, rules)
-    except RejectedRecord as rejected:
-        count_refused(rejected, row, tally)
-        return refusal_of_rejected(row, line, rejected, names, partial(partition_key, names, rules))
-    count_record(names.entity, rules, *as_transformed(to_texts, row), raw=row, tally=tally)
-    return [*map(str.encode, texts)]
-
-
-def become_of(line: bytes, names: SourceNames, rules: TransformRules) -> list[bytes] | Refusal:
-    """What one extracted line becomes: the texts of its items, or why it is refused. Which sales of
-    a year are in the index of numbers is decided over all of them (utils/sale_numbering.py), not
-    here."""
-    begin_counting(names.entity, rules)
-    return _slowly(line, names, texts_of(names.entity, rules), rules, Tally())
-
-
-def partition_key(names: SourceNames, rules: TransformRules, legacy_id: str) -> str:
-    """The partition key that a record of S9 would have."""
-    shape = shape_of(names.entity)
-    if not legacy_id.removeprefix("-").isdecimal():
-        return ""
-    return shape.prefix + record_id(
-        shape.singular, int(legacy_id), rules.generate_ids, rules.id_scope
-    )
+from utils.sale_numbering import NumbersSoFar, write_numbered
 
 
 def rules_of(run: Run) -> TransformRules:
@@ -169,81 +77,153 @@ def settings(run: Run) -> str:
     return settings_digest(chosen, run.config.source.timezone, run.manifest.updated_at)
 
 
-def transform(run: Run, entity: str) -> PhaseEntry:
-    """Transform one entity's extracted file; returns the phase's entry in the manifest.
+def transform(
+    run: Run, entity: str, *, keeps: bool = False, builds_on_last: bool = False
+) -> PhaseEntry:
+    """Transform one entity's extracted file; returns the phase's entry in the manifest. What was
+    made is kept for the next pass, if it `keeps` it; what the last pass has kept is built upon,
+    line for line, if it `builds_on_last`.
 
     Raises ArtifactError when the extracted file is not what the extract wrote.
     """
-    source = run.workspace.extracted(entity)
-    extracted = run.artifact(source, written_by="extract")
-    inputs = run.sha_of(source)
-    place = _Place.of(run.begin(PHASE, entity, inputs), run.workspace, entity)
-    target, refused = _output(run.workspace, entity), run.workspace.quarantine(entity)
-    with (
-        ArtifactWriter(target, place.output) as output,
-        ArtifactWriter(refused, place.quarantine) as quarantine,
-        Scratch(run.workspace.scratch) as scratch,
-        run.progress.task(
-            PHASE,
-            entity,
-            extracted.records,
-            done=output.records + quarantine.records,
-            errors=quarantine.records,
-        ) as task,
-    ):
-        done = output.records + quarantine.records
-        tracker = run.track(
-            PHASE, entity, inputs, total=extracted.records, unit="records", done=done
-        )
+    extracted = run.artifact(run.workspace.extracted(entity), written_by="extract")
+    earlier = None
+    if builds_on_last and extracted.bytes:
+        earlier = LastPass.found(run, entity, settings(run))
+    work = _Transforming(run, entity, keeps=keeps, earlier=earlier)
+    entry = work.done()
+    if entry is None:  # what was counted cannot be told from what the last pass has counted
+        entry = replace(work, earlier=None).done()
+    assert entry is not None
+    _tell(entity, entry.result["quarantined"], run.workspace.quarantine(entity))
+    return entry
+
+
+@dataclass
+class _Transforming:
+    """The transform of one entity, built upon the last pass where there is one."""
+
+    run: Run
+    entity: str
+    keeps: bool
+    earlier: LastPass | None
+
+    def done(self) -> PhaseEntry | None:
+        """Do it; None when the last pass cannot be built upon, after all."""
+        run, entity = self.run, self.entity
+        self._source = run.workspace.extracted(entity)
+        self._extracted = run.expected(self._source, written_by="extract")
+        self._inputs = run.sha_of(self._source)
+        begun = {**self._inputs, **(self.earlier.digests if self.earlier else {})}
+        place = _Place.of(run.begin(PHASE, entity, begun), run.workspace, entity)
+        self._numbers, self._is_numbered = NumbersSoFar(), shape_of(entity).numbered
         rules = rules_of(run)
-        targets = all_targets(entity, rules)
-        names = names_of(run.manifest, entity, targets)
-        work = partial(transform_piece, path=source, names=names, rules=rules, scratch=scratch)
-        pieces = places(extracted.bytes, start=place.offset)
-        numbers, is_numbered = NumbersSoFar(), shape_of(entity).numbered
-        tally = place.tally
-        if is_numbered:
-            numbers.read(run, output.partial, output.bytes)
-        for became in run.runner.in_order(work, pieces):
-            start = output.bytes
-            output.write(became.data.data, records=became.records, items=became.items)
-            if became.numbers is not None:
-                numbers.add(ByteRange(start, output.bytes), became.numbers)
-            for refusal in became.refusals:
-                quarantine.write(refusal.as_line(), records=1, items=refusal.items)
-                for found in refusal.findings:
-                    task.found(found.rule, found.severity, key=found.legacy_id)
-            tally.add(became.tally)
-            errors = len(became.refusals)
-            task.advance(became.records + errors, errors=errors, bytes=output.bytes - start)
-            tracker.reached(
-                output.records + quarantine.records,
-                partial(_state, became.end, output, quarantine, tally),
+        self._targets = all_targets(entity, rules)
+        self._names = names_of(run.manifest, entity, self._targets)
+        self._refused = run.workspace.quarantine(entity)
+        with (
+            ArtifactWriter(_output(run.workspace, entity), place.output) as output,
+            ArtifactWriter(self._refused, place.quarantine) as quarantine,
+            Scratch(run.workspace.scratch) as scratch,
+        ):
+            work = partial(
+                transform_piece,
+                path=self._source,
+                names=self._names,
+                rules=rules,
+                scratch=scratch,
+                earlier=self.earlier.files if self.earlier else None,
             )
-        held = {}
-        if is_numbered:
-            with run.progress.task(PHASE, entity, output.records, step="numbering") as numbering:
-                _commit_numbered(run, entity, output, numbers, refused, quarantine)
-                numbering.advance(output.records)
-            held = held_in(refused, numbers.numbering, run.config.transformation.status_mapping)
+            if self._is_numbered:
+                self._numbers.read(run, output.partial, output.bytes)
+            self._make(work, place, begun, output, quarantine)
+            counted = place.tally
+            if self.earlier is not None:
+                changed = self.earlier.tally.changed_by(place.tally, place.gone)
+                if changed is None:
+                    return None
+                counted = changed
+            held = self._publish(output, quarantine, counted)
+            return self._finish(output, quarantine, counted, held)
+
+    def _make(
+        self,
+        work: Callable[[ByteRange], Transformed],
+        place: _Place,
+        begun: Mapping[str, str],
+        output: ArtifactWriter,
+        quarantine: ArtifactWriter,
+    ) -> None:
+        """Write what every piece becomes, from a place on, whose tallies become those of all."""
+        run, total = self.run, self._extracted.records
+        done, errors = output.records + quarantine.records, quarantine.records
+        with run.progress.task(PHASE, self.entity, total, done=done, errors=errors) as task:
+            tracker = run.track(PHASE, self.entity, begun, total=total, unit="records", done=done)
+            pieces = places(self._extracted.bytes, start=place.offset)
+            for became in run.runner.in_order(work, pieces):
+                start = output.bytes
+                output.write(became.data.data, records=became.records, items=became.items)
+                if became.numbers is not None:
+                    self._numbers.add(ByteRange(start, output.bytes), became.numbers)
+                for refusal in became.refusals:
+                    quarantine.write(refusal.as_line(), records=1, items=refusal.items)
+                    for found in refusal.findings:
+                        task.found(found.rule, found.severity, key=found.legacy_id)
+                place.tally.add(became.tally)
+                place.gone.add(became.gone)
+                errors = len(became.refusals)
+                task.advance(became.records + errors, errors=errors, bytes=output.bytes - start)
+                tracker.reached(
+                    output.records + quarantine.records,
+                    partial(_state, became.end, output, quarantine, place),
+                )
+
+    def _publish(
+        self, output: ArtifactWriter, quarantine: ArtifactWriter, counted: Tally
+    ) -> dict[str, int]:
+        """Publish what was made, and keep it; returns the numbers that are in quarantine only."""
+        run, entity = self.run, self.entity
+        held: dict[str, int] = {}
+        if self._is_numbered:
+            with run.progress.task(PHASE, entity, output.records, step="numbering") as step:
+                _commit_numbered(run, entity, output, self._numbers, self._refused, quarantine)
+                step.advance(output.records)
+            words = run.config.transformation.status_mapping
+            held = held_in(self._refused, self._numbers.numbering, words)
         else:
-            run.commit(refused, quarantine)
-            run.commit(target, output)
-    _tell(entity, quarantine.records, refused)
-    return run.finish(
-        PHASE,
-        entity,
-        inputs=inputs,
-        settings=settings(run),
-        result={
-            "records": output.records,
-            "items": output.items,
-            "quarantined": quarantine.records,
-            "targets": targets,
-            "applied": tally.as_json(),
-            **({"heldNumbers": held} if held else {}),
-        },
-    )
+            run.commit(self._refused, quarantine)
+            run.commit(run.workspace.transformed(entity), output)
+        made = output.partial if self._is_numbered else run.workspace.transformed(entity)
+        if self.keeps:
+            rows = self._source, self._inputs[run.workspace.name_of(self._source)]
+            keeping = LastPass.keeping(run, entity, settings(run))
+            keeping.keep({"rows": rows, "items": (made, output.sha256)}, counted.as_json())
+        if self._is_numbered:
+            with storage_errors(made):
+                made.unlink()
+        return held
+
+    def _finish(
+        self,
+        output: ArtifactWriter,
+        quarantine: ArtifactWriter,
+        counted: Tally,
+        held: Mapping[str, int],
+    ) -> PhaseEntry:
+        return self.run.finish(
+            PHASE,
+            self.entity,
+            inputs=self._inputs,
+            settings=settings(self.run),
+            result={
+                "records": output.records,
+                "items": output.items,
+                "quarantined": quarantine.records,
+                "targets": self._targets,
+                "applied": counted.as_json(),
+                **({"heldNumbers": held} if held else {}),
+            },
+        )
 
 
 def _output(files: Workspace, entity: str) -> Path:
@@ -268,18 +248,18 @@ def _commit_numbered(
         output.write(b"", records=made.records, items=made.items)
         run.commit(refused, quarantine)
         run.commit(target, output)
-    with storage_errors(made.partial):
-        made.partial.unlink()
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a transform is: the offset in its input, and how far its outputs are on disk."""
+    """Where a transform is: the offset in its input, and how far its outputs are on disk. What was
+    applied up to there is counted, and what of that the last pass had counted and is `gone`."""
 
     offset: int = 0
     output: PartialState | None = None
     quarantine: PartialState | None = None
     tally: Tally = field(default_factory=Tally)
+    gone: Tally = field(default_factory=Tally)
 
     @classmethod
     def of(cls, saved: Checkpoint | None, files: Workspace, entity: str) -> _Place:
@@ -290,21 +270,21 @@ class _Place:
         output = PartialState(**saved.state["output"])
         quarantine = PartialState(**saved.state["quarantine"])
         if output.fits(_output(files, entity)) and quarantine.fits(files.quarantine(entity)):
-            return cls(
-                saved.state["offset"], output, quarantine, Tally.of_json(saved.state["tally"])
-            )
+            tally, gone = (Tally.of_json(saved.state[name]) for name in ("tally", "gone"))
+            return cls(saved.state["offset"], output, quarantine, tally, gone)
         return cls()
 
 
 def _state(
-    offset: int, output: ArtifactWriter, quarantine: ArtifactWriter, tally: Tally
+    offset: int, output: ArtifactWriter, quarantine: ArtifactWriter, place: _Place
 ) -> dict[str, Any]:
     """Make the outputs durable and describe the place for a checkpoint."""
     return {
         "offset": offset,
         "output": asdict(output.sync()),
         "quarantine": asdict(quarantine.sync()),
-        "tally": tally.as_json(),
+        "tally": place.tally.as_json(),
+        "gone": place.gone.as_json(),
     }
 
 

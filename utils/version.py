@@ -23,6 +23,7 @@ _MODULES = (
     "utils/sale_numbering.py",
 )
 _KINDS = (".py", ".json")
+_ALL = ("extract", "transform", "validate", "load", "utils")
 
 
 @cache
@@ -33,6 +34,18 @@ def rules() -> str:
         content = path.read_bytes()
         name = path.relative_to(_ROOT).as_posix()
         digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
+
+
+@cache
+def whole_code() -> str:
+    """A digest of all of the tool's code and schemas."""
+    digest = hashlib.sha256()
+    for package in _ALL:
+        for path in sorted((_ROOT / package).rglob("*")):
+            if path.suffix in _KINDS:
+                content = path.read_bytes()
+                digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 

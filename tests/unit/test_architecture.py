@@ -12,7 +12,7 @@ import pytest
 
 import load.sending.sender
 import migrate
-import transform.engine
+import transform.pieces.piece
 import validate.gate.entity_gate
 import validate.verify.passes
 from tests.support.places import ROOT
@@ -141,7 +141,7 @@ def test_click_stops_at_the_edge() -> None:
 
 def test_processes_of_a_whole_run_import_what_they_are_going_to_do() -> None:
     work = (
-        transform.engine.transform_piece,
+        transform.pieces.piece.transform_piece,
         validate.gate.entity_gate.EntityGate,
         load.sending.sender.in_a_process,
         validate.verify.passes.TablePass,

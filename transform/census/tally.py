@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 _MOST = 500  # different statuses, or users, that are told apart
 OTHERS = "(others)"
 
+_Name = TypeVar("_Name")
 Mapped = Counter[tuple[str, str]]
 """How often a value of S9's became which of the target's; "" is none: the record was refused."""
 
@@ -48,11 +49,11 @@ class Tally:
     def as_json(self) -> dict[str, Any]:
         """In an order that does not depend on who has counted what."""
         return {
-            "defaults": dict(sorted(self.defaults.items())),
-            "repairs": dict(sorted(self.repairs.items())),
+            "defaults": _counts(self.defaults),
+            "repairs": _counts(self.repairs),
             "statuses": _as_json(self.statuses),
             "users": _as_json(self.users),
-            "hours": dict(sorted(self.hours.items())),
+            "hours": _counts(self.hours),
             "latest": self.latest,
         }
 
@@ -64,6 +65,24 @@ class Tally:
         _add(self.statuses, other.statuses)
         _add(self.users, other.users)
         self.latest = max(self.latest, other.latest)
+
+    def changed_by(self, more: Tally, less: Tally) -> Tally | None:
+        """This, with what one tally has counted and without what another has, of which all is in
+        this one. None where that cannot be told: where there are too many different words, or the
+        latest time may have gone."""
+        latest = max(self.latest, more.latest)
+        words = [word for each in (self, more, less) for word in (*each.statuses, *each.users)]
+        if (less.latest == self.latest > more.latest) or any(word == OTHERS for word, _ in words):
+            return None
+        found = Tally(
+            _changed(self.defaults, more.defaults, less.defaults),
+            _changed(self.repairs, more.repairs, less.repairs),
+            _changed(self.statuses, more.statuses, less.statuses),
+            _changed(self.users, more.users, less.users),
+            _changed(self.hours, more.hours, less.hours),
+            latest,
+        )
+        return found if max(len(found.statuses), len(found.users)) <= _MOST else None
 
     def add_times(self, other: Tally, times: int) -> None:
         """Take what was counted of one record for so many that are like it."""
@@ -85,11 +104,23 @@ def _add(known: Mapped, more: Mapped) -> None:
         known[OTHERS if is_new else word, target] += count
 
 
+def _changed(counts: Counter[_Name], more: Counter[_Name], less: Counter[_Name]) -> Counter[_Name]:
+    found = counts.copy()
+    found.update(more)
+    found.subtract(less)
+    return Counter({name: count for name, count in found.items() if count})
+
+
 def _as_json(counts: Mapped) -> list[dict[str, Any]]:
     return [
         {"s9": word, "to": target or None, "count": count}
         for (word, target), count in sorted(counts.items())
+        if count
     ]
+
+
+def _counts(counts: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in sorted(counts.items()) if count}
 
 
 def _mapped(stored: list[Mapping[str, Any]]) -> Mapped:

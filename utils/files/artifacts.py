@@ -104,6 +104,11 @@ class ArtifactWriter:
         """The file that is written to until it is published."""
         return self._partial
 
+    @property
+    def sha256(self) -> str:
+        """That of everything written so far."""
+        return self._sha.hexdigest()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

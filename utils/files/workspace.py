@@ -143,6 +143,11 @@ class Workspace:
         return self.undo / f"{entity}.changes"
 
     @property
+    def last_pass(self) -> Path:
+        """What phases have kept for the next pass of a sync (utils/earlier/kept.py)."""
+        return self.root / "sync"
+
+    @property
     def following(self) -> Path:
         """How far the log of S9 is followed (utils/run/following.py)."""
         return self.root / "sync" / "following.json"

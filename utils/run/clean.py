@@ -35,6 +35,7 @@ _UNDO = (
     rf"|(loaded|removed|staying|before(-journal)?)(\.age)?"
     rf"|steps(-journal|\.earlier)?(\.age)?){_HALF}|repair\.json(\.earlier)?{_HALF}"
 )
+_LAST_PASS = rf"({'|'.join(ENTITY_NAMES)})\.(transform|validate)\.[a-z]+{_HALF}"
 _BACKUP = r"(?P<table>[A-Za-z0-9_.-]{3,255})-\d{8}-\d{6}(-\d+)?(\.partial)?"
 _BACKUP_FILES = (
     rf"((backup|progress)\.json|keys\.bin|SHA256SUMS|items-\d+-\d+\.json(\.gz)?(\.age)?"
@@ -167,7 +168,7 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
         rf"|\.(mask-key|made-for){_HALF}",
     )
     yield Room(SCRATCH_KIND, files.scratch, deep=True)
-    yield Room(SCRATCH_KIND, files.following.parent, rf"following\.json{_HALF}")
+    yield Room(SCRATCH_KIND, files.following.parent, rf"following\.json{_HALF}|{_LAST_PASS}")
     yield Room("what a rollback needs", files.undo, _UNDO)
     for earlier in sorted(files.earlier.glob("*")):
         yield Room("what a rollback needs", earlier, _UNDO)

@@ -16,6 +16,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError, ExitCode, StorageError
 from utils.files.artifacts import ArtifactEntry, sha256_of
 from utils.files.encryption import (
@@ -53,6 +54,7 @@ def seal(run: Run) -> None:
         return
     keys = recipients(run.config.data.recipient, "data.recipient")
     if keys:
+        _forget_last_pass(run)
         _seal_all(run, keys)
     _remove_leftovers(run)
 
@@ -81,6 +83,17 @@ def _seal_all(run: Run, keys: tuple[Recipient, ...]) -> None:
             "Encrypted %s of records; a command that needs them again needs --identity",
             counted(len(readable), "file"),
         )
+
+
+def _forget_last_pass(run: Run) -> None:
+    """Remove what phases have kept for the next one (utils/earlier/kept.py): it is as readable as
+    what is encrypted, and nothing needs it. The accounts go first: then nobody believes the rest.
+    """
+    directory = run.workspace.last_pass
+    with storage_errors(directory):
+        kept = [path for name in ENTITY_NAMES for path in directory.glob(f"{name}.*")]
+        for path in sorted(kept, key=lambda path: path.suffix != ".json"):
+            path.unlink()
 
 
 def _is_linked(path: Path, to: Path) -> bool:

@@ -9,6 +9,7 @@ import pyrage
 import pytest
 
 from utils.config import Config, DataConfig
+from utils.earlier.kept import Keeping
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode, StorageError
 from utils.files.artifacts import ArtifactWriter
 from utils.files.encryption import Recipient, encrypt_file
@@ -48,6 +49,16 @@ def test_encrypted_and_opened_again_it_is_the_same(run: Run) -> None:
     assert path.read_bytes() == TEXT
     assert not sealed_name(path).exists()
     assert not Manifest.load(run.workspace.manifest).sealed  # type: ignore[union-attr]
+
+
+def test_what_was_kept_for_the_next_pass_does_not_stay_readable(run: Run) -> None:
+    path = run.workspace.extracted("buyers")
+    keeping = Keeping(run, "transform", "buyers", "")
+    keeping.keep({"rows": (path, run.manifest.sha_of("extracted/buyers.json"))}, {})
+    assert keeping.proven() is not None
+    seal(run)
+    assert keeping.proven() is None
+    assert not [*run.workspace.last_pass.iterdir()]
 
 
 @pytest.mark.parametrize("outcome", [None, ExitCode.FAILED, ExitCode.INTERRUPTED])
