@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import orjson
 from markupsafe import Markup
@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from utils.config import Config
 from utils.dashboard.board import MOST_STREAMS, Board, Boards
-from utils.dashboard.guard import refusal
+from utils.dashboard.guard import fields_of, refusal
 from utils.dashboard.quarantine_file import Turned, turned_to
 from utils.dashboard.records import (
     ShownRecord,
@@ -176,9 +176,9 @@ class Pages:
         return config is None or config.logging.mask_personal_data
 
     async def _explain(self, request: Request) -> Response:
-        form = parse_qs(await _body(request), max_num_fields=10)
-        entity, key = (form.get(name, [""])[0] for name in ("entity", "key"))
-        choice = form.get("of", [LATEST])[0]
+        form = fields_of(await _body(request)) or {}
+        entity, key = form.get("entity", ""), form.get("key", "")
+        choice = form.get("of", LATEST)
         if entity not in ENTITY_NAMES or not key.strip():
             raise HTTPException(400, "Name a kind of record, and its key.")
         seen = await self._seen(choice)

@@ -23,6 +23,7 @@ from utils.pages.parts import BAD, Verdict
 from utils.pages.rendering import render
 
 TOKEN = "token"
+_MOST_FIELDS = 10
 _ASKS = "/explain"
 _LOOK = "/look/"
 _HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.I)
@@ -60,6 +61,8 @@ class Guard:
         return ticket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._application(scope, receive, send)
         if scope["type"] != "http":
             return
 
@@ -73,27 +76,18 @@ class Guard:
 
     def _answer(self, scope: Scope) -> Response | None:
         """What is answered here; None for what the application may answer."""
-        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
-        hosts = headers.getlist("host")
-        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-            words = "This is the dashboard of a migration: it answers to 127.0.0.1 and localhost."
-            return refusal(421, "Not asked by its name", words)
-        allowed = "POST" if path == _ASKS else "GET"
-        if method != allowed:
-            words = "The dashboard only shows; nothing can be changed by it."
-            return refusal(405, "Nothing to be done here", words, {"Allow": allowed})
-        if not _is_our_own(headers, hosts[0], method):
-            words = (
-                "It was asked by another page. Type or paste the address that the terminal shows."
-            )
-            return refusal(403, "Asked by another page", words)
+        headers, path = Headers(scope=scope), scope["path"]
+        refused = _refused(headers, path, scope["method"])
+        if refused is not None:
+            return refused
         if path == "/" and scope["query_string"]:
-            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=5)
+            given = fields_of(scope["query_string"].decode("latin-1"))
+            if given is None:
+                return refusal(400, "Not understood", "This address is none of the dashboard's.")
             if TOKEN in given:
-                return self._let_in(given[TOKEN][0])
-        if path.startswith(_LOOK) or self._has_cookie(headers):
-            return None
-        return _not_let_in()
+                return self._let_in(given[TOKEN])
+        is_let_in = path.startswith(_LOOK) or self._has_cookie(headers)
+        return None if is_let_in else _not_let_in()
 
     def _let_in(self, given: str) -> Response:
         """The token becomes a cookie, and leaves the address."""
@@ -115,6 +109,22 @@ class Guard:
         return any(_equal(each, self.token) for each in values)
 
 
+def _refused(headers: Headers, path: str, method: str) -> Response | None:
+    """What nobody may ask, whatever he has; None for the rest."""
+    hosts = headers.getlist("host")
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        words = "This is the dashboard of a migration: it answers to 127.0.0.1 and localhost."
+        return refusal(421, "Not asked by its name", words)
+    allowed = "POST" if path == _ASKS else "GET"
+    if method != allowed:
+        words = "The dashboard only shows; nothing can be changed by it."
+        return refusal(405, "Nothing to be done here", words, {"Allow": allowed})
+    if not _is_our_own(headers, hosts[0], method):
+        words = "It was asked by another page. Type or paste the address that the terminal shows."
+        return refusal(403, "Asked by another page", words)
+    return None
+
+
 def _is_our_own(headers: Headers, host: str, method: str) -> bool:
     """Whether a request comes from a page of ours, or from somebody who typed the address."""
     origins = headers.getlist("origin")
@@ -123,6 +133,16 @@ def _is_our_own(headers: Headers, host: str, method: str) -> bool:
     if method == "POST" and not origins:
         return False
     return all(each.lower() in _OURSELVES for each in headers.getlist("sec-fetch-site"))
+
+
+def fields_of(text: str) -> dict[str, str] | None:
+    """The fields of a form or an address, each as it was given first; None for what has more than
+    anything of ours."""
+    try:
+        given = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return None
+    return {name: values[0] for name, values in given.items()}
 
 
 def _equal(given: str, wanted: str) -> bool:
