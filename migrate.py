@@ -1327,12 +1327,35 @@ def ways_of_cutover(config: "Config", screen: "Screen") -> "Ways":
     return Ways(
         sync=partial(catch_up, config, screen),
         unfollow=partial(unfollow, config, Workspace(Path(config.data.directory))),
+        mark=partial(tell_tables_of_switch, config, screen),
+        unmark=partial(tell_tables_of_way_back, config, screen),
         foresee=partial(foresee_catching_up, config, screen),
         look=partial(look_at_source, config, screen),
         writers=partial(writers_in_source, config, screen),
         verify=partial(compare_with_source, config, screen, aside=False),
         compare=partial(compare_with_source, config, screen, aside=True),
     )
+
+
+def tell_tables_of_switch(config: "Config", screen: "Screen", cutover: str, at: str) -> None:
+    """Have the tables say that a cut-over has switched at some moment."""
+    from load.target.switch import mark_switched
+    from utils.run.session import open_session
+
+    with open_session(config, screen, "cutover --switched") as session:
+        mark_switched(session, list(map(config.target.table, ENTITIES)), cutover, at)
+        session.progress.conclude(ExitCode.DONE, "The tables say who owns the data")
+
+
+def tell_tables_of_way_back(config: "Config", screen: "Screen", cutover: str) -> list[str]:
+    """Have them say that no more; returns what another cut-over has them say."""
+    from load.target.switch import unmark_switched
+    from utils.run.session import open_session
+
+    with open_session(config, screen, "cutover") as session:
+        left = unmark_switched(session, list(map(config.target.table, ENTITIES)), cutover)
+        session.progress.conclude(ExitCode.DONE, "The tables say who owns the data")
+    return left
 
 
 def catch_up(config: "Config", screen: "Screen") -> "CaughtUp":

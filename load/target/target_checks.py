@@ -18,6 +18,7 @@ from load.backup.aws_recovery import check_recovery
 from load.entities import TABLES
 from load.target.aws_commands import command
 from load.target.rights import needed, works_of
+from load.target.switch_mark import Switched, refusal
 from load.target.tables import doubts_of, problems_of, state_of
 from load.target.writer_mark import LEASE, seen
 from load.writing.known_attributes import types_of
@@ -287,6 +288,10 @@ class _Looked:
             return
         if item is None:
             self._look.ok(step, "nobody")
+            return
+        if switched := Switched.in_item(item):
+            history = refusal(self._target, name, switched, "a load")
+            self._look.fail(step, history.message, history.remedy)
             return
         mark = seen(item, self._files)
         wait = f"wait until that has ended, then: {again()}"

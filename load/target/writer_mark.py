@@ -11,6 +11,9 @@ seconds is void: its holder was killed. Whether it is renewed is watched, by the
 long: the clocks of two machines may differ by minutes. Only where they agree that it was renewed
 just now is nothing watched, and the answer given at once. The holder itself, a data directory on
 one machine, has its mark back without waiting.
+
+After the switch (load/target/switch_mark.py) the mark says so, whoever holds it, and stays when it
+is released. It is nobody's then who does not say that he writes `after_switch`.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import Any
 
 import orjson
 
+from load.target.switch_mark import AT, Allows, Switched, refusal
 from load.writing.conditional_writer import ConditionalWriter
 from load.writing.conditions import Condition
 from utils.config import Config
@@ -60,10 +64,10 @@ class Holder:
     @classmethod
     def of(cls, work: AtWork, what: str) -> Holder:
         """`what` is being done: "a load", …"""
-        host = _host()
-        owner = _owner(host, work.workspace, mask_key(work.workspace))
+        here = host()
+        owner = _owner(here, work.workspace, mask_key(work.workspace))
         manifest = getattr(work, "manifest", None)
-        return cls(owner, what, manifest.run_id if manifest else "", host, utc_now())
+        return cls(owner, what, manifest.run_id if manifest else "", here, utc_now())
 
     def item(self, count: int) -> dict[str, Any]:
         """The mark, renewed `count` times."""
@@ -79,7 +83,8 @@ class Holder:
         return {**MARK_KEY, **stored, "renewals": {"N": str(count)}}
 
 
-def _host() -> str:
+def host() -> str:
+    """The name of this machine."""
     return platform.node() or "an unnamed machine"
 
 
@@ -102,18 +107,22 @@ def seen(found: dict[str, Any], files: Workspace) -> Seen:
     """What a mark (an item) says to whoever has these files; nothing is written there."""
     with suppress(OSError):
         key = files.mask_key.read_bytes()
-        ours = _text(found, "owner") == _owner(_host(), files, key)
+        ours = _text(found, "owner") == _owner(host(), files, key)
         return Seen(in_words(found), ours, _just_renewed(found))
     return Seen(in_words(found), False, _just_renewed(found))
 
 
-def others_at_work(work: AtWork, tables: Sequence[str], files: Workspace) -> list[TargetError]:
+def others_at_work(work: AtWork, tables: Sequence[str], files: Workspace) -> list[MigrationError]:
     """Who would be in the way of a load from the data directory `files`, if it began now: an error
-    for each of some tables that somebody else is writing to. Writes nothing."""
+    for each of some tables that somebody else is writing to, or for the first that says that S9 is
+    history. Writes nothing."""
     found = {}
     for table in dict.fromkeys(tables):
         writer = ConditionalWriter(work.config, TableSpec("", ()), work.stop, table=table)
         found[table] = next(iter(writer.find([MARK_KEY]).values()), {})
+    for table, mark in found.items():
+        if switched := Switched.in_item(mark):
+            return [refusal(work.config.target, table, switched, "a load")]
     looks = {table: seen(mark, files) for table, mark in found.items() if mark}
     return [
         _in_use(table, found[table])
@@ -133,10 +142,22 @@ def marked(work: AtWork, tables: Sequence[str], what: str) -> Iterator[None]:
     the middle (this process was asleep for longer than `LEASE`), and Interrupted.
     """
     forget_verified(work.workspace)
-    wanted = sorted(set(tables) - _held)
+    wanted = [table for table in tables if table not in _held]
+    is_told = getattr(work, "after_switch", False)
+    with holding(work, wanted, what, (lambda _: True) if is_told else None):
+        yield
+
+
+@contextmanager
+def holding(
+    work: AtWork, tables: Sequence[str], what: str, allows: Allows | None
+) -> Iterator[list[Mark]]:
+    """Hold the marks of tables while the context lasts. A table that says that S9 is history is
+    held only where `allows` says so of that switch, and goes on saying it. Raises as `marked` does,
+    and ConfigurationError."""
     holder = Holder.of(work, what)
-    marks = [_Mark(work.config, table, holder) for table in wanted]
-    taken: list[_Mark] = []
+    marks = [Mark(work.config, table, holder, allows) for table in sorted(set(tables))]
+    taken: list[Mark] = []
     keeper = _Keeper(taken, work.stop)
     try:
         for mark in marks:
@@ -144,7 +165,7 @@ def marked(work: AtWork, tables: Sequence[str], what: str) -> Iterator[None]:
             mark.take(work)
             _held.add(mark.table)
         with keeper:
-            yield
+            yield taken
     except Interrupted:
         keeper.complain()
         raise
@@ -155,11 +176,16 @@ def marked(work: AtWork, tables: Sequence[str], what: str) -> Iterator[None]:
     keeper.complain()
 
 
-class _Mark:
-    """The mark of one table."""
+class Mark:
+    """The mark of one table; `switched` is what it says of the switch, and goes on saying."""
 
-    def __init__(self, config: Config, table: str, holder: Holder) -> None:
+    def __init__(
+        self, config: Config, table: str, holder: Holder, allows: Allows | None = None
+    ) -> None:
         self.table = table
+        self.switched: Switched | None = None
+        self._allows = allows
+        self._rests = False
         self._holder = holder
         self._config = config
         self._count = 0
@@ -172,9 +198,12 @@ class _Mark:
     def take(self, work: AtWork) -> None:
         """Have the mark. Raises TargetError when it is somebody else's."""
         writer = self._writer_until(work.stop)
-        found = self._put(writer, _mine_or_none(self._holder.owner))
+        if self._allows is not None:
+            self._require_allowed(self._look(writer))
+        found = self._put(writer, self._free())
         if found is None:
             return
+        self._require_allowed(found)
         if not _just_renewed(found):
             get_logger().info(
                 "%s is marked: %s. Watching for %.0f s to see whether that is still at work",
@@ -188,14 +217,45 @@ class _Mark:
         if found is not None:
             raise _in_use(self.table, found)
 
+    def _require_allowed(self, found: dict[str, Any]) -> None:
+        """Take in what the mark that is there says of the switch. Raises ConfigurationError."""
+        self.switched = Switched.in_item(found)
+        if self.switched and not (self._allows and self._allows(self.switched)):
+            what = self._holder.work
+            raise refusal(self._config.target, self.table, self.switched, what)
+
+    def _free(self) -> Condition:
+        """That the mark is this one's, or nobody's."""
+        return _free_or(self._holder.owner, self.switched)
+
+    def rest(self, switched: Switched) -> None:
+        """Nobody holds the mark any more, and it says that S9 is history. Raises TargetError."""
+        self._rests = True  # from now on it is not renewed
+        item = orjson.dumps(switched.at_rest())
+        if not self._writer.put(item, _mine(self._holder.owner)).done:
+            raise _in_use(self.table, self._look(self._writer))
+
+    def clear(self) -> None:
+        """Nobody holds the mark any more, and it says nothing of a switch. Raises TargetError."""
+        self._rests = True
+        if not self._writer.delete(self._holder.item(0), _mine(self._holder.owner)).done:
+            raise _in_use(self.table, self._look(self._writer))
+
     def renew(self) -> bool:
         """Whether the mark is still this one's."""
-        return self._put(self._writer, _mine_or_none(self._holder.owner)) is None
+        return self._rests or self._put(self._writer, self._free()) is None or self._rests
 
     def release(self) -> None:
-        """Take the mark away; where that cannot be done it is void after a while."""
+        """Take the mark away, but for what it says of the switch; where that cannot be done, nobody
+        holds it after a while."""
+        if self._rests:
+            return
         with suppress(MigrationError):
-            self._writer.delete(self._holder.item(0), _mine(self._holder.owner))
+            if self.switched:
+                item = orjson.dumps(self.switched.at_rest())
+                self._writer.put(item, _mine(self._holder.owner))
+            else:
+                self._writer.delete(self._holder.item(0), _mine(self._holder.owner))
             return
         get_logger().warning(
             "The mark on %s could not be removed: it expires after %.0f s", self.table, LEASE
@@ -205,6 +265,7 @@ class _Mark:
         """None when it is done, else what is there; {} for nothing."""
         self._count += 1
         item = self._holder.item(self._count)
+        item |= self.switched.attributes() if self.switched else {}
         written = writer.put(orjson.dumps(item), condition)
         return None if written.done else written.found or {}
 
@@ -215,7 +276,7 @@ class _Mark:
 class _Keeper:
     """Renews marks while a context lasts; stops the work when one has gone to somebody else."""
 
-    def __init__(self, marks: Sequence[_Mark], stop: StopFlag) -> None:
+    def __init__(self, marks: Sequence[Mark], stop: StopFlag) -> None:
         self._marks = marks
         self._stop = stop
         self._ended = threading.Event()
@@ -292,11 +353,17 @@ def _mine(owner: str) -> Condition:
     return Condition("#o = :o", {"#o": "owner"}, {":o": {"S": owner}})
 
 
-def _mine_or_none(owner: str) -> Condition:
+def _free_or(owner: str, switched: Switched | None) -> Condition:
+    """That there is no mark, or this owner's, or, where that is known of, nobody's since the
+    switch."""
+    names, values = {"#k": PARTITION_KEY, "#o": "owner", "#s": AT}, {":o": {"S": owner}}
+    if switched is None:
+        mine = "#o = :o AND attribute_not_exists(#s)"
+        return Condition(f"attribute_not_exists(#k) OR ({mine})", names, values)
     return Condition(
-        "attribute_not_exists(#k) OR #o = :o",
-        {"#k": PARTITION_KEY, "#o": "owner"},
-        {":o": {"S": owner}},
+        "attribute_not_exists(#k) OR #o = :o OR (#s = :s AND attribute_not_exists(#n))",
+        {**names, "#n": "renewals"},
+        {**values, ":s": {"S": switched.at}},
     )
 
 

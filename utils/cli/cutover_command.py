@@ -158,7 +158,7 @@ def _run(caller: Caller, words: _Words) -> ExitCode:
 
 def _do(state: State, ways: Ways, words: _Words) -> Ending:
     if words.abort:
-        return _abort(state)
+        return _abort(state, ways)
     if words.back:
         return _back(state, ways, asks=not words.yes)
     accepted = read_accepted(words.accept) if words.accept else None
@@ -230,14 +230,15 @@ def _require_migration(config: Config, files: Workspace) -> None:
         )
 
 
-def _abort(state: State) -> Ending:
+def _abort(state: State, ways: Ways) -> Ending:
     if state.is_switched:
         raise ConfigurationError(
             f"the switch was made at {state.switched_at}: there is nothing to give up any more",
             remedy=f"to give the data back to S9: {command('cutover --back')}",
         )
     last = next(reversed(state.steps), "")
-    if last:
+    _unmark(state, ways)
+    if last or state.marked:
         state.starts_over("aborted")
     values = {"after": f"after {last}" if last else "before anything was done"}
     return Ending(
@@ -245,6 +246,13 @@ def _abort(state: State) -> Ending:
         ExitCode.DONE,
         {**values, "sync": command("sync"), "next": command(CUTOVER)},
     )
+
+
+def _unmark(state: State, ways: Ways) -> None:
+    """The tables say no more that it has switched."""
+    if state.marked:
+        for words in ways.unmark(state.cutover):
+            click.echo(words)
 
 
 def _back(state: State, ways: Ways, *, asks: bool) -> Ending:
@@ -265,6 +273,7 @@ def _back(state: State, ways: Ways, *, asks: bool) -> Ending:
             "the data stay with the Sale Module: it was not confirmed",
             remedy=f"look at {report}, then do it: {command('cutover --back --yes')}",
         )
+    _unmark(state, ways)
     state.starts_over("taken back", lost=count, reports=dict(found.reports))
     values = {"lost": count, "report": report, "sync": command("sync")}
     return Ending("cutover-taken-back", ExitCode.DONE, values)

@@ -1,9 +1,9 @@
 """data/cutover.json: how far the cut-over has come, and what each step rests on.
 
 {"version", "revision", "cutover", "began", "owner", "switchedAt", "source", "target", "steps":
-{step: {"at", "seconds", "evidence"}}, "history": [{"at", "what", …}], "listed"}. A step is in
-`steps` only when its gate was open and its evidence is durable; so whoever is killed goes on with
-the next one. What was given up or taken back is in `history`.
+{step: {"at", "seconds", "evidence"}}, "history": [{"at", "what", …}], "listed", "marked"}. A step
+is in `steps` only when its gate was open and its evidence is durable; so whoever is killed goes on
+with the next one. What was given up or taken back is in `history`.
 
 The file is written under the lock of the data directory, and only by who has read what is there.
 """
@@ -36,7 +36,8 @@ Evidence = Mapping[str, Any]
 class State:
     """The cut-over of a data directory. `source` and `target` are what the configuration names,
     `steps` has the evidence of those that are done, in their order. `listed` is S9 (the SHA-256 of
-    its files) as it was when its changes since the certificate were listed last."""
+    its files) as it was when its changes since the certificate were listed last. `marked`: the
+    tables may say by now that it has switched."""
 
     files: Workspace
     source: dict[str, Any]
@@ -49,6 +50,7 @@ class State:
     history: list[dict[str, Any]] = field(default_factory=list)
     revision: int = 0
     listed: dict[str, str] = field(default_factory=dict)
+    marked: bool = False
 
     @classmethod
     def load(cls, files: Workspace, source: Evidence, target: Evidence) -> State:
@@ -76,6 +78,7 @@ class State:
             document["history"],
             document["revision"],
             document.get("listed", {}),
+            document.get("marked", False),
         )
 
     @property
@@ -112,6 +115,12 @@ class State:
         self.listed = dict(files)
         self.save()
 
+    def is_about_to_mark(self) -> None:
+        """The tables may say from now on that it has switched: durably."""
+        if not self.marked:
+            self.marked = True
+            self.save()
+
     def belongs_to_sale_module(self, at: str) -> None:
         """The switch is made (call `done` to make that durable)."""
         self.owner, self.switched_at = SALE_MODULE, at
@@ -123,6 +132,7 @@ class State:
         self.history.append(entry)
         self._set_certificate_aside({})
         self.owner, self.switched_at, self.steps, self.listed = S9, "", {}, {}
+        self.marked = False
         self.cutover, self.began = uuid.uuid4().hex[:8], utc_now()
         self.save()
 
@@ -153,4 +163,5 @@ class State:
             "steps": self.steps,
             "history": self.history,
             "listed": self.listed,
+            "marked": self.marked,
         }

@@ -40,7 +40,10 @@ class Switching:
         moved = gates.of_looks(verified["files"], look, verified["snapshot"])
         evidence: dict[str, Any] = {"quietUntil": None if moved else look.snapshot}
         evidence |= self._leave_behind(look, moved) if moved else {"leftBehind": 0, "reports": {}}
-        self._state.belongs_to_sale_module(utc_now())
+        moment = utc_now()
+        self._state.is_about_to_mark()
+        self._ways.mark(self._state.cutover, moment)
+        self._state.belongs_to_sale_module(moment)
         self._unfollow()
         return "the Sale Module owns the data", evidence
 

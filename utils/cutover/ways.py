@@ -118,7 +118,8 @@ class Ways:
     `look` reads S9's rows, `writers` asks who may still write there, `verify` verifies the target
     by S9; `compare` does the same, leaves the reports of the migration as they are, and writes
     drift_report.json; `unfollow` takes away what S9 keeps for who follows its log, and says what
-    that was."""
+    that was. `mark` has the tables say that a cut-over has switched at a moment, to whatever data
+    directory reaches them; `unmark` takes that back, and says what it has left."""
 
     sync: Callable[[], CaughtUp]
     foresee: Callable[[], CaughtUp]
@@ -127,4 +128,6 @@ class Ways:
     verify: Callable[[], Compared]
     compare: Callable[[], Compared]
     unfollow: Callable[[], list[str]]
+    mark: Callable[[str, str], None]
+    unmark: Callable[[str], list[str]]
     sleep: Callable[[float], None] = time.sleep

@@ -93,7 +93,15 @@ def open_run(
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         manifest, is_readable = _manifest_of(files, start)
         bind(manifest, config, files.root)
-        run = Run(config, files, manifest, Tasks(), stop or StopFlag(), keeps_manifest=is_readable)
+        run = Run(
+            config,
+            files,
+            manifest,
+            Tasks(),
+            stop or StopFlag(),
+            keeps_manifest=is_readable,
+            after_switch=after_switch,
+        )
         display = Display(quiet=screen.quiet, color=screen.color, keeps=start is not Start.FOLLOW)
         run.events.listen(display)
         begin(run, start)

@@ -49,7 +49,8 @@ class Run:
     With `resuming`, a phase continues from the checkpoint if there is one for it. The manifest is
     kept on disk unless the one that is there is damaged and to be left alone (`keeps_manifest`).
     While it `is_at_rest`, what its manifest tells of is over, or has not begun: what ends the
-    process then stops nothing of it.
+    process then stops nothing of it. It writes `after_switch` where it was told to, although the
+    Sale Module owns the data.
     """
 
     config: Config
@@ -62,6 +63,7 @@ class Run:
     began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     keeps_manifest: bool = True
     is_at_rest: bool = False
+    after_switch: bool = False
     in_flight: int | None = None  # batches at once with which the load before this one has ended
     workers: Workers = field(init=False)
 

@@ -79,6 +79,8 @@ class Stage:
             verify=self._way("verify", COMPARED),
             compare=self._way("compare", COMPARED),
             unfollow=self._way("unfollow", ()),
+            mark=lambda _cutover, _at: self._way("mark", None)(),
+            unmark=lambda _cutover: [],
             sleep=lambda _seconds: None,
         )
 
@@ -116,7 +118,7 @@ def test_it_goes_as_far_as_it_can_and_does_nothing_twice(stage: Stage) -> None:
         "writers",
     ]
     assert stage.go_on(Asked(is_switched=True)).name == "cutover-switched"
-    assert stage.called[-2:] == ["look", "unfollow"]
+    assert stage.called[-3:] == ["look", "mark", "unfollow"]
     assert list(stage.state().steps) == list(STEPS)
 
 
