@@ -49,6 +49,7 @@ from utils.wording.figures import counted
 if TYPE_CHECKING:
     from extract.following.follower import Follower, Narrow
     from load.conflicts.foresight import Foresight
+    from load.sync.removal_report import RemovalFigures
     from utils.checking.check import Check
     from utils.config import Config
     from utils.cutover.ways import CaughtUp, Compared, Look, Ways, Writers
@@ -488,6 +489,7 @@ class Sync(Runbook):
         self.narrow = narrow
         self.known = Workspace(known) if known else run.workspace
         self.writes = self.keeps = self.builds_on_last = known is None
+        self.removed: dict[str, RemovalFigures] = {}  # nothing, when an entity has failed
 
     def full(self) -> ExitCode:
         """One pass; returns how it has ended."""

@@ -12,17 +12,20 @@ from utils.cutover.ways import Writers
 from utils.error_handler import SourceError
 
 # The tables are those that this transaction has read, or holds so that it can: views with what they
-# are made of. A prepared transaction has no process.
+# are made of. Their indexes are locked as well, and say nothing more. A prepared transaction has no
+# process.
 _POSTGRESQL = """
-    SELECT DISTINCT coalesce(l.pid, 0), coalesce(a.usename::text, ''),
-        coalesce(a.application_name, ''), l.relation::regclass::text
-    FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a USING (pid)
+    SELECT coalesce(l.pid, 0), coalesce(a.usename::text, ''), coalesce(a.application_name, ''),
+        string_agg(DISTINCT l.relation::regclass::text, ', ')
+    FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation AND c.relkind NOT IN ('i', 'I')
+        LEFT JOIN pg_stat_activity AS a USING (pid)
     WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_backend_pid()
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
             'AccessExclusiveLock')
         AND l.relation IN (SELECT m.relation FROM pg_locks AS m
             WHERE m.pid = pg_backend_pid() AND m.locktype = 'relation' AND m.relation >= 16384)
+    GROUP BY l.virtualtransaction, 1, 2, 3
     ORDER BY 1, 4
 """
 # trx_mysql_thread_id is 0 for a prepared transaction whose connection is gone.

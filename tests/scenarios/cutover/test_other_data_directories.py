@@ -18,7 +18,7 @@ from utils.embedded.aws import EmbeddedAws
 from utils.files.artifacts import utc_now
 
 STOPPED = ("cutover", "--s9-is-stopped")
-EARLY = 15  # which file is put in place then: the last is that of the cut-over
+EARLY = 12  # which file is put in place then; some later one is that of the cut-over
 MARK = {"PK": {"S": "MIGRATION#LOCK"}, "SK": {"S": "LOCK"}}
 
 

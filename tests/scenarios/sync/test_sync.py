@@ -16,6 +16,7 @@ from tests.support.operators.operator import (
     Operator,
     insert,
     line,
+    party,
     sale,
     small_trade,
 )
@@ -248,3 +249,18 @@ def open_files(pid: int) -> int:
         looks.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
         time.sleep(0.02)
     return min(looks)
+
+
+def test_an_entity_that_cannot_be_read_fails_alone(
+    migrated: Operator, s9: S9Database, application: Application
+) -> None:
+    """Nothing is taken away then, and the next pass does what is left."""
+    s9.execute("ALTER TABLE msg_line RENAME TO gone")
+    insert(s9, "msg_anag", party(9, 2))
+    before = application.scan()
+    failed = migrated.run("sync").ended(1)
+    assert "msg_line" in failed.output
+    assert application.scan()["sales"] == before["sales"]
+    s9.execute("ALTER TABLE gone RENAME TO msg_line")
+    migrated.run("sync").ended(0)
+    assert len(application.scan()["buyers"]) == len(before["buyers"]) + 1
