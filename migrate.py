@@ -327,7 +327,7 @@ class Runbook:
         if all(self.outcomes.skips("validate", name) for name in checked):
             return self.outcomes.exit_code()
         self.outcomes.begins("validate")
-        outcome = validate(self.run, checked)
+        outcome = validate(self.run, checked, keeps=self.keeps, builds_on_last=self.builds_on_last)
         self.say(
             f"Validated {', '.join(checked)}: "
             f"{counted(outcome.error_count, 'error')}, {counted(outcome.warning_count, 'warning')}"

@@ -14,6 +14,7 @@ from logging import ERROR, INFO, WARNING
 from pathlib import Path
 from typing import Any
 
+from utils.earlier.kept import Keeping
 from utils.entities import ENTITY_NAMES, dependents_of, shape_of
 from utils.files.artifacts import utc_now
 from utils.findings.findings_text import said_of
@@ -47,11 +48,19 @@ def settings(run: Run) -> str:
     return settings_digest(run.config.validation, run.config.migration.continue_on_error)
 
 
-def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResult:
+def validate(
+    run: Run,
+    entities: Sequence[str] = ENTITY_NAMES,
+    *,
+    keeps: bool = False,
+    builds_on_last: bool = False,
+) -> ValidationResult:
     """Check the transformed files of `entities` and write data/reports/validation_report.json.
 
     What a record names is looked up among the transformed records, also those of entities that
-    are not asked for. Raises ArtifactError when a file is not what the transform wrote.
+    are not asked for. What has passed is kept for the next pass, if it `keeps` it; what has passed
+    the last one, if that is to be built upon, is not asked again what is its own. Raises
+    ArtifactError when a file is not what the transform wrote.
     """
     asked = [name for name in ENTITY_NAMES if name in entities]
     run.settle()
@@ -63,7 +72,8 @@ def validate(run: Run, entities: Sequence[str] = ENTITY_NAMES) -> ValidationResu
         for entity in asked:
             if run.config.validation.validate_references:
                 _read_others(run, migrated, [n for n in shape_of(entity).needs if n not in asked])
-            gate = EntityGate(run, entity, migrated, report)
+            keeping = Keeping(run, PHASE, entity, settings(run)) if keeps else None
+            gate = EntityGate(run, entity, migrated, report, keeping, builds_on_last=builds_on_last)
             moved[entity] = gate.check()
             if gate.held:
                 further[entity] = {"heldNumbers": gate.held}

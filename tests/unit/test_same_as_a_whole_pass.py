@@ -4,7 +4,7 @@ histories of an S9, each pass beside one that knows nothing of another."""
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +18,13 @@ from tests.support.records.rows import buyer_row, line_row, party_copy, producer
 from transform import engine
 from transform.pieces import piece
 from transform.pieces.beside_earlier import Beside, beside
+from utils.earlier.by_key import key_of_items
 from utils.files import pieces
 from utils.interrupt import Interrupted
 from utils.run.run import Run
+from validate.gate import record_checks
+from validate.gate.record_facts import Facts
+from validate.rules.catalogue import Note
 from validate.validate_data import validate
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -148,7 +152,7 @@ def _outcome(run: Run, *, builds_on_last: bool) -> dict[str, bytes]:
         engine.transform(run, entity, keeps=True, builds_on_last=builds_on_last)
     files = run.workspace
     first = {entity: files.transformed(entity).read_bytes() for entity in names}
-    validate(run)
+    validate(run, keeps=True, builds_on_last=builds_on_last)
     report = orjson.loads(files.report("validation").read_bytes())
     results = {
         phase: [run.manifest.phases[phase][name].result for name in names]
@@ -208,27 +212,47 @@ def test_every_byte_is_that_of_a_whole_pass(
         history.lives()
 
 
-def test_only_what_has_changed_is_transformed(
+def test_only_what_has_changed_is_transformed_and_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that the histories hold something to account."""
     found: list[Beside] = []
+    judged: set[int | None] = set()
 
     def seen(*arguments: Any) -> Beside:
         found.append(beside(*arguments))
         return found[-1]
 
+    def judge_of(entity: str) -> record_checks.Judge:
+        judge = real_judge_of(entity)
+
+        def judging(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
+            facts = judge(record, notes, business)
+            if entity == "sales" and not notes:
+                judged.add(key_of_items(record[0]))
+            return facts
+
+        return judging
+
+    real_judge_of = record_checks.judge_of
     history = History(7)
-    history.sales = {n: history.sale(n) for n in range(1, 200)}
+    history.parties = {n: {"name": f"Ferramenta {n}"} for n in range(1, PARTIES + 1)}
+    history.sales = {n: _clean(n) for n in range(1, 200)}
     with _run(tmp_path, history) as run:
         _outcome(run, builds_on_last=True)
     assert pieces.places.__kwdefaults__ is not None
     monkeypatch.setitem(pieces.places.__kwdefaults__, "target", SMALL_PIECE)
     monkeypatch.setattr(piece, "beside", seen)
-    changed = history.sale(150)
-    history.sales[150] = {**changed, "notes": "otherwise"}
+    monkeypatch.setattr(record_checks, "judge_of", judge_of)
+    history.sales[150] = {**_clean(150), "notes": "otherwise"}
     with _run(tmp_path, history) as run:
         _outcome(run, builds_on_last=True)
     assert len(found) > 20
     (gone,) = (line for each in found for line in each.gone)
     assert orjson.loads(gone)["first_id"] == 150
+    assert judged == {150}
+
+
+def _clean(key: int) -> dict[str, Any]:
+    line = line_row(key, product_description="Vite")
+    return sale_row(first_id=key, sale_number=key, buyer_id=1, producer_id=1, lines=[line])

@@ -9,6 +9,7 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
+from utils.earlier.kept import Keeping
 from utils.entities import shape_of
 from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Finding
@@ -30,6 +31,7 @@ from validate.gate.references import Causes, MigratedRecords, Referred
 from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
 from validate.rules.catalogue import Note
+from validate.unchanged.passed_before import NONE, Earlier, Noted, last_passed, passed_in
 
 
 class EntityGate:
@@ -37,11 +39,19 @@ class EntityGate:
 
     `migrated` are the records that passed before and that others may name; an entity adds its own
     when it is done. `held` are the highest numbers of years that are in quarantine only
-    (utils/sale_numbering.py).
+    (utils/sale_numbering.py). What has passed is kept by `keeping`, and what the last pass has kept
+    is built upon, if it `builds_on_last`.
     """
 
     def __init__(
-        self, run: Run, entity: str, migrated: MigratedRecords, report: ValidationReport
+        self,
+        run: Run,
+        entity: str,
+        migrated: MigratedRecords,
+        report: ValidationReport,
+        keeping: Keeping | None = None,
+        *,
+        builds_on_last: bool = False,
     ) -> None:
         self._run = run
         self._entity = entity
@@ -51,6 +61,11 @@ class EntityGate:
         self._rules = run.config.validation
         self._names = names_of(run.manifest, entity)
         self._policy = Policy(self._rules.strict_mode, self._rules.business_rules, self._names)
+        self._keeping = keeping
+        self._earlier: Earlier | None = None
+        if keeping is not None and builds_on_last:
+            with self._step("looking for what has changed"):
+                self._earlier = last_passed(keeping)
         self.held: dict[str, int] = {}
 
     def check(self) -> int:
@@ -69,20 +84,24 @@ class EntityGate:
             if self._rules.check_duplicates:
                 buckets = opened.enter_context(Buckets(self._run.workspace.scratch))
                 shared = SharedValues(buckets)
-            self._check_records(path, errors, shared)
+            files = self._run.workspace
+            noted = opened.enter_context(Noted(files.scratch / f"noted-{self._entity}"))
+            self._check_records(path, errors, shared, noted)
             if shared is not None:
                 with self._step("duplicates"):
                     self._compare_records(errors, shared)
-            if not shape_of(self._entity).numbered:
-                return self._refuse(errors)
             moved = 0
-            if self._run.config.migration.continue_on_error:
-                # The numbering is that of the sales that are left.
-                moved = self._refuse(errors)
-                errors = opened.enter_context(FindingSpool(self._run.workspace.scratch))
-            with self._step("numbering"):
-                self._check_numbering(path, errors)
-            return moved + self._refuse(errors)
+            if shape_of(self._entity).numbered:
+                if self._run.config.migration.continue_on_error:
+                    # The numbering is that of the sales that are left.
+                    moved = self._refuse(errors)
+                    errors = opened.enter_context(FindingSpool(files.scratch))
+                with self._step("numbering"):
+                    self._check_numbering(path, errors)
+            moved += self._refuse(errors)
+            if self._keeping is not None:
+                noted.keep(self._keeping, path, self._run.manifest.sha_of(files.name_of(path)))
+            return moved
 
     def _step(self, name: str) -> Task:
         return self._run.progress.task(PHASE, self._entity, None, step=name)
@@ -102,7 +121,9 @@ class EntityGate:
             for finding in refusal.findings:
                 self._report.add(finding, refused_by=refusal.phase)
 
-    def _check_records(self, path: Path, errors: FindingSpool, shared: SharedValues | None) -> None:
+    def _check_records(
+        self, path: Path, errors: FindingSpool, shared: SharedValues | None, noted: Noted
+    ) -> None:
         inputs = self._run.sha_of(path)
         saved = self._run.begin(PHASE, self._entity, inputs)
         first = 0
@@ -127,6 +148,8 @@ class EntityGate:
                 if referred is not None:
                     self._check_references(referred, outcome, causes)
                 refused = self._take(first, outcome, errors, causes)
+                numbers = sorted({number for number, _ in outcome.findings})
+                noted.add(outcome.facts[number].legacy_id for number in numbers)
                 if shared is not None:
                     shared.add(first, outcome.facts)
                 self._migrated.add(self._entity, outcome.facts)
@@ -139,7 +162,9 @@ class EntityGate:
     def _outcomes(self, path: Path, journal: Journal) -> Iterator[ChunkFindings]:
         """What each chunk gives: from the journal of the run that is resumed, then by checking."""
         yield from journal.replay()
-        work = partial(_check, path=path, entity=self._entity, policy=self._policy)
+        work = partial(
+            _check, path=path, entity=self._entity, policy=self._policy, earlier=self._earlier
+        )
         pieces = places(path.stat().st_size, start=journal.offset)
         for outcome, end in self._run.runner.in_order(work, pieces):
             journal.add(outcome, end)
@@ -221,6 +246,10 @@ class EntityGate:
         return shown(value, shape_of(self._entity).schema, note.field)
 
 
-def _check(place: ByteRange, path: Path, entity: str, policy: Policy) -> tuple[ChunkFindings, int]:
+def _check(
+    place: ByteRange, path: Path, entity: str, policy: Policy, earlier: Earlier | None
+) -> tuple[ChunkFindings, int]:
     """What a piece of a file gives, and where it ends; done in any process."""
-    return check_chunk(records_at(path, place), entity, policy), place.end
+    lines = records_at(path, place)
+    passed = NONE if earlier is None else passed_in(earlier, path, place, lines)
+    return check_chunk(lines, entity, policy, passed), place.end

@@ -26,6 +26,7 @@ from validate.rules.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
 from validate.rules.record_items import identity_of, items_of, text_at
 from validate.rules.schema_check import decider, explain, record_decider
 from validate.rules.tax_codes import vat_key
+from validate.unchanged.passed_before import NONE, Passed
 
 Item = dict[str, Any]
 Judge = Callable[[Sequence[bytes], list[Note], bool], Facts]
@@ -80,17 +81,23 @@ class ChunkFindings:
     findings: list[tuple[int, Finding]] = field(default_factory=list)
 
 
-def check_chunk(lines: Sequence[bytes], entity: str, policy: Policy) -> ChunkFindings:
-    """Check whole records: `lines` of a transformed file of `entity`.
+def check_chunk(
+    lines: Sequence[bytes], entity: str, policy: Policy, passed: Passed = NONE
+) -> ChunkFindings:
+    """Check whole records: `lines` of a transformed file of `entity`. Those that have `passed`
+    before, by the same policy, are only asked for their facts.
 
     Each record is asked for its schema, DynamoDB's limits, agreement within itself and, if the
     policy says so, the business rules; the later questions only where the earlier ones are met.
     """
-    judge, is_named = judge_of(entity), is_referenced(entity)
+    judge, facts_of, is_named = judge_of(entity), facts_reader_of(entity), is_referenced(entity)
     names, strict = policy.names or SourceNames(entity), policy.strict
     outcome = ChunkFindings()
     with localcontext(sale_rules.EXACT):
         for number, record in enumerate(split_records(lines)):
+            if passed.has(record):
+                outcome.facts.append(facts_of(record))
+                continue
             notes: list[Note] = []
             facts = judge(record, notes, policy.business)
             if notes:
@@ -127,7 +134,6 @@ def _judge_of_one_item(shape: Shape) -> Judge:
     parties, by the rules for these."""
     kind, is_party = shape.schema, shape.singular in PARTY_CHECKS
     checks = PARTY_CHECKS[kind] if is_party else _checks_of(shape)
-    named = [reference.attribute for reference in shape.references]
 
     def judge(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
         item = items_of(record)[0]
@@ -139,11 +145,28 @@ def _judge_of_one_item(shape: Shape) -> Judge:
             notes += _schema_notes(kind, item)
             return Facts(text_at(item, "legacyId"), len(record))
         notes += asked(checks, Record(record, [item]), business=business)
-        references = tuple((attribute, item[attribute]["S"]) for attribute in named)
-        shared = _shared_by_parties(item) if is_party else ()
-        return Facts(item["legacyId"]["S"], 1, item["PK"]["S"], references, shared)
+        return _facts_of_one_item(shape, item)
 
     return judge
+
+
+def _facts_of_one_item(shape: Shape, item: Item) -> Facts:
+    named = [reference.attribute for reference in shape.references]
+    references = tuple((attribute, item[attribute]["S"]) for attribute in named)
+    shared = _shared_by_parties(item) if shape.singular in PARTY_CHECKS else ()
+    return Facts(item["legacyId"]["S"], 1, item["PK"]["S"], references, shared)
+
+
+def facts_reader_of(entity: str) -> Callable[[Sequence[bytes]], Facts]:
+    """What gives the facts of a record about which nothing is to be noted, of which it reads only
+    the item that opens it."""
+    shape = shape_of(entity)
+
+    def facts(record: Sequence[bytes]) -> Facts:
+        item = items_of(record[:1])[0]
+        return _sale_facts(item, len(record)) if shape.numbered else _facts_of_one_item(shape, item)
+
+    return facts
 
 
 def _checks_of(shape: Shape) -> tuple[Check, ...]:
