@@ -1450,7 +1450,7 @@ def compare_with_source(config: "Config", screen: "Screen", *, aside: bool) -> "
         found = compared(
             book.run,
             inner,
-            list(drift.records()),
+            drift.records,
             problems=book.verified.problems_of_tables,
             totals=book.verified.totals,
             numbers=next_numbers(run, inner, TABLES["sales"]),

@@ -8,7 +8,6 @@ that is not complete is made anew, whole.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -37,6 +36,7 @@ from utils.entities import shape_of
 from utils.error_handler import ArtifactError, BackOff, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter, lines_of
 from utils.files.extracted_rows import key_of_row
+from utils.files.storage import make_directory, open_private
 from utils.logger import get_logger
 from utils.run.manifest import Manifest, PhaseEntry
 from utils.run.run import COMPLETE, Run
@@ -48,7 +48,7 @@ MOST_KEYS = 20_000  # of one entity; more are read quicker with all the others
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 1.0  # seconds until the snapshot is taken anew
 _WAIT_FOR_FENCE = 0.5
 _TELL_AFTER = 8  # of these
-_TOGETHER = 1_000  # lines that are written at once
+_TOGETHER = 1 << 20  # bytes that are written at once
 
 
 def extract_changes(
@@ -201,13 +201,15 @@ def _replace(
         ExitStack() as written,
     ):
         writer = written.enter_context(ArtifactWriter(path))
-        replaced = [parsed(line) for line in _write(run, entity, keys, source, narrow, writer)]
+        replaced = written.enter_context(_beside(run, entity))
+        _write(run, entity, keys, source, narrow, writer, replaced)
         there, account = account_for(run, source, entity, planned)
         if there != {"records": writer.records, "items": writer.items}:
             _tell_difference(entity, there, writer)
             return False
         files = [(path, writer)]
-        sums = add_up_again(run, source, narrow, replaced, keys, is_later=False)
+        were = map(parsed, lines_of(replaced))
+        sums = add_up_again(run, source, narrow, were, keys, is_later=False)
         if sums is not None:
             written.enter_context(sums)
             files.append((run.workspace.source_sums(entity.name), sums))
@@ -225,6 +227,18 @@ def _has_same_columns(earlier: PhaseEntry, planned: ExtractPlan) -> bool:
     )
 
 
+@contextmanager
+def _beside(run: Run, entity: Entity) -> Iterator[Path]:
+    """A file for the records that are replaced, for as long as they are needed: they may be large,
+    and many."""
+    make_directory(run.workspace.scratch)
+    path = run.workspace.scratch / f"replaced-{entity.name}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _write(
     run: Run,
     entity: Entity,
@@ -232,38 +246,43 @@ def _write(
     source: Source,
     narrow: ExtractPlan,
     writer: ArtifactWriter,
-) -> list[bytes]:
-    """Write the file anew, in the order of the keys; returns the lines that are in it no more."""
-    path = run.workspace.extracted(entity.name)
-    with records_of(source, narrow) as records:
-        fresh = deque((int(key), items, line) for key, items, line in records)
-    replaced, unchanged = [], list[bytes]()
+    replaced: Path,
+) -> None:
+    """Write the file anew, in the order of the keys, one record after the other; the lines that are
+    in it no more go to the file `replaced`."""
+    path, items_of = run.workspace.extracted(entity.name), shape_of(entity.name).items_in
+    unchanged, size, gone = list[bytes](), 0, 0
 
     def flush() -> None:
+        nonlocal size
         writer.write(b"".join(unchanged), records=len(unchanged), items=0)
         unchanged.clear()
+        size = 0
 
-    for line in lines_of(path):
-        key = key_of_row(line)
-        while fresh and key is not None and fresh[0][0] <= key:
-            flush()
-            _, items, text = fresh.popleft()
-            writer.write(text, records=1, items=items)
-        if key in keys:
-            replaced.append(line)
-        else:
-            unchanged.append(line)
-        if len(unchanged) == _TOGETHER:
-            flush()
-            run.stop.leave_if_asked()
-    flush()
-    for _, items, text in fresh:
-        writer.write(text, records=1, items=items)
+    with records_of(source, narrow) as records, open_private(replaced, "wb") as out:
+        fresh = next(records, None)
+        for line in lines_of(path):
+            key = key_of_row(line)
+            while fresh is not None and key is not None and int(fresh[0]) <= key:
+                flush()
+                writer.write(fresh[2], records=1, items=fresh[1])
+                fresh = next(records, None)
+            if key in keys:
+                out.write(line)
+                gone += items_of(parsed(line))
+            else:
+                unchanged.append(line)
+                size += len(line)
+            if size >= _TOGETHER:
+                flush()
+                run.stop.leave_if_asked()
+        flush()
+        while fresh is not None:
+            writer.write(fresh[2], records=1, items=fresh[1])
+            fresh = next(records, None)
     # What was not touched has the items that it had.
     were = run.manifest.artifacts[run.workspace.name_of(path)].items
-    items_of = shape_of(entity.name).items_in
-    writer.write(b"", records=0, items=were - sum(items_of(parsed(line)) for line in replaced))
-    return replaced
+    writer.write(b"", records=0, items=were - gone)
 
 
 def _tell_difference(entity: Entity, there: Mapping[str, int], writer: ArtifactWriter) -> None:

@@ -3,7 +3,7 @@ somebody has to accept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -46,16 +46,17 @@ def look_of(manifest: Manifest) -> Look:
 def compared(
     run: Run,
     inner: Run,
-    drift: Sequence[Record],
+    drift: Callable[[], Iterable[Record]],
     *,
     problems: Sequence[str],
     totals: Sequence[str],
     numbers: Mapping[str, int],
     seconds: float,
 ) -> Compared:
-    """What a verification of `run` by S9, as `inner` has read it, has found. `drift` are the
-    records that differ (validate/drift/listing.py), `problems` those of whole tables, `totals` the
-    sentences on money, `numbers` the next sale numbers."""
+    """What a verification of `run` by S9, as `inner` has read it, has found. `drift` gives the
+    records that differ (validate/drift/listing.py), each time anew, since they may be many;
+    `problems` are those of whole tables, `totals` the sentences on money, `numbers` the next sale
+    numbers."""
     files, stands = Workspace(run.workspace.root), standing_of(run.manifest)
     left = left_by_sync(files)
     figures = {
@@ -72,18 +73,18 @@ def compared(
         utc_now(),
         seconds,
         figures,
-        tuple(islice(_moved(drift), _NAMED)),
-        tuple(islice(_damaged(drift, left), _NAMED)),
+        tuple(islice(_moved(drift()), _NAMED)),
+        tuple(islice(_damaged(drift(), left), _NAMED)),
         tuple(problems) if stands.other_problems else (),
-        tuple(_open(inner, drift, left)),
+        tuple(_open(inner, drift(), left)),
         {name: _ledger(inner, name) for name in ENTITY_NAMES},
         tuple(totals),
         numbers,
         {
-            "moved": sum(1 for _ in _moved(drift)),
-            "byApplication": sum(each["what"] in _BY_APPLICATION for each in drift),
-            "bySource": sum(each["what"] in _BY_SOURCE for each in drift),
-            "damaged": sum(each["what"] == "damaged" for each in drift),
+            "moved": sum(1 for _ in _moved(drift())),
+            "byApplication": sum(each["what"] in _BY_APPLICATION for each in drift()),
+            "bySource": sum(each["what"] in _BY_SOURCE for each in drift()),
+            "damaged": sum(each["what"] == "damaged" for each in drift()),
         },
         {
             "source": inner.manifest.reached.get("source", {}),
