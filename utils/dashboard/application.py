@@ -28,6 +28,7 @@ from utils.dashboard.records import (
     quarantined,
     unexplained,
 )
+from utils.dashboard.sections import PARTS
 from utils.dashboard.watched import LATEST, Seen, chosen
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import MigrationError
@@ -89,18 +90,10 @@ class Pages:
 
     async def _run(self, request: Request) -> Response:
         choice, board = await self._board(request)
-        seen = self._boards.seen
-        choices = [{"name": LATEST, "title": "Latest", "href": "/"}]
-        choices += [
-            {"name": each.name, "title": each.title, "href": f"/?{urlencode({'of': each.name})}"}
-            for each in seen.values()
-        ]
-        one = chosen(seen, choice)
         page = render(
             "dashboard.html",
             choice=choice,
-            choices=choices,
-            directory=str(one.files.root if one else self._boards.directories.root),
+            names=PARTS,
             words=board.words,
             at=board.at,
             parts={name: Markup(html) for name, (_, html) in board.parts.items()},

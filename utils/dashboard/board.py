@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from utils.config import Config
-from utils.dashboard.sections import Kept, gone, rendered, words_of
+from utils.dashboard.sections import Kept, choices_of, gone, rendered, words_of
 from utils.dashboard.watched import Directories, Seen, chosen
 from utils.error_handler import traceback_of
 
@@ -48,7 +48,7 @@ class Board:
 
     def put(self, parts: Mapping[str, str], words: str) -> None:
         """This is what there is to be shown now; whoever waits is woken if it is new."""
-        news = {name for name, html in parts.items() if self.parts.get(name, (0, ""))[1] != html}
+        news = {name for name, html in parts.items() if self.parts.get(name, (0, None))[1] != html}
         if not news and words == self.words:
             return
         self.version += 1
@@ -180,4 +180,6 @@ class Boards:
                 made[name] = rendered(one, kept, self.config), words_of(one)
             elif name in self._boards:
                 made[name] = gone(), "It is no more"
+            if name in made:
+                made[name][0]["choices"] = choices_of(seen, name, one, self.directories.root)
         return seen, made

@@ -52,10 +52,10 @@ def dashboard(caller: Caller, port: int, directory: Path | None, opens: bool) ->
 def _run(caller: Caller, port: int, directory: Path | None, *, opens: bool) -> ExitCode:
     root = directory or data_directory(caller.config_path)
     _require_readable(root)
-    boards = Boards(Directories(root), _known(caller, directory), _complain)
-    guard = Guard(
-        Pages(boards, lambda: _settings(caller, directory), caller.by_files).application()
-    )
+    known = _known(caller, directory)
+    boards = Boards(Directories(root), known, _complain)
+    pages = Pages(boards, lambda: known or _settings(caller, directory), caller.by_files)
+    guard = Guard(pages.application())
     opened = listening(port)
     port = opened.getsockname()[1]
     address = f"http://{ADDRESS}:{port}/?{TOKEN}="

@@ -3,17 +3,19 @@ events and the reports say. Nothing is computed here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
 from utils.config import Config
 from utils.cutover.state import STEPS
 from utils.dashboard.steps import shown_phases, shown_steps, step_name
-from utils.dashboard.watched import Seen
+from utils.dashboard.watched import LATEST, Seen
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError, MigrationError
 from utils.files.encryption import SUFFIX
@@ -130,6 +132,18 @@ def _drawn(seen: Seen, kept: Kept) -> str:
     if not seen.is_running or not 0 <= seen.now - kept.drawn_at < _SLOWLY:
         kept.drawn, kept.drawn_at = _html(_work(seen)), seen.now
     return kept.drawn
+
+
+def choices_of(seen: Mapping[str, Seen], choice: str, shown: Seen | None, root: Path) -> str:
+    """The directory that is `shown`, and what can be chosen, as HTML."""
+    choices = [(LATEST, "Latest", "/")]
+    choices += [
+        (each.name, each.title, f"/?{urlencode({'of': each.name})}") for each in seen.values()
+    ]
+    directory = shown.files.root if shown is not None else root
+    return render(
+        "dashboard_choices.html", directory=str(directory), choices=choices, choice=choice
+    )
 
 
 def gone() -> dict[str, str]:
@@ -343,13 +357,13 @@ def _quarantine(seen: Seen, known: Documents) -> Section | None:
     return Section("quarantine", "Quarantine", parts, note)
 
 
-def _size_of(path: Any) -> int | None:
+def _size_of(path: Path) -> int | None:
     with suppress(OSError):
         return int(path.stat().st_size)
     return None
 
 
-def _where(seen: Seen, entity: str, size: int | None, sealed: Any) -> Cell:
+def _where(seen: Seen, entity: str, size: int | None, sealed: Path) -> Cell:
     if size:
         link = '<a href="/quarantine/{}?of={}">Look at the {}</a>'
         return Markup(link).format(entity, seen.name, entity)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -230,10 +231,11 @@ def chosen(seen: dict[str, Seen], choice: str) -> Seen | None:
     if choice != LATEST:
         return seen.get(choice)
     return max(
-        seen.values(),
-        key=lambda each: (
-            each.is_running,
-            each.is_something,
-            each.watched.watcher.last_news if each.status is not None else 0.0,
-        ),
+        seen.values(), key=lambda each: (each.is_running, each.is_something, _last_news(each))
     )
+
+
+def _last_news(seen: Seen) -> float:
+    with suppress(OSError):  # deleted at this moment
+        return seen.watched.watcher.last_news
+    return 0.0

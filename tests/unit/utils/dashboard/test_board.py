@@ -51,6 +51,14 @@ def test_what_is_the_same_is_not_sent_again() -> None:
     assert known.version == 2
 
 
+def test_a_part_that_has_nothing_to_say_has_its_place() -> None:
+    known = Board(ONE)
+    known.put({"a": "", "b": ""}, "")
+    assert list(known.parts) == ["a", "b"]
+    known.put({"a": "", "b": "1"}, "")
+    assert list(known.parts) == ["a", "b"]
+
+
 def test_a_page_that_is_slow_gets_the_last_of_it_and_nothing_is_kept_for_it(
     tmp_path: Path,
 ) -> None:
