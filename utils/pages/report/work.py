@@ -27,6 +27,7 @@ from utils.telemetry.history import History, Span
 from utils.wording.figures import costing, counted, counted_in, lasting
 
 _MOST_ROWS = 60  # of a time line
+_MOST_COMMANDS = 100
 _SHORT = 0.5  # seconds: what took less, and is not what a phase is about, is left out
 
 
@@ -183,7 +184,7 @@ def commands_of(history: History) -> Iterator[Part]:
                 each.version,
             ]
         )
-        for each in history.commands
+        for each in history.commands[-_MOST_COMMANDS:]
     ]
     columns = [
         Column("Command"),
@@ -193,10 +194,10 @@ def commands_of(history: History) -> Iterator[Part]:
         Column("Version"),
     ]
     if rows:
-        words = counted(len(rows), "command has", "commands have")
-        yield Folded(
-            f"{words} worked on this run", [Table("Commands, in their order", columns, rows)]
-        )
+        words = counted(len(history.commands), "command has", "commands have")
+        last = f", the last {len(rows):,} of them" if len(rows) < len(history.commands) else ""
+        table = Table(f"Commands, in their order{last}", columns, rows)
+        yield Folded(f"{words} worked on this run", [table])
 
 
 def plan_against_fact(known: Documents) -> Iterator[Section]:
