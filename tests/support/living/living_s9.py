@@ -201,6 +201,15 @@ class LivingS9:
             self._connection.commit()
         return found
 
+    def columns(self, table: str) -> list[str]:
+        """The names of a table's columns, as it has them now."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {table} WHERE 1 = 0")
+            found = [str(each[0]) for each in cursor.description or ()]
+        if self._commits:
+            self._connection.commit()
+        return found
+
     def whole(self, table: str) -> list[Row]:
         """All rows of a table, whole."""
         column = "id" if table == "msg_line" else "first_id"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.support.living.living_s9 import LivingS9
 from tests.support.living.steps_of_parties import PARTY_STEPS
 from tests.support.living.steps_of_sales import SALE_STEPS, insert_sale, update_header, update_line
+from tests.support.living.steps_of_schema import SCHEMA_STEPS
 
 _TABLES = ("msg_line", "msg", "msg_anag")
 
@@ -89,4 +90,6 @@ TRANSACTION_STEPS = (
     roll_late_back,
     reload,
 )
-STEPS = {step.__name__: step for step in (*SALE_STEPS, *PARTY_STEPS, *TRANSACTION_STEPS)}
+STEPS = {
+    step.__name__: step for step in (*SALE_STEPS, *PARTY_STEPS, *TRANSACTION_STEPS, *SCHEMA_STEPS)
+}
