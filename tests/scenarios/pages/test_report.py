@@ -3,11 +3,15 @@ happened, and everybody can read it."""
 
 from __future__ import annotations
 
+import random
+import shutil
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 from playwright.sync_api import Page
 
@@ -16,8 +20,11 @@ from tests.support.application.application import Application
 from tests.support.browser import WIDTHS, Browser, Scheme, axe, overflowing
 from tests.support.damage.of_each_kind import damage
 from tests.support.documents.hostile import make_hostile
+from tests.support.documents.lessened import lessened
 from tests.support.operators.operator import ENTITIES, Operator
 from tests.support.operators.undone import headers
+from utils.pages.report.page import write_page
+from utils.reports.report_schemas import report_of, schema
 
 _NONE = "–"
 
@@ -219,6 +226,46 @@ def test_who_has_failed_is_told_why_and_what_to_type(operator: Operator, browser
     assert_looks_well(browser, page_of(operator))
 
 
+@pytest.fixture(scope="module")
+def troubled() -> list[Path]:
+    """Where a data directory with many reports is kept, once there is one."""
+    return []
+
+
+@pytest.fixture
+def after_trouble(
+    operator: Operator,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+    troubled: list[Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Operator:
+    """An operator whose data directory has nearly every report that there is."""
+    if not troubled:
+        application = Application(dynamodb, tables)
+        operator.run("--dry-run").ended(5)
+        operator.run("--full").ended(5)
+        damage(application, operator)
+        application.change(
+            "sales", headers(operator, "sales")[9], notes={"S": "by the application"}
+        )
+        operator.run("--phase", "verify", "--repair").ended(4)
+        operator.run("rollback", "--yes").ended(0)
+        operator.configure(load={"onConflict": "overwrite"})
+        operator.run("--full").ended(4)
+        operator.run("--phase", "verify", "--repair-extra")
+        operator.run("sync")
+        operator.run("--phase", "verify")
+        troubled.append(tmp_path_factory.mktemp("troubled") / "data")
+        shutil.copytree(operator.data, troubled[0])
+        for earlier in (troubled[0] / "reports").glob("earlier_*.json"):
+            now = earlier.with_name(earlier.name.removeprefix("earlier_"))
+            if not now.exists():
+                earlier.rename(now)
+    shutil.copytree(troubled[0], operator.data, dirs_exist_ok=True)
+    return operator
+
+
 def test_every_kind_of_trouble_is_told(
     operator: Operator, dynamodb: DynamoDBClient, tables: TableNames, browser: Browser
 ) -> None:
@@ -308,6 +355,33 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_shown(
     made_anew(operator)
     seen = visited(browser, page_of(operator))
     assert "manifest.json" in seen.inner_text("section.verdict")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_report_may_have_less_in_it(
+    seed: int, after_trouble: Operator, tmp_path: Path
+) -> None:
+    """Whatever the schemas allow to be missing, null or empty: the page is made, without a word
+    about what cannot be read."""
+    chance = random.Random(seed)
+    for number in range(25):
+        here = tmp_path / str(number)
+        shutil.copytree(after_trouble.data, here)
+        for directory in (here, here / "dry-run"):
+            _lessen(directory / "reports", chance)
+            page = write_page(directory, None).read_text("utf-8")
+            assert "is not shown here" not in page
+
+
+def _lessen(reports: Path, chance: random.Random) -> None:
+    for path in sorted(reports.glob("*.json")):
+        name = report_of(path.name)
+        if name is None:
+            continue
+        document = lessened(orjson.loads(path.read_bytes()), schema(name), chance)
+        path.write_bytes(orjson.dumps(document))
+        if chance.random() < 0.1:
+            path.unlink()
 
 
 def test_a_page_of_ten_thousand_findings_is_small(after_a_run: Operator) -> None:

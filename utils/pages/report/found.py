@@ -179,7 +179,7 @@ def quarantine(known: Documents) -> Iterator[Section]:
     rows = []
     for name, each in stations.items():
         refused = validation.get("entities", {}).get(name, {}).get("quarantined", {})
-        late = counts.get(name, {}).get("refused", {}).get("records")
+        late = (counts.get(name, {}).get("refused") or {}).get("records")
         rows.append(
             Row(
                 [

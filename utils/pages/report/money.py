@@ -131,6 +131,8 @@ def _rows(caption: str, them: Sequence[Mapping[str, Any]], count: int) -> Table:
     rows: list[Row] = []
     for each in them:
         of = {figure["figure"]: figure for figure in each["figures"]}
+        if _TOTAL not in of:
+            continue
         name, head = f"{_value(each)}, {each['currency']}", next(iter(of.values()))
         counts = [_amount(head["s9"]), _amount(head["target"])]
         off = [figure for figure in of.values() if not _is_zero(figure["difference"])]

@@ -55,7 +55,7 @@ def origin(known: Documents) -> Iterator[Section]:
         if reached:
             parts += [Heading(title), *_reached(side, reached)]
     backups = [
-        Row([table, each["name"], each["items"], each["at"]])
+        Row([table, each.get("name"), each.get("items"), each.get("at")])
         for table, of in manifest.backups.items()
         for each in of
     ]

@@ -83,9 +83,9 @@ def _verdict(known: Documents) -> Verdict:
 def _figures(plan: Report) -> Iterator[Figure]:
     source, forecast = plan.get("source", {}), plan.get("forecast")
     if source:
-        count = sum(each["transformed"] for each in source.values())
+        count = sum(each["transformed"] or 0 for each in source.values())
         yield Figure("Records to be loaded", count, "of all entities")
-        refused = sum(each["quarantined"] for each in source.values())
+        refused = sum(each["quarantined"] or 0 for each in source.values())
         yield Figure("Records to be refused", refused, "to quarantine")
     if forecast:
         yield Figure("Items", forecast["items"], "in DynamoDB")
