@@ -1342,20 +1342,38 @@ def ways_of_cutover(config: "Config", screen: "Screen") -> "Ways":
 def tell_tables_of_switch(config: "Config", screen: "Screen", cutover: str, at: str) -> None:
     """Have the tables say that a cut-over has switched at some moment."""
     from load.target.switch import mark_switched
+    from utils.ownership import require_marking
+    from utils.run.manifest import Manifest
+    from utils.run.run import Run
+    from utils.run.same_tables import require_same_tables
     from utils.run.session import open_session
 
     with open_session(config, screen, "cutover --switched") as session:
+        require_marking(session.workspace, cutover)
+        manifest = Manifest.load(session.workspace.manifest) or Manifest.new()
+        require_same_tables(Run(config, session.workspace, manifest), ENTITIES)
         mark_switched(session, list(map(config.target.table, ENTITIES)), cutover, at)
         session.progress.conclude(ExitCode.DONE, "The tables say who owns the data")
 
 
 def tell_tables_of_way_back(config: "Config", screen: "Screen", cutover: str) -> list[str]:
-    """Have them say that no more; returns what another cut-over has them say."""
+    """Have them say that no more; returns what another cut-over has them say. Tables that are not
+    there any more, or not the ones that were told, say nothing."""
     from load.target.switch import unmark_switched
+    from utils.dynamodb.reached import Reached
+    from utils.run.manifest import Manifest
+    from utils.run.same_tables import SIDE, look
     from utils.run.session import open_session
 
     with open_session(config, screen, "cutover") as session:
-        left = unmark_switched(session, list(map(config.target.table, ENTITIES)), cutover)
+        manifest = Manifest.load(session.workspace.manifest) or Manifest.new()
+        known = manifest.reached.get(SIDE, {})
+        tables = []
+        for table in map(config.target.table, ENTITIES):
+            now = look(config.target, table)
+            if now and (table not in known or now.is_same(Reached.of_json(known[table]))):
+                tables.append(table)
+        left = unmark_switched(session, tables, cutover)
         session.progress.conclude(ExitCode.DONE, "The tables say who owns the data")
     return left
 

@@ -21,6 +21,8 @@ S9, SALE_MODULE = "S9", "the Sale Module"
 CUTOVER = "cutover"
 
 
+# The steps of a cut-over, each of which is done only when those before it are.
+_STEPS = ("in-step", "frozen", "caught-up", "verified", "accepted", "certified", "switched")
 _KINDS = {
     "revision": int,
     "cutover": str,
@@ -31,11 +33,11 @@ _KINDS = {
     "history": list,
 }
 # What later steps need of those that are done.
-_RESTS_ON = {
-    "caught-up": ("runId", "snapshot"),
-    "verified": ("files", "snapshot", "open", "reports"),
-    "accepted": ("count",),
-    "certified": ("reports",),
+_RESTS_ON: dict[str, dict[str, type]] = {
+    "caught-up": {"runId": str, "snapshot": str},
+    "verified": {"files": dict, "snapshot": str, "open": dict, "reports": dict},
+    "accepted": {"count": int},
+    "certified": {"reports": dict},
 }
 # What rests on what the target holds.
 _OF_TARGET = frozenset({"verified", "accepted", "certified", "switched"})
@@ -89,10 +91,21 @@ def _require_sound(document: Any) -> None:
     is_known = document["version"] == 1 and document["owner"] in (S9, SALE_MODULE)
     if not is_known or kinds != _KINDS or not isinstance(document["switchedAt"] or "", str):
         raise ValueError
+    is_switched = document["owner"] == SALE_MODULE
+    steps = tuple(document["steps"])
+    if steps != _STEPS[: len(steps)] or is_switched != (_STEPS[-1] in steps):
+        raise ValueError
+    if is_switched != bool(document["switchedAt"]):
+        raise ValueError
     for step, entry in document["steps"].items():
-        entry["at"], float(entry["seconds"])
-        if not {*_RESTS_ON.get(step, ())} <= entry["evidence"].keys():
+        str(entry["at"]), float(entry["seconds"])
+        rests_on = _RESTS_ON.get(step, {})
+        if {name: type(entry["evidence"][name]) for name in rests_on} != rests_on:
             raise ValueError
+    if "verified" in steps:
+        str(document["steps"]["verified"]["evidence"]["open"]["sha256"])
+    if not isinstance(document.get("listed", {}), dict):
+        raise ValueError
     for entry in document["history"]:
         entry["at"], entry["what"], entry["after"]
 
@@ -121,6 +134,17 @@ def forget_verified(files: Workspace) -> None:
     document |= {"steps": left, "revision": document["revision"] + 1}
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
     write_atomically(files.cutover, text + b"\n")
+
+
+def require_marking(files: Workspace, cutover: str) -> None:
+    """Raise ConfigurationError unless this cut-over is still about to switch: somebody else may
+    have given it up meanwhile. Whoever calls it has the lock of the directory."""
+    document = read_cutover(files) or {}
+    if document.get("cutover") != cutover or not document.get("marked"):
+        raise ConfigurationError(
+            "another command has gone on with the cut-over meanwhile: the switch was not made",
+            remedy=f"see how it stands: {command('cutover --status')}",
+        )
 
 
 def require_s9_owns(files: Workspace, what: str, *, further: Collection[str] = ()) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from utils.cutover.acceptance import QUARANTINED, Accepted, Open
@@ -26,7 +27,12 @@ from utils.cutover.state import (
 from utils.cutover.ways import CaughtUp, Compared, Look, Ways, Writers
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode, SourceError
 from utils.files.workspace import Workspace
-from utils.ownership import forget_verified, ownership_of, require_s9_owns
+from utils.ownership import (
+    forget_verified,
+    ownership_of,
+    require_marking,
+    require_s9_owns,
+)
 from utils.run.manifest import Manifest
 
 LOOK = Look("2026-01-01T00:00:00Z", {"sales": "aa"})
@@ -368,6 +374,75 @@ def test_two_commands_do_not_write_over_each_other(stage: Stage) -> None:
         other.done(IN_STEP, {})
 
 
+def _edited(document: dict[str, Any], what: str) -> None:
+    """Edit the file as somebody might who means to help."""
+    steps = document["steps"]
+    if what == "a step is taken out":
+        del steps[FROZEN]
+    elif what == "the owner":
+        document["owner"] = "the Sale Module"
+    elif what == "switched at":
+        document["switchedAt"] = "2026-01-01T00:00:00Z"
+    elif what == "a step is put in":
+        steps[SWITCHED] = steps[CERTIFIED]
+    elif what == "files":
+        steps[VERIFIED]["evidence"]["files"] = ["sales"]
+    elif what == "the list":
+        steps[VERIFIED]["evidence"]["open"] = {}
+    else:
+        steps[what] = "done"
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a step is taken out",
+        "the owner",
+        "switched at",
+        "a step is put in",
+        "files",
+        "the list",
+        CERTIFIED,
+    ],
+)
+def test_a_file_that_was_edited_is_damaged(stage: Stage, what: str) -> None:
+    stage.go_on()
+    document = orjson.loads(stage.files.cutover.read_bytes())
+    _edited(document, what)
+    stage.files.cutover.write_bytes(orjson.dumps(document))
+    with pytest.raises(ArtifactError, match="is damaged"):
+        stage.go_on(Asked(is_switched=True))
+    with pytest.raises(ArtifactError, match="is damaged"):
+        forget_verified(stage.files)
+
+
+def test_a_certificate_without_its_step_does_not_outlive_the_cut_over(stage: Stage) -> None:
+    """Who was killed right after it was written may be given up."""
+    stage.go_on()
+    certificate = stage.files.report("cutover")
+    text = certificate.read_bytes()
+    state = stage.state()
+    state.forget(CERTIFIED)
+    certificate.write_bytes(text)
+    state.starts_over("aborted")
+    assert not certificate.exists()
+
+
+def test_given_up_while_the_tables_are_about_to_be_told_the_switch_is_not_made(
+    stage: Stage,
+) -> None:
+    stage.go_on()
+    cutover = stage.state().cutover
+    with pytest.raises(ConfigurationError, match="was not made"):
+        require_marking(stage.files, cutover)
+    stage.state().is_about_to_mark()
+    require_marking(stage.files, cutover)
+    one = stage.state()
+    one.starts_over("aborted")
+    with pytest.raises(ConfigurationError, match="was not made"):
+        require_marking(stage.files, cutover)
+
+
 @pytest.mark.parametrize("text", [b"", b"{}", b'{"version":1,"owner":"nobody"}', b"[1]"])
 def test_a_damaged_file_says_that_nobody_knows_the_owner(stage: Stage, text: bytes) -> None:
     stage.files.cutover.write_bytes(text)
@@ -376,7 +451,7 @@ def test_a_damaged_file_says_that_nobody_knows_the_owner(stage: Stage, text: byt
 
 
 def test_the_cut_over_of_another_target_is_refused(stage: Stage) -> None:
-    stage.state().done(CAUGHT_UP, {"runId": "11111111", "snapshot": ""})
+    stage.state().done(IN_STEP, {})
     with pytest.raises(ConfigurationError, match="another target"):
         State.load(stage.files, {"host": "s9"}, {"region": "there"})
     assert CERTIFIED not in stage.state().steps
