@@ -10,7 +10,7 @@ import orjson
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.scenarios.cutover.test_other_data_directories import marks
+from tests.scenarios.cutover.marks import marks
 from tests.support.faults.sabotage import SabotagedOperator, events
 from tests.support.operators.operator import Operator, insert, line, sale
 

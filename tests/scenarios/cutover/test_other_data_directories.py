@@ -11,6 +11,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
+from tests.scenarios.cutover.marks import MARK, marks
 from tests.support.application.application import Application
 from tests.support.faults.sabotage import SabotagedOperator
 from tests.support.operators.operator import Operator
@@ -19,7 +20,6 @@ from utils.files.artifacts import utc_now
 
 STOPPED = ("cutover", "--s9-is-stopped")
 EARLY = 12  # which file is put in place then; some later one is that of the cut-over
-MARK = {"PK": {"S": "MIGRATION#LOCK"}, "SK": {"S": "LOCK"}}
 
 
 @pytest.fixture
@@ -33,13 +33,6 @@ def colleague(
     other.configure(load={"onConflict": "skip"})
     shutil.copytree(migrated.data, other.data)
     return other
-
-
-def marks(dynamodb: DynamoDBClient, tables: TableNames) -> list[object]:
-    """What the tables say of the switch."""
-    names = (tables.sales, tables.buyers, tables.producers)
-    items = [dynamodb.get_item(TableName=name, Key=MARK).get("Item", {}) for name in names]
-    return [item.get("switchedAt", {}).get("S") for item in items]
 
 
 def test_a_colleague_is_refused_and_told(
