@@ -37,6 +37,7 @@ class Board:
         self.version = 0
         self.words = ""
         self.parts: dict[str, tuple[int, str]] = {}
+        self.looked = 0.0
         self.listeners = 0
         self.changed = asyncio.Event()
         self._messages: dict[int, bytes] = {}
@@ -94,7 +95,6 @@ class Boards:
         self._kept: dict[str, Kept] = {}
         self._looking = asyncio.Lock()
         self._wanted = asyncio.Event()
-        self._looked = 0.0
         self._is_closed = False
 
     @property
@@ -104,12 +104,11 @@ class Boards:
 
     async def fresh(self, choice: str) -> Board | None:
         """The board of a choice as things are now; None where there is no such."""
-        board = self._boards.get(choice)
-        if board is None or time.monotonic() - self._looked > _EVERY or not board.version:
-            await self._look(choice)
-        if chosen(self.seen, choice) is None and choice not in self._boards:
-            return None
-        return self._boards[choice]
+        async with self._looking:
+            board = self._boards.get(choice)
+            if board is None or time.monotonic() - board.looked > _EVERY:
+                await self._look(choice)
+        return self._boards.get(choice)
 
     async def follow(self, board: Board, at: str | None) -> AsyncIterator[bytes]:
         """The messages for a page that has `at`, until it goes or the dashboard ends."""
@@ -133,7 +132,8 @@ class Boards:
         while True:
             await self._wanted.wait()
             try:
-                await self._look()
+                async with self._looking:
+                    await self._look()
             except Exception as error:  # the pages go on; it is told where somebody can mend it
                 self._complain(traceback_of(error))
             await asyncio.sleep(_EVERY)
@@ -156,17 +156,16 @@ class Boards:
                 self._wanted.clear()
 
     async def _look(self, choice: str | None = None) -> None:
-        """Look at the files, for those who listen and for a choice."""
-        async with self._looking:
-            wanted = [name for name, board in self._boards.items() if board.listeners]
-            if choice is not None and choice not in wanted:
-                wanted.append(choice)
-            seen, made = await asyncio.to_thread(self._made, wanted)
-            self.seen, self._looked = seen, time.monotonic()
+        """Look at the files, for those who listen and for a choice: one at a time."""
+        wanted = {name for name, board in self._boards.items() if board.listeners}
+        if choice is not None:
+            wanted.add(choice)
+        self.seen, made = await asyncio.to_thread(self._made, sorted(wanted))
         for name, (parts, words) in made.items():
             if name not in self._boards:
                 self._boards[name] = Board(self._instance)
             self._boards[name].put(parts, words)
+            self._boards[name].looked = time.monotonic()
 
     def _made(
         self, wanted: list[str]

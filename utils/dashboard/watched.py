@@ -28,7 +28,7 @@ _LOOK_AGAIN = 5.0  # seconds, whatever the files say
 
 LATEST = ""
 """The choice of who wants to see what is at work, or was at work last."""
-_NAMES = {"dry-run": "rehearsal", "from-source": "S9 read again", "demo": "demonstration"}
+_NAMES = {"dry-run": "Rehearsal", "from-source": "S9 read again", "demo": "Demonstration"}
 _OF_THE_RUN = "data"
 
 
@@ -220,7 +220,9 @@ class Directories:
         except MigrationError:
             inner = ()
         found = [(_OF_THE_RUN, "Migration", files)]
-        found += [(each.root.name, _NAMES[each.root.name].capitalize(), each) for each in inner]
+        found += [
+            (each.root.name, _NAMES.get(each.root.name, each.root.name), each) for each in inner
+        ]
         known = {each.root: self._watched.get(each.root) or Watched(each) for _, _, each in found}
         self._watched = known
         return [(name, title, known[each.root]) for name, title, each in found]

@@ -89,7 +89,7 @@ def test_a_page_follows_a_run_that_is_killed_resumed_and_cleaned_up(
         assert browser.complaints == []
         dashboard.running.interrupt()
         ended = dashboard.running.end(10)
-        expect(page.locator("#live")).to_contain_text("The dashboard has ended")
+        expect(page.locator("#live")).to_contain_text("the dashboard has ended")
         assert (ended.code, ended.closing, ended.stderr) == (0, "dashboard-ended", "")
 
 

@@ -45,11 +45,15 @@ function start() {
   let heard = clock();
   const STATES = {
     on: () => ["on", "Live"],
-    lost: () => ["off", `Not connected since ${heard}; trying again`],
-    ended: () => ["off", `The dashboard has ended at ${heard}: start it again, and open the address that it prints`],
+    lost: () => ["off", `As of ${heard}: not connected, trying again`],
+    refused: () => ["off", `As of ${heard}: not let in, trying again. If the dashboard was started anew, open the address that it prints`],
+    ended: () => ["off", `As of ${heard}: the dashboard has ended. Start it again, and open the address that it prints`],
   };
+  let known = "";
   function state(name) {
+    if (name === "lost" && known === "ended") return;  // nobody is there, as it has said
     if (name === "on") heard = clock();
+    known = name;
     say(...STATES[name]());
   }
 
@@ -61,7 +65,7 @@ function start() {
     stream.addEventListener("end", () => { stream.close(); tell({state: "ended"}); again(); });
     stream.onerror = () => {
       const closed = stream.readyState === EventSource.CLOSED;
-      tell({state: closed ? "ended" : "lost"});
+      tell({state: closed ? "refused" : "lost"});
       if (closed) again();
     };
   }
