@@ -103,11 +103,12 @@ def make_way(run: Run, entity: str) -> None:
 
 def keep_loaded(run: Run, entity: str) -> None:
     """Keep the transformed file as it is now: it is about to be loaded."""
-    path = run.workspace.loaded(entity)
-    partial = partial_of(path)
-    with storage_errors(path):
+    files, path = run.workspace, run.workspace.loaded(entity)
+    source, partial = files.transformed(entity), partial_of(path)
+    digest = run.manifest.sha_of(files.name_of(source))
+    with storage_errors(path), run.known_files.naming(source, digest):
         partial.unlink(missing_ok=True)
-        _link(run.workspace.transformed(entity), partial)
+        _link(source, partial)
         publish(path)
         partial.unlink(missing_ok=True)  # a rename to another link to the same file does nothing
 

@@ -24,7 +24,6 @@ from zoneinfo import TZPATH
 import orjson
 
 from utils.files.artifacts import sha256_of
-from utils.files.known_files import FileStamp
 from utils.files.storage import make_directory, storage_errors, write_atomically
 from utils.files.typed_json import fits
 from utils.processes.pieces_runner import PiecesRunner
@@ -69,7 +68,8 @@ class Keeping:
         make_directory(self._directory)
         try:
             for kind, (path, digest) in files.items():
-                self._link(path, digest, self.path(kind))
+                with self._known.naming(path, digest):
+                    os.link(path, self.path(kind))
         except OSError:
             self.forget()
             return
@@ -77,13 +77,6 @@ class Keeping:
         body = orjson.dumps(asdict(Kept(self._fingerprint, digests, told)))
         sealed = hashlib.sha256(body).hexdigest().encode()
         write_atomically(self._account, sealed + b"\n" + body + b"\n")
-
-    def _link(self, path: Path, digest: str, to: Path) -> None:
-        """Give a file a second name. It looks touched then, to whoever has known it."""
-        is_known = self._known.knows(path, digest)
-        os.link(path, to)
-        if is_known:
-            self._known.has_read(path, digest, FileStamp.of(path))
 
     def forget(self) -> None:
         """Nothing is kept any more: first nobody believes it, then it is gone. Raises

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +60,16 @@ class KnownFiles:
         """The file has been read and has this SHA-256; `before` is its look from before that."""
         if before.settled:
             self._known[path] = before, sha256
+
+    @contextmanager
+    def naming(self, path: Path, sha256: str) -> Iterator[None]:
+        """While this lasts, the file at `path`, which has this SHA-256, gets other names or loses
+        some. By that it looks touched; if it was known, it still is."""
+        before = FileStamp.of(path) if self.knows(path, sha256) else None
+        yield
+        now = FileStamp.of(path)
+        if before is not None and now[:-1] == before[:-1]:
+            self._known[path] = now, sha256
 
     def has_written(self, path: Path, sha256: str, last: FileStamp) -> None:
         """The file has been written and renamed to `path`; `last` is its look before the rename.

@@ -158,7 +158,5 @@ class LineMarks(Closes):
         counts: Counter[int] = Counter()
         for first in range(0, self._size, _BLOCK):
             block = os.pread(self._file, _BLOCK, first)
-            if any(block):
-                counts.update(block)
-        del counts[NEW]
+            counts.update(block.translate(None, bytes((NEW,))))  # most places are no line's
         return counts

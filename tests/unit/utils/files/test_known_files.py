@@ -50,6 +50,28 @@ def test_what_was_not_read_is_not_known(path: Path, known: KnownFiles) -> None:
     assert not KnownFiles().knows(path, "digest")
 
 
+def test_another_name_for_a_file_leaves_it_known(path: Path, known: KnownFiles) -> None:
+    with known.naming(path, "digest"):
+        os.link(path, path.with_name("another"))
+    assert known.knows(path, "digest")
+    with known.naming(path, "digest"):
+        path.with_name("another").unlink()
+    assert known.knows(path, "digest")
+
+
+def test_a_file_that_was_written_meanwhile_is_not_known(path: Path, known: KnownFiles) -> None:
+    with known.naming(path, "digest"):
+        path.write_bytes(b"[]\n")
+    assert not known.knows(path, "digest")
+
+
+def test_a_name_makes_nothing_known(path: Path, known: KnownFiles) -> None:
+    path.write_bytes(b"[]\n")
+    with known.naming(path, "digest"):
+        os.link(path, path.with_name("another"))
+    assert not known.knows(path, "digest")
+
+
 def write_other_content(path: Path) -> None:
     path.write_bytes(b"[]\n")
 
