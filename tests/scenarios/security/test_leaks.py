@@ -32,7 +32,7 @@ PERSONAL = (*WORDS, *NUMBERS)
 IBAN, BAD_IBAN = "IT60X0542811101000000123456", "IT61X0542811101000000123456"
 BY_DESIGN = re.compile(
     r"(dry-run/)?(extracted|transformed|quarantine)/[a-z]+(\.sums)?\.json|backups/[^/]+/items-.*"
-    r"|undo/(earlier/)?[a-z]+\.loaded"
+    r"|undo/(earlier/)?[a-z]+\.loaded|sync/[a-z]+\.(transform\.(rows|items)|validate\.passed)"
 )
 KEY = "planted/AWS+secret+key/of40characters000"
 TOKEN = "planted-session-token-XXXXXXXXXXXXXXXXXXXXXXXX"
