@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from load.target.switch_mark import Switched
-from load.target.writer_mark import holding, host
+from load.target.writer_mark import holding, host, marks_on
 from utils.run.session import AtWork
 
 
@@ -23,7 +23,8 @@ def unmark_switched(work: AtWork, tables: Sequence[str], cutover: str) -> list[s
     """The tables say no more that this cut-over has switched; returns in words which ones another
     has switched: they go on saying that. Raises TargetError when somebody is writing there."""
     left = []
-    with holding(work, tables, "the way back to S9", lambda _: True) as marks:
+    told = [table for table, mark in marks_on(work, tables).items() if Switched.in_item(mark)]
+    with holding(work, told, "the way back to S9", lambda _: True) as marks:
         for mark in marks:
             if mark.switched is None or mark.switched.cutover == cutover:
                 mark.clear()

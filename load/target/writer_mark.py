@@ -112,14 +112,20 @@ def seen(found: dict[str, Any], files: Workspace) -> Seen:
     return Seen(in_words(found), False, _just_renewed(found))
 
 
-def others_at_work(work: AtWork, tables: Sequence[str], files: Workspace) -> list[MigrationError]:
-    """Who would be in the way of a load from the data directory `files`, if it began now: an error
-    for each of some tables that somebody else is writing to, or for the first that says that S9 is
-    history. Writes nothing."""
+def marks_on(work: AtWork, tables: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The marks (items) that some tables have, {} where there is none. Raises TargetError."""
     found = {}
     for table in dict.fromkeys(tables):
         writer = ConditionalWriter(work.config, TableSpec("", ()), work.stop, table=table)
         found[table] = next(iter(writer.find([MARK_KEY]).values()), {})
+    return found
+
+
+def others_at_work(work: AtWork, tables: Sequence[str], files: Workspace) -> list[MigrationError]:
+    """Who would be in the way of a load from the data directory `files`, if it began now: an error
+    for each of some tables that somebody else is writing to, or for the first that says that S9 is
+    history. Writes nothing."""
+    found = marks_on(work, tables)
     for table, mark in found.items():
         if switched := Switched.in_item(mark):
             return [refusal(work.config.target, table, switched, "a load")]

@@ -105,3 +105,13 @@ def test_a_switch_that_was_killed_when_the_tables_were_told_is_completed_or_give
     migrated.run("cutover", "--abort").ended(0)
     assert marks(dynamodb, tables) == [None] * 3
     colleague.run("sync").ended(0)
+
+
+def test_a_table_that_is_gone_is_not_switched_to(
+    migrated: Operator, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    migrated.run(*STOPPED).ended(0)
+    dynamodb.delete_table(TableName=tables.sales)
+    refused = migrated.run("cutover", "--switched").failed(1, "is not the table that this run has")
+    assert "S9 owns the data" in refused.stderr
+    assert "S9 owns the data" in migrated.run("cutover", "--abort").ended(0).last_line
