@@ -71,7 +71,7 @@ PARTS = (
 
 _SLOWLY = 2.0  # seconds between two drawings of the same curve
 
-_GATES = {
+GATES = {
     "in-step": "The target is in step with S9",
     "frozen": "S9 is stopped, and stays as it is",
     "caught-up": "The last changes of S9 are in the target",
@@ -80,6 +80,7 @@ _GATES = {
     "certified": "The certificate is written",
     "switched": "The application is switched: the Sale Module owns the data",
 }
+"""The steps of the cut-over (utils/cutover/state.py), for people."""
 
 
 @dataclass
@@ -107,7 +108,7 @@ def rendered(seen: Seen, kept: Kept, config: Config | None) -> dict[str, str]:
         "work": lambda: _drawn(seen, kept),
         "findings": lambda: _html(_findings(seen)),
         "quarantine": lambda: _html(_quarantine(seen, known)),
-        "following": lambda: _html(_following(status.following)),
+        "following": lambda: _html(_following(status.following, is_running=seen.is_running)),
         "cutover": lambda: _html(_cutover(seen)),
         "ledger": lambda: _html(*ledger(known)),
     }
@@ -373,12 +374,14 @@ def _where(seen: Seen, entity: str, size: int | None, sealed: Path) -> Cell:
 # -- following, cut-over ----------------------------------------------------------------------
 
 
-def _following(how: FollowingStatus | None) -> Section | None:
+def _following(how: FollowingStatus | None, *, is_running: bool) -> Section | None:
     if how is None:
         return None
     kind, words = GOOD, Markup("The target follows S9")
     if how.trouble:
         kind, words = BAD, _plain(f"There is trouble with S9's log: {printable(how.trouble)}")
+    elif not is_running:
+        kind, words = CALM, Markup("S9 was followed; no command is at work at this moment")
     elif how.in_step_as_of is None:
         kind, words = CARE, Markup("Everything has still to be compared once")
     rate = f"{counted(how.records, 'record')} ({how.records_per_minute:,.1f} a minute)"
@@ -429,7 +432,7 @@ def _next(command: str) -> Markup:
 
 
 def _gate(step: str, entry: Any, *, is_next: bool) -> list[Cell]:
-    name = _plain(_GATES[step])
+    name = _plain(GATES[step])
     if entry is None:
         words = "next" if is_next else "to come"
         kind = "care" if is_next else "calm"

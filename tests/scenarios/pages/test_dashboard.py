@@ -250,7 +250,7 @@ def plant_hostile(files: Workspace) -> None:
         "cutover": PAYLOADS[0],
         "began": PAYLOADS[0],
     }
-    cutover |= {"owner": "S9", "switchedAt": PAYLOADS[5], "source": {}, "target": {}}
+    cutover |= {"owner": "S9", "switchedAt": None, "source": {}, "target": {}}
     cutover |= {"steps": {"in-step": gate}, "history": [
         {"at": payload, "what": payload, "after": payload} for payload in PAYLOADS
     ]}  # fmt: skip

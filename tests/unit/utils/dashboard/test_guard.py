@@ -193,3 +193,33 @@ def test_what_an_operator_is_told(tmp_path: Path, dashboard: Dashboard) -> None:
         dashboard_in(tmp_path / "file"),
     ):
         pass
+
+
+def test_the_browser_is_opened_with_a_token_that_is_good_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, typed = tmp_path / "browser", tmp_path / "typed"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {typed}.part && mv {typed}.part {typed}\n')
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    with dashboard_in(tmp_path / "data", "--open") as opened:
+        opened.running.wait_for(typed.exists)
+        ticket = typed.read_text().strip().rpartition("=")[2]
+        assert ticket != opened.token
+        answers = [opened.ask(f"/?token={ticket}").status for _ in range(2)]
+        assert answers == [303, 403]
+        assert opened.ask(f"/?token={opened.token}").status == 303
+
+
+def test_without_a_browser_the_address_is_to_be_opened_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER", "false %s")
+    monkeypatch.setenv("PATH", "/usr/bin/none")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with dashboard_in(tmp_path / "data", "--open") as opened:
+        time.sleep(0.5)
+        opened.running.interrupt()
+        ended = opened.running.end(10)
+    assert (ended.code, ended.closing) == (0, "dashboard-ended")
+    assert ended.stderr == "There is no browser here: open the address above in one.\n"

@@ -10,6 +10,8 @@ import orjson
 import pytest
 
 from tests.support.operators.dashboards import Dashboard, dashboard_in
+from utils.cutover.state import STEPS
+from utils.dashboard.sections import GATES
 from utils.files.workspace import Workspace
 from utils.telemetry.event_file import EventFile
 from utils.telemetry.events import (
@@ -149,6 +151,22 @@ def test_an_end_is_shown_with_its_figures(files: Workspace, dashboard: Dashboard
     shown = page(dashboard)
     for words in ("S9 has gone", "9 of 9 records", "2 records refused", "failed"):
         assert words in shown
+
+
+def test_every_gate_of_the_cut_over_has_words() -> None:
+    assert tuple(GATES) == STEPS
+
+
+def test_a_follower_that_is_not_at_work_is_not_said_to_be(
+    files: Workspace, dashboard: Dashboard
+) -> None:
+    told(files)
+    files.following.parent.mkdir()
+    known = {"name": "x", "since": MOMENT, "at": MOMENT, "snapshot": MOMENT, "passes": 3}
+    files.following.write_bytes(orjson.dumps({**known, "lag": 2.5, "version": 1}))
+    shown = page(dashboard)
+    assert "no command is at work at this moment" in shown
+    assert "2.5 s, from S9&#39;s commit to the target" in shown
 
 
 def test_what_nobody_knows_is_told_so_and_never_said_again_raw(dashboard: Dashboard) -> None:
