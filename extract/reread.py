@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -56,14 +55,6 @@ def extract_again(
         ) from lost
 
 
-@dataclass(frozen=True)
-class _Fresh:
-    """A record as it is now."""
-
-    items: int
-    line: bytes
-
-
 def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -> None:
     path = run.workspace.extracted(entity.name)
     run.artifact(path, written_by=PHASE)
@@ -74,8 +65,6 @@ def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -
             remedy=f"complete the run first: {run.command('--resume')}",
         )
     planned = planned_of(run, source, entity, wanted)
-    with records_of(source, planned) as records:
-        fresh = {int(key): _Fresh(items, line) for key, items, line in records}
     before = (parsed(line) for key, line in _lines(run, entity.name) if key in wanted)
     with ExitStack() as written:
         writer = written.enter_context(ArtifactWriter(path))
@@ -84,17 +73,26 @@ def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -
         if sums is not None:
             written.enter_context(sums)
             files.append((run.workspace.source_sums(entity.name), sums))
-        for key, line in _lines(run, entity.name):
-            if key not in wanted:
-                writer.write(line, records=1, items=_items(line, entity))
-            elif key in fresh:
-                writer.write(fresh[key].line, records=1, items=fresh[key].items)
+        found = 0
+        with records_of(source, planned) as records:
+            fresh = next(records, None)
+            for key, line in _lines(run, entity.name):
+                if key is None or key not in wanted:
+                    writer.write(line, records=1, items=_items(line, entity))
+                    continue
+                while fresh is not None and int(fresh[0]) < key:
+                    fresh = next(records, None)
+                if fresh is not None and int(fresh[0]) == key:
+                    writer.write(fresh[2], records=1, items=fresh[1])
+                    found += 1
+            while fresh is not None:  # S9 hands it over whole
+                fresh = next(records, None)
         counted = {"records": writer.records, "items": writer.items}
         result = {**earlier.result, "source": counted, **_table(earlier.result, counted, entity)}
         entry = PhaseEntry(COMPLETE, utc_now(), {}, settings(run, entity.name), result)
         run.manifest.record(PHASE, entity.name, entry)
         run.replace(*files)
-    _tell(entity.name, len(wanted), len(fresh))
+    _tell(entity.name, len(wanted), found)
 
 
 def _table(
