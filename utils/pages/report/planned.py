@@ -229,7 +229,7 @@ def _rehearsed(plan: Report) -> Iterator[Section]:
     found, foretold = plan.get("rehearsal"), plan.get("verification")
     parts: list[Part] = []
     if found:
-        items = counted(found["items"], "item")
+        items = counted(sum(each or 0 for each in found["items"].values()), "item")
         words = f"Loaded into throw-away tables of {found['where']}: {items}"
         if found["passed"]:
             parts.append(State(GOOD, f"{words}, and verification found no difference"))
