@@ -84,8 +84,10 @@ class _Complaints(logging.Handler):
         self._complain = complain
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass it on, without what it may quote; that pages still listen at the end is none."""
-        if "timeout graceful shutdown" not in record.getMessage():
+        """Pass it on, without what it may quote; that somebody still waits at the end is none."""
+        error = record.exc_info[1] if record.exc_info else None
+        is_cut_short = isinstance(error, asyncio.CancelledError)
+        if not is_cut_short and "timeout graceful shutdown" not in record.getMessage():
             self._complain(scrub(self.format(record)))
 
 

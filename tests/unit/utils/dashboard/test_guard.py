@@ -223,3 +223,17 @@ def test_without_a_browser_the_address_is_to_be_opened_by_hand(
         ended = opened.running.end(10)
     assert (ended.code, ended.closing) == (0, "dashboard-ended")
     assert ended.stderr == "There is no browser here: open the address above in one.\n"
+
+
+def test_who_still_waits_for_something_keeps_no_dashboard_from_its_end(tmp_path: Path) -> None:
+    with dashboard_in(tmp_path / "data") as opened:
+        head = (
+            f"POST /explain HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {opened.cookie()}\r\n"
+            "Origin: http://127.0.0.1\r\nContent-Length: 100\r\n\r\nentity=sales"
+        )
+        with socket.create_connection(("127.0.0.1", opened.port)) as slow:
+            slow.sendall(head.encode())
+            time.sleep(0.3)
+            opened.running.interrupt()
+            ended = opened.running.end(10)
+    assert (ended.code, ended.closing, ended.stderr) == (0, "dashboard-ended", "")
