@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,6 +31,9 @@ from utils.processes.pieces_runner import PiecesRunner
 from utils.run.run import Run, settings_digest
 from utils.version import whole_code
 from utils.wording.masking import disguised
+
+# Of the size of what is kept, what has to be free besides: a run makes such files twice more.
+_ROOM = 2
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,13 @@ class Keeping:
 
     def keep(self, files: Mapping[str, tuple[Path, str]], told: Mapping[str, Any]) -> None:
         """Keep files, each with its SHA-256, and what there is to be known. Where the file system
-        knows no links, nothing is kept. Raises StorageError."""
+        knows no links, or the disk is short of room, nothing is kept. Raises StorageError."""
         self.forget()
         make_directory(self._directory)
+        with storage_errors(self._directory):
+            size = sum(path.stat().st_size for path, _ in files.values())
+            if shutil.disk_usage(self._directory).free < _ROOM * size:
+                return
         try:
             for kind, (path, digest) in files.items():
                 with self._known.naming(path, digest):
