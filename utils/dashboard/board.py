@@ -129,14 +129,22 @@ class Boards:
 
     async def watch(self) -> None:
         """Look at the files for as long as anybody listens, until the end."""
+        told = ""
         while True:
             await self._wanted.wait()
             try:
                 async with self._looking:
                     await self._look()
             except Exception as error:  # the pages go on; it is told where somebody can mend it
-                self._complain(traceback_of(error))
+                told = self._complains_of(error, told)
             await asyncio.sleep(_EVERY)
+
+    def _complains_of(self, error: Exception, told: str) -> str:
+        """Tell of a defect, unless it was told before: it may come with every look."""
+        text = traceback_of(error)
+        if text != told:
+            self._complain(text)
+        return text
 
     def close(self) -> None:
         """The dashboard ends: tell the pages."""

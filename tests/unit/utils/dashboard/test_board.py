@@ -93,3 +93,27 @@ def test_at_the_end_every_page_is_told(tmp_path: Path) -> None:
         return [each async for each in messages]
 
     assert asyncio.run(end()) == [b"event: end\ndata:\n\n"]
+
+
+def test_a_defect_is_told_once_and_the_pages_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> list[str]:
+        complaints: list[str] = []
+        directories = Directories(tmp_path)
+        boards = Boards(directories, None, complaints.append)
+        known = await boards.fresh("")
+        assert known is not None
+        known.listeners = 1
+        boards._wanted.set()
+        monkeypatch.setattr("utils.dashboard.board._EVERY", 0.01)
+        monkeypatch.setattr(directories, "look", lambda _: 1 // 0)
+        watching = asyncio.create_task(boards.watch())
+        await asyncio.sleep(0.2)
+        monkeypatch.undo()
+        assert not watching.done()
+        watching.cancel()
+        return complaints
+
+    (complaint,) = asyncio.run(broken())
+    assert "ZeroDivisionError" in complaint
