@@ -69,8 +69,11 @@ class FollowedHistory(History):
         self.follower.catch_up()
         return problems
 
-    def _in_step(self, _chance: random.Random) -> list[str]:
+    def _in_step(self, chance: random.Random) -> list[str]:
         self.application.finish()
+        if self.living.made_anew:  # the log begins anew then, which waits for all that is open
+            self.living.end_late(commit=chance.random() < 0.5)
+            self.living.made_anew = False
         outcome = self.follower.stop_in_step()
         self._sees_what_was_written()
         problems = self._after(outcome.code, outcome.output)

@@ -35,13 +35,15 @@ _PARTIES, _SALES, _LINES, _FIRST_NEW = 3, 12, 2, 5000
 @dataclass
 class LivingS9:
     """S9 with its people. `gone` are rows that were deleted, `mended` is what records had before
-    they were spoilt, `held` are the sales that an open transaction has changed."""
+    they were spoilt, `held` are the sales that an open transaction has changed, `made_anew` says
+    that a table is another by now."""
 
     s9: S9Database
     chance: random.Random = field(default_factory=random.Random)
     gone: list[tuple[Row, list[Row]]] = field(default_factory=list)
     mended: dict[tuple[str, int], tuple[str, object]] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
+    made_anew: bool = False
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -73,6 +73,7 @@ def recreate_table(s9: LivingS9) -> None:
     with s9.transaction():
         s9.execute(f"DROP TABLE {table}")
         s9.execute(f"ALTER TABLE nuova RENAME TO {table}")
+    s9.made_anew = True
 
 
 @_alone
