@@ -3,6 +3,7 @@ command stands. Everything is read, nothing is computed, nothing is written."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,12 @@ REPORTS = (
     "drift",
     *(f"only_in_target_{name}" for name in ("buyers", "producers", "sales")),
 )
+
+
+LISTED = 1_000
+"""Entries of a list that are read of a large report."""
+_WHOLE = 4 << 20  # bytes of a report that is read whole
+_ENTRY = re.compile(rb"\s*\{.*\},?\s*")
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,26 @@ def reports_of(files: Workspace, troubles: list[str]) -> dict[str, Report]:
     return {name: found for name, found in read.items() if found}
 
 
+def text_of(path: Path) -> bytes:
+    """A report, whole; of a large one's lists, which have an entry a line, the first entries: how
+    many there are is told beside them. Raises OSError."""
+    if path.stat().st_size <= _WHOLE:
+        return path.read_bytes()
+    kept: list[bytes] = []
+    entries = 0  # of the list that is gone through
+    with path.open("rb") as lines:
+        for line in lines:
+            if _ENTRY.fullmatch(line):
+                entries += 1
+            else:
+                if entries > LISTED:  # the last one that is kept has none behind it
+                    kept[-1] = kept[-1].rstrip().removesuffix(b",") + b"\n"
+                entries = 0
+            if entries <= LISTED:
+                kept.append(line)
+    return b"".join(kept)
+
+
 def _read(path: Path, troubles: list[str]) -> Report:
     """A document of the shape that its name promises, empty where there is none."""
     try:
@@ -131,7 +158,7 @@ def _read(path: Path, troubles: list[str]) -> Report:
             require_plain(path)
             if not path.exists():
                 return {}
-            text = path.read_bytes()
+            text = text_of(path)
     except MigrationError as error:
         troubles.append(error.message)
         return {}

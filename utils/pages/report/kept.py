@@ -81,6 +81,8 @@ def _conflicts(_: Documents, report: Report) -> Iterator[Part]:
         for (entity, kind, decision), count in sorted(counts.items())
     ]
     policy = f"By load.onConflict: {report['onConflict']}"
+    if len(them) < report["count"]:
+        policy += f"; of the first {len(them):,} of {report['count']:,}"
     columns = [
         Column("Items of"),
         Column("What", WIDE),
