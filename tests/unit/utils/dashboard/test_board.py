@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pytest
@@ -13,6 +15,14 @@ from utils.dashboard.board import Board, Boards
 from utils.dashboard.watched import Directories
 
 ONE, OTHER = "abcdef", "fedcba"
+Made = TypeVar("Made")
+
+
+def to_its_end(doing: Coroutine[Any, Any, Made]) -> Made:
+    """What comes of a coroutine, in a thread of its own: in this one there may be a browser's
+    loop, which another test has started."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, doing).result()
 
 
 def news_of(message: bytes) -> tuple[str, dict[str, Any]]:
@@ -79,7 +89,7 @@ def test_a_page_that_is_slow_gets_the_last_of_it_and_nothing_is_kept_for_it(
         await messages.aclose()  # type: ignore[attr-defined]
         assert known.listeners == 0
 
-    asyncio.run(slow())
+    to_its_end(slow())
 
 
 def test_at_the_end_every_page_is_told(tmp_path: Path) -> None:
@@ -92,7 +102,7 @@ def test_at_the_end_every_page_is_told(tmp_path: Path) -> None:
         asyncio.get_running_loop().call_later(0.05, boards.close)
         return [each async for each in messages]
 
-    assert asyncio.run(end()) == [b"event: end\ndata:\n\n"]
+    assert to_its_end(end()) == [b"event: end\ndata:\n\n"]
 
 
 def test_a_defect_is_told_once_and_the_pages_go_on(
@@ -115,5 +125,5 @@ def test_a_defect_is_told_once_and_the_pages_go_on(
         watching.cancel()
         return complaints
 
-    (complaint,) = asyncio.run(broken())
+    (complaint,) = to_its_end(broken())
     assert "ZeroDivisionError" in complaint
