@@ -201,6 +201,9 @@ def test_what_is_open_is_accepted_by_name(
     operator.run(*accept, enough).ended(0)
     assert operator.report("cutover")["acceptance"]["acceptedBy"] == "Rag. Verdi"
     assert operator.report("cutover")["acceptance"]["count"] == 4
+    page = (operator.data / "reports" / "report.html").read_text("utf-8")
+    assert "Gates of the cut-over" in page
+    assert "4, by Rag. Verdi" in page
 
 
 def test_rehearsed_it_says_what_each_gate_would_say(
