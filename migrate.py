@@ -1250,10 +1250,12 @@ def follower_in(run: "Run") -> "Follower":
     from extract.following.follower import Follower
     from extract.following.narrow import extract_changes
     from load.sync.report import records_written
+    from utils.pages.report.making import RenewedPage
     from utils.run.lifecycle import Start, begin, end
     from utils.telemetry.command_events import tell_begin
 
     declared = entities_of(run.config.source.layout)
+    renew_page = RenewedPage(run.workspace.root, run.config)
 
     def do(narrow: "Narrow | None") -> ExitCode:
         before = run.manifest
@@ -1265,6 +1267,7 @@ def follower_in(run: "Run") -> "Follower":
             book.narrow = lambda run: extract_changes(run, before, declared, narrow)
         code = (book.resume if run.resuming else book.full)()
         end(run, code, book.outcomes.what_failed())
+        renew_page()
         return code
 
     return Follower(run, declared, do, lambda: records_written(run, ENTITIES))

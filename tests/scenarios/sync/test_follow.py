@@ -86,6 +86,8 @@ def scene(
 def test_what_changes_in_s9_is_brought_over(scene: Scene) -> None:
     with scene:
         scene.catch_up()
+        page = (scene.operator.data / "reports" / "report.html").read_text("utf-8")
+        assert "is at work" in page
         change_everything(scene.s9)
         done = scene.stop_in_step().ended(0)
     assert "In step with S9 as of" in done.last_line
