@@ -1190,6 +1190,7 @@ def run_sync(
     from utils.interrupt import StopFlag
     from utils.pages.report.making import make_pages
     from utils.run.lifecycle import Start, open_run
+    from utils.telemetry.worked_on import take_worked_on
 
     config = caller.settings()
     if dry_run or config.migration.dry_run:
@@ -1207,7 +1208,7 @@ def run_sync(
             code = sync_in(run)
         if every is None or code not in (ExitCode.DONE, ExitCode.QUARANTINED):
             return code
-        make_pages()
+        make_pages(take_worked_on())
         stop.rest(every)
         if stop.requested:
             return code

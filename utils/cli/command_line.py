@@ -352,7 +352,7 @@ def _told(error: MigrationError) -> ExitCode:
 def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     """Run a command; whatever happens ends in one message, a remedy and an exit code, and what was
     worked on has its page for people."""
-    from utils.pages.report.making import make_pages
+    from utils.telemetry.worked_on import take_worked_on
 
     guard_uncaught()
     try:
@@ -365,5 +365,8 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     except Exception as error:  # inside a run, recording_why_it_stops has turned it into the above
         code = _told(of_the_machine(error) or _defect(error))
     with suppress(KeyboardInterrupt):
-        make_pages()
+        if worked_on := take_worked_on():  # what makes pages takes a while to be loaded
+            from utils.pages.report.making import make_pages
+
+            make_pages(worked_on)
     sys.exit(code)

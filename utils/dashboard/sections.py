@@ -17,9 +17,8 @@ from utils.cutover.state import STEPS
 from utils.dashboard.steps import shown_phases, shown_steps, step_name
 from utils.dashboard.watched import LATEST, Seen
 from utils.entities import ENTITY_NAMES
-from utils.error_handler import ArtifactError, MigrationError
+from utils.error_handler import ArtifactError
 from utils.files.encryption import SUFFIX
-from utils.files.storage import storage_errors
 from utils.ownership import CUTOVER, S9, read_cutover
 from utils.pages.parts import (
     BAD,
@@ -42,8 +41,8 @@ from utils.pages.parts import (
     Text,
     Verdict,
 )
-from utils.pages.rendering import render, when
-from utils.pages.report.documents import Documents, Report, reports_of
+from utils.pages.rendering import plain, render, severity_of, when
+from utils.pages.report.documents import Documents, Report, manifest_of, reports_of
 from utils.pages.report.ledger import ledger
 from utils.pages.report.verdict import figures_of, verdict_of
 from utils.pages.report.work import commands_of, curve_of, retried_of, throttled_of, time_line_of
@@ -176,12 +175,8 @@ def _documents(seen: Seen, status: Status, kept: Kept, config: Config | None) ->
     files = seen.files
     signs = (seen.is_running, seen.watched.sign_of_manifest, _sign_of_reports(seen))
     if signs != kept.signs:
-        kept.troubles, kept.manifest, kept.signs = [], None, signs
-        try:
-            with storage_errors(files.manifest):
-                kept.manifest = Manifest.load(files.manifest)
-        except MigrationError as error:
-            kept.troubles.append(error.message)
+        kept.troubles, kept.signs = [], signs
+        kept.manifest = manifest_of(files, kept.troubles)
         kept.reports = {} if seen.is_running else reports_of(files, kept.troubles)
     return Documents(
         files,
@@ -221,30 +216,25 @@ def _figures(seen: Seen, status: Status, known: Documents) -> Iterator[Figure]:
     step = next((each for each in reversed(at_work) if not each.step), None)
     step = step or (at_work[-1] if at_work else None)
     if step is not None:
-        yield Figure("At work on", _plain(step_name(step)), _in_per_cent(step))
+        yield Figure("At work on", plain(step_name(step)), _in_per_cent(step))
         left = step.seconds_left
         if left is not None:
-            yield Figure("Time left", _plain(lasting(left)), "of this step")
-        yield Figure("Throughput", _plain(f"{counted_in(step.per_second, step.unit)}/s"), "of late")
+            yield Figure("Time left", plain(lasting(left)), "of this step")
+        yield Figure("Throughput", plain(f"{counted_in(step.per_second, step.unit)}/s"), "of late")
     if status.seconds is not None:
-        yield Figure("Time", _plain(lasting(status.seconds)), "since the command began")
+        yield Figure("Time", plain(lasting(status.seconds)), "since the command began")
     refused = sum(each.errors for each in status.steps)
     yield Figure("Refused", refused, "records, by all steps")
     waited = sum(each.seconds for step in status.steps for each in step.throttled)
-    yield Figure("Throttled", _plain(lasting(waited)), "all senders together")
+    yield Figure("Throttled", plain(lasting(waited)), "all senders together")
     if status.following is not None:
-        yield Figure("Lag", _plain(lasting(status.following.lag_seconds)), "behind S9")
+        yield Figure("Lag", plain(lasting(status.following.lag_seconds)), "behind S9")
 
 
 def _in_per_cent(step: StepStatus) -> str:
     if not step.total or step.done > step.total:
         return counted_in(step.done, step.unit) if step.done else ""
     return f"{100 * step.done // step.total}%, {step.done:,} of {step.total:,}"
-
-
-def _plain(text: str) -> Markup:
-    """Words of the tool's own, with names in them that may come from outside."""
-    return Markup("{}").format(printable(text))
 
 
 # -- phases, work -----------------------------------------------------------------------------
@@ -290,7 +280,7 @@ def _findings(seen: Seen) -> Section | None:
     if not found.counts:
         return None
     rows = [
-        Row([_code(rule), phase.capitalize(), entity, _severity(severity), times])
+        Row([_code(rule), phase.capitalize(), entity, severity_of(severity), times])
         for (phase, entity, rule, severity), times in found.by_rule().most_common()
     ]
     columns = [
@@ -311,7 +301,7 @@ def _findings(seen: Seen) -> Section | None:
     ]
     times = sum(found.counts.values())
     parts: list[Part] = [
-        Text(_plain(f"{counted(times, 'thing was', 'things were')} found so far.")),
+        Text(plain(f"{counted(times, 'thing was', 'things were')} found so far.")),
         Table("What was found, by rule", columns, rows),
         Table("What was found last", of_latest, latest),
     ]
@@ -325,7 +315,7 @@ def _latest(at: Any, event: Any) -> list[Cell]:
         when(moment_text(at)),
         _code(event.rule),
         event.step.entity,
-        _severity(event.severity),
+        severity_of(event.severity),
         event.times,
         event.key or None,
     ]
@@ -333,11 +323,6 @@ def _latest(at: Any, event: Any) -> list[Cell]:
 
 def _code(text: str) -> Markup:
     return Markup('<code class="told">{}</code>').format(printable(text))
-
-
-def _severity(severity: str) -> Markup:
-    kind = "bad" if severity == "error" else "care"
-    return Markup('<span class="state {}">{}</span>').format(kind, printable(severity))
 
 
 def _quarantine(seen: Seen, known: Documents) -> Section | None:
@@ -349,7 +334,7 @@ def _quarantine(seen: Seen, known: Documents) -> Section | None:
         size = _size_of(path)
         if size is None and not sealed.exists() and counts is None:
             continue
-        rows.append(Row([_plain(name.capitalize()), counts, _where(seen, name, size, sealed)]))
+        rows.append(Row([plain(name.capitalize()), counts, _where(seen, name, size, sealed)]))
     if not rows:
         return None
     columns = [Column("Refused records"), Column("In quarantine", NUMBER), Column("To look at")]
@@ -379,20 +364,20 @@ def _following(how: FollowingStatus | None, *, is_running: bool) -> Section | No
         return None
     kind, words = GOOD, Markup("The target follows S9")
     if how.trouble:
-        kind, words = BAD, _plain(f"There is trouble with S9's log: {printable(how.trouble)}")
+        kind, words = BAD, plain(f"There is trouble with S9's log: {printable(how.trouble)}")
     elif not is_running:
         kind, words = CALM, Markup("S9 was followed; no command is at work at this moment")
     elif how.in_step_as_of is None:
         kind, words = CARE, Markup("Everything has still to be compared once")
     rate = f"{counted(how.records, 'record')} ({how.records_per_minute:,.1f} a minute)"
     pairs: list[tuple[str, Cell]] = [
-        ("Lag", _plain(f"{lasting(how.lag_seconds)}, from S9's commit to the target")),
+        ("Lag", plain(f"{lasting(how.lag_seconds)}, from S9's commit to the target")),
         ("In step as of", when(how.in_step_as_of)),
         ("Waiting since", when(how.waiting_since)),
         ("Followed since", when(how.since)),
         ("Passes", how.passes),
-        ("Written or taken away", _plain(rate)),
-        ("Log that S9 keeps for it", _plain(f"{how.retained_bytes / 1_000_000:,.1f} MB")),
+        ("Written or taken away", plain(rate)),
+        ("Log that S9 keeps for it", plain(f"{how.retained_bytes / 1_000_000:,.1f} MB")),
         ("Looked at", when(how.seen_at)),
     ]
     return Section("following", "Following S9", [State(kind, words), Pairs(pairs)])
@@ -413,7 +398,7 @@ def _cutover(seen: Seen) -> Section | None:
     at = document["switchedAt"]
     told = f"{owner[:1].upper()}{owner[1:]} owns the data" + (f" since {at}" if at else "")
     parts: list[Part] = [
-        State(GOOD if due is None else CARE, _plain(printable(told))),
+        State(GOOD if due is None else CARE, plain(printable(told))),
         Table("Gates of the cut-over", columns, rows),
     ]
     if due is not None and owner == S9:
@@ -432,10 +417,10 @@ def _next(command: str) -> Markup:
 
 
 def _gate(step: str, entry: Any, *, is_next: bool) -> list[Cell]:
-    name = _plain(GATES[step])
+    name = plain(GATES[step])
     if entry is None:
         words = "next" if is_next else "to come"
         kind = "care" if is_next else "calm"
         return [name, Markup('<span class="state {}">{}</span>').format(kind, words), None, None]
     passed = Markup('<span class="state good">passed</span>')
-    return [name, passed, when(str(entry["at"])), _plain(lasting(float(entry["seconds"])))]
+    return [name, passed, when(str(entry["at"])), plain(lasting(float(entry["seconds"])))]

@@ -64,6 +64,21 @@ def shown(value: object) -> Markup:
     return told(value)
 
 
+def plain(text: str) -> Markup:
+    """Words of the tool's own, with names in them that may come from outside."""
+    return Markup("{}").format(printable(text))
+
+
+def in_state(kind: str, words: str) -> Markup:
+    """A state with its word, for a cell (utils/pages/parts.py has the kinds)."""
+    return Markup('<span class="state {}">{}</span>').format(kind, printable(words))
+
+
+def severity_of(severity: str) -> Markup:
+    """How bad a finding is."""
+    return in_state("bad" if severity == "error" else "care", severity)
+
+
 def when(moment: str | None) -> Markup:
     """A moment (ISO 8601, UTC) for people."""
     if not moment:

@@ -204,8 +204,12 @@ class Watcher:
 
     def _looked_after_the_end(self, manifest: Manifest | None) -> bool:
         """Whether the last command has only looked at what a run that had ended has done."""
-        by_hand = self.picture.command == _BY_HAND and self.picture.phases[-1:] == (_PROVES,)
-        return by_hand and manifest is not None and manifest.outcome in _ENDS
+        return self._proves_by_hand and manifest is not None and manifest.outcome in _ENDS
+
+    @property
+    def _proves_by_hand(self) -> bool:
+        """Whether the last command was a verification, which is no part of a run."""
+        return self.picture.command == _BY_HAND and self.picture.phases[-1:] == (_PROVES,)
 
     def _next(self, manifest: Manifest | None) -> str:
         """What to type after it was stopped."""
@@ -219,8 +223,7 @@ class Watcher:
         cutover = ownership_of(self.files)
         if cutover.step and not cutover.is_switched:
             return invocation.for_real(CUTOVER)
-        if command == _BY_HAND and self.picture.phases[-1:] == (_PROVES,):
-            # It is no part of the run; with more phases than one it was by S9 itself.
+        if self._proves_by_hand:  # with more phases than one it was by S9 itself
             source = " --from-source" if len(self.picture.phases) > 1 else ""
             return invocation.for_real(f"--phase {_PROVES}{source}")
         begun = manifest is not None and manifest.begun

@@ -3,9 +3,12 @@ over (report.html is made when a command ends, however it ends)."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from utils.config import Config
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from utils.config import Config
 
 _worked_on: dict[Path, Config] = {}
 

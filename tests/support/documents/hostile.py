@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from tests.support.documents.lessened import alternative
 from utils.entities import ENTITY_NAMES
 from utils.reports.report_schemas import report_of, schema
 
@@ -75,7 +76,7 @@ def _hostile(
     value: Any, of: dict[str, Any], payloads: Iterator[str], counter: Iterator[int], name: str = ""
 ) -> Any:
     if isinstance(value, dict):
-        of = _alternative(of, value)
+        of = alternative(of, value)
         known, further = of.get("properties", {}), of.get("additionalProperties")
         made = {}
         for key, inner in value.items():
@@ -93,15 +94,3 @@ def _hostile(
         return value
     next(counter)
     return next(payloads)
-
-
-def _alternative(of: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    """The one of several shapes that a value has."""
-    for each in of.get("oneOf", ()):
-        if (
-            set(each.get("required", ())) <= value.keys()
-            and value.keys() <= each.get("properties", {}).keys()
-        ):
-            found: dict[str, Any] = each
-            return found
-    return of

@@ -14,7 +14,7 @@ def lessened(value: Any, of: dict[str, Any], chance: random.Random) -> Any:
     if _may_be_null(of) and chance.random() < _RATE:
         return None
     if isinstance(value, dict):
-        return _less_of_object(value, _alternative(of, value), chance)
+        return _less_of_object(value, alternative(of, value), chance)
     if isinstance(value, list):
         if not of.get("minItems") and chance.random() < _RATE:
             return []
@@ -44,7 +44,8 @@ def _may_be_null(of: dict[str, Any]) -> bool:
     return any(_may_be_null(each) for each in (*of.get("oneOf", ()), *of.get("anyOf", ())))
 
 
-def _alternative(of: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+def alternative(of: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """The one of several shapes that a value has."""
     for each in (*of.get("oneOf", ()), *of.get("anyOf", ())):
         if set(each.get("required", ())) <= value.keys() <= set(each.get("properties", value)):
             found: dict[str, Any] = each

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from utils.config import Config
+from utils.entities import ENTITY_NAMES
 from utils.error_handler import MigrationError
 from utils.files.storage import require_plain, storage_errors
 from utils.files.workspace import Workspace
@@ -40,7 +41,7 @@ REPORTS = (
     "rollback",
     "cutover",
     "drift",
-    *(f"only_in_target_{name}" for name in ("buyers", "producers", "sales")),
+    *(f"only_in_target_{name}" for name in ENTITY_NAMES),
 )
 
 
@@ -71,10 +72,6 @@ class Documents:
         return self.reports.get(name, {})
 
     @property
-    def run_id(self) -> str:
-        return self.manifest.run_id if self.manifest else ""
-
-    @property
     def is_rehearsal(self) -> bool:
         """Whether this is the directory of a rehearsal, which has a plan of its own."""
         return self.files.plan_report.exists()
@@ -84,15 +81,14 @@ def documents_of(root: Path, config: Config | None, now: float | None = None) ->
     """Read what there is in a data directory at this moment (`now`: seconds since 1970). Raises
     nothing for what is missing or damaged: it is among the troubles."""
     files, troubles, events = Workspace(root), list[str](), list[Told]()
-    manifest = _manifest(files, troubles)
+    manifest = manifest_of(files, troubles)
     watcher = Watcher(files, also=events.append)
     status = _status(watcher, troubles, time.time() if now is None else now)
     run = status.run_id if status and status.run_id else (manifest.run_id if manifest else "")
-    picture, history = Picture(), History(run)
+    picture = Picture()
     for told in events:
         if told.run == run:
             picture.take(told)
-            history.take(told)
     return Documents(
         files=files,
         status=status,
@@ -100,14 +96,15 @@ def documents_of(root: Path, config: Config | None, now: float | None = None) ->
         reports=reports_of(files, troubles),
         plan=_read(files.plan_report, troubles)
         or _read(Workspace(files.dry_run).plan_report, troubles),
-        history=history,
+        history=History.of(events, run),
         phases=phase_figures(picture),
         config=config,
         troubles=troubles,
     )
 
 
-def _manifest(files: Workspace, troubles: list[str]) -> Manifest | None:
+def manifest_of(files: Workspace, troubles: list[str]) -> Manifest | None:
+    """The manifest; why it cannot be read is put to the troubles."""
     try:
         with storage_errors(files.manifest):
             return Manifest.load(files.manifest)

@@ -29,7 +29,7 @@ from utils.pages.parts import (
     Table,
     Text,
 )
-from utils.pages.rendering import told
+from utils.pages.rendering import plain, severity_of, told
 from utils.pages.report.documents import Documents
 from utils.run.standing import stations_of
 from utils.wording.figures import counted
@@ -62,7 +62,7 @@ def findings(known: Documents) -> Iterator[Section]:
             [
                 _rule(each, meanings),
                 each["entity"],
-                _severity(each),
+                severity_of(each["severity"]),
                 each["count"],
                 each["records"],
             ]
@@ -86,11 +86,6 @@ def _rule(each: Mapping[str, Any], meanings: Mapping[str, str]) -> Markup:
     meaning = meanings.get(each["rule"]) or f"for example: {each['example']['message']}"
     text = Markup('{}<br><code class="dim">{}</code>').format(told(meaning), each["rule"])
     return text + Markup(" follows from another") if each["consequence"] else text
-
-
-def _severity(each: Mapping[str, Any]) -> Markup:
-    kind = "bad" if each["severity"] == "error" else "care"
-    return Markup('<span class="state {}">{}</span>').format(kind, each["severity"])
 
 
 def _examples(known: Documents, rules: list[Mapping[str, Any]]) -> Iterator[Part]:
@@ -183,7 +178,7 @@ def quarantine(known: Documents) -> Iterator[Section]:
         rows.append(
             Row(
                 [
-                    Markup("{}").format(name.capitalize()),
+                    plain(name.capitalize()),
                     refused.get("transform"),
                     refused.get("validate"),
                     late,

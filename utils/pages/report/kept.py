@@ -112,9 +112,6 @@ def _changed_since(_: Documents, report: Report) -> Iterator[Part]:
     total = sum(of["changedSince"]["count"] for of in keys.values())
     if total:
         yield Heading("Changed by the application since the load")
-        counts: Counter[tuple[str, str]] = Counter()
-        for entity, of in keys.items():
-            counts.update((entity, each["how"]) for each in of["changedSince"]["list"])
         yield _listed(
             "verification_report.json",
             total,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from utils.entities import ENTITY_NAMES
 from utils.pages.parts import (
     BAD,
@@ -27,6 +25,7 @@ from utils.pages.parts import (
     Table,
     Text,
 )
+from utils.pages.rendering import in_state
 from utils.pages.report.documents import Documents, Report
 from utils.run.standing import Stations, stations_of
 from utils.wording.figures import counted
@@ -103,7 +102,7 @@ def _closes(of: Mapping[str, Any] | None) -> Cell:
     if of is None:
         return None
     kind, words = (GOOD, "closes") if of["closes"] else (BAD, "does not close")
-    return Markup('<span class="state {}">{}</span>').format(kind, words)
+    return in_state(kind, words)
 
 
 def _proof(verification: Report) -> Iterator[Part]:

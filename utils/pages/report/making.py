@@ -4,23 +4,22 @@ without a word in how the command has ended."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from utils.config import Config
 from utils.error_handler import MigrationError
 from utils.logger import get_logger
 from utils.pages.report.page import write_page
-from utils.telemetry.worked_on import take_worked_on
 from utils.wording.invocation import for_real
 
 _EVERY = 600.0  # seconds between two pages of a command that goes on and on
 
 
-def make_pages() -> None:
-    """Make the page of every data directory that this process has worked on. Raises nothing: a page
-    that cannot be made is warned of, and is to be made later."""
-    for root, config in take_worked_on().items():
+def make_pages(worked_on: Mapping[Path, Config]) -> None:
+    """Make the page of every data directory that was worked on, with its configuration. Raises
+    nothing: a page that cannot be made is warned of, and is to be made later."""
+    for root, config in worked_on.items():
         _make(root, config)
 
 

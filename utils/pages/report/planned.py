@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from markupsafe import Markup
-
 from utils.error_handler import ExitCode
 from utils.files.artifacts import utc_now
 from utils.pages.parts import (
@@ -33,6 +31,7 @@ from utils.pages.parts import (
     Text,
     Verdict,
 )
+from utils.pages.rendering import in_state, plain
 from utils.pages.report.documents import Documents, Report
 from utils.pages.report.found import findings, quarantine
 from utils.pages.report.kept import kept
@@ -77,7 +76,7 @@ def _verdict(known: Documents) -> Verdict:
     words = f"The migration would end with exit code {code}: {verdict['meaning']}"
     goes = code in (ExitCode.DONE, ExitCode.QUARANTINED)
     next_ = for_real("--full" if goes else "--dry-run")
-    return Verdict(kind, "Planned", words, [*further, Markup("{}").format(nothing)], next_)
+    return Verdict(kind, "Planned", words, [*further, plain(nothing)], next_)
 
 
 def _figures(plan: Report) -> Iterator[Figure]:
@@ -89,14 +88,10 @@ def _figures(plan: Report) -> Iterator[Figure]:
         yield Figure("Records to be refused", refused, "to quarantine")
     if forecast:
         yield Figure("Items", forecast["items"], "in DynamoDB")
-        yield Figure("Time", _plain(lasting(forecast["seconds"])), "of the whole migration")
+        yield Figure("Time", plain(lasting(forecast["seconds"])), "of the whole migration")
         price = forecast["price"]
         amount = costing(price["batchWrites"]["total"], price["currency"])
-        yield Figure("Price", _plain(amount), "of read and write units, on demand")
-
-
-def _plain(text: str) -> Markup:
-    return Markup("{}").format(text)
+        yield Figure("Price", plain(amount), "of read and write units, on demand")
 
 
 def _to_do(plan: Report) -> Iterator[Section]:
@@ -206,10 +201,10 @@ def _forecast(plan: Report) -> Iterator[Section]:
     ]
     columns = [Column("Figure", WIDE), *(Column(name.capitalize(), NUMBER) for name in names)]
     times = [
-        Row([_plain(phase.capitalize()), _plain(lasting(seconds))])
+        Row([plain(phase.capitalize()), plain(lasting(seconds))])
         for phase, seconds in forecast["secondsOfPhases"].items()
     ]
-    times.append(Row([_plain("All"), _plain(lasting(forecast["seconds"]))], SUM))
+    times.append(Row([plain("All"), plain(lasting(forecast["seconds"]))], SUM))
     parts: list[Part] = [
         Listed(list(forecast["sentences"])),
         Table("What the load takes", columns, rows),
@@ -256,9 +251,7 @@ def _checks(plan: Report) -> Iterator[Section]:
             [
                 each["name"],
                 each["side"],
-                Markup('<span class="state {}">{}</span>').format(
-                    _SEVERITIES[each["state"]], each["state"]
-                ),
+                in_state(_SEVERITIES[each["state"]], each["state"]),
                 each["found"],
                 each.get("remedy"),
             ]

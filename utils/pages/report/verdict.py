@@ -9,6 +9,7 @@ from markupsafe import Markup
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.pages.parts import BAD, BUSY, CALM, CARE, GOOD, Figure, Verdict
+from utils.pages.rendering import plain
 from utils.pages.report.documents import Documents
 from utils.run.manifest import Manifest
 from utils.run.standing import Stations, stations_of
@@ -92,13 +93,13 @@ def _figures(known: Documents) -> Iterator[Figure]:
         yield Figure("Items found in the target", _sum(stations, "found"), "by verification")
     if known.history.seconds:
         took = lasting(known.history.seconds)
-        yield Figure("Time", Markup("{}").format(took), _commands(known))
+        yield Figure("Time", plain(took), _commands(known))
     units = [(each.write_units, each.read_units) for each in known.phases]
     writes, reads = (sum(each) for each in zip(*units, strict=True)) if units else (0, 0)
     if known.config is not None and (writes or reads):
         prices = known.config.prices
         price = costing(prices.on_demand(writes, reads), prices.currency)
-        yield Figure("Price", Markup("{}").format(price), "on demand, reads and writes")
+        yield Figure("Price", plain(price), "on demand, reads and writes")
 
 
 def _sum(stations: list[Stations], name: str) -> int | None:

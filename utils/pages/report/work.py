@@ -22,6 +22,7 @@ from utils.pages.parts import (
     Section,
     Table,
 )
+from utils.pages.rendering import plain
 from utils.pages.report.documents import Documents
 from utils.telemetry.history import History, Span
 from utils.wording.figures import costing, counted, counted_in, lasting
@@ -116,9 +117,9 @@ def _phases(known: Documents) -> Table:
     rows = [
         Row(
             [
-                Markup("{}").format(each.phase.capitalize()),
-                _plain(lasting(each.seconds)),
-                _plain(f"{counted_in(each.per_second, each.unit)}/s") if each.done else None,
+                plain(each.phase.capitalize()),
+                plain(lasting(each.seconds)),
+                plain(f"{counted_in(each.per_second, each.unit)}/s") if each.done else None,
                 each.errors,
                 each.retries,
                 round(each.write_units) or None,
@@ -133,13 +134,9 @@ def _phases(known: Documents) -> Table:
         round(sum(each.write_units for each in known.phases)) or None,
         round(sum(each.read_units for each in known.phases)) or None,
     )
-    took = _plain(lasting(known.history.seconds))
+    took = plain(lasting(known.history.seconds))
     rows.append(Row([Markup("All"), took, None, *sums], SUM))
     return Table("Phases", columns, rows)
-
-
-def _plain(text: str) -> Markup:
-    return Markup("{}").format(text)
 
 
 def throttled_of(history: History) -> Iterator[Part]:
@@ -156,7 +153,7 @@ def throttled_of(history: History) -> Iterator[Part]:
         Column("Waited, all senders together", NUMBER),
     ]
     rows = [
-        Row([by, reason, int(times), _plain(lasting(seconds))])
+        Row([by, reason, int(times), plain(lasting(seconds))])
         for (by, reason), (times, seconds) in found.items()
     ]
     yield Table("Throttled by DynamoDB", columns, rows)
@@ -179,7 +176,7 @@ def commands_of(history: History) -> Iterator[Part]:
             [
                 each.name,
                 each.at.replace("T", " ").partition(".")[0],
-                _plain(lasting(each.ended - each.began)),
+                plain(lasting(each.ended - each.began)),
                 "was stopped" if each.exit_code is None else str(each.exit_code),
                 each.version,
             ]
@@ -229,14 +226,14 @@ def _compared(known: Documents, forecast: Mapping[str, Any]) -> Iterator[tuple[s
     spent = {each.phase: each.seconds for each in known.phases}
     for phase, seconds in forecast["secondsOfPhases"].items():
         if phase in spent:
-            yield phase.capitalize(), [_plain(lasting(seconds)), _plain(lasting(spent[phase]))]
-    yield "All", [_plain(lasting(forecast["seconds"])), _plain(lasting(known.history.seconds))]
+            yield phase.capitalize(), [plain(lasting(seconds)), plain(lasting(spent[phase]))]
+    yield "All", [plain(lasting(forecast["seconds"])), plain(lasting(known.history.seconds))]
     if known.config is not None:
         prices, price = known.config.prices, forecast["price"]
         yield (
             "Price, on demand",
             [
-                _plain(costing(price["batchWrites"]["total"], price["currency"])),
-                _plain(costing(prices.on_demand(writes, reads), prices.currency)),
+                plain(costing(price["batchWrites"]["total"], price["currency"])),
+                plain(costing(prices.on_demand(writes, reads), prices.currency)),
             ],
         )
