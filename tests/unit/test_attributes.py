@@ -30,8 +30,8 @@ from transform.row_to_texts import column_targets, transform_of
 from transform.transform_sales import sale_to_texts
 from transform.values.text import text
 from utils.item_schemas import KINDS, LEGACY, declared
-from validate.gate.fast_items import without_form
-from validate.gate.fast_sales import facts_if_clean
+from validate.fast.forms import without_form
+from validate.fast.sales import facts_if_clean
 
 OF_KIND = {"buyer": "buyers", "producer": "producers", "sale": "sales", "sale_line": "lines"}
 # Of each kind of value, something that S9 may hold.
@@ -118,7 +118,7 @@ def forgotten() -> Iterator[str]:
         if kind.startswith("sale"):
             for name in without_form(kind):
                 if name in item:
-                    yield f"validate/gate/fast_items.py knows no form of {name} (_FORMS)"
+                    yield f"validate/fast/forms.py knows no form of {name} (_FORMS)"
 
 
 def test_what_is_declared_of_an_attribute_in_one_place_is_declared_in_the_others() -> None:
@@ -144,7 +144,7 @@ def test_a_sale_with_every_column_is_beyond_doubt() -> None:
             Attribute("pdfFontBase", "reg_number", lambda _: {"N": "7"}),
             [
                 "utils/schemas/sale.json has pdfFontBase in another place than the transform",
-                "validate/gate/fast_items.py knows no form of pdfFontBase (_FORMS)",
+                "validate/fast/forms.py knows no form of pdfFontBase (_FORMS)",
             ],
         ),
     ],
@@ -225,7 +225,7 @@ from load.writing.known_attributes import types_of
 from transform.row_to_texts import column_targets, fast_way_of, texts_of
 from transform.rules import TransformRules
 from utils.dynamodb.item_content import differing_attributes
-from validate.gate.fast_sales import facts_if_clean
+from validate.fast.sales import facts_if_clean
 from validate.gate.record_checks import Policy, check_chunk
 
 rules = TransformRules(

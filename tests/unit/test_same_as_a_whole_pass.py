@@ -23,8 +23,8 @@ from utils.files import pieces
 from utils.interrupt import Interrupted
 from utils.run.run import Run
 from validate.gate import record_checks
-from validate.gate.record_facts import Facts
 from validate.rules.catalogue import Note
+from validate.rules.record_facts import Facts
 from validate.validate_data import validate
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import orjson
 
 from utils.files.spill import Buckets
-from validate.gate.record_facts import Facts
 from validate.rules.catalogue import Note
+from validate.rules.record_facts import Facts
 
 _MESSAGES = {
     "duplicate-key": ("PK", "an earlier record has the same key (S9's key {other})"),

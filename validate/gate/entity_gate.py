@@ -26,11 +26,11 @@ from validate.gate.finding_spool import FindingSpool
 from validate.gate.journal import Journal
 from validate.gate.numbering import numbering_notes
 from validate.gate.record_checks import ChunkFindings, Policy, check_chunk
-from validate.gate.record_facts import Facts
 from validate.gate.references import Causes, MigratedRecords, Referred
 from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
 from validate.rules.catalogue import Note
+from validate.rules.record_facts import Facts
 from validate.unchanged.passed_before import NONE, Earlier, Noted, last_passed, passed_in
 
 

@@ -19,7 +19,7 @@ from utils.files.artifacts import ArtifactWriter, PartialState
 from utils.files.findings import Finding
 from utils.files.storage import partial_of
 from validate.gate.record_checks import ChunkFindings
-from validate.gate.record_facts import Facts
+from validate.rules.record_facts import Facts
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from utils.entities import Shape, Undeclared, is_referenced, shape_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
 from utils.findings.source_names import SourceNames
+from validate.fast.sales import RULED_OUT, facts_if_clean
 from validate.gate.described import Items, described, without_repeats
-from validate.gate.fast_sales import RULED_OUT, facts_if_clean
-from validate.gate.record_facts import Facts
 from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
 from validate.rules.catalogue import RULES, Group, Note
 from validate.rules.checks import Check, Record, asked
 from validate.rules.dynamodb_limits import MAX_ITEM_BYTES, limit_notes
+from validate.rules.record_facts import Facts
 from validate.rules.record_items import identity_of, items_of, text_at
 from validate.rules.schema_check import decider, explain, record_decider
 from validate.rules.tax_codes import vat_key

@@ -18,8 +18,8 @@ from utils.files.quarantine import read_quarantine
 from utils.findings.sentences import because
 from utils.findings.source_names import SourceNames, TableNames
 from utils.run.run import Run
-from validate.gate.record_facts import Facts
 from validate.rules.catalogue import Note
+from validate.rules.record_facts import Facts
 
 _REMEMBERED = 100_000  # parties whose keys in S9 have been looked up
 _DISABLED, _NO = "disabled", frozenset({"false", "0"})

@@ -3,7 +3,7 @@
 Everything here is asked of items that conform to their schemas, so attributes are simply there.
 The texts of the Sale Module's keys are written out once more on purpose: a gate that called the
 transform's functions would only agree with itself. The patterns by which sales beyond doubt are
-recognised (validate/gate/fast_items.py) are made from the same tables.
+recognised (validate/fast/forms.py) are made from the same tables.
 """
 
 from __future__ import annotations

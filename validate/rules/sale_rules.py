@@ -2,7 +2,7 @@
 
 The amounts are S9's legal figures: what differs is reported and never changed. All of it is
 counted in exact decimals; `EXACT` has to be the thread's decimal context. What decides is written
-for any numbers, so that the way of sales beyond doubt (validate/gate/fast_sales.py), which counts
+for any numbers, so that the way of sales beyond doubt (validate/fast/sales.py), which counts
 in cents and doubles, asks the same.
 """
 

@@ -228,8 +228,8 @@ def main() -> None:
     """The life of the nursery, and of each process that is born in it."""
     for module in (*_MODULES, *_tool()):
         import_module(module)
-    import_module("validate.gate.fast_items").sale_form()  # patterns that take long to compile
-    import_module("validate.gate.fast_items").line_form()
+    import_module("validate.fast.forms").sale_form()  # patterns that take long to compile
+    import_module("validate.fast.forms").line_form()
     import_module("utils.pages.rendering").environment().get_template("document.html")
     for report in import_module("utils.reports.report_schemas").report_names():
         import_module("utils.reports.report_schemas").problems_of(report, b"{}")

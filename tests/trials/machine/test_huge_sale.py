@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.records.broken import BROKEN, SOUND, named
 from tests.support.records.items import as_lines, sale_record
-from validate.gate import fast_sales
+from validate.fast import sales as fast_sales
 from validate.gate.record_checks import Policy, check_chunk
 from validate.rules import record_items, text_rules
 from validate.rules.record_items import LazyItems, items_of

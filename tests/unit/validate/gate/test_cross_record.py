@@ -13,8 +13,8 @@ from utils.files.findings import Finding
 from utils.files.spill import Buckets
 from validate.gate.duplicates import SharedValues
 from validate.gate.finding_spool import FindingSpool
-from validate.gate.record_facts import Facts
 from validate.gate.references import MigratedRecords
+from validate.rules.record_facts import Facts
 
 
 def shared(tmp_path: Path, *chunks: list[Facts]) -> list[tuple[int, str, str, str]]:

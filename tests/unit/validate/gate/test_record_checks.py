@@ -21,8 +21,8 @@ from tests.support.records.items import (
 from utils.files.artifacts import split_records
 from utils.item_schemas import KINDS, schema
 from validate.gate.record_checks import Policy, check_chunk
-from validate.gate.record_facts import Facts
 from validate.rules.dynamodb_limits import limit_notes
+from validate.rules.record_facts import Facts
 from validate.rules.schema_check import decider
 
 SAMPLES = {

@@ -11,8 +11,8 @@ from tests.support.records.items import (
     as_lines,
     as_written,
 )
+from validate.fast.sales import RULED_OUT, facts_if_clean
 from validate.gate import record_checks
-from validate.gate.fast_sales import RULED_OUT, facts_if_clean
 from validate.gate.record_checks import Policy, check_chunk
 from validate.rules.catalogue import RULES, Note, Rule
 from validate.rules.checks import Check

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.records.items import as_written, identifier, sale_record
-from validate.gate.fast_sales import facts_if_clean
+from validate.fast.sales import facts_if_clean
 from validate.rules.consistency import sale_notes
 
 # Values that conform to the schemas; half of them belong to this sale.

@@ -18,11 +18,11 @@ from typing import NamedTuple
 
 import orjson
 
-from validate.gate.fast_items import LINE_CELLS, PRICED, line_form, sale_form
-from validate.gate.record_facts import Facts
+from validate.fast.forms import LINE_CELLS, PRICED, line_form, sale_form
 from validate.rules.catalogue import RULES
 from validate.rules.consistency import differ, has_number, rise
 from validate.rules.dynamodb_limits import MAX_ITEM_BYTES
+from validate.rules.record_facts import Facts
 from validate.rules.record_items import HUGE
 from validate.rules.sale_rules import (
     CODES,

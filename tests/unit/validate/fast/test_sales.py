@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.records.items import as_written, line, sale, sale_record
-from validate.gate.fast_items import line_form, sale_form
-from validate.gate.fast_sales import facts_if_clean
+from validate.fast.forms import line_form, sale_form
+from validate.fast.sales import facts_if_clean
 from validate.gate.record_checks import judge_sale
-from validate.gate.record_facts import Facts
 from validate.rules.catalogue import Note
+from validate.rules.record_facts import Facts
 from validate.rules.sale_rules import EXACT
 from validate.rules.schema_check import decider
 
