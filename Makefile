@@ -24,7 +24,7 @@ help:
 demo: $(STAMPS)/demo
 	$(BIN)/python migrate.py demo
 
-test: $(STAMPS)/dev
+test: $(STAMPS)/dev $(STAMPS)/import-server
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. -n $(TEST_PROCESSES) \
 		--dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(ARGS)
 
@@ -60,4 +60,11 @@ $(STAMPS)/demo: $(STAMPS)/venv requirements.txt requirements-demo.txt
 
 $(STAMPS)/dev: $(STAMPS)/venv requirements.txt requirements-demo.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# A ministack that imports from S3 wants a botocore that is not ours: an environment of its own.
+$(STAMPS)/import-server: $(STAMPS)/venv requirements-import-server.txt
+	$(PYTHON) -m venv $(VENV)/import-server
+	$(VENV)/import-server/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-import-server.txt
 	touch $@

@@ -1,8 +1,8 @@
-"""Clients of AWS's other services, for what accompanies a run and must never hold it up.
+"""Clients of AWS's other services.
 
 They are reached as DynamoDB is: region, profile, proxies, certificates and credentials are those of
-the target. They give up soon and try nothing twice: whoever uses them has something to do while
-they do not answer.
+the target. What accompanies a run must never hold it up: unless it is told otherwise, a client
+gives up soon and tries nothing twice. Whoever uses it has something to do while it does not answer.
 """
 
 from __future__ import annotations
@@ -26,28 +26,31 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 4.0
 # By which the environment and a profile name them (botocore: SERVICE_ID, lower case).
-_SERVICE_IDS = {"logs": "cloudwatch_logs", "cloudwatch": "cloudwatch"}
+_SERVICE_IDS = {"logs": "cloudwatch_logs", "cloudwatch": "cloudwatch", "s3": "s3"}
 _OF_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
 
 
-def open_service(target: TargetConfig, name: str) -> BaseClient:
+_BESIDE = BotoConfig(
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=ANSWER_SECONDS,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    max_pool_connections=1,
+    disable_request_compression=True,  # what takes AWS's place may not understand it
+)
+
+
+def open_service(target: TargetConfig, name: str, config: BotoConfig = _BESIDE) -> BaseClient:
     """A client of the service that botocore knows by `name`, with the credentials of the run.
 
     Raises what botocore raises for settings that it does not take.
     """
     session = new_session(target)
     session.register_component("credential_provider", CredentialResolver([_OfTheRun(target)]))
+    endpoint = endpoint_of(target, name, session)
+    if name == "s3" and endpoint:  # a server of one's own has no host name for each bucket
+        config = config.merge(BotoConfig(s3={"addressing_style": "path"}))
     client: Any = session.create_client(
-        name,
-        region_name=target.region,
-        endpoint_url=endpoint_of(target, name, session),
-        config=BotoConfig(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=ANSWER_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": 1},
-            max_pool_connections=1,
-            disable_request_compression=True,  # what takes AWS's place may not understand it
-        ),
+        name, region_name=target.region, endpoint_url=endpoint, config=config
     )
     opened: BaseClient = client
     return opened
