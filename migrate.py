@@ -162,10 +162,11 @@ def settings_of(run: "Run", phase: str, entity: str) -> str:
 class Runbook:
     """The five phases in their order, and what each outcome means for the next. `keeps`: what there
     is to keep for a sync that comes after it is kept; `builds_on_last`: what the last pass has kept
-    is built upon."""
+    is built upon; `makes_tables`: where loads are imports, it begins with new tables."""
 
     keeps = True
     builds_on_last = False
+    makes_tables = True
 
     def __init__(self, run: "Run") -> None:
         from utils.run.outcomes import Outcomes
@@ -275,10 +276,28 @@ class Runbook:
         with self.run.progress.task("load", "", None, step="looking at the tables"):
             if self.run.resuming:
                 self.require_same_tables(ENTITIES)
+            if self.imports:
+                return self.check_new_tables()
             missing = prepare_tables(target, list(TABLES.values()), create=False)
             there = dict.fromkeys(map(target.table, ENTITIES))
             check_recovery(self.run.config, [name for name in there if name not in missing])
         return missing
+
+    @property
+    def imports(self) -> bool:
+        """Whether tables are made and filled by an import from S3. Raises ConfigurationError for a
+        method that cannot be used."""
+        from load.s3_import.methods import require_usable
+
+        require_usable(self.run.config)
+        return self.makes_tables and self.run.config.load.imports
+
+    def check_new_tables(self) -> list[str]:
+        """The same where tables are to be imported: there must be none, but for this run's own."""
+        from load.s3_import.engine import require_new_tables
+
+        done = [name for name in ENTITIES if self.outcomes.has_done("load", name)]
+        return require_new_tables(self.run, [name for name in ENTITIES if name not in done])
 
     def require_same_tables(self, entities: Sequence[str]) -> None:
         """Raise TargetError when other tables answer than those that the run has reached."""
@@ -340,16 +359,47 @@ class Runbook:
         """Write the items, parties before sales; `only` names records where the rest is known to
         be in the table."""
         from load import engine
+        from utils.run.updated_at import check_moment
+
+        for name in self.outcomes.going_on(entities):
+            engine.require_validated(self.run, name)
+        check_moment(self.run)
+        imported = self.import_tables(entities) if only is None and self.imports else []
+        left = [name for name in entities if name not in imported]
+        if left:
+            self.load_in_batches(left, only)
+        return self.outcomes.exit_code()
+
+    def import_tables(self, entities: Sequence[str]) -> list[str]:
+        """Have DynamoDB make the tables of what is not loaded, and fill them from S3; returns the
+        entities of which it has."""
+        from load.entities import TABLES
+        from load.load_report import write_load_report
+        from load.s3_import.engine import import_entities
+        from utils.run.updated_at import moment_is_used
+
+        going_on = self.outcomes.going_on(entities)
+        due = [name for name in going_on if not self.outcomes.has_done("load", name)]
+        if not due:
+            return []
+        self.outcomes.begins("load")
+        moment_is_used(self.run)
+        try:
+            return import_entities(self.run, TABLES, due)
+        finally:
+            write_load_report(self.run)
+
+    def load_in_batches(
+        self, entities: Sequence[str], only: Mapping[str, Collection[str]] | None
+    ) -> None:
+        """Write the items into tables that may hold others."""
         from load.entities import TABLES
         from load.load_state import stay_with_tables
         from load.rollback.after_failure import undo_failed_load
         from load.target.tables import prepare_tables
         from load.target.writer_mark import marked
-        from utils.run.updated_at import check_moment, moment_is_used
+        from utils.run.updated_at import moment_is_used
 
-        for name in self.outcomes.going_on(entities):
-            engine.require_validated(self.run, name)
-        check_moment(self.run)
         tables, sleep = list(TABLES.values()), self.run.stop.sleep
         prepare_tables(
             self.run.config.target, tables, create=True, sleep=sleep, progress=self.run.progress
@@ -374,7 +424,6 @@ class Runbook:
             failure = next((failed[name] for name in due if name in failed), None)
             if only is None and failure:
                 undo_failed_load(self.run, TABLES, failure)
-        return self.outcomes.exit_code()
 
     def plan_load(self, due: Sequence[str], only: Mapping[str, Collection[str]]) -> None:
         """Back up the tables, and see what is in them already."""
@@ -429,6 +478,7 @@ class Runbook:
         """Prove it: compare the target with every station before it, or with S9 as the run `origin`
         has read it again."""
         from load.entities import TABLES
+        from load.s3_import.left_objects import remove_verified
         from transform.engine import rules_of
         from transform.labels import Labels
         from validate.verify.engine import verify
@@ -458,6 +508,7 @@ class Runbook:
         self.verified = result
         if not result.passed:
             return ExitCode.VERIFICATION_FAILED
+        remove_verified(self.run, going_on)
         return (Runbook(origin) if origin else self).outcomes.exit_code()
 
     def set_migration_timestamp(self) -> None:
@@ -479,6 +530,8 @@ class Sync(Runbook):
     what has left S9 is taken away. `known` is the data directory whose loads say what was written,
     this one's own but for a rehearsal, which `writes` nothing. With `narrow` only what S9's log
     names is read."""
+
+    makes_tables = False
 
     def __init__(
         self, run: "Run", known: Path | None = None, narrow: "NarrowExtract | None" = None

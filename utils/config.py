@@ -20,6 +20,7 @@ PHASE_NAMES = ("extract", "transform", "validate", "load", "verify")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 LAYOUTS = ("s9", "i2_speedex")
 FAIL, SKIP, OVERWRITE, NEWER = "fail", "skip", "overwrite", "newer"
+BATCH, IMPORT, BULK = "batch", "import", "bulk"
 DELETE, SOFT_DELETE, KEEP, REMOVE = "delete", "softDelete", "keep", "remove"
 MOST_IN_FLIGHT = 128
 DEFAULT_SCANS = 16
@@ -267,9 +268,84 @@ class MigrationConfig:
 
 
 @dataclass(frozen=True)
-class LoadConfig:
-    """What the load does with what it finds."""
+class S3Config:
+    """Where in S3 the files of an import are put, and what becomes of them."""
 
+    bucket: str | None = setting(
+        None,
+        "bucket for the files of an import, in the region of the tables",
+        **_optional_text(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z"),
+    )
+    prefix: str = setting(
+        "s9-import",
+        "below which the files of each import get a place of their own",
+        type="string",
+        pattern=r"^[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*\Z",
+        maxLength=500,
+    )
+    owner: str | None = setting(
+        None,
+        "account that must own the bucket (12 digits); default: not looked at",
+        **_optional_text(pattern=r"^[0-9]{12}\Z"),
+    )
+    kms_key: str | None = setting(
+        None,
+        "key in AWS KMS (id or ARN) that encrypts the files; default: as the bucket does",
+        **_optional_text(minLength=1),
+    )
+    keep_objects: bool = setting(
+        False, "leave the files in S3 after a verification has passed", **_FLAG
+    )
+
+
+@dataclass(frozen=True)
+class NewTablesConfig:
+    """What a table that was imported is given afterwards: an import cannot do it itself."""
+
+    point_in_time_recovery: bool = setting(False, "turn on point-in-time recovery", **_FLAG)
+    deletion_protection: bool = setting(False, "protect the tables against deletion", **_FLAG)
+    stream: str | None = setting(
+        None,
+        "turn on a stream that shows `KEYS_ONLY`, `NEW_IMAGE`, `OLD_IMAGE` or `NEW_AND_OLD_IMAGES`",
+        enum=[None, "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"],
+    )
+    time_to_live: Mapping[str, str] = words(
+        "entity → attribute by which DynamoDB deletes items of its table",
+        type="object",
+        propertyNames={"enum": [each.name for each in ENTITIES]},
+        additionalProperties={"type": "string", "minLength": 1, "maxLength": 255},
+    )
+    tags: Mapping[str, str] = words(
+        "tags of the tables: key → value",
+        type="object",
+        propertyNames={"minLength": 1, "maxLength": 128},
+        additionalProperties={"type": "string", "maxLength": 256},
+        maxProperties=50,
+    )
+
+    def named(self, entity: str) -> list[str]:
+        """What the table of an entity is given, in the words of the settings."""
+        given = {
+            "pointInTimeRecovery": self.point_in_time_recovery,
+            "deletionProtection": self.deletion_protection,
+            f"stream {self.stream}": self.stream,
+            f"timeToLive {self.time_to_live.get(entity)}": entity in self.time_to_live,
+            **{f"tag {key}": True for key in self.tags},
+        }
+        return [name for name, is_given in given.items() if is_given]
+
+
+@dataclass(frozen=True)
+class LoadConfig:
+    """How the load writes, and what it does with what it finds."""
+
+    method: str = setting(
+        BATCH,
+        "`batch` writes items into tables that may hold others; `import` has DynamoDB import the "
+        "files from S3 into new tables; `bulk` (StartBulkPutItems) is known, and refused: it is "
+        "untried",
+        enum=[BATCH, IMPORT, BULK],
+    )
     on_conflict: str = setting(
         FAIL,
         "when a table already holds other content under a migrated key: `fail` before the first "
@@ -277,6 +353,13 @@ class LoadConfig:
         "`updatedAt`",
         enum=[FAIL, SKIP, OVERWRITE, NEWER],
     )
+    s3: S3Config = section(S3Config)
+    new_tables: NewTablesConfig = section(NewTablesConfig)
+
+    @property
+    def imports(self) -> bool:
+        """Whether a migration is loaded by import from S3."""
+        return self.method == IMPORT
 
 
 @dataclass(frozen=True)

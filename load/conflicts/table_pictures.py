@@ -158,6 +158,15 @@ class PartOfTable(Closes):
         )
 
 
+def picture_of_nothing(run: Run, table: str, entity: str) -> dict[str, str]:
+    """A picture, first and last, of a table that was not there before the load; returns what a
+    load's state keeps of it."""
+    known: dict[str, str] = {}
+    with PartOfTable(run, table, entity) as picture:
+        picture.complete(known)
+    return {"first": known[_PART], "last": known[_PART]}
+
+
 @dataclass(frozen=True)
 class Was:
     """What the last picture has of a record: its `entries`, None where it has to be asked for each.

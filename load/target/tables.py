@@ -208,13 +208,10 @@ def _shown(schema: Sequence[Mapping[str, str]]) -> str:
     return ", ".join(part["AttributeName"] for part in schema)
 
 
-def _create(target: TargetConfig, spec: TableSpec) -> None:
-    name = target.table(spec.entity)
-    get_logger().info(
-        "Creating table %s with %s", name, counted(len(spec.indexes), "index", "indexes")
-    )
-    request: dict[str, Any] = {
-        "TableName": name,
+def table_request(target: TargetConfig, spec: TableSpec) -> dict[str, Any]:
+    """What a table of the Sale Module's is created by: billed on demand, with its indexes."""
+    return {
+        "TableName": target.table(spec.entity),
         "KeySchema": key_schema(PARTITION_KEY, SORT_KEY),
         "AttributeDefinitions": [
             {"AttributeName": key, "AttributeType": "S"} for key in spec.key_attributes
@@ -229,8 +226,15 @@ def _create(target: TargetConfig, spec: TableSpec) -> None:
             for index in spec.indexes
         ],
     }
+
+
+def _create(target: TargetConfig, spec: TableSpec) -> None:
+    name = target.table(spec.entity)
+    get_logger().info(
+        "Creating table %s with %s", name, counted(len(spec.indexes), "index", "indexes")
+    )
     with suppress(ResourceBusy):  # somebody has created it meanwhile
-        control(target, "CreateTable", request)
+        control(target, "CreateTable", table_request(target, spec))
 
 
 def wait_for_tables(

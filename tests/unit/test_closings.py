@@ -281,6 +281,13 @@ CASES: dict[str, tuple[Situation, ExitCode, Words, set[str], str]] = {
         {"differs", "only-in-target", "take-away"},
         "Then verify again: python migrate.py --phase verify",
     ),
+    "new tables": (
+        Situation(load={"import": {"setting": "salesTable", "table": "Sales-2"}}),
+        DONE,
+        after_run,
+        {"arrived", "new-tables"},
+        "every record arrived.",
+    ),
     "the last sale refused": (
         Situation(load={"heldNumbers": {"2999": 8, "1999": 3}}, refused=1),
         KEPT_OUT,

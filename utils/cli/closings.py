@@ -205,6 +205,13 @@ NOTES = (
         "The same, with `transformation.updatedAt` set to `migration`.",
     ),
     _closing(
+        "new-tables",
+        (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
+        "These tables are new. What points the Sale Module at them, when it is to use them: "
+        "{lines}",
+        "Tables were made and filled by an import from S3 (`load.method`).",
+    ),
+    _closing(
         "numbers-held",
         (_DONE, _KEPT_OUT, ExitCode.VERIFICATION_FAILED),
         "The Sale Module may reuse a number that S9 has given: the sale with the highest number "

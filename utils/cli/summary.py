@@ -275,6 +275,8 @@ def _notes(run: Run) -> list[str]:
 
 def _notes_on(run: Run, stands: RunStanding) -> list[str]:
     found = []
+    if lines := _new_tables(run):
+        found.append(said("new-tables", lines=lines))
     if stands.changed:
         found.append(said("changed-since", changed=stands.changed, report=_VERIFICATION))
     years = sorted(year for year in stands.held if int(year) >= run.began.year)
@@ -285,6 +287,13 @@ def _notes_on(run: Run, stands: RunStanding) -> list[str]:
         since = getattr(run.config.transformation, "updated_at", "source")
         found.append(said("in-use-by-now" if since == "migration" else "in-use"))
     return found
+
+
+def _new_tables(run: Run) -> str:
+    """The lines of a configuration that name the tables which this run has imported."""
+    entries = run.manifest.phases.get("load", {})
+    made = [entries[name].result.get("import") for name in ENTITY_NAMES if name in entries]
+    return ", ".join(f'"{each["setting"]}": "{each["table"]}"' for each in made if each)
 
 
 def _not_selected(run: Run) -> list[str]:

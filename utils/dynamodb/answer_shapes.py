@@ -180,6 +180,14 @@ def _any_text(value: Any) -> str:
     return "" if type(value) is str else "is no text"
 
 
+def _any_flag(value: Any) -> str:
+    return "" if type(value) is bool else "is no flag"
+
+
+def _text_or_none(value: Any) -> str:
+    return "" if value is None or type(value) is str else "is no text"
+
+
 def _count(value: Any) -> str:
     return "" if type(value) is int and value >= 0 else "is no number of things"
 
@@ -446,6 +454,25 @@ _CONTINUOUS = _object(
     }
 )
 _BACKUP = _object({"BackupArn": _text, "BackupStatus": _text})
+# moto leaves out what was asked for, and the times.
+_IMPORT = _object(
+    {
+        "ImportArn": _text,
+        "ImportStatus": _text,
+        "TableArn": _text,
+    },
+    {
+        "TableId": _text,
+        "S3BucketSource": _object({"S3Bucket": _text}, {"S3KeyPrefix": _text}),
+        "CloudWatchLogGroupArn": _text,
+        "ProcessedItemCount": _count,
+        "ImportedItemCount": _count,
+        "ErrorCount": _count,
+        "ProcessedSizeBytes": _count,
+        "FailureCode": _text_or_none,
+        "FailureMessage": _text_or_none,
+    },
+)
 _REASON = _object({"Code": _text}, {"Item": item_problem})
 _ERROR = _object(
     {"__type": _text}, {"Item": item_problem, "CancellationReasons": _list_of(_REASON, 1)}
@@ -482,6 +509,11 @@ _SHAPES: dict[str, Check] = {
     "UpdateContinuousBackups": _CONTINUOUS,
     "CreateBackup": _object({"BackupDetails": _BACKUP}),
     "DescribeBackup": _object({"BackupDescription": _object({"BackupDetails": _BACKUP})}),
+    "ImportTable": _object({"ImportTableDescription": _IMPORT}),
+    "DescribeImport": _object({"ImportTableDescription": _IMPORT}),
+    "ListImports": _object({"ImportSummaryList": _list_of(_IMPORT)}, {"NextToken": _text}),
+    "UpdateTable": _object({"TableDescription": _object({"TableName": _text})}),
+    "UpdateTimeToLive": _object({"TimeToLiveSpecification": _object({"Enabled": _any_flag})}),
 }
 # That nothing is there they say with an empty answer, unless they are asked what it took.
 SAYS_LITTLE = frozenset({"GetItem"})

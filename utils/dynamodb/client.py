@@ -389,6 +389,7 @@ _KINDS_OF_REFUSAL: dict[str, type[TargetError]] = {
     "ValidationException": RequestRefused,
     "ResourceNotFoundException": ResourceMissing,
     "TableNotFoundException": ResourceMissing,
+    "ImportNotFoundException": ResourceMissing,
     "ResourceInUseException": ResourceBusy,
 }
 

@@ -19,6 +19,7 @@ _DIRECTORIES = (
     "differences",
     "from-source",
     "undo",
+    "import",
     "sync",
     "backups",
     ".scratch",
@@ -155,6 +156,14 @@ class Workspace:
     def requests(self, entity: str) -> Path:
         """When and in which request what was written (load/history/request_log.py)."""
         return self.undo / f"{entity}.requests"
+
+    def import_state(self, entity: str) -> Path:
+        """How far the import of an entity's table has come (load/s3_import/import_state.py)."""
+        return self.root / "import" / f"{entity}.json"
+
+    def import_objects(self, entity: str) -> Path:
+        """What of its file is in S3 (load/s3_import/object_log.py)."""
+        return self.root / "import" / f"{entity}.objects"
 
     @property
     def repair_state(self) -> Path:

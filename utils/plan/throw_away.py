@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from utils.config import Config, TargetConfig
+from utils.config import BATCH, Config, TargetConfig
 from utils.dynamodb.client import ResourceBusy, ResourceMissing
 from utils.dynamodb.retrying import control
 from utils.embedded.aws import EmbeddedAws
@@ -71,6 +71,7 @@ def _onto(config: Config, target: TargetConfig) -> Config:
             max_write_units=None,
             batch_delay=0,
         ),
+        load=replace(config.load, method=BATCH),
         backup=replace(config.backup, enabled=False, point_in_time_recovery="ignore", native=False),
     )
 

@@ -35,6 +35,7 @@ _UNDO = (
     rf"|(loaded|removed|staying|before(-journal)?)(\.age)?"
     rf"|steps(-journal|\.earlier)?(\.age)?){_HALF}|repair\.json(\.earlier)?{_HALF}"
 )
+_IMPORT = rf"({'|'.join(ENTITY_NAMES)})\.(json|objects){_HALF}"
 _LAST_PASS = rf"({'|'.join(ENTITY_NAMES)})\.(transform|validate)\.[a-z]+{_HALF}"
 _BACKUP = r"(?P<table>[A-Za-z0-9_.-]{3,255})-\d{8}-\d{6}(-\d+)?(\.partial)?"
 _BACKUP_FILES = (
@@ -170,6 +171,7 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
     yield Room(SCRATCH_KIND, files.scratch, deep=True)
     yield Room(SCRATCH_KIND, files.following.parent, rf"following\.json{_HALF}|{_LAST_PASS}")
     yield Room("what a rollback needs", files.undo, _UNDO)
+    yield Room("what an import needs", files.root / "import", _IMPORT)
     for earlier in sorted(files.earlier.glob("*")):
         yield Room("what a rollback needs", earlier, _UNDO)
     for picture in sorted((files.undo / "pictures").glob("*")):

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from utils.config import (
+    IMPORT,
     Config,
     DataConfig,
     Secret,
@@ -95,6 +96,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         *_nobody_stands_in(resolved.get("transformation", {})),
         *_sql_in_pieces(resolved),
         *_nothing_is_newer(resolved),
+        *_imports_from_nowhere(resolved.get("load", {})),
     ]
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
@@ -206,6 +208,13 @@ def _nothing_is_newer(document: dict[str, Any]) -> Iterator[str]:
             "load.onConflict: newer goes by updatedAt, which transformation.updatedAt: migration "
             "makes the same for every item: choose fail, skip or overwrite"
         )
+
+
+def _imports_from_nowhere(load: Any) -> Iterator[str]:
+    given: dict[str, Any] = load if isinstance(load, dict) else {}
+    s3 = given.get("s3")
+    if given.get("method") == IMPORT and not (isinstance(s3, dict) and s3.get("bucket")):
+        yield "load.s3.bucket: load.method import needs a bucket in S3, in the region of the tables"
 
 
 class _Reader:
