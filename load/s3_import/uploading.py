@@ -151,7 +151,7 @@ def _require_all(state: ImportState, log: ObjectLog, bucket: Bucket) -> None:
     if (log.items, log.bytes) != (state.items, state.bytes):
         raise TargetError(
             f"the objects in {state.place} hold {counted(log.items, 'item')} in "
-            f"{log.bytes:,} bytes, and the file has {state.items:,} in {state.bytes:,}",
+            f"{counted(log.bytes, 'byte')}, and the file has {state.items:,} in {state.bytes:,}",
             remedy=f"delete {state.path.name} and {state.path.stem}.objects in "
             f"{state.path.parent}, which uploads everything again, then: {again()}",
         )
