@@ -27,6 +27,7 @@ from utils.logger import get_logger
 from utils.run.run import Run
 from utils.telemetry.events import TableState
 from utils.wording.figures import counted, lasting
+from utils.wording.invocation import RESUME
 from utils.wording.terminal import printable
 
 _FIRST_POLL, _POLL_SECONDS, _LONGER = 0.2, 10.0, 1.5
@@ -130,9 +131,10 @@ def wait_for(run: Run, states: Sequence[ImportState]) -> None:
                 told = now
                 get_logger().info(
                     "DynamoDB imports %s (for %s so far; it tells no counts before the end, and "
-                    "goes on if this command is stopped: --resume waits on)",
+                    "goes on if this command is stopped; to wait on: %s)",
                     ", ".join(state.table for state in due),
                     lasting(now - began),
+                    run.command(RESUME),
                 )
             if due:
                 run.stop.sleep(pause)
