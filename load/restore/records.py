@@ -327,4 +327,4 @@ def _with_its_marks(item: Item) -> Condition:
         f"#{n}=:{n}" if name in item else f"attribute_not_exists(#{n})"
         for n, name in enumerate(_MARKS)
     ]
-    return Condition(" AND ".join(["attribute_exists(#k)", *parts]), names, values)
+    return Condition.of(" AND ".join(["attribute_exists(#k)", *parts]), names, values)

@@ -183,7 +183,7 @@ class _InProcess:
             names = frozenset(named_by(verdict.header or {}))
             done.kept.append(KeptRecord(text, record.pk, names))
         else:
-            done.late += work.again and bool(verdict.steps)
+            done.late += work.again and bool(verdict.writes)
             if work.doomed is not None:
                 done.undone.append(record.pk)
         for line in record.lines:

@@ -16,7 +16,7 @@ and written to it afterwards. Then what was deleted is put back under it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -25,8 +25,8 @@ import orjson
 
 from load.conflicts.replaced_items import ReplacedItems
 from load.writing.batches import item_text, record_key, sort_key
-from load.writing.conditional_writer import ConditionalWriter
-from load.writing.conditions import ABSENT, unchanged
+from load.writing.conditional_writer import AS_KNOWN, ConditionalWriter, Found
+from load.writing.conditions import ABSENT, unchanged, unchanged_text
 from load.writing.transactions import (
     MOST_WRITES,
     Transactions,
@@ -34,6 +34,7 @@ from load.writing.transactions import (
     portions,
 )
 from utils.dynamodb.item_content import Item, Moments, differing_attributes, is_same
+from utils.dynamodb.item_text import Attributes, flat_attributes
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.error_handler import TargetError
 from utils.files.line_marks import (
@@ -85,6 +86,11 @@ class Line:
         found: Item = orjson.loads(self.text)["Item"]
         return found
 
+    @cached_property
+    def attributes(self) -> Attributes | None:
+        """Its item's attributes, if it is flat (utils/dynamodb/item_text.py)."""
+        return flat_attributes(self.text)
+
 
 @dataclass(frozen=True)
 class Record:
@@ -102,6 +108,14 @@ class Record:
     def legacy_id(self) -> str:
         """The key that the record has in S9."""
         return str(self.lines[0].item.get("legacyId", {}).get("S", ""))
+
+    def as_loaded(self, before: Items, repaired: Items) -> list[Attributes] | None:
+        """The items that are there if nothing has happened to a record since the load made all of
+        them; None where that needs a closer look."""
+        if before or repaired or any(line.mark in LEFT_ALONE for line in self.lines):
+            return None
+        items = [line.attributes for line in self.lines if line.attributes is not None]
+        return items if len(items) == len(self.lines) else None
 
 
 @dataclass(frozen=True)
@@ -140,14 +154,14 @@ class ApplicationChange:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a record: the new mark of each line by its place, and the steps to that.
+    """What becomes of a record: the new mark of each line by its place, and the writes to that.
 
     It is kept if the application has made `changes`, or if it is `used_by` another record (its
     partition key). `header` is what is there of the item that opens the record.
     """
 
     fates: Mapping[int, int]
-    steps: tuple[Step, ...] = ()
+    writes: tuple[TransactionWrite, ...] = ()
     changes: tuple[ApplicationChange, ...] = ()
     used_by: str = ""
     header: Item | None = None
@@ -237,7 +251,21 @@ def decide(
         found.changes.append(ApplicationChange(HEADER, "changed"))
         return _keep(record, there, before, found, "", completes=False)
     checks = found.checks if steps and len(steps) + len(found.checks) <= MOST_WRITES else []
-    return Verdict(found.fates, (*steps, *checks), header=header)
+    return Verdict(found.fates, _writes([*steps, *checks]), header=header)
+
+
+def undo_as_loaded(record: Record) -> Verdict | None:
+    """What `decide` says of a record that holds just what the load has made of it (see
+    Record.as_loaded); None where an item cannot be told in a condition."""
+    writes = []
+    for line in record.lines:
+        condition = unchanged_text(record.pk, line.sk, line.attributes or [])
+        if condition is None:
+            return None
+        key = {PARTITION_KEY: {"S": record.pk}, SORT_KEY: {"S": line.sk}}
+        writes.append(TransactionWrite("Delete", key, condition, item_text(line.text)))
+    writes.sort(key=lambda write: write.item[SORT_KEY]["S"] != HEADER)
+    return Verdict({line.place: DELETED for line in record.lines}, tuple(writes))
 
 
 def _is_there(record: Record, there: Items) -> bool:
@@ -343,7 +371,7 @@ def _keep(
     steps.sort(key=lambda step: step.sk != HEADER)
     changes = tuple(sorted(found.changes, key=lambda change: change.sk))
     header = next((step.new for step in steps if step.sk == HEADER), there.get(HEADER))
-    return Verdict(fates, tuple(steps), changes, "" if changes else used_by, header)
+    return Verdict(fates, _writes(steps), changes, "" if changes else used_by, header)
 
 
 def _difference(sk: str, ours: Item, now: Item | None) -> ApplicationChange:
@@ -363,6 +391,38 @@ class Uses(Protocol):
 
     def used_by(self, records: Sequence[Record]) -> list[str]:
         """For each record the partition key of one that names it, "" when there is none."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is known of a record: what the table holds under its partition key (AS_KNOWN: what the
+    load has made of it), what of it the load has replaced, and what a repair has written."""
+
+    record: Record
+    before: Items
+    repaired: Items
+    found: Found
+
+    @property
+    def there(self) -> Items:
+        """What the table holds, by SK."""
+        if self.found is AS_KNOWN:
+            return {line.sk: line.item for line in self.record.lines}
+        return {sk: item for (_, sk), item in self.found.items()}
+
+    def decided(self, doubt: Doubt, *, completes: bool, used_by: str = "") -> Verdict:
+        """What is to become of the record."""
+        if self.found is AS_KNOWN and not used_by and (verdict := undo_as_loaded(self.record)):
+            return verdict
+        return decide(
+            self.record,
+            self.there,
+            self.before,
+            doubt,
+            used_by=used_by,
+            completes=completes,
+            repaired=self.repaired,
+        )
 
 
 @dataclass(frozen=True)
@@ -391,8 +451,7 @@ class Undo:
         verdicts = self._decide(records, self.doubt)
         if not self.writes:
             return verdicts
-        steps = ((n, list(_writes(verdict.steps))) for n, verdict in enumerate(verdicts))
-        due = {n: writes for n, writes in steps if writes}
+        due = {n: verdict.writes for n, verdict in enumerate(verdicts) if verdict.writes}
         for n in due.keys() - self.transactions.write_together(due):
             verdicts[n] = self._alone(records[n])
         return verdicts
@@ -411,9 +470,9 @@ class Undo:
         )
 
     def _take(self, verdict: Verdict, done: set[str]) -> bool:
-        """Do the steps of a verdict, as many at once as a transaction takes; `done` are the SK
+        """Do the writes of a verdict, as many at once as a transaction takes; `done` are the SK
         of what is undone by that. False when one of them could not be done."""
-        for portion in portions(_writes(verdict.steps)):
+        for portion in portions(verdict.writes):
             if not self.transactions.write(portion):
                 return False
             sks = {write.item[SORT_KEY]["S"] for write in portion}
@@ -422,41 +481,30 @@ class Undo:
 
     def _decide(self, records: Sequence[Record], doubt: Doubt) -> list[Verdict]:
         """What is to become of records, which are looked at together."""
-        pks = [record.pk for record in records]
-        befores, repaired = self.before.of_records(pks), self.before.repaired_of(pks)
-        looks = self._look(records, befores)
-        verdicts = [
-            decide(record, there, before, doubt, completes=self.completes, repaired=otherwise)
-            for record, there, before, otherwise in zip(
-                records, looks, befores, repaired, strict=True
-            )
-        ]
+        looks = self._look(records)
+        verdicts = [look.decided(doubt, completes=self.completes) for look in looks]
         if self.uses is None:
             return verdicts
         asked = [n for n, each in enumerate(verdicts) if not each.changes and _deletes(each)]
         users = self.uses.used_by([records[n] for n in asked])
         for n, user in zip(asked, users, strict=True):
             if user:
-                verdicts[n] = decide(
-                    records[n],
-                    looks[n],
-                    befores[n],
-                    doubt,
-                    used_by=user,
-                    completes=self.completes,
-                    repaired=repaired[n],
-                )
+                verdicts[n] = looks[n].decided(doubt, completes=self.completes, used_by=user)
         return verdicts
 
-    def _look(self, records: Sequence[Record], befores: Sequence[Items]) -> list[dict[str, Item]]:
+    def _look(self, records: Sequence[Record]) -> list[_Look]:
         """What the table holds under the partition key of each record."""
+        pks = [record.pk for record in records]
+        befores, repaired = self.before.of_records(pks), self.before.repaired_of(pks)
+        kept = list(zip(records, befores, repaired, strict=True))
         found = self.writer.records(
             [
                 ({PARTITION_KEY: {"S": each.pk}}, {line.sk for line in each.lines} | before.keys())
-                for each, before in zip(records, befores, strict=True)
-            ]
+                for each, before, _ in kept
+            ],
+            known=[each.as_loaded(before, otherwise) for each, before, otherwise in kept],
         )
-        return [{sk: item for (_, sk), item in items.items()} for items in found]
+        return [_Look(*each, items) for each, items in zip(kept, found, strict=True)]
 
 
 def _deletes(verdict: Verdict) -> bool:
@@ -464,5 +512,5 @@ def _deletes(verdict: Verdict) -> bool:
     return any(mark == DELETED for mark in verdict.fates.values())
 
 
-def _writes(steps: Iterable[Step]) -> Iterator[TransactionWrite]:
-    return (write for step in steps if (write := step.write) is not None)
+def _writes(steps: Iterable[Step]) -> tuple[TransactionWrite, ...]:
+    return tuple(write for step in steps if (write := step.write) is not None)

@@ -356,7 +356,7 @@ def _just_renewed(found: dict[str, Any]) -> bool:
 
 
 def _mine(owner: str) -> Condition:
-    return Condition("#o = :o", {"#o": "owner"}, {":o": {"S": owner}})
+    return Condition.of("#o = :o", {"#o": "owner"}, {":o": {"S": owner}})
 
 
 def _free_or(owner: str, switched: Switched | None) -> Condition:
@@ -365,8 +365,8 @@ def _free_or(owner: str, switched: Switched | None) -> Condition:
     names, values = {"#k": PARTITION_KEY, "#o": "owner", "#s": AT}, {":o": {"S": owner}}
     if switched is None:
         mine = "#o = :o AND attribute_not_exists(#s)"
-        return Condition(f"attribute_not_exists(#k) OR ({mine})", names, values)
-    return Condition(
+        return Condition.of(f"attribute_not_exists(#k) OR ({mine})", names, values)
+    return Condition.of(
         "attribute_not_exists(#k) OR #o = :o OR (#s = :s AND attribute_not_exists(#n))",
         {**names, "#n": "renewals"},
         {**values, ":s": {"S": switched.at}},
@@ -375,7 +375,7 @@ def _free_or(owner: str, switched: Switched | None) -> Condition:
 
 def _as_seen(found: dict[str, Any]) -> Condition:
     """The condition that a mark is still what was seen, or gone."""
-    return Condition(
+    return Condition.of(
         "attribute_not_exists(#k) OR (#o = :o AND #n = :n)",
         {"#k": PARTITION_KEY, "#o": "owner", "#n": "renewals"},
         {":o": found.get("owner", {"S": ""}), ":n": found.get("renewals", {"N": "0"})},

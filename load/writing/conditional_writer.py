@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from threading import Lock
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from utils.dynamodb.answer_shapes import NoAnswer, check, consumed, parsed, requ
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import ConditionFailed, DynamoDB, RequestRefused, request_id_of
 from utils.dynamodb.item_content import Item
+from utils.dynamodb.item_text import Attributes, holds_just
 from utils.dynamodb.retrying import Retries, ask, ask_all, send_all
 from utils.dynamodb.table_reader import Way
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, TableSpec
@@ -31,6 +33,7 @@ from utils.interrupt import StopFlag
 
 Found = dict[tuple[str, str], dict[str, Any]]  # items by their keys
 READ_AT_ONCE = 100  # keys of one BatchGetItem
+_ASKED_FOR = b'"ReturnValuesOnConditionCheckFailure":"ALL_OLD","ReturnConsumedCapacity":"TOTAL"'
 _LONG = 64 << 10  # bytes of an answer; one that ends for its length has about a megabyte
 
 
@@ -59,13 +62,21 @@ class _Page:
     goes_on: bool
 
 
+AS_KNOWN: Found = {}  # what was found of a record that is just what is known of it
+_NOTHING_MORE = _Page([], None, goes_on=False)
+
+
 class _Partition:
     """A record that is being read: the Query for its first page, what was found of it, and the sort
-    keys that are still missing."""
+    keys that are still missing. `known` are the items that it may just have, as they are (the
+    attributes of each)."""
 
-    def __init__(self, table: str, item: Item, expected: set[str]) -> None:
+    def __init__(
+        self, table: str, item: Item, expected: set[str], known: Sequence[Attributes] | None = None
+    ) -> None:
         self.found: Found = {}
         self._missing = expected
+        self._known = known
         self._key = item[PARTITION_KEY]
         self.request: dict[str, Any] = {
             "TableName": table,
@@ -76,6 +87,9 @@ class _Partition:
         }
 
     def parse(self, body: bytes) -> _Page:
+        if self._known and len(body) < _LONG and holds_just(body, self._known):
+            self.found, self._missing = AS_KNOWN, set()
+            return _NOTHING_MORE
         answer = check("Query", self.request, body)
         items = answer["Items"]
         require_keys("Query", items, (PARTITION_KEY, SORT_KEY))
@@ -88,9 +102,10 @@ class _Partition:
 
     def take(self, page: _Page) -> dict[str, Any] | None:
         """Take a page; returns after which key the next one begins, None at the end."""
-        read = {text_key(each): each for each in page.items}
-        self.found |= read
-        self._missing -= {sk for _, sk in read}
+        if page.items:
+            read = {text_key(each): each for each in page.items}
+            self.found |= read
+            self._missing -= {sk for _, sk in read}
         return page.after if page.goes_on or self._missing else None
 
 
@@ -188,9 +203,18 @@ class ConditionalWriter:
         """
         return self.records([(item, expected)])[0]
 
-    def records(self, asked: Sequence[tuple[Item, Iterable[str]]]) -> list[Found]:
-        """`record` of many, which are asked for together."""
-        wanted = [_Partition(self.table, item, set(expected)) for item, expected in asked]
+    def records(
+        self,
+        asked: Sequence[tuple[Item, Iterable[str]]],
+        known: Iterable[Sequence[Attributes] | None] = (),
+    ) -> list[Found]:
+        """`record` of many, which are asked for together. `known` may say of each which items it
+        may just have (flat ones, by their attributes; see utils/dynamodb/item_text.py): where that
+        is so, AS_KNOWN itself stands for them, and nothing is parsed."""
+        wanted = [
+            _Partition(self.table, item, set(expected), items)
+            for (item, expected), items in zip(asked, chain(known, repeat(None)), strict=False)
+        ]
         pages = ask_all(
             self.wire,
             self.retry,
@@ -238,8 +262,12 @@ class ConditionalWriter:
         return self._write("DeleteItem", key, condition, orjson.dumps(item))
 
     def _write(self, operation: str, what: bytes, condition: Condition, item: bytes) -> _Write:
-        asked = _asked(condition)
-        body = b'{"TableName":"%b",%b,%b' % (self.table.encode(), what, asked)
+        body = b'{"TableName":"%b",%b,%b,%b}' % (
+            self.table.encode(),
+            what,
+            condition.text,
+            _ASKED_FOR,
+        )
         table = units_of(item, indexes=0)
         return _Write(operation, body, float(units_of(item, self.indexes)), float(table), item)
 
@@ -311,17 +339,6 @@ class ConditionalWriter:
             self.retries[problem.reason] += 1
         if isinstance(problem, Throttled):
             self.limiter.slow_down(str(problem))
-
-
-def _asked(condition: Condition) -> bytes:
-    """What a request says besides what it writes, up to its end."""
-    return orjson.dumps(
-        {
-            **condition.as_request(),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            "ReturnConsumedCapacity": "TOTAL",
-        }
-    )[1:]
 
 
 def key_of(item: Item) -> dict[str, Any]:

@@ -43,17 +43,12 @@ class TransactionWrite:
     @property
     def size(self) -> int:
         """About how many bytes of a request it takes."""
-        return len(self.body) + len(self.asked)
+        return len(self.body) + len(self.condition.text)
 
     @cached_property
     def body(self) -> bytes:
         """The item in JSON."""
         return self.text or orjson.dumps(self.item)
-
-    @cached_property
-    def asked(self) -> bytes:
-        """Its condition, as a request has it: members of an object."""
-        return orjson.dumps(self.condition.as_request())[1:-1]
 
 
 @dataclass(frozen=True)
@@ -162,7 +157,7 @@ class Transactions:
             write.kind.encode(),
             self._table.encode(),
             what,
-            write.asked,
+            write.condition.text,
         )
 
 

@@ -267,7 +267,7 @@ for item, name, entity, kind in ((items[0], "warehouse", "sales", "S"),
     without = {key: value for key, value in item.items() if key != name}
     assert types_of(entity, name) == {kind}
     for each in (item, without):
-        assert name in unchanged(each).names.values()
+        assert name in unchanged(each).as_request()["ExpressionAttributeNames"].values()
     assert differing_attributes(item, without) == [name]
 print("everywhere")
 """

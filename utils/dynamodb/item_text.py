@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -68,11 +68,9 @@ def attributes_of_line(line: bytes, *, as_written: bool = False) -> Attributes:
     With `as_written` a number may stay in the notation in which it is: what is the same then is
     the same item, what is not may be as well.
     """
-    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
-        text = line[10:-4]
-        attributes = _cut(text)
-        if attributes is not None and (as_written or _UNUSUAL.search(text) is None):
-            return attributes
+    attributes = flat_attributes(line)
+    if attributes is not None and (as_written or _UNUSUAL.search(line) is None):
+        return attributes
     return attributes_of(orjson.loads(line)["Item"])
 
 
@@ -92,10 +90,9 @@ def partition_key_of(line: bytes) -> bytes:
 def content_of_line(line: bytes) -> bytes:
     """The canonical form (utils/dynamodb/item_content.py) of a transformed line whose numbers and
     sets are in theirs."""
-    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
-        attributes = _cut(line[10:-4])
-        if attributes is not None:
-            return b'{"%b}}' % text_of_item(attributes)
+    attributes = flat_attributes(line)
+    if attributes is not None:
+        return b'{"%b}}' % text_of_item(attributes)
     return content(orjson.loads(line)["Item"])
 
 
@@ -186,6 +183,28 @@ def _cut(text: bytes) -> Attributes | None:
     if attributes[0] < b"A" or attributes[-1] >= b"{" or text.count(b"{") != len(attributes):
         return None
     return attributes
+
+
+def flat_attributes(line: bytes) -> Attributes | None:
+    """The attributes of a transformed line whose item is flat; None where it must be parsed."""
+    if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
+        return _cut(line[10:-4])
+    return None
+
+
+def holds_just(page: bytes, items: Sequence[Attributes]) -> bool:
+    """Whether the answer to a Query or Scan is a last page that holds flat items (of which these
+    are the attributes) and nothing else, as they are but for their order and that of what is in
+    them. What is the same only in another notation is not seen to be.
+
+    Parts that are those of an item, in whatever order, are that item: of the answer nothing needs
+    to be proven.
+    """
+    cut = cut_page(page)
+    if cut is None or "LastEvaluatedKey" in cut.around or len(cut.texts) != len(items):
+        return False
+    found = [sorted(text.split(_SEPARATOR)) for text in cut.texts]
+    return found == items or sorted(found) == sorted(items)
 
 
 def text_of_item(attributes: Attributes) -> bytes:

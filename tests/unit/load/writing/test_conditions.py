@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
 import pytest
 
-from load.writing.conditions import unchanged
+from load.writing.conditions import Condition, unchanged, unchanged_text
 from load.writing.known_attributes import (
     known_attributes,
     may_be_empty,
@@ -12,6 +15,8 @@ from load.writing.known_attributes import (
     types_of,
     writers_of,
 )
+from utils.dynamodb.item_content import Item
+from utils.dynamodb.item_text import flat_attributes
 from utils.item_schemas import declared
 
 KINDS = {
@@ -70,10 +75,54 @@ def test_the_condition_of_an_item_with_every_attribute_or_none_fits(kind: str) -
     for item in (key, whole):
         condition = unchanged(item)
         assert condition is not None
-        assert len(condition.expression) <= 4096
-        assert set(condition.names.values()) == known_attributes(pk, sk) | {"PK"}
+        request = condition.as_request()
+        assert len(request["ConditionExpression"]) <= 4096
+        names = request["ExpressionAttributeNames"].values()
+        assert set(names) == known_attributes(pk, sk) | {"PK"}
 
 
 def test_an_item_with_too_many_attributes_has_no_condition() -> None:
     key = {"PK": {"S": "SALE#1"}, "SK": {"S": "METADATA"}}
     assert unchanged({**key, **{f"a{n}": {"S": "x"} for n in range(200)}}) is None
+
+
+def put_together(item: Item) -> Condition | None:
+    attributes = flat_attributes(b'{"Item":%b}\n' % orjson.dumps(item))
+    assert attributes is not None
+    return unchanged_text(item["PK"]["S"], item["SK"]["S"], attributes)
+
+
+def compared(condition: Condition | None) -> tuple[dict[str, Any], set[str]]:
+    """What a condition says: the attributes and their values, and what must not be there."""
+    assert condition is not None
+    asked = condition.as_request()
+    values = asked.get("ExpressionAttributeValues", {})
+    same, absent = {}, set()
+    for part in asked["ConditionExpression"].split(" AND "):
+        name, _, value = part.partition("=")
+        if value:
+            same[asked["ExpressionAttributeNames"][name]] = values.pop(value)
+        elif part.startswith("attribute_not_exists("):
+            absent.add(asked["ExpressionAttributeNames"][part[part.index("(") + 1 : -1]])
+        else:
+            assert part == "attribute_exists(#k)"
+    assert values == {}  # DynamoDB takes no value that is not used
+    return same, absent
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_condition_that_is_put_together_says_the_same(kind: str) -> None:
+    pk, sk = KINDS[kind]
+    key: Item = {"PK": {"S": pk}, "SK": {"S": sk}}
+    values = {"total": {"N": "1.5"}, "notes": {"S": "}, :"}, "a1": {"BOOL": False}}
+    for item in (key, {**key, **values, "status": {"NULL": True}, "year": {"S": ""}}):
+        same, absent = compared(unchanged(item))
+        assert compared(put_together(item)) == ({**same, **key}, absent)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"a_b": {"S": "x"}}, {"a": {"B": "AAAA"}}, {f"a{n}": {"S": "x"} for n in range(200)}],
+)
+def test_what_cannot_be_put_together_is_left_to_the_parsed_item(attributes: Item) -> None:
+    assert put_together({"PK": {"S": "SALE#1"}, "SK": {"S": "METADATA"}, **attributes}) is None

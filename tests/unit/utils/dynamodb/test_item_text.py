@@ -17,6 +17,8 @@ from utils.dynamodb.item_content import normal_item
 from utils.dynamodb.item_text import (
     attributes_of,
     attributes_of_line,
+    flat_attributes,
+    holds_just,
     is_there,
     key_of,
     neighbours_of,
@@ -141,3 +143,38 @@ def test_two_keys_are_found_wherever_they_stand(
     found = attributes_of({**rest, **{name: key for name, key in keys.items() if key}})
     first, second = start_of("PK"), start_of("SK")
     assert neighbours_of(found, first, second) == (key_of(found, first), key_of(found, second))
+
+
+def known(*items: Item) -> list[list[bytes]]:
+    return [each for item in items if (each := flat_attributes(line_of(item))) is not None]
+
+
+@given(st.lists(st.dictionaries(NAMES, FLAT, min_size=1), max_size=4), st.randoms())
+def test_an_answer_holds_just_what_is_known_in_whatever_order(
+    items: list[Item], random: Random
+) -> None:
+    expected = known(*items)
+    shuffled = [dict(random.sample(list(item.items()), len(item))) for item in items]
+    random.shuffle(shuffled)
+    page = page_of(*shuffled)
+    if len(expected) == len(items) and items:
+        assert holds_just(page, expected)
+        assert not holds_just(page_of(*shuffled, last_key={"PK": {"S": "x"}}), expected)
+        assert not holds_just(page_of(*shuffled, shuffled[0]), expected)
+    assert not holds_just(page, [*expected, [b'PK":{"S":"another"']])
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"",
+        b"{}",
+        b'{"Count":2,"Items":[{"a":{"S":"x"}}]}',
+        b'{"Count":1,"Items":[{"a":{"S":"y"}}]}',
+        b'{"Count":1,"Items":[{"a":{"S":"x"},"b":{"S":"y"}}]}',
+        b'{"Count":1,"Items":[{"a":{"S":"x"}}],"LastEvaluatedKey":{"a":{"S":"x"}}}',
+        b'{"Count":1,"Items":[{"a":{"S":"x"}}]',
+    ],
+)
+def test_an_answer_that_is_another_or_none_does_not_hold_just_that(page: bytes) -> None:
+    assert not holds_just(page, known({"a": {"S": "x"}}))
