@@ -3,7 +3,7 @@
 Signature Version 4 signs the headers and the SHA-256 of the body ("Create a signed AWS API
 request", IAM user guide). For as long as the moment that is signed is the same, everything but the
 body's part of that is the same: botocore's own signer makes it, and what is left for each request
-is two digests and an HMAC.
+is to digest the body, and to end two digests that have begun.
 """
 
 from __future__ import annotations
@@ -61,10 +61,13 @@ class _Form:
     def __init__(self, signer: _Signer, url: str, headers: Mapping[str, str]) -> None:
         request: Any = _Request(url, dict(headers))  # of AWSRequest it needs no more
         signer.add_auth(request)
-        self._key = signer.key(signer.credential_scope(request))
+        key = signer.key(signer.credential_scope(request))
         self._canonical = hashlib.sha256(_without(_NOTHING, request.context["canonical"]))
         to_sign = request.context["to sign"]
-        self._to_sign = to_sign[: to_sign.rindex("\n") + 1].encode()
+        # The HMAC of what is to be signed (RFC 2104, section 2), up to what depends on the body.
+        self._inner = hashlib.sha256(_padded(key, 0x36))
+        self._inner.update(to_sign[: to_sign.rindex("\n") + 1].encode())
+        self._outer = hashlib.sha256(_padded(key, 0x5C))
         lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
         opening, _, ending = lines.partition(_SIGNATURE)
         self._opening = (opening + _SIGNATURE).encode("latin-1")
@@ -74,9 +77,15 @@ class _Form:
         """The header lines of the request with this body."""
         canonical = self._canonical.copy()
         canonical.update(hashlib.sha256(body).hexdigest().encode())
-        to_sign = self._to_sign + canonical.hexdigest().encode()
-        signature = hmac.digest(self._key, to_sign, "sha256").hex()
-        return b"%b%b%b" % (self._opening, signature.encode(), self._ending)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(canonical.hexdigest().encode())
+        outer.update(inner.digest())
+        return b"%b%b%b" % (self._opening, outer.hexdigest().encode(), self._ending)
+
+
+def _padded(key: bytes, pad: int) -> bytes:
+    """A key of 32 bytes as a digest of HMAC-SHA256 begins with it."""
+    return bytes(byte ^ pad for byte in key.ljust(hashlib.sha256().block_size, b"\0"))
 
 
 def _without(ending: str, text: str) -> bytes:
