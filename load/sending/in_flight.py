@@ -2,8 +2,9 @@
 
 Over a network a sender mostly waits, so that more of them send more, until the machine, the line or
 the table is full; from there on more of them only get in each other's way. Where that is depends on
-the latency, the machine and the table. So the number is doubled as long as that sends a good deal
-more, and is tried a little higher and a little lower from time to time after that (hill climbing).
+the latency, the machine and the table. So the number is doubled (from the little that it begins with
+it goes at once to what any machine needs at the latency that is measured) as long as that sends a
+good deal more, and is tried a little higher and a little lower from time to time after that (hill climbing).
 
 While a rate is kept to (load/writing/adaptive_rate.py), it is the rate that decides: then there are
 as many as the rate needs at the latency that is measured (Little's law, with as many again in
@@ -27,6 +28,7 @@ _CALM_WINDOW = 1.0  # the same where there is time: a trial from a number that h
 _ANSWERS = 4  # to each of those in flight in a window, at least
 _LONGEST = 5.0  # seconds after which a window in which little comes is given up
 _DOUBLED, _UP, _DOWN = 2.0, 1.4, 0.8
+_SURELY = 1000.0  # batches a second that any machine sends
 _WORTH = 0.25  # of the growth in number, at least, that must show in what is sent
 _AS_MUCH = 0.97  # of what was sent before is not less
 _TRY_AFTER, _TRY_AT_LAST = 2.0, 30.0  # seconds
@@ -141,7 +143,10 @@ class InFlight:
     def _try(self, seen: _Seen) -> None:
         """Go one step from here, and look whether it is better there."""
         step = _DOUBLED if self._doubling else _UP if self._rise else _DOWN
-        number = self._within(round(self.number * step))
+        number = round(self.number * step)
+        if self._doubling:  # fewer than any machine needs at this latency need no trial each
+            number = max(number, int(_SURELY * seen.latency))
+        number = self._within(number)
         if number == self.number:
             self._doubling = False
             self._rise = not self._rise

@@ -89,6 +89,16 @@ def test_it_gets_there_soon(latency: float) -> None:
     assert mean(road.drive(flight, 1.0)) >= 0.85 * road.best()
 
 
+@pytest.mark.parametrize(("latency", "least"), [(0.015, 15), (0.040, 40), (0.150, MOST)])
+def test_what_any_machine_needs_at_a_latency_is_there_after_the_first_look(
+    latency: float, least: int
+) -> None:
+    road = Road(latency, 2400.0)
+    numbers = [number for _, number in road.drive(flight_on(road), 1.0)]
+    assert numbers[0] == FIRST
+    assert next(number for number in numbers if number != FIRST) >= least
+
+
 def test_there_are_no_more_than_do_something() -> None:
     road = Road(0.0005, 4000.0)
     numbers = [number for _, number in road.drive(flight_on(road), _ENOUGH)]
