@@ -37,7 +37,7 @@ from utils.run.run import Run
 PHASE = "rollback"
 _AHEAD = 4 << 20  # bytes of the file for which one mark is set
 _SAVE_EVERY = 1.0  # seconds
-_PIECE = 1 << 17  # bytes of the file that are one job
+_PIECE = 1 << 18  # bytes of the file that are one job
 
 
 class EntityRollback:
@@ -83,7 +83,7 @@ class EntityRollback:
         self._again = True
         self._place = self._repeated = self._mark = 0
         self._left = self._left_over()
-        self._go(kept=None)
+        self._go(kept=None, nothing=self._is_all_gone())
 
     def bring_back(self) -> None:
         """Bring back the records that the load, or a repair of it, has taken away altogether.
@@ -104,6 +104,13 @@ class EntityRollback:
         table = self._run.config.target.table(self.entity)
         return left_over(self._run, table, most=deleted) if deleted else None
 
+    def _is_all_gone(self) -> bool:
+        """Whether every item of the file was deleted, and nothing at all is left in the table: then
+        there is nothing to be looked at."""
+        with LineMarks(self.load.plan) as plan, ReplacedItems(self.load.before) as before:
+            is_all = plan.count()[DELETED] == self.load.state.items and not before.taken_count()
+        return is_all and self._left is not None and not self._left
+
     @property
     def kept(self) -> Path:
         """The list of what is kept, a JSON object a line."""
@@ -122,7 +129,7 @@ class EntityRollback:
         figures = UndoneFigures.of(marks, self.load.state.items)
         return replace(figures, brought_back=self._brought_back)
 
-    def _go(self, kept: int | None) -> None:
+    def _go(self, kept: int | None, *, nothing: bool = False) -> None:
         with ExitStack() as stack:
             self._plan = stack.enter_context(LineMarks(self.load.plan))
             self._saved_at = time.monotonic()
@@ -131,7 +138,10 @@ class EntityRollback:
             with self._run.progress.task(
                 PHASE, self.entity, self.load.state.items, unit="items", step=step
             ) as task:
-                self._all(task.advance)
+                if nothing:
+                    task.advance(self.load.state.items)
+                else:
+                    self._all(task.advance)
             self._save()
 
     def _undoing(self) -> Undoing:

@@ -21,6 +21,9 @@ class KeySet:
         self._buckets[number % _BUCKETS].append(number)
         self._sorted[number % _BUCKETS] = False
 
+    def __bool__(self) -> bool:
+        return any(self._buckets)
+
     def __contains__(self, key: str) -> bool:
         number = _number(key)
         place = number % _BUCKETS

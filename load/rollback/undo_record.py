@@ -446,7 +446,7 @@ class Undo:
         return cls(writer, Transactions(writer), before, **options)
 
     def undo(self, records: Sequence[Record]) -> list[Verdict]:
-        """Undo records (together about a hundred items, or one record of any size); what became
+        """Undo records (together some hundred items, or one record of any size); what became
         of each. Raises TargetError when DynamoDB cannot be used."""
         verdicts = self._decide(records, self.doubt)
         if not self.writes:
