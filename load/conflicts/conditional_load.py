@@ -43,7 +43,7 @@ from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
 
-_PIECE = 1 << 17  # bytes of the file that are one job
+_PIECE = 1 << 18  # bytes of the file that are one job
 _ABOUT = 1 << 10  # bytes of an item
 Refuse = Callable[[RefusedItem], object]
 

@@ -2,9 +2,10 @@
 
 Over a network a sender mostly waits, so that more of them send more, until the machine, the line or
 the table is full; from there on more of them only get in each other's way. Where that is depends on
-the latency, the machine and the table. So the number is doubled (from the little that it begins with
-it goes at once to what any machine needs at the latency that is measured) as long as that sends a
-good deal more, and is tried a little higher and a little lower from time to time after that (hill climbing).
+the latency, the machine and the table.
+So the number is doubled as long as that sends a good deal more, and is tried a little higher and a
+little lower from time to time after that (hill climbing). From the few that it begins with it goes
+at once to what any machine can send at the latency that is measured.
 
 While a rate is kept to (load/writing/adaptive_rate.py), it is the rate that decides: then there are
 as many as the rate needs at the latency that is measured (Little's law, with as many again in
