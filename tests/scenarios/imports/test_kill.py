@@ -1,0 +1,160 @@
+"""Killed, stopped, or left without an answer at any step of an import, and resumed to the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from tests.conftest import S9Database, Sample
+from tests.scenarios.imports.conftest import NEW, client, importer, keys_in, prepared
+from tests.support.aws.proxy import FaultyProxy, Plan, take_and_cut
+from tests.support.faults.sabotage import (
+    SabotagedOperator,
+    assert_nothing_is_left_over,
+    events,
+    moments,
+    start_over,
+    told,
+)
+from tests.support.operators.operator import ENTITIES, Operator, scan_all, small_trade
+from utils.embedded.aws import EmbeddedAws
+
+SEED = 20261127
+KILLS = 8
+MANY: dict[str, Any] = {
+    "load.s3_import.cutting.OBJECT_BYTES": 40_000,
+    "load.s3_import.import_table._FIRST_POLL": 0.02,
+    "load.s3_import.uploading._AT_ONCE": 1,
+}
+ALL_SETTINGS = {
+    "newTables": {
+        "pointInTimeRecovery": True,
+        "stream": "KEYS_ONLY",
+        "timeToLive": {"sales": "ttl"},
+        "tags": {"team": "migration"},
+    }
+}
+
+
+def sabotaged(operator: Operator, **changes: Any) -> SabotagedOperator:
+    tool = SabotagedOperator.like(operator)
+    tool.plan["set"] = {**tool.plan["set"], **MANY, **changes}
+    tool.plan.pop("rows")  # which is of the pieces of files that processes share
+    return tool
+
+
+def result(tool: Operator, dynamodb: DynamoDBClient) -> Any:
+    """What is left of a migration, as far as it is the same whatever happened on the way."""
+    assert tool.report("verification")["passed"]
+    assert_nothing_is_left_over(tool)
+    reports = told(tool)
+    for name in ENTITIES:
+        own = tool.report("load")["entities"][name]["import"]
+        same = "table", "processedItems", "importedItems", "errors", "objects", "settings"
+        reports["load"][name].update({key: own[key] for key in same})
+    return tool.files(), scan_all(dynamodb, NEW), reports, settings_of(dynamodb)
+
+
+def settings_of(dynamodb: DynamoDBClient) -> Any:
+    table = dynamodb.describe_table(TableName=NEW.sales)["Table"]
+    living = dynamodb.describe_time_to_live(TableName=NEW.sales)["TimeToLiveDescription"]
+    tags = dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]
+    return table.get("StreamSpecification"), living, tags
+
+
+def of_load(happened: list[str]) -> list[int]:
+    """The moments of a run at which the load was at work, up to the removal of the objects."""
+    phases = [event.split()[0] for event in happened]
+    first = phases.index("load")
+    return [moment for moment in moments(happened) if moment > first]
+
+
+def test_killed_anywhere_in_an_import_and_resumed_to_the_same(
+    tmp_path: Path, s9: S9Database, importing: EmbeddedAws, new_tables: DynamoDBClient
+) -> None:
+    small_trade(s9)
+    tool = sabotaged(importer(tmp_path, s9, importing).configure(load=ALL_SETTINGS))
+    happened = events(tool, "--full")
+    expected = result(tool, new_tables)
+    for moment in sorted(random.Random(SEED).sample(of_load(happened), KILLS)):
+        start_over(tool, new_tables, NEW)
+        prepared(importing)
+        tool.killed("--full", after=moment)
+        tool.run("--resume").ended(0)
+        assert result(tool, new_tables) == expected, happened[moment - 1]
+        assert keys_in(importing) == [], happened[moment - 1]
+
+
+def test_killed_in_the_middle_of_an_upload_it_sends_nothing_twice(
+    tmp_path: Path, sample: Sample, importing: EmbeddedAws, new_tables: DynamoDBClient
+) -> None:
+    tool = sabotaged(importer(tmp_path, sample.s9, importing))
+    tool.killed("--full", phase="load", entity="sales", what="after fsync", after=12)
+    s3 = client(importing, "s3")
+    before = {each["Key"]: each["LastModified"] for each in listed(s3)}
+    known = {orjson.loads(line)["key"] for line in logged(tool)}
+    assert 0 < len(known) < 30
+    held = sabotaged(tool)
+    with held.held("--resume", phase="load", entity="sales", what="before request", after=1):
+        now = {each["Key"]: each["LastModified"] for each in listed(s3)}
+        assert known < now.keys()
+        assert all(now[key] == before[key] for key in known)
+        held.let_go()
+    held.run("--resume").ended(5)
+    assert keys_in(importing) == []
+
+
+def listed(s3: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = s3.list_objects_v2(Bucket="imports").get("Contents", [])
+    return found
+
+
+def logged(tool: Operator) -> list[bytes]:
+    return (tool.data / "import" / "sales.objects").read_bytes().splitlines()
+
+
+@pytest.fixture
+def losing(importing: EmbeddedAws) -> Iterator[FaultyProxy]:
+    """A way to DynamoDB on which the answer to ImportTable is lost each time it is taken."""
+    plan = Plan(rates={take_and_cut: 1.0}, operations=frozenset({"ImportTable"}), most=3)
+    with FaultyProxy(importing, plan) as proxy:
+        yield proxy
+
+
+def test_an_import_whose_answer_was_lost_is_found_by_what_it_reads(
+    tmp_path: Path,
+    s9: S9Database,
+    importing: EmbeddedAws,
+    losing: FaultyProxy,
+    new_tables: DynamoDBClient,
+) -> None:
+    small_trade(s9)
+    operator = importer(tmp_path, s9, importing).configure(target={"endpoint": losing.url})
+    operator.environment["AWS_ENDPOINT_URL_S3"] = importing.endpoint_url
+    operator.run("--full").ended(0)
+    imports = new_tables.list_imports()["ImportSummaryList"]
+    tables = [each["TableArn"].rpartition("/")[2] for each in imports]
+    assert sorted(tables[-3:]) == sorted([NEW.buyers, NEW.producers, NEW.sales])
+
+
+def test_stopped_while_it_waits_it_waits_on(
+    tmp_path: Path, s9: S9Database, importing: EmbeddedAws, new_tables: DynamoDBClient
+) -> None:
+    small_trade(s9)
+    tool = sabotaged(importer(tmp_path, s9, importing))
+    happened = events(tool, "--full")
+    start_over(tool, new_tables, NEW)
+    prepared(importing)
+    asked = max(n for n, event in enumerate(happened, 1) if event == "load sales after request")
+    with tool.held("--full", after=asked) as running:
+        running.interrupt()
+        tool.let_go()
+        assert running.end().code in (130, 0)
+    tool.go_on().ended(0)
+    assert scan_all(new_tables, NEW)["sales"]
