@@ -8,6 +8,7 @@ from typing import Any
 
 from load.forecast.hot_keys import HotKey
 from load.forecast.hours import StepTime, duration
+from load.forecast.import_time import UNTOLD, ImportForecast
 from load.forecast.prices import Price, price_of_reads
 from load.forecast.speed import Speed
 from load.forecast.verify_units import VerifyUnits
@@ -175,6 +176,7 @@ class Forecast:
     advice: tuple[str, ...]
     speed: Speed
     prices: PricesConfig
+    imported: ImportForecast
 
     @property
     def items(self) -> int:
@@ -222,6 +224,7 @@ class Forecast:
             "writeUnits": self.write_units,
             "readUnits": self.read_units,
             "price": self.price.as_json(),
+            "import": self.imported.as_json(),
             "seconds": round(self.seconds, 3),
             "secondsOfPhases": {phase: round(self.seconds_of(phase), 3) for phase in phases},
             "bottleneck": slowest.as_json() if slowest else None,
@@ -246,6 +249,12 @@ def _sentences(found: Forecast) -> Iterator[str]:
         f"batches, {costing(price.by_import, currency)} by import from S3, into new tables "
         f"({where})"
     )
+    if found.imported.chosen:
+        yield (
+            f"It is loaded by import (load.method): {found.imported.what()}, and no write units. "
+            f"The upload takes this machine {duration(found.imported.upload_seconds)}, and the way "
+            f"to S3 what it takes; {UNTOLD}"
+        )
     if verify := sum(table.read_units.verify for table in found.tables):
         patterns = sum(table.read_units.verification.patterns for table in found.tables)
         yield (

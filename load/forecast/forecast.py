@@ -14,7 +14,7 @@ here are `items`, `sentBytes` and `consumedWriteUnits` there, exactly, where all
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from load.forecast.advice import advice_on
 from load.forecast.capacity import PARTITION_WRITES, Capacities
 from load.forecast.figures import Bytes, Forecast, PlaceForecast, ReadUnits, TableForecast
 from load.forecast.hot_keys import HotKey
-from load.forecast.hours import Load, LoadTimes, StepTime, measured_times
+from load.forecast.hours import Limit, Load, LoadTimes, StepTime, measured_times
+from load.forecast.import_time import UNTOLD, ImportForecast, import_forecast
 from load.forecast.places import places_of
 from load.forecast.prices import Price
 from load.forecast.speed import Speed, measure_speed
@@ -69,9 +70,28 @@ def forecast(
         there = held.get(entity) or _held(description)
         tables.append(making.of(census, there, _held_by_index(description)))
     measured = measured_times(seconds or {}, scale)
+    imported = import_forecast(
+        {each.entity: each.sent_bytes for each in tables},
+        {each.entity: run.workspace.transformed(each.entity) for each in tables},
+        chosen=run.config.load.imports,
+    )
+    if imported.chosen:
+        tables = [_by_import(each, imported) for each in tables]
     steps = (*measured, *(step for each in tables for step in each.times))
     advice = tuple(advice_on(run.config, tables))
-    return Forecast(tuple(tables), steps, advice, speed, run.config.prices)
+    return Forecast(tuple(tables), steps, advice, speed, run.config.prices, imported)
+
+
+def _by_import(table: TableForecast, imported: ImportForecast) -> TableForecast:
+    """The same table, whose load is an import: the upload is what is known of its time."""
+    seconds = imported.seconds[table.entity]
+    upload = StepTime.of(
+        "load",
+        table.entity,
+        iter([Limit("upload", seconds, f"this machine compresses the files; {UNTOLD}")]),
+    )
+    others = [each for each in table.times if each.phase not in ("load", "backup")]
+    return replace(table, times=(upload, *others))
 
 
 def _held(description: Mapping[str, Any] | None) -> tuple[int, int]:

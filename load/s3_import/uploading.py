@@ -66,6 +66,11 @@ def upload(run: Run, entity: str, state: ImportState, bucket: Bucket) -> None:
     )
 
 
+def at_once(cutting: Cutting) -> int:
+    """How many objects are under way at once."""
+    return max(1, min(_AT_ONCE, _MEMORY // cutting.target))
+
+
 class _Uploading:
     """An upload at work."""
 
@@ -88,16 +93,16 @@ class _Uploading:
     def all(self, due: Sequence[Numbered]) -> None:
         """Put the objects that are due into S3. What is under way when it ends early is waited for,
         and logged."""
-        at_once = max(1, min(_AT_ONCE, _MEMORY // self._cutting.target))
+        most = at_once(self._cutting)
         left: Iterator[Numbered] = iter(due)
-        with ThreadPoolExecutor(at_once, thread_name_prefix="upload") as threads:
-            working = {threads.submit(self._put, *each) for each in islice(left, at_once)}
+        with ThreadPoolExecutor(most, thread_name_prefix="upload") as threads:
+            working = {threads.submit(self._put, *each) for each in islice(left, most)}
             try:
                 while working:
                     done, working = wait(working, return_when=FIRST_COMPLETED)
                     self._note(done)
                     self._run.stop.leave_if_asked()
-                    more = islice(left, at_once - len(working))
+                    more = islice(left, most - len(working))
                     working |= {threads.submit(self._put, *each) for each in more}
             except BaseException:
                 self._note(each for each in wait(working).done if each.exception() is None)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from load.entities import TABLES
-from utils.config import Config
+from utils.config import Config, NewTablesConfig, S3Config
 from utils.entities import ENTITIES
 
 _ALL, _NAMING = "", "naming"
@@ -53,12 +53,43 @@ RIGHTS: Mapping[str, tuple[Right, ...]] = {
     "createTables": (Right(("DescribeTable", "CreateTable")),),
     "pointInTimeRecovery": (Right(("DescribeContinuousBackups", "UpdateContinuousBackups")),),
     "nativeBackup": (Right(("CreateBackup",)), Right(("DescribeBackup",), below="/backup/*")),
+    "import": (
+        Right(("DescribeTable", "ImportTable")),
+        Right(("DescribeImport",), below="/import/*"),
+    ),
+    "newTables": (
+        Right(
+            (
+                "DescribeTable",
+                "UpdateTable",
+                "DescribeContinuousBackups",
+                "UpdateContinuousBackups",
+                "DescribeTimeToLive",
+                "UpdateTimeToLive",
+                "ListTagsOfResource",
+                "TagResource",
+            )
+        ),
+    ),
 }
+# What an import does in its bucket: with the bucket itself, and with objects below its prefix.
+IN_BUCKET = ("ListBucket", "ListBucketVersions", "ListBucketMultipartUploads")
+OF_OBJECTS = (
+    "PutObject",
+    "GetObject",  # DynamoDB, in the name of whoever asks for the import
+    "DeleteObject",
+    "DeleteObjectVersion",
+    "AbortMultipartUpload",
+)
 
 
 def works_of(config: Config) -> list[str]:
     """What a `--full` with this configuration does: names of RIGHTS."""
     works = ["load", "backup", "verify"]
+    if config.load.imports:
+        works = ["import", "load", "verify"]  # what it has imported, `load` goes on with
+        if config.load.new_tables != NewTablesConfig():
+            works.append("newTables")
     if config.migration.continue_on_error or config.migration.rollback_on_failure:
         works.append("rollback")
     if config.target.creates_tables:
@@ -80,6 +111,13 @@ def needed(work: str, tables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             for below in _below(right.below, shape.name):
                 for action in right.actions:
                     yield f"dynamodb:{action}", tables[shape.name] + below
+
+
+def needed_in_s3(s3: S3Config, partition: str = "aws") -> Iterator[tuple[str, str]]:
+    """The actions ("s3:…") that an import needs, each with a resource."""
+    bucket = f"arn:{partition}:s3:::{s3.bucket}"
+    yield from ((f"s3:{action}", bucket) for action in IN_BUCKET)
+    yield from ((f"s3:{action}", f"{bucket}/{s3.prefix}/*") for action in OF_OBJECTS)
 
 
 def _below(below: str, entity: str) -> list[str]:

@@ -17,7 +17,8 @@ import orjson
 from load.backup.aws_recovery import check_recovery
 from load.entities import TABLES
 from load.target.aws_commands import command
-from load.target.rights import needed, works_of
+from load.target.bucket_checks import check_bucket
+from load.target.rights import needed, needed_in_s3, works_of
 from load.target.switch_mark import Switched, refusal
 from load.target.tables import doubts_of, problems_of, state_of
 from load.target.writer_mark import LEASE, seen
@@ -37,7 +38,8 @@ from utils.entities import shape_of
 from utils.error_handler import MigrationError, TargetError
 from utils.files.workspace import Workspace
 from utils.wording.figures import counted
-from utils.wording.invocation import again
+from utils.wording.invocation import RESUME, again
+from utils.wording.invocation import command as run_command
 
 _PATIENT = RetryPolicy(1, 0.2)
 _SIGN_IN = 120.0  # seconds for whoever has to type a code
@@ -107,8 +109,10 @@ class _Looked:
         self._region()
         self._clock()
         for spec in TABLES.values():
-            if spec.entity in self._there:
+            if spec.entity in self._there and not self._config.load.imports:
                 self._further(spec, self._there[spec.entity])
+        if self._config.load.imports:
+            check_bucket(self._config, self._look)
         self._rights(caller)
 
     @property
@@ -135,11 +139,31 @@ class _Looked:
             self._refused(step, error)
             return
         self._there[spec.entity] = table
+        if self._config.load.imports:
+            self._in_the_way(step, spec.entity)
+            return
         problems = problems_of(self._target, spec, table)
         for problem in problems:
             self._look.fail(step, problem.what, f"{problem.remedy}; then: {again()}")
         if not problems:
             self._good(spec, name, table)
+
+    def _in_the_way(self, step: str, entity: str) -> None:
+        """A table that an import was to make."""
+        if self._files.import_state(entity).exists():
+            self._look.warn(
+                step,
+                "it is there: this data directory has begun to import it, or has",
+                f"a run that stopped goes on with it: {run_command(RESUME)}; a new one is refused, "
+                "unless load.method is batch",
+            )
+            return
+        self._look.fail(
+            step,
+            "it is there already, and an import from S3 makes its table itself (load.method)",
+            "name a table that is not there in `target`; or, to write into this one, set "
+            f"load.method to batch; then: {again()}",
+        )
 
     def _refused(self, step: str, error: TargetError) -> None:
         """What is told of one table is told once: the credentials are not accepted, mostly."""
@@ -169,6 +193,9 @@ class _Looked:
 
     def _missing(self, spec: TableSpec, name: str) -> None:
         step = f"table {name}"
+        if self._config.load.imports:
+            self._look.ok(step, "not there, as it has to be: an import makes it (load.method)")
+            return
         if self._target.creates_tables:
             self._look.ok(step, "not there; a load creates it (target.createTables)")
             return
@@ -385,6 +412,9 @@ class _Looked:
         by_action: dict[str, set[str]] = defaultdict(set)
         for work in works:
             for action, resource in needed(work, arns):
+                by_action[action].add(resource)
+        if self._config.load.imports:
+            for action, resource in needed_in_s3(self._config.load.s3, caller.partition):
                 by_action[action].add(resource)
         together: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for action, resources in by_action.items():

@@ -371,15 +371,28 @@ def work_done(run: Run, now: float | None = None) -> str:
     writes, reads = sum(f.write_units for f in figures), sum(f.read_units for f in figures)
     total = [round(writes) or None, round(reads) or None]
     rows.append(["All", lasting(took), "", errors, retries, *total])
-    price = _price(run.config.prices, writes, reads)
+    price = _price(run.config.prices, writes, reads, _imports(run))
     return "\n".join(filter(None, [table(_WORK, rows), price]))
 
 
-def _price(prices: PricesConfig, write_units: float, read_units: float) -> str:
-    """What so many units cost on demand; "" when there are none."""
-    if not write_units and not read_units:
+def _imports(run: Run) -> float:
+    """What the imports of this run's tables cost."""
+    entries = run.manifest.phases.get("load", {}).values()
+    return float(sum(each.result.get("import", {}).get("price", 0) for each in entries))
+
+
+def _price(
+    prices: PricesConfig, write_units: float, read_units: float, imports: float = 0.0
+) -> str:
+    """What so many units cost on demand, with the price of imports; "" when there are none."""
+    if not write_units and not read_units and not imports:
         return ""
-    amount = prices.on_demand(write_units, read_units)
+    amount = prices.on_demand(write_units, read_units) + imports
+    if imports:
+        return (
+            f"Price: {costing(amount, prices.currency)}, of which the import "
+            f"{costing(imports, prices.currency)} (prices of {prices.region}, {prices.as_of})"
+        )
     return (
         f"Price: {costing(amount, prices.currency)} on demand (prices of {prices.region}, "
         f"{prices.as_of}; capacity that is provisioned is paid for by the hour)"

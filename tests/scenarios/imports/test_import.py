@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -189,3 +190,57 @@ def test_one_entity_s_table_can_be_imported_by_hand(
     importer_of_sample.run("--phase", "load", "--entity", "producers").ended(5)
     importer_of_sample.run("--phase", "load", "--entity", "sales").ended(5)
     importer_of_sample.run("--phase", "verify").ended(5)
+
+
+def test_a_check_looks_at_the_bucket_and_for_tables_in_the_way(
+    importer_of_sample: Operator, importing: EmbeddedAws
+) -> None:
+    found = checked(importer_of_sample)
+    assert found[f"bucket {BUCKET}"]["state"] == "ok"
+    assert found[f"expiry in {BUCKET}"]["state"] == "warning"
+    assert found[f"table {NEW.sales}"]["state"] == "ok"
+    rule = {
+        "ID": "expire",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "s9-import/"},
+        "Expiration": {"Days": 7},
+    }
+    s3 = client(importing, "s3")
+    s3.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": [rule]})
+    client(importing, "dynamodb").create_table(
+        TableName=NEW.buyers,
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "PK", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    found = checked(importer_of_sample)
+    assert "after 7 days" in found[f"expiry in {BUCKET}"]["found"]
+    assert found[f"table {NEW.buyers}"]["state"] == "failed"
+    importer_of_sample.configure(load={"s3": {"bucket": "there-is-none"}})
+    assert checked(importer_of_sample)["bucket there-is-none"]["state"] == "failed"
+    s3.delete_bucket_lifecycle(Bucket=BUCKET)
+
+
+def checked(operator: Operator) -> dict[str, Any]:
+    outcome = operator.run("check", "--json")
+    return {each["name"]: each for each in orjson.loads(outcome.stdout)["checks"]}
+
+
+def test_a_plan_has_price_and_time_of_the_import_beside_batches(
+    importer_of_sample: Operator, new_tables: DynamoDBClient, importing: EmbeddedAws
+) -> None:
+    planned = importer_of_sample.run("--dry-run").ended(5)
+    assert "It is loaded by import (load.method): " in planned.stdout
+    path = importer_of_sample.data / "dry-run" / "reports" / "plan.json"
+    forecast = orjson.loads(path.read_bytes())["forecast"]
+    assert forecast["import"]["chosen"]
+    assert forecast["import"]["objects"] == len(ENTITIES)
+    assert forecast["price"]["importFromS3"]["total"] < forecast["price"]["batchWrites"]["total"]
+    assert not exists(new_tables, NEW.buyers)
+    assert keys_in(importing) == []
+    importer_of_sample.run("--full").ended(5)
+    loads = importer_of_sample.report("load")["entities"]
+    assert forecast["import"]["bytes"] == sum(each["sentBytes"] for each in loads.values())
+    foretold = {name: each["sentBytes"] for name, each in forecast["tables"].items()}
+    assert foretold == {name: each["sentBytes"] for name, each in loads.items()}
+    importer_of_sample.run("--dry-run").failed(1, NEW.buyers, "is there already")

@@ -34,6 +34,7 @@ POLICIES: dict[str, Any] = orjson.loads(FILE.read_bytes())["policies"]
 ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
 ROLE = "arn:aws:iam::111122223333:role/"
 LOG_GROUP = "arn:aws:logs:eu-west-1:111122223333:log-group:/migration/s9"
+BUCKET = "arn:aws:s3:::our-migration"
 GROUP = "/iam/s9"  # in the place of the policies' /migration/s9
 
 TABLES = TableNames("iam-Sales", "iam-Buyers", "iam-Producers")
@@ -418,8 +419,13 @@ def test_the_policies_are_valid_documents() -> None:
                 assert condition == {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
                 assert statement["Resource"] == ["*"]
             else:
-                begins = {"dynamodb": ARN, "iam": ROLE, "logs": f"{LOG_GROUP}:"}[service]
-                assert all(place.startswith(begins) for place in statement["Resource"])
+                if statement["Action"] == ["dynamodb:ListImports"]:  # which knows no resource
+                    assert statement["Resource"] == ["*"]
+                    continue
+                begins = {"dynamodb": ARN, "iam": ROLE, "logs": f"{LOG_GROUP}:", "s3": BUCKET}
+                if name == "import":  # DynamoDB has a log group of its own for them
+                    begins["logs"] = LOG_GROUP.replace("/migration/s9", "/aws-dynamodb/*")
+                assert all(place.startswith(begins[service]) for place in statement["Resource"])
 
 
 def test_the_account_of_these_tests_denies_what_no_policy_allows(scene: Scene) -> None:

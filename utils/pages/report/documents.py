@@ -67,6 +67,12 @@ class Documents:
     config: Config | None
     troubles: list[str] = field(default_factory=list)
 
+    @property
+    def price_of_imports(self) -> float:
+        """What the imports of the last load cost, in the currency of `prices`."""
+        loads = self.report("load").get("entities", {}).values()
+        return float(sum(each["import"]["price"] for each in loads if "import" in each))
+
     def report(self, name: str) -> Report:
         """A report, empty where there is none."""
         return self.reports.get(name, {})

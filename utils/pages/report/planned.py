@@ -90,8 +90,14 @@ def _figures(plan: Report) -> Iterator[Figure]:
         yield Figure("Items", forecast["items"], "in DynamoDB")
         yield Figure("Time", plain(lasting(forecast["seconds"])), "of the whole migration")
         price = forecast["price"]
-        amount = costing(price["batchWrites"]["total"], price["currency"])
-        yield Figure("Price", plain(amount), "of read and write units, on demand")
+        by_import = forecast["import"]["chosen"]
+        way = price["importFromS3" if by_import else "batchWrites"]
+        about = "of the import, and of read units on demand"
+        yield Figure(
+            "Price",
+            plain(costing(way["total"], price["currency"])),
+            about if by_import else "of read and write units, on demand",
+        )
 
 
 def _to_do(plan: Report) -> Iterator[Section]:

@@ -96,10 +96,12 @@ def _figures(known: Documents) -> Iterator[Figure]:
         yield Figure("Time", plain(took), _commands(known))
     units = [(each.write_units, each.read_units) for each in known.phases]
     writes, reads = (sum(each) for each in zip(*units, strict=True)) if units else (0, 0)
-    if known.config is not None and (writes or reads):
+    imports = known.price_of_imports
+    if known.config is not None and (writes or reads or imports):
         prices = known.config.prices
-        price = costing(prices.on_demand(writes, reads), prices.currency)
-        yield Figure("Price", plain(price), "on demand, reads and writes")
+        price = costing(prices.on_demand(writes, reads) + imports, prices.currency)
+        about = "reads on demand, and imports" if imports else "on demand, reads and writes"
+        yield Figure("Price", plain(price), about)
 
 
 def _sum(stations: list[Stations], name: str) -> int | None:

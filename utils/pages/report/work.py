@@ -230,10 +230,12 @@ def _compared(known: Documents, forecast: Mapping[str, Any]) -> Iterator[tuple[s
     yield "All", [plain(lasting(forecast["seconds"])), plain(lasting(known.history.seconds))]
     if known.config is not None:
         prices, price = known.config.prices, forecast["price"]
+        foreseen = price["importFromS3" if forecast["import"]["chosen"] else "batchWrites"]
+        spent_on = prices.on_demand(writes, reads) + known.price_of_imports
         yield (
-            "Price, on demand",
+            "Price, with imports" if known.price_of_imports else "Price, on demand",
             [
-                plain(costing(price["batchWrites"]["total"], price["currency"])),
-                plain(costing(prices.on_demand(writes, reads), prices.currency)),
+                plain(costing(foreseen["total"], price["currency"])),
+                plain(costing(spent_on, prices.currency)),
             ],
         )

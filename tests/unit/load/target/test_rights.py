@@ -8,9 +8,17 @@ from typing import Any
 import orjson
 import pytest
 
-from load.target.rights import RIGHTS, needed, works_of
+from load.target.rights import RIGHTS, needed, needed_in_s3, works_of
 from tests.support.places import ROOT
-from utils.config import BackupConfig, Config, MigrationConfig, TargetConfig
+from utils.config import (
+    BackupConfig,
+    Config,
+    LoadConfig,
+    MigrationConfig,
+    NewTablesConfig,
+    S3Config,
+    TargetConfig,
+)
 from utils.entities import ENTITY_NAMES
 
 ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
@@ -28,9 +36,20 @@ def test_what_is_simulated_is_what_the_policy_of_its_name_allows(work: str) -> N
         pair
         for statement in POLICIES[work]["Statement"]
         for pair in product(statement["Action"], statement["Resource"])
-        if pair[0] not in DISPENSABLE
+        if pair[0] not in DISPENSABLE or work == "newTables"
     }
-    assert set(needed(work, TABLES)) == allowed
+    tables = {pair for pair in allowed if pair[0].startswith("dynamodb:") and pair[1] != "*"}
+    assert set(needed(work, TABLES)) == tables
+
+
+def test_what_is_simulated_of_the_bucket_is_what_the_policy_allows() -> None:
+    allowed = {
+        pair
+        for statement in POLICIES["import"]["Statement"]
+        for pair in product(statement["Action"], statement["Resource"])
+        if pair[0].startswith("s3:")
+    }
+    assert set(needed_in_s3(S3Config(bucket="our-migration"))) == allowed
 
 
 def test_what_a_migration_does_depends_on_its_settings() -> None:
@@ -40,4 +59,7 @@ def test_what_a_migration_does_depends_on_its_settings() -> None:
         migration=MigrationConfig(continue_on_error=True),
         backup=BackupConfig(point_in_time_recovery="enable", native=True),
     )
-    assert set(works_of(everything)) == set(RIGHTS)
+    of_imports = {"import", "newTables"}
+    assert set(works_of(everything)) == set(RIGHTS) - of_imports
+    imported = Config(load=LoadConfig(method="import", new_tables=NewTablesConfig(stream="ALL")))
+    assert works_of(imported) == ["import", "load", "verify", "newTables"]

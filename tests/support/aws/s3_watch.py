@@ -1,0 +1,92 @@
+"""A way to S3 on which every request is seen, as the permission that AWS asks for it."""
+
+from __future__ import annotations
+
+import threading
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler
+from types import TracebackType
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.aws.proxy import ThreadingServer
+from utils.embedded.aws import EmbeddedAws
+
+_NOT_ONWARD = {"connection", "transfer-encoding", "content-length"}
+
+
+class S3Watch:
+    """The way. `asked` are the permissions that were needed: action, and bucket or bucket/key."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.asked: set[tuple[str, str]] = set()
+        self.aws = aws
+        self._server = ThreadingServer(("127.0.0.1", 0), _handler(self))
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> S3Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def permissions_of(method: str, url: str) -> set[tuple[str, str]]:
+    """The permissions that a request in path style needs (service authorization reference)."""
+    parts = urlsplit(url)
+    bucket, _, key = unquote(parts.path).strip("/").partition("/")
+    query = parse_qs(parts.query, keep_blank_values=True)
+    if key:
+        action = {"PUT": "PutObject", "POST": "PutObject", "GET": "GetObject"}.get(method)
+        if method == "DELETE":
+            action = "AbortMultipartUpload" if "uploadId" in query else "DeleteObject"
+        return {(f"s3:{action}", f"{bucket}/{key}")}
+    if method == "POST" and "delete" in query:  # of versions, as they are listed
+        return {("s3:DeleteObject", f"{bucket}/"), ("s3:DeleteObjectVersion", f"{bucket}/")}
+    by_word = {
+        "versions": "ListBucketVersions",
+        "uploads": "ListBucketMultipartUploads",
+        "encryption": "GetEncryptionConfiguration",
+        "versioning": "GetBucketVersioning",
+        "lifecycle": "GetLifecycleConfiguration",
+    }
+    found = [action for word, action in by_word.items() if word in query]
+    return {(f"s3:{(found or ['ListBucket'])[0]}", bucket)}
+
+
+def _handler(watch: S3Watch) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def pass_on(self) -> None:
+            watch.asked.update(permissions_of(self.command, self.path))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            onward = HTTPConnection(watch.aws.host, watch.aws.port, timeout=30)
+            onward.request(self.command, self.path, body, dict(self.headers))
+            answer = onward.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in _NOT_ONWARD:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+            onward.close()
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    return Handler
