@@ -21,7 +21,7 @@ from utils.files.storage import write_atomically
 from utils.files.typed_json import fits
 from utils.files.workspace import Workspace
 from utils.run.run import Run
-from utils.run.same_tables import bind
+from utils.run.same_tables import SIDE, bind
 from utils.wording.invocation import command
 
 # How far beyond what is about to be sent the mark is set: one more fsync each so many bytes of the
@@ -184,12 +184,25 @@ def stay_with_tables(run: Run, entities: Iterable[str]) -> None:
     names = list(entities)
 
     def forget(table: str) -> None:
-        files = run.workspace
         for entity in (name for name in names if run.config.target.table(name) == table):
-            kept = (files.load_state, files.plan, files.requests, files.before)
-            for path in (of(entity) for of in kept):
-                path.unlink(missing_ok=True)
-            run.manifest.forget("load", entity)
+            _forget_load(run, entity)
         run.manifest.backups.pop(table, None)
 
     bind(run, names, forget)
+
+
+def leave_table(run: Run, entity: str) -> None:
+    """The table of an entity is not there, and another is to be made in its place: what an earlier
+    load is known to have done went with it. Durable when this returns."""
+    table = run.config.target.table(entity)
+    if run.manifest.reached.get(SIDE, {}).pop(table, None) is not None:
+        _forget_load(run, entity)
+        run.manifest.backups.pop(table, None)
+        run.save()
+
+
+def _forget_load(run: Run, entity: str) -> None:
+    files = run.workspace
+    for of in (files.load_state, files.plan, files.requests, files.before):
+        of(entity).unlink(missing_ok=True)
+    run.manifest.forget("load", entity)

@@ -339,19 +339,19 @@ class NewTablesConfig:
 class LoadConfig:
     """How the load writes, and what it does with what it finds."""
 
-    method: str = setting(
-        BATCH,
-        "`batch` writes items into tables that may hold others; `import` has DynamoDB import the "
-        "files from S3 into new tables; `bulk` (StartBulkPutItems) is known, and refused: it is "
-        "untried",
-        enum=[BATCH, IMPORT, BULK],
-    )
     on_conflict: str = setting(
         FAIL,
         "when a table already holds other content under a migrated key: `fail` before the first "
         "write, `skip` the record, `overwrite` it, or replace it only when ours is `newer` by "
         "`updatedAt`",
         enum=[FAIL, SKIP, OVERWRITE, NEWER],
+    )
+    method: str = setting(
+        BATCH,
+        "`batch` writes items into tables that may hold others; `import` has DynamoDB import the "
+        "files from S3 into new tables; `bulk` (StartBulkPutItems) is known, and refused: it is "
+        "untried",
+        enum=[BATCH, IMPORT, BULK],
     )
     s3: S3Config = section(S3Config)
     new_tables: NewTablesConfig = section(NewTablesConfig)

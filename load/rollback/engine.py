@@ -18,6 +18,8 @@ from load.rollback.entity import EntityRollback, file_of
 from load.rollback.key_set import KeySet
 from load.rollback.records_in_use import SETTLED_AFTER
 from load.rollback.report import Rolled, write_rollback_report
+from load.s3_import.left_objects import failed_tables, require_ended
+from load.target.aws_commands import delete_table
 from load.target.writer_mark import marked
 from load.undoable_loads import Load, forget, loads_in
 from utils.aws.session import CONNECT_TIMEOUT, READ_TIMEOUT
@@ -83,6 +85,7 @@ def loads_to_undo(run: Run) -> list[list[Load]]:
     """The loads that a rollback undoes, run by run, the latest first; the second and later are for
     when those before them turn out to have written nothing. Raises ConfigurationError when there
     is nothing to undo."""
+    require_ended(run)
     runs: dict[str, list[Load]] = {}
     for load in loads_in(run.workspace):
         if load.state.may_have_written:
@@ -118,6 +121,13 @@ def began(loads: Sequence[Load]) -> str:
 def _nothing_to_undo(run: Run) -> ConfigurationError:
     if run.manifest.rolled_back == DONE:
         return _undone_already(run, run.manifest.undoes)
+    if tables := failed_tables(run):
+        commands = "; ".join(delete_table(run.config.target, table) for table in tables)
+        return ConfigurationError(
+            f"there is nothing to undo record by record: the import of {', '.join(tables)} has "
+            "failed, and what it has left is a table that nobody uses",
+            remedy=f"delete it, if it is there: {commands}",
+        )
     return ConfigurationError(
         f"there is nothing to undo in {run.workspace.root}: no run has written anything that is "
         "not undone already",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from load.load_state import leave_table
 from load.s3_import import bookkeeping
 from load.s3_import.import_state import ImportState
 from load.s3_import.import_table import ask, existing, is_gone, judge, wait_for
@@ -100,6 +101,7 @@ def _state_of(run: Run, entity: str) -> ImportState | None:
     if known is not None:
         _drop(run, known)
     run.workspace.import_objects(entity).unlink(missing_ok=True)
+    leave_table(run, entity)
     state = ImportState.new(run, entity)
     state.save()
     return state

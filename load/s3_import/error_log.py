@@ -7,6 +7,7 @@ and what is wrong are told; a message may quote an item, so it is masked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from utils.wording.terminal import printable
 
 _GROUP = "/aws-dynamodb/imports"
 _MOST = 5
+_VALUES = re.compile(r"""(?<=value: )\S.*|"[^"]*"?|'[^']*'?|\{.*""", re.DOTALL)
 
 
 def errors_of(target: TargetConfig, arn: str, group_arn: str) -> list[str]:
@@ -51,5 +53,5 @@ def _told(message: str) -> str:
 
 
 def _masked(text: str) -> str:
-    """Words of DynamoDB's as they are; what stands in quotation marks or brackets is a value."""
-    return text if not set(text) & set("\"'[{<:=") else mask(text)
+    """Words of DynamoDB's; what is quoted, in braces, or follows `value:` may be personal."""
+    return _VALUES.sub(lambda found: mask(found[0]), text)

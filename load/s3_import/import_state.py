@@ -6,7 +6,7 @@ what may have happened. After the import it says which objects are still in S3.
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +20,14 @@ from utils.files.storage import make_directory, write_atomically
 from utils.files.typed_json import fits
 from utils.run.run import Run
 from utils.wording.invocation import command
+
+_LETTERS = "abcdefghjkmnpqrstuvwxyz"
+
+
+def _new_name() -> str:
+    """A name that nobody else will have; without digits, so that nobody takes it for an account or
+    a telephone number and masks it."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(20))
 
 
 @dataclass
@@ -84,7 +92,7 @@ class ImportState:
             entry.items,
             entry.bytes,
             str(s3.bucket),
-            f"{s3.prefix}/{uuid.uuid4().hex}/{table}/",
+            f"{s3.prefix}/{_new_name()}/{table}/",
             s3.owner,
         )
 

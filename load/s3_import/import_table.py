@@ -28,6 +28,7 @@ from utils.run.run import Run
 from utils.telemetry.events import TableState
 from utils.wording.figures import counted, lasting
 from utils.wording.invocation import RESUME
+from utils.wording.masking import scrub
 from utils.wording.terminal import printable
 
 _FIRST_POLL, _POLL_SECONDS, _LONGER = 0.2, 10.0, 1.5
@@ -193,14 +194,17 @@ def _has_errors(state: ImportState) -> bool:
 
 def _why(state: ImportState, found: Description) -> str:
     """What has become of an import, in words."""
-    code, message = found.get("FailureCode"), found.get("FailureMessage")
-    because = ": ".join(printable(str(each)) for each in (code, message) if each)
+    code, message = (
+        printable(scrub(str(found.get(name) or ""))) for name in ("FailureCode", "FailureMessage")
+    )
     counts = (
         f"of {counted(state.items, 'item')} it has processed {state.processed:,} and imported "
         f"{state.imported:,}, with {counted(state.errors, 'error')}"
     )
     if state.status != COMPLETED:
-        return f"it is {state.status}{f' ({because})' if because else ''}; {counts}"
+        why = f", {code}" if code else ""
+        why += f" ({message.rstrip('.')})" if message else ""
+        return f"it is {state.status}{why}; {counts}"
     if not state.processed:
         return (
             f"it says that it is {COMPLETED}, and has read nothing: {counts}. There is nothing "

@@ -14,7 +14,16 @@ from utils.cli.command_line import Caller, at_the_edge
 from utils.config import Config
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.workspace import Workspace
-from utils.run.clean import Found, Wish, delete, left_in, look, nested, require_ended
+from utils.run.clean import (
+    Found,
+    Wish,
+    delete,
+    left_in,
+    left_in_s3,
+    look,
+    nested,
+    require_ended,
+)
 from utils.run.lock import run_lock
 from utils.wording.invocation import again, command
 
@@ -94,10 +103,12 @@ def _delete(
         click.echo(said("not-cleaned"))
         return ExitCode.DONE
     unfollow()
+    in_s3 = left_in_s3(files)
     delete(files, backups, found)
     click.echo("\n".join(["Deleted:", *(f"  {line}" for line in found.lines())]))
     elsewhere = [] if files.root in backups.parents else [backups]
     left = [line for line in left_in(files.root, *elsewhere) if not line.endswith(".lock")]
+    left += in_s3
     click.echo("\n".join(["Left:", *(f"  {line}" for line in left or ["nothing"])]))
     return ExitCode.DONE
 

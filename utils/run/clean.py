@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import orjson
 
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode
@@ -294,6 +297,19 @@ def left_in(*directories: Path) -> list[str]:
                 lines.append(str(path))
             elif count := sum(1 for _ in _below(path)):
                 lines.append(f"{path}/: {counted(count, 'file')}")
+    return lines
+
+
+def left_in_s3(files: Workspace) -> list[str]:
+    """What imports have put into S3 and not taken away again, with what removes it: a line each.
+    Of a state that cannot be read nothing is known."""
+    lines = []
+    for path in map(files.import_state, ENTITY_NAMES):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            state = orjson.loads(path.read_bytes())
+            if not state["removed"]:
+                place = shlex.quote(f"s3://{state['bucket']}/{state['prefix']}")
+                lines.append(f"{place} (remove it: aws s3 rm --recursive {place})")
     return lines
 
 
