@@ -158,6 +158,10 @@ class Buckets:
         while some := list(islice(left, _AT_ONCE)):
             self._spill.add([(key, key + b"\t" + value) for key, value in some])
 
+    def add_lines(self, lines: Iterable[bytes]) -> None:
+        """Append some pairs that are lines already: key, tab, value."""
+        self._spill.add([(line[: line.index(b"\t")], line) for line in lines])
+
     def __iter__(self) -> Iterator[list[Keyed]]:
         """The pairs, a bucket at a time, each in the order in which they were added."""
         runs = self._spill.finish()

@@ -22,7 +22,7 @@ from validate.fast.forms import LINE_CELLS, PRICED, line_form, sale_form
 from validate.rules.catalogue import RULES
 from validate.rules.consistency import differ, has_number, rise
 from validate.rules.dynamodb_limits import MAX_ITEM_BYTES
-from validate.rules.record_facts import Facts
+from validate.rules.record_facts import Facts, NumberedSale
 from validate.rules.record_items import HUGE
 from validate.rules.sale_rules import (
     CODES,
@@ -98,12 +98,15 @@ def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
         or sums_off(found, summed, lines, is_frozen=frozen == b"true")
     ):
         return None
+    date = day.decode()
     shared: tuple[tuple[str, str], ...] = ()
     if is_numbered:
-        shared = (("duplicate-sale-number", f"{day[:4].decode()}/{number.decode()}"),)
+        shared = (("duplicate-sale-number", f"{date[:4]}/{number.decode()}"),)
     references = (("buyerId", buyer.decode()), ("producerId", producer.decode()))
     key = f"SALE#{identifier.decode()}"
-    return Facts(legacy_id.decode(), 1 + lines, key, references, shared)
+    in_index = numbering is not None
+    numbered = NumberedSale(int(number), date, int(date[:4]), is_numbered, in_index)
+    return Facts(legacy_id.decode(), 1 + lines, key, references, shared, numbering=numbered)
 
 
 def _is_sound_text(record: Sequence[bytes]) -> bool:

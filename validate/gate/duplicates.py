@@ -6,7 +6,7 @@ equal values into the same bucket, and one bucket is looked at at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -32,18 +32,44 @@ class Duplicate(NamedTuple):
     value: str
 
 
+def entries_of(facts: Sequence[Facts]) -> str:
+    """What consecutive records should not share: a line for each value of each, in order, with the
+    record's place among them and its key in S9 as `value TAB +place key`.
+
+    Records with errors take no part: what they share with others goes away with them.
+    """
+    lines = []
+    for place, (legacy_id, _, key, _, shared, _, _) in enumerate(facts):
+        if key:
+            lines.append(f"duplicate-key {key}\t+{place} {legacy_id}")
+            for rule, value in shared:
+                # As JSON, because a value may hold the tabs and line breaks of dirty data.
+                lines.append(f"{rule} {orjson.dumps(value).decode()}\t+{place} {legacy_id}")
+    return "\n".join(lines)
+
+
+def without(entries: str, places: Collection[int]) -> str:
+    """Such lines without those of some records."""
+    lines = entries.split("\n") if entries else []
+    return "\n".join([line for line in lines if _place(line) not in places])
+
+
+def _place(line: str) -> int:
+    return int(line.partition("\t")[2].partition(" ")[0])
+
+
 class SharedValues:
     """Collects what records should not share, and tells which of them do."""
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
 
-    def add(self, first: int, facts: Sequence[Facts]) -> None:
-        """Take the facts of consecutive records; `first` is the place of the first in the file.
-
-        Records with errors take no part: what they share with others goes away with them.
-        """
-        self._buckets.add(self._entries(first, facts))
+    def add(self, first: int, entries: str) -> None:
+        """Take the entries of consecutive records; `first` is the place of the first in the
+        file."""
+        if entries:
+            placed = entries.encode().replace(b"\t", b"\t%d" % first)
+            self._buckets.add_lines(placed.split(b"\n"))
 
     def duplicates(self) -> Iterator[list[Duplicate]]:
         """The records that share something with an earlier one: lists, each in file order."""
@@ -58,23 +84,12 @@ class SharedValues:
                     found.append(_duplicate(key, value, owner))
             yield sorted(found)
 
-    @staticmethod
-    def _entries(first: int, facts: Sequence[Facts]) -> list[tuple[bytes, bytes]]:
-        entries = []
-        for ordinal, (legacy_id, _, key, _, shared, _) in enumerate(facts, start=first):
-            if key:
-                owner = b"%d %b" % (ordinal, legacy_id.encode())
-                entries.append((b"duplicate-key %b" % key.encode(), owner))
-                for rule, value in shared:
-                    # As JSON, because a value may hold the tabs and line breaks of dirty data.
-                    entries.append((b"%b %b" % (rule.encode(), orjson.dumps(value)), owner))
-        return entries
-
 
 def _duplicate(key: bytes, value: bytes, owner: bytes) -> Duplicate:
-    ordinal, _, legacy_id = value.decode().partition(" ")
+    place, _, legacy_id = value.decode().partition(" ")
+    ordinal = sum(map(int, place.split("+")))
     rule, _, shared = key.decode().partition(" ")
     same: str = shared if rule == "duplicate-key" else orjson.loads(shared)
     field, message = _MESSAGES[rule]
     other = owner.decode().partition(" ")[2]
-    return Duplicate(int(ordinal), legacy_id, Note(field, rule, message.format(other=other)), same)
+    return Duplicate(ordinal, legacy_id, Note(field, rule, message.format(other=other)), same)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,7 @@ from utils.earlier.kept import Keeping
 from utils.entities import shape_of
 from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Finding
-from utils.files.pieces import ByteRange, places, records_at
+from utils.files.pieces import places
 from utils.files.quarantine import read_quarantine
 from utils.files.spill import Buckets
 from utils.findings.shown_values import shown
@@ -24,14 +24,14 @@ from validate.gate.described import Items, described
 from validate.gate.duplicates import SharedValues
 from validate.gate.finding_spool import FindingSpool
 from validate.gate.journal import Journal
-from validate.gate.numbering import numbering_notes
-from validate.gate.record_checks import ChunkFindings, Policy, check_chunk
+from validate.gate.numbering import Outlined, numbering_notes, outlines_of
+from validate.gate.piece import PieceFindings, check_piece
+from validate.gate.record_checks import Policy
 from validate.gate.references import Causes, MigratedRecords, Referred
 from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
 from validate.rules.catalogue import Note
-from validate.rules.record_facts import Facts
-from validate.unchanged.passed_before import NONE, Earlier, Noted, last_passed, passed_in
+from validate.unchanged.passed_before import Earlier, Noted, last_passed
 
 
 class EntityGate:
@@ -86,7 +86,7 @@ class EntityGate:
                 shared = SharedValues(buckets)
             files = self._run.workspace
             noted = opened.enter_context(Noted(files.scratch / f"noted-{self._entity}"))
-            self._check_records(path, errors, shared, noted)
+            outlines = self._check_records(path, errors, shared, noted)
             if shared is not None:
                 with self._step("duplicates"):
                     self._compare_records(errors, shared)
@@ -97,7 +97,9 @@ class EntityGate:
                     moved = self._refuse(errors)
                     errors = opened.enter_context(FindingSpool(files.scratch))
                 with self._step("numbering"):
-                    self._check_numbering(path, errors)
+                    if moved:
+                        outlines = outlines_of(path, self._run.runner)
+                    self._check_numbering(path, outlines, errors)
             moved += self._refuse(errors)
             if self._keeping is not None:
                 noted.keep(self._keeping, path, self._run.manifest.sha_of(files.name_of(path)))
@@ -123,10 +125,11 @@ class EntityGate:
 
     def _check_records(
         self, path: Path, errors: FindingSpool, shared: SharedValues | None, noted: Noted
-    ) -> None:
+    ) -> list[Outlined]:
+        """Check each record, and gather what is compared; returns the outlines of the pieces."""
         inputs = self._run.sha_of(path)
         saved = self._run.begin(PHASE, self._entity, inputs)
-        first = 0
+        first, outlines = 0, list[Outlined]()
         with (
             self._run.progress.task(PHASE, self._entity, self._count.records) as task,
             Journal(self._run.workspace.journal(self._entity), saved) as journal,
@@ -148,39 +151,43 @@ class EntityGate:
                 if referred is not None:
                     self._check_references(referred, outcome, causes)
                 refused = self._take(first, outcome, errors, causes)
-                numbers = sorted({number for number, _ in outcome.findings})
-                noted.add(outcome.facts[number].legacy_id for number in numbers)
+                keys = {number: finding.legacy_id for number, finding in outcome.findings}
+                noted.add(key for _, key in sorted(keys.items()))
                 if shared is not None:
-                    shared.add(first, outcome.facts)
-                self._migrated.add(self._entity, outcome.facts)
-                first += len(outcome.facts)
-                task.advance(len(outcome.facts), errors=refused)
+                    shared.add(first, outcome.compared.shared)
+                self._migrated.add(self._entity, outcome.compared.partition_keys())
+                outlines.append((outcome.place, outcome.outline))
+                first += outcome.records
+                task.advance(outcome.records, errors=refused)
                 if first == journal.records:
                     tracker.reached(first, journal.state)
             journal.remove()
+        return outlines
 
-    def _outcomes(self, path: Path, journal: Journal) -> Iterator[ChunkFindings]:
-        """What each chunk gives: from the journal of the run that is resumed, then by checking."""
+    def _outcomes(self, path: Path, journal: Journal) -> Iterator[PieceFindings]:
+        """What each piece gives: from the journal of the run that is resumed, then by checking."""
         yield from journal.replay()
         work = partial(
-            _check, path=path, entity=self._entity, policy=self._policy, earlier=self._earlier
+            check_piece, path=path, entity=self._entity, policy=self._policy, earlier=self._earlier
         )
         pieces = places(path.stat().st_size, start=journal.offset)
-        for outcome, end in self._run.runner.in_order(work, pieces):
-            journal.add(outcome, end)
+        for outcome in self._run.runner.in_order(work, pieces):
+            journal.add(outcome)
             yield outcome
 
-    def _check_references(self, referred: Referred, outcome: ChunkFindings, causes: Causes) -> None:
-        for number, facts in enumerate(outcome.facts):
-            for note in referred.dangling(facts.references):
-                finding = causes.explained(self._finding(facts.legacy_id, note), facts.references)
-                outcome.findings.append((number, finding))
-                outcome.facts[number] = Facts(facts.legacy_id, facts.items)
+    def _check_references(self, referred: Referred, outcome: PieceFindings, causes: Causes) -> None:
+        """Add what is found to the outcome; records that name nobody have errors."""
+        compared = outcome.compared
+        dangling = referred.dangling(compared.references())
+        for number, identifier, note in dangling:
+            finding = self._finding(compared.legacy_id(number), note)
+            outcome.findings.append((number, causes.explained(finding, identifier)))
+        outcome.compared = compared.without({each.number for each in dangling})
 
     def _take(
-        self, first: int, outcome: ChunkFindings, errors: FindingSpool, causes: Causes
+        self, first: int, outcome: PieceFindings, errors: FindingSpool, causes: Causes
     ) -> int:
-        """Report the findings of a chunk; returns how many of its records have errors."""
+        """Report the findings of a piece; returns how many of its records have errors."""
         refused: dict[int, Finding] = {}
         found = []
         for number, raw in sorted(outcome.findings, key=itemgetter(0)):
@@ -191,7 +198,7 @@ class EntityGate:
                 found.append((first + number, finding))
         errors.append(found)
         for number, finding in refused.items():
-            identity = outcome.facts[number].identity
+            identity = outcome.identities.get(number, "")
             self._migrated.refuse(self._entity, identity, finding.legacy_id, finding.rule)
         return len(refused)
 
@@ -207,9 +214,11 @@ class EntityGate:
             if refusing:
                 errors.add_run(refusing)
 
-    def _check_numbering(self, path: Path, errors: FindingSpool) -> None:
+    def _check_numbering(
+        self, path: Path, outlines: Sequence[Outlined], errors: FindingSpool
+    ) -> None:
         """Ask for each year whether the next number is right. Raises Interrupted."""
-        for noted in numbering_notes(path, self._run.runner):
+        for noted in numbering_notes(path, outlines):
             self._run.stop.leave_if_asked()
             found = [(place, self._finding(legacy_id, note)) for place, legacy_id, note in noted]
             for _, finding in found:
@@ -244,12 +253,3 @@ class EntityGate:
         if note.field in ("PK", "saleNumber"):
             return value
         return shown(value, shape_of(self._entity).schema, note.field)
-
-
-def _check(
-    place: ByteRange, path: Path, entity: str, policy: Policy, earlier: Earlier | None
-) -> tuple[ChunkFindings, int]:
-    """What a piece of a file gives, and where it ends; done in any process."""
-    lines = records_at(path, place)
-    passed = NONE if earlier is None else passed_in(earlier, path, place, lines)
-    return check_chunk(lines, entity, policy, passed), place.end

@@ -1,6 +1,6 @@
 """What the gate has already found out in an entity, so that a resumed run does not ask again.
 
-Every chunk's outcome goes into a journal file; a checkpoint says how much of it is on disk and
+Every piece's outcome goes into a journal file; a checkpoint says how much of it is on disk and
 which byte of the transformed file comes next. A resumed run replays the journal, which is quick,
 and goes on checking there.
 """
@@ -16,10 +16,8 @@ import orjson
 
 from utils.checkpoint import Checkpoint
 from utils.files.artifacts import ArtifactWriter, PartialState
-from utils.files.findings import Finding
 from utils.files.storage import partial_of
-from validate.gate.record_checks import ChunkFindings
-from validate.rules.record_facts import Facts
+from validate.gate.piece import PieceFindings
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class _Place:
 
 
 class Journal:
-    """The outcomes of one entity's chunks, in order. A context manager: it holds a file."""
+    """The outcomes of one entity's pieces, in order. A context manager: it holds a file."""
 
     def __init__(self, path: Path, saved: Checkpoint | None) -> None:
         self._path = path
@@ -48,7 +46,7 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self._writer.__exit__(None, None, None)
 
-    def replay(self) -> Iterator[ChunkFindings]:
+    def replay(self) -> Iterator[PieceFindings]:
         """The outcomes of an earlier run, up to its checkpoint."""
         left = self._kept
         if not left:
@@ -56,12 +54,13 @@ class Journal:
         with partial_of(self._path).open("rb") as handle:
             while left > 0 and (line := handle.readline()):
                 left -= len(line)
-                yield _outcome(orjson.loads(line))
+                yield PieceFindings.of_json(orjson.loads(line))
 
-    def add(self, outcome: ChunkFindings, end: int) -> None:
-        """Take the outcome of the chunk that ends at byte `end` of the transformed file."""
-        self.offset = end
-        self._writer.write(_line(outcome), records=len(outcome.facts), items=0)
+    def add(self, outcome: PieceFindings) -> None:
+        """Take the outcome of the next piece of the transformed file."""
+        self.offset = outcome.place.end
+        line = orjson.dumps(outcome.as_json()) + b"\n"
+        self._writer.write(line, records=outcome.records, items=0)
 
     @property
     def records(self) -> int:
@@ -81,23 +80,3 @@ def _place_of(saved: Checkpoint | None) -> _Place | None:
     if saved is None:
         return None
     return _Place(saved.state["offset"], PartialState(**saved.state["journal"]))
-
-
-def _line(outcome: ChunkFindings) -> bytes:
-    findings = [(number, finding.as_json()) for number, finding in outcome.findings]
-    return orjson.dumps([[tuple(facts) for facts in outcome.facts], findings]) + b"\n"
-
-
-def _outcome(stored: Any) -> ChunkFindings:
-    facts, findings = stored
-    return ChunkFindings(
-        [
-            Facts(legacy_id, items, key, _pairs(references), _pairs(shared), identity)
-            for legacy_id, items, key, references, shared, identity in facts
-        ],
-        [(number, Finding.of_json(finding)) for number, finding in findings],
-    )
-
-
-def _pairs(lists: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, value in lists)

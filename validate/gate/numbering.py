@@ -5,8 +5,9 @@ called what it judges would only agree with itself. Here it is put the way the A
 year exactly one sale with the highest number stands at the end of the index, no other one of its
 day or of later days does, and every candidate of earlier days is there.
 
-One look at the whole file tells which is the highest number of each year, and in which pieces of
-the file there is something to be said; these are gone through a second time.
+What is seen of each piece of the file while its records are judged tells which is the highest
+number of each year, and in which pieces there is something to be said; these are gone through a
+second time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from utils.files.artifacts import starts_record
 from utils.files.pieces import ByteRange, data_at, headers_in, places, rows_at
 from utils.processes.pieces_runner import PiecesRunner
 from validate.rules.catalogue import Note
-from validate.rules.consistency import is_numbered, numbering_year
+from validate.rules.consistency import numbering_of
+from validate.rules.record_facts import NumberedSale
 
 Item = dict[str, Any]
 Noted = tuple[int, str, Note]  # the record's place in the file, its legacy id, and what is noted
@@ -36,23 +38,8 @@ class Top(NamedTuple):
     date: str
 
 
-class _Sale(NamedTuple):
-    """What the numbering needs to know of a sale. `year` is that of its numbering."""
-
-    number: int
-    day: str
-    year: int
-    is_numbered: bool
-    is_in_index: bool
-    legacy_id: str = ""
-
-    @property
-    def is_candidate(self) -> bool:
-        return self.is_numbered and self.year == int(self.day[:4])
-
-
 @dataclass
-class _Outline:
+class Outline:
     """What is in a piece of the file: how many records, the top of each year, the latest date in
     the index of each year, and whether a numbered sale is not in the index, or is numbered in
     another year."""
@@ -62,14 +49,29 @@ class _Outline:
     latest: dict[str, str] = field(default_factory=dict)
     has_odd: bool = False
 
-    def add(self, sale: _Sale) -> None:
-        year = sale.day[:4]
-        if sale.is_candidate:
-            top = Top(sale.number, sale.day)
-            self.tops[year] = max(top, self.tops.get(year, top))
-        if sale.is_in_index:
-            self.latest[year] = max(sale.day, self.latest.get(year, ""))
-        if sale.is_numbered and not (sale.is_in_index and sale.is_candidate):
+    def as_json(self) -> dict[str, Any]:
+        """It as values of JSON."""
+        return {**vars(self), "tops": {year: [*top] for year, top in self.tops.items()}}
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any]) -> Outline:
+        """An outline from what `as_json` has given."""
+        tops = {year: Top(*top) for year, top in stored["tops"].items()}
+        return cls(**{**stored, "tops": tops})
+
+    def add(self, sale: NumberedSale | None) -> None:
+        """Take the next record; None is one that is no sale."""
+        self.records += 1
+        if sale is None:
+            return
+        year, is_candidate = sale.day[:4], sale.is_candidate
+        if is_candidate:
+            top, known = Top(sale.number, sale.day), self.tops.get(year)
+            if known is None or top > known:
+                self.tops[year] = top
+        if sale.is_in_index and sale.day > self.latest.get(year, ""):
+            self.latest[year] = sale.day
+        if sale.is_numbered and not (sale.is_in_index and is_candidate):
             self.has_odd = True
 
     def needs_a_look(self, years: Mapping[str, Top]) -> bool:
@@ -77,6 +79,9 @@ class _Outline:
         return self.has_odd or any(
             year not in years or day >= years[year].date for year, day in self.latest.items()
         )
+
+
+Outlined = tuple[ByteRange, Outline]
 
 
 @dataclass
@@ -87,37 +92,39 @@ class _Tops:
     carrying: list[tuple[int, str]] = field(default_factory=list)
     bare: tuple[int, str] | None = None
 
-    def add(self, place: int, sale: _Sale) -> None:
+    def add(self, place: int, sale: NumberedSale, legacy_id: str) -> None:
         if sale.is_in_index:
-            self.carrying.append((place, sale.legacy_id))
+            self.carrying.append((place, legacy_id))
         elif self.bare is None:
-            self.bare = place, sale.legacy_id
+            self.bare = place, legacy_id
 
 
-def numbering_notes(path: Path, runner: PiecesRunner) -> Iterator[list[Noted]]:
+def outlines_of(path: Path, runner: PiecesRunner) -> list[Outlined]:
+    """The outlines of all pieces of a transformed file of sales."""
+    pieces = places(path.stat().st_size)
+    return [*zip(pieces, runner.in_order(partial(_outline_at, path=path), pieces), strict=True)]
+
+
+def numbering_notes(path: Path, outlines: Sequence[Outlined]) -> Iterator[list[Noted]]:
     """What there is to note of the numbering in a transformed file of sales: lists, each in the
     order of the file. Sales that do not conform to their schema are passed over."""
-    pieces = places(path.stat().st_size)
-    outlines = list(runner.in_order(partial(_outline_at, path=path), pieces))
     years: dict[str, Top] = {}
-    for year, top in (found for each in outlines for found in each.tops.items()):
+    for year, top in (found for _, each in outlines for found in each.tops.items()):
         years[year] = max(top, years.get(year, top))
     tops = {year: _Tops() for year in years}
     first = 0
-    for piece, outline in zip(pieces, outlines, strict=True):
+    for piece, outline in outlines:
         if outline.needs_a_look(years):
             yield list(_judge(rows_at(path, piece), first, years, tops))
         first += outline.records
     yield sorted(_top_notes(years, tops))
 
 
-def _outline_at(place: ByteRange, path: Path) -> _Outline:
-    outline = _Outline()
+def _outline_at(place: ByteRange, path: Path) -> Outline:
+    outline = Outline()
     _, data = data_at(path, place)
     for start, end in headers_in(data):
-        outline.records += 1
-        if sale := _glance(data[start:end]):
-            outline.add(sale)
+        outline.add(glance(data[start:end]))
     return outline
 
 
@@ -127,17 +134,18 @@ def _judge(
     """What is to be noted of the sales among lines; `first` is the place of the first in the file.
     Those at the top of their year are gathered in `tops`."""
     for place, line in enumerate(filter(starts_record, lines), first):
-        sale = _look(line)
-        if sale is None or not sale.is_numbered:
+        found = _look(line)
+        if found is None or not found[0].is_numbered:
             continue  # a record by itself is judged in validate/rules/consistency.py
+        sale, legacy_id = found
         year = sale.day[:4]
         if sale.is_candidate and (sale.number, sale.day) == years[year]:
-            tops[year].add(place, sale)
+            tops[year].add(place, sale, legacy_id)
         if note := _note(sale, years.get(year)):
-            yield place, sale.legacy_id, note
+            yield place, legacy_id, note
 
 
-def _note(sale: _Sale, top: Top | None) -> Note | None:
+def _note(sale: NumberedSale, top: Top | None) -> Note | None:
     if not sale.is_candidate or top is None:
         if sale.is_in_index:
             text = (
@@ -180,15 +188,17 @@ def _top_notes(years: Mapping[str, Top], tops: Mapping[str, _Tops]) -> Iterator[
             yield (place, key, Note("GSI4PK", "numbering-index", text))
 
 
-def _glance(line: bytes) -> _Sale | None:
-    """What `_look` gives, but for the legacy id, mostly without a parser."""
+def glance(line: bytes) -> NumberedSale | None:
+    """What the numbering needs to know of the METADATA line of a sale, whatever else is wrong with
+    it; mostly without a parser. None where there is no number, or no date."""
     if b'"legacy":' in line:  # it may hold attributes of any name
-        return _look(line)
+        found = _look(line)
+        return found and found[0]
     number, day = _cell(line, b'"saleNumber":{"N":"'), _cell(line, b'"saleDate":{"S":"')
     year, status = _cell(line, b'"year":{"N":"'), _cell(line, b'"status":{"S":"')
     document = _cell(line, b'"docType":{"S":"')
     try:
-        return _Sale(
+        return NumberedSale(
             int(number),
             day.decode(),
             int(year or day[:4]),
@@ -207,17 +217,10 @@ def _cell(line: bytes, mark: bytes) -> bytes:
     return line[start : line.find(b'"', start)]
 
 
-def _look(line: bytes) -> _Sale | None:
-    """What the numbering needs to know of a sale; None for an item that does not conform."""
+def _look(line: bytes) -> tuple[NumberedSale, str] | None:
+    """The same by a parser, and the legacy id."""
     try:
         item: Item = orjson.loads(line)["Item"]
-        return _Sale(
-            int(item["saleNumber"]["N"]),
-            item["saleDate"]["S"],
-            numbering_year(item),
-            is_numbered(item),
-            "GSI4PK" in item,
-            item["legacyId"]["S"],
-        )
+        return numbering_of(item), item["legacyId"]["S"]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -18,6 +18,7 @@ from utils.files.findings import Finding
 from utils.findings.source_names import SourceNames
 from validate.fast.sales import RULED_OUT, facts_if_clean
 from validate.gate.described import Items, described, without_repeats
+from validate.gate.numbering import Outline, glance
 from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
 from validate.rules.catalogue import RULES, Group, Note
 from validate.rules.checks import Check, Record, asked
@@ -75,10 +76,12 @@ class Policy:
 
 @dataclass
 class ChunkFindings:
-    """The outcome of a chunk: facts for each record, and findings with the record's place in it."""
+    """The outcome of a chunk: facts for each record, findings with the record's place in it, and
+    what the numbering needs of all of them, also of those with errors."""
 
     facts: list[Facts] = field(default_factory=list)
     findings: list[tuple[int, Finding]] = field(default_factory=list)
+    outline: Outline = field(default_factory=Outline)
 
 
 def check_chunk(
@@ -92,14 +95,15 @@ def check_chunk(
     """
     judge, facts_of, is_named = judge_of(entity), facts_reader_of(entity), is_referenced(entity)
     names, strict = policy.names or SourceNames(entity), policy.strict
+    is_numbered = shape_of(entity).numbered
     outcome = ChunkFindings()
     with localcontext(sale_rules.EXACT):
         for number, record in enumerate(split_records(lines)):
-            if passed.has(record):
-                outcome.facts.append(facts_of(record))
-                continue
             notes: list[Note] = []
-            facts = judge(record, notes, policy.business)
+            if passed.has(record):
+                facts = facts_of(record)
+            else:
+                facts = judge(record, notes, policy.business)
             if notes:
                 items = Items(record)
                 found = without_repeats(
@@ -113,6 +117,8 @@ def check_chunk(
                     identity = identity_of(record) if is_named else ""
                     facts = Facts(facts.legacy_id, facts.items, identity=identity)
             outcome.facts.append(facts)
+            if is_numbered:
+                outcome.outline.add(facts.numbering or glance(record[0]))
     return outcome
 
 
@@ -241,15 +247,17 @@ def _nonconforming(items: Sequence[Item]) -> Iterator[Note]:
 
 
 def _sale_facts(sale: Item, items: int) -> Facts:
+    numbering = consistency.numbering_of(sale)
     shared: tuple[tuple[str, str], ...] = ()
-    if consistency.is_numbered(sale):
-        numbering = f"{consistency.numbering_year(sale):04}/{sale['saleNumber']['N']}"
-        shared = (("duplicate-sale-number", numbering),)
+    if numbering.is_numbered:
+        shared = (("duplicate-sale-number", f"{numbering.year:04}/{sale['saleNumber']['N']}"),)
     references = (
         ("buyerId", sale["buyerId"]["S"]),
         ("producerId", sale["producerId"]["S"]),
     )
-    return Facts(sale["legacyId"]["S"], items, sale["PK"]["S"], references, shared)
+    return Facts(
+        sale["legacyId"]["S"], items, sale["PK"]["S"], references, shared, numbering=numbering
+    )
 
 
 def _schema_notes(kind: str, item: Item) -> list[Note]:

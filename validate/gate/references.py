@@ -3,10 +3,11 @@ not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,7 +20,6 @@ from utils.findings.sentences import because
 from utils.findings.source_names import SourceNames, TableNames
 from utils.run.run import Run
 from validate.rules.catalogue import Note
-from validate.rules.record_facts import Facts
 
 _REMEMBERED = 100_000  # parties whose keys in S9 have been looked up
 _DISABLED, _NO = "disabled", frozenset({"false", "0"})
@@ -36,11 +36,11 @@ class MigratedRecords:
         }
         self._ids: dict[str, set[str]] = {}
 
-    def add(self, entity: str, facts: Iterable[Facts]) -> None:
-        """Take the next records of a file, each with its place; those with errors as nobody. Of an
+    def add(self, entity: str, keys: Iterable[str]) -> None:
+        """Take the partition keys of the next records of a file, "" for one with errors. Of an
         entity that nobody names there is nothing to take."""
         if entity in self._places:
-            self._places[entity] += [record.key.partition("#")[2] for record in facts]
+            self._places[entity] += [key.partition("#")[2] for key in keys]
 
     def refuse(self, entity: str, key: str, legacy_id: str, rule: str) -> None:
         """A record with this partition key is refused, or was."""
@@ -85,6 +85,14 @@ class MigratedRecords:
         )
 
 
+class Dangling(NamedTuple):
+    """A record, by its place among others, that names one which is not migrated."""
+
+    number: int
+    identifier: str
+    note: Note
+
+
 class Referred:
     """The ids that may stand in the attributes of a record which name others."""
 
@@ -92,13 +100,19 @@ class Referred:
         self._known = known
         self._ids = {attribute: ids for attribute, (_, ids) in known.items()}
 
-    def dangling(self, references: Iterable[tuple[str, str]]) -> list[Note]:
-        """The notes of references (attribute and id) to records that are not migrated."""
-        return [
-            self._note(attribute, identifier)
-            for attribute, identifier in references
-            if identifier not in self._ids[attribute]
-        ]
+    def dangling(self, references: Iterable[tuple[str, Sequence[str]]]) -> list[Dangling]:
+        """The references of some records to such as are not migrated, record by record.
+        `references` has for each attribute the id that stands in each record, "" for none."""
+        found = []
+        for attribute, identifiers in references:
+            missing = set(identifiers).difference(self._ids[attribute], [""])
+            if missing:
+                found += [
+                    Dangling(number, identifier, self._note(attribute, identifier))
+                    for number, identifier in enumerate(identifiers)
+                    if identifier in missing
+                ]
+        return sorted(found, key=itemgetter(0))
 
     def _note(self, attribute: str, identifier: str) -> Note:
         entity, _ = self._known[attribute]
@@ -123,10 +137,8 @@ class Causes:
         self._rows = rows
         self._known: dict[tuple[str, str], Cause] = {}
 
-    def explained(self, finding: Finding, references: Iterable[tuple[str, str]]) -> Finding:
-        """A finding about a reference that dangles, with its cause. `references` are those of the
-        record."""
-        identifier = dict(references)[finding.field]
+    def explained(self, finding: Finding, identifier: str) -> Finding:
+        """A finding about a reference that dangles, to the record with this id; with its cause."""
         cause = self._cause(self._reference_to(finding.field), identifier, finding.legacy_id)
         if not cause.key:
             return replace(finding, cause=cause)

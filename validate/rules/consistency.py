@@ -18,6 +18,7 @@ from utils.entities import Shape, shape_of
 from utils.wording.figures import counted
 from validate.rules.catalogue import Note
 from validate.rules.checks import Check, Record
+from validate.rules.record_facts import NumberedSale
 
 Item = dict[str, Any]
 
@@ -89,6 +90,17 @@ def has_number(status: str, document: str) -> bool:
 def numbering_year(sale: Item) -> int:
     """The year in which a sale is numbered: its own word, else that of its date."""
     return int(sale["year"]["N"] if "year" in sale else sale["saleDate"]["S"][:4])
+
+
+def numbering_of(sale: Item) -> NumberedSale:
+    """What the numbering needs to know of a sale."""
+    return NumberedSale(
+        int(sale["saleNumber"]["N"]),
+        sale["saleDate"]["S"],
+        numbering_year(sale),
+        is_numbered(sale),
+        NUMBERING[0] in sale,
+    )
 
 
 def rise(numbers: Sequence[int]) -> bool:

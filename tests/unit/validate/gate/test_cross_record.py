@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.records.items import as_lines, identifier, party
 from utils.files.findings import Finding
 from utils.files.spill import Buckets
-from validate.gate.duplicates import SharedValues
+from validate.gate.duplicates import SharedValues, entries_of, without
 from validate.gate.finding_spool import FindingSpool
 from validate.gate.references import MigratedRecords
 from validate.rules.record_facts import Facts
@@ -23,7 +23,7 @@ def shared(tmp_path: Path, *chunks: list[Facts]) -> list[tuple[int, str, str, st
         values = SharedValues(buckets)
         first = 0
         for chunk in chunks:
-            values.add(first, chunk)
+            values.add(first, entries_of(chunk))
             first += len(chunk)
         return sorted(
             (found.ordinal, found.legacy_id, found.note.rule, found.note.message)
@@ -79,32 +79,50 @@ def test_all_but_the_first_of_equal_values_are_told(tmp_path: Path, values: list
     assert places == [n for n, value in enumerate(values) if value in values[:n]]
 
 
-def sale_of(buyer: str, producer: str) -> Facts:
-    return Facts("7", 1, "SALE#x", (("buyerId", buyer), ("producerId", producer)))
+def test_what_a_refused_record_would_share_is_left_out(tmp_path: Path) -> None:
+    code = ("duplicate-code", "C\t1")
+    facts = [Facts(str(n), 1, f"BUYER#{n}", (), (code,)) for n in range(12)]
+    assert without(entries_of(facts), {1, 10}) == "\n".join(
+        line for line in entries_of(facts).split("\n") if line.split(" ")[-1] not in ("1", "10")
+    )
+    assert without("", {1}) == ""
+
+
+def named_by(*sales: tuple[str, str]) -> list[tuple[str, list[str]]]:
+    buyers, producers = zip(*sales, strict=True)
+    return [("buyerId", [*buyers]), ("producerId", [*producers])]
+
+
+def dangling(parties: MigratedRecords, *sales: tuple[str, str]) -> list[tuple[int, str, str]]:
+    found = parties.referred("sales").dangling(named_by(*sales))
+    return [(each.number, each.note.field, each.identifier) for each in found]
 
 
 def test_a_reference_to_a_party_that_is_not_migrated_dangles() -> None:
     parties = MigratedRecords()
     for entity, kind in (("buyers", "buyer"), ("producers", "producer")):
         keys = [f"{kind.upper()}#{identifier(kind, number)}" for number in (1, 2, 3)]
-        facts = [Facts(str(number), 1, key) for number, key in enumerate(keys)]
-        parties.add(entity, [*facts, Facts("4", 1)])
+        parties.add(entity, [*keys, ""])
         parties.remove(entity, [1])
-    good = sale_of(identifier("buyer", 1), identifier("producer", 3))
-    refused = sale_of(identifier("buyer", 2), identifier("producer", 2))
-    unknown = sale_of(identifier("buyer", 9), identifier("producer", 1))
-    swapped = sale_of(identifier("producer", 1), identifier("buyer", 1))
-    assert [note.field for note in parties.referred("sales").dangling(good.references)] == []
-    assert [note.field for note in parties.referred("sales").dangling(refused.references)] == [
-        "buyerId",
-        "producerId",
-    ]
-    assert [note.field for note in parties.referred("sales").dangling(unknown.references)] == [
-        "buyerId"
-    ]
-    assert [note.field for note in parties.referred("sales").dangling(swapped.references)] == [
-        "buyerId",
-        "producerId",
+    buyers, producers = (
+        [identifier(kind, number) for number in range(10)] for kind in ("buyer", "producer")
+    )
+    assert dangling(parties, (buyers[1], producers[3])) == []
+    assert dangling(
+        parties,
+        (buyers[1], producers[3]),
+        (buyers[2], producers[2]),  # refused
+        ("", ""),  # it has errors
+        (buyers[9], producers[1]),  # unknown
+        (producers[1], buyers[1]),  # swapped
+        (buyers[9], producers[3]),
+    ) == [
+        (1, "buyerId", buyers[2]),
+        (1, "producerId", producers[2]),
+        (3, "buyerId", buyers[9]),
+        (4, "buyerId", producers[1]),
+        (4, "producerId", buyers[1]),
+        (5, "buyerId", buyers[9]),
     ]
 
 
@@ -113,14 +131,10 @@ def test_parties_are_read_from_a_transformed_file(tmp_path: Path) -> None:
     path.write_bytes(b"".join(as_lines([party("buyer", 1), party("buyer", 2)])))
     parties = MigratedRecords()
     parties.read("buyers", path)
-    parties.add("producers", [Facts("5", 1, "PRODUCER#PRODUCER5")])
+    parties.add("producers", ["PRODUCER#PRODUCER5"])
     parties.remove("producers", [])
-    assert not parties.referred("sales").dangling(
-        sale_of(identifier("buyer", 2), "PRODUCER5").references
-    )
-    assert parties.referred("sales").dangling(
-        sale_of(identifier("buyer", 3), "PRODUCER5").references
-    )
+    assert not dangling(parties, (identifier("buyer", 2), "PRODUCER5"))
+    assert dangling(parties, (identifier("buyer", 3), "PRODUCER5"))
 
 
 def finding(number: int, rule: str) -> Finding:

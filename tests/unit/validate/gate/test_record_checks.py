@@ -22,7 +22,7 @@ from utils.files.artifacts import split_records
 from utils.item_schemas import KINDS, schema
 from validate.gate.record_checks import Policy, check_chunk
 from validate.rules.dynamodb_limits import limit_notes
-from validate.rules.record_facts import Facts
+from validate.rules.record_facts import Facts, NumberedSale
 from validate.rules.schema_check import decider
 
 SAMPLES = {
@@ -52,6 +52,7 @@ def test_sound_records_leave_only_facts() -> None:
             ("producerId", identifier("producer", 2)),
         ),
         shared=(("duplicate-sale-number", "2024/7"),),
+        numbering=NumberedSale(7, "2024-03-04", 2024, is_numbered=True, is_in_index=True),
     )
 
 
