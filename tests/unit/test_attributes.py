@@ -115,10 +115,9 @@ def forgotten() -> Iterator[str]:
         if order != (found := [name for name in item if name in known]):
             wrong = next(a for a, b in zip(found, order, strict=True) if a != b)
             yield f"{place} has {wrong} in another place than the transform"
-        if kind.startswith("sale"):
-            for name in without_form(kind):
-                if name in item:
-                    yield f"validate/fast/forms.py knows no form of {name} (_FORMS)"
+        for name in without_form(kind):
+            if name in item:
+                yield f"validate/fast/forms.py knows no form of {name} (_FORMS)"
 
 
 def test_what_is_declared_of_an_attribute_in_one_place_is_declared_in_the_others() -> None:

@@ -1,4 +1,4 @@
-"""Sales and lines in the form in which nearly all of them are written, recognised by their bytes.
+"""Items in the form in which nearly all of them are written, recognised by their bytes.
 
 A pattern for each kind, made from its schema and from the tables of what agrees with what
 (validate/rules/consistency.py): the attributes in the order in which the schema has them, each with
@@ -26,6 +26,7 @@ from validate.rules.consistency import (
     OF_SALE,
     SALE_KEYS,
     Repeats,
+    party_keys,
 )
 from validate.rules.sale_rules import CODES, FIRST_DAY, LAST_DAY, SUMS
 
@@ -35,6 +36,10 @@ PRICED = ("quantity", "unitPrice", "discount", *AMOUNTS[:2], "taxRate", *AMOUNTS
 SALE_CELLS = (
     *("saleId", "legacyId", "saleDate", "year", "status", "docType", "buyerId", "producerId"),
     *("invoiceGenerated", "linesCount", "saleNumber", NUMBERING[0], *SUMS, *CODES),
+)
+_PARTY_CELLS = (
+    *("legacyId", "code", "country", "vatNumber", "fiscalCode", "province", "email", "pec"),
+    *("currency", "bankDetails"),
 )
 LINE_CELLS = ("saleId", "lineId", "lineNumber", "productDescription", "productCode", *PRICED)
 
@@ -60,9 +65,21 @@ def line_form() -> Form:
     return _form_of("sale_line", _LINE_KEYS, LINE_CELLS, dict.fromkeys(AMOUNTS, _CENTS))
 
 
+@cache
+def party_form(kind: str) -> Form:
+    """The form of a buyer or a producer; its places are those of party_cells."""
+    return _form_of(kind, party_keys(kind), party_cells(kind), {})
+
+
+def party_cells(kind: str) -> tuple[str, ...]:
+    """What the checks of a buyer or a producer look at: its id, and of _PARTY_CELLS what there is
+    of its kind."""
+    return (f"{kind}Id", *(name for name in _PARTY_CELLS if name in declared(kind)))
+
+
 def without_form(kind: str) -> list[str]:
-    """The attributes of a sale or a sale_line that send it the slower way."""
-    keys = _SALE_KEYS if kind == "sale" else _LINE_KEYS
+    """The attributes of a kind of item that send it the slower way."""
+    keys = {"sale": _SALE_KEYS, "sale_line": _LINE_KEYS}.get(kind) or party_keys(kind)
     repeating = {each.key for each in keys}
     return [
         name
@@ -102,6 +119,8 @@ _DAY = (
 _TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
 _CHARACTER = r'[^"\\\x00-\x1f]'  # nothing that JSON escapes
 _PLAIN = re.compile(rf"{_CHARACTER}+").fullmatch
+# A schema's pattern that is as good for bytes.
+_LETTERS_AND_DIGITS = re.compile(r"\^(\[[A-Za-z0-9-]+\]\{[0-9,]+\})\$").fullmatch
 _CENTS = _number(9, 2)
 # Forms of the kinds of values in values.json.
 _FORMS = {
@@ -178,6 +197,8 @@ def _form(attribute: Declared) -> str | None:
     words = attribute.form.get("enum") or [attribute.form.get("const")]
     if all(isinstance(word, str) and _PLAIN(word) for word in words):
         return f"(?:{'|'.join(map(re.escape, words))})"
+    if match := _LETTERS_AND_DIGITS(attribute.form.get("pattern", "")):
+        return match[1]
     least, longest = attribute.form.get("minLength", 0), attribute.form.get("maxLength", "")
     if attribute.is_free and least <= 1:
         # In bytes, of which there are more than characters.

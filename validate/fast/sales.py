@@ -19,11 +19,10 @@ from typing import NamedTuple
 import orjson
 
 from validate.fast.forms import LINE_CELLS, PRICED, line_form, sale_form
+from validate.fast.sound_text import is_sound_text
 from validate.rules.catalogue import RULES
 from validate.rules.consistency import differ, has_number, rise
-from validate.rules.dynamodb_limits import MAX_ITEM_BYTES
 from validate.rules.record_facts import Facts, NumberedSale
-from validate.rules.record_items import HUGE
 from validate.rules.sale_rules import (
     CODES,
     NOT_DESCRIBED,
@@ -34,7 +33,6 @@ from validate.rules.sale_rules import (
     total_is_odd,
     wrong_amount,
 )
-from validate.rules.text_rules import may_be_damaged
 
 RULED_OUT = frozenset(
     {
@@ -74,7 +72,7 @@ def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
     """The facts of a sale (its METADATA line, then its LINE lines) if nothing is to be noted."""
     form = sale_form()
     match = form.pattern.fullmatch(record[0])
-    if match is None or not _is_sound_text(record):
+    if match is None or not is_sound_text(record):
         return None
     cells = match.group(*form.places)
     identifier, legacy_id, day, year, status, document, buyer, producer = cells[:8]
@@ -107,21 +105,6 @@ def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
     in_index = numbering is not None
     numbered = NumberedSale(int(number), date, int(date[:4]), is_numbered, in_index)
     return Facts(legacy_id.decode(), 1 + lines, key, references, shared, numbering=numbered)
-
-
-def _is_sound_text(record: Sequence[bytes]) -> bool:
-    """Whether the lines are UTF-8, not too long, and without a trace of damage."""
-    # In one piece it is quicker, unless that is a large one.
-    texts = [b"".join(record)] if len(record) < HUGE else record
-    if max(map(len, record)) > MAX_ITEM_BYTES or any(map(may_be_damaged, texts)):
-        return False
-    try:
-        for text in texts:
-            if not text.isascii():
-                text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _summed(record: Sequence[bytes], sale_id: bytes) -> _Amounts | None:

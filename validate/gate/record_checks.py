@@ -16,7 +16,9 @@ from utils.entities import Shape, Undeclared, is_referenced, shape_of
 from utils.files.artifacts import split_records
 from utils.files.findings import Finding
 from utils.findings.source_names import SourceNames
-from validate.fast.sales import RULED_OUT, facts_if_clean
+from validate.fast import parties, sales
+from validate.fast.parties import party_reader
+from validate.fast.sales import facts_if_clean
 from validate.gate.described import Items, described, without_repeats
 from validate.gate.numbering import Outline, glance
 from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
@@ -132,14 +134,50 @@ def judge_of(entity: str) -> Judge:
             f"validate/gate/record_checks.py says nothing of the {shape.children.name} of {entity}",
             remedy="records of several items need a judge of their own there, as sales have",
         )
-    return _judge_of_one_item(shape)
+    if shape.singular in PARTY_CHECKS:
+        return _party_judge(shape)
+    return item_judge(shape, _checks_of(shape))
 
 
-def _judge_of_one_item(shape: Shape) -> Judge:
-    """What judges records of one item: by their schema, by what their shape says and, if they are
-    parties, by the rules for these."""
-    kind, is_party = shape.schema, shape.singular in PARTY_CHECKS
-    checks = PARTY_CHECKS[kind] if is_party else _checks_of(shape)
+def _party_judge(shape: Shape) -> Judge:
+    """What judges parties: the quick way first where it can be taken, and all that it leaves
+    open."""
+    checks, read = PARTY_CHECKS[shape.schema], party_reader(shape.schema)
+
+    def quickly(record: Sequence[bytes]) -> Facts | None:
+        item = read(record)
+        return None if item is None else _facts_of_one_item(shape, item)
+
+    return _quick_judge(quickly, parties.RULED_OUT, item_judge(shape, checks), checks)
+
+
+def _quick_judge(
+    quickly: Callable[[Sequence[bytes]], Facts | None],
+    ruled_out: frozenset[str],
+    judge: Judge,
+    checks: Sequence[Check],
+) -> Judge:
+    """What judges as `judge` does by `checks`, but first asks for the facts of records about which
+    the rules that are `ruled_out` have nothing to note."""
+    if RULES.keys() - borne():
+        # Whatever asks for these rules, it is not known here: then all has to be asked.
+        return judge
+    open_still = [check for check in checks if not check.rules <= ruled_out]
+
+    def judge_quickly(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
+        facts = quickly(record)
+        if facts is None:
+            return judge(record, notes, business)
+        if open_still:
+            notes += asked(open_still, Record(record, items_of(record)), business=business)
+        return facts
+
+    return judge_quickly
+
+
+def item_judge(shape: Shape, checks: Sequence[Check]) -> Judge:
+    """What judges records of one item: by their schema and by checks."""
+    kind = shape.schema
 
     def judge(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
         item = items_of(record)[0]
@@ -191,20 +229,7 @@ def _shared_by_parties(party: Item) -> tuple[tuple[str, str], ...]:
 
 def sale_judge() -> Judge:
     """What judges sales: the quick way first where it can be taken, and all that it leaves open."""
-    if RULES.keys() - borne():
-        # Whatever asks for these rules, it is not known here: then all has to be asked.
-        return judge_sale
-    open_still = [check for check in SALE_CHECKS if not check.rules <= RULED_OUT]
-
-    def judge(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
-        facts = facts_if_clean(record)
-        if facts is None:
-            return judge_sale(record, notes, business)
-        if open_still:
-            notes += asked(open_still, Record(record, items_of(record)), business=business)
-        return facts
-
-    return judge
+    return _quick_judge(facts_if_clean, sales.RULED_OUT, judge_sale, SALE_CHECKS)
 
 
 def borne() -> set[str]:

@@ -15,6 +15,7 @@ from stdnum.util import get_cc_module
 _PERSON = re.compile(
     r"[A-Z]{6}[0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{2}[A-Z][0-9LMNPQRSTUV]{3}[A-Z]"
 )
+_DIGITS_OF_COMPANY = 11
 _NOISE = re.compile(r"[\s.\-/:]")
 _SWISS = frozenset({"CH", "LI"})
 _SWISS_SUFFIX = re.compile(r"(?:MWST|TVA|IVA|TPV)$")
@@ -59,14 +60,22 @@ def is_vat_number(country: str, number: str) -> bool:
     if country in _SWISS:
         return _passes(uid, _SWISS_SUFFIX.sub("", compact(number)))
     if country == "IT":
-        return _passes(iva, bare)
+        return _is_iva(bare)
     module = _vat_module(_NUMBERED_AS.get(country, country))
     return module is None or _passes(module, bare) or _passes(module, compact(number))
 
 
 def is_fiscal_code(number: str) -> bool:
     """Whether `number` is a valid Italian tax code: 16 characters, or 11 digits of a company."""
-    return _passes(codicefiscale, compact(number))
+    bare = compact(number)
+    return _is_iva(bare) if len(bare) == _DIGITS_OF_COMPANY else _passes(codicefiscale, bare)
+
+
+@lru_cache(maxsize=64)
+def _is_iva(number: str) -> bool:
+    """Whether these are the eleven digits of an Italian company. Cached: they are its VAT number
+    and its tax code."""
+    return _passes(iva, number)
 
 
 @lru_cache(maxsize=4096)

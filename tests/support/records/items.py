@@ -161,9 +161,10 @@ def as_lines(items: Sequence[Item]) -> list[bytes]:
     return [orjson.dumps({"Item": item}) + b"\n" for item in items]
 
 
-def as_written(items: Sequence[Item]) -> list[bytes]:
-    """The same for a sale and its lines, as the transform writes them: attributes in its order."""
-    kinds = ["sale", *["sale_line"] * len(items)]
+def as_written(items: Sequence[Item], kind: str = "sale") -> list[bytes]:
+    """The same for a sale and its lines (or a party), as the transform writes them: attributes in
+    its order."""
+    kinds = [kind, *["sale_line"] * len(items)]
     return as_lines(
         [
             {

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.records.broken import BROKEN, SOUND, named
 from tests.support.records.items import as_lines, sale_record
-from validate.fast import sales as fast_sales
+from validate.fast import sound_text
 from validate.gate.record_checks import Policy, check_chunk
 from validate.rules import record_items, text_rules
 from validate.rules.record_items import LazyItems, items_of
@@ -20,7 +20,7 @@ Judge = Callable[[list[bytes]], Any]
 @pytest.fixture
 def huge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every record counts as huge."""
-    for module in (record_items, text_rules, fast_sales):
+    for module in (record_items, text_rules, sound_text):
         monkeypatch.setattr(module, "HUGE", 0)
 
 
@@ -38,7 +38,7 @@ def test_what_is_found_of_a_huge_sale_is_what_is_found_of_any(
 ) -> None:
     lines = as_lines(items)
     ordinary = judged("sales", lines)
-    for module in (record_items, text_rules, fast_sales):
+    for module in (record_items, text_rules, sound_text):
         monkeypatch.setattr(module, "HUGE", 0)
     assert judged("sales", lines) == ordinary
 

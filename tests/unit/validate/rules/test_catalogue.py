@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.records.broken import BROKEN, SOUND, Record, named, put, sale
+from tests.support.records.broken import BROKEN, SOUND, Record, buyer, named, producer, put, sale
 from tests.support.records.items import (
     as_lines,
     as_written,
 )
-from validate.fast.sales import RULED_OUT, facts_if_clean
+from utils.entities import shape_of
+from validate.fast import parties, sales
+from validate.fast.parties import party_reader
+from validate.fast.sales import facts_if_clean
 from validate.gate import record_checks
 from validate.gate.record_checks import Policy, check_chunk
 from validate.rules.catalogue import RULES, Note, Rule
@@ -27,7 +30,7 @@ BETWEEN_RECORDS = {
 def lines_of(record: Record) -> list[bytes]:
     """The lines of a record, in the order in which the transform writes attributes."""
     entity, items = record
-    return as_written(items) if entity == "sales" else as_lines(items)
+    return as_written(items, shape_of(entity).schema)
 
 
 def rules_found(record: Record) -> list[str]:
@@ -89,11 +92,26 @@ def test_a_sale_that_breaks_a_rule_is_left_to_the_rule(rule: str, record: Record
     assert facts_if_clean(lines_of(record)) is None, f"the quick way does not rule out {rule}"
 
 
-def test_every_rule_that_is_ruled_out_quickly_is_tried_on_a_sale() -> None:
-    untried = {name for name in RULES if name in RULED_OUT} - {rule for rule, _ in OF_SALES}
+OF_PARTIES = [(rule, record) for rule, record in BROKEN if record[0] != "sales"]
+
+
+@pytest.mark.parametrize(("rule", "record"), OF_PARTIES, ids=named)
+def test_a_party_that_breaks_a_rule_is_left_to_the_rule(rule: str, record: Record) -> None:
+    is_clean = party_reader(shape_of(record[0]).schema)
+    assert is_clean(lines_of(buyer() if record[0] == "buyers" else producer())) is not None
+    assert is_clean(lines_of(record)) is None, f"the quick way does not rule out {rule}"
+
+
+@pytest.mark.parametrize(
+    ("ruled_out", "broken"), [(sales.RULED_OUT, OF_SALES), (parties.RULED_OUT, OF_PARTIES)]
+)
+def test_every_rule_that_is_ruled_out_quickly_is_tried(
+    ruled_out: frozenset[str], broken: list[tuple[str, Record]]
+) -> None:
+    untried = {name for name in RULES if name in ruled_out} - {rule for rule, _ in broken}
     # Attributes and keys have the same checks in all kinds of items; doubts are in `legacy`.
     assert all(RULES[name].group in ("schema", "limits", "layout") for name in untried)
-    assert RULES.keys() >= RULED_OUT
+    assert RULES.keys() >= ruled_out
 
 
 LATE = "delivered-late"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stdnum.it import codicefiscale
 
 from validate.rules.iso_codes import countries, currencies, italian_provinces
 from validate.rules.tax_codes import (
+    compact,
     is_fiscal_code,
     is_iban,
     is_person,
@@ -148,3 +150,9 @@ def test_official_codes() -> None:
     assert not {"ITL", "XYZ"} & currencies()
     assert {"PC", "MI", "AO", "BZ", "SU", "FO"} <= italian_provinces()
     assert not {"21", "XX", ""} & italian_provinces()
+
+
+@given(st.text("0123456789IT -.x", max_size=16) | st.from_regex(r"(IT)?[0-9]{11}", fullmatch=True))
+def test_a_tax_code_is_what_stdnum_takes_for_one(number: str) -> None:
+    """The eleven digits of a company are judged once, for its VAT number and its tax code."""
+    assert is_fiscal_code(number) == codicefiscale.is_valid(compact(number))
