@@ -223,8 +223,8 @@ def test_only_what_has_changed_is_transformed_and_judged(
         found.append(beside(*arguments))
         return found[-1]
 
-    def judge_of(entity: str) -> record_checks.Judge:
-        judge = real_judge_of(entity)
+    def judge_of(entity: str, *, are_sound: bool) -> record_checks.Judge:
+        judge = real_judge_of(entity, are_sound=are_sound)
 
         def judging(record: Sequence[bytes], notes: list[Note], business: bool) -> Facts:
             facts = judge(record, notes, business)

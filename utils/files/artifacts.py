@@ -225,8 +225,8 @@ def starts_record(line: bytes) -> bool:
 def split_records(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """The lines of each record: a METADATA line and the LINE lines that follow it."""
     start = 0
-    for number in range(1, len(lines)):
-        if starts_record(lines[number]):
+    for number, line in enumerate(lines):
+        if line.find(RECORD_MARK, 0, RECORD_MARK_WITHIN) >= 0 and number:
             yield lines[start:number]
             start = number
     if lines:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import orjson
 
-from validate.fast.forms import LINE_CELLS, PRICED, line_form, sale_form
+from validate.fast.forms import PRICED, line_form, sale_form
 from validate.fast.sound_text import is_sound_text
 from validate.rules.catalogue import RULES
 from validate.rules.consistency import differ, has_number, rise
@@ -57,7 +57,6 @@ _MOST = 1e8
 _SURELY_A_CENT = 0.01 - 1e-6
 
 _DASH = NOT_DESCRIBED.encode()
-_OWN_CELLS = len(LINE_CELLS) - len(PRICED)
 
 
 class _Amounts(NamedTuple):
@@ -68,15 +67,19 @@ class _Amounts(NamedTuple):
     total: int
 
 
-def facts_if_clean(record: Sequence[bytes]) -> Facts | None:
-    """The facts of a sale (its METADATA line, then its LINE lines) if nothing is to be noted."""
-    form = sale_form()
-    match = form.pattern.fullmatch(record[0])
-    if match is None or not is_sound_text(record):
+def facts_if_clean(record: Sequence[bytes], *, is_sound: bool = False) -> Facts | None:
+    """The facts of a sale (its METADATA line, then its LINE lines) if nothing is to be noted.
+    `is_sound`: its text is known to be (validate/fast/sound_text.py)."""
+    pattern, places = sale_form()
+    match = pattern.fullmatch(record[0])
+    if match is None or not (is_sound or is_sound_text(record)):
         return None
-    cells = match.group(*form.places)
-    identifier, legacy_id, day, year, status, document, buyer, producer = cells[:8]
-    frozen, count, number, numbering, net, tax, total, *codes = cells[8:]
+    # fmt: off
+    (
+        identifier, legacy_id, day, year, status, document, buyer, producer,
+        frozen, count, number, numbering, net, tax, total, *codes,
+    ) = match.group(*places)
+    # fmt: on
     lines = len(record) - 1
     is_numbered = _has_number(status, document)
     if (
@@ -117,9 +120,7 @@ def _summed(record: Sequence[bytes], sale_id: bytes) -> _Amounts | None:
         match = fullmatch(line)
         if match is None:
             return None
-        cells = match.group(*places)
-        sale, identifier, line_number, description, code = cells[:_OWN_CELLS]
-        priced = cells[_OWN_CELLS:]
+        sale, identifier, line_number, description, code, *priced = match.group(*places)
         amounts = _line_cents(*orjson.loads(b"[%b]" % b",".join(priced)))
         if amounts is None and _is_priced_right(priced):
             amounts = _cents(priced[4]), _cents(priced[6]), _cents(priced[7])

@@ -66,9 +66,9 @@ class Outline:
             return
         year, is_candidate = sale.day[:4], sale.is_candidate
         if is_candidate:
-            top, known = Top(sale.number, sale.day), self.tops.get(year)
+            top, known = (sale.number, sale.day), self.tops.get(year)
             if known is None or top > known:
-                self.tops[year] = top
+                self.tops[year] = Top(*top)
         if sale.is_in_index and sale.day > self.latest.get(year, ""):
             self.latest[year] = sale.day
         if sale.is_numbered and not (sale.is_in_index and is_candidate):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import localcontext
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -19,6 +20,7 @@ from utils.findings.source_names import SourceNames
 from validate.fast import parties, sales
 from validate.fast.parties import party_reader
 from validate.fast.sales import facts_if_clean
+from validate.fast.sound_text import is_sound_text
 from validate.gate.described import Items, described, without_repeats
 from validate.gate.numbering import Outline, glance
 from validate.rules import consistency, layout_rules, party_rules, sale_rules, text_rules
@@ -95,14 +97,17 @@ def check_chunk(
     Each record is asked for its schema, DynamoDB's limits, agreement within itself and, if the
     policy says so, the business rules; the later questions only where the earlier ones are met.
     """
-    judge, facts_of, is_named = judge_of(entity), facts_reader_of(entity), is_referenced(entity)
+    # Of all lines at once it is found out quicker, and nearly always they are.
+    judge = judge_of(entity, are_sound=bool(lines) and is_sound_text(lines))
+    facts_of, is_named = facts_reader_of(entity), is_referenced(entity)
+    has_passed = None if passed is NONE else passed.has
     names, strict = policy.names or SourceNames(entity), policy.strict
     is_numbered = shape_of(entity).numbered
     outcome = ChunkFindings()
     with localcontext(sale_rules.EXACT):
         for number, record in enumerate(split_records(lines)):
             notes: list[Note] = []
-            if passed.has(record):
+            if has_passed is not None and has_passed(record):
                 facts = facts_of(record)
             else:
                 facts = judge(record, notes, policy.business)
@@ -124,31 +129,38 @@ def check_chunk(
     return outcome
 
 
-def judge_of(entity: str) -> Judge:
-    """What judges the records of an entity. Raises Undeclared."""
+def judge_of(entity: str, *, are_sound: bool = False) -> Judge:
+    """What judges the records of an entity; `are_sound`: the text of all that it is for is known to
+    be (validate/fast/sound_text.py). Raises Undeclared."""
     shape = shape_of(entity)
     if entity in _JUDGES:
-        return _JUDGES[entity]()
+        return _JUDGES[entity](are_sound)
     if shape.children:
         raise Undeclared(
             f"validate/gate/record_checks.py says nothing of the {shape.children.name} of {entity}",
             remedy="records of several items need a judge of their own there, as sales have",
         )
     if shape.singular in PARTY_CHECKS:
-        return _party_judge(shape)
+        return _party_judge(shape, are_sound)
     return item_judge(shape, _checks_of(shape))
 
 
-def _party_judge(shape: Shape) -> Judge:
+def _party_judge(shape: Shape, are_sound: bool) -> Judge:
     """What judges parties: the quick way first where it can be taken, and all that it leaves
     open."""
     checks, read = PARTY_CHECKS[shape.schema], party_reader(shape.schema)
 
     def quickly(record: Sequence[bytes]) -> Facts | None:
-        item = read(record)
+        item = read(record, is_sound=are_sound)
         return None if item is None else _facts_of_one_item(shape, item)
 
     return _quick_judge(quickly, parties.RULED_OUT, item_judge(shape, checks), checks)
+
+
+def _sale_judge(are_sound: bool) -> Judge:
+    """What judges sales: likewise."""
+    quickly = partial(facts_if_clean, is_sound=are_sound)
+    return _quick_judge(quickly, sales.RULED_OUT, judge_sale, SALE_CHECKS)
 
 
 def _quick_judge(
@@ -227,11 +239,6 @@ def _shared_by_parties(party: Item) -> tuple[tuple[str, str], ...]:
     return shared
 
 
-def sale_judge() -> Judge:
-    """What judges sales: the quick way first where it can be taken, and all that it leaves open."""
-    return _quick_judge(facts_if_clean, sales.RULED_OUT, judge_sale, SALE_CHECKS)
-
-
 def borne() -> set[str]:
     """The rules of which it is known who asks for them."""
     elsewhere = {name for name, rule in RULES.items() if rule.group in _ELSEWHERE}
@@ -292,4 +299,4 @@ def _schema_notes(kind: str, item: Item) -> list[Note]:
 
 
 # What judges records of several items.
-_JUDGES: dict[str, Callable[[], Judge]] = {"sales": sale_judge}
+_JUDGES: dict[str, Callable[[bool], Judge]] = {"sales": _sale_judge}
