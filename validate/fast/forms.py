@@ -13,9 +13,10 @@ generate items from the patterns and put them to the schemas. An attribute that 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from utils.item_schemas import Declared, declared
@@ -63,6 +64,21 @@ def line_form() -> Form:
     """The form of a LINE line; its places are those of LINE_CELLS. Whether its sale is the sale
     that it is with is another question."""
     return _form_of("sale_line", _LINE_KEYS, LINE_CELLS, dict.fromkeys(AMOUNTS, _CENTS))
+
+
+def line_cells(lines: bytes) -> list[tuple[bytes, ...]]:
+    """LINE_CELLS of each of some LINE lines, b"" for an absent one; lines that do not have the form
+    are passed over."""
+    pattern, pick = _line_finder()
+    return list(map(pick, pattern.findall(lines)))
+
+
+@cache
+def _line_finder() -> tuple[re.Pattern[bytes], Callable[[tuple[bytes, ...]], tuple[bytes, ...]]]:
+    """The pattern of line_form for lines among others, and what picks the cells of all groups."""
+    pattern, places = line_form()
+    whole_line = re.compile(b"(?m)^%b$" % pattern.pattern.removesuffix(_LINE_BREAK.encode()))
+    return whole_line, itemgetter(*(place - 1 for place in places))
 
 
 @cache
@@ -118,6 +134,7 @@ _DAY = (
 )
 _TIME = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
 _CHARACTER = r'[^"\\\x00-\x1f]'  # nothing that JSON escapes
+_LINE_BREAK = r"\n?"  # with which a pattern ends
 _PLAIN = re.compile(rf"{_CHARACTER}+").fullmatch
 # A schema's pattern that is as good for bytes.
 _LETTERS_AND_DIGITS = re.compile(r"\^(\[[A-Za-z0-9-]+\]\{[0-9,]+\})\$").fullmatch
@@ -180,7 +197,7 @@ def _pattern(
         elif not attribute.required:
             part = f"(?:{part}|)"  # a third faster than with a question mark
         parts.append(part)
-    text = r'\{"Item":\{' + "".join(parts).removeprefix(",") + r"\}\}\n?"
+    text = r'\{"Item":\{' + "".join(parts).removeprefix(",") + r"\}\}" + _LINE_BREAK
     return re.compile(text.encode())
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.records.broken import BROKEN, SOUND, named
-from tests.support.records.items import as_lines, sale_record
-from validate.fast import sound_text
+from tests.support.records.items import as_lines, as_written, sale_record
+from validate.fast import sales, sound_text
 from validate.gate.record_checks import Policy, check_chunk
 from validate.rules import record_items, text_rules
 from validate.rules.record_items import LazyItems, items_of
@@ -22,6 +22,7 @@ def huge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every record counts as huge."""
     for module in (record_items, text_rules, sound_text):
         monkeypatch.setattr(module, "HUGE", 0)
+    monkeypatch.setattr(sales, "HUGE", 1)
 
 
 def judged(entity: str, lines: list[bytes]) -> tuple[Any, Any]:
@@ -34,12 +35,11 @@ SALES = [(rule, items) for rule, (entity, items) in (*BROKEN, *SOUND) if entity 
 
 @pytest.mark.parametrize(("rule", "items"), SALES, ids=named)
 def test_what_is_found_of_a_huge_sale_is_what_is_found_of_any(
-    rule: str, items: list[Any], monkeypatch: pytest.MonkeyPatch
+    rule: str, items: list[Any], request: pytest.FixtureRequest
 ) -> None:
-    lines = as_lines(items)
+    lines = as_written(items)
     ordinary = judged("sales", lines)
-    for module in (record_items, text_rules, sound_text):
-        monkeypatch.setattr(module, "HUGE", 0)
+    request.getfixturevalue("huge")
     assert judged("sales", lines) == ordinary
 
 
