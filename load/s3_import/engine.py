@@ -15,7 +15,7 @@ from load.load_state import leave_table
 from load.s3_import import bookkeeping
 from load.s3_import.import_state import ImportState
 from load.s3_import.import_table import ask, existing, is_gone, judge, wait_for
-from load.s3_import.left_objects import bucket_of, imports_of, remove
+from load.s3_import.left_objects import bucket_of, remove
 from load.s3_import.table_settings import apply, require_sound
 from load.s3_import.uploading import upload
 from load.target.tables import describe
@@ -68,7 +68,7 @@ def import_entities(
         run.begin(bookkeeping.PHASE, entity, run.sha_of(run.workspace.transformed(entity)))
         upload(run, entity, state, bucket_of(run.config, state))
         ask(run, tables[entity], state)
-    wait_for(run, list(states.values()))
+    wait_for(run, states)
     failures: list[MigrationError] = []
     for entity, state in states.items():
         try:
@@ -142,12 +142,3 @@ def _conclude(run: Run, entity: str, state: ImportState) -> None:
     get_logger().info(
         "Imported %s of %s into %s", counted(state.imported, "item"), entity, state.table
     )
-
-
-def imported_tables(run: Run) -> dict[str, str]:
-    """The tables that this run has imported, by entity."""
-    return {
-        entity: state.table
-        for entity, state in imports_of(run).items()
-        if state.concluded and state.baseline == run.manifest.baseline
-    }

@@ -40,8 +40,8 @@ class ImportState:
     `asked` is when DynamoDB was about to be asked for the import by `token` ("": it was not), and
     `arn`, `table_arn`, `table_id` are what it has answered. `status` is the last that it said, with
     the counts of items when it had `ended`; `failed` is why the import is of no use. `settings`
-    says that the table has those of the configuration, `concluded` when the load was complete,
-    `verified` that a verification has passed, and `removed` when the objects were taken away.
+    says that the table has those of the configuration, `concluded` when the load was complete, and
+    `removed` when the objects were taken away.
     """
 
     path: Path
@@ -73,7 +73,6 @@ class ImportState:
     failed: str = ""
     settings: bool = False
     concluded: str = ""
-    verified: bool = False
     removed: str = ""
 
     @classmethod

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from load.s3_import.error_log import errors_of
@@ -111,51 +112,61 @@ def existing(run: Run, table: str) -> TargetError:
     )
 
 
-def wait_for(run: Run, states: Sequence[ImportState]) -> None:
-    """Wait until DynamoDB has ended imports. Raises Interrupted when a stop is asked for; the
-    imports go on, and called again this waits on."""
-    due = [state for state in states if state.arn and not state.ended]
-    if not due:
-        return
+def wait_for(run: Run, states: Mapping[str, ImportState]) -> None:
+    """Wait until DynamoDB has ended the imports of entities. Raises Interrupted when a stop is
+    asked for; the imports go on, and called again this waits on."""
+    due = {entity: state for entity, state in states.items() if not state.ended}
     began = told = time.monotonic()
     pause = _FIRST_POLL
-    with run.progress.task(
-        "load", "", len(due), unit="tables", step="waiting for DynamoDB's import"
-    ) as task:
+    with ExitStack() as stack:
+        tasks = {
+            entity: stack.enter_context(
+                run.progress.task("load", entity, state.items, unit="items")
+            )
+            for entity, state in due.items()
+        }
         while due:
-            for state in due:
-                _look(run, state)
-            task.advance(sum(bool(state.ended) for state in due))
-            due = [state for state in due if not state.ended]
+            for entity, state in due.items():
+                if _has_ended(run, state):
+                    tasks[entity].advance(
+                        state.processed, errors=state.errors, bytes=state.processed_bytes
+                    )
+            due = {entity: state for entity, state in due.items() if not state.ended}
             now = time.monotonic()
             if due and now - told >= _SAY_EVERY:
                 told = now
-                get_logger().info(
-                    "DynamoDB imports %s (for %s so far; it tells no counts before the end, and "
-                    "goes on if this command is stopped; to wait on: %s)",
-                    ", ".join(state.table for state in due),
-                    lasting(now - began),
-                    run.command(RESUME),
-                )
+                _say(run, due.values(), now - began)
             if due:
                 run.stop.sleep(pause)
                 pause = min(pause * _LONGER, _POLL_SECONDS)
 
 
-def _look(run: Run, state: ImportState) -> None:
+def _say(run: Run, due: Iterable[ImportState], seconds: float) -> None:
+    get_logger().info(
+        "DynamoDB imports %s (for %s so far; it tells no counts before the end, and goes on if "
+        "this command is stopped; to wait on: %s)",
+        ", ".join(state.table for state in due),
+        lasting(seconds),
+        run.command(RESUME),
+    )
+
+
+def _has_ended(run: Run, state: ImportState) -> bool:
+    """Look at an import; whether it has ended, which is on disk then."""
     found = described(run, state)
     if found["ImportStatus"] != state.status:
         run.events.emit(TableState(table=state.table, state=f"import {found['ImportStatus']}"))
     state.status = found["ImportStatus"]
     state.table_id = state.table_id or found.get("TableId", "")
     if state.status in _GOING_ON:
-        return
+        return False
     state.ended = utc_now()
     state.processed = found.get("ProcessedItemCount", 0)
     state.imported = found.get("ImportedItemCount", 0)
     state.errors = found.get("ErrorCount", 0)
     state.processed_bytes = found.get("ProcessedSizeBytes", 0)
     state.save()
+    return True
 
 
 def described(run: Run, state: ImportState) -> Description:

@@ -61,8 +61,6 @@ def remove_verified(run: Run, entities: Sequence[str]) -> None:
     for state in imports_of(run, entities).values():
         if state.removed:
             continue
-        state.verified = True
-        state.save()
         if run.config.load.s3.keep_objects:
             get_logger().info("The files of %s stay in %s", state.table, state.place)
             continue

@@ -10,7 +10,6 @@ from typing import IO
 
 import orjson
 
-from utils.files.artifacts import sha256_of
 from utils.files.closing import Closes
 from utils.files.storage import make_directory, open_private, storage_errors
 from utils.files.typed_json import fits
@@ -90,8 +89,3 @@ class ObjectLog(Closes):
     def stored_bytes(self) -> int:
         """Bytes of all objects as they are stored."""
         return sum(each.size for each in self.objects.values())
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a log, which is that of all its objects; "" where there is none."""
-    return sha256_of(path) if path.exists() else ""

@@ -36,7 +36,7 @@ def upload(run: Run, entity: str, state: ImportState, bucket: Bucket) -> None:
     with (
         ObjectLog(run.workspace.import_objects(entity)) as log,
         run.progress.task(
-            "load", entity, state.items, unit="items", done=0 if state.uploaded else log.items
+            "load", entity, state.items, unit="items", step="upload to S3", done=log.items
         ) as task,
     ):
         if not state.uploaded:

@@ -69,9 +69,9 @@ def settings_of(dynamodb: DynamoDBClient) -> Any:
 
 
 def of_load(happened: list[str]) -> list[int]:
-    """The moments of a run at which the load was at work, up to the removal of the objects."""
-    phases = [event.split()[0] for event in happened]
-    first = phases.index("load")
+    """The moments of a run from the upload on, up to the removal of the objects: a step by its name
+    is no place of its own."""
+    first = happened.index("validate sales begin")
     return [moment for moment in moments(happened) if moment > first]
 
 
@@ -95,7 +95,12 @@ def test_killed_in_the_middle_of_an_upload_it_sends_nothing_twice(
     tmp_path: Path, sample: Sample, importing: EmbeddedAws, new_tables: DynamoDBClient
 ) -> None:
     tool = sabotaged(importer(tmp_path, sample.s9, importing))
-    tool.killed("--full", phase="load", entity="sales", what="after fsync", after=12)
+    happened = events(tool, "--full")
+    written = happened.count("validate sales after fsync")
+    start_over(tool, new_tables, NEW)
+    prepared(importing)
+    # The last of them are of objects of the sales.
+    tool.killed("--full", phase="validate", entity="sales", what="after fsync", after=written - 12)
     s3 = client(importing, "s3")
     before = {each["Key"]: each["LastModified"] for each in listed(s3)}
     known = {orjson.loads(line)["key"] for line in logged(tool)}
@@ -151,7 +156,7 @@ def test_stopped_while_it_waits_it_waits_on(
     happened = events(tool, "--full")
     start_over(tool, new_tables, NEW)
     prepared(importing)
-    asked = max(n for n, event in enumerate(happened, 1) if event == "load sales after request")
+    asked = happened.index("load sales after request") + 1
     with tool.held("--full", after=asked) as running:
         running.interrupt()
         tool.let_go()
