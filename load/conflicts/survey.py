@@ -124,10 +124,16 @@ def due_of(run: Run, entities: Sequence[str], *, syncs: bool = False) -> list[st
     has_plan = is_planned if syncs else goes_on
     due = [name for name in entities if not has_plan(run, name)]
     if run.manifest.rolled_back or _begins_anew(run, due, syncs=syncs):
-        run.manifest.rolled_back = ""
-        run.manifest.baseline = Manifest.new().baseline
-        run.save()
+        is_done_with(run)
     return due
+
+
+def is_done_with(run: Run) -> None:
+    """What was undone, or was not looked at as a whole, is done with: what the run writes from here
+    on is a load of its own."""
+    run.manifest.rolled_back = ""
+    run.manifest.baseline = Manifest.new().baseline
+    run.save()
 
 
 def _begins_anew(run: Run, due: Sequence[str], *, syncs: bool) -> bool:

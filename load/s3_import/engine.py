@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from load.conflicts.survey import is_done_with
 from load.load_state import leave_table
 from load.s3_import import bookkeeping
 from load.s3_import.import_state import ImportState
@@ -63,6 +64,8 @@ def import_entities(
     Raises TargetError when something is in the way, ImportFailed when a table is not what was to
     be imported, Interrupted when a stop is asked for; called again, it resumes.
     """
+    if run.manifest.rolled_back:
+        is_done_with(run)
     states = {entity: state for entity in entities if (state := _state_of(run, entity))}
     for entity, state in states.items():
         run.begin(bookkeeping.PHASE, entity, run.sha_of(run.workspace.transformed(entity)))

@@ -108,7 +108,8 @@ def existing(run: Run, table: str) -> TargetError:
     return TargetError(
         f"the table {table} is there already, and an import from S3 makes its table itself",
         remedy="name a table that is not there in `target`; or, to write into this one, set "
-        f"load.method to batch; then: {run.command('--full')}",
+        "load.method to batch; or, if nothing in it is needed, delete it: "
+        f"{delete_table(run.config.target, table)}; then: {run.command('--full')}",
     )
 
 

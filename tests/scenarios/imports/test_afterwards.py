@@ -77,6 +77,21 @@ def test_a_rollback_takes_back_what_was_imported_and_keeps_what_was_changed(
     assert all(record in str(imported.report("rollback")["kept"]) for record in left)
 
 
+def test_after_a_rollback_new_tables_are_imported_again(
+    imported: Operator, new_tables: DynamoDBClient
+) -> None:
+    imported.run("rollback", "--yes").ended(0)
+    imported.run("--phase", "load").failed(1, NEW.buyers, "is there already")
+    for name in (NEW.buyers, NEW.producers, NEW.sales):
+        new_tables.delete_table(TableName=name)
+    imported.run("--phase", "load").ended(0)
+    imported.run("--phase", "verify").ended(0)
+    there = scan_all(new_tables, NEW)
+    assert there == {name: by_key(imported.items(name)) for name in ENTITIES}
+    imported.run("rollback", "--yes").ended(0)
+    assert scan_all(new_tables, NEW) == {name: {} for name in ENTITIES}
+
+
 def test_quarantined_records_come_later_and_a_rollback_takes_all_of_it_back(
     tmp_path: Path, s9: S9Database, importing: EmbeddedAws, new_tables: DynamoDBClient
 ) -> None:

@@ -51,6 +51,8 @@ def test_tables_are_made_and_filled_as_by_batches(
     assert importer_of_sample.files() == finished.files()
     assert keys_in(importing) == []
     assert f'"salesTable": "{NEW.sales}"' in done.stdout
+    page = (importer_of_sample.data / "reports" / "report.html").read_text(encoding="utf-8")
+    assert "Tables that were made by import from S3" in page
     report, expected = importer_of_sample.report("load"), finished.report("load")
     for name in ENTITIES:
         ours, theirs = report["entities"][name], expected["entities"][name]

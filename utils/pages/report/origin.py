@@ -54,6 +54,7 @@ def origin(known: Documents) -> Iterator[Section]:
         reached = manifest.reached.get(side)
         if reached:
             parts += [Heading(title), *_reached(side, reached)]
+    parts += _imported(known.report("load"))
     backups = [
         Row([table, each.get("name"), each.get("items"), each.get("at")])
         for table, of in manifest.backups.items()
@@ -88,6 +89,35 @@ def _reached(side: str, reached: Mapping[str, Any]) -> Iterator[Part]:
     ]
     columns = [Column("Table"), Column("Endpoint", KEY), Column("ARN", KEY), Column("Id", KEY)]
     yield Table("Tables that have answered", columns, rows)
+
+
+def _imported(report: Report) -> Iterator[Part]:
+    """The tables that DynamoDB has made and filled from S3."""
+    loads = report.get("entities", {}).values()
+    rows = [
+        Row(
+            [
+                found["table"],
+                found["importedItems"],
+                found["processedBytes"],
+                found["objects"],
+                ", ".join(found["settings"]) or "none",
+                found["arn"],
+            ]
+        )
+        for each in loads
+        if (found := each.get("import"))
+    ]
+    columns = [
+        Column("Table"),
+        Column("Items", NUMBER),
+        Column("Bytes", NUMBER),
+        Column("Objects", NUMBER),
+        Column("Settings", WIDE),
+        Column("Import", KEY),
+    ]
+    if rows:
+        yield Table("Tables that were made by import from S3", columns, rows)
 
 
 def configuration(known: Documents) -> Iterator[Section]:

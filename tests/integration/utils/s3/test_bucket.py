@@ -97,6 +97,17 @@ def test_an_upload_that_breaks_off_leaves_nothing(
     assert list(bucket.objects("broken")) == []
 
 
+def test_every_request_can_name_the_account_that_owns_the_bucket(
+    target: TargetConfig, server: EmbeddedAws
+) -> None:
+    account = "123456789012" if isinstance(server, MotoAws) else "000000000000"
+    owned = Bucket(target, NAME, owner=account)
+    owned.put_bytes("owned/1", b"content")
+    assert [each.key for each in owned.objects("owned/")] == ["owned/1"]
+    assert owned.facts().versions
+    assert owned.remove_all("owned/") >= 1
+
+
 def test_facts_say_what_a_check_needs(bucket: Bucket, server: EmbeddedAws) -> None:
     rule = {
         "ID": "expire",
