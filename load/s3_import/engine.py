@@ -94,6 +94,7 @@ def _state_of(run: Run, entity: str) -> ImportState | None:
     if known is not None and known.is_of(run, entity) and not _is_elsewhere(run, known):
         if known.failed and not there:
             known.begin_anew()
+        known.look_again()
         if not there or known.asked:
             return known
         raise existing(run, table)

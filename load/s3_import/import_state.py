@@ -139,6 +139,11 @@ class ImportState:
         same = entry is not None and entry.sha256 == self.transformed
         return same and self.table == run.config.target.table(entity) and not self.concluded
 
+    def look_again(self) -> None:
+        """What was said of an import that was of no use is asked once more."""
+        if self.failed:
+            self.failed = self.ended = ""
+
     def begin_anew(self) -> None:
         """What DynamoDB was asked for is of no use, and nothing of it is left: it is asked again,
         for the same objects."""
