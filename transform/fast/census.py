@@ -103,7 +103,7 @@ class FastCensus:
             self._odd_taken[odd] += 1
         self._words_taken[self._words(cells)] += 1
         nulls = self._nulls(cells)
-        if None in nulls:
+        if not all(nulls):  # no cell is empty, but None
             self._nulls_taken[_nulls(nulls)] += 1
         created_at = cells[_CREATED_AT]
         if created_at is not None:

@@ -38,10 +38,10 @@ from transform.items.sale_parties import REMEMBERED_PARTIES, SaleParty
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.transform_sales import sale_attributes
-from transform.values.amounts import line_amounts
+from transform.values.amounts import amount, line_cents
 from transform.values.ids import id_maker
 from transform.values.memo import Memo
-from transform.values.money import Number, integer, number
+from transform.values.money import Number, canonical_number, integer
 from transform.values.text import text
 from transform.values.timestamps import REMEMBERED_HOURS, instant_hour, local_clock
 from transform.values.vocabularies import document_type
@@ -66,6 +66,10 @@ _LINE = {
     **{"id": KEY, "line_number": POSITION},
     **dict.fromkeys(("quantity", "unit_price", "discount", *FIGURES, "tax_rate"), DECIMAL),
 }
+
+
+_Cells = tuple[bytes | None, bytes]  # the name that a sale has of a party, and its copy of that
+_Copied = tuple[bytes, bytes]
 
 
 class _UnusualError(Exception):
@@ -192,14 +196,16 @@ class _UsualLines:
                 counts.undiscounted += 1
             if rate is None:
                 counts.untaxed += 1
-            if None in (quantity, created_at, updated_at, texts[0]):
+            if quantity is None or created_at is None or updated_at is None or texts[0] is None:
                 counts.note(quantity, texts[0], texts[1], created_at, updated_at)
             quantity, discount = quantity or one_piece, discount or no_discount
             rate = rate or sale_rate
-            if total is None is off is net is tax and price is not None:
+            if price is None:
+                raise _UnusualError
+            if total is None is off is net is tax:
                 off, net, tax, total = self._computed(quantity, price, discount, rate)
                 counts.computed += 1
-            elif None in (price, off, net, tax, total):
+            elif off is None or net is None or tax is None or total is None:
                 raise _UnusualError
             priced = quantity, price, discount, off, net, rate, tax, total
             stamps = stamps_of(created_at, updated_at, created_by, updated_by)
@@ -217,8 +223,8 @@ class _UsualLines:
     ) -> Iterable[bytes]:
         """Discount amount, net, tax and total of a line of which S9 has none of them."""
         known = self._numbers
-        amounts = line_amounts(known[quantity], _number(price), known[discount], known[rate])
-        return [amount["N"].encode() for amount in amounts]
+        cents = line_cents(known[quantity], _number(price), known[discount], known[rate])
+        return [amount(each).encode() for each in cents]
 
 
 class _Texts:
@@ -228,7 +234,7 @@ class _Texts:
         self.has_zero_dates = False  # as far as has been seen
         self._steps = [self._step(each) for each in attributes]
         self._absent = [_absent(each) for each in attributes]
-        self._are_optional = not any(each.required for each in attributes)
+        self._required = [n for n, each in enumerate(attributes) if each.required]
 
     def of(self, cells: Iterable[Any]) -> list[bytes]:
         """The texts of all attributes, in their order; that of an absent one is empty."""
@@ -236,8 +242,9 @@ class _Texts:
         for place, cell in enumerate(cells):
             if cell is not None:
                 texts[place] = steps[place](cell)
-        if not self._are_optional and None in texts:
-            raise _UnusualError
+        for place in self._required:
+            if texts[place] is None:
+                raise _UnusualError
         return texts  # type: ignore[return-value]
 
     def _step(self, attribute: Attribute) -> Callable[[bytes], bytes | None]:
@@ -346,14 +353,22 @@ class _Party:
         self._kind = kind
         self._slow = SaleParty(kind, rules.generate_ids, rules.id_scope)
         self._id = id_maker(kind, rules.generate_ids, rules.id_scope)
-        self._known = Memo(self._find, limit=REMEMBERED_PARTIES)
+        self._known: dict[bytes, tuple[_Cells, _Copied]] = {}
 
-    def of(self, key: bytes, name: bytes | None, party: bytes) -> tuple[bytes, bytes]:
-        """The id of a party, and the text of its name and of what the sale copies of it."""
-        return self._known[b"%b\t%b\t%b" % (key, name or b"null", party)]
+    def of(self, key: bytes, name: bytes | None, party: bytes) -> _Copied:
+        """The id of a party, and the text of its name and of what the sale copies of it. By its
+        key it is looked up, since the copy is a long text."""
+        cells = name, party
+        known = self._known.get(key)
+        if known is not None and known[0] == cells:
+            return known[1]
+        if len(self._known) >= REMEMBERED_PARTIES:
+            self._known.clear()
+        found = self._find(key, name or b"null", party)
+        self._known[key] = cells, found
+        return found
 
-    def _find(self, cells: Any) -> tuple[bytes, bytes]:
-        key, name, party = cells.split(b"\t")
+    def _find(self, key: bytes, name: bytes, party: bytes) -> _Copied:
         rejections = Rejections()
         row = {f"{self._kind}_name": orjson.loads(name), self._kind: orjson.loads(party)}
         copied = self._slow.text(row, rejections)
@@ -363,9 +378,7 @@ class _Party:
 
 
 def _number(cell: Any) -> Number:
-    found = number(cell.decode())
-    assert found is not None
-    return found
+    return canonical_number(cell.decode())
 
 
 def fast_sales(lines: Sequence[bytes], rules: TransformRules) -> FastSales | None:

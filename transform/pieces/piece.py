@@ -58,27 +58,32 @@ def transform_piece(
     known = NOTHING if earlier is None else beside(earlier, path, place, rows)
     refusals: list[Refusal] = []
     tally = gone = Tally()
-    data = known.whole
-    if data is None:
+    if known.whole is not None:
+        data, records, items = known.whole, rows.count(b"\n"), known.whole.count(b"\n")
+    else:
         lines = BytesIO(rows).readlines()
-        maker = _Maker(names, rules, [line for line in lines if line not in known.made])
+        made, there = known.made, known.there  # empty ones are not asked: that takes long lines
+        maker = _Maker(
+            names, rules, [line for line in lines if line not in made] if made else lines
+        )
         output: list[bytes] = []
         for line in lines:
-            if (made := known.made.get(line)) is not None:
-                output.append(made)
+            if made and line in made:
+                output += made[line].split(b"\n")
                 continue
-            became = maker.became(line, counts=line not in known.there)
+            became = maker.became(line, counts=not there or line not in there)
             if isinstance(became, Refusal):
                 refusals.append(became)
             else:
                 output += became
         tally = maker.counted()
         gone = _counted(known.gone, names, rules)
+        records, items = len(lines) - len(refusals), len(output)
         data = b"\n".join([*output, b""])
     return Transformed(
         data=Bulk(data, scratch),
-        records=rows.count(b"\n") - len(refusals),
-        items=data.count(b"\n"),
+        records=records,
+        items=items,
         refusals=tuple(refusals),
         end=place.end,
         numbers=numbers_in(data) if shape_of(names.entity).numbered else None,

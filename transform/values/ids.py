@@ -8,18 +8,18 @@ is made here and nowhere else, so that keys, attributes and references cannot dr
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from binascii import hexlify
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, Literal
+from hashlib import sha1
+from typing import Literal
 
 NAMESPACE = uuid.UUID("5a1e51d9-0c2b-5b0e-9f3a-7d1c4be2a609")
 """The namespace of every migrated id. It must never change: a new one doubles every table."""
 
-# SHA-1 names here and protects nothing: hence also allowed where FIPS rules forbid it.
-_OF_NAMESPACE = hashlib.sha1(NAMESPACE.bytes, usedforsecurity=False)
+_NAMESPACE_BYTES = NAMESPACE.bytes
+
 # RFC 9562: the two upper bits of this digit are the variant, binary 10.
 _VARIANT = {ord(digit): b"%x" % (int(digit, 16) & 0b0011 | 0b1000) for digit in "0123456789abcdef"}
 
@@ -58,21 +58,18 @@ def id_maker(kind: str, generate: bool, scope: str = "") -> Callable[[bytes], by
     ids, of their digits as they stand in a file. It gives what the functions above give."""
     if not generate:
         return kind.upper().encode().__add__
-    of_kind = _OF_NAMESPACE.copy()
-    of_kind.update(f"{scope}{kind}:".encode())
-    return partial(_uuid, of_kind)
+    return partial(_uuid, f"{scope}{kind}:".encode())
 
 
 def uuid_of(name: str) -> str:
     """Return `str(uuid.uuid5(NAMESPACE, name))`, several times faster."""
-    return _uuid(_OF_NAMESPACE, name.encode()).decode()
+    return _uuid(b"", name.encode()).decode()
 
 
-def _uuid(begun: Any, rest: bytes) -> bytes:
-    """The UUID of a name of which the beginning is hashed already."""
-    of_name = begun.copy()
-    of_name.update(rest)
-    digits = hexlify(of_name.digest())
+def _uuid(kind: bytes, key: bytes) -> bytes:
+    """The UUID of a name, which is what begins it and a key."""
+    # SHA-1 names here and protects nothing: hence also allowed where FIPS rules forbid it.
+    digits = hexlify(sha1(_NAMESPACE_BYTES + kind + key, usedforsecurity=False).digest())
     return b"%b-%b-5%b-%b%b-%b" % (
         digits[:8],
         digits[8:12],

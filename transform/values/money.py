@@ -62,8 +62,11 @@ def five_decimals(values: Sequence[Any]) -> Sequence[str] | None:
 def number(value: object) -> Number | None:
     """Return a Number to calculate with, or None when NULL or blank. Raises as `decimal`."""
     plain = _canonical(value)
-    if not plain:
-        return None
+    return canonical_number(plain) if plain else None
+
+
+def canonical_number(plain: str) -> Number:
+    """Return the Number that a text in canonical form is."""
     whole, _, fraction = plain.partition(".")
     return Number(int(whole + fraction), len(fraction), {"N": plain})
 
