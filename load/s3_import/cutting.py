@@ -44,7 +44,10 @@ class Cutting:
         return cls(path, size, digest, max(OBJECT_BYTES, ceil(size / MOST_OBJECTS)))
 
     def objects(self) -> list[list[ByteRange]]:
-        """The pieces of the file that each object is made of."""
+        """The pieces of the file that each object is made of: one object of nothing for an empty
+        file, since DynamoDB must find something."""
+        if not self.size:
+            return [[]]
         piece = max(1, self.target // _PIECES)
         places = [
             ByteRange(start, min(start + piece, self.size)) for start in range(0, self.size, piece)

@@ -129,7 +129,9 @@ def _drop(run: Run, known: ImportState) -> None:
             remedy=f"put its files and settings back and follow it: {command('--resume')}; or "
             "delete that table when its import has ended, then type this again",
         )
-    if not (known.removed or run.config.load.s3.keep_objects):
+    if run.config.load.s3.keep_objects and not known.removed:
+        get_logger().info("The files of run %s stay in %s", known.run, known.place)
+    elif not known.removed:
         with suppress(BucketMissing):  # nothing can be left there
             remove(run.config, known)
 

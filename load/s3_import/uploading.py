@@ -51,7 +51,7 @@ def upload(run: Run, entity: str, state: ImportState, bucket: Bucket) -> None:
                 state.upload_seconds += time.monotonic() - began
                 state.save()
         _require_all(state, log, bucket)
-        state.objects = sum(each.items > 0 for each in log.objects.values())
+        state.objects = sum(bool(each.key) for each in log.objects.values())
         state.stored_bytes = log.stored_bytes
         state.uploaded = True
         state.save()
@@ -110,7 +110,7 @@ class _Uploading:
 
     def _put(self, number: int, places: Sequence[ByteRange]) -> LoggedObject:
         content = self._cutting.content(number, places)
-        if not content.items:  # long lines leave a piece without any
+        if not content.items and self._state.items:  # long lines leave a piece without any
             return LoggedObject(number, "", 0, 0, 0, "", "")
         packed = content.compressed()
         digest = hashlib.sha256(packed).hexdigest()
@@ -135,7 +135,7 @@ class _Uploading:
 def _require_all(state: ImportState, log: ObjectLog, bucket: Bucket) -> None:
     """Raise TargetError unless exactly what was logged is in S3, and that is all of the file: an
     import takes whatever it finds there."""
-    expected = {each.key: each.stored for each in log.objects.values() if each.items}
+    expected = {each.key: each.stored for each in log.objects.values() if each.key}
     there = {each.key: each for each in bucket.objects(state.prefix)}
     gone, strange = sorted(expected.keys() - there.keys()), sorted(there.keys() - expected.keys())
     both = sorted(expected.keys() & there.keys())

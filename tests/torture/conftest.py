@@ -8,8 +8,9 @@ import random
 import pytest
 
 from tests.scenarios.conftest import alone, finished, operator
+from tests.scenarios.imports.conftest import _importing, importing, new_tables
 
-__all__ = ["alone", "finished", "operator"]
+__all__ = ["_importing", "alone", "finished", "importing", "new_tables", "operator"]
 
 SEED = int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(1_000_000))
 

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from utils.config import Config, Secret, json_name, section_type
+from utils.config import Config, NewTablesConfig, Secret, json_name, section_type
 
 _LONG_DELAY = 60  # seconds; in milliseconds it was a usual value once
 _ONLY_VARIABLES = re.compile(r"(\$\{[A-Za-z_][A-Za-z0-9_]*(:-)?\})*")
@@ -43,6 +43,11 @@ def questions(config: Config) -> Iterator[str]:
         yield (
             f"migration.retryDelay is {delay:g} seconds: were milliseconds meant? "
             f"Then write {delay / 1000:g}"
+        )
+    if config.load.new_tables != NewTablesConfig() and not config.load.imports:
+        yield (
+            "load.newTables is for tables that are imported, and load.method is "
+            f"{config.load.method}: were they to be? Then set load.method to import"
         )
 
 

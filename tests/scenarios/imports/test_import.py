@@ -23,6 +23,8 @@ from tests.support.operators.operator import (
     Operator,
     by_key,
     exists,
+    insert,
+    party,
     scan_all,
     small_trade,
 )
@@ -179,6 +181,18 @@ def test_what_would_do_harm_is_refused(
     importer_of_sample: Operator, load: dict[str, Any], words: list[str]
 ) -> None:
     importer_of_sample.configure(load=load).run("--full").failed(2, *words)
+
+
+def test_an_entity_without_a_record_gets_its_empty_table(
+    tmp_path: Path, s9: S9Database, importing: EmbeddedAws, new_tables: DynamoDBClient
+) -> None:
+    insert(s9, "msg_anag", party(1, 2), party(3, 1))
+    operator = importer(tmp_path, s9, importing)
+    operator.run("--full").ended(0)
+    there = scan_all(new_tables, NEW)
+    assert [len(there[name]) for name in ENTITIES] == [1, 1, 0]
+    assert exists(new_tables, NEW.sales)
+    assert keys_in(importing) == []
 
 
 def test_one_entity_s_table_can_be_imported_by_hand(

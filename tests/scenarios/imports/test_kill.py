@@ -14,65 +14,13 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, Sample
 from tests.scenarios.imports.conftest import NEW, client, importer, keys_in, prepared
 from tests.support.aws.proxy import FaultyProxy, Plan, take_and_cut
-from tests.support.faults.sabotage import (
-    SabotagedOperator,
-    assert_nothing_is_left_over,
-    events,
-    moments,
-    start_over,
-    told,
-)
-from tests.support.operators.operator import ENTITIES, Operator, scan_all, small_trade
+from tests.support.faults.imports import ALL_SETTINGS, of_load, result, sabotaged
+from tests.support.faults.sabotage import events, start_over
+from tests.support.operators.operator import Operator, scan_all, small_trade
 from utils.embedded.aws import EmbeddedAws
 
 SEED = 20261127
 KILLS = 8
-MANY: dict[str, Any] = {
-    "load.s3_import.cutting.OBJECT_BYTES": 40_000,
-    "load.s3_import.import_table._FIRST_POLL": 0.02,
-    "load.s3_import.uploading._AT_ONCE": 1,
-}
-ALL_SETTINGS = {
-    "newTables": {
-        "pointInTimeRecovery": True,
-        "stream": "KEYS_ONLY",
-        "timeToLive": {"sales": "ttl"},
-        "tags": {"team": "migration"},
-    }
-}
-
-
-def sabotaged(operator: Operator, **changes: Any) -> SabotagedOperator:
-    tool = SabotagedOperator.like(operator)
-    tool.plan["set"] = {**tool.plan["set"], **MANY, **changes}
-    tool.plan.pop("rows")  # which is of the pieces of files that processes share
-    return tool
-
-
-def result(tool: Operator, dynamodb: DynamoDBClient) -> Any:
-    """What is left of a migration, as far as it is the same whatever happened on the way."""
-    assert tool.report("verification")["passed"]
-    assert_nothing_is_left_over(tool)
-    reports = told(tool)
-    for name in ENTITIES:
-        own = tool.report("load")["entities"][name]["import"]
-        same = "table", "processedItems", "importedItems", "errors", "objects", "settings"
-        reports["load"][name].update({key: own[key] for key in same})
-    return tool.files(), scan_all(dynamodb, NEW), reports, settings_of(dynamodb)
-
-
-def settings_of(dynamodb: DynamoDBClient) -> Any:
-    table = dynamodb.describe_table(TableName=NEW.sales)["Table"]
-    living = dynamodb.describe_time_to_live(TableName=NEW.sales)["TimeToLiveDescription"]
-    tags = dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]
-    return table.get("StreamSpecification"), living, tags
-
-
-def of_load(happened: list[str]) -> list[int]:
-    """The moments of a run from the upload on, up to the removal of the objects: a step by its name
-    is no place of its own."""
-    first = happened.index("validate sales begin")
-    return [moment for moment in moments(happened) if moment > first]
 
 
 def test_killed_anywhere_in_an_import_and_resumed_to_the_same(
@@ -81,13 +29,13 @@ def test_killed_anywhere_in_an_import_and_resumed_to_the_same(
     small_trade(s9)
     tool = sabotaged(importer(tmp_path, s9, importing).configure(load=ALL_SETTINGS))
     happened = events(tool, "--full")
-    expected = result(tool, new_tables)
+    expected = result(tool, new_tables, NEW)
     for moment in sorted(random.Random(SEED).sample(of_load(happened), KILLS)):
         start_over(tool, new_tables, NEW)
         prepared(importing)
         tool.killed("--full", after=moment)
         tool.run("--resume").ended(0)
-        assert result(tool, new_tables) == expected, happened[moment - 1]
+        assert result(tool, new_tables, NEW) == expected, happened[moment - 1]
         assert keys_in(importing) == [], happened[moment - 1]
 
 
