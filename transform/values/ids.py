@@ -9,7 +9,6 @@ is made here and nowhere else, so that keys, attributes and references cannot dr
 from __future__ import annotations
 
 import uuid
-from binascii import hexlify
 from collections.abc import Callable
 from functools import lru_cache, partial
 from hashlib import sha1
@@ -21,7 +20,7 @@ NAMESPACE = uuid.UUID("5a1e51d9-0c2b-5b0e-9f3a-7d1c4be2a609")
 _NAMESPACE_BYTES = NAMESPACE.bytes
 
 # RFC 9562: the two upper bits of this digit are the variant, binary 10.
-_VARIANT = {ord(digit): b"%x" % (int(digit, 16) & 0b0011 | 0b1000) for digit in "0123456789abcdef"}
+_VARIANT = {digit: f"{int(digit, 16) & 0b0011 | 0b1000:x}" for digit in "0123456789abcdef"}
 
 _CACHED_PARTIES = 65_536
 
@@ -58,23 +57,20 @@ def id_maker(kind: str, generate: bool, scope: str = "") -> Callable[[bytes], by
     ids, of their digits as they stand in a file. It gives what the functions above give."""
     if not generate:
         return kind.upper().encode().__add__
-    return partial(_uuid, f"{scope}{kind}:".encode())
+    return partial(_uuid_of_key, f"{scope}{kind}:".encode())
 
 
 def uuid_of(name: str) -> str:
     """Return `str(uuid.uuid5(NAMESPACE, name))`, several times faster."""
-    return _uuid(b"", name.encode()).decode()
+    return _uuid(name.encode())
 
 
-def _uuid(kind: bytes, key: bytes) -> bytes:
-    """The UUID of a name, which is what begins it and a key."""
+def _uuid_of_key(kind: bytes, key: bytes) -> bytes:
+    return _uuid(kind + key).encode()
+
+
+def _uuid(name: bytes) -> str:
     # SHA-1 names here and protects nothing: hence also allowed where FIPS rules forbid it.
-    digits = hexlify(sha1(_NAMESPACE_BYTES + kind + key, usedforsecurity=False).digest())
-    return b"%b-%b-5%b-%b%b-%b" % (
-        digits[:8],
-        digits[8:12],
-        digits[13:16],
-        _VARIANT[digits[16]],
-        digits[17:20],
-        digits[20:32],
-    )
+    digits = sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).hexdigest()
+    variant = _VARIANT[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
