@@ -13,7 +13,6 @@ from typing import Any
 
 from validate.fast.forms import party_cells, party_form
 from validate.fast.sound_text import is_sound_text
-from validate.rules import party_rules, text_rules
 from validate.rules.catalogue import RULES
 from validate.rules.party_rules import business_notes
 
@@ -30,7 +29,8 @@ RULED_OUT = frozenset(
         # by the forms, which have no place for `legacy`, where all doubts are noted
         *(name for name, rule in RULES.items() if rule.group == "layout"),
         # by asking
-        *(name for check in (*party_rules.CHECKS, *text_rules.CHECKS) for name in check.rules),
+        *("country", "currency", "vat-number", "tax-code-as-vat-number", "fiscal-code"),
+        *("province", "email", "email-several", "iban", "garbled-text", "control-characters"),
     }
 )
 

@@ -163,6 +163,25 @@ def test_a_new_rule_is_asked_also_where_a_check_bears_it_that_does_not_say_so(
     assert judged(monkeypatch, rule, checks, Policy()) == [(1, LATE)]
 
 
+@pytest.mark.parametrize("whole", [buyer, producer])
+def test_a_new_rule_is_asked_of_every_party(monkeypatch: pytest.MonkeyPatch, whole: Any) -> None:
+    """Also where it comes to the checks of a file whose rules are ruled out quickly."""
+    entity, items = whole()
+    kind = shape_of(entity).schema
+
+    def notes(record: CheckedRecord) -> list[Note]:
+        return [Note("phone", LATE, "no telephone")] if "phone" not in record.items[0] else []
+
+    monkeypatch.setitem(RULES, LATE, Rule("business", "warning", "a party has no telephone"))
+    checks = (*record_checks.PARTY_CHECKS[kind], Check(frozenset({LATE}), notes, business=True))
+    monkeypatch.setitem(record_checks.PARTY_CHECKS, kind, checks)
+    lines = as_written(items, kind)
+    assert party_reader(kind)(lines) is not None
+    outcome = check_chunk(lines, entity, Policy())
+    assert [finding.rule for _, finding in outcome.findings] == [LATE]
+    assert check_chunk(lines, entity, Policy(business=False)).findings == []
+
+
 def test_every_rule_is_borne_by_a_check() -> None:
     """Otherwise all sales are judged the slower way: name it in the CHECKS of its file."""
     assert RULES.keys() - record_checks.borne() == set()
