@@ -2,10 +2,9 @@
 
 Over a network a sender mostly waits, so that more of them send more, until the machine, the line or
 the table is full; from there on more of them only get in each other's way. Where that is depends on
-the latency, the machine and the table.
-So the number is doubled as long as that sends a good deal more, and is tried a little higher and a
-little lower from time to time after that (hill climbing). From the few that it begins with it goes
-at once to what any machine can send at the latency that is measured.
+the latency, the machine and the table. So the number is doubled as long as that sends a good deal
+more (or more than doubled, up to what any machine can send at the latency that is measured), and is
+tried a little higher and a little lower from time to time after that (hill climbing).
 
 While a rate is kept to (load/writing/adaptive_rate.py), it is the rate that decides: then there are
 as many as the rate needs at the latency that is measured (Little's law, with as many again in
@@ -29,7 +28,7 @@ _CALM_WINDOW = 1.0  # the same where there is time: a trial from a number that h
 _ANSWERS = 4  # to each of those in flight in a window, at least
 _LONGEST = 5.0  # seconds after which a window in which little comes is given up
 _DOUBLED, _UP, _DOWN = 2.0, 1.4, 0.8
-_SURELY = 1000.0  # batches a second that any machine sends
+_SURELY, _LEAP = 1000.0, 4  # batches a second that any machine sends, and how far to go for that
 _WORTH = 0.25  # of the growth in number, at least, that must show in what is sent
 _AS_MUCH = 0.97  # of what was sent before is not less
 _TRY_AFTER, _TRY_AT_LAST = 2.0, 30.0  # seconds
@@ -145,8 +144,8 @@ class InFlight:
         """Go one step from here, and look whether it is better there."""
         step = _DOUBLED if self._doubling else _UP if self._rise else _DOWN
         number = round(self.number * step)
-        if self._doubling:  # fewer than any machine needs at this latency need no trial each
-            number = max(number, int(_SURELY * seen.latency))
+        if self._doubling:  # what any machine can send at this latency needs fewer trials
+            number = max(number, min(int(_SURELY * seen.latency), _LEAP * self.number))
         number = self._within(number)
         if number == self.number:
             self._doubling = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain, islice
@@ -39,6 +39,7 @@ SAY_EVERY = 0.05
 PARTITION_UNITS = 1000.0
 # How many batches are taken together: enough for them to be full, few enough for all threads.
 _LEAST, _MOST = 4, 12
+_TOGETHER = 3  # batches that a thread sends at once: one for each would wait for the others
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class SenderOrders:
     """All that a sender has to know, in a form that goes to another process. Of the lines in
     `source` it sends those that `plan` (utils/files/line_marks.py) says go out in batches. `bound`
     are the tables that the run has reached (utils/dynamodb/reached.py). What was acknowledged is
-    noted in `requests` (load/history/request_log.py), if there is such a file."""
+    noted in `requests` (load/history/request_log.py), if there is such a file. At first so many
+    batches are to be `in_flight`."""
 
     source: Path
     plan: Path
@@ -56,7 +58,7 @@ class SenderOrders:
     skipped: frozenset[str]
     chosen: frozenset[str] | None
     rate: float | None
-    threads: int = 1
+    in_flight: int = 1
     bound: Tables = field(default_factory=dict)
     requests: Path | None = None
 
@@ -244,11 +246,12 @@ class Sender:
         self._changed = threading.Condition()
         self._report = SenderReport()
         self._said_at = 0.0
-        self._wanted_threads = self._working = 0
+        self._in_flight = self._wanted_threads = self._working = 0
+        self._together = 1  # batches that each of them sends at once
         self._threads = Threads("load")
         self._has_begun = False
         with self._changed:
-            self._want(orders.threads)
+            self._want(orders.in_flight)
 
     def receive(
         self, message: Piece | WriteRate | AcceptedElsewhere | Many | StopSending | NoMore
@@ -257,6 +260,8 @@ class Sender:
         in flight, or of the end."""
         if isinstance(message, WriteRate):
             self._limiter.change(message.units)
+            with self._changed:
+                self._want(self._in_flight)
             return
         if isinstance(message, Many):
             with self._changed:
@@ -280,10 +285,12 @@ class Sender:
         self._threads.join()
         self._requests.close()
 
-    def _want(self, threads: int) -> None:
-        """From now on so many threads work: others are started, or end with what they have in
-        hand. When all have ended, the work has."""
-        self._wanted_threads = threads
+    def _want(self, in_flight: int) -> None:
+        """From now on so many batches are to be in flight: threads are started for that, or end
+        with what they have in hand. When all have ended, the work has."""
+        self._in_flight = in_flight
+        self._wanted_threads = threads = max(1, in_flight // self._most_together())
+        self._together = in_flight // threads
         if self._has_begun and not self._working:
             return
         self._has_begun = True
@@ -291,6 +298,12 @@ class Sender:
             self._working += 1
             self._threads.start(self._work)
         self._changed.notify_all()
+
+    def _most_together(self) -> int:
+        """How many batches a thread may send at once: one where something is to be waited for
+        between them."""
+        is_paced = self._limiter.most_at_once is not None or self._orders.migration.batch_delay
+        return 1 if is_paced else _TOGETHER
 
     def _open(self, piece: Piece) -> _InHand:
         with self._orders.source.open("rb") as handle:
@@ -301,7 +314,7 @@ class Sender:
         size = self._orders.migration.batch_size
         waiting: deque[_Batch] = deque()
         place = piece.start
-        for group in wholes(lines, size, _LEAST * size, _MOST * size):
+        for group in wholes(lines, size, _LEAST * size, _MOST * size, alone=_TOGETHER * size):
             waiting.append(_Batch(place, group, list(islice(marks, len(group)))))
             place += waiting[-1].size
         return _InHand(piece.number, waiting)
@@ -386,30 +399,49 @@ class Sender:
         for line in batch.to_send:
             (heads if starts_record(line) else tails).append(line)
         outcome, before = Outcome(), ""
-        for number, lines in enumerate(chain(batches(tails, size), batches(heads, size))):
+        waves = chain(self._waves(batches(tails, size)), self._waves(batches(heads, size)))
+        for number, wave in enumerate(waves):
             if number and self._stop.requested:
                 raise Interrupted
-            opens = starts_record(lines[0])
-            if not (wanted := self._wanted(lines)):
-                together.note(len(lines), (), opens=opens)
-                continue
-            done = self._writer.write(wanted)
-            together.note(len(lines), done.answers, opens=opens)
-            if done.refused:
-                self._refuse(done)
-            if done.edited:
-                self._note_edited(batch, done)
-            self._say_now_and_then()
-            outcome.add(done)
-            outcome.records += done.items if opens else 0
-            if not batch.is_part:
-                self._stop.rest(self._orders.migration.batch_delay / 1000)
-            key = record_key(wanted[0])
-            if before == key == record_key(wanted[-1]):
-                self._stop.rest(sum(map(self._units, wanted)) / PARTITION_UNITS)
-            before = key
+            wanted = list(map(self._wanted, wave))
+            outcomes = self._writer.write_all(list(filter(None, wanted)))
+            for lines, some in zip(wave, wanted, strict=True):
+                opens = starts_record(lines[0])
+                if not some:
+                    together.note(len(lines), (), opens=opens)
+                    continue
+                done = next(outcomes)
+                together.note(len(lines), done.answers, opens=opens)
+                if done.refused:
+                    self._refuse(done)
+                if done.edited:
+                    self._note_edited(batch, done)
+                self._say_now_and_then()
+                outcome.add(done)
+                outcome.records += done.items if opens else 0
+                if not batch.is_part:
+                    self._stop.rest(self._orders.migration.batch_delay / 1000)
+                key = record_key(some[0])
+                if before == key == record_key(some[-1]):
+                    self._stop.rest(sum(map(self._units, some)) / PARTITION_UNITS)
+                before = key
         outcome.lines = len(batch.lines)
         return outcome
+
+    def _waves(self, some: Iterable[list[bytes]]) -> Iterator[list[list[bytes]]]:
+        """Batches that are sent together. One that only goes on with the record of the one before
+        it has to wait for it."""
+        wave: list[list[bytes]] = []
+        before = ""
+        for lines in some:
+            key = record_key(lines[-1])
+            if wave and (len(wave) >= self._together or before == record_key(lines[0]) == key):
+                yield wave
+                wave = []
+            wave.append(lines)
+            before = key
+        if wave:
+            yield wave
 
     def _wanted(self, lines: list[bytes]) -> list[bytes]:
         """Of lines, those of records that are chosen and not refused."""

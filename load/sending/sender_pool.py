@@ -39,9 +39,9 @@ def sender_pool(
     flight = InFlight(most, senders=count, first=in_flight)
     share = None if orders.rate is None else orders.rate / count
     first, *others = (
-        replace(orders, rate=share, threads=threads) for threads in shares(flight.number, count)
+        replace(orders, rate=share, in_flight=mine) for mine in shares(flight.number, count)
     )
-    makes = [partial(Sender, first), *(partial(in_a_process, mine) for mine in others)]
+    makes = [partial(Sender, first), *(partial(in_a_process, other) for other in others)]
     with workers.conversing(makes) as talk:
         yield SenderPool(talk, count, share, flight)
 
@@ -53,7 +53,7 @@ class SenderPool:
         self._group = ActorGroup(talk, range(count), share)
         self._flight = flight
         self._pieces: Iterator[Piece] = iter(())
-        self._threads = dict(enumerate(shares(flight.number, count)))
+        self._shares = dict(enumerate(shares(flight.number, count)))
         self._accepted = dict.fromkeys(range(count), 0.0)  # units in all
         self._failed: list[Exception] = []
 
@@ -114,10 +114,10 @@ class SenderPool:
         self._group.share_out(rate, WriteRate)
         if busy := self._group.busy:
             number = self._flight.decide(rate)
-            for sender, threads in zip(busy, shares(number, len(busy)), strict=True):
-                if threads != self._threads[sender]:
-                    self._threads[sender] = threads
-                    self._group.tell(sender, Many(threads))
+            for sender, share in zip(busy, shares(number, len(busy)), strict=True):
+                if share != self._shares[sender]:
+                    self._shares[sender] = share
+                    self._group.tell(sender, Many(share))
 
     def stop(self) -> None:
         """Let the senders finish what is in flight, and end."""

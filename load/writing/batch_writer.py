@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Any
+from itertools import accumulate, repeat
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -100,6 +100,22 @@ class Outcome:
         )
 
 
+class _Sent(NamedTuple):
+    """What came of a request that was sent with others: the answer or what came instead, DynamoDB's
+    id of it, and how many seconds they have taken."""
+
+    answer: bytes | Exception
+    request_id: str
+    seconds: float
+
+
+class _Try(NamedTuple):
+    """What became of lines that were sent: those that are `left`, and why."""
+
+    left: list[bytes]
+    problem: Exception | None = None
+
+
 def _is_nothing_done(problem: BackOff) -> bool:
     """Whether it is certain that nothing of a request was done. A lost answer, one that cannot be
     read or an error of the server say nothing."""
@@ -146,6 +162,27 @@ class BatchWriter:
         self._write([line.rstrip(b"\n") for line in lines], _PUT, outcome)
         return outcome
 
+    def write_all(self, batches: Sequence[Sequence[bytes]]) -> Iterator[Outcome]:
+        """`write` of each of some batches, which are sent together unless a rate is kept to: that
+        costs less than a thread for each. One with which not all went well is seen to alone."""
+        stripped = [[line.rstrip(b"\n") for line in lines] for lines in batches]
+        outcomes = [Outcome() for _ in batches]
+        tries: Iterable[_Try | None] = repeat(None)
+        if len(batches) > 1 and self._limiter.most_at_once is None:
+            # What has become of all is accounted for before anything is waited for.
+            tries = list(map(self._tried, stripped, outcomes, self._send_all(stripped)))
+        for lines, outcome, tried in zip(stripped, outcomes, tries, strict=False):
+            self._write(lines, _PUT, outcome, tried)
+            yield outcome
+
+    def _send_all(self, batches: Sequence[list[bytes]]) -> list[_Sent]:
+        """Send batches together, once."""
+        began = time.monotonic()
+        requests = [("BatchWriteItem", self._body(lines, _PUT)) for lines in batches]
+        answers = self._wire.call_all(requests)
+        seconds = time.monotonic() - began
+        return [_Sent(answer, request_id_of(answer), seconds) for answer in answers]
+
     def delete(self, lines: Sequence[bytes]) -> Outcome:
         """Delete the items that a batch of transformed lines describes.
 
@@ -161,33 +198,33 @@ class BatchWriter:
             )
         return outcome
 
-    def _write(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> None:
+    def _write(
+        self, lines: list[bytes], verb: bytes, outcome: Outcome, tried: _Try | None = None
+    ) -> None:
+        """Send lines until all are dealt with; `tried` is what became of them the first time, if
+        they have been sent already."""
         retries = self._retries()
         while lines:
-            sent = lines[: self.at_once(lines)]
+            sent = lines if tried else lines[: self.at_once(lines)]
             rest = lines[len(sent) :]
-            try:
-                left = self._send(sent, verb, outcome)
-                lines = left + rest
-                if len(left) < len(sent):
-                    retries = self._retries()
-                if left:
-                    raise Throttled(
-                        "UnprocessedItems", f"{counted(len(left), 'item')} of {self._table}"
-                    )
-            except BackOff as problem:
+            left, problem = tried or self._tried(sent, outcome, self._sent(sent, verb), verb)
+            tried = None
+            lines = left + rest
+            if len(left) < len(sent):
+                retries = self._retries()
+            if isinstance(problem, BackOff):
                 retries.failed(problem)
                 outcome.retries[problem.reason] += 1
-                if isinstance(problem, Throttled):
-                    self._limiter.slow_down(str(problem))
                 if verb == _PUT and self._doubtful and not _is_nothing_done(problem):
                     self._write_doubtful(self._doubtful, sent, outcome)
                     lines = rest
                     continue
                 retries.wait()
-            except (RequestRefused, RequestTooLarge) as refusal:
-                self._split(sent, verb, refusal, outcome)
+            elif isinstance(problem, (RequestRefused, RequestTooLarge)):
+                self._split(sent, verb, problem, outcome)
                 lines = rest
+            elif problem is not None:
+                raise problem
 
     def _retries(self) -> Retries:
         limiter = self._limiter
@@ -231,27 +268,52 @@ class BatchWriter:
         sums = accumulate(units_of(line, self._indexes) for line in lines)
         return max(1, sum(units <= most for units in sums))
 
-    def _send(self, lines: list[bytes], verb: bytes, outcome: Outcome) -> list[bytes]:
-        """Send one request; returns the lines that DynamoDB did not process."""
-        expected = self._expected(lines)
-        self._limiter.acquire(expected)
-        used, accepted = expected, 0.0
+    def _sent(self, lines: list[bytes], verb: bytes) -> _Sent:
+        """Send one request when it is its turn."""
+        self._limiter.acquire(self._expected(lines))
         body = self._body(lines, verb)
         began = time.monotonic()
+        answer: bytes | Exception
         try:
             answer = self._wire.call("BatchWriteItem", body)
-            consumed, listed = batch_written(answer, self._table)
+        except Exception as problem:
+            answer = problem
+        return _Sent(answer, request_id_of(answer), time.monotonic() - began)
+
+    def _tried(self, lines: list[bytes], outcome: Outcome, sent: _Sent, verb: bytes = _PUT) -> _Try:
+        """Take note of the answer to a request, at once: the rate depends on it."""
+        try:
+            left = self._take(lines, verb, outcome, sent)
+        except Exception as problem:
+            if isinstance(problem, Throttled):
+                self._limiter.slow_down(str(problem))
+            return _Try(lines, problem)
+        if not left:
+            return _Try(left)
+        throttled = Throttled("UnprocessedItems", f"{counted(len(left), 'item')} of {self._table}")
+        self._limiter.slow_down(str(throttled))
+        return _Try(left, throttled)
+
+    def _take(self, lines: list[bytes], verb: bytes, outcome: Outcome, sent: _Sent) -> list[bytes]:
+        """Account for the answer to a request; returns the lines that DynamoDB did not process.
+        Raises what came instead of an answer."""
+        used = expected = self._expected(lines)
+        accepted = 0.0
+        try:
+            if isinstance(sent.answer, Exception):
+                raise sent.answer
+            consumed, listed = batch_written(sent.answer, self._table)
             left = self._unprocessed(lines, verb, listed) if listed else []
             used = consumed + self._expected(left)
             accepted = consumed if len(left) < len(lines) else 0.0
         finally:
-            self._limiter.settle(expected, used, accepted, time.monotonic() - began)
+            self._limiter.settle(expected, used, accepted, sent.seconds)
         outcome.batches += 1
         outcome.units += consumed
         outcome.items += len(lines) - len(left)
         outcome.sent_bytes += _bytes_of(lines) - _bytes_of(left)
         there = [line for line in lines if line not in left] if left else lines
-        outcome.answers.append((there, request_id_of(answer), False))
+        outcome.answers.append((there, sent.request_id, False))
         return left
 
     def _expected(self, lines: list[bytes]) -> float:

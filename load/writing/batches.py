@@ -45,14 +45,17 @@ def units_of(line: bytes, indexes: int) -> int:
     return kilobytes * (1 + indexes) if line.find(_INDEX_KEY, 0, _KEYS_WITHIN) >= 0 else kilobytes
 
 
-def wholes(lines: Iterable[bytes], size: int, least: int, most: int) -> Iterator[list[bytes]]:
+def wholes(
+    lines: Iterable[bytes], size: int, least: int, most: int, *, alone: int | None = None
+) -> Iterator[list[bytes]]:
     """Group lines into whole records, `least` to `most` of them where a record is not longer: what
     is sent by one thread, first what belongs to the records, then what opens them.
 
     Within these limits a group ends where the fewest places are left empty in batches of `size`.
-    Records of one line each need no order: `size` of them are a group. Lines that come before the
-    first record (of one that begins elsewhere) are cut anywhere.
+    Records of one line each need no order: `alone` of them are a group (None: `size`). Lines that
+    come before the first record (of one that begins elsewhere) are cut anywhere.
     """
+    alone = alone or size
     group: list[bytes] = []
     heads = 0
     best = waste = 0  # where the group is best cut, and how many places that leaves empty
@@ -70,7 +73,7 @@ def wholes(lines: Iterable[bytes], size: int, least: int, most: int) -> Iterator
             empty = -heads % size + -(count - heads) % size
             if count >= least and (not best or empty <= waste):
                 best, waste = count, empty
-            if count == heads == size or (best and count >= most):
+            if count == heads == alone or (best and count >= most):
                 yield end_at(best if count != heads else count)
                 if len(group) >= most:
                     yield end_at(len(group))

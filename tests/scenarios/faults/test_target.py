@@ -336,7 +336,7 @@ def test_expired_credentials_are_looked_for_again(
     renew = old_key_expires(30, lambda: write_credentials(tool, "NEWKEY"))
     proxy.plan = Plan(always=renew)
     tool.run("--full").ended(0)
-    assert 1 <= retries(tool)["ExpiredTokenException"] <= 2 * 4
+    assert 1 <= retries(tool)["ExpiredTokenException"] <= 4 * 4  # as many as are in flight soon
     assert len(scan(dynamodb, tables.sales)) == len(tool.items("sales"))
 
 

@@ -89,14 +89,15 @@ def test_it_gets_there_soon(latency: float) -> None:
     assert mean(road.drive(flight, 1.0)) >= 0.85 * road.best()
 
 
-@pytest.mark.parametrize(("latency", "least"), [(0.015, 15), (0.040, 40), (0.150, MOST)])
-def test_what_any_machine_needs_at_a_latency_is_there_after_the_first_look(
-    latency: float, least: int
+@pytest.mark.parametrize(
+    ("latency", "steps"), [(0.0005, [8]), (0.010, [10]), (0.040, [16, 40]), (0.150, [16, 64])]
+)
+def test_what_any_machine_can_send_at_a_latency_is_there_after_few_looks(
+    latency: float, steps: list[int]
 ) -> None:
     road = Road(latency, 2400.0)
-    numbers = [number for _, number in road.drive(flight_on(road), 1.0)]
-    assert numbers[0] == FIRST
-    assert next(number for number in numbers if number != FIRST) >= least
+    numbers = dict.fromkeys(number for _, number in road.drive(flight_on(road), 3.0))
+    assert [*numbers][: len(steps) + 1] == [FIRST, *steps]
 
 
 def test_there_are_no_more_than_do_something() -> None:

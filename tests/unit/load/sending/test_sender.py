@@ -15,7 +15,15 @@ import pytest
 from load.load_sales import TABLE
 from load.sending import sender as module
 from load.sending.file_lanes import Piece
-from load.sending.sender import Many, NoMore, Sender, SenderOrders, SenderReport, StopSending
+from load.sending.sender import (
+    Many,
+    NoMore,
+    Sender,
+    SenderOrders,
+    SenderReport,
+    StopSending,
+    WriteRate,
+)
 from load.writing.batch_writer import Outcome, RefusedItem
 from utils.config import MigrationConfig, TargetConfig
 from utils.error_handler import TargetError
@@ -32,20 +40,24 @@ def line(sale: object, number: int = 0) -> bytes:
 
 
 class Writer:
-    """Takes batches as `write` does, and keeps them with the time."""
+    """Takes batches as `write` does, and keeps them with the time; `waves` are how many were sent
+    together."""
 
     def __init__(self, write: Write) -> None:
         self.batches: list[tuple[float, list[bytes]]] = []
+        self.waves: list[int] = []
         self._write = write
-        self.most = 25
+        self.most = 1_000
 
     def at_once(self, lines: Sequence[bytes]) -> int:
         return min(len(lines), self.most)
 
-    def write(self, lines: Sequence[bytes]) -> Outcome:
-        outcome = self._write(lines)
-        self.batches.append((time.monotonic(), list(lines)))
-        return outcome
+    def write_all(self, batches: Sequence[Sequence[bytes]]) -> Iterator[Outcome]:
+        self.waves.append(len(batches))
+        for lines in batches:
+            outcome = self._write(lines)
+            self.batches.append((time.monotonic(), list(lines)))
+            yield outcome
 
 
 def taken(lines: Sequence[bytes]) -> Outcome:
@@ -76,7 +88,7 @@ class Desk:
             skipped=frozenset(),
             chosen=None,
             rate=None,
-            threads=2,
+            in_flight=2,
         )
         self.orders = replace(orders, **more)  # type: ignore[arg-type]
 
@@ -102,6 +114,7 @@ class Desk:
 def one_batch_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST", 1)
     monkeypatch.setattr(module, "_MOST", 1)
+    monkeypatch.setattr(module, "_TOGETHER", 1)
 
 
 @pytest.fixture
@@ -139,7 +152,7 @@ def test_every_line_is_sent_once_and_acknowledged_in_order(
 def test_batches_are_taken_from_the_pieces_in_turn(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.orders = replace(desk.orders, threads=1)
+    desk.orders = replace(desk.orders, in_flight=1)
     held = threading.Event()
     sender = desk.start(monkeypatch, lambda lines: (held.wait(5), taken(lines))[1])
     for piece in desk.pieces:
@@ -184,7 +197,7 @@ def test_after_a_refusal_the_rest_of_the_record_is_not_sent(
         refused = [RefusedItem(bad.rstrip(b"\n"), "no")] if bad in lines else []
         return Outcome(items=len(lines) - len(refused), batches=1, refused=refused)
 
-    desk.orders = replace(desk.orders, threads=1)
+    desk.orders = replace(desk.orders, in_flight=1)
     reports = work(desk, desk.start(monkeypatch, refuse))
     parts = [part for report in reports for part in report.acknowledged.values()]
     assert [item.reason for part in parts for item in part.outcome.refused] == ["no"]
@@ -243,7 +256,7 @@ def test_at_a_low_rate_what_is_sent_is_acknowledged_before_the_rest_of_its_batch
     there = {lines[1], lines[3], lines[4]}
     with LineMarks(desk.orders.plan) as plan:
         plan.mark_all(0, lines, [SAME if each in there else 0 for each in lines])
-    desk.orders = replace(desk.orders, threads=1)
+    desk.orders = replace(desk.orders, in_flight=1)
 
     def lost(batch: Sequence[bytes]) -> Outcome:
         if lines[8] in batch:
@@ -297,6 +310,82 @@ def test_it_has_as_many_threads_as_it_is_told_and_the_last_says_that_it_ends(
     assert sorted(desk.sent) == sorted(desk.orders.source.read_bytes().splitlines(keepends=True))
 
 
+def header(sale: object) -> bytes:
+    return line(sale).replace(b"LINE#0", b"METADATA")
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "more", "waves"),
+    [
+        (3, {}, [3, 3, 2, 2]),
+        (1, {}, [1] * 10),
+        (7, {}, [3, 3, 2, 2]),  # two threads, three at once each
+        (3, {"rate": 1e9}, [1] * 10),
+        (3, {"migration": MigrationConfig(batch_size=5, batch_delay=1)}, [1] * 10),
+    ],
+)
+def test_what_is_taken_together_is_sent_some_at_a_time_what_opens_records_last(
+    in_flight: int,
+    more: dict[str, object],
+    waves: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LEAST", 12)
+    monkeypatch.setattr(module, "_MOST", 12)
+    monkeypatch.setattr(module, "_TOGETHER", 3)
+    lines = [each for n in range(10) for each in (header(n), *(line(n, k) for k in range(4)))]
+    desk = Desk(tmp_path / "file", [lines], in_flight=in_flight, **more)
+    work(desk, desk.start(monkeypatch))
+    assert desk.writer.waves == waves
+    opens = [b"METADATA" in batch[0] for _, batch in desk.writer.batches]
+    assert opens == [False] * 8 + [True] * 2
+    assert sorted(desk.sent) == sorted(lines)
+
+
+def test_records_of_one_item_each_go_together_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LEAST", 12)
+    monkeypatch.setattr(module, "_MOST", 12)
+    monkeypatch.setattr(module, "_TOGETHER", 3)
+    desk = Desk(tmp_path / "file", [[header(n) for n in range(38)]], in_flight=3)
+    work(desk, desk.start(monkeypatch))
+    assert desk.writer.waves == [3, 3, 2]
+    assert [len(batch) for _, batch in desk.writer.batches] == [5] * 7 + [3]
+
+
+def test_a_rate_that_comes_makes_of_what_is_sent_together_one_thread_each(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TOGETHER", 3)
+    desk.orders = replace(desk.orders, in_flight=6)
+    sender = desk.start(monkeypatch)
+    assert (sender._wanted_threads, sender._together) == (2, 3)
+    sender.receive(WriteRate(1e9))
+    assert (sender._wanted_threads, sender._together) == (6, 1)
+    sender.receive(WriteRate(None))
+    assert (sender._wanted_threads, sender._together) == (2, 3)
+    reports = work(desk, sender)
+    assert sum(len(lines) for _, lines in desk.writer.batches) == 4 * 33
+    assert [report.ended for report in reports].count(True) == 1
+
+
+def test_what_goes_on_with_one_record_is_not_sent_together_with_what_is_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LEAST", 12)
+    monkeypatch.setattr(module, "_MOST", 12)
+    monkeypatch.setattr(module, "_TOGETHER", 3)
+    lines = [*(line("large", n) for n in range(25)), *(line(n) for n in range(15))]
+    desk = Desk(tmp_path / "file", [lines], in_flight=3)
+    rests: list[float] = []
+    monkeypatch.setattr(StopFlag, "rest", lambda _self, seconds: rests.append(seconds))
+    work(desk, desk.start(monkeypatch))
+    assert desk.writer.waves == [1, 1, 1, 1, 3, 1]
+    assert sum(rest > 0 for rest in rests) == 4
+
+
 def test_after_a_batch_a_sender_rests_and_not_within_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,7 +399,7 @@ def test_after_a_batch_a_sender_rests_and_not_within_it(
 
 
 def test_what_was_tried_in_vain_is_not_untried(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.orders = replace(desk.orders, threads=1)
+    desk.orders = replace(desk.orders, in_flight=1)
     lines = desk.orders.source.read_bytes().splitlines(keepends=True)
 
     def lost(batch: Sequence[bytes]) -> Outcome:

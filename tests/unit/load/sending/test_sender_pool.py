@@ -86,7 +86,7 @@ def test_every_process_has_a_part_in_a_load_if_so_many_batches_may_be_in_flight(
 
         @contextmanager
         def conversing(self, makes: Sequence[partial[object]]) -> Iterator[Talk]:
-            given = [make.args[0].threads for make in makes]
+            given = [make.args[0].in_flight for make in makes]
             assert given == threads
             yield Talk()
 

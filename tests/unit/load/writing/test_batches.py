@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from load.writing.batch_writer import BatchWriter
 from load.writing.batches import BATCH_BYTES, batches
 from load.writing.rate_limiter import RateLimiter
 from utils.dynamodb.backoff import LONGEST_DELAY, RetryPolicy
-from utils.dynamodb.client import RequestRefused
+from utils.dynamodb.client import Request, RequestRefused
 from utils.error_handler import BackOff, TargetError, Throttled
 
 
@@ -26,6 +26,7 @@ class Wire:
     def __init__(self, answer: Callable[[list[str]], dict[str, Any]]) -> None:
         self._answer = answer
         self.requests: list[list[str]] = []
+        self.together: list[int] = []  # how many were sent at once, each time
 
     def call(self, operation: str, body: bytes) -> bytes:
         assert operation == "BatchWriteItem"
@@ -35,6 +36,16 @@ class Wire:
         taken = [{"TableName": "T", "CapacityUnits": 2.0}]
         usual = {"UnprocessedItems": {}, "ConsumedCapacity": taken}
         return orjson.dumps({**usual, **self._answer(keys)})
+
+    def call_all(self, requests: Sequence[Request]) -> list[bytes | Exception]:
+        self.together.append(len(requests))
+        answers: list[bytes | Exception] = []
+        for request in requests:
+            try:
+                answers.append(self.call(*request))
+            except Exception as problem:
+                answers.append(problem)
+        return answers
 
     def gave_up(self, last: BackOff, attempts: int) -> TargetError:
         return TargetError(f"{last} after {attempts}", remedy="wait")
@@ -180,6 +191,66 @@ def test_after_a_refused_item_the_rest_of_the_batch_is_sent() -> None:
     outcome = writer(Wire(refuse), pace=slow()).write([item(number) for number in range(10)])
     assert outcome.items == 9
     assert [refused.line for refused in outcome.refused] == [item(2).rstrip(b"\n")]
+
+
+THREE = [[item(10 * batch + n) for n in range(3)] for batch in range(3)]
+
+
+def test_batches_are_sent_together_and_what_became_of_each_comes_in_their_order() -> None:
+    wire = Wire(lambda _keys: {})
+    outcomes = list(writer(wire).write_all(THREE))
+    assert (wire.together, len(wire.requests)) == ([3], 3)
+    assert [outcome.items for outcome in outcomes] == [3, 3, 3]
+    assert [[line + b"\n" for line in each.answers[0][0]] for each in outcomes] == THREE
+
+
+@pytest.mark.parametrize("problem", [Throttled("no room"), BackOff("no answer")])
+def test_one_that_fails_among_others_is_sent_again_alone(problem: BackOff) -> None:
+    waits: list[float] = []
+
+    def answer(keys: list[str]) -> dict[str, Any]:
+        if wire.requests.count(keys) == 1 and keys[0] == "BUYER#10":
+            raise problem
+        return {}
+
+    wire = Wire(answer)
+    outcomes = list(writer(wire, waits).write_all(THREE))
+    assert [outcome.items for outcome in outcomes] == [3, 3, 3]
+    assert [dict(outcome.retries) for outcome in outcomes] == [{}, {problem.reason: 1}, {}]
+    assert wire.together == [3]
+    assert [keys[0] for keys in wire.requests[3:]] == ["BUYER#10"]
+    assert waits == [0.1]
+
+
+def test_what_is_left_of_one_or_refused_in_it_concerns_no_other() -> None:
+    def answer(keys: list[str]) -> dict[str, Any]:
+        if "BUYER#21" in keys:
+            raise RequestRefused("no", remedy="mend")
+        return unprocessed(keys[1:]) if keys == ["BUYER#0", "BUYER#1", "BUYER#2"] else {}
+
+    wire = Wire(answer)
+    outcomes = list(writer(wire).write_all(THREE))
+    assert [outcome.items for outcome in outcomes] == [3, 3, 2]
+    assert [refused.line for refused in outcomes[2].refused] == [item(21).rstrip(b"\n")]
+    assert wire.requests[3] == ["BUYER#1", "BUYER#2"]
+
+
+def test_after_an_error_what_was_written_before_it_is_known() -> None:
+    def deny(keys: list[str]) -> dict[str, Any]:
+        if "BUYER#10" in keys:
+            raise TargetError("denied", remedy="grant")
+        return {}
+
+    outcomes = writer(Wire(deny)).write_all(THREE)
+    assert next(outcomes).items == 3
+    with pytest.raises(TargetError, match="denied"):
+        next(outcomes)
+
+
+def test_at_a_rate_each_batch_waits_for_its_turn() -> None:
+    wire = Wire(lambda _keys: {})
+    assert [outcome.items for outcome in writer(wire, pace=slow()).write_all(THREE)] == [3, 3, 3]
+    assert wire.together == []
 
 
 def test_delays_double_up_to_a_bound_and_stay_when_they_are_not_to_grow() -> None:
