@@ -80,6 +80,8 @@ def import_entities(
             failures.append(error)
             continue
         _conclude(run, entity, state)
+    for further in failures[1:]:
+        get_logger().error("%s. What to do: %s", further.message, further.remedy)
     for failure in failures[:1]:
         raise failure
     return list(states)
@@ -100,6 +102,11 @@ def _state_of(run: Run, entity: str) -> ImportState | None:
         raise existing(run, table)
     if there:
         if _is_ours(run, entity):
+            get_logger().info(
+                "%s was imported by this run already: what is still to be written goes there in "
+                "batches",
+                table,
+            )
             return None
         raise existing(run, table)
     if known is not None:
