@@ -17,7 +17,7 @@ Everything else of a line stays byte for byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -134,40 +134,46 @@ class PieceNumbers(NamedTuple):
     latest: dict[bytes, bytes]
 
 
-def numbers_in(data: bytes) -> PieceNumbers:
-    """The same, of the data of a piece in which every candidate has keys; done in any process.
+def numbers_of(headers: Sequence[bytes]) -> PieceNumbers:
+    """The same, from the METADATA lines of a piece in which every candidate has keys; done in any
+    process.
 
     Only the sales that seem to be the last ones are looked at closely; all are where one of these
     is no candidate, or a number is none.
     """
     latest: dict[bytes, bytes] = {}
     best: dict[bytes, tuple[tuple[int, bytes], list[bytes]]] = {}
-    for start, end in headers_in(data):
-        date = _date_in_keys(data, data.find(_KEYS_START, start, end))
+    for line in headers:
+        date = _date_in_keys(line, line.find(_KEYS_START))
         if not date:
             continue
         year = date[:4]
         if date > latest.get(year, b""):
             latest[year] = date
-        number = data.find(_NUMBER, start, end) + len(_NUMBER)
-        digits = data[number : data.find(b'"', number, end)]
+        number = line.find(_NUMBER) + len(_NUMBER)
+        digits = line[number : line.find(b'"', number)]
         rank = int(digits) if digits.isdigit() else _UNKNOWN, date
         known = best.get(year)
         if known is None or rank > known[0]:
-            best[year] = rank, [data[start:end]]
+            best[year] = rank, [line]
         elif rank == known[0]:
-            known[1].append(data[start:end])
+            known[1].append(line)
     numbering = Numbering()
     found = [_read(line)[0] for _, ties in best.values() for line in ties]
     if None in found or any(number == _UNKNOWN for (number, _), _ in best.values()):
-        found = [_read(data[start:end])[0] for start, end in headers_in(data)]
+        found = [_read(line)[0] for line in headers]
     numbering.add(each for each in found if each is not None)
     return PieceNumbers(numbering.last, latest)
 
 
+def headers_of(data: bytes) -> list[bytes]:
+    """The METADATA lines in the data of a piece, without their line breaks."""
+    return [data[start:end] for start, end in headers_in(data)]
+
+
 def numbers_at(place: ByteRange, path: Path) -> PieceNumbers:
     """The same, of a piece of a file."""
-    return numbers_in(data_at(path, place)[1])
+    return numbers_of(headers_of(data_at(path, place)[1]))
 
 
 @dataclass

@@ -18,10 +18,10 @@ _INSIDE = r'[^"\\\x00-\x1f]'  # nothing that JSON escapes
 # Latin-1.
 _EDGE = r"(?:[!#-\[\]-~]|\xc3[\x80-\xbf])"
 # Not a digit more before the point: what follows the canonical form is only zeros behind it.
-_DECIMAL = r"0|-?(?:[1-9][0-9]{0,19}(?![0-9])(?:\.[0-9]{0,11}[1-9])?|0\.[0-9]{0,11}[1-9])"
+_DECIMAL = r"0|-?(?:[1-9][0-9]{0,19}(?![0-9])(?:\.[0-9]{0,11}[1-9]|)|0\.[0-9]{0,11}[1-9])"
 
 # Each form captures a cell; a NULL (and an empty text) is captured as None.
-TEXT = rf'(?:null|""|("{_EDGE}(?:{_INSIDE}*{_EDGE})?"))'  # with its quotation marks
+TEXT = rf'(?:("{_EDGE}(?:{_INSIDE}*{_EDGE}|)")|null|"")'  # with its quotation marks
 INTEGER = r"(?:null|(0|-?[1-9][0-9]{0,14}))"  # within 2^53
 KEY = r"(0|-?[1-9][0-9]{0,17})"
 POSITION = r"([1-9][0-9]{0,14})"

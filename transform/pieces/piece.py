@@ -25,7 +25,7 @@ from utils.files.pieces import ByteRange, data_at
 from utils.files.quarantine import Refusal
 from utils.findings.source_names import SourceNames
 from utils.processes.large_results import Bulk
-from utils.sale_numbering import PieceNumbers, numbers_in
+from utils.sale_numbering import PieceNumbers, headers_of, numbers_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def transform_piece(
     tally = gone = Tally()
     if known.whole is not None:
         data, records, items = known.whole, rows.count(b"\n"), known.whole.count(b"\n")
+        headers = headers_of(data)
     else:
         lines = BytesIO(rows).readlines()
         made, there = known.made, known.there  # empty ones are not asked: that takes long lines
@@ -67,18 +68,20 @@ def transform_piece(
             names, rules, [line for line in lines if line not in made] if made else lines
         )
         output: list[bytes] = []
+        headers = []
         for line in lines:
             if made and line in made:
-                output += made[line].split(b"\n")
-                continue
-            became = maker.became(line, counts=not there or line not in there)
+                became: list[bytes] | Refusal = made[line].split(b"\n")
+            else:
+                became = maker.became(line, counts=not there or line not in there)
             if isinstance(became, Refusal):
                 refusals.append(became)
             else:
+                headers.append(became[0])
                 output += became
         tally = maker.counted()
         gone = _counted(known.gone, names, rules)
-        records, items = len(lines) - len(refusals), len(output)
+        records, items = len(headers), len(output)
         data = b"\n".join([*output, b""])
     return Transformed(
         data=Bulk(data, scratch),
@@ -86,7 +89,7 @@ def transform_piece(
         items=items,
         refusals=tuple(refusals),
         end=place.end,
-        numbers=numbers_in(data) if shape_of(names.entity).numbered else None,
+        numbers=numbers_of(headers) if shape_of(names.entity).numbered else None,
         tally=tally,
         gone=gone,
     )
