@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from load.writing.batches import record_key
+from utils.dynamodb.item_text import legacy_id_of
 from utils.files.artifacts import lines_of, starts_record
 from utils.run.run import Run
-
-_LEGACY_ID = re.compile(rb'"legacyId":\{"S":"([^"]*)"\}')
 
 
 def keys_of(run: Run, entity: str, legacy_ids: Collection[str]) -> frozenset[str]:
@@ -18,5 +16,5 @@ def keys_of(run: Run, entity: str, legacy_ids: Collection[str]) -> frozenset[str
     return frozenset(
         record_key(line)
         for line in filter(starts_record, lines_of(run.workspace.transformed(entity)))
-        if not wanted.isdisjoint(_LEGACY_ID.findall(line))
+        if legacy_id_of(line) in wanted
     )

@@ -24,6 +24,7 @@ from transform.rules import TransformRules
 from transform.transform_buyers import buyer_targets, buyer_to_items
 from transform.transform_producers import producer_targets, producer_to_items
 from transform.transform_sales import line_targets, sale_targets, sale_to_items, sale_to_texts
+from utils.dynamodb.item_content import line_of
 from utils.entities import part_of, shape_of
 
 Transform = Callable[[Row, TransformRules], list[Item]]
@@ -99,7 +100,7 @@ def _texts_by(transform: Transform) -> Texts:
 
 
 def _text_of(item: Item) -> str:
-    return orjson.dumps({"Item": item}).decode()
+    return line_of(item).decode()
 
 
 def fast_way_of(entity: str, rules: TransformRules, lines: Sequence[bytes]) -> FastWay:

@@ -86,19 +86,19 @@ class SaleTransform:
         buyer = self._buyer.reference(row, rejections)
         producer = self._producer.reference(row, rejections)
         lines, priced = self._lines.items(_line_rows(row, rejections), identifier, rate, rejections)
-        of_buyer = self._buyer.text(row, rejections)
-        of_producer = self._producer.text(row, rejections)
+        of_buyer = self._buyer.texts(row, rejections)
+        of_producer = self._producer.texts(row, rejections)
         totals = self._totals(row, priced, rejections)
         texts = self._texts.of(row, rejections)
-        stamps = self._audit.text(row, rejections)
+        stamps = self._audit.texts(row, rejections)
         rejections.raise_if_any()
         header = self._assembly.sale(
             identifier,
             str(first_id),
             day,
             kind,
-            (buyer, of_buyer),
-            (producer, of_producer),
+            (buyer, *of_buyer),
+            (producer, *of_producer),
             totals,
             rate.stored["N"],
             len(lines),
@@ -131,8 +131,7 @@ class SaleTransform:
 
 
 def sale_attributes(rules: TransformRules) -> tuple[Attribute, ...]:
-    """The attributes of a sale that are each made of one column, in their order (but the year
-    comes earlier in the item)."""
+    """The attributes of a sale that are each made of one column."""
     date = local_clock(rules.timezone).date
     return (
         Attribute("saleNumber", "sale_number", integer, required=True),

@@ -3,9 +3,8 @@
 utils/schemas/*.json are JSON Schemas (draft 2020-12) over the DynamoDB JSON of an item. All that
 has to know attributes reads them there: the gate judges items by them and recognises the usual
 ones by patterns made from them, the load names them in its conditions and checks the keys of
-further indexes against them. Two things are in them that JSON Schema does not ask for: attributes
-stand in the order in which the transform writes them, and `severalLines` marks the texts in which
-a line break is no mistake.
+further indexes against them. One thing is in them that JSON Schema does not know: `severalLines`
+marks the texts in which a line break is no mistake.
 """
 
 from __future__ import annotations
@@ -76,7 +75,7 @@ def schema(kind: str) -> dict[str, Any]:
 
 @cache
 def declared(kind: str) -> Mapping[str, Declared]:
-    """The attributes of a kind of item by their names, in the order in which they are written."""
+    """The attributes of a kind of item by their names, in the order of the schema."""
     required = frozenset(schema(kind)["required"])
     return {
         name: _declared(name, own, required=name in required)

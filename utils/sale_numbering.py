@@ -32,19 +32,18 @@ from utils.run.run import Run
 
 _Part = TypeVar("_Part")
 
-_TEXT = rb'\{"S":"([^"\\]*)"\}'
-_SKIPPED = rb'\{"S":"[^"\\]*"\}'
-# What opens the METADATA line of a sale, up to its parties: nothing of it is free text.
-_HEAD = re.compile(
-    rb'\{"Item":\{"PK":' + _TEXT + rb',"SK":\{"S":"METADATA"\},'
-    rb'(?:"GSI[1-4][PS]K":' + _SKIPPED + rb',)*"saleId":' + _SKIPPED + rb',"legacyId":' + _SKIPPED
-    + rb',"saleDate":' + _TEXT + rb'(?:,"year":\{"N":"([^"\\]*)"\}|),"status":' + _TEXT
-    + rb'(?:,"docType":' + _TEXT + rb'|),"buyerId"'
-)  # fmt: skip
+# What opens the METADATA line of a sale, up to where the numbering has its keys.
+_KEY = rb'\{"S":"[^"\\]*"\}'
+_OPENING = re.compile(
+    rb'\{"Item":\{"PK":' + _KEY + rb',"SK":\{"S":"METADATA"\},(?:"GSI[1-3][PS]K":' + _KEY + rb",)*"
+)
 _NUMBER = b',"saleNumber":{"N":"'
+_DATE, _YEAR = b',"saleDate":{"S":"', b',"year":{"N":"'
+_STATUS, _DOCUMENT = b',"status":{"S":"', b',"docType":{"S":"'
+_PK = b'{"Item":{"PK":{"S":"'
+_MAP = b':{"M":{'  # in an item that has one, a name may stand for two things
 _KEYS = b'"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%b"},'
 _KEYS_START, _DAY = _KEYS.partition(b"%b")[0], len("2026-01-31")
-_AFTER_KEYS = b'"saleId":'
 _BLOCK = 1 << 18
 _UNKNOWN = 10**130  # above every Number of DynamoDB
 
@@ -90,9 +89,7 @@ class Numbering:
         has = keys in line
         if has == (found is not None and self.carries(found)):
             return line
-        if has:
-            return line.replace(keys, b"", 1)
-        return line.replace(_AFTER_KEYS, keys + _AFTER_KEYS, 1)
+        return _without(line, keys) if has else _with(line, keys)
 
 
 def held_numbers(refused: Iterable[Candidate], rest: Numbering) -> dict[str, int]:
@@ -121,9 +118,17 @@ def toggled(line: bytes) -> bytes | None:
     if found is None:
         return None
     keys = _KEYS % found.date
-    if keys in line:
-        return line.replace(keys, b"", 1)
-    return line.replace(_AFTER_KEYS, keys + _AFTER_KEYS, 1)
+    return _without(line, keys) if keys in line else _with(line, keys)
+
+
+def _without(line: bytes, keys: bytes) -> bytes:
+    return line.replace(keys, b"", 1)
+
+
+def _with(line: bytes, keys: bytes) -> bytes:
+    opening = _OPENING.match(line)
+    place = opening.end() if opening else 0
+    return line[:place] + keys + line[place:] if place else line
 
 
 class PieceNumbers(NamedTuple):
@@ -150,7 +155,8 @@ def numbers_of(headers: Sequence[bytes]) -> PieceNumbers:
         year = date[:4]
         if date > latest.get(year, b""):
             latest[year] = date
-        number = line.find(_NUMBER) + len(_NUMBER)
+        # The last one: before it there may be one in what is carried without a place.
+        number = line.rfind(_NUMBER) + len(_NUMBER)
         digits = line[number : line.find(b'"', number)]
         rank = int(digits) if digits.isdigit() else _UNKNOWN, date
         known = best.get(year)
@@ -264,19 +270,29 @@ def _unstopped(run: Run, parts: Iterable[_Part]) -> Iterator[_Part]:
 
 def _read(line: bytes) -> tuple[Candidate | None, bytes]:
     """The candidate that a sale's METADATA line is, if it is one, and its date."""
-    match = _HEAD.match(line)
-    start = line.find(_NUMBER) if match else -1
-    if match is None or start < 0:
+    # Where no text has an escape, a quotation mark belongs to the structure.
+    if b"\\" in line or _MAP in line or not line.startswith(_PK):
         return _read_slowly(line)
-    key, date, year, status, document = match.groups()
+    key, number, date, status = (_text(line, start) for start in (_PK, _NUMBER, _DATE, _STATUS))
+    if not (key and number and date and status):
+        return _read_slowly(line)
+    year, document = _text(line, _YEAR), _text(line, _DOCUMENT)
     if status == b"cancelled" or document == b"proforma" or (year or _year(date)) != _year(date):
         return None, date
-    start += len(_NUMBER)
-    return Candidate(int(line[start : line.index(b'"', start)]), date, key), date
+    return Candidate(int(number), date, key), date
+
+
+def _text(line: bytes, start: bytes) -> bytes:
+    """What follows in a line, up to the next quotation mark; nothing where it does not start so."""
+    place = line.find(start)
+    if place < 0:
+        return b""
+    place += len(start)
+    return line[place : line.index(b'"', place)]
 
 
 def _read_slowly(line: bytes) -> tuple[Candidate | None, bytes]:
-    """The same of an item whose attributes are in another order, or not all there."""
+    """The same of an item that must be parsed for it, or has not all attributes."""
     try:
         item = orjson.loads(line)["Item"]
         date = item["saleDate"]["S"].encode()

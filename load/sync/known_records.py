@@ -9,7 +9,6 @@ known to be all, the same is made of the table itself (load/sync/rebuilt.py).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import orjson
 
 from load.load_state import LoadState
 from utils.dynamodb.item_content import Item, Moments, is_same
+from utils.dynamodb.item_text import legacy_id_of
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of, starts_record
 from utils.files.closing import Closes
@@ -28,7 +28,6 @@ from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.wording.invocation import command
 
-_LEGACY_ID = re.compile(rb'"legacyId":\{"S":"(-?[0-9]+)"\}')
 # What of a file is not in the table as the file has it: what the load has left to the application,
 # and what it has taken out again.
 _OTHERWISE = KEPT_MARKS | {WITHDRAWN}
@@ -106,13 +105,13 @@ class KnownRecord(NamedTuple):
 
 def key_of_record(line: bytes) -> int:
     """The key in S9 of the record that a transformed line opens. Raises ArtifactError."""
-    found = _LEGACY_ID.search(line)
-    if found is None:
+    key = legacy_id_of(line) or b""
+    if not key.removeprefix(b"-").isdigit():
         raise ArtifactError(
             "a transformed record has no number as its key in S9",
             remedy=f"transform again: {command('--phase transform')}",
         )
-    return int(found[1])
+    return int(key)
 
 
 class KnownRecords(Closes):

@@ -14,14 +14,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import orjson
-
 from load.conflicts.kept_file import KeptFile
 from load.conflicts.policy import Authors
 from load.sync.known_records import KnownFiles
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
-from utils.dynamodb.item_content import STAMPS, Item, normal_item
+from utils.dynamodb.item_content import STAMPS, Item, line_of, normal_item
 from utils.dynamodb.table_reader import TableReader, items_page
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, TableSpec
 from utils.entities import shape_of
@@ -92,10 +90,10 @@ class _Found(KeptFile):
     def add(self, page: Iterable[tuple[Item, bool]]) -> None:
         rows: dict[bool, list[tuple[object, ...]]] = {True: [], False: []}
         for item, own in page:
-            known = _in_order(normal_item(item))
+            known = normal_item(item)
             if not own:  # what was written last of it is not known: not this
                 known = {name: known[name] for name in known if name not in STAMPS}
-            line = orjson.dumps({"Item": known}) + b"\n"
+            line = line_of(known) + b"\n"
             row = (item[PARTITION_KEY]["S"], _number(item), own, line)
             rows[item[SORT_KEY]["S"] == _HEADER].append(row)
         self._write(
@@ -107,12 +105,6 @@ class _Found(KeptFile):
         """The items of each record, each with whether it is as it was written."""
         for pk, own, line in self._file.execute(_IN_ORDER):
             yield [(own, line), *self._ask(_LINES, (pk,))]
-
-
-def _in_order(item: Item) -> Item:
-    """An item as a transformed line begins: with its key."""
-    key = {PARTITION_KEY: item[PARTITION_KEY], SORT_KEY: item[SORT_KEY]}
-    return {**key, "legacyId": item["legacyId"], **item}
 
 
 def _write(items: _Found, main: Path, plan: Path) -> None:

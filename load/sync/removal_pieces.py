@@ -24,7 +24,7 @@ from load.writing.transactions import MOST_WRITES, Transactions, portions
 from load.writing.units_told import UnitsTold
 from utils.config import SOFT_DELETE, MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
-from utils.dynamodb.item_content import Item, content
+from utils.dynamodb.item_content import Item, content, line_of
 from utils.dynamodb.table_spec import PARTITION_KEY, TableSpec
 from utils.entities import is_referenced
 from utils.error_handler import TargetError
@@ -235,16 +235,10 @@ def _note(entity: str, fate: Fate, done: PieceRemoved) -> None:
         return
     first, last = record.lines[0], record.lines[-1]
     place = ByteRange(first.place, last.place + len(last.text))
-    opens = _in_the_order_of(first.item, fate.header) if fate.rewritten and fate.header else b""
+    opens = line_of(fate.header) + b"\n" if fate.rewritten and fate.header else b""
     done.stays.append(Stays(place, opens, first.place + len(first.text)))
     if fate.what == KEPT:
         done.named.update(dict.fromkeys(named_by(fate.header or first.item), record.pk))
-
-
-def _in_the_order_of(line: Item, item: Item) -> bytes:
-    """The line of an item, which begins as another one of the same key."""
-    ordered = {name: item[name] for name in line if name in item} | dict(item)
-    return orjson.dumps({"Item": ordered}) + b"\n"
 
 
 def _line_of(entity: str, fate: Fate) -> bytes:

@@ -30,9 +30,9 @@ from transform.fast.row_pattern import (
 )
 from transform.items.attribute_text import written
 from transform.items.attributes import Attribute, Converter
-from transform.items.audit import Audit, Stamps
+from transform.items.audit import Audit, Stamps, StampTexts
 from transform.items.parties import PartyKind
-from transform.items.sale_assembly import SUMS, Kind, Priced, SaleAssembly, Terms
+from transform.items.sale_assembly import SUMS, Kind, PartyTexts, Priced, SaleAssembly, Terms
 from transform.items.sale_lines import FIGURES, LINE_ATTRIBUTES
 from transform.items.sale_parties import REMEMBERED_PARTIES, SaleParty
 from transform.rejections import Rejections, Unconvertible
@@ -69,7 +69,7 @@ _LINE = {
 
 
 _Cells = tuple[bytes | None, bytes]  # the name that a sale has of a party, and its copy of that
-_Copied = tuple[bytes, bytes]
+PartyTexts[bytes] = tuple[bytes, bytes]
 
 
 class _UnusualError(Exception):
@@ -276,7 +276,7 @@ def _absent(attribute: Attribute) -> bytes | None:
 
 
 class _Stamps:
-    """The text of who made an item and when (transform/items/audit.py)."""
+    """The texts of who made an item and when (transform/items/audit.py)."""
 
     def __init__(self, rules: TransformRules) -> None:
         self._hours = Memo(self._hour, limit=REMEMBERED_HOURS)
@@ -284,7 +284,7 @@ class _Stamps:
         self._clock = local_clock(rules.timezone)
         self._stamps: Stamps[bytes] = Stamps(str.encode, rules)
         self._last: tuple[bytes | None, ...] = ()
-        self._last_text = b""
+        self._last_texts = b"", b""
         self._who = _Texts(Audit(rules).who)
         self._users = Memo(self._find_users)
         self._nobody = self._find_users(b"null\tnull")
@@ -295,12 +295,12 @@ class _Stamps:
         updated_at: bytes | None,
         created_by: bytes | None,
         updated_by: bytes | None,
-    ) -> bytes:
-        """The text, from the cells; those of a sale's lines are mostly the same."""
+    ) -> StampTexts[bytes]:
+        """The texts, from the cells; those of a sale's lines are mostly the same."""
         cells = created_at, updated_at, created_by, updated_by
         if cells != self._last:
-            self._last_text, self._last = self._of(*cells), cells
-        return self._last_text
+            self._last_texts, self._last = self._of(*cells), cells
+        return self._last_texts
 
     def _of(
         self,
@@ -308,12 +308,12 @@ class _Stamps:
         updated_at: bytes | None,
         created_by: bytes | None,
         updated_by: bytes | None,
-    ) -> bytes:
+    ) -> StampTexts[bytes]:
         created = updated = b""
         if self._stamps.are_read:
             created = self._utc(created_at)
             updated = created if updated_at == created_at else self._utc(updated_at)
-        return self._stamps.text(
+        return self._stamps.texts(
             created,
             updated,
             self._nobody
@@ -334,9 +334,10 @@ class _Stamps:
             return b"%b%b.000Z" % (utc, moment[_HOUR:])
         return b"%b%bZ" % (utc, (moment[_HOUR:] + b"00")[:_MILLIS])
 
-    def _find_users(self, cells: Any) -> bytes:
+    def _find_users(self, cells: Any) -> StampTexts[bytes]:
         users = (cell if cell != b"null" else None for cell in cells.split(b"\t"))
-        return b"".join(self._who.of(users))
+        creator, changer = self._who.of(users)
+        return creator, changer
 
     def _hour(self, hour: Any) -> bytes:
         return self._clock.utc_hour(hour.decode()).encode()
@@ -353,11 +354,11 @@ class _Party:
         self._kind = kind
         self._slow = SaleParty(kind, rules.generate_ids, rules.id_scope)
         self._id = id_maker(kind, rules.generate_ids, rules.id_scope)
-        self._known: dict[bytes, tuple[_Cells, _Copied]] = {}
+        self._known: dict[bytes, tuple[_Cells, PartyTexts[bytes]]] = {}
 
-    def of(self, key: bytes, name: bytes | None, party: bytes) -> _Copied:
-        """The id of a party, and the text of its name and of what the sale copies of it. By its
-        key it is looked up, since the copy is a long text."""
+    def of(self, key: bytes, name: bytes | None, party: bytes) -> PartyTexts[bytes]:
+        """The id of a party, and the texts of what the sale copies of it. By its key it is
+        looked up, since the copy is a long text."""
         cells = name, party
         known = self._known.get(key)
         if known is not None and known[0] == cells:
@@ -368,13 +369,13 @@ class _Party:
         self._known[key] = cells, found
         return found
 
-    def _find(self, key: bytes, name: bytes, party: bytes) -> _Copied:
+    def _find(self, key: bytes, name: bytes, party: bytes) -> PartyTexts[bytes]:
         rejections = Rejections()
         row = {f"{self._kind}_name": orjson.loads(name), self._kind: orjson.loads(party)}
-        copied = self._slow.text(row, rejections)
+        before, after = self._slow.texts(row, rejections)
         if rejections:
             raise _UnusualError
-        return self._id(key), copied.encode()
+        return self._id(key), before.encode(), after.encode()
 
 
 def _number(cell: Any) -> Number:

@@ -12,7 +12,10 @@ from transform.rules import TransformRules
 from transform.values.text import clean
 from transform.values.timestamps import local_clock
 
-_STAMPS_TEXT = ',"createdAt":{"S":"%s"},"updatedAt":{"S":"%s"}%s'
+_CREATED, _UPDATED = ',"createdAt":{"S":"%s"}%s', ',"updatedAt":{"S":"%s"}%s'
+
+StampTexts = tuple[AnyStr, AnyStr]
+"""The texts of when and by whom an item was created, and of when and by whom it was changed."""
 
 
 class Stamps(Generic[AnyStr]):
@@ -29,7 +32,8 @@ class Stamps(Generic[AnyStr]):
         self.are_read = rules.preserve_timestamps
         self._migration_time: AnyStr = text(rules.migration_timestamp)
         self._updated_at: AnyStr = text(rules.updated_at)
-        self._text: AnyStr = text(_STAMPS_TEXT)
+        self._created: AnyStr = text(_CREATED)
+        self._updated: AnyStr = text(_UPDATED)
 
     def times(self, created: AnyStr | None, updated: AnyStr | None) -> tuple[AnyStr, AnyStr]:
         """When an item was created, and when it was changed last."""
@@ -38,9 +42,12 @@ class Stamps(Generic[AnyStr]):
             self._updated_at or updated or created or self._migration_time,
         )
 
-    def text(self, created: AnyStr | None, updated: AnyStr | None, who: AnyStr) -> AnyStr:
-        """The same as text, with `who`: `,"createdAt":{"S":"..."},...`."""
-        return self._text % (*self.times(created, updated), who)
+    def texts(
+        self, created: AnyStr | None, updated: AnyStr | None, who: StampTexts[AnyStr]
+    ) -> StampTexts[AnyStr]:
+        """The same as texts, with those of `who`: `,"createdAt":{"S":"..."},...`."""
+        created, updated = self.times(created, updated)
+        return self._created % (created, who[0]), self._updated % (updated, who[1])
 
 
 class Audit:
@@ -71,11 +78,11 @@ class Audit:
         fill(item, row, self.who, rejections)
         return item
 
-    def text(self, row: Row, rejections: Rejections) -> str:
-        """Return the same attributes as text: `,"createdAt":{"S":"..."},...`."""
+    def texts(self, row: Row, rejections: Rejections) -> StampTexts[str]:
+        """Return the same attributes as texts."""
         created, updated = self._read(row, rejections)
         creator, changer = self._who_texts.of(row, rejections)
-        return self._stamps.text(created, updated, creator + changer)
+        return self._stamps.texts(created, updated, (creator, changer))
 
     def _read(self, row: Row, rejections: Rejections) -> tuple[str | None, str | None]:
         """S9's two timestamps."""

@@ -13,22 +13,42 @@ from typing import AnyStr, Generic, TypeVar
 
 from transform.items.attribute_text import written
 from transform.items.attributes import Attribute
+from transform.items.audit import StampTexts
+from transform.items.item_form import ItemForm
 from transform.rules import TransformRules
 from transform.values.amounts import rounded_sum
 from transform.values.money import Number
 from transform.values.statuses import PROFORMA, is_numbered, sale_status, sale_status_words
 
 # A sale's own item. The names of the indexes do not say what is in them; the API asks like this.
-_SALE_TEXT = (
-    '{"Item":{"PK":{"S":"SALE#%s"},"SK":{"S":"METADATA"},"GSI1PK":{"S":"STATUS#%s"},'
-    '"GSI1SK":{"S":"%s"},"GSI2PK":{"S":"BUYER#%s"},"GSI2SK":{"S":"%s"},'
-    '"GSI3PK":{"S":"PRODUCER#%s"},"GSI3SK":{"S":"%s"},%s"saleId":{"S":"%s"},'
-    '"legacyId":{"S":"%s"},"saleDate":{"S":"%s"}%s,"status":{"S":"%s"}%s,'
-    '"buyerId":{"S":"%s"},"producerId":{"S":"%s"}%s%s,'
-    '"subtotal":{"N":"%s"},"taxAmount":{"N":"%s"},"total":{"N":"%s"},'
-    '"ivaPercentage":{"N":"%s"},"linesCount":{"N":"%d"}%s%s}}'
+_SALE = {
+    "PK": '{"S":"SALE#<id>"}',
+    "SK": '{"S":"METADATA"}',
+    "GSI1PK": '{"S":"STATUS#<state>"}',
+    "GSI1SK": '{"S":"<day>"}',
+    "GSI2PK": '{"S":"BUYER#<buyer>"}',
+    "GSI2SK": '{"S":"<day>"}',
+    "GSI3PK": '{"S":"PRODUCER#<producer>"}',
+    "GSI3SK": '{"S":"<day>"}',
+    "saleId": '{"S":"<id>"}',
+    "legacyId": '{"S":"<key>"}',
+    "saleDate": '{"S":"<day>"}',
+    "status": '{"S":"<state>"}',
+    "buyerId": '{"S":"<buyer>"}',
+    "producerId": '{"S":"<producer>"}',
+    "subtotal": '{"N":"<net>"}',
+    "taxAmount": '{"N":"<tax>"}',
+    "total": '{"N":"<gross>"}',
+    "ivaPercentage": '{"N":"<rate>"}',
+    "linesCount": '{"N":"<lines>"}',
+}
+_SALE_VALUES = (
+    *("id", "state", "day", "buyer", "producer", "key", "net", "tax", "gross", "rate", "lines"),
+    # texts of attributes, the first of them named
+    *("GSI4PK", "docType", "buyerAddress", "buyerName", "producerAddress", "producerName"),
+    *("createdAt", "updatedAt"),
 )
-_NUMBERING_TEXT = '"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%s"},'
+_NUMBERING_TEXT = ',"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%s"}'
 _YEAR_TEXT = ',"year":{"N":"%s"}'
 # What it has of columns that are read in ways of their own; all others have an Attribute.
 SALE_COLUMNS = {
@@ -46,13 +66,27 @@ SALE_COLUMNS = {
     "iva_percentage": "ivaPercentage",
 }
 
-# The item of a line. Its description stands before its numbers, its other texts at the end.
-_LINE_TEXT = (
-    '{"Item":{"PK":{"S":"SALE#%s"},"SK":{"S":"LINE#%s"},"saleId":{"S":"%s"},'
-    '"lineId":{"S":"%s"},"legacyId":{"S":"%s"},"lineNumber":{"N":"%s"}%s,'
-    '"quantity":{"N":"%s"},"unitPrice":{"N":"%s"},"discount":{"N":"%s"},'
-    '"discountAmount":{"N":"%s"},"netAmount":{"N":"%s"},"taxRate":{"N":"%s"},'
-    '"taxAmount":{"N":"%s"},"totalAmount":{"N":"%s"}%s'
+# The item of a line.
+_LINE = {
+    "PK": '{"S":"SALE#<sale>"}',
+    "SK": '{"S":"LINE#<id>"}',
+    "saleId": '{"S":"<sale>"}',
+    "lineId": '{"S":"<id>"}',
+    "legacyId": '{"S":"<key>"}',
+    "lineNumber": '{"N":"<number>"}',
+    "quantity": '{"N":"<quantity>"}',
+    "unitPrice": '{"N":"<price>"}',
+    "discount": '{"N":"<percent>"}',
+    "discountAmount": '{"N":"<off>"}',
+    "netAmount": '{"N":"<net>"}',
+    "taxRate": '{"N":"<rate>"}',
+    "taxAmount": '{"N":"<tax>"}',
+    "totalAmount": '{"N":"<gross>"}',
+}
+_LINE_VALUES = (
+    *("sale", "id", "key", "number"),
+    *("quantity", "price", "percent", "off", "net", "rate", "tax", "gross"),
+    *("createdAt", "updatedAt"),
 )
 LINE_COLUMNS = {
     "id": "legacyId,lineId",
@@ -68,7 +102,7 @@ LINE_COLUMNS = {
     "total_amount": "totalAmount",
 }
 
-# Attributes of one column each that are not simply put behind each other.
+# Attributes of one column each for which others stand in.
 _YEAR, _DESCRIPTION, _CODE = "year", "productDescription", "productCode"
 
 Priced = tuple[AnyStr, AnyStr, AnyStr, AnyStr, AnyStr, AnyStr, AnyStr, AnyStr]
@@ -81,6 +115,10 @@ SUMS = (("subtotal", 4), ("tax_amount", 6), ("total", 7))
 Kind = tuple[AnyStr, AnyStr, AnyStr]
 """A sale's status, the text of its document type, and that of its place in the numbering, which its
 day goes into (empty, if it has no number)."""
+
+PartyTexts = tuple[AnyStr, AnyStr, AnyStr]
+"""A party of a sale: its id, and the texts of what the sale copies of it, those that stand before
+the id and those that stand after it."""
 
 Term = TypeVar("Term")
 
@@ -113,14 +151,15 @@ class SaleAssembly(Generic[AnyStr]):
         self._words = sale_status_words(rules.status_mapping)
         self._default_document = rules.default_document
         self._nothing: AnyStr = text("")
-        self._sale: AnyStr = text(_SALE_TEXT)
-        self._line: AnyStr = text(_LINE_TEXT + "%s" * (len(line_attributes) - 1) + "}}")
+        own: list[str] = [each.name for each in attributes]
+        of_line: list[str] = [each.name for each in line_attributes]
+        self._sale: ItemForm[AnyStr] = ItemForm(text, _SALE, (*_SALE_VALUES, *own))
+        self._line: ItemForm[AnyStr] = ItemForm(text, _LINE, (*_LINE_VALUES, *of_line))
         self._year: AnyStr = text(_YEAR_TEXT)
         self._zero: AnyStr = text("0")
-        self._year_at = _place(_YEAR, attributes)
-        self._description_at = _place(_DESCRIPTION, line_attributes)
-        others = [each for each in line_attributes if each.name != _DESCRIPTION]
-        self._code_at = _place(_CODE, others)
+        self._number: AnyStr = text("%d")
+        self._year_at = own.index(_YEAR)
+        self._description_at, self._code_at = of_line.index(_DESCRIPTION), of_line.index(_CODE)
         self._described: AnyStr = text(_DESCRIPTION)
         self._coded: AnyStr = text(_CODE)
         self._not_described: AnyStr = text(written(_DESCRIPTION, {"S": "-"}))
@@ -150,30 +189,34 @@ class SaleAssembly(Generic[AnyStr]):
         key: AnyStr,
         day: AnyStr,
         kind: Kind[AnyStr],
-        buyer: tuple[AnyStr, AnyStr],
-        producer: tuple[AnyStr, AnyStr],
+        buyer: PartyTexts[AnyStr],
+        producer: PartyTexts[AnyStr],
         totals: Sequence[AnyStr],
         rate: AnyStr,
         lines: int,
         texts: list[AnyStr],
-        stamps: AnyStr,
+        stamps: StampTexts[AnyStr],
     ) -> AnyStr:
-        """The METADATA item. `day` is its date, a party the id and the text of what is copied,
-        `texts` are those of its attributes. Without a year of its own a sale is numbered in that of
-        its date; and only with that one it is in the index of numbers, which goes by dates."""
+        """The METADATA item. `day` is its date, `texts` are those of its attributes. Without a year
+        of its own a sale is numbered in that of its date; and only with that one it is in the index
+        of numbers, which goes by dates."""
         status: AnyStr = kind[0]
         document: AnyStr = kind[1]
         numbering: AnyStr = kind[2]
         own_year: AnyStr = self._year % day[:4].lstrip(self._zero)
-        year: AnyStr = texts.pop(self._year_at) or own_year
-        own: AnyStr = self._nothing.join(texts)
-        return self._sale % (
-            *(identifier, status, day, buyer[0], day, producer[0], day),
-            numbering % day if numbering and year == own_year else self._nothing,
-            *(identifier, key, day, year, status, document),
-            *(buyer[0], producer[0], buyer[1], producer[1]),
-            *totals,
-            *(rate, lines, own, stamps),
+        year: AnyStr = texts[self._year_at] or own_year
+        texts[self._year_at] = year
+        number: AnyStr = self._number % lines
+        return self._sale.filled(
+            (
+                *(identifier, status, day, buyer[0], producer[0], key, *totals, rate, number),
+                numbering % day if numbering and year == own_year else self._nothing,
+                document,
+                *buyer[1:],
+                *producer[1:],
+                *stamps,
+                *texts,
+            )
         )
 
     def line(
@@ -184,31 +227,14 @@ class SaleAssembly(Generic[AnyStr]):
         number: AnyStr,
         priced: Priced[AnyStr],
         texts: list[AnyStr],
-        stamps: AnyStr,
+        stamps: StampTexts[AnyStr],
     ) -> AnyStr:
         """The item of a line of the sale with the id `sale`. A product is described by its code,
         if there is nothing else."""
-        description: AnyStr = (
-            texts.pop(self._description_at)
-            or texts[self._code_at].replace(self._coded, self._described, 1)
-            or self._not_described
-        )
-        return self._line % (
-            sale,
-            identifier,
-            sale,
-            identifier,
-            key,
-            number,
-            description,
-            *priced,
-            stamps,
-            *texts,
-        )
-
-
-def _place(name: str, attributes: Sequence[Attribute]) -> int:
-    return [each.name for each in attributes].index(name)
+        if not texts[self._description_at]:
+            coded: AnyStr = texts[self._code_at].replace(self._coded, self._described, 1)
+            texts[self._description_at] = coded or self._not_described
+        return self._line.filled((sale, identifier, key, number, *priced, *stamps, *texts))
 
 
 def _plain(text: str | bytes) -> str:

@@ -23,7 +23,7 @@ FIGURES = ("discount_amount", "net_amount", "tax_amount", "total_amount")
 _PRICES = ("unit_price", *FIGURES)
 _NUMBERS = ("quantity", "discount", "tax_rate", *FIGURES)
 
-LINE_ATTRIBUTES = (  # those that are each made of one column, in their order
+LINE_ATTRIBUTES = (  # those that are each made of one column
     # Without a value, it is the product code.
     Attribute("productDescription", "product_description", text, repeats=True),
     Attribute("productCode", "product_code", text, repeats=True),
@@ -74,7 +74,7 @@ class LineTransform:
         rejections: Rejections,
     ) -> str:
         identifier = line_id(key, self._generate_ids, self._id_scope)
-        stamps = self._audit.text(row, rejections)
+        stamps = self._audit.texts(row, rejections)
         texts = self._texts.of(row, rejections)
         return self._assembly.line(
             sale_id, identifier, str(key), str(line_number), priced, texts, stamps

@@ -28,7 +28,11 @@ _COPIED = {
     "postal_code": "PostalCode",
 }
 REMEMBERED_PARTIES = 32_768  # in fifty megabytes
-_NOBODY: tuple[Row | None, str] = (None, "")
+Copies = tuple[str, str]
+"""The texts of what a sale copies of a party: those before the id of it, and those after."""
+
+_NOTHING: Copies = ("", "")
+_NOBODY: tuple[Row | None, Copies] = (None, _NOTHING)
 
 
 def copied_targets(kind: PartyKind) -> ColumnTargets:
@@ -50,13 +54,15 @@ class SaleParty:
         self._name_attribute = f"{kind}Name"
         # A party comes back from sale to sale.
         self._names = Memo(self._named)
-        self._seen: dict[int, tuple[Row | None, str]] = {}
+        self._seen: dict[int, tuple[Row | None, Copies]] = {}
         texts = (
             Attribute(f"{kind}{name}", column, text, repeats=True)
             for column, name in _COPIED.items()
         )
         land = Attribute(f"{kind}Country", "country", country, default={"S": HOME}, repeats=True)
-        self._copies = Texts((*texts, land), path=f"{kind}.", remember=False)
+        copied = sorted((*texts, land), key=lambda each: each.name)
+        self._copies = Texts(copied, path=f"{kind}.", remember=False)
+        self._before_id = sum(each.name < f"{kind}Id" for each in copied)
 
     def reference(self, row: Row, rejections: Rejections) -> str:
         """Return the party's id; "" when S9 names none (then it is noted)."""
@@ -83,23 +89,25 @@ class SaleParty:
             rejections.add(self._key_column, "unknown-party", reason)
         return party_id(self._kind, key, self._generate_ids, self._id_scope)
 
-    def text(self, row: Row, rejections: Rejections) -> str:
-        """Return the party's name and its copied columns as text of the sale's item."""
+    def texts(self, row: Row, rejections: Rejections) -> Copies:
+        """Return the party's name and its copied columns as texts of the sale's item."""
         party = row.get(self._kind)
         if not isinstance(party, dict):
-            return ""  # noted by `reference`
-        return self._name(row, party, rejections) + self._copy(row, party, rejections)
+            return _NOTHING  # noted by `reference`
+        name = self._name(row, party, rejections)
+        before, after = self._copy(row, party, rejections)
+        return before, name + after
 
-    def _copy(self, row: Row, party: Row, rejections: Rejections) -> str:
+    def _copy(self, row: Row, party: Row, rejections: Rejections) -> Copies:
         """The copied columns; a party comes back from sale to sale, and is the same then."""
         key = row.get(self._key_column)
         if type(key) is not int:
-            return "".join(self._copies.of(party, rejections))
+            return self._copied(party, rejections)
         seen, copies = self._seen.get(key, _NOBODY)
         if seen == party:
             return copies
         before = len(rejections)
-        copies = "".join(self._copies.of(party, rejections))
+        copies = self._copied(party, rejections)
         if len(rejections) > before:
             return copies
         # Only texts, because 1 and True are equal and not the same.
@@ -108,6 +116,10 @@ class SaleParty:
                 self._seen.clear()
             self._seen[key] = party, copies
         return copies
+
+    def _copied(self, party: Row, rejections: Rejections) -> Copies:
+        texts = self._copies.of(party, rejections)
+        return "".join(texts[: self._before_id]), "".join(texts[self._before_id :])
 
     def _name(self, row: Row, party: Row, rejections: Rejections) -> str:
         for value in (row.get(self._name_column), party.get("name")):

@@ -44,14 +44,14 @@ def beside(earlier: Earlier, path: Path, place: ByteRange, data: bytes) -> Besid
     keys = keys_at(path, place, key_of_row)
     rows = data_of(earlier.rows, keys, key_of_row)
     items = data_of(earlier.items, keys, key_of_items)
-    starts = [start for start, _ in headers_in(items)]
-    if rows == data and len(starts) == rows.count(b"\n"):
+    heads = [ByteRange(*each) for each in headers_in(items)]
+    if rows == data and len(heads) == rows.count(b"\n"):
         return Beside(items)
     before, now = (set(BytesIO(each).readlines()) for each in (rows, data))
     same = {key_of_row(line): line for line in before & now}
     made = {}
-    for start, end in pairwise([*starts, len(items)]):
-        line = same.get(key_of_items(items[start:end]))
+    for head, following in pairwise([*heads, ByteRange(len(items), len(items))]):
+        line = same.get(key_of_items(items[head.start : head.end]))
         if line is not None:
-            made[line] = items[start : end - 1]
+            made[line] = items[head.start : following.start - 1]
     return Beside(None, made, before & now, before - now)

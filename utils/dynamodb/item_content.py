@@ -3,12 +3,15 @@
 DynamoDB gives back the same item with its attributes in another order, a number in another
 notation (25.5 for 25.50, 1E-7 for 0.0000001) and the members of a set shuffled. The canonical
 form is JSON with sorted names, plain numbers and sorted sets; equal items have equal bytes.
+
+An item is written nearly so: its key, then everything else by name (`written_order`). So whoever
+has the attributes of an item sorted need only move the key to the front to have what was written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -16,7 +19,10 @@ from typing import Any
 
 import orjson
 
+from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
+
 Item = Mapping[str, Any]
+_KEY = (PARTITION_KEY, SORT_KEY)
 
 DIGEST_HEX = 32
 STAMPS = ("createdAt", "updatedAt")
@@ -31,6 +37,19 @@ _PLAIN = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]*)\.[0-9]*[1-9]")
 def is_usual(text: bytes) -> bool:
     """Whether every number in DynamoDB JSON is in plain notation already, and no set is there."""
     return _UNUSUAL.search(text) is None
+
+
+def written_order(names: Iterable[str]) -> list[str]:
+    """The names of an item's attributes as they stand in a transformed line: PK, SK, and the others
+    in the order of their names."""
+    return sorted(names, key=lambda name: (name not in _KEY, name))
+
+
+def line_of(item: Item) -> bytes:
+    """An item as a transformed line, without its line break."""
+    key = {name: item[name] for name in _KEY if name in item}
+    rest = {name: item[name] for name in item if name not in key}
+    return b'{"Item":{%b}}' % b",".join(content(part)[1:-1] for part in (key, rest) if part)
 
 
 def normal_item(item: Item) -> dict[str, Any]:

@@ -87,6 +87,22 @@ def partition_key_of(line: bytes) -> bytes:
     return key_of(attributes_of_line(line), start_of("PK"))
 
 
+_LEGACY_ID = b'"legacyId":{"S":"'
+
+
+def legacy_id_of(line: bytes) -> bytes | None:
+    """The key in S9 that a transformed line's item carries; None where it carries none. What has no
+    place in the target is carried under its name in S9, and that may be any."""
+    start = line.find(_LEGACY_ID)
+    if start < 0:
+        return None
+    start += len(_LEGACY_ID)
+    if line.find(_LEGACY_ID, start) >= 0:
+        text: str = orjson.loads(line)["Item"].get("legacyId", {}).get("S", "")
+        return text.encode()
+    return line[start : line.find(b'"', start)]
+
+
 def content_of_line(line: bytes) -> bytes:
     """The canonical form (utils/dynamodb/item_content.py) of a transformed line whose numbers and
     sets are in theirs."""

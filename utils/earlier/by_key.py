@@ -8,16 +8,15 @@ the last one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from utils.dynamodb.item_text import legacy_id_of
 from utils.files.artifacts import starts_record
 from utils.files.pieces import ByteRange
 
-_LEGACY_ID = re.compile(rb'"legacyId":\{"S":"(-?[0-9]+)"\}')
 _ONE_AFTER_THE_OTHER = 1 << 15  # so many bytes are read quicker than found
 
 KeyOf = Callable[[bytes], "int | None"]
@@ -33,8 +32,8 @@ class Keys(NamedTuple):
 
 def key_of_items(line: bytes) -> int | None:
     """The key in S9 of the record that a transformed line opens."""
-    found = _LEGACY_ID.search(line) if starts_record(line) else None
-    return int(found[1]) if found else None
+    key = legacy_id_of(line) if starts_record(line) else None
+    return int(key) if key and key.removeprefix(b"-").isdigit() else None
 
 
 def keys_at(path: Path, place: ByteRange, key_of: KeyOf) -> Keys:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from utils.dynamodb.item_content import STAMPS, Item, differing_attributes, digest
+from utils.dynamodb.item_content import STAMPS, Item, differing_attributes, digest, line_of
 from utils.dynamodb.item_text import attributes_of_line, text_of_item
 from utils.entities import Shape
 from utils.findings.shown_records import shown_value
@@ -79,7 +79,7 @@ def _as_in_target(line: bytes, head: Item, moment: str) -> bytes:
     for name in STAMPS:
         if moment and item.get(name) == {"S": moment} and name in head:
             item[name] = head[name]
-    return orjson.dumps({"Item": item}) + b"\n"
+    return line_of(item) + b"\n"
 
 
 @dataclass

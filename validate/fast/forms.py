@@ -1,13 +1,13 @@
 """Items in the form in which nearly all of them are written, recognised by their bytes.
 
 A pattern for each kind, made from its schema and from the tables of what agrees with what
-(validate/rules/consistency.py): the attributes in the order in which the schema has them, each with
-a form that is the schema's or narrower. What matches conforms to its schema and to DynamoDB's
-limits, and its keys agree with its ids; that costs a tenth of parsing an item and asking the
-schema. What does not match is no worse for it: it is judged by the slower way, which alone can say
-what is wrong. So a mistake here may only ever be a pattern that takes too little, and tests
-generate items from the patterns and put them to the schemas. An attribute that no form is known of
-(`without_form`) sends its item the slower way.
+(validate/rules/consistency.py): the attributes of the schema in the order in which items are
+written, each with a form that is the schema's or narrower. What matches conforms to its schema and
+to DynamoDB's limits, and its keys agree with its ids; that costs a tenth of parsing an item and
+asking the schema. What does not match is no worse for it: it is judged by the slower way, which
+alone can say what is wrong. So a mistake here may only ever be a pattern that takes too little, and
+tests generate items from the patterns and put them to the schemas. An attribute that no form is
+known of (`without_form`) sends its item the slower way.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from utils.dynamodb.item_content import written_order
 from utils.item_schemas import Declared, declared
 from validate.rules.consistency import (
     LINE_KEYS,
@@ -181,7 +182,8 @@ def _pattern(
     sources |= {attribute: ("", attribute) for _, attribute in sources.values()}
     captured: set[str] = set()
     parts = []
-    for name, attribute in attributes.items():
+    for name in written_order(attributes):
+        attribute = attributes[name]
         before, source = sources.get(name, ("", name))
         form = narrower.get(source) or _form(attributes[source])
         if form is None:

@@ -3,7 +3,6 @@ has computed, the differences that verification has found, and what the target a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -25,9 +24,9 @@ from utils.differences import (
 from utils.differences import KEPT as LEFT
 from utils.differences import KEPT_ABSENT as LEFT_OUT
 from utils.differences import REFUSED as REFUSED_BY_LOAD
-from utils.dynamodb.item_text import attributes_of_line
+from utils.dynamodb.item_text import attributes_of_line, legacy_id_of
 from utils.entities import Dimension, Shape, column_of
-from utils.files.artifacts import RECORD_MARK_WITHIN, lines_of, starts_record
+from utils.files.artifacts import lines_of, starts_record
 from utils.files.extracted_rows import key_of_row
 from utils.files.quarantine import Refusal
 from utils.sums.source_sums import (
@@ -84,7 +83,6 @@ _LINES_MORE = {
 }
 _RECORD_SK = "METADATA"
 _SOMEBODY: Mapping[str, Any] = {}  # a party of which nothing is of interest but that it is there
-_LEGACY_ID = re.compile(rb'"legacyId":\{"S":"(-?[0-9]+)"').search
 
 _Parts = dict[bytes, Figures]
 
@@ -306,8 +304,8 @@ def records_of(transformed: Path) -> Iterator[FileRecord]:
         if starts_record(line):
             if record is not None:
                 yield record
-            found = _LEGACY_ID(line, 0, RECORD_MARK_WITHIN * 4) or _LEGACY_ID(line)
-            record = FileRecord(int(found[1]) if found else 0, line)
+            key = legacy_id_of(line) or b""
+            record = FileRecord(int(key) if key.removeprefix(b"-").isdigit() else 0, line)
         elif record is not None:
             record.lines += 1
     if record is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from utils.item_schemas import declared
+from utils.dynamodb.item_content import line_of
 
 Item = dict[str, Any]
 
@@ -161,19 +161,9 @@ def as_lines(items: Sequence[Item]) -> list[bytes]:
     return [orjson.dumps({"Item": item}) + b"\n" for item in items]
 
 
-def as_written(items: Sequence[Item], kind: str = "sale") -> list[bytes]:
-    """The same for a sale and its lines (or a party), as the transform writes them: attributes in
-    its order."""
-    kinds = [kind, *["sale_line"] * len(items)]
-    return as_lines(
-        [
-            {
-                **{name: item[name] for name in declared(kind) if name in item},
-                **{name: value for name, value in item.items() if name not in declared(kind)},
-            }
-            for kind, item in zip(kinds, items, strict=False)
-        ]
-    )
+def as_written(items: Sequence[Item]) -> list[bytes]:
+    """The same as the transform writes them: attributes in its order."""
+    return [line_of(item) + b"\n" for item in items]
 
 
 def _sum(amounts: Sequence[Item], name: str) -> str:
