@@ -88,15 +88,19 @@ class Row:
 
     def difference(self, amounts: int) -> Figures:
         """What the target has and should not have (what it lacks: negative)."""
-        due = Figures.none(amounts)
+        off = self.column(TARGET, amounts)
         for name in _EXPECTED:
-            due += self.column(name, amounts)
-        return self.column(TARGET, amounts) - due
+            if (due := self.columns.get(name)) is not None:
+                off -= due
+        return off
 
     def unexplained(self, amounts: int) -> Figures:
         """What of the difference no record explains."""
-        known = self.column(DAMAGE, amounts) + self.column(OTHERWISE, amounts)
-        return self.difference(amounts) - known
+        left = self.difference(amounts)
+        for name in (DAMAGE, OTHERWISE):
+            if (known := self.columns.get(name)) is not None:
+                left -= known
+        return left
 
     def as_text(self) -> bytes:
         """One text without tab and line break, of which `from_text` makes the same."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import add, sub
 
 from utils.sums.exact import EXACT
 
@@ -41,10 +42,11 @@ def plain(amount: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Figures:
     """So many records with so many lines; the sum of each amount, and how many records have none
-    (`without`)."""
+    (`without`). Nobody changes one: it is not frozen because they are made by the hundred
+    thousand."""
 
     records: int
     lines: int
@@ -66,7 +68,7 @@ class Figures:
             self.records + other.records,
             self.lines + other.lines,
             tuple(map(EXACT.add, self.amounts, other.amounts)),
-            tuple(one + another for one, another in zip(self.without, other.without, strict=True)),
+            tuple(map(add, self.without, other.without)),
         )
 
     def __neg__(self) -> Figures:
@@ -78,7 +80,12 @@ class Figures:
         )
 
     def __sub__(self, other: Figures) -> Figures:
-        return self + -other
+        return Figures(
+            self.records - other.records,
+            self.lines - other.lines,
+            tuple(map(EXACT.subtract, self.amounts, other.amounts)),
+            tuple(map(sub, self.without, other.without)),
+        )
 
     def as_text(self) -> bytes:
         """One text without tab and line break, of which `from_text` makes the same."""

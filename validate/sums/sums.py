@@ -28,6 +28,7 @@ from validate.sums.figures import SCALE, ZERO, Figures, amount_of, scaled_amount
 _sum = EXACT.add
 
 _HELD = 20_000  # cells in memory, in one process
+_PASSED = 500  # cells that are passed to another process
 _LONG, _LONGEST = 1_000, 100  # facts that are looked at, and characters of a fact that count
 _ALL = b"0"  # the group of the dimensions with few values
 
@@ -212,8 +213,11 @@ class SumsBuilder:
 
     def _make_room(self) -> None:
         if len(self._cells) > _HELD:
-            self._runs += _written(self._scratch, self._figures())
-            self._cells = {}
+            self._write()
+
+    def _write(self) -> None:
+        self._runs += _written(self._scratch, self._figures())
+        self._cells = {}
 
     def _figures(self) -> dict[bytes, Figures]:
         count = len(self._plan.amounts)
@@ -231,7 +235,10 @@ class SumsBuilder:
         return found
 
     def finish(self) -> Sums:
-        """What has been added."""
+        """What has been added. Many cells are on disk, because to pass them to another process
+        takes longer than to add them up."""
+        if len(self._cells) > _PASSED:
+            self._write()
         return Sums(self._entity, self._scratch, self._figures(), self._runs)
 
 
