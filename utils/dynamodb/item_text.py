@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -165,7 +165,7 @@ def cut_page(page: bytes) -> CutPage | None:
     return CutPage(around, texts, items)
 
 
-def _each(texts: list[bytes], *, usual: bool) -> Iterator[Attributes]:
+def _each(texts: Iterable[bytes], *, usual: bool) -> Iterator[Attributes]:
     for text in texts:
         attributes = _cut(text)
         if attributes is None or not (usual or _UNUSUAL.search(text) is None):
@@ -228,6 +228,44 @@ def text_of_item(attributes: Attributes) -> bytes:
     return _SEPARATOR.join(attributes)
 
 
+_KEY_STARTS = (b'PK":', b'SK":')
+_FLAT_KEY = rb'\{"S":("[^"\\]*")\}'
+_OPENS = re.compile(rb'\{"Item":\{"PK":' + _FLAT_KEY + rb',"SK":' + _FLAT_KEY).match
+# What stands around the text of an item in a transformed line, and between those of two lines.
+BEFORE_TEXT, AFTER_TEXT = len(b'{"Item":{"'), len(b"}}}")
+BETWEEN_LINES = b'}}}\n{"Item":{"'
+
+
+def written_text(attributes: Attributes) -> bytes:
+    """The text of an item as it is written, but for the two bytes before it and the two after it:
+    the canonical form with the key in front (utils/dynamodb/item_content.py: written_order)."""
+    if attributes and not attributes[0].startswith(_KEY_STARTS):
+        place = bisect_left(attributes, _KEY_STARTS[0])
+        key = [each for each in attributes[place : place + 2] if each.startswith(_KEY_STARTS)]
+        attributes = key + attributes[:place] + attributes[place + len(key) :]
+    return _SEPARATOR.join(attributes)
+
+
+def opening_keys(line: bytes) -> tuple[bytes, bytes] | None:
+    """PK and SK (JSON texts) with which a transformed line begins that is written as lines are;
+    None for another."""
+    opens = _OPENS(line)
+    return None if opens is None else (opens[1], opens[2])
+
+
+def is_in_order(line: bytes) -> bool:
+    """Whether a transformed line has the text of its item as it is written: whoever has written one
+    line of a file so has written all."""
+    text = line[BEFORE_TEXT : -AFTER_TEXT - len(b"\n")]
+    return opening_keys(line) is not None and text == written_text(attributes_of_line(line))
+
+
+def attributes_of_texts(texts: Iterable[bytes]) -> Iterator[Attributes]:
+    """The attributes of items, from their canonical forms without the two bytes before and after;
+    numbers stay as they are."""
+    return _each(texts, usual=True)
+
+
 def start_of(name: str, kind: str = "S") -> bytes:
     """How the text of an attribute starts that is a String (or a Number, `kind` N)."""
     return f'{name}":{{"{kind}":'.encode()
@@ -242,6 +280,16 @@ def text_of(attributes: Attributes, start: bytes) -> bytes:
     return b""
 
 
+def texts_of(attributes: Attributes, starts: Iterable[bytes]) -> list[bytes]:
+    """The same for several attributes, in the order of their names: quicker than one by one."""
+    texts, place, end = [], 0, len(attributes)
+    for start in starts:
+        place = bisect_left(attributes, start, place)
+        found = attributes[place] if place < end else b""
+        texts.append(found[len(start) :] if found.startswith(start) else b"")
+    return texts
+
+
 def is_there(attributes: Attributes, name: str) -> bool:
     """Whether an item has an attribute."""
     return bool(text_of(attributes, f'{name}":'.encode()))
@@ -249,10 +297,13 @@ def is_there(attributes: Attributes, name: str) -> bool:
 
 def neighbours_of(attributes: Attributes, first: bytes, second: bytes) -> tuple[bytes, bytes]:
     """The keys that start so (`key_of`); quicker where the one follows the other."""
-    place = bisect_left(attributes, first)
-    found = attributes[place : place + 2]
-    if len(found) > 1 and found[0].startswith(first) and found[1].startswith(second):
-        return found[0][len(first) :], found[1][len(second) :]
+    # An item that is in no index begins with them.
+    begins = bool(attributes) and attributes[0].startswith(first)
+    place = 0 if begins else bisect_left(attributes, first)
+    if place + 1 < len(attributes):
+        one, other = attributes[place], attributes[place + 1]
+        if one.startswith(first) and other.startswith(second):
+            return one[len(first) :], other[len(second) :]
     return key_of(attributes, first), key_of(attributes, second)
 
 

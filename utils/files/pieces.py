@@ -82,6 +82,17 @@ def located_records(path: Path, place: ByteRange) -> tuple[int, list[bytes]]:
         return begin + sum(map(len, lines[:first])), lines[first:]
 
 
+def records_data(path: Path, place: ByteRange) -> tuple[int, bytes]:
+    """The same as they follow each other, with the byte offset of the first."""
+    with path.open("rb") as handle:
+        begin, data = _data(handle, place)
+        first = next(headers_in(data), (len(data), 0))[0] if place.start else 0
+        if first == len(data):
+            return place.end, b""
+        rest = takewhile(lambda line: not starts_record(line), handle)
+        return begin + first, b"".join([data[first:], *rest])
+
+
 def whole_records(path: Path, *, start: int = 0, target: int = PIECE_BYTES) -> Iterator[ByteRange]:
     """The pieces of a transformed file from byte `start` on, where a record begins, each of whole
     records: as many as fit into `target` bytes, and one that goes beyond."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from operator import methodcaller
 from pathlib import Path
 from types import TracebackType
@@ -86,6 +86,13 @@ def ranges(*sides: Sequence[SpillFile], count: int = BUCKETS) -> list[range]:
             found.append(range(first, number + 1))
             first, held = number + 1, 0
     return found
+
+
+def portions(ranges: Sequence[range], most: int) -> list[Sequence[range]]:
+    """Ranges that follow each other, in at most so many portions of about as many."""
+    count = min(most, len(ranges))
+    ends = [len(ranges) * number // count for number in range(count + 1)] if count else [0]
+    return [ranges[start:end] for start, end in pairwise(ends)]
 
 
 def read_buckets(runs: Sequence[SpillFile], numbers: range) -> Iterator[list[bytes]]:

@@ -48,20 +48,25 @@ from validate.compare.differences import (
     WrongLines,
 )
 from validate.compare.record_entries import (
+    CUT,
+    ENTIRE,
     FOREIGN,
     KEPT,
     LINE,
     RECORD,
     REFUSED,
     WHOLE,
+    View,
     change_of,
-    entry_of,
     facts_of_member,
     legacy_id_of,
     lines_count_of,
     members_of,
+    members_told,
     pk_of,
+    put_together,
     sort_key_of,
+    view_of,
 )
 from validate.compare.summed_up import take_out_summed_up
 from validate.compare_counts import Count
@@ -69,7 +74,7 @@ from validate.sums.facts import facts_json
 from validate.sums.sums import SumsBuilder
 
 _KEYS = (start_of("PK"), start_of("SK"))
-_WHOLE_BYTE = WHOLE[0]
+_WHOLE_BYTES = frozenset(WHOLE + ENTIRE)
 _LINE_BYTE = LINE[0]
 _RECORD_BYTE = RECORD[0]
 _RECORD_BYTES = frozenset(RECORD + FOREIGN[RECORD])
@@ -90,6 +95,7 @@ class Settled:
     (`own`), and of the `doubtful` records their PKs, and how many items of a migration the table
     had of them."""
 
+    entity: str
     alike: int = 0
     foreign: int = 0
     own: int = 0
@@ -101,7 +107,8 @@ class Settled:
     ) -> None:
         """Settle all entries of some PKs, those of the file and those of the table; what is alike
         goes into `sums` as the table has it."""
-        alike, doubtful = sort_bucket(in_file, in_table)
+        view = view_of(self.entity)
+        alike, doubtful = sort_bucket(in_file, in_table, view)
         self.alike += len(alike)
         _add_up(alike, sums)
         if not doubtful:
@@ -110,7 +117,7 @@ class Settled:
         theirs = defaultdict[bytes, list[bytes]](list)
         for entry in in_table:
             if (pk := pk_of(entry)) in doubtful:
-                theirs[pk] += members_of(entry)
+                theirs[pk] += members_told(entry, view)
         for pk in sorted(doubtful):
             members = theirs[pk]
             foreign = pk not in own and all(each[0] in _FOREIGN_BYTES for each in members)
@@ -134,41 +141,42 @@ def _lines_of(members: Iterable[bytes]) -> int:
 
 
 def sort_bucket(
-    in_file: Iterable[bytes], in_table: Sequence[bytes]
+    in_file: Iterable[bytes], in_table: Sequence[bytes], view: View
 ) -> tuple[set[bytes], set[bytes]]:
     """The entries that are the same on both sides and leave nothing to be said, and the PKs of all
     others."""
     expected, found = set(in_file), set(in_table)
-    doubled = {entry for entry, n in Counter(in_table).items() if n > 1}
-    doubled = doubled if len(found) != len(in_table) else set()
-    found = _joined(found, expected)
+    doubled = set[bytes]()
+    if len(found) != len(in_table):
+        doubled = {entry for entry, n in Counter(in_table).items() if n > 1}
+    _put_together(found, expected, view)
     alike = expected & found
     doubtful = {pk_of(entry) for entry in expected ^ found}
-    doubtful.update(pk_of(entry) for entry in alike if entry[0] != _WHOLE_BYTE)
+    doubtful.update(pk_of(entry) for entry in alike if entry[0] not in _WHOLE_BYTES)
     doubtful.update(map(pk_of, doubled))
     if doubtful:
         alike = {entry for entry in alike if pk_of(entry) not in doubtful}
     return alike, doubtful
 
 
-def _joined(found: set[bytes], expected: set[bytes]) -> set[bytes]:
-    """The entries of a table, with those in one that are of one record: it may begin on a page of
+def _put_together(found: set[bytes], expected: set[bytes], view: View) -> None:
+    """Have the entries of a table that are of one record in one entry: it may begin on a page of
     the scan and end on the next."""
     parts = defaultdict[bytes, list[bytes]](list)
     for entry in found - expected:
         parts[pk_of(entry)].append(entry)
-    for pk, entries in parts.items():
-        if len(entries) > 1:
-            members = [member for entry in entries for member in members_of(entry)]
-            found = found.difference(entries) | {entry_of(pk, members, counts=True)[1]}
-    return found
+    for entries in parts.values():
+        if len(entries) > 1 or entries[0].startswith(CUT):
+            found.difference_update(entries)
+            found.add(put_together(entries, view))
 
 
 def _add_up(entries: Iterable[bytes], sums: SumsBuilder | None) -> None:
     """Add up whole records."""
     if sums is not None:
-        for members in map(members_of, entries):
-            sums.add(facts_of_member(members[-1]), len(members) - 1)
+        for entry in entries:  # the record is the last of its members
+            record = entry[entry.rindex(b"\t") + 1 :]
+            sums.add(facts_of_member(record), int(lines_count_of(record)))
 
 
 @dataclass(frozen=True)
@@ -212,7 +220,7 @@ class Comparison:
         S9 as it is now."""
         shape = shape_of(entity)
         expected = list(in_file)
-        alike, doubtful = sort_bucket(expected, in_table)
+        alike, doubtful = sort_bucket(expected, in_table, view_of(entity))
         if shape.children:
             self.lines.checked += len(alike)
         for entry in alike:

@@ -8,14 +8,15 @@ named record itself).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
 from utils.config import TargetConfig
-from utils.dynamodb.item_text import Attributes, start_of, text_of
+from utils.dynamodb.item_text import Attributes, start_of, texts_of
 from utils.dynamodb.table_reader import TableReader
 from utils.entities import ENTITY_NAMES, shape_of
 from validate.compare.differences import ReferenceFindings, Unresolved
@@ -27,7 +28,7 @@ _NOBODY = b'""'
 
 @cache
 def references_wanted(entity: str) -> tuple[Wanted, ...]:
-    """How to find what the records of an entity name."""
+    """How to find what the records of an entity name, in the order of the attributes' names."""
     mark = b"\t%c" % (ord("A") + ENTITY_NAMES.index(entity))
     return tuple(
         (
@@ -35,12 +36,12 @@ def references_wanted(entity: str) -> tuple[Wanted, ...]:
             b'"' + shape_of(reference.entity).prefix.encode(),
             mark,
         )
-        for reference in shape_of(entity).references
+        for reference in sorted(shape_of(entity).references, key=attrgetter("attribute"))
     )
 
 
 def references_of(
-    pk: bytes, record: Attributes, wanted: Iterable[Wanted], *, required: bool = True
+    pk: bytes, record: Attributes, wanted: Sequence[Wanted], *, required: bool = True
 ) -> list[tuple[bytes, bytes]]:
     """What a record names, as (PK of the named, the line); PKs are JSON texts.
 
@@ -48,8 +49,8 @@ def references_of(
     `required` to name one, as the application's own need not.
     """
     found = []
-    for start, opening, mark in wanted:
-        text = text_of(record, start)
+    texts = texts_of(record, [start for start, _, _ in wanted])
+    for text, (_, opening, mark) in zip(texts, wanted, strict=True):
         if not (required or text):
             continue
         named = opening + text[1:] if len(text) > len(_NOBODY) else _NOBODY

@@ -18,8 +18,10 @@ from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.entities import Shape
 from validate.compare.comparison import Comparison, Loaded
 from validate.compare.differences import DifferentItem
-from validate.compare.record_entries import Entry, read_file_lines, read_record
+from validate.compare.file_records import read_file_lines
+from validate.compare.record_entries import Entry
 from validate.compare.summed_up import take_out_summed_up
+from validate.compare.table_pages import read_record
 
 _RETRIES, _DELAY = 2, 0.3  # somebody waits for the answer
 HEAD = "METADATA"
@@ -119,7 +121,7 @@ class TargetLook:
         what was loaded is not known: then S9's own times tell whether it has changed since."""
         entity, comparison = self._shape.name, Comparison()
         records = read_file_lines(expected, entity, marks=marks)
-        entries = [record.entry(entity)[1] for record in records]
+        entries = [record.entry[1] for record in records]
         found = [entry for _, entry in target.entries]
         loaded = Loaded() if of_now else None
         comparison.add_bucket(entries, found, entity, loaded=loaded)

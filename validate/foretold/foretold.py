@@ -30,13 +30,9 @@ from utils.wording.figures import counted
 from utils.wording.invocation import again
 from validate.compare.comparison import Comparison
 from validate.compare.differences import Listing, ReferenceFindings
-from validate.compare.record_entries import (
-    FileRecord,
-    entry_of,
-    pk_of,
-    read_file_lines,
-    read_table_page,
-)
+from validate.compare.file_records import FileRecord, read_file_lines
+from validate.compare.record_entries import entry_of, pk_of
+from validate.compare.table_pages import read_table_page
 from validate.compare.target_references import is_there, references_of, references_wanted
 from validate.foretold.foretold_numbers import (
     Dated,
@@ -246,7 +242,7 @@ class _FilePass:
         for record, marks in self._records(place):
             if record.pk in self.wrong and not CONDITIONAL.isdisjoint(marks):
                 replaced.add(record.pk)
-            entries.add([record.entry(self.entity)])
+            entries.add([record.entry])
             arriving.add(_arriving(record, marks, counts=counts))
             if named and marks[0] != KEPT_ABSENT:
                 references.add([is_there(record.pk)])

@@ -28,6 +28,7 @@ from utils.dynamodb.item_text import (
     key_of,
     start_of,
     text_of,
+    texts_of,
 )
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, Index, TableSpec
 from utils.entities import shape_of
@@ -100,7 +101,7 @@ def _keys(spec: TableSpec) -> _Keys:
 
     made = [each for each in index_keys_of(spec.entity) if each.key in names]
     numbered = [each for each in NUMBERING_KEYS if each.key in numbering]
-    repeated = tuple(dict.fromkeys(each.attribute for each in (*made, *numbered)))
+    repeated = sorted({each.attribute for each in (*made, *numbered)})
 
     def as_made(repeats: Repeats) -> _Made:
         key, before, attribute, _ = repeats
@@ -129,18 +130,20 @@ class TableKeys:
 
     spec: TableSpec
     entries: list[list[Entry]] = field(init=False)
+    last: bytes = field(init=False)
     agreement: KeyAgreement = field(default_factory=KeyAgreement)
     years: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.entries = [[] for _ in self.spec.indexes]
         self._keys = _keys(self.spec)
+        self.last = self._keys.last
 
     def look(self, pk: bytes, sk: bytes, attributes: Attributes, *, migrated: bool) -> None:
         """Look at an item; PK and SK are JSON texts."""
         keys = self._keys
         is_record = sk == _RECORD_SK
-        if attributes[0] > keys.last and not (is_record and migrated):
+        if attributes[0] > self.last and not (is_record and migrated):
             return
         values = _values_of(attributes, keys)
         end = b"" if is_record else b"\t" + sk
@@ -186,7 +189,7 @@ def _disagreements(
 ) -> list[tuple[str, str]]:
     """The keys of a record that do not repeat their attributes, with these. A record of the
     application's own may be without either."""
-    texts = [text_of(attributes, start)[1:] for start in keys.repeated]
+    texts = [text[1:] for text in texts_of(attributes, keys.repeated)]
     wrong = [
         names
         for place, before, attribute, names in keys.made

@@ -32,7 +32,7 @@ from utils.dynamodb.table_spec import Index, TableSpec
 from utils.entities import Children, Shape, shape_of
 from utils.telemetry.tasks import Task, Tasks
 from utils.wording.figures import counted
-from validate.compare.record_entries import FileRecord
+from validate.compare.file_records import FileRecord
 from validate.patterns.pattern_result import MOST_FAILURES, NEXT_NUMBER, PatternResult
 from validate.patterns.pattern_samples import (
     GROUP,

@@ -22,11 +22,11 @@ from zlib import crc32
 import orjson
 
 from utils.dynamodb.item_content import Item
-from utils.dynamodb.item_text import Attributes, start_of
+from utils.dynamodb.item_text import Attributes, start_of, texts_of
 from utils.dynamodb.item_text import text_of as json_text_of
 from utils.entities import shape_of
 from utils.files.spill import Spill, SpillFile, ranges, read_buckets
-from validate.compare.record_entries import FileRecord
+from validate.compare.file_records import FileRecord
 
 SAMPLES = 20  # where nobody says how many; the numbers of a year, and the groups by a word
 SAMPLE_BYTES = 32 << 20  # of the file that are kept at most as samples of records
@@ -300,8 +300,9 @@ _SOME = SampleSize()
 
 def pk_of(record: FileRecord) -> str | None:
     """The PK of a record that can be asked for."""
-    pk = orjson.loads(record.pk) if record.head else None
-    return pk if isinstance(pk, str) else None
+    if not record.head or not record.pk.startswith(b'"'):
+        return None
+    return _said(record.pk)
 
 
 def sample_of(record: FileRecord) -> Sample:
@@ -331,8 +332,12 @@ class Samples:
         self._date = start_of(shape.sorted_by) if shape.sorted_by else b""
         self.groups = {name: Spread(Earliest) for name in GROUPED.get(entity, ())}
         self.named = {each.attribute: Groups(each.entity, size) for each in shape.references}
-        self._grouped = [(start_of(name), groups) for name, groups in self.groups.items()]
-        self._naming = [(start_of(name), groups) for name, groups in self.named.items()]
+        starts = [*map(start_of, (*self.groups, *self.named)), self._date, _NUMBER]
+        self._starts = sorted(filter(None, starts))
+        self._groups_at = [self._starts.index(start_of(name)) for name in self.groups]
+        self._named_at = [self._starts.index(start_of(name)) for name in self.named]
+        self._date_at = self._starts.index(self._date) if self._date else None
+        self._number_at = self._starts.index(_NUMBER)
         self._slice_keys = slice_keys
         self._slice_pks = frozenset(pk for pk, _ in slice_keys)
         self.slice: dict[Key, Item] = {}
@@ -350,9 +355,10 @@ class Samples:
         pk = pk_of(record)
         if pk is None:
             return
-        date = _text(record.head, self._date) if self._date else ""
+        texts = texts_of(record.head, self._starts)
+        date = "" if self._date_at is None else _said(texts[self._date_at])
         if self._is_numbered:
-            self._add_number(pk, record.head, date)
+            self._add_number(pk, record.head, date, _said(texts[self._number_at]))
         if record.is_kept:
             if len(self.left) < MOST_LEFT:
                 self.left.add(pk)
@@ -361,12 +367,12 @@ class Samples:
         if self.size.most and (sample := self.records.under(pk)) is not None:
             sample.extend(sample_of(record))
             self._keep_small(sample.size)
-        for start, groups in self._grouped:
-            group = groups.under(_text(record.head, start))
+        for place, groups in zip(self._groups_at, self.groups.values(), strict=True):
+            group = groups.under(_said(texts[place]))
             if group is not None:
                 group.add(date, pk)
-        for start, named in self._naming:
-            group = named.under(json_text_of(record.head, start) or b'""')
+        for place, named in zip(self._named_at, self.named.values(), strict=True):
+            group = named.under(texts[place] or b'""')
             if group is not None:
                 group.add(date, pk)
 
@@ -391,9 +397,9 @@ class Samples:
             if (record.pk, sk) in self._slice_keys and sk not in record.kept:
                 self.slice[(record.pk, sk)] = _item_of(line)
 
-    def _add_number(self, pk: str, sale: Attributes, date: str) -> None:
+    def _add_number(self, pk: str, sale: Attributes, date: str, number: str) -> None:
         """Whether it is in the index or not, a sale's number must not be given again."""
-        year, number = date[:4], _text(sale, _NUMBER)
+        year = date[:4]
         highest = self.years.get(year)
         if highest is None:
             highest = self.years[year] = Highest()
@@ -447,6 +453,10 @@ def text_of(item: Item, attribute: str) -> str:
 
 
 def _text(attributes: Attributes, start: bytes) -> str:
-    text = json_text_of(attributes, start)
-    value: str = orjson.loads(text) if text else ""
+    return _said(json_text_of(attributes, start))
+
+
+def _said(text: bytes) -> str:
+    """What a JSON text says that is a string; "" where there is none."""
+    value: str = text[1:-1].decode() if b"\\" not in text else orjson.loads(text)
     return value

@@ -20,13 +20,13 @@ from utils.dynamodb.table_spec import TableSpec
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactEntry
 from utils.files.pieces import places
-from utils.files.spill import SpillFile, ranges, read_buckets
+from utils.files.spill import SpillFile, portions, ranges, read_buckets
 from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted
 from validate.compare.comparison import Comparison, name_differences
-from validate.compare.record_entries import FileRecord
+from validate.compare.file_records import FileRecord
 from validate.compare_counts import Count, QuarantineCounts, count_refusals, same_file
 from validate.indexes.index_passes import KeysPart
 from validate.indexes.table_state import TableState
@@ -51,6 +51,7 @@ from validate.verify.passes import (
 _FEWEST, _MOST = 1_000, 100_000  # doubtful records that are asked for by key: at least, at most
 _SHARE = 50  # and of so many items one, else reading the whole table takes less
 _LEARN_FROM = 200  # doubtful records
+_PORTIONS = 8
 _PIECE = 500  # records that a process asks for at a time
 
 
@@ -142,7 +143,8 @@ def _settle(
 ) -> SettledPart:
     work = SettlePass(file.runs, seen.entries, bench.scratch, entity)
     settled = SettledPart.none()
-    parts = ranges(work.in_file, work.in_table)
+    # In few portions, because each adds up its records by themselves.
+    parts = portions(ranges(work.in_file, work.in_table), _PORTIONS)
     for part, added_up in bench.counted("comparing", entity, work, parts):
         settled += part
         _take(sums, added_up)

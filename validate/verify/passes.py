@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
@@ -24,17 +25,16 @@ from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, TableSpec
 from utils.entities import shape_of
 from utils.files.line_marks import LineMarks
-from utils.files.pieces import ByteRange, located_records, places
+from utils.files.pieces import ByteRange, located_records, places, records_data
 from utils.files.spill import Spill, SpillFile, read_buckets
 from utils.files.storage import write_temporary
 from validate.compare.comparison import Comparison, Loaded, Settled
 from validate.compare.differences import ReferenceFindings
-from validate.compare.record_entries import (
-    FileRecord,
+from validate.compare.file_records import FileRecord, read_file_lines, records_in
+from validate.compare.record_entries import pk_of
+from validate.compare.table_pages import (
     NoLooks,
     TablePage,
-    pk_of,
-    read_file_lines,
     read_record,
     read_table_page,
     value_of,
@@ -115,11 +115,11 @@ class FilePass:
         for part in places(place.end, start=place.start):
             entries = []
             for record in self.records(part):
-                entries.append(record.entry(self.entity))
+                entries.append(record.entry)
                 if self.sample:
                     samples.add(record)
                 records += bool(record.head)
-                items += len(record.lines)
+                items += record.count
                 if record.kept:
                     kept += Count(int(record.is_kept), len(record.kept))
             spill.add(entries)
@@ -127,6 +127,8 @@ class FilePass:
 
     def records(self, part: ByteRange) -> Iterator[FileRecord]:
         """The records of a part of the file."""
+        if self.as_written and self.wanted is None:
+            return self._at_first_look(part)
         start, lines = located_records(self.path, part)
         marks: Sequence[int] = ()
         if self.plan is not None:
@@ -143,6 +145,14 @@ class FilePass:
             marks=marks,
             as_written=self.as_written,
         )
+
+    def _at_first_look(self, part: ByteRange) -> Iterator[FileRecord]:
+        start, data = records_data(self.path, part)
+        marks: Sequence[int] = ()
+        if self.plan is not None:
+            with LineMarks(self.plan) as plan:
+                marks = plan.marks(start, BytesIO(data).readlines())
+        return records_in(data, self.entity, refused=self.refused, marks=marks)
 
 
 def file_pieces(size: int) -> list[ByteRange]:
@@ -248,11 +258,13 @@ class SettlePass:
     scratch: Path
     entity: str
 
-    def __call__(self, numbers: range) -> tuple[SettledPart, Sums | None]:
-        settled, sums = Settled(), sums_of(self.scratch, self.entity)
-        sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.in_table))
-        for in_file, in_table in zip(*sides, strict=True):
-            settled.add_bucket(in_file, in_table, sums)
+    def __call__(self, portion: Sequence[range]) -> tuple[SettledPart, Sums | None]:
+        settled = Settled(self.entity)
+        sums = sums_of(self.scratch, self.entity)
+        for numbers in portion:
+            sides = (read_buckets(runs, numbers) for runs in (self.in_file, self.in_table))
+            for in_file, in_table in zip(*sides, strict=True):
+                settled.add_bucket(in_file, in_table, sums)
         spill = Spill(self.scratch)
         spill.add((pk, pk) for pk in settled.doubtful)
         part = SettledPart(

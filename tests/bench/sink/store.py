@@ -12,7 +12,7 @@ import re
 import time
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import compress
@@ -208,6 +208,20 @@ class Table:
         self.clear()
         self.put(items)
         self.prepare()
+
+
+def _start(
+    table: Table, entries: Sequence[tuple[bytes, int]], after: Mapping[str, Any] | None
+) -> int:
+    """Where among entries to go on: at the number that an answer has given, or after a key."""
+    if after is None:
+        return 0
+    pk, sk = (after[name]["S"] for name in ("PK", "SK"))
+    if pk.isdigit():
+        return int(pk)
+    keys = (_keys_of(table.items[place]) for _, place in entries)
+    wanted = pk.encode(), sk.encode()
+    return next((n for n, found in enumerate(keys, 1) if found == wanted), len(entries))
 
 
 def _keys_of(item: bytes) -> tuple[bytes, bytes]:
@@ -424,7 +438,7 @@ class Store:
         entries = entries[first:after]
         if not request.get("ScanIndexForward", True):
             entries.reverse()
-        start = int(request.get("ExclusiveStartKey", {"PK": {"S": "0"}})["PK"]["S"])
+        start = _start(table, entries, request.get("ExclusiveStartKey"))
         items: list[bytes] = []
         size, done = 0, start
         for _, place in entries[start:][: request.get("Limit")]:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.aws.answers import all_cases, chosen, play_all, the_stage
 from utils.dynamodb.answer_shapes import NoAnswer, batch_written, check, error_of
 from utils.embedded.aws import EmbeddedAws
-from validate.compare.record_entries import read_table_page
+from validate.compare.table_pages import read_table_page
 
 KEY = {"PK": {"S": "SALE#1"}, "SK": {"S": "METADATA"}}
 ITEM = {**KEY, "total": {"N": "1.5"}, "legacy": {"M": {"a": {"L": [{"NULL": True}]}}}}

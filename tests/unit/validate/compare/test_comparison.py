@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tests.support.records.transformed import Item, party, sale
 from utils.files.spill import BUCKETS, Spill
 from validate.compare.comparison import Comparison
-from validate.compare.record_entries import read_file_lines, read_table_page
+from validate.compare.file_records import read_file_lines
+from validate.compare.table_pages import read_table_page
 from validate.verify.passes import SettlePass
 
 
@@ -51,7 +52,7 @@ def entries_of_file(
     records: Iterable[Sequence[Item]], *, entity: str = "sales", refused: Iterable[str] = ()
 ) -> list[bytes]:
     found = read_file_lines(lines_of(records), entity, refused=frozenset(refused))
-    return [record.entry(entity)[1] for record in found]
+    return [record.entry[1] for record in found]
 
 
 def keys(entries: Iterable[Any]) -> set[tuple[str, str]]:
@@ -242,14 +243,14 @@ def peak_memory(scratch: Path, sales: int) -> int:
         records = [sale(start + n, lines=3) for n in range(100)]
         items = flat(records)[::-1]  # no record's items stand together as in the file
         found = read_file_lines(lines_of(records), "sales")
-        in_file.add(record.entry("sales") for record in found)
+        in_file.add(record.entry for record in found)
         for first in range(3):
             in_table.add(read_table_page(page_of(items[first::3]), "sales").entries)
     work = SettlePass(in_file.finish(), in_table.finish(), scratch, "sales")
     del in_file, in_table, records, items, found
     tracemalloc.start()
     for numbers in range(BUCKETS):
-        alike += work(range(numbers, numbers + 1))[0].alike
+        alike += work([range(numbers, numbers + 1)])[0].alike
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert alike == sales

@@ -16,7 +16,7 @@ from tests.support.records.transformed import Item, party, sale
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import RequestRefused, Unanswered
 from utils.dynamodb.table_reader import TableReader
-from validate.compare.record_entries import read_file_lines
+from validate.compare.file_records import read_file_lines
 from validate.patterns.access_patterns import Patience, replay
 from validate.patterns.pattern_result import PatternResult
 from validate.patterns.pattern_samples import GROUP, Sample, Samples

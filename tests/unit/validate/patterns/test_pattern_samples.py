@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records.transformed import Item, sale
-from validate.compare.record_entries import read_file_lines
+from validate.compare.file_records import read_file_lines
 from validate.patterns import pattern_samples
 from validate.patterns.pattern_samples import (
     GROUP,
