@@ -48,7 +48,7 @@ def test_a_clean_party_is_recognised_with_the_facts_that_judging_it_gives(
     kind: str, number: str
 ) -> None:
     for changes in ({}, FULL, {"vatNumber": f"IT{number}", "fiscalCode": number}, {"code": None}):
-        lines = as_written([party(kind, 7, **changes)], kind)
+        lines = as_written([party(kind, 7, **changes)])
         assert quickly(kind, lines) == judged(kind, lines)[0]
         assert judged(kind, lines)[1] == []
 
@@ -90,7 +90,7 @@ def test_what_is_recognised_as_clean_is_clean(kind: str, data: st.DataObject) ->
             item[name] = data.draw(values)
         else:
             item.pop(name, None)
-    lines = as_written([item], kind)
+    lines = as_written([item])
     if data.draw(st.integers(0, 9)) == 0:
         lines *= 2
     facts = quickly(kind, lines)
@@ -111,6 +111,6 @@ def test_what_is_recognised_as_clean_is_clean(kind: str, data: st.DataObject) ->
     ],
 )
 def test_what_is_not_in_the_usual_form_is_left_to_the_slower_way(kind: str, spoil: Any) -> None:
-    lines = as_written([party(kind, 7)], kind)
+    lines = as_written([party(kind, 7)])
     assert party_reader(kind)(lines) is not None
     assert party_reader(kind)(spoil(lines)) is None
