@@ -69,7 +69,6 @@ _LINE = {
 
 
 _Cells = tuple[bytes | None, bytes]  # the name that a sale has of a party, and its copy of that
-PartyTexts[bytes] = tuple[bytes, bytes]
 
 
 class _UnusualError(Exception):

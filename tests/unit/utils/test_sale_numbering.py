@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.records.items import sale
 from utils.dynamodb.item_content import line_of
 from utils.dynamodb.item_text import legacy_id_of
-from utils.sale_numbering import Numbering, candidate_of, numbers_in, toggled
+from utils.sale_numbering import Numbering, candidate_of, numbers_of, toggled
 
 TEXTS = st.text(st.sampled_from('ab"\\,:{}#\n') | st.characters(codec="utf-8"), max_size=20)
 NAMES = st.sampled_from(("legacyId", "saleNumber", "saleDate", "year", "status", "docType", "PK"))
@@ -86,7 +86,7 @@ def test_the_keys_of_the_index_of_numbers_go_and_come_back_in_their_place(
 
 @given(st.lists(sales().filter(is_candidate), max_size=12))
 def test_the_last_sales_of_a_piece_are_those_of_all_its_sales(items: list[dict[str, Any]]) -> None:
-    lines = [line_of(item) + b"\n" for item in items]
+    lines = [line_of(item) for item in items]
     numbering = Numbering()
     numbering.add(filter(None, map(candidate_of, lines)))
-    assert numbers_in(b"".join(lines)).last == numbering.last
+    assert numbers_of(lines).last == numbering.last

@@ -174,7 +174,7 @@ def test_a_new_rule_is_asked_of_every_party(monkeypatch: pytest.MonkeyPatch, who
     monkeypatch.setitem(RULES, LATE, Rule("business", "warning", "a party has no telephone"))
     checks = (*record_checks.PARTY_CHECKS[kind], Check(frozenset({LATE}), notes, business=True))
     monkeypatch.setitem(record_checks.PARTY_CHECKS, kind, checks)
-    lines = as_written(items, kind)
+    lines = as_written(items)
     assert party_reader(kind)(lines) is not None
     outcome = check_chunk(lines, entity, Policy())
     assert [finding.rule for _, finding in outcome.findings] == [LATE]
