@@ -10,11 +10,11 @@ again: whoever reads them adds them up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, cached_property
-from operator import itemgetter
+from operator import add, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ _sum = EXACT.add
 _HELD = 20_000  # cells in memory, in one process
 _PASSED = 500  # cells that are passed to another process
 _LONG, _LONGEST = 1_000, 100  # facts that are looked at, and characters of a fact that count
+_SCALED = b"="  # begins the text of a cell on disk whose amounts are in whole units of 10^-SCALE
 _ALL = b"0"  # the group of the dimensions with few values
 
 
@@ -133,9 +134,29 @@ class Sums:
         yield from self.cells.items()
         for numbers in ranges(self.runs) if self.runs else ():
             for lines in read_buckets(self.runs, numbers):
-                for line in lines:
-                    key, _, text = line.partition(b"\t")
-                    yield key, Figures.from_text(text)
+                yield from _in_bucket(lines)
+
+
+def _in_bucket(lines: Iterable[bytes]) -> Iterator[tuple[bytes, Figures]]:
+    """The cells of a bucket. Those in whole units are added up while they are no more than that."""
+    scaled: dict[bytes, list[int]] = {}
+    for line in lines:
+        key, _, text = line.partition(b"\t")
+        if not text.startswith(_SCALED):
+            yield key, Figures.from_text(text)
+            continue
+        found = [*map(int, text[1:].split(b" "))]
+        known = scaled.get(key)
+        scaled[key] = found if known is None else [*map(add, known, found)]
+    yield from ((key, _of_units(found)) for key, found in scaled.items())
+
+
+def _of_units(found: Sequence[int]) -> Figures:
+    """The figures of records, lines, how many have no amount, and amounts in units of 10^-SCALE."""
+    records, lines, *others = found
+    without, units = others[: len(others) // 2], others[len(others) // 2 :]
+    amounts = (Decimal(each).scaleb(-SCALE, EXACT) for each in units)
+    return Figures(records, lines, tuple(amounts), tuple(without))
 
 
 class SumsBuilder:
@@ -216,23 +237,37 @@ class SumsBuilder:
             self._write()
 
     def _write(self) -> None:
-        self._runs += _written(self._scratch, self._figures())
+        """Put all cells on disk."""
+        spill = Spill(self._scratch)
+        count = len(self._plan.amounts)
+        entries = []
+        for (name, parts), cell in self._cells.items():
+            key = SEPARATOR.join((name, *parts))
+            if any(cell[2 : 2 + count]):
+                text = self._figures_of(cell).as_text()
+            else:
+                text = _SCALED + " ".join(map(str, (*cell[:2], *cell[2 + count :]))).encode()
+            entries.append((key, b"%b\t%b" % (key, text)))
+        spill.add(entries)
+        self._runs += spill.finish()
         self._cells = {}
 
     def _figures(self) -> dict[bytes, Figures]:
+        return {
+            SEPARATOR.join((name, *parts)): self._figures_of(cell)
+            for (name, parts), cell in self._cells.items()
+        }
+
+    def _figures_of(self, cell: _Cell) -> Figures:
         count = len(self._plan.amounts)
-        found = {}
-        for (name, parts), cell in self._cells.items():
-            amounts, without, scaled = (
-                cell[place : place + count] for place in range(2, 2 + 3 * count, count)
-            )
-            sums = (
-                _sum(amount, Decimal(units).scaleb(-SCALE, EXACT))
-                for amount, units in zip(amounts, scaled, strict=True)
-            )
-            key = SEPARATOR.join((name, *parts))
-            found[key] = Figures(cell[0], cell[1], tuple(sums), tuple(without))
-        return found
+        amounts, without, scaled = (
+            cell[place : place + count] for place in range(2, 2 + 3 * count, count)
+        )
+        sums = (
+            _sum(amount, Decimal(units).scaleb(-SCALE, EXACT))
+            for amount, units in zip(amounts, scaled, strict=True)
+        )
+        return Figures(cell[0], cell[1], tuple(sums), tuple(without))
 
     def finish(self) -> Sums:
         """What has been added. Many cells are on disk, because to pass them to another process
@@ -253,9 +288,3 @@ def _in_one_form(fields: list[bytes], plan: _Plan) -> list[bytes]:
 def _cut(text: bytes, length: int) -> bytes:
     fact = fact_of(text)
     return fact_text(fact[:length] if isinstance(fact, str) else fact)
-
-
-def _written(scratch: Path, cells: Mapping[bytes, Figures]) -> tuple[SpillFile, ...]:
-    spill = Spill(scratch)
-    spill.add((key, key + b"\t" + figures.as_text()) for key, figures in cells.items())
-    return spill.finish()
