@@ -1,7 +1,10 @@
-"""Transform and validate write the same bytes, however many processes share the work."""
+"""Transform and validate write the same bytes, however many processes share the work, and wherever
+the gate is stopped and resumed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,10 @@ from tests.support.records.extracted import run_over
 from tests.support.records.rows import buyer_row, line_row, party_copy, producer_row, sale_row
 from transform import engine
 from utils.files import pieces
+from utils.interrupt import Interrupted
+from utils.run.run import Run
+from validate.gate.journal import Journal
+from validate.gate.piece import PieceFindings
 from validate.validate_data import validate
 
 SALES, PARTIES = 60, 12
@@ -88,3 +95,58 @@ def test_every_byte_is_the_same_for_one_process_and_for_three(
     assert alone["refused sales"].count(b'"phase":"transform"') >= SALES // 17
     assert alone["refused sales"].count(b'"phase":"validate"') > 3
     assert b"duplicate-code" in alone["findings"]
+
+
+def _judged(root: Path, stops: Callable[[Run], None] | None = None) -> dict[str, bytes]:
+    """What the gate reports where nothing is moved to quarantine; once it is stopped before, if
+    there is what `stops` it."""
+    for stopping in (stops, None) if stops else (None,):
+        with run_over(root, ROWS) as run:
+            migration = replace(run.config.migration, continue_on_error=False)
+            run.config = replace(run.config, migration=migration)
+            run.resuming = stops is not None and stopping is None
+            for entity in ROWS:
+                engine.transform(run, entity)
+            if stopping is not None:
+                stopping(run)
+                with pytest.raises(Interrupted):
+                    validate(run)
+                continue
+            validate(run)
+            files = run.workspace
+            report = orjson.loads(files.report("validation").read_bytes())
+            found = (files.reports / "validation_findings.jsonl").read_bytes()
+    return {"findings": found, "report": orjson.dumps({**report, "runId": "", "at": ""})}
+
+
+@pytest.mark.parametrize("pieces_before", [1, 2, 5, 9, 14])
+def test_every_byte_is_the_same_for_a_gate_that_is_stopped_and_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces_before: int
+) -> None:
+    replayed = []
+    add, replay = Journal.add, Journal.replay
+
+    def stops(run: Run) -> None:
+        left = [pieces_before]
+
+        def adds(journal: Journal, outcome: PieceFindings) -> None:
+            add(journal, outcome)
+            left[0] -= 1
+            if not left[0]:
+                run.stop.request()
+
+        monkeypatch.setattr(Journal, "add", adds)
+
+    def replays(journal: Journal) -> Iterator[PieceFindings]:
+        for outcome in replay(journal):
+            replayed.append(outcome)
+            yield outcome
+
+    assert pieces.places.__kwdefaults__ is not None
+    monkeypatch.setitem(pieces.places.__kwdefaults__, "target", 12_000)
+    whole = _judged(tmp_path / "whole")
+    monkeypatch.setattr(Journal, "replay", replays)
+    assert _judged(tmp_path / "stopped", stops) == whole
+    assert replayed
+    for rule in (b'"reference"', b'"duplicate-sale-number"', b'"numbering-order"'):
+        assert rule in whole["findings"]
