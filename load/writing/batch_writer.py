@@ -172,7 +172,7 @@ class BatchWriter:
             # What has become of all is accounted for before anything is waited for.
             tries = list(map(self._tried, stripped, outcomes, self._send_all(stripped)))
         for lines, outcome, tried in zip(stripped, outcomes, tries, strict=False):
-            self._write(lines, _PUT, outcome, tried)
+            self._write(lines, _PUT, outcome, tried, at_once=len(batches) if tried else 1)
             yield outcome
 
     def _send_all(self, batches: Sequence[list[bytes]]) -> list[_Sent]:
@@ -199,10 +199,16 @@ class BatchWriter:
         return outcome
 
     def _write(
-        self, lines: list[bytes], verb: bytes, outcome: Outcome, tried: _Try | None = None
+        self,
+        lines: list[bytes],
+        verb: bytes,
+        outcome: Outcome,
+        tried: _Try | None = None,
+        *,
+        at_once: int = 1,
     ) -> None:
         """Send lines until all are dealt with; `tried` is what became of them the first time, if
-        they have been sent already."""
+        they have been sent already, with as many others as requests may be under way `at_once`."""
         retries = self._retries()
         while lines:
             sent = lines if tried else lines[: self.at_once(lines)]
@@ -216,7 +222,7 @@ class BatchWriter:
                 retries.failed(problem)
                 outcome.retries[problem.reason] += 1
                 if verb == _PUT and self._doubtful and not _is_nothing_done(problem):
-                    self._write_doubtful(self._doubtful, sent, outcome)
+                    self._write_doubtful(self._doubtful, sent, outcome, at_once)
                     lines = rest
                     continue
                 retries.wait()
@@ -236,28 +242,34 @@ class BatchWriter:
         )
 
     def _write_doubtful(
-        self, writer: ConditionalWriter, lines: list[bytes], outcome: Outcome
+        self, writer: ConditionalWriter, lines: list[bytes], outcome: Outcome, at_once: int
     ) -> None:
         """Send again what may have arrived, item by item, on condition that nothing is there."""
-        for line in lines:
-            item = line[8:-1]
-            expected = self._expected([line])
-            self._limiter.acquire(expected)
-            accepted = 0.0
-            try:
-                written = writer.put(item, ABSENT)
-                accepted = expected
-                if written.done or is_same(written.found, orjson.loads(item)):
+        for first in range(0, len(lines), at_once):
+            self._put_doubtful(writer, lines[first : first + at_once], outcome)
+
+    def _put_doubtful(
+        self, writer: ConditionalWriter, lines: list[bytes], outcome: Outcome
+    ) -> None:
+        expected = self._expected(lines)
+        self._limiter.acquire(expected)
+        accepted = 0.0
+        try:
+            done = writer.put_all([(line[8:-1], ABSENT) for line in lines])
+            for line, written in zip(lines, done, strict=True):
+                if isinstance(written, RequestRefused):
+                    outcome.refused.append(RefusedItem(line, written.message))
+                    continue
+                accepted += self._expected([line])
+                if written.done or is_same(written.found, orjson.loads(line)["Item"]):
                     outcome.items += 1
                     outcome.sent_bytes += _bytes_of([line])
                     outcome.answers.append(([line], written.request_id, written.done))
                 else:
                     outcome.edited.append(line)
-            except RequestRefused as refusal:
-                outcome.refused.append(RefusedItem(line, refusal.message))
-            finally:
-                self._limiter.settle(expected, expected, accepted)
-            outcome.units += accepted
+        finally:
+            self._limiter.settle(expected, expected, accepted)
+        outcome.units += accepted
 
     def at_once(self, lines: Sequence[bytes]) -> int:
         """How many of these lines go into one request at the rate that there is now; at least

@@ -10,6 +10,8 @@ import pytest
 
 from load.writing.batch_writer import BatchWriter
 from load.writing.batches import BATCH_BYTES, batches
+from load.writing.conditional_writer import WriteResult
+from load.writing.conditions import ABSENT, Condition
 from load.writing.rate_limiter import RateLimiter
 from utils.dynamodb.backoff import LONGEST_DELAY, RetryPolicy
 from utils.dynamodb.client import Request, RequestRefused
@@ -220,6 +222,43 @@ def test_one_that_fails_among_others_is_sent_again_alone(problem: BackOff) -> No
     assert wire.together == [3]
     assert [keys[0] for keys in wire.requests[3:]] == ["BUYER#10"]
     assert waits == [0.1]
+
+
+class Doubtful:
+    """Writes on condition; keeps how many at once. What is in `there` is there already."""
+
+    def __init__(self, *there: bytes) -> None:
+        self._there = {orjson.loads(line)["Item"]["PK"]["S"] for line in there}
+        self.at_once: list[int] = []
+
+    def put_all(self, puts: Sequence[tuple[bytes, Condition]]) -> list[WriteResult]:
+        assert {condition for _, condition in puts} == {ABSENT}
+        self.at_once.append(len(puts))
+        items = [orjson.loads(item) for item, _ in puts]
+        return [
+            WriteResult(False, found={**item, "by": {"S": "the application"}})
+            if item["PK"]["S"] in self._there
+            else WriteResult(True)
+            for item in items
+        ]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_may_have_arrived_is_written_on_condition_as_many_at_once_as_were_sent(
+    together: bool,
+) -> None:
+    def lose(keys: list[str]) -> dict[str, Any]:
+        if "BUYER#10" in keys:
+            raise BackOff("no answer")
+        return {}
+
+    doubtful = Doubtful(item(11))
+    policy = RetryPolicy(3, 0.1, sleep=lambda _seconds: None)
+    writer = BatchWriter(Wire(lose), "T", policy, RateLimiter(), indexes=0, doubtful=doubtful)  # type: ignore[arg-type]
+    outcomes = list(writer.write_all(THREE)) if together else [writer.write(THREE[1])]
+    assert doubtful.at_once == ([3] if together else [1, 1, 1])
+    outcome = outcomes[1] if together else outcomes[0]
+    assert (outcome.items, outcome.edited) == (2, [item(11).rstrip(b"\n")])
 
 
 def test_what_is_left_of_one_or_refused_in_it_concerns_no_other() -> None:
