@@ -175,7 +175,7 @@ def test_an_unknown_entity_is_refused_with_the_place_that_does_not_know_it(ask: 
     ("module", "ask"),
     [
         ("validate.gate.record_checks", "judge_of"),
-        ("validate.compare.record_entries", "read_table_page"),
+        ("validate.compare.table_pages", "read_table_page"),
         ("validate.patterns.pattern_samples", "Samples"),
         ("load.writing.known_attributes", "writers_of"),
         ("transform.row_to_texts", "column_targets"),
