@@ -8,24 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
 
 from tests.conftest import S9Database
 from tests.scenarios.imports.conftest import NEW, importer
+from tests.support.aws.policies import POLICIES, Permission, permissions
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request
 from tests.support.aws.s3_watch import S3Watch
 from tests.support.operators.operator import Operator, small_trade
-from tests.support.places import ROOT
 from utils.embedded.aws import EmbeddedAws
 
-POLICIES: dict[str, Any] = orjson.loads((ROOT / "docs" / "iam-policy.json").read_bytes())[
-    "policies"
-]
 NAMES = {NEW.sales: "SalesTable-dev", NEW.buyers: "BuyersTable-dev"}
 NAMES[NEW.producers] = "ProducersTable-dev"
 ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
@@ -40,16 +35,6 @@ SETTINGS = {
     "timeToLive": {"buyers": "ttl", "producers": "ttl", "sales": "ttl"},
     "tags": {"team": "migration"},
 }
-Permission = tuple[str, str]
-
-
-def permissions(*policies: str) -> set[Permission]:
-    return {
-        pair
-        for name in policies
-        for statement in POLICIES[name]["Statement"]
-        for pair in product(statement["Action"], statement["Resource"])
-    }
 
 
 @dataclass

@@ -14,7 +14,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
-from itertools import product
 from typing import Any
 
 import orjson
@@ -23,14 +22,12 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import Sample, TableNames
 from tests.scenarios.conftest import hire
+from tests.support.aws.policies import POLICIES, Permission, permissions
 from tests.support.aws.proxy import Answer, FaultyProxy, Forward, Plan, Request, error
 from tests.support.operators.operator import ENTITIES, Operator, scan
-from tests.support.places import ROOT
 from utils.embedded.aws import EmbeddedAws
 from utils.telemetry.cloudwatch.metrics import NAMESPACE
 
-FILE = ROOT / "docs" / "iam-policy.json"
-POLICIES: dict[str, Any] = orjson.loads(FILE.read_bytes())["policies"]
 ARN = "arn:aws:dynamodb:eu-west-1:111122223333:table/"
 ROLE = "arn:aws:iam::111122223333:role/"
 LOG_GROUP = "arn:aws:logs:eu-west-1:111122223333:log-group:/migration/s9"
@@ -45,18 +42,6 @@ NAMES = {
     TABLES.producers: "ProducersTable-dev",
     RESTORED: "RestoredTable-dev",
 }
-
-Permission = tuple[str, str]
-
-
-def permissions(*policies: str) -> set[Permission]:
-    """What policies allow: every action on every resource."""
-    return {
-        pair
-        for name in policies
-        for statement in POLICIES[name]["Statement"]
-        for pair in product(statement["Action"], statement["Resource"])
-    }
 
 
 @dataclass

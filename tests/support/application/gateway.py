@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 
-from tests.support.aws.proxy import ThreadingServer
+from tests.support.aws.proxy import Served
 
 MARK = b"MIGRATION#LOCK"  # what says that a load is at work is none of its writes
 WRITES = ("BatchWriteItem", "PutItem", "DeleteItem")
 
 
-class Gateway:
+class Gateway(Served):
     """A way to DynamoDB that can be closed: answers like the real endpoint, or hangs up.
 
     `writes` is how many requests that write items still come through, None for all of them.
@@ -56,12 +55,7 @@ class Gateway:
             def log_message(self, *_: object) -> None:
                 return
 
-        self._server = ThreadingServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(Handler)
 
     def lets_through(self) -> bool:
         with self._lock:
@@ -69,15 +63,3 @@ class Gateway:
                 return True
             self.writes -= 1
             return self.writes >= 0
-
-    def __enter__(self) -> Gateway:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()

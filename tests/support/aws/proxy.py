@@ -20,7 +20,7 @@ from functools import cache
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 from zlib import crc32
 
@@ -222,7 +222,35 @@ class ThreadingServer(ThreadingHTTPServer):
     daemon_threads = True
 
 
-class FaultyProxy:
+Self = TypeVar("Self", bound="Served")
+
+
+class Served:
+    """Something that answers on a port of its own, by a handler, until its context ends."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._server = ThreadingServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class FaultyProxy(Served):
     """The proxy, on a port of its own, in front of an embedded AWS."""
 
     def __init__(self, aws: EmbeddedAws, plan: Plan | None = None) -> None:
@@ -234,13 +262,7 @@ class FaultyProxy:
         self._chance = random.Random(self.plan.seed)
         self._lock = threading.Lock()
         self._onward = threading.local()
-        self._server = ThreadingServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(_handler(self))
 
     @property
     def reasons(self) -> Counter[str]:
@@ -291,18 +313,6 @@ class FaultyProxy:
         onward.request("POST", "/", body, headers)
         response = onward.getresponse()
         return Answer(response.status, response.read())
-
-    def __enter__(self) -> FaultyProxy:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def endpoint_of(aws: EmbeddedAws) -> str:

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.support.aws.proxy import ThreadingServer
+from tests.support.aws.proxy import Served
 from utils.embedded.aws import EmbeddedAws
 
 _NOT_ONWARD = {"connection", "transfer-encoding", "content-length"}
 
 
-class S3Watch:
+class S3Watch(Served):
     """The way. `asked` are the permissions that were needed: action, and bucket or bucket/key."""
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.asked: set[tuple[str, str]] = set()
         self.aws = aws
-        self._server = ThreadingServer(("127.0.0.1", 0), _handler(self))
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> S3Watch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_handler(self))
 
 
 def permissions_of(method: str, url: str) -> set[tuple[str, str]]:
