@@ -18,7 +18,7 @@ import orjson
 
 from load.load_state import LoadState
 from utils.dynamodb.item_content import Item, Moments, is_same
-from utils.dynamodb.item_text import legacy_id_of
+from utils.dynamodb.item_text import source_key_of
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of, starts_record
 from utils.files.closing import Closes
@@ -105,13 +105,13 @@ class KnownRecord(NamedTuple):
 
 def key_of_record(line: bytes) -> int:
     """The key in S9 of the record that a transformed line opens. Raises ArtifactError."""
-    key = legacy_id_of(line) or b""
-    if not key.removeprefix(b"-").isdigit():
+    key = source_key_of(line)
+    if key is None:
         raise ArtifactError(
             "a transformed record has no number as its key in S9",
             remedy=f"transform again: {command('--phase transform')}",
         )
-    return int(key)
+    return key
 
 
 class KnownRecords(Closes):

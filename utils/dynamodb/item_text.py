@@ -103,6 +103,12 @@ def legacy_id_of(line: bytes) -> bytes | None:
     return line[start : line.find(b'"', start)]
 
 
+def source_key_of(line: bytes) -> int | None:
+    """The same as the number that it is of every migrated record; None where there is none."""
+    text = legacy_id_of(line) or b""
+    return int(text) if text.removeprefix(b"-").isdigit() else None
+
+
 def content_of_line(line: bytes) -> bytes:
     """The canonical form (utils/dynamodb/item_content.py) of a transformed line whose numbers and
     sets are in theirs."""
@@ -204,7 +210,7 @@ def _cut(text: bytes) -> Attributes | None:
 def flat_attributes(line: bytes) -> Attributes | None:
     """The attributes of a transformed line whose item is flat; None where it must be parsed."""
     if line.startswith(b'{"Item":{"') and line.endswith(b"}}}\n"):
-        return _cut(line[10:-4])
+        return _cut(line[_IN_LINE])
     return None
 
 
@@ -233,6 +239,7 @@ _FLAT_KEY = rb'\{"S":("[^"\\]*")\}'
 _OPENS = re.compile(rb'\{"Item":\{"PK":' + _FLAT_KEY + rb',"SK":' + _FLAT_KEY).match
 # What stands around the text of an item in a transformed line, and between those of two lines.
 BEFORE_TEXT, AFTER_TEXT = len(b'{"Item":{"'), len(b"}}}")
+_IN_LINE = slice(BEFORE_TEXT, -AFTER_TEXT - len(b"\n"))
 BETWEEN_LINES = b'}}}\n{"Item":{"'
 
 
@@ -256,8 +263,8 @@ def opening_keys(line: bytes) -> tuple[bytes, bytes] | None:
 def is_in_order(line: bytes) -> bool:
     """Whether a transformed line has the text of its item as it is written: whoever has written one
     line of a file so has written all."""
-    text = line[BEFORE_TEXT : -AFTER_TEXT - len(b"\n")]
-    return opening_keys(line) is not None and text == written_text(attributes_of_line(line))
+    written = written_text(attributes_of_line(line))
+    return opening_keys(line) is not None and line[_IN_LINE] == written
 
 
 def attributes_of_texts(texts: Iterable[bytes]) -> Iterator[Attributes]:

@@ -13,7 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from utils.dynamodb.item_text import legacy_id_of
+from utils.dynamodb.item_text import source_key_of
 from utils.files.artifacts import starts_record
 from utils.files.pieces import ByteRange
 
@@ -32,8 +32,7 @@ class Keys(NamedTuple):
 
 def key_of_items(line: bytes) -> int | None:
     """The key in S9 of the record that a transformed line opens."""
-    key = legacy_id_of(line) if starts_record(line) else None
-    return int(key) if key and key.removeprefix(b"-").isdigit() else None
+    return source_key_of(line) if starts_record(line) else None
 
 
 def keys_at(path: Path, place: ByteRange, key_of: KeyOf) -> Keys:

@@ -65,8 +65,8 @@ class TablePage:
 
     `found` counts the migrated items, `scanned` all. `references` are the entries for the
     reference check: what the records name, as sales their parties, and the records themselves, if
-    others name them. `units` are the read units that the page has taken. `keys` has looked at all
-    items.
+    others name them. `units` are the read units that the page has taken. `keys` has looked at the
+    items that it is for.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -93,7 +93,7 @@ def read_table_page(
     `entity` is that of the table; `as_written` is as in utils/dynamodb/item_text.py, `stamps` says
     which attributes are to be read as others (utils/dynamodb/item_content.py). `keyed`: the table
     has the keys that it should have; then an item without one cannot be. What `keys` makes looks at
-    every item. Raises NoAnswer for a page that is none, or holds such an item.
+    the items that it is for. Raises NoAnswer for a page that is none, or holds such an item.
 
     A migrated item is not judged at the first look (`as_written`): either it is the same, byte for
     byte, as one in the file, which the gate has judged, or there is a second look, which judges it.

@@ -24,7 +24,7 @@ from utils.differences import (
 from utils.differences import KEPT as LEFT
 from utils.differences import KEPT_ABSENT as LEFT_OUT
 from utils.differences import REFUSED as REFUSED_BY_LOAD
-from utils.dynamodb.item_text import attributes_of_line, legacy_id_of
+from utils.dynamodb.item_text import attributes_of_line, source_key_of
 from utils.entities import Dimension, Shape, column_of
 from utils.files.artifacts import lines_of, starts_record
 from utils.files.extracted_rows import key_of_row
@@ -304,8 +304,7 @@ def records_of(transformed: Path) -> Iterator[FileRecord]:
         if starts_record(line):
             if record is not None:
                 yield record
-            key = legacy_id_of(line) or b""
-            record = FileRecord(int(key) if key.removeprefix(b"-").isdigit() else 0, line)
+            record = FileRecord(source_key_of(line) or 0, line)
         elif record is not None:
             record.lines += 1
     if record is not None:

@@ -155,8 +155,11 @@ def _of_units(found: Sequence[int]) -> Figures:
     """The figures of records, lines, how many have no amount, and amounts in units of 10^-SCALE."""
     records, lines, *others = found
     without, units = others[: len(others) // 2], others[len(others) // 2 :]
-    amounts = (Decimal(each).scaleb(-SCALE, EXACT) for each in units)
-    return Figures(records, lines, tuple(amounts), tuple(without))
+    return Figures(records, lines, tuple(map(_amount_of_units, units)), tuple(without))
+
+
+def _amount_of_units(units: int) -> Decimal:
+    return Decimal(units).scaleb(-SCALE, EXACT)
 
 
 class SumsBuilder:
@@ -264,7 +267,7 @@ class SumsBuilder:
             cell[place : place + count] for place in range(2, 2 + 3 * count, count)
         )
         sums = (
-            _sum(amount, Decimal(units).scaleb(-SCALE, EXACT))
+            _sum(amount, _amount_of_units(units))
             for amount, units in zip(amounts, scaled, strict=True)
         )
         return Figures(cell[0], cell[1], tuple(sums), tuple(without))
