@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from logging import INFO, WARNING
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity
 from extract.entities import entities_of
-from extract.selection import ExtractPlan, JoinedCopy, Selection, configured_sql, plan
+from extract.records import doubled_keys, packed, records_of
+from extract.selection import ExtractPlan, Selection, configured_sql, plan
 from extract.snapshot.continuity import PHASE, establish
 from extract.snapshot.rights import tables_of_all, warn_of_rights
 from extract.snapshot.table_count import count_table
-from extract.source import Reads, Row, Source
+from extract.source import Reads, Source
 from extract.sums.adding_up import add_up
 from utils.checkpoint import Checkpoint
 from utils.dynamodb.backoff import Attempts, RetryPolicy
@@ -32,11 +32,8 @@ from utils.telemetry.tasks import Task
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 
-_FLUSH_RECORDS = 100
-_NAMED = 20  # keys that a warning names
 _ITEMS_A_PIECE = 1_500  # about: later phases share a file out by the MB
 
-Records = Iterator[tuple[bytes, int, bytes]]
 SetAside = Callable[[str, str, MigrationError], None]
 
 
@@ -212,7 +209,7 @@ def _count(source: Source, planned: ExtractPlan) -> dict[str, int]:
     records, keys = source.count_keys(planned.records)
     if records != keys:
         key = source.quote(planned.records.key)
-        doubled = _doubled(source, planned.records.query, key)
+        doubled = doubled_keys(source, planned.records.query, key)
         raise SourceError(
             f"the query for {planned.entity} returns "
             f"{counted(records - keys, 'row')} without a key or with the key of another row"
@@ -264,7 +261,7 @@ def _stream(
     state = None
     with records_of(source, planned, after) as records:
         try:
-            for pack in _packed(records):
+            for pack in packed(records):
                 writer.write(pack.data, records=pack.records, items=pack.items)
                 task.advance(pack.records, bytes=len(pack.data))
                 state = partial(_state, pack.key, writer)
@@ -295,92 +292,6 @@ class _Place:
 def _state(key: bytes, writer: ArtifactWriter) -> dict[str, Any]:
     """Make the output durable and describe the place for a checkpoint."""
     return asdict(_Place(int(key), writer.sync()))
-
-
-@contextmanager
-def records_of(source: Source, planned: ExtractPlan, after: int | None = None) -> Iterator[Records]:
-    """Stream the planned records whose key is greater than `after`, as (key, items, line)."""
-    selected = replace(planned.records, copies=_looked_at(source, planned))
-    with source.rows(selected, planned.children, after) as (records, children):
-        if children is None:
-            yield ((key, 1, row + b"\n") for key, row in records)
-        else:
-            yield merge(records, children, planned.children_name)
-
-
-def _looked_at(source: Source, planned: ExtractPlan) -> tuple[JoinedCopy, ...]:
-    """The copies, with what is not to be: several rows of one key, of which none is the right one.
-    The records that refer to such a key are refused by the transform."""
-    looked_at = []
-    for copy in planned.records.copies:
-        doubled = _doubled(source, copy.query, source.quote(copy.key.name))
-        if doubled:
-            _tell_doubled(planned.entity, copy, doubled)
-        looked_at.append(replace(copy, doubled=bool(doubled)))
-    return tuple(looked_at)
-
-
-def _doubled(source: Source, query: str, key: str) -> str:
-    """The keys that several rows of a query have, the first of them; "" when there are none."""
-    found = source.tally(
-        f"SELECT {key}, count(*) FROM ({query}) AS q WHERE {key} IS NOT NULL "
-        f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT {_NAMED + 1}"
-    )
-    return ", ".join([str(row[0]) for row in found[:_NAMED]] + ["…"] * (len(found) > _NAMED))
-
-
-def _tell_doubled(entity: str, copy: JoinedCopy, keys: str) -> None:
-    get_logger().warning(
-        "Several rows have the same key among what %s can copy as their %s: %s. It cannot be "
-        "known which one is meant: the %s that name them are refused. Give each a key of its own, "
-        "or say in extraction.%ss.query which one counts",
-        entity,
-        copy.name,
-        keys,
-        entity,
-        copy.name,
-    )
-
-
-def merge(parents: Iterable[Row], children: Iterable[Row], name: str) -> Records:
-    """Put each child into its parent under `name`, by splicing JSON texts.
-
-    Both come as (key, JSON object) pairs in the order of the parents' keys; yields
-    (key, items, line), where items counts the parent and its children.
-    """
-    opening = b',"%b":[' % name.encode()
-    rest = iter(children)
-    child_key, child = next(rest, (None, b""))
-    for key, parent in parents:
-        own: list[bytes] = []
-        while child_key == key:
-            own.append(child)
-            child_key, child = next(rest, (None, b""))
-        yield key, 1 + len(own), b"".join((parent[:-1], opening, b",".join(own), b"]}\n"))
-
-
-@dataclass(frozen=True)
-class _Pack:
-    """Consecutive records, so that the writer is called once for many; `key` is the last's."""
-
-    key: bytes
-    records: int
-    items: int
-    data: bytes
-
-
-def _packed(records: Records) -> Iterator[_Pack]:
-    lines: list[bytes] = []
-    items = 0
-    key = b""
-    for key, count, line in records:
-        lines.append(line)
-        items += count
-        if len(lines) == _FLUSH_RECORDS:
-            yield _Pack(key, len(lines), items, b"".join(lines))
-            lines, items = [], 0
-    if lines:
-        yield _Pack(key, len(lines), items, b"".join(lines))
 
 
 def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> None:

@@ -57,8 +57,8 @@ def test_a_key_of_a_buyer_and_of_a_producer_gives_each_sale_its_own(
     desk: Operator, s9_of: S9Database, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
     from extract.databases import open_source
-    from extract.engine import records_of
     from extract.entities import entities_of
+    from extract.records import records_of
     from extract.selection import plan
     from tests.support.s9.reading import config_of
     from utils.config import EntityExtraction
@@ -83,8 +83,8 @@ def test_a_key_of_two_buyers_is_one_sale_with_how_many_there_are(
     desk: Operator, s9_of: S9Database, monkeypatch: pytest.MonkeyPatch, held: bool
 ) -> None:
     from extract.databases import open_source
-    from extract.engine import records_of
     from extract.entities import entities_of
+    from extract.records import records_of
     from extract.selection import plan
     from tests.support.s9.reading import config_of
     from utils.config import EntityExtraction

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from extract.engine import Records
 from extract.entities import entities_of
 from extract.following import narrow
+from extract.records import Records
 from utils.config import Config
 from utils.files.artifacts import ArtifactWriter
 from utils.files.workspace import Workspace
