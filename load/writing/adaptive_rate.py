@@ -1,10 +1,12 @@
 """The rate of a load in write units a second, shared by all its senders: found and kept to.
 
 The number is the operator's `maxWriteUnits`, or what DynamoDB shows that it can take: what it
-accepted while it throttled is what it can take, so the rate goes a little below that, comes back
-to it, stays about there, and then looks further and further above it, until DynamoDB throttles
-again (the curve of CUBIC, RFC 9438, section 4.2). Well above what was once too much, only the
-operator's limit is left.
+accepted while it throttled is what it can take, so the rate goes a little below that, comes back to
+it, stays about there, and then looks further and further above it, until DynamoDB throttles again
+(the curve of CUBIC, RFC 9438, section 4.2). It comes back to a number in as many seconds as this
+was measured for: one that was found in a moment may be a good deal too low, because what the
+senders have had accepted is told in portions, and would be kept to for long. Well above what was
+once too much, only the operator's limit is left.
 
 One throttle decides on the rate; each sender keeps to its share of it
 (load/writing/rate_limiter.py).
@@ -27,7 +29,7 @@ _TELLING = 10  # so many accepted requests or reports tell a rate
 _TOGETHER = 0.01  # those within so many seconds are taken for one
 _SILENCE = 1.0  # after so long without an answer nobody has been sending
 _CUT = 0.15
-_BACK_SECONDS = 8.0
+_BACK_AT_LEAST, _BACK_AT_MOST = 3.0, 8.0  # seconds
 _CUT_EVERY = 1.0  # the senders that one wave of throttling hits are one sign, not many
 _CUT_AGAIN = 0.3  # but sooner where much less is accepted than is sent
 _MUCH_LESS = 0.7
@@ -58,6 +60,7 @@ class AdaptiveRate:
         self._accepted: deque[tuple[float, float]] = deque()
         self._heard_at = self._sending_since = float("-inf")
         self._peak: float | None = None  # what was too much; None while nothing is
+        self._back = _BACK_AT_MOST  # seconds after a cut in which it comes back to that
         self._cut_at = self._told_at = float("-inf")
 
     def rate(self) -> float | None:
@@ -105,28 +108,30 @@ class AdaptiveRate:
 
     def _cut(self, now: float) -> None:
         """What has been accepted since the last cut is what DynamoDB can take."""
-        taken = self._taken(now)
+        taken, measured = self._taken(now)
+        self._back = min(max(measured, _BACK_AT_LEAST), _BACK_AT_MOST)
         self._peak = max(taken if self._rate is None else min(taken, self._rate), _LEAST)
         self._cut_at = now
         self._raise(self._peak)
 
     def _is_far_too_high(self, now: float) -> bool:
-        return self._taken(now) < _MUCH_LESS * (self._rate or 0.0)
+        return self._taken(now)[0] < _MUCH_LESS * (self._rate or 0.0)
 
-    def _taken(self, now: float) -> float:
-        """The units a second accepted lately: since the last cut, unless too little has been
-        accepted since then to tell."""
+    def _taken(self, now: float) -> tuple[float, float]:
+        """The units a second accepted lately, and over how many seconds: since the last cut, unless
+        too little has been accepted since then to tell."""
         since = max(self._sending_since, self._cut_at, now - _MEASURED_SECONDS)
         if sum(at > since for at, _ in self._accepted) < _TELLING:
             since = max(self._sending_since, now - _MEASURED_AT_MOST)
             if len(self._accepted) > _TELLING:
                 since = max(since, self._accepted[-1 - _TELLING][0])
         units = sum(units for at, units in self._accepted if at > since)
-        return units / max(now - since, _MEASURED_AT_LEAST)
+        seconds = max(now - since, _MEASURED_AT_LEAST)
+        return units / seconds, seconds
 
     def _raise(self, peak: float) -> None:
         """Follow the curve; once it is far enough above the peak, nothing is too much."""
-        place = (self._clock() - self._cut_at) / _BACK_SECONDS - 1
+        place = (self._clock() - self._cut_at) / self._back - 1
         self._rate = max(peak * (1 + _CUT * place**3), _LEAST)
         if self._rate < min(_ENOUGH * peak, self._ceiling or float("inf")):
             return

@@ -69,21 +69,31 @@ class Table:
 
 
 class World:
-    """Senders in several processes before one table."""
+    """Senders in several processes before one table, `latency` seconds away. A process says at once
+    that it is throttled; what it has had accepted it says at intervals of `said_every` seconds, or
+    up to three times that."""
 
     def __init__(
-        self, table: Table, limit: int | None = None, *, processes: int = 2, senders: int = 8
+        self,
+        table: Table,
+        limit: int | None = None,
+        *,
+        processes: int = 2,
+        senders: int = 8,
+        latency: float = LATENCY,
+        said_every: float = 0.0,
+        seed: int = 1,
     ) -> None:
         self.now = 0.0
+        self._latency = latency
+        self._said_every = said_every
         self.table = table
         self.told: list[str] = []
         self.adaptive_rate = AdaptiveRate(limit, clock=lambda: self.now, say=self.told.append)
         self.stuck = 0
-        self._chance = random.Random(1)
-        self._paces = [
-            RateLimiter(None, throttled=self.adaptive_rate.throttled, clock=lambda: self.now)
-            for _ in range(processes)
-        ]
+        self._chance = random.Random(seed)
+        self._paces = [RateLimiter(None, clock=lambda: self.now) for _ in range(processes)]
+        self._says_at = dict.fromkeys(self._paces, 0.0)
         self._order = count()
         self._share_out()
         self._waiting: list[tuple[float, int, Iterator[float]]] = []
@@ -125,19 +135,24 @@ class World:
                 # What is expected is never quite what is consumed.
                 expected = sum(items) * self._chance.uniform(0.9, 1.3)
                 yield pace.borrow(expected)
-                yield LATENCY
+                yield self._latency
                 left = self.table.put(self.now, items)
                 accepted = sum(items) - sum(left)
                 pace.settle(expected, sum(items), accepted)
-                self.adaptive_rate.accepted(pace.take_accepted().units)
+                if left or self.now >= self._says_at[pace]:
+                    self._say_accepted(pace)
                 if left:
-                    pace.slow_down("ThrottlingException: on Sales")
+                    self.adaptive_rate.throttled("ThrottlingException: on Sales")
                     attempt = attempt + 1 if left == items else 1
                     in_vain = in_vain + 1 if pace.accepted == seen else 1
                     seen = pace.accepted
                     self.stuck = max(self.stuck, in_vain)
                     yield self._chance.uniform(0.0, retry.bound(attempt))
                 items = left + rest
+
+    def _say_accepted(self, pace: RateLimiter) -> None:
+        self.adaptive_rate.accepted(pace.take_accepted().units)
+        self._says_at[pace] = self.now + self._said_every * self._chance.uniform(1.0, 3.0)
 
     def _at_once(self, pace: RateLimiter, items: list[float]) -> tuple[list[float], list[float]]:
         """What goes into one request, and the rest, as a writer cuts a batch."""
@@ -213,6 +228,22 @@ def test_without_a_limit_it_finds_the_tables_and_keeps_nine_tenths_of_it(
     assert 0 < len(world.told) <= 300 / 5 + 1
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(("capacity", "senders"), [(40_000, 32), (40_000, 128), (8_000, 16)])
+def test_after_five_seconds_a_table_far_away_is_used_up_over_any_ten(
+    capacity: int, senders: int, seed: int
+) -> None:
+    table = Table(capacity)
+    world = World(table, senders=senders, latency=0.015, said_every=0.05, seed=seed)
+    world.run(40)
+    seconds = [0.0] * 40
+    for at, units in table.taken:
+        seconds[int(at)] += units
+    for start in range(5, 31):
+        assert sum(seconds[start : start + 10]) >= 0.95 * capacity * 10, start
+    assert table.refused < 0.13 * table.requests
+
+
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("capacity", [5.0, 25.0])
 def test_it_gets_along_with_a_table_of_hardly_any_capacity(capacity: float, whole: bool) -> None:
@@ -234,7 +265,7 @@ def test_when_it_is_quiet_the_rate_comes_back_and_the_limit_goes() -> None:
     limited = world.adaptive_rate.rate()
     assert limited is not None and limited < 1500
     world.table.capacity = 1e9
-    world.run(12)
+    world.run(6)
     rising = world.adaptive_rate.rate()
     assert rising is not None and rising > limited
     world.run(60)
