@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from extract.source import Reads, Source
+from extract.source import Reads, Snapshot, Source
 from utils.config import SourceConfig
 from utils.error_handler import SourceUnavailable
 from utils.interrupt import StopFlag
 from utils.wording.invocation import again
+
+
+def join_snapshot(config: SourceConfig, snapshot: Snapshot) -> Source:
+    """A further connection to S9, from whatever machine, which sees what the one sees that has
+    taken `snapshot`, for as long as that one is open. Only of a snapshot that has a name.
+
+    Raises SourceUnavailable when there is no connection to be had, BackOff when the snapshot is not
+    known where it leads.
+    """
+    from extract.postgresql.source import PostgresSource
+
+    return PostgresSource(config, joins=snapshot)
 
 
 def open_source(

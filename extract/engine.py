@@ -9,11 +9,12 @@ from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
+from extract.by_parts import place_of, write_by_parts
 from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity
 from extract.entities import entities_of
 from extract.records import doubled_keys, packed, records_of
-from extract.selection import ExtractPlan, Selection, configured_sql, plan
+from extract.selection import ExtractPlan, Selection, configured_plan, configured_sql
 from extract.snapshot.continuity import PHASE, establish
 from extract.snapshot.rights import tables_of_all, warn_of_rights
 from extract.snapshot.table_count import count_table
@@ -24,11 +25,11 @@ from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.entities import shape_of
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter, PartialState
+from utils.fleet.part_files import remove_parts
 from utils.interrupt import Interrupted
 from utils.logger import IN_THE_FILES, get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
-from utils.telemetry.tasks import Task
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 
@@ -67,6 +68,9 @@ def extract(
     Raises SourceError when S9 cannot be read, or when what was read is not what S9 itself
     counted in the same snapshot; SourceUnavailable when it cannot be reached.
     """
+    if due and run.fleet is not None:  # no snapshot is to wait for that
+        with run.progress.task(PHASE, "", None, step="starting the fleet"):
+            run.fleet.start()
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     attempts, was_open, before = Attempts(retry), False, _progress(run)
     while due:
@@ -192,16 +196,7 @@ def planned_of(
     run: Run, source: Source, entity: Entity, only: Collection[int] | None = None
 ) -> ExtractPlan:
     """What is to be read for an entity, as the configuration has it; of that `only` these keys."""
-    extraction = run.config.extraction
-    copied = {copy.of for copy in entity.copies if copy.of}
-    return plan(
-        entity,
-        extraction.disabled_parties,
-        extraction.of(entity.name),
-        source,
-        only,
-        parties={name: extraction.of(name) for name in copied},
-    )
+    return configured_plan(run.config.extraction, source, entity, only)
 
 
 def _count(source: Source, planned: ExtractPlan) -> dict[str, int]:
@@ -228,48 +223,47 @@ def _write(
     counted: dict[str, int],
     saved: Checkpoint | None,
 ) -> None:
-    """Stream the records into the artifact, from the checkpoint on if there is one."""
+    """Bring the records into the artifact, from the checkpoint on if there is one."""
     path = run.workspace.extracted(planned.entity)
-    place = _Place.of(saved, path)
-    with ArtifactWriter(path, place.output) as writer:
-        with run.progress.task(
-            PHASE, planned.entity, counted["records"], done=writer.records
-        ) as task:
-            _stream(run, source, planned, counted, place.key, writer, task)
+    parts, fleet = place_of(run, source, planned, counted["items"], saved), run.fleet
+    if parts is not None and fleet is not None:
+        writing = write_by_parts(run, fleet, source, planned, counted, parts)
+    else:
+        writing = _stream(run, source, planned, counted, _Place.of(saved, path))
+    with writing as writer:
         _compare(planned.entity, counted, writer)
         add_up(run, source, planned)
         run.commit(path, writer)
+    remove_parts(path)
 
 
 def _stream(
-    run: Run,
-    source: Source,
-    planned: ExtractPlan,
-    counted: dict[str, int],
-    after: int | None,
-    writer: ArtifactWriter,
-    task: Task,
-) -> None:
-    tracker = run.track(
-        PHASE,
-        planned.entity,
-        {},
-        total=counted["records"],
-        unit="records",
-        done=writer.records,
-    )
-    state = None
-    with records_of(source, planned, after) as records:
-        try:
-            for pack in packed(records):
-                writer.write(pack.data, records=pack.records, items=pack.items)
-                task.advance(pack.records, bytes=len(pack.data))
-                state = partial(_state, pack.key, writer)
-                tracker.reached(writer.records, state)
-        except (BackOff, Interrupted):  # S9 has fallen silent: what it has told is kept
-            if state is not None:
-                tracker.save(writer.records, state)
-            raise
+    run: Run, source: Source, planned: ExtractPlan, counted: dict[str, int], place: _Place
+) -> ArtifactWriter:
+    """Stream the records into the artifact, from a place on; returns what has been written, to be
+    published. The caller closes it."""
+    entity, total = planned.entity, counted["records"]
+    writer, state = ArtifactWriter(run.workspace.extracted(entity), place.output), None
+    try:
+        with (
+            run.progress.task(PHASE, entity, total, done=writer.records) as task,
+            records_of(source, planned, place.key) as records,
+        ):
+            tracker = run.track(PHASE, entity, {}, total=total, unit="records", done=writer.records)
+            try:
+                for pack in packed(records):
+                    writer.write(pack.data, records=pack.records, items=pack.items)
+                    task.advance(pack.records, bytes=len(pack.data))
+                    state = partial(_state, pack.key, writer)
+                    tracker.reached(writer.records, state)
+            except (BackOff, Interrupted):  # S9 has fallen silent: what it has told is kept
+                if state is not None:
+                    tracker.save(writer.records, state)
+                raise
+    except BaseException:
+        writer.close()
+        raise
+    return writer
 
 
 @dataclass(frozen=True)
@@ -283,7 +277,7 @@ class _Place:
     def of(cls, saved: Checkpoint | None, path: Path) -> _Place:
         """The place that a checkpoint describes; the beginning when its file is gone, which is
         so when the run was killed between publishing the file and recording it."""
-        if saved is None:
+        if saved is None or "output" not in saved.state:
             return cls()
         output = PartialState(**saved.state["output"])
         return cls(saved.state["key"], output) if output.fits(path) else cls()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,17 @@ Records = Iterator[tuple[bytes, int, bytes]]
 @contextmanager
 def records_of(source: Source, planned: ExtractPlan, after: int | None = None) -> Iterator[Records]:
     """Stream the planned records whose key is greater than `after`, as (key, items, line)."""
-    selected = replace(planned.records, copies=_looked_at(source, planned))
+    with streamed(source, planned, looked_at(source, planned), after) as records:
+        yield records
+
+
+@contextmanager
+def streamed(
+    source: Source, planned: ExtractPlan, doubled: Collection[str], after: int | None = None
+) -> Iterator[Records]:
+    """The same; `doubled` are the copies of which it is known that several rows have one key."""
+    copies = tuple(replace(copy, doubled=copy.name in doubled) for copy in planned.records.copies)
+    selected = replace(planned.records, copies=copies)
     with source.rows(selected, planned.children, after) as (records, children):
         if children is None:
             yield ((key, 1, row + b"\n") for key, row in records)
@@ -27,16 +37,15 @@ def records_of(source: Source, planned: ExtractPlan, after: int | None = None) -
             yield merge(records, children, planned.children_name)
 
 
-def _looked_at(source: Source, planned: ExtractPlan) -> tuple[JoinedCopy, ...]:
-    """The copies, with what is not to be: several rows of one key, of which none is the right one.
+def looked_at(source: Source, planned: ExtractPlan) -> frozenset[str]:
+    """The copies with what is not to be: several rows of one key, of which none is the right one.
     The records that refer to such a key are refused by the transform."""
-    looked_at = []
+    found = set()
     for copy in planned.records.copies:
-        doubled = doubled_keys(source, copy.query, source.quote(copy.key.name))
-        if doubled:
+        if doubled := doubled_keys(source, copy.query, source.quote(copy.key.name)):
             _tell_doubled(planned.entity, copy, doubled)
-        looked_at.append(replace(copy, doubled=bool(doubled)))
-    return tuple(looked_at)
+            found.add(copy.name)
+    return frozenset(found)
 
 
 def doubled_keys(source: Source, query: str, key: str) -> str:

@@ -22,7 +22,7 @@ from extract.declaration import (
     recognise,
     several_names,
 )
-from utils.config import EntityExtraction
+from utils.config import EntityExtraction, ExtractionConfig
 from utils.entities import PARTS
 from utils.error_handler import ConfigurationError, SourceError
 from utils.settings.sql_text import one_piece
@@ -30,6 +30,25 @@ from utils.settings.sql_text import one_piece
 _FROM = re.compile(r"\bFROM (\w+)")
 _LONGEST_NAME = 60  # both databases take as much
 _PLACEHOLDER = re.compile(r"\{(\w+)\.(\w+)\}")
+
+
+class KeyRange(NamedTuple):
+    """Keys that are greater than `after`, up to `upto` with it; None is no bound."""
+
+    after: int | None = None
+    upto: int | None = None
+
+    def of(self, query: str, key: str) -> str:
+        """The rows of a query whose key (a quoted name) is in the range, as a query."""
+        bounds = [
+            f"{key} {sign} {int(bound)}"
+            for sign, bound in ((">", self.after), ("<=", self.upto))
+            if bound is not None
+        ]
+        return f"SELECT * FROM ({query}) AS q WHERE {' AND '.join(bounds)}" if bounds else query
+
+
+EVERY_KEY = KeyRange()
 
 
 @dataclass(frozen=True)
@@ -131,27 +150,31 @@ def plan(
     only: Collection[int] | None = None,
     *,
     parties: Mapping[str, EntityExtraction] = MappingProxyType({}),
+    within: KeyRange = EVERY_KEY,
 ) -> ExtractPlan:
     """Look at the columns that are really there and decide what to read.
 
-    `policy` is `extraction.disabledParties`; `only` narrows the records to these keys; `parties`
-    has the settings of the entities that are copied from. Raises SourceError for a missing table
-    or a missing column without which no record could be migrated.
+    `policy` is `extraction.disabledParties`; `only` narrows the records to these keys, `within` to
+    those of a range; `parties` has the settings of the entities that are copied from. Raises
+    SourceError for a missing table or a missing column without which no record could be migrated.
     """
     base = configured(settings) or _with_invisible(
         _filled(entity.queries[policy], entity.mentions, source), entity.table, source
     )
     decisive = tuple(criterion.column for criterion in entity.criteria)
     records, mapping = _selection(base, entity.table, source, decisive)
+    narrowed = _narrowed(records.query, settings, records.key, source, only)
     records = replace(
         records,
-        query=_narrowed(records.query, settings, records.key, source, only),
+        query=within.of(narrowed, source.quote(records.key)),
         copies=tuple(_joined(copy, mapping, source, parties) for copy in entity.copies),
     )
     seen = {entity.table.name: mapping}
     children = None
     if entity.children is not None:
         children, seen[entity.children.table.name] = _children(entity.children, records, source)
+        parent = source.quote(children.key)  # which the database does not conclude by itself
+        children = replace(children, query=within.of(children.query, parent))
     return ExtractPlan(
         entity=entity.name,
         base=base,
@@ -160,6 +183,27 @@ def plan(
         children=children,
         children_name=entity.children.name if entity.children else "",
         columns=seen,
+    )
+
+
+def configured_plan(
+    extraction: ExtractionConfig,
+    source: Catalog,
+    entity: Entity,
+    only: Collection[int] | None = None,
+    within: KeyRange = EVERY_KEY,
+) -> ExtractPlan:
+    """The `plan` of an entity as the configuration has it; of that `only` these keys, or those
+    `within` a range."""
+    copied = {copy.of for copy in entity.copies if copy.of}
+    return plan(
+        entity,
+        extraction.disabled_parties,
+        extraction.of(entity.name),
+        source,
+        only,
+        parties={name: extraction.of(name) for name in copied},
+        within=within,
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from transform.by_parts import Parts
 from transform.census.tally import Tally
 from transform.held_numbers import held_in
 from transform.layout import layout_of
@@ -32,7 +33,7 @@ from utils.findings.source_names import names_of
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
-from utils.sale_numbering import NumbersSoFar, write_numbered
+from utils.sale_numbering import Numbering, NumbersSoFar, write_numbered
 
 
 def rules_of(run: Run) -> TransformRules:
@@ -87,6 +88,18 @@ def transform(
     Raises ArtifactError when the extracted file is not what the extract wrote.
     """
     extracted = run.artifact(run.workspace.extracted(entity), written_by="extract")
+    parts = None if builds_on_last else Parts.of(run, entity, extracted)
+    if parts is not None:
+        entry = _by_parts(run, entity, parts, extracted.records)
+    else:
+        entry = _piece_by_piece(run, entity, keeps=keeps, builds_on_last=builds_on_last)
+    _tell(entity, entry.result["quarantined"], run.workspace.quarantine(entity))
+    return entry
+
+
+def _piece_by_piece(run: Run, entity: str, *, keeps: bool, builds_on_last: bool) -> PhaseEntry:
+    """The transform by this machine's processes."""
+    extracted = run.expected(run.workspace.extracted(entity), written_by="extract")
     earlier = None
     if builds_on_last and extracted.bytes:
         earlier = LastPass.found(run, entity, settings(run))
@@ -95,8 +108,53 @@ def transform(
     if entry is None:  # what was counted cannot be told from what the last pass has counted
         entry = replace(work, earlier=None).done()
     assert entry is not None
-    _tell(entity, entry.result["quarantined"], run.workspace.quarantine(entity))
     return entry
+
+
+def _by_parts(run: Run, entity: str, parts: Parts, records: int) -> PhaseEntry:
+    """The transform by a fleet, which keeps nothing for the next pass."""
+    parts.go_on_from(run.begin(PHASE, entity, parts.inputs))
+    rules = rules_of(run)
+    targets = all_targets(entity, rules)
+    numbering = parts.make(names_of(run.manifest, entity, targets), rules, records)
+    output, quarantine = parts.publish()
+    held = _held(run, entity, numbering) if shape_of(entity).numbered else {}
+    entry = _finish(run, entity, parts.inputs, targets, output, quarantine, parts.tally, held)
+    parts.remove()
+    return entry
+
+
+def _held(run: Run, entity: str, numbering: Numbering) -> dict[str, int]:
+    """The numbers of sales that are in quarantine only."""
+    words = run.config.transformation.status_mapping
+    return held_in(run.workspace.quarantine(entity), numbering, words)
+
+
+def _finish(
+    run: Run,
+    entity: str,
+    inputs: Mapping[str, str],
+    targets: Mapping[str, Any],
+    output: ArtifactWriter,
+    quarantine: ArtifactWriter,
+    counted: Tally,
+    held: Mapping[str, int],
+) -> PhaseEntry:
+    """Record what has become of an entity."""
+    return run.finish(
+        PHASE,
+        entity,
+        inputs=inputs,
+        settings=settings(run),
+        result={
+            "records": output.records,
+            "items": output.items,
+            "quarantined": quarantine.records,
+            "targets": targets,
+            "applied": counted.as_json(),
+            **({"heldNumbers": held} if held else {}),
+        },
+    )
 
 
 @dataclass
@@ -144,7 +202,9 @@ class _Transforming:
                     return None
                 counted = changed
             held = self._publish(output, quarantine, counted)
-            return self._finish(output, quarantine, counted, held)
+            return _finish(
+                run, entity, self._inputs, self._targets, output, quarantine, counted, held
+            )
 
     def _make(
         self,
@@ -188,8 +248,7 @@ class _Transforming:
             with run.progress.task(PHASE, entity, output.records, step="numbering") as step:
                 _commit_numbered(run, entity, output, self._numbers, self._refused, quarantine)
                 step.advance(output.records)
-            words = run.config.transformation.status_mapping
-            held = held_in(self._refused, self._numbers.numbering, words)
+            held = _held(run, entity, self._numbers.numbering)
         else:
             run.commit(self._refused, quarantine)
             run.commit(run.workspace.transformed(entity), output)
@@ -202,28 +261,6 @@ class _Transforming:
             with storage_errors(made):
                 made.unlink()
         return held
-
-    def _finish(
-        self,
-        output: ArtifactWriter,
-        quarantine: ArtifactWriter,
-        counted: Tally,
-        held: Mapping[str, int],
-    ) -> PhaseEntry:
-        return self.run.finish(
-            PHASE,
-            self.entity,
-            inputs=self._inputs,
-            settings=settings(self.run),
-            result={
-                "records": output.records,
-                "items": output.items,
-                "quarantined": quarantine.records,
-                "targets": self._targets,
-                "applied": counted.as_json(),
-                **({"heldNumbers": held} if held else {}),
-            },
-        )
 
 
 def _output(files: Workspace, entity: str) -> Path:
@@ -265,7 +302,7 @@ class _Place:
     def of(cls, saved: Checkpoint | None, files: Workspace, entity: str) -> _Place:
         """The place that a checkpoint describes; the beginning when its files are gone, which
         is so when the run was killed between publishing a file and recording it."""
-        if saved is None:
+        if saved is None or "output" not in saved.state:
             return cls()
         output = PartialState(**saved.state["output"])
         quarantine = PartialState(**saved.state["quarantine"])

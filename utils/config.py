@@ -21,6 +21,7 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 LAYOUTS = ("s9", "i2_speedex")
 FAIL, SKIP, OVERWRITE, NEWER = "fail", "skip", "overwrite", "newer"
 BATCH, IMPORT, BULK = "batch", "import", "bulk"
+LOCAL, SPARK = "local", "spark"
 DELETE, SOFT_DELETE, KEEP, REMOVE = "delete", "softDelete", "keep", "remove"
 MOST_IN_FLIGHT = 128
 DEFAULT_SCANS = 16
@@ -265,6 +266,37 @@ class MigrationConfig:
         """How many segments of a table are read at once, where their number is fixed before it is
         known how fast they come: pages are large, so that few are needed to keep a process busy."""
         return min(self.workers or DEFAULT_SCANS, DEFAULT_SCANS)
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Who does the pure work of the phases."""
+
+    type: str = setting(
+        LOCAL,
+        "`local`: the processes of this machine; `spark`: a Spark cluster, part by part",
+        enum=[LOCAL, SPARK],
+    )
+    master: str | None = setting(
+        None,
+        "Spark's master, such as `local[4]` or `spark://host:7077`; default: what spark-submit was "
+        "told, or all cores of this machine",
+        **_optional_text(minLength=1),
+    )
+    parts: int | None = setting(
+        None,
+        "parts into which an entity is cut; default: one for about a hundred thousand items",
+        type=["integer", "null"],
+        minimum=1,
+        maximum=100_000,
+    )
+    readers: int = setting(
+        8,
+        "parts of S9 that are read at the same time, over two connections each",
+        type="integer",
+        minimum=1,
+        maximum=500,
+    )
 
 
 @dataclass(frozen=True)
@@ -707,6 +739,7 @@ class Config:
     source: SourceConfig = section(SourceConfig)
     target: TargetConfig = section(TargetConfig)
     migration: MigrationConfig = section(MigrationConfig)
+    engine: EngineConfig = section(EngineConfig)
     load: LoadConfig = section(LoadConfig)
     sync: SyncConfig = section(SyncConfig)
     extraction: ExtractionConfig = section(ExtractionConfig)

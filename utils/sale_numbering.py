@@ -17,7 +17,7 @@ Everything else of a line stays byte for byte.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -217,28 +217,40 @@ def write_numbered(run: Run, path: Path, output: ArtifactWriter, numbers: Number
     """Write the sales of the file at `path`, in which every candidate has keys, without those that
     do not belong there; counts of records and items are the caller's to add. Raises Interrupted
     when a stop is asked for."""
-    work = partial(_surplus_at, path=path, last=numbers.numbering.last)
+    work = partial(surplus_at, path=path, last=numbers.numbering.last)
     found = run.runner.in_order(work, numbers.to_look_at())
+    surplus = chain.from_iterable(_unstopped(run, found))
+    write_without(path, surplus, output, run.stop.leave_if_asked)
+
+
+def write_without(
+    path: Path,
+    surplus: Iterable[ByteRange],
+    output: ArtifactWriter,
+    look: Callable[[], object] = lambda: None,
+) -> None:
+    """Write a file without some of its bytes, given in their order. `look` is called now and then;
+    what it raises is raised."""
     with path.open("rb") as source:
-        for start, end in chain.from_iterable(_unstopped(run, found)):
-            _copy(run, source, start, output)
+        for start, end in surplus:
+            _copy(source, start, output, look)
             source.seek(end)
-        _copy(run, source, path.stat().st_size, output)
+        _copy(source, path.stat().st_size, output, look)
 
 
-def _copy(run: Run, source: IO[bytes], end: int, output: ArtifactWriter) -> None:
+def _copy(source: IO[bytes], end: int, output: ArtifactWriter, look: Callable[[], object]) -> None:
     """Copy what comes up to the byte `end` of a file. One piece of memory serves for all of it: a
     new one each time would cost as much as the copying."""
     left = end - source.tell()
     block = memoryview(bytearray(min(left, _BLOCK)))
     while left:
-        run.stop.leave_if_asked()
+        look()
         size = source.readinto(block[: min(left, _BLOCK)])  # type: ignore[attr-defined] # a file has it
         output.write(block[:size], records=0, items=0)
         left -= size
 
 
-def _surplus_at(place: ByteRange, path: Path, last: Mapping[bytes, Candidate]) -> list[ByteRange]:
+def surplus_at(place: ByteRange, path: Path, last: Mapping[bytes, Candidate]) -> list[ByteRange]:
     """Where in the file keys stand that do not belong there, in a piece in which all candidates
     have some."""
     numbering = Numbering(dict(last))

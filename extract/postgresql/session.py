@@ -134,6 +134,12 @@ class Session:
                         raise TableLocked(table) from error
                 cursor.execute("RELEASE SAVEPOINT lock")
 
+    def see(self, snapshot: str) -> None:
+        """Begun, and before anything is asked: see an exported snapshot. Raises SourceError when
+        the server does not know it."""
+        with self.errors(), self.connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION SNAPSHOT %s", (snapshot,))
+
     def settle(self) -> None:
         """Everything is held: from here on, wait longer for a lock; and check that the server
         has set all that was asked for."""

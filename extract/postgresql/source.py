@@ -64,7 +64,12 @@ class PostgresSource:
     """
 
     def __init__(
-        self, config: SourceConfig, stop: StopFlag | None = None, reads: Reads | None = None
+        self,
+        config: SourceConfig,
+        stop: StopFlag | None = None,
+        reads: Reads | None = None,
+        *,
+        joins: Snapshot | None = None,
     ) -> None:
         self._config = config
         self._stop = stop or StopFlag()
@@ -76,7 +81,7 @@ class PostgresSource:
             for _ in range(2):
                 self._sessions.append(Session(config, self._stop))
             self._main, self._side = self._sessions
-            self.snapshot = self._take_snapshot(reads or Reads())
+            self.snapshot = self._joined(joins) if joins else self._take_snapshot(reads or Reads())
         except BackOff as error:
             self._hang_up()
             if error.reason != "SourceConnectionLost":
@@ -195,10 +200,8 @@ class PostgresSource:
 
     def _import(self, name: str) -> None:
         """Let the second connection see the first one's snapshot."""
-        side = self._side
         try:
-            with side.errors(), side.connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION SNAPSHOT %s", (name,))
+            self._side.see(name)
         except SourceError as error:
             self._main.one("SELECT 1")  # raises BackOff when it was lost with its snapshot
             raise SourceError(
@@ -207,7 +210,20 @@ class PostgresSource:
                 remedy="connect to one server directly (source.host), not to a pooler or load "
                 "balancer in front of several",
             ) from error
-        side.settle()
+        self._side.settle()
+
+    def _joined(self, snapshot: Snapshot) -> Snapshot:
+        """See what another connection sees, of whatever machine. It holds the locks, too."""
+        for session in self._sessions:
+            session.begin()
+            try:
+                session.see(snapshot.name)
+            except SourceError as error:
+                raise BackOff(
+                    "SnapshotUnknown", f"S9 at {place(self._config)} does not know the snapshot"
+                ) from error
+            session.settle()
+        return snapshot
 
     def _identity(self) -> Mapping[str, str]:
         """Which database this is, by what a copy of it to another server does not take along.

@@ -115,6 +115,10 @@ class ArtifactWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write no more; what is not committed stays under its partial name."""
         if not self._handle.closed:
             with storage_errors(self._partial):
                 self._handle.close()

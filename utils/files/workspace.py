@@ -242,6 +242,11 @@ class Workspace:
         return self.reports / "migration.log"
 
     @property
+    def engine_log(self) -> Path:
+        """What Spark's JVM writes, where that is the engine."""
+        return self.reports / "spark.log"
+
+    @property
     def error_log(self) -> Path:
         return self.reports / "migration_errors.log"
 

@@ -46,7 +46,7 @@ def inner_run(run: Run) -> Run:
     mark = {} if unfinished else take(files, SOURCE_AGAIN)
     inner = SealedRun(config, files, unfinished or _new(run), run.progress, run.stop)
     inner.sealing = sealing
-    inner.workers = run.workers
+    inner.workers, inner.engine = run.workers, run.engine
     inner.resuming = unfinished is not None
     bind(inner.manifest, config, files.root)
     if unfinished is None:

@@ -15,6 +15,7 @@ import orjson
 
 from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
 from utils.config import PHASE_NAMES, Config
+from utils.dynamodb.backoff import RetryPolicy
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import (
@@ -28,6 +29,8 @@ from utils.files.artifacts import (
 from utils.files.known_files import KnownFiles
 from utils.files.storage import partial_of, publish
 from utils.files.workspace import Workspace
+from utils.fleet.engines import Engine
+from utils.fleet.fleet import Fleet
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers, available_cores
@@ -66,9 +69,12 @@ class Run:
     after_switch: bool = False
     in_flight: int | None = None  # batches at once with which the load before this one has ended
     workers: Workers = field(init=False)
+    engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
         self.workers = Workers(self.config.migration.processes or available_cores())
+        policy = RetryPolicy.of(self.config.migration, self.stop.sleep)
+        self.engine = Engine(self.config.engine, policy, self.workspace.engine_log)
 
     @property
     def events(self) -> EventStream:
@@ -79,6 +85,12 @@ class Run:
     def runner(self) -> PiecesRunner:
         """Who runs the pieces of a phase's pure work."""
         return self.workers if self.workers.count > 1 else ThisProcess()
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """Who does the pure work of phases by parts; None when `runner` does it. Raises
+        ConfigurationError when the engine that is configured cannot be used here."""
+        return self.engine.fleet
 
     def command(self, options: str) -> str:
         """The command line that an operator types for `options`."""

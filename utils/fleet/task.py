@@ -1,0 +1,55 @@
+"""What runs on a machine of the fleet: the parts of a task, one after the other.
+
+An error of the tool's own is a result, because a second attempt would end in it as well; what is
+neither that nor passes by itself is raised, and the engine tries the task again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from utils.error_handler import BackOff, MigrationError
+from utils.processes.actors import Packed, packed
+from utils.wording import invocation, masking
+
+DONE, FAILED, AGAIN = "done", "failed", "again"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the part at a `place`: what was made of it, or an error."""
+
+    place: int
+    state: str
+    value: Any = None
+    error: Packed | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function for parts, with what a process has to know to word and mask as the first one
+    does. Called with the parts of a task, each with its place."""
+
+    function: Callable[[Any], Any]
+    masks: masking.MaskState
+    called: invocation.Invocation
+
+    @classmethod
+    def of(cls, function: Callable[[Any], Any]) -> Task:
+        return cls(function, masking.state(), invocation.state())
+
+    def __call__(self, parts: Iterable[tuple[int, Any]]) -> Iterator[Outcome]:
+        masking.restore(self.masks)
+        invocation.restore(self.called)
+        for place, part in parts:
+            yield self._done(place, part)
+
+    def _done(self, place: int, part: Any) -> Outcome:
+        try:
+            return Outcome(place, DONE, self.function(part))
+        except BackOff as error:
+            return Outcome(place, AGAIN, error=packed(error))
+        except MigrationError as error:
+            return Outcome(place, FAILED, error=packed(error))
