@@ -24,7 +24,7 @@ help:
 demo: $(STAMPS)/demo
 	$(BIN)/python migrate.py demo
 
-test: $(STAMPS)/dev $(STAMPS)/import-server
+test: $(STAMPS)/dev $(STAMPS)/import-server $(STAMPS)/spark
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. -n $(TEST_PROCESSES) \
 		--dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(ARGS)
 
@@ -67,4 +67,11 @@ $(STAMPS)/import-server: $(STAMPS)/venv requirements-import-server.txt
 	$(PYTHON) -m venv $(VENV)/import-server
 	$(VENV)/import-server/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r requirements-import-server.txt
+	touch $@
+
+# Spark comes beside everything else: who has one machine needs neither it nor Java.
+$(STAMPS)/spark: $(STAMPS)/dev requirements-spark.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target $(VENV)/spark-3.5 pyspark==3.5.9 py4j==0.10.9.7
 	touch $@

@@ -9,11 +9,11 @@ from logging import INFO, WARNING
 from pathlib import Path
 from typing import Any
 
-from extract.by_parts import place_of, write_by_parts
 from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity
 from extract.entities import entities_of
-from extract.records import doubled_keys, packed, records_of
+from extract.reading.by_parts import place_of, write_by_parts
+from extract.reading.records import doubled_keys, packed, records_of
 from extract.selection import ExtractPlan, Selection, configured_plan, configured_sql
 from extract.snapshot.continuity import PHASE, establish
 from extract.snapshot.rights import tables_of_all, warn_of_rights

@@ -15,7 +15,7 @@ import orjson
 
 from extract.declaration import Entity
 from extract.engine import open_for, planned_of, settings
-from extract.records import records_of
+from extract.reading.records import records_of
 from extract.snapshot.continuity import PHASE, doubt_of, recognise_source
 from extract.snapshot.table_count import NO_LONGER_SELECTED
 from extract.source import Source

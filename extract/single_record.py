@@ -11,7 +11,7 @@ from pathlib import Path
 
 from extract.declaration import Entity
 from extract.engine import open_for, planned_of, recognised_columns
-from extract.records import records_of
+from extract.reading.records import records_of
 from extract.selection import ExtractPlan, source_name
 from extract.snapshot.table_count import count_one
 from extract.source import Source

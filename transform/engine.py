@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transform.by_parts import Parts
 from transform.census.tally import Tally
 from transform.held_numbers import held_in
 from transform.layout import layout_of
+from transform.pieces.by_parts import Parts
 from transform.pieces.last_pass import LastPass
 from transform.pieces.piece import Transformed, transform_piece
 from transform.refusals import PHASE

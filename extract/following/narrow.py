@@ -26,7 +26,7 @@ from extract.engine import (
 from extract.following.affected import affected
 from extract.following.follower import Narrow
 from extract.following.tables import Touched, touched_by
-from extract.records import records_of
+from extract.reading.records import records_of
 from extract.selection import ExtractPlan
 from extract.snapshot.continuity import PHASE, follow_on, recognise_source
 from extract.source import Source

@@ -1,9 +1,9 @@
-"""Machines that share a run's work, part by part: one interface, whoever they are.
+"""Machines that share a run's work: one interface, whoever they are.
 
-An entity is cut into parts, each of which is worth a task of its own somewhere. A part is named and
-read by whoever does it, what becomes of it is written beside what becomes of the others, and only
-figures come back. A part may be done twice, or by two at the same time: what it leaves is the same
-(utils/fleet/part_files.py).
+They run pieces, as the processes of one machine do (utils/processes/pieces_runner.py). And they do
+parts: large pieces of an entity, each of which is worth a task of its own. What becomes of a part
+is written beside what becomes of the others, and only figures come back. A piece or a part may be
+done twice, or by two at the same time: what it leaves is the same (utils/fleet/part_files.py).
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar
 
+from utils.processes.pieces_runner import PiecesRunner
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 ITEMS_A_PART = 100_000
 
 
-class Fleet(Protocol):
-    """Does parts of work."""
+class Fleet(PiecesRunner, Protocol):
+    """Runs pieces, and does parts. What it is given survives pickling, and finds the same files
+    wherever it runs."""
 
     def start(self) -> None:
         """Be there, now and not when there is work. Raises MigrationError when it cannot be."""
@@ -32,7 +35,7 @@ class Fleet(Protocol):
         pause: Callable[[], object] | None = None,
     ) -> Generator[tuple[int, Result], None, None]:
         """Yield the place of each part and `function(part)`, as they are done; `at_most` so many
-        are done at the same time. `function`, parts and results survive pickling.
+        are done at the same time.
 
         A part of which `function` raises a BackOff, or whose machine is lost, is tried again. What
         else it raises is raised here, as soon as it is known. `pause` is called several times a

@@ -2,46 +2,36 @@
 
 Written for what pyspark 3.5 and 4.1 share. Spark brings what a fleet has to have: machines that
 come and go, tasks that are tried again, twins of slow ones, a cluster manager that somebody else
-runs. Parts are read and written by the tool's own functions in Spark's Python workers.
+runs. Pieces and parts are read and written by the tool's own functions in Spark's Python workers.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-import uuid
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark import SparkConf, SparkContext
-from pyspark.errors import PySparkException
+from pyspark import SparkContext
 
 from utils.config import EngineConfig
 from utils.dynamodb.backoff import Attempts, RetryPolicy
-from utils.error_handler import BackOff, MigrationError
-from utils.files.storage import write_atomically
+from utils.error_handler import BackOff
+from utils.files.closing import Closes
 from utils.fleet.fleet import Part, Result
-from utils.fleet.task import AGAIN, DONE, Outcome, Task
+from utils.fleet.spark_application import open_application
+from utils.fleet.spark_jobs import Job
+from utils.fleet.task import Task
 from utils.logger import get_logger
-from utils.processes.actors import unpacked
-from utils.wording.invocation import again
-from utils.wording.masking import scrub
+from utils.processes.actors import undisturbed
+from utils.processes.pieces_runner import Piece, ThisProcess
+from utils.processes.pool import WORTH_IT
+from utils.wording.figures import counted
 
-_LOOK_EVERY = 0.1  # seconds
-_ROOT = Path(__file__).resolve().parents[2]
-_LOG_TO_FILE = """\
-rootLogger.level = warn
-rootLogger.appenderRef.file.ref = file
-appender.file.type = File
-appender.file.name = file
-appender.file.fileName = {log}
-appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = %d %p %c{{1}}: %m%n%ex
-"""
+_PIECES_A_CORE, _TASKS_A_CORE = 8, 2  # of a job: pieces are small, and tasks cost something
 
 
 class SparkFleet:
@@ -52,14 +42,18 @@ class SparkFleet:
         self._engine = engine
         self._policy = policy
         self._log = log
-        self._context: Any = None
+        self._context: SparkContext | None = None
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """See Fleet."""
+        self._started()
+
+    def _started(self) -> SparkContext:
         with self._lock:
             if self._context is None:
-                self._context = self._opened()
+                self._context = open_application(self._engine, self._log)
+            return self._context
 
     def close(self) -> None:
         """See Fleet."""
@@ -68,6 +62,51 @@ class SparkFleet:
         if context is not None:
             with suppress(Exception):  # it may be gone already
                 context.stop()
+
+    @property
+    def at_once(self) -> int:
+        """As many as Spark has cores, by its own word."""
+        return int(self._started().defaultParallelism)
+
+    def shares(self, pieces: int) -> bool:
+        """See PiecesRunner."""
+        return pieces >= WORTH_IT
+
+    def expect(self, pieces: int) -> None:
+        """See PiecesRunner; Spark's machines are there."""
+
+    def get_ready(self, function: Callable[[Any], object]) -> None:
+        """See PiecesRunner; Spark's machines are there."""
+
+    def in_order(
+        self,
+        function: Callable[[Piece], Result],
+        pieces: Iterable[Piece],
+        *,
+        pause: Callable[[], object] | None = None,
+        at_most: int | None = None,
+    ) -> Generator[Result, None, None]:
+        """See PiecesRunner. A few pieces for every core are one job, and while its results are
+        taken here, the next one is at work."""
+        rest = iter(pieces)
+        first = list(islice(rest, WORTH_IT))
+        if not self.shares(len(first)):
+            yield from ThisProcess().in_order(function, chain(first, rest))
+            return
+        waves = _waves(chain(first, rest), _PIECES_A_CORE * (at_most or self.at_once))
+        work = partial(undisturbed, function)
+        ahead: _Wave | None = _Wave(self, work, next(waves), at_most)
+        try:
+            while ahead is not None:
+                wave, some = ahead, next(waves, [])
+                ahead = _Wave(self, work, some, at_most) if some else None
+                try:
+                    yield from wave.results(pause)
+                finally:
+                    wave.close()
+        finally:
+            if ahead is not None:
+                ahead.close()
 
     def each(
         self,
@@ -78,178 +117,75 @@ class SparkFleet:
         pause: Callable[[], object] | None = None,
     ) -> Generator[tuple[int, Result], None, None]:
         """See Fleet."""
-        self.start()
-        attempts = Attempts(self._policy)
         left = dict(enumerate(parts))
+        attempts = Attempts(self._policy)
         while left:
             before, lost = len(left), None
-            for outcome in self._job(Task.of(function), left, at_most, pause):
-                if outcome.place not in left:
-                    continue  # told twice
-                if outcome.state == DONE:
-                    del left[outcome.place]
-                    yield outcome.place, outcome.value
-                    continue
-                assert outcome.error is not None
-                error = unpacked(outcome.error)
-                if outcome.state != AGAIN:
-                    raise error
-                lost = error
+            with self.job(function, left, at_most) as job:
+                for outcome in job.arriving(pause):
+                    if outcome.place not in left:
+                        continue  # told twice
+                    error = outcome.raised()
+                    if error is None:
+                        del left[outcome.place]
+                        yield outcome.place, outcome.value
+                    lost = error or lost
             if not left:
                 return
             if len(left) < before:
                 attempts = Attempts(self._policy)
             if not attempts.fail():
-                raise lost or _lost_results(len(left))
-            get_logger().warning("Trying %d parts again: %s", len(left), lost)
+                raise lost or BackOff(
+                    "PartsLost", f"nothing was heard of {counted(len(left), 'part')}"
+                )
+            get_logger().warning("Trying %s again: %s", counted(len(left), "part"), lost)
             attempts.wait()
 
-    def _job(
-        self,
-        task: Task,
-        parts: dict[int, Any],
-        at_most: int | None,
-        pause: Callable[[], object] | None,
-    ) -> Generator[Outcome, None, None]:
-        """What becomes of the parts in one Spark job, as it becomes known."""
-        job = _Job(self._context, task, list(parts.items()), min(at_most or len(parts), len(parts)))
-        try:
-            yield from job.arriving(pause)
-        except BaseException:
-            job.cancel()
-            raise
-        yield from job.outcomes()
-
-    def _opened(self) -> Any:
-        # The workers are to be of the same Python, with the same packages.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        try:
-            context = SparkContext(conf=self._conf())
-        except (Py4JError, PySparkException, ValueError) as error:
-            raise _no_spark(self._engine, self._log, str(error)) from error
-        context.setLogLevel("WARN")
-        get_logger().info(
-            "Spark %s at %s, with %d tasks at once",
-            context.version,
-            context.master,
-            context.defaultParallelism,
-        )
-        return context
-
-    def _conf(self) -> SparkConf:
-        conf = SparkConf()
-        for name, value in (
-            ("spark.app.name", "s9-migration"),
-            ("spark.master", self._engine.master or "local[*]"),
-            ("spark.ui.enabled", "false"),  # a page that anybody could look at
-            ("spark.ui.showConsoleProgress", "false"),
-            ("spark.executorEnv.PYTHONPATH", str(_ROOT)),
-            ("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={self._logging()}"),
-        ):
-            conf.setIfMissing(name, value)
-        if conf.get("spark.master", "").startswith("local"):
-            conf.setIfMissing("spark.driver.host", "127.0.0.1")
-            conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1")
-        return conf
-
-    def _logging(self) -> Path:
-        """Where Spark's JVM reads that it is to write its log to a file and not to the screen."""
-        path = self._log.with_suffix(".properties")
-        write_atomically(path, _LOG_TO_FILE.format(log=self._log).encode())
-        return path
+    def job(
+        self, function: Callable[[Any], Any], parts: Mapping[int, Any], at_most: int | None
+    ) -> Job:
+        """A job for parts at their places, which has begun."""
+        tasks = min(at_most or len(parts), len(parts))
+        return Job(self._started(), Task.of(function), list(parts.items()), tasks)
 
 
-class _Job:
-    """One Spark job, which runs in a thread of its own."""
+class _Wave(Closes):
+    """A few pieces for every core, which are at work from the beginning."""
 
     def __init__(
-        self, context: Any, task: Task, parts: Sequence[tuple[int, Any]], tasks: int
+        self,
+        fleet: SparkFleet,
+        work: Callable[[Any], Any],
+        pieces: Sequence[Any],
+        at_most: int | None,
     ) -> None:
-        self._context = context
-        self._group = f"migration-{uuid.uuid4().hex[:12]}"
-        self._told = context.accumulator([], _Arrivals())
-        self._parts = context.parallelize(parts, tasks)
-        self._task = _Telling(task, self._told)
-        self._end: list[Outcome] | BaseException = []
-        self._thread = threading.Thread(target=self._run, name="spark job", daemon=True)
-        self._thread.start()
+        self._fleet, self._work, self._pieces, self._at_most = fleet, work, pieces, at_most
+        tasks = at_most or _TASKS_A_CORE * fleet.at_once
+        self._job = fleet.job(work, dict(enumerate(pieces)), tasks)
 
-    def _run(self) -> None:
-        try:
-            self._context.setJobGroup(self._group, "parts of a migration", interruptOnCancel=True)
-            self._end = self._parts.mapPartitions(self._task).collect()
-        except BaseException as error:
-            self._end = error
+    def results(self, pause: Callable[[], object] | None) -> Iterator[Any]:
+        """What became of the pieces, in their order."""
+        found: dict[int, Any] = {}
+        for outcome in self._job.arriving(pause):
+            if outcome.raised() is None:
+                found[outcome.place] = outcome.value
+        missing = [place for place in range(len(self._pieces)) if place not in found]
+        again = self._fleet.each(
+            self._work,
+            [self._pieces[place] for place in missing],
+            at_most=self._at_most,
+            pause=pause,
+        )
+        with closing(again):
+            found.update((missing[at], value) for at, value in again)
+        for place in range(len(self._pieces)):
+            yield found.pop(place)
 
-    def arriving(self, pause: Callable[[], object] | None) -> Generator[Outcome, None, None]:
-        """What tasks tell when they end, until all of them have; at most everything."""
-        told = 0
-        while self._thread.is_alive():
-            self._thread.join(_LOOK_EVERY)
-            if pause is not None:
-                pause()
-            now: list[Outcome] = self._told.value
-            yield from now[told : (told := len(now))]
-
-    def outcomes(self) -> list[Outcome]:
-        """What has become of the parts. Raises MigrationError when Spark has given up."""
-        if isinstance(self._end, BaseException):
-            raise _given_up(self._end) from self._end
-        return self._end
-
-    def cancel(self) -> None:
-        """End what is still running, and wait until it is."""
-        with suppress(Exception):  # the cluster may be gone
-            while self._thread.is_alive():
-                self._context.cancelJobGroup(self._group)
-                self._thread.join(_LOOK_EVERY)
+    def close(self) -> None:
+        self._job.close()
 
 
-class _Telling:
-    """A task that also tells what it has done as soon as it ends, and not when all have ended."""
-
-    def __init__(self, task: Task, told: Any) -> None:
-        self._task = task
-        self._told = told
-
-    def __call__(self, parts: Any) -> Any:
-        outcomes = list(self._task(parts))
-        self._told.add(outcomes)
-        return outcomes
-
-
-class _Arrivals:
-    """How what tasks tell is put together: pyspark's AccumulatorParam, whose names these are."""
-
-    def zero(self, value: list[Outcome]) -> list[Outcome]:
-        del value
-        return []
-
-    def addInPlace(self, known: list[Outcome], more: list[Outcome]) -> list[Outcome]:  # noqa: N802
-        known.extend(more)
-        return known
-
-
-def _no_spark(engine: EngineConfig, log: Path, said: str) -> MigrationError:
-    first = scrub(said.strip().partition("\n")[0])
-    return MigrationError(
-        f"Spark could not be started with engine.master {engine.master or 'local[*]'}: {first}",
-        remedy=f"see {log}; check engine.master, and that this machine and the cluster reach each "
-        f"other; or set engine.type to local; then: {again()}",
-    )
-
-
-def _given_up(error: BaseException) -> MigrationError:
-    """What Spark says when it has tried a task as often as it may."""
-    said = [line for line in scrub(str(error)).splitlines() if line.strip()]
-    causes = [line.strip() for line in said if "Error: " in line or "Exception: " in line]
-    return MigrationError(
-        f"Spark has given up on a step: {(causes or said or [type(error).__name__])[-1][:300]}",
-        remedy="see spark.log in data/reports, and the logs of the executors: they may have lost "
-        "their memory (spark.executor.memory, spark.executor.memoryOverhead), their machines, or "
-        f"the way to data.directory, which all of them must have; then: {again()}",
-    )
-
-
-def _lost_results(parts: int) -> BackOff:
-    return BackOff("PartsLost", f"of {parts} parts nothing was heard")
+def _waves(pieces: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    rest = iter(pieces)
+    while some := list(islice(rest, size)):
+        yield some

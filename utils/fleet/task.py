@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from utils.error_handler import BackOff, MigrationError
-from utils.processes.actors import Packed, packed
+from utils.processes.actors import Packed, packed, unpacked
 from utils.wording import invocation, masking
 
 DONE, FAILED, AGAIN = "done", "failed", "again"
@@ -25,6 +25,16 @@ class Outcome:
     state: str
     value: Any = None
     error: Packed | None = None
+
+    def raised(self) -> Exception | None:
+        """Why the part is to be tried again; None when it is done. Raises what a second attempt
+        would end in as well."""
+        if self.error is None:
+            return None
+        error = unpacked(self.error)
+        if self.state != AGAIN:
+            raise error
+        return error
 
 
 @dataclass(frozen=True)

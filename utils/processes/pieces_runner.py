@@ -20,6 +20,10 @@ Result = TypeVar("Result")
 class PiecesRunner(Protocol):
     """Runs pieces of work. Told of them before they come, it may start what takes a while."""
 
+    @property
+    def at_once(self) -> int:
+        """How many pieces are worked on at the same time, if there are enough."""
+
     def shares(self, pieces: int) -> bool:
         """Whether so many pieces are shared out, so that it is worth it to `get_ready`."""
 
@@ -48,6 +52,8 @@ class PiecesRunner(Protocol):
 
 class ThisProcess:
     """The runner that is always there: this process, which does one piece after the other."""
+
+    at_once = 1
 
     def shares(self, pieces: int) -> bool:
         del pieces

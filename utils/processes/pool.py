@@ -39,7 +39,7 @@ from utils.wording import invocation, masking
 
 _IN_HAND = 2  # pieces that a process has: the one it works on and the next
 _PAUSE_EVERY = 0.1  # seconds
-_WORTH_IT = 4  # pieces below which no process is started
+WORTH_IT = 4  # pieces below which no process is started
 
 
 def available_cores() -> int:
@@ -96,9 +96,14 @@ class Workers(Closes):
             worker.process.join()
         self._started = []
 
+    @property
+    def at_once(self) -> int:
+        """As many as there are processes."""
+        return self.count
+
     def shares(self, pieces: int) -> bool:
         """Whether so many pieces are shared out to processes."""
-        return self.count > 1 and pieces >= _WORTH_IT
+        return self.count > 1 and pieces >= WORTH_IT
 
     def expect(self, pieces: int) -> None:
         """About so many pieces of work are to come. If they will be shared out, the processes start
@@ -127,7 +132,7 @@ class Workers(Closes):
         """As PiecesRunner says, by all processes, or `at_most` so many of them. `function` is
         pickled once for each process and lives there until the last piece is done."""
         rest = iter(pieces)
-        first = list(islice(rest, _WORTH_IT))
+        first = list(islice(rest, WORTH_IT))
         if not self.shares(len(first)):
             yield from ThisProcess().in_order(function, chain(first, rest))
             return

@@ -31,8 +31,9 @@ _RECORDS = rf"({'|'.join(ENTITY_NAMES)})(\.sums)?\.json(\.age)?{_HALF}"
 _REPORTS = (
     rf"([a-z_]+_(report|findings|reconciliation)|findings|reconciliation|drift|cutover_acceptance)"
     rf"\.[a-z]+{_HALF}|plan\.json{_HALF}|(earlier_)?(report|plan)\.html{_HALF}"
-    r"|migration(_errors)?\.log(\.\d{1,2})?"
+    rf"|migration(_errors)?\.log(\.\d{{1,2}})?|spark\.(log|properties){_HALF}"
 )
+_PART = rf"part-\d{{5}}(-[0-9a-f]{{12}})?\.json{_HALF}"
 _UNDO = (
     rf"({'|'.join(ENTITY_NAMES)})\.(plan|requests|json|kept"
     rf"|(loaded|removed|staying|before(-journal)?)(\.age)?"
@@ -165,6 +166,8 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
     directories of its own."""
     for kind in ("extracted", "transformed", "quarantine"):
         yield Room(f"{kind} records", files.root / kind, _RECORDS)
+        for name in ENTITY_NAMES:
+            yield Room(f"{kind} records", files.root / kind / name, _PART)
     yield Room(
         SCRATCH_KIND,
         files.root,

@@ -83,12 +83,12 @@ class Run:
 
     @property
     def runner(self) -> PiecesRunner:
-        """Who runs the pieces of a phase's pure work."""
-        return self.workers if self.workers.count > 1 else ThisProcess()
+        """Who runs the pieces of a phase's pure work. Raises ConfigurationError as `fleet`."""
+        return self.fleet or (self.workers if self.workers.count > 1 else ThisProcess())
 
     @property
     def fleet(self) -> Fleet | None:
-        """Who does the pure work of phases by parts; None when `runner` does it. Raises
+        """The machines that share the work of phases, if it is not this one alone. Raises
         ConfigurationError when the engine that is configured cannot be used here."""
         return self.engine.fleet
 

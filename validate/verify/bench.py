@@ -159,7 +159,7 @@ class Bench:
 
     def in_flight(self) -> tuple[int, int]:
         """How many processes scan, and how many pages each of them asks for at once, at most."""
-        most, processes = self.run.config.migration.workers, self.run.workers.count
+        most, processes = self.run.config.migration.workers, self.run.runner.at_once
         if most is None:
             most = max(MOST_IN_FLIGHT, processes)
         processes = min(processes, most)

@@ -368,7 +368,7 @@ def test_lines_come_in_the_order_of_their_sales_whatever_way_is_taken(
     trade: S9Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     from extract.entities import entities_of
-    from extract.records import merge
+    from extract.reading.records import merge
     from extract.selection import plan
     from utils.config import EntityExtraction
 
@@ -395,7 +395,7 @@ def test_what_buyer_and_producer_copy_is_each_read_once(
     trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from extract.entities import entities_of
-    from extract.records import records_of
+    from extract.reading.records import records_of
     from extract.selection import plan
     from utils.config import EntityExtraction
 

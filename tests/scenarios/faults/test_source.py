@@ -53,7 +53,10 @@ def reader(
     """An operator who extracts from the fragile server."""
     hired = hire(tmp_path, fragile, aws, tables)
     hired.configure(migration={"retryDelay": 0.3})
-    settings = {"extract.records.FLUSH_RECORDS": 100, "utils.checkpoint._REST_PER_COST": 0.0}
+    settings = {
+        "extract.reading.records.FLUSH_RECORDS": 100,
+        "utils.checkpoint._REST_PER_COST": 0.0,
+    }
     return SabotagedOperator.like(hired, set=settings)
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
+from tests.support.fleet.spark import require_spark
 from tests.support.operators.operator import Operator
 from utils.embedded.aws import EmbeddedAws
-
-MISSING = "needs pyspark and a Java runtime: make .venv/.stamps/spark"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _spark() -> None:
-    if find_spec("pyspark") is None or shutil.which("java") is None:
-        pytest.skip(MISSING)
+    require_spark()
 
 
 SparkHire = Callable[[S9Database], Operator]
@@ -34,7 +30,7 @@ def spark_operator(tmp_path: Path, aws: EmbeddedAws, tables: TableNames) -> Spar
         directory = tmp_path / "spark"
         directory.mkdir()
         return hire(directory, s9, aws, tables).configure(
-            engine={"type": "spark", "master": "local[2]", "parts": 5}
+            engine={"type": "spark", "master": "local[2,4]", "parts": 5}
         )
 
     return hired

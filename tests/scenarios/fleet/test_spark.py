@@ -7,7 +7,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import Sample, TableNames
 from tests.scenarios.fleet.conftest import SparkHire
 from tests.support.faults.sabotage import told
-from tests.support.operators.operator import Operator, scan_all
+from tests.support.operators.operator import Operator
 
 
 def test_files_reports_and_items_are_those_of_one_machine(
@@ -18,8 +18,7 @@ def test_files_reports_and_items_are_those_of_one_machine(
     tables: TableNames,
 ) -> None:
     operator = spark_operator(sample.s9)
-    ended = operator.run("--full").ended(5)
-    print(ended.output)
+    operator.run("--full").ended(5)
     assert operator.files() == finished.files()
     assert told(operator) == told(finished)
     left = {path.name for path in (operator.data / "transformed").iterdir()}

@@ -114,7 +114,10 @@ def test_restarted_in_the_middle_of_the_extract_everything_is_read_anew(
     tmp_path: Path, fragile: S9Database, aws: EmbeddedAws, tables: TableNames, immediate: bool
 ) -> None:
     operator = hire(tmp_path, fragile, aws, tables).configure(migration={"retryDelay": 0.3})
-    settings = {"extract.records.FLUSH_RECORDS": 100, "utils.checkpoint._REST_PER_COST": 0.0}
+    settings = {
+        "extract.reading.records.FLUSH_RECORDS": 100,
+        "utils.checkpoint._REST_PER_COST": 0.0,
+    }
     tool = SabotagedOperator.like(operator, set=settings)
     place = {"phase": "extract", "entity": "sales", "what": "step", "after": 3}
     with tool.held("--phase", "extract", **place) as running:

@@ -27,7 +27,7 @@ PHASES = ("extract", "transform", "validate", "load", "verify")
 MANY_STEPS: dict[str, Any] = {
     "rows": 10_000,
     "set": {
-        "extract.records.FLUSH_RECORDS": 10,
+        "extract.reading.records.FLUSH_RECORDS": 10,
         "utils.checkpoint._REST_PER_COST": 0.0,
         "load.sending.sender.SAY_EVERY": 0.0,
         "load.sending.file_lanes.PIECE_BYTES": 20_000,

@@ -58,7 +58,7 @@ def test_a_key_of_a_buyer_and_of_a_producer_gives_each_sale_its_own(
 ) -> None:
     from extract.databases import open_source
     from extract.entities import entities_of
-    from extract.records import records_of
+    from extract.reading.records import records_of
     from extract.selection import plan
     from tests.support.s9.reading import config_of
     from utils.config import EntityExtraction
@@ -84,7 +84,7 @@ def test_a_key_of_two_buyers_is_one_sale_with_how_many_there_are(
 ) -> None:
     from extract.databases import open_source
     from extract.entities import entities_of
-    from extract.records import records_of
+    from extract.reading.records import records_of
     from extract.selection import plan
     from tests.support.s9.reading import config_of
     from utils.config import EntityExtraction

@@ -8,7 +8,7 @@ import pytest
 
 from extract.declaration import Column, recognise
 from extract.entities import entities_of
-from extract.records import merge
+from extract.reading.records import merge
 from extract.s9_tables import LINES, PARTIES, SALES
 from extract.selection import SourceColumn, plan
 from utils.config import EntityExtraction

@@ -11,7 +11,7 @@ import pytest
 
 from extract.entities import entities_of
 from extract.following import narrow
-from extract.records import Records
+from extract.reading.records import Records
 from utils.config import Config
 from utils.files.artifacts import ArtifactWriter
 from utils.files.workspace import Workspace

@@ -16,7 +16,7 @@ from typing import Any
 
 from extract.databases import join_snapshot
 from extract.entities import entities_of
-from extract.records import looked_at, packed, streamed
+from extract.reading.records import looked_at, packed, streamed
 from extract.selection import ExtractPlan, KeyRange, Selection, configured_plan
 from extract.source import Snapshot, Source
 from utils.checkpoint import Checkpoint

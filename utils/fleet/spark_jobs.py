@@ -1,0 +1,100 @@
+"""A job of Spark's: parts, each with its place, that tasks do and tell of."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from pyspark import SparkContext
+
+from utils.error_handler import MigrationError
+from utils.files.closing import Closes
+from utils.fleet.task import Outcome, Task
+from utils.wording.invocation import again
+from utils.wording.masking import scrub
+
+_LOOK_EVERY = 0.1  # seconds
+
+
+class Job(Closes):
+    """One Spark job, which runs in a thread of its own. A context manager: left before its end, it
+    is cancelled."""
+
+    def __init__(
+        self, context: SparkContext, task: Task, parts: Sequence[tuple[int, Any]], tasks: int
+    ) -> None:
+        self._context = context
+        self._group = f"migration-{uuid.uuid4().hex[:12]}"
+        self._told = context.accumulator([], _Arrivals())
+        self._parts = context.parallelize(parts, tasks)
+        self._task = _Telling(task, self._told)
+        self._failed: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="spark job", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._context.setJobGroup(self._group, "parts of a migration", interruptOnCancel=True)
+            self._parts.foreachPartition(self._task)
+        except BaseException as error:
+            self._failed = error
+
+    def arriving(self, pause: Callable[[], object] | None) -> Generator[Outcome, None, None]:
+        """What becomes of the parts, as their tasks end; some may come twice. Raises MigrationError
+        when Spark has given up."""
+        told, is_over = 0, False
+        while not is_over:
+            self._thread.join(_LOOK_EVERY)
+            is_over = not self._thread.is_alive()
+            if pause is not None:
+                pause()
+            now: list[Outcome] = self._told.value
+            yield from now[told : (told := len(now))]
+        if self._failed is not None:
+            raise _given_up(self._failed) from self._failed
+
+    def close(self) -> None:
+        """End what is still running, and wait until it is."""
+        with suppress(Exception):  # the cluster may be gone
+            while self._thread.is_alive():
+                self._context.cancelJobGroup(self._group)
+                self._thread.join(_LOOK_EVERY)
+
+
+class _Telling:
+    """A task, on whatever machine: it tells what it has done as soon as it ends, and not when all
+    have ended."""
+
+    def __init__(self, task: Task, told: Any) -> None:
+        self._task = task
+        self._told = told
+
+    def __call__(self, parts: Iterable[tuple[int, Any]]) -> None:
+        self._told.add(list(self._task(parts)))
+
+
+class _Arrivals:
+    """How what tasks tell is put together: pyspark's AccumulatorParam, whose names these are."""
+
+    def zero(self, value: list[Outcome]) -> list[Outcome]:
+        del value
+        return []
+
+    def addInPlace(self, known: list[Outcome], more: list[Outcome]) -> list[Outcome]:  # noqa: N802
+        known.extend(more)
+        return known
+
+
+def _given_up(error: BaseException) -> MigrationError:
+    """What Spark says when it has tried a task as often as it may."""
+    said = [line for line in scrub(str(error)).splitlines() if line.strip()]
+    causes = [line.strip() for line in said if "Error: " in line or "Exception: " in line]
+    return MigrationError(
+        f"Spark has given up on a step: {(causes or said or [type(error).__name__])[-1][:300]}",
+        remedy="see spark.log in data/reports, and the logs of the executors: they may have lost "
+        "their memory (spark.executor.memory, spark.executor.memoryOverhead), their machines, or "
+        f"the way to data.directory, which all of them must have; then: {again()}",
+    )
