@@ -65,6 +65,15 @@ class SourceColumn:
     family: str = ""
 
 
+class Label(NamedTuple):
+    """The SQL of what tells the values of a column apart, and of what stands for one as JSON text:
+    made of the former (in it "{0}"), so that it is written once for many rows. Both are different
+    for what is different in the extracted file; the text is never NULL."""
+
+    key: str
+    text: str
+
+
 class Amount(NamedTuple):
     """The SQL of a column as an exact number, and of the condition that it is a plain one (never
     NULL); the number may be asked for only where it is."""

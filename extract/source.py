@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-from extract.selection import Amount, Catalog, Selection, SourceColumn
+from extract.selection import Amount, Catalog, Label, Selection, SourceColumn
 
 # A row's key and the row as a JSON object, as the artifact holds it (without a line break).
 Row = tuple[bytes, bytes]
@@ -83,8 +83,8 @@ class Source(Catalog, Protocol):
     def tally(self, query: str, /) -> list[tuple[Any, ...]]:
         """The rows of a query that has only a few, as the database's library gives them."""
 
-    def label(self, reference: str, column: SourceColumn, /) -> str:
-        """The SQL of a value as JSON text: extract/sums/queries.py."""
+    def label(self, reference: str, column: SourceColumn, /) -> Label:
+        """The SQL of a value as a label: extract/sums/queries.py."""
 
     def amount(self, reference: str, column: SourceColumn, /) -> Amount:
         """The SQL of an amount: extract/sums/queries.py."""

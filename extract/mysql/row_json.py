@@ -92,8 +92,22 @@ def json_value(reference: str, column: SourceColumn) -> str:
     """The SQL of one column's value as JSON text."""
     assert isinstance(column, MySqlColumn)
     present = _present(reference, column)
-    never_null = column.flags & FLAG.NOT_NULL
-    return present if never_null else f"IF({reference} IS NULL, 'null', {present})"
+    return present if column.flags & FLAG.NOT_NULL else or_null(reference, present)
+
+
+def or_null(reference: str, present: str) -> str:
+    """The SQL of a value as JSON text, given that of one that is there."""
+    return f"IF({reference} IS NULL, 'null', {present})"
+
+
+def text_of(reference: str) -> str:
+    """The SQL of a text in UTF-8, whatever its character set is."""
+    return f"CONVERT({reference} USING utf8mb4)"
+
+
+def quoted(text: str) -> str:
+    """The SQL of a text in UTF-8 as a JSON string."""
+    return f"JSON_QUOTE({text})"
 
 
 def integer(reference: str, column: SourceColumn) -> str:
@@ -110,7 +124,7 @@ def _present(reference: str, column: MySqlColumn) -> str:
             return number
         return f"CASE {number} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {number} END"
     if column.is_text:
-        return f"JSON_QUOTE(CONVERT({reference} USING utf8mb4))"
+        return quoted(text_of(reference))
     return f"CONCAT('\"', {_unquoted(reference, column)}, '\"')"
 
 

@@ -28,7 +28,7 @@ from extract.mysql.queries import Queries, quote
 from extract.mysql.row_json import column_of
 from extract.mysql.session import IDENTIFYING, check, identity
 from extract.mysql.tables import MySqlTables, replication
-from extract.selection import Amount, Selection, SourceColumn, first_of, same_family
+from extract.selection import Amount, Label, Selection, SourceColumn, first_of, same_family
 from extract.snapshot.rights import require_read_only
 from extract.source import Reads, Row, Rows, Snapshot
 from utils.config import SourceConfig
@@ -223,7 +223,7 @@ class MySqlSource:
         with self._errors():
             return self._all(query)
 
-    def label(self, reference: str, column: SourceColumn) -> str:
+    def label(self, reference: str, column: SourceColumn) -> Label:
         """The SQL of a value as JSON text, as the artifact has it."""
         return label_of(reference, column)
 

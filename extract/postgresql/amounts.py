@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from extract.selection import Amount
+from extract.selection import Amount, Label
 from utils.sums.source_sums import MOST_DECIMALS, MOST_DIGITS
 
 _PLAIN = rf"^-?[0-9]{{1,{MOST_DIGITS}}}(\.[0-9]{{1,{MOST_DECIMALS}}})?$"
@@ -29,6 +29,6 @@ def of_text(reference: str) -> Amount:
     return Amount(f"{text}::numeric", f"COALESCE({text} ~ '{_PLAIN}', false)")
 
 
-def label_of(value: str) -> str:
+def label_of(value: str) -> Label:
     """A value, given as row_to_json is to write it."""
-    return f"COALESCE(to_json({value})::text, 'null') COLLATE \"C\""
+    return Label(f"COALESCE(to_json({value})::text, 'null') COLLATE \"C\"", "{0}")

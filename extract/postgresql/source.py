@@ -24,7 +24,15 @@ from extract.postgresql.amounts import label_of, of_integer, of_numeric, of_text
 from extract.postgresql.connection import place
 from extract.postgresql.copy_stream import RowStream
 from extract.postgresql.session import LOCK_SECONDS, Session, TableLocked
-from extract.selection import Amount, JoinedCopy, Selection, SourceColumn, first_of, same_family
+from extract.selection import (
+    Amount,
+    JoinedCopy,
+    Label,
+    Selection,
+    SourceColumn,
+    first_of,
+    same_family,
+)
 from extract.source import Reads, Row, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
@@ -351,7 +359,7 @@ class PostgresSource:
             cursor.execute(query)
             return list(cursor.fetchall())
 
-    def label(self, reference: str, column: SourceColumn) -> str:
+    def label(self, reference: str, column: SourceColumn) -> Label:
         """The SQL of a value as JSON text, as the artifact has it."""
         return label_of(self._rendered(reference, column))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from extract.selection import Amount, ExtractPlan, SourceColumn
+from extract.selection import Amount, ExtractPlan, Label, SourceColumn
 
 
 class Dialect(Protocol):
@@ -17,9 +17,8 @@ class Dialect(Protocol):
     def quote(self, identifier: str) -> str:
         """An identifier, quoted."""
 
-    def label(self, reference: str, column: SourceColumn, /) -> str:
-        """The SQL of a value as the JSON text that the extracted file has, different for what is
-        different there; never NULL."""
+    def label(self, reference: str, column: SourceColumn, /) -> Label:
+        """The SQL of a value as the JSON text that the extracted file has."""
 
     def amount(self, reference: str, column: SourceColumn, /) -> Amount:
         """The SQL of an amount."""
@@ -43,7 +42,7 @@ class SumQueries:
         """What the records add up to, for each combination of the values in the columns `by`: a
         number that says nothing, and [[label, …], records, lines, [sum, …], [with, …]] as JSON."""
         labels = [self._label(name) for name in by]
-        inner = [f"{sql} AS v{place}" for place, sql in enumerate(labels)]
+        inner = [f"{label.key} AS k{place}" for place, label in enumerate(labels)]
         sums, summed, counted = [], [], []
         for place, found in enumerate(self._amounts):
             if found is None:
@@ -54,14 +53,15 @@ class SumQueries:
             sums += [f"COALESCE(SUM(a{place}), 0) AS s{place}", f"COUNT(a{place}) AS c{place}"]
             summed.append(f"CONCAT('\"', s{place}, '\"')")
             counted.append(f"c{place}")
-        values = [f"v{place}" for place in range(len(labels))]
-        outer = ", ".join([*values, "COUNT(*) AS r", "COALESCE(SUM(n), 0) AS l", *sums])
+        keys = [f"k{place}" for place in range(len(labels))]
+        values = [label.text.format(key) for label, key in zip(labels, keys, strict=True)]
+        outer = ", ".join([*keys, "COUNT(*) AS r", "COALESCE(SUM(n), 0) AS l", *sums])
         counts, joined = self._lines()
         text = [_listed(values), "r", "l", _listed(summed), _listed(counted)]
         return (
             f"SELECT 0, {_listed(text)} FROM (SELECT {outer} FROM (SELECT {', '.join(inner)}, "
             f"{counts} AS n FROM ({self._planned.records.query}) AS q{joined}) AS x "
-            f"GROUP BY {', '.join(values)}) AS g ORDER BY {', '.join(values)}"
+            f"GROUP BY {', '.join(keys)}) AS g ORDER BY {', '.join(values)}"
         )
 
     def incomplete(self) -> str:
@@ -81,10 +81,10 @@ class SumQueries:
             f"WHERE NOT ({where}) ORDER BY {key}"
         )
 
-    def _label(self, name: str) -> str:
+    def _label(self, name: str) -> Label:
         column = self._columns.get(name)
         if column is None:
-            return "'null'"
+            return Label("'null'", "{0}")
         return self._dialect.label(f"q.{self._dialect.quote(column.name)}", column)
 
     def _amount(self, name: str) -> Amount | None:
