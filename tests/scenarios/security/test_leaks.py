@@ -281,7 +281,7 @@ def command_lines() -> set[str]:
 def test_no_command_line_and_no_title_of_a_process_tells_anything(desk: Operator) -> None:
     desk.configure(migration={"processes": 2})
     seen: set[str] = set()
-    with desk.start("--full", "--verbose") as running:
+    with desk.start("--full", "--verbose", anew=True) as running:
         while running.process.poll() is None:
             seen |= command_lines()
             time.sleep(0.02)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import http.client
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.operators.operator import SCRIPT, Operator, Running
+from tests.support.operators.operator import NURSERY, SCRIPT, Operator, Running, environment
 
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\?token=([\w-]+)")
 
@@ -86,15 +85,9 @@ def dashboard_of(operator: Operator, *options: str) -> Iterator[Dashboard]:
 @contextmanager
 def dashboard_in(directory: Path, *options: str) -> Iterator[Dashboard]:
     """The dashboard of a data directory, without a configuration."""
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), "dashboard", "--directory", str(directory), *options],
-        cwd=directory.parent,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    command = [sys.executable, str(SCRIPT), "dashboard", "--directory", str(directory), *options]
+    environ = environment(directory.parent / "nobody")
+    process = NURSERY.start(command, directory.parent, environ)
     with Running(process) as running:
         yield _begun(running)
 

@@ -1,9 +1,8 @@
-"""Commands in processes forked from one that has loaded the tool's modules already.
+"""The nursery (nursery.py beside this asks it): a process that has loaded the tool, and forks.
 
-Half of what a small run takes is loading them, and the tests type hundreds of commands. Each is
-still a process of its own, with its own directory, environment, files and end; only what an
-interpreter reads when it starts is the same for all. What needs another interpreter is not for
-here: see `Nursery.takes`.
+What is born in it runs a script as an interpreter does that was started for it, or is one of the
+processes that share the work of such a command: those are forked here as well, where the product
+starts an interpreter.
 """
 
 from __future__ import annotations
@@ -11,22 +10,27 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
+import multiprocessing
 import os
 import pickle
-import runpy
-import struct
-import subprocess
+import select
+import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache, partial
 from importlib import import_module
+from multiprocessing import forkserver, spawn
 from pathlib import Path
 from pkgutil import walk_packages
-from signal import SIGKILL
-from typing import Any, NoReturn
+from types import CodeType, ModuleType
+from typing import Any, NoReturn, TextIO
 
+from tests.support.operators.orders import receive, send
 from tests.support.places import ROOT
 
 # All of the tool, and what it and the libraries import only when they need it.
@@ -45,80 +49,129 @@ _MODULES = (
     "statistics",
     "stringprep",
 )
-_READ_AT_THE_START = ("PYTHON", "LANG", "LC_", "LD_", "MALLOC_")
 # Times that are shortened: no emulator's index lags behind its table, and a verification that finds
 # something missing would wait thirteen seconds for it; what a plan says of this machine's speed
 # need not be exact.
+_SETTLED_AFTER = 0.05
 _SHORTER = {
     "validate.verify.engine": {"_INDEX_DELAY": 0.002},
     "load.forecast.speed": {"_MEASURED_SECONDS": 0.01},
-    "load.sync.removal": {"SETTLED_AFTER": 0.05},
+    "load.repair.engine": {"SETTLED_AFTER": _SETTLED_AFTER},
+    "load.restore.engine": {"SETTLED_AFTER": _SETTLED_AFTER},
+    "load.rollback.engine": {"SETTLED_AFTER": _SETTLED_AFTER},
+    "load.sync.removal": {"SETTLED_AFTER": _SETTLED_AFTER},
 }
-_LOOK_EVERY = 0.005  # seconds
-_LENGTH = struct.Struct(">Q")
+_LOOK_EVERY = 0.02  # seconds, while there are processes that nobody tells the end of
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
 _SET_CHILD_SUBREAPER = 36  # Linux: PR_SET_CHILD_SUBREAPER
+Life = Callable[[], object]
 
 
-class Nursery:
-    """The process that commands are forked from. It is started for the first of them, and ends
-    with the process that asks."""
+@dataclass
+class _Command:
+    """A process of its own group; `asker` is told its pid, its end, and the end of its group."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+    asker: socket.socket
+    pid: int = 0
 
-    def takes(self, command: Sequence[str], environment: Mapping[str, str]) -> bool:
-        """Whether a command is a script for this interpreter, whose start would be the same in
-        this environment as in an empty one."""
-        return command[0] == sys.executable and not any(
-            name.startswith(_READ_AT_THE_START) for name in environment
+    def tell(self, line: int) -> None:
+        with suppress(OSError):  # nobody listens any more
+            self.asker.sendall(b"%d\n" % line)
+
+    begins = ends = tell
+
+
+@dataclass
+class _Helper:
+    """A process that shares the work of a command; what is told of it goes as multiprocessing
+    expects it to a descriptor."""
+
+    told: int
+    pid: int = 0
+
+    def begins(self, pid: int) -> None:
+        forkserver.write_signed(self.told, pid)
+
+    def ends(self, code: int) -> None:
+        with suppress(OSError):
+            forkserver.write_signed(self.told, code)
+        os.close(self.told)
+
+
+@dataclass
+class _Room:
+    """Where processes are born until there is nobody who asks any more."""
+
+    orders: socket.socket
+    asking: int  # the descriptor at which those who are born here ask for more
+    _living: dict[int, _Command | _Helper] = field(default_factory=dict)
+    _leaving: list[_Command] = field(default_factory=list)
+
+    def life(self) -> Life | None:
+        """Fork a process for each order. Returns in each of them the life that it has, and None
+        in the first one when there are no more orders."""
+        bell, rope = os.pipe()
+        for end in (bell, rope):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(rope)
+        while True:
+            every = _LOOK_EVERY if self._leaving else None
+            ready = select.select([_STDIN, self.orders.fileno(), bell], [], [], every)[0]
+            if _STDIN in ready:
+                return None
+            if bell in ready:
+                os.read(bell, 1 << 10)
+            if self.orders.fileno() in ready and (life := self._born()):
+                os.close(bell)
+                os.close(rope)
+                return life
+            self._bury()
+
+    def _born(self) -> Life | None:
+        asker, kind, text, descriptors = receive(self.orders)
+        order: tuple[Any, Any, Any] = pickle.loads(text)
+        child: _Command | _Helper = (
+            _Helper(descriptors.pop()) if kind == b"helper" else _Command(asker)
         )
+        if kind == b"command":
+            with suppress(OSError):
+                code_of(order[0][0])
+        if pid := os.fork():
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if isinstance(child, _Command):
+                with suppress(OSError):
+                    os.setpgid(pid, pid)
+            else:
+                asker.close()
+            child.pid = pid
+            self._living[pid] = child
+            child.begins(pid)
+            return None
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for other in (*self._living.values(), *self._leaving, child):
+            other.asker.close() if isinstance(other, _Command) else os.close(other.told)
+        asker.close()
+        self.orders.close()
+        asking = self.asking
+        if kind == b"command":
+            return partial(_command, asking, *order, descriptors)
+        return partial(_help, asking, *order, descriptors)
 
-    def run(
-        self,
-        command: Sequence[str],
-        directory: Path,
-        environment: Mapping[str, str],
-        files: Path,
-        timeout: float,
-    ) -> tuple[int, bytes, bytes]:
-        """Run a command with nothing to read. Returns its exit code (negative: the signal that
-        ended it) and what it wrote to both streams, which go through `files`. It has ended when
-        all processes that it started have. Raises TimeoutError, after which they are dead."""
-        out, err = files / ".stdout", files / ".stderr"
-        deadline = time.monotonic() + timeout
-        with self._lock:
-            nursery = self._there()
-            order = pickle.dumps((command[1:], str(directory), dict(environment), out, err))
-            os.write(nursery.stdin.fileno(), _LENGTH.pack(len(order)) + order)
-            group = int(nursery.stdout.readline())
-            try:
-                _wait_for(group, deadline)
-            finally:
-                code = int(nursery.stdout.readline())
-        return code, out.read_bytes(), err.read_bytes()
-
-    def _there(self) -> Any:
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.operators.forked"],
-                cwd=ROOT,
-                env={"PATH": os.environ["PATH"], "HOME": os.devnull},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
-        return self._process
-
-
-def _wait_for(group: int, deadline: float) -> None:
-    """Wait until there is no process in a group, and kill them when it takes too long."""
-    while _is_there(group):
-        if time.monotonic() > deadline:
-            with suppress(ProcessLookupError):
-                os.killpg(group, SIGKILL)
-            raise TimeoutError("the command takes too long")
-        time.sleep(_LOOK_EVERY)
+    def _bury(self) -> None:
+        """Take note of all that have ended, also of what they have left behind."""
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                child = self._living.pop(ended[0], None)
+                if child:
+                    child.ends(os.waitstatus_to_exitcode(ended[1]))
+                if isinstance(child, _Command):
+                    self._leaving.append(child)
+        for child in [each for each in self._leaving if not _is_there(each.pid)]:
+            self._leaving.remove(child)
+            child.asker.close()
 
 
 def _is_there(group: int) -> bool:
@@ -129,29 +182,6 @@ def _is_there(group: int) -> bool:
     return True
 
 
-def _forked() -> list[str] | None:
-    """Fork a process for each order. Returns in each of them what it is to run, and None in the
-    first one when there are no more orders."""
-    while head := os.read(_STDIN, _LENGTH.size):
-        (size,) = _LENGTH.unpack(head)
-        order = b""
-        while len(order) < size:
-            order += os.read(_STDIN, size - len(order))
-        command, directory, environment, out, err = pickle.loads(order)
-        child = os.fork()
-        if not child:
-            os.setpgid(0, 0)
-            _become(directory, environment, out, err)
-            return list(command)
-        with suppress(OSError):
-            os.setpgid(child, child)
-        os.write(_STDOUT, b"%d\n" % child)
-        _, status = os.waitpid(child, 0)
-        os.write(_STDOUT, b"%d\n" % os.waitstatus_to_exitcode(status))
-        _bury(child)
-    return None
-
-
 def _adopt() -> None:
     """From now on whoever has lost the process that started it is this one's: what has ended is
     not left to an init that looks only every other second."""
@@ -159,33 +189,61 @@ def _adopt() -> None:
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _bury(group: int) -> None:
-    """Wait for the end of all that a command has left behind."""
-    with suppress(ChildProcessError):
-        while True:
-            os.waitpid(-group, 0)
-
-
-def _become(directory: str, environment: Mapping[str, str], out: Path, err: Path) -> None:
-    """Take on the directory, the environment and the files of a command."""
-    for descriptor, path in ((_STDIN, Path(os.devnull)), (_STDOUT, out), (_STDERR, err)):
-        flags = os.O_RDONLY if descriptor == _STDIN else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        opened = os.open(path, flags, 0o600)
-        os.dup2(opened, descriptor)
-        os.close(opened)
+def _become(directory: str, environment: dict[str, str], streams: Sequence[int]) -> None:
+    """Take on the directory, the environment and the streams of a command."""
+    for ours, theirs in zip((_STDIN, _STDOUT, _STDERR), streams, strict=True):
+        os.dup2(theirs, ours)
+        os.close(theirs)
+    _open_streams()
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
 
 
-def _run(command: list[str]) -> NoReturn:
+def _open_streams() -> None:
+    """Open the streams as an interpreter does at its start: what they are is asked only then."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        before: TextIO = getattr(sys, name)
+        stream = open(  # noqa: SIM115 - it is there until the end
+            number,
+            "w" if number else "r",
+            encoding=before.encoding,
+            errors=before.errors,
+            closefd=False,
+        )
+        if name == "stderr":
+            stream.reconfigure(line_buffering=True)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+@cache
+def code_of(script: str) -> CodeType:
+    """A script, compiled once for all who run it."""
+    return compile(Path(script).read_bytes(), script, "exec")
+
+
+def _command(
+    asking: int,
+    command: list[str],
+    directory: str,
+    environment: dict[str, str],
+    streams: Sequence[int],
+) -> NoReturn:
     """Run a script to its end. The process leaves as an interpreter does, but for taking apart
     what it has loaded, which takes longer than many a command."""
+    os.setpgid(0, 0)
+    _become(directory, environment, streams)
+    forkserver.connect_to_new_process = _asking(asking)  # type: ignore[assignment]
     sys.argv = command
+    sys.path[0] = str(Path(command[0]).parent)
+    main = ModuleType("__main__")
+    main.__dict__.update(__file__=command[0], __builtins__=__builtins__)
+    sys.modules["__main__"] = main
     code: object = 0
     try:
-        runpy.run_path(command[0], run_name="__main__")
+        exec(code_of(command[0]), main.__dict__)
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -195,16 +253,80 @@ def _run(command: list[str]) -> NoReturn:
         print(code, file=sys.stderr)  # noqa: T201
     threading._shutdown()  # type: ignore[attr-defined] # as an interpreter's end does
     atexit._run_exitfuncs()
+    _leave(code if isinstance(code, int) else int(code is not None))
+
+
+def _leave(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+    os._exit(code)
+
+
+def _asking(asking: int) -> Callable[[Sequence[int]], tuple[int, int]]:
+    """How a command has a process that shares its work: multiprocessing's own way to do so."""
+
+    def connect(descriptors: Sequence[int]) -> tuple[int, int]:
+        (heard, told), (reads, writes) = os.pipe(), os.pipe()
+        order = pickle.dumps((os.getpgid(0), str(Path.cwd()), dict(os.environ)))
+        with socket.socket(fileno=os.dup(asking)) as orders:
+            everything = (_STDIN, _STDOUT, _STDERR, reads, *descriptors, told)
+            send(orders, b"helper", order, everything).close()
+        os.close(told)
+        os.close(reads)
+        return heard, writes
+
+    return connect
+
+
+def _help(
+    asking: int,
+    group: int,
+    directory: str,
+    environment: dict[str, str],
+    descriptors: Sequence[int],
+) -> NoReturn:
+    """The life of a process that shares the work of a command, as multiprocessing's fork server
+    leads it."""
+    with suppress(OSError):  # it has ended meanwhile
+        os.setpgid(0, group)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    streams, (reads, *given) = descriptors[:3], descriptors[3:]
+    _become(directory, environment, streams)
+    os.close(asking)
+    forkserver._forkserver._inherited_fds = given  # type: ignore[attr-defined]
+    _leave(spawn._main(reads, os.dup(reads)))
 
 
 def _tool() -> Iterator[str]:
     """All modules of the tool."""
     for package in _PACKAGES:
         yield from (each.name for each in walk_packages([str(ROOT / package)], f"{package}."))
+
+
+def _know_patterns() -> None:
+    """Compile what takes long: the forms of records, and the files of the tool, whose digests every
+    command would take."""
+    forms: Any = import_module("validate.fast.forms")
+    forms.sale_form()
+    forms.line_cells(b"")
+    for kind in ("buyer", "producer"):
+        import_module("validate.fast.parties").party_reader(kind)
+    version: Any = import_module("utils.version")
+    version.rules()
+    version.whole_code()
+
+
+def _know_reports() -> None:
+    """Compile templates and schemas."""
+    rendering: Any = import_module("utils.pages.rendering")
+    environment = rendering.environment()
+    for template in environment.list_templates():
+        environment.get_template(template)
+    rendering.look()
+    schemas: Any = import_module("utils.reports.report_schemas")
+    for report in schemas.report_names():
+        schemas.problems_of(report, b"{}")
 
 
 def _know_aws() -> None:
@@ -224,24 +346,31 @@ def _know_aws() -> None:
         session.client(service)
 
 
+def _fork_helpers() -> None:
+    """A command asks here for the processes that share its work."""
+    pool: Any = import_module("utils.processes.pool")
+    pool.get_context = lambda _method: multiprocessing.get_context("forkserver")
+    pool.resource_tracker.ensure_running = lambda: None  # which is an interpreter as well
+
+
 def main() -> None:
     """The life of the nursery, and of each process that is born in it."""
     for module in (*_MODULES, *_tool()):
         import_module(module)
-    import_module("validate.fast.forms").sale_form()  # patterns that take long to compile
-    import_module("validate.fast.forms").line_form()
-    import_module("utils.pages.rendering").environment().get_template("document.html")
-    for report in import_module("utils.reports.report_schemas").report_names():
-        import_module("utils.reports.report_schemas").problems_of(report, b"{}")
+    _know_patterns()
+    _know_reports()
     for module, times in _SHORTER.items():
         for name, seconds in times.items():
+            assert hasattr(import_module(module), name), (module, name)
             setattr(import_module(module), name, seconds)
     _know_aws()
+    _fork_helpers()
     _adopt()
     gc.collect()
     gc.freeze()  # what all have in common is nobody's garbage
-    if command := _forked():
-        _run(command)
+    orders, asking = map(int, sys.argv[1:])
+    if life := _Room(socket.socket(fileno=orders), asking).life():
+        life()
 
 
 if __name__ == "__main__":

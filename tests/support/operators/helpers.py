@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,12 +12,18 @@ from tests.support.operators.operator import Running
 
 
 def helpers(running: Running) -> list[int]:
-    """The processes that the tool has started to share its work."""
-    pid = running.process.pid
+    """The processes that the tool has started to share its work, the oldest first: they are of its
+    group."""
+    first, found = running.process.pid, list[int]()
     with suppress(FileNotFoundError):
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in command_line(child)]
-    return []
+        found = sorted(int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
+    return [pid for pid in found if pid != first and _group(pid) == first and command_line(pid)]
+
+
+def _group(pid: int) -> int:
+    with suppress(ProcessLookupError):
+        return os.getpgid(pid)
+    return 0
 
 
 def command_line(pid: str | int) -> bytes:

@@ -1,9 +1,9 @@
 """An operator at the command line: writes config.json, types commands, looks at what is left.
 
 Every command is a process of its own, in a directory of its own, with an environment in which
-nothing of the real one is left that could help it: no credentials, no home. What `run` types is
-forked from a process that has the tool's modules already (forked.py beside this); `start` starts an
-interpreter, as a shell does.
+nothing of the real one is left that could help it: no credentials, no home. It is forked from a
+process that has the tool's modules already (nursery.py beside this), unless its environment, its
+limits, or the test asks for an interpreter of its own, as a shell starts it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.support.documents.figures import ONE_OF_MANY
 from tests.support.operators.declared_reports import DeclaredReports
-from tests.support.operators.forked import Nursery
+from tests.support.operators.nursery import ForkedProcess, Nursery
 from tests.support.places import ROOT
 from utils.cli.closings import COMMANDS, OPENINGS
 
@@ -158,11 +158,15 @@ class Operator:
             self.reports.check_printed(arguments, outcome.stdout)
         return outcome
 
-    def start(self, *arguments: str) -> Running:
-        """Type a command, and go on while it is at work."""
+    def start(self, *arguments: str, anew: bool = False) -> Running:
+        """Type a command, and go on while it is at work. With `anew` an interpreter is started for
+        it and for those who share its work, and their command lines say so."""
         self.write_config()
+        command = self.command(*arguments)
+        if not anew and NURSERY.takes(command, self.environment):
+            return Running(NURSERY.start(command, self.directory, self.environment))
         process = subprocess.Popen(
-            self.command(*arguments),
+            command,
             cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -226,7 +230,7 @@ class Operator:
 class Running:
     """A command at work. Used as a context manager: it does not outlive the test."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | ForkedProcess) -> None:
         self.process = process
 
     def __enter__(self) -> Running:
@@ -258,7 +262,7 @@ class Running:
     def end(self, seconds: float = TIMEOUT) -> Outcome:
         """Wait for the end."""
         stdout, stderr = self.process.communicate(timeout=seconds)
-        return Outcome(self.process.returncode, stdout, stderr)
+        return Outcome(self.process.wait(), stdout, stderr)
 
 
 def first_to_end(*commands: Running, seconds: float = 60.0) -> Running:

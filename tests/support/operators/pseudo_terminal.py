@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.operators.operator import Operator, Outcome
+from tests.support.operators.nursery import ForkedProcess
+from tests.support.operators.operator import NURSERY, Operator, Outcome
+from tests.support.operators.orders import Streams
 
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -28,20 +30,18 @@ class PseudoTerminal:
     then: list[tuple[str, Callable[[PseudoTerminal], None]]] = field(default_factory=list)
     """What to do as soon as a text has been shown, one after the other."""
     _ours: int = -1
-    _process: subprocess.Popen[bytes] | None = None
+    _process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     def run(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> int:
         """Wait for the end of a command; returns its exit code."""
         self._ours, theirs = pty.openpty()
         self.resize(self.columns)
-        self._process = subprocess.Popen(
-            command,
-            cwd=directory,
-            env={**environment, "TERM": "xterm"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
+        streams = theirs, theirs, theirs
+        environ = {**environment, "TERM": "xterm"}
+        if NURSERY.takes(command, environ):
+            self._process = NURSERY.start_at(command, directory, environ, streams)
+        else:
+            self._process = _started(command, directory, environ, streams)
         os.close(theirs)
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
@@ -89,6 +89,15 @@ def on_a_terminal(operator: Operator, *arguments: str, columns: int = 120) -> Ou
     terminal = PseudoTerminal(columns)
     code = terminal.run(operator.command(*arguments), operator.directory, operator.environment)
     return Outcome(code, terminal.shown, "")
+
+
+def _started(
+    command: Sequence[str], directory: Path, environ: Mapping[str, str], streams: Streams
+) -> subprocess.Popen[bytes]:
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(
+        command, cwd=directory, env=environ, stdin=stdin, stdout=stdout, stderr=stderr
+    )
 
 
 def _plain(text: str) -> str:
