@@ -21,7 +21,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 PHONE, TABLET, SCREEN = WIDTHS = (360, 800, 1400)
 """Widths in which every page is looked at, in pixels."""
-_HEIGHT = 900
+HEIGHT = 900
 _AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 _WITHIN_THE_PAGE = ("data", "blob", "about")
 
@@ -62,7 +62,7 @@ class Browser:
         """An empty page in a window with cookies of its own. Without `script` it runs none; `calm`
         is somebody who has asked for no motion."""
         context = self.chromium.new_context(
-            viewport={"width": width, "height": _HEIGHT},
+            viewport={"width": width, "height": HEIGHT},
             color_scheme=scheme,
             java_script_enabled=script,
             extra_http_headers=dict(headers or {}),

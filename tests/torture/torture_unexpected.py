@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import S9Database
 from tests.support.aws import environments as of_aws
+from tests.support.documents.lessened import pages_that_fail
 from tests.support.operators.operator import Operator
 from tests.support.operators.unexpected import (
     configurations_that_fail,
@@ -31,6 +32,11 @@ def test_configurations(settled: Operator, seed: int) -> None:
 
 def test_data_directories(settled: Operator, seed: int) -> None:
     assert not list(data_directories_that_fail(settled, seed, CASES))
+
+
+def test_reports(settled: Operator, tmp_path: Path, seed: int) -> None:
+    settled.run("--dry-run").ended(5)
+    assert not list(pages_that_fail(settled.data, tmp_path / "less", seed, CASES // 5))
 
 
 def test_environments(settled: Operator, seed: int) -> None:

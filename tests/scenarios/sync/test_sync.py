@@ -11,6 +11,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.support.application.application import LATER, Application
+from tests.support.living.times import assert_times_are_known
 from tests.support.operators.operator import (
     ENTITIES,
     Operator,
@@ -137,34 +138,7 @@ def test_a_changed_record_gets_the_time_of_its_pass(
 def test_the_times_of_many_passes_are_all_known_for_what_they_are(
     alone: Operator, s9: S9Database, application: Application
 ) -> None:
-    """Also when the table alone tells them, and by who verifies by S9."""
-    small_trade(s9)
-    many = range(20, 45)
-    for number in many:
-        insert(s9, "msg", sale(number, 1, 3))
-        insert(s9, "msg_line", line(number * 10, number))
-    alone.configure(transformation={"updatedAt": "migration"})
-    alone.run("--full").ended(0)
-    for number in many:
-        s9.execute("UPDATE msg SET notes = 'urgente' WHERE first_id = %s", number)
-        alone.run("sync").ended(0)
-    assert len(alone.manifest()["moments"]) == 1
-    now = application.scan()
-    times = {item["updatedAt"]["S"] for item in now["sales"].values()}
-    assert len(times) == 1 + len(many)
-    alone.run("--phase", "verify").ended(0)
-    alone.run("--phase", "verify", "--from-source").ended(0)
-    alone.run("drift").ended(0)
-    alone.run("sync").ended(0)
-    assert application.scan() == now
-    # Where no load says what was written, the table does.
-    for each in (alone.data / "undo").glob("sales*"):
-        each.unlink()
-    s9.execute("UPDATE msg SET notes = 'poi' WHERE first_id = 20")
-    alone.run("sync").ended(0)
-    later = application.scan()
-    differ = [key for key, item in later["sales"].items() if item != now["sales"][key]]
-    assert {later["sales"][key]["legacyId"]["S"] for key in differ} == {"20", "200"}
+    assert_times_are_known(alone, s9, application, passes=6)
 
 
 def test_what_has_left_s9_is_taken_away(

@@ -4,9 +4,41 @@ missing is missing, what may be null is null, what may be empty is empty."""
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import orjson
+
+from utils.pages.report.page import write_page
+from utils.reports.report_schemas import report_of, schema
+
 _RATE = 0.3
+
+
+def pages_that_fail(data: Path, work: Path, seed: int, cases: int) -> Iterator[str]:
+    """What is wrong with the pages of so many copies of a data directory, each with less in its
+    reports; they are made in `work`, which is not there."""
+    for number in range(cases):
+        chance = random.Random(f"{seed} {number}")
+        shutil.copytree(data, work)
+        for directory in (work, work / "dry-run"):
+            _lessen(directory / "reports", chance)
+            if "is not shown here" in write_page(directory, None).read_text("utf-8"):
+                yield f"reports {seed} {number}: {directory.name}"
+        shutil.rmtree(work)
+
+
+def _lessen(reports: Path, chance: random.Random) -> None:
+    for path in sorted(reports.glob("*.json")):
+        name = report_of(path.name)
+        if name is None:
+            continue
+        document = lessened(orjson.loads(path.read_bytes()), schema(name), chance)
+        path.write_bytes(orjson.dumps(document))
+        if chance.random() < 0.1:
+            path.unlink()
 
 
 def lessened(value: Any, of: dict[str, Any], chance: random.Random) -> Any:

@@ -13,7 +13,10 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
+from tests.support.application.application import Application
 from tests.support.living.histories import History, script
+from tests.support.living.times import assert_times_are_known
+from tests.support.operators.operator import Operator
 from utils.embedded.aws import EmbeddedAws
 
 HISTORIES, ON_MARIADB = 200, 100
@@ -63,3 +66,9 @@ def test_a_target_is_kept_in_step_with_a_mariadb(
     seed: int,
 ) -> None:
     assert_converges(tmp_path, s9_on_mysql, aws, dynamodb, tables, seed * 2000 + number)
+
+
+def test_the_times_of_many_passes_are_all_known_for_what_they_are(
+    alone: Operator, s9: S9Database, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    assert_times_are_known(alone, s9, Application(dynamodb, tables), passes=25)
