@@ -27,11 +27,14 @@ from load.sending.sender_pool import SenderPool, sender_pool
 from load.writing.adaptive_rate import AdaptiveRate
 from load.writing.batch_writer import RefusedItem
 from utils.checkpoint import Tracker
+from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.dynamodb.client import Unanswered
 from utils.dynamodb.reached import bound_to
 from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ArtifactError, TargetError
+from utils.logger import get_logger
 from utils.processes.actors import unpacked
+from utils.processes.pool import ProcessLost
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run
 from utils.telemetry.tasks import Task
@@ -41,9 +44,30 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
     """Load one entity's transformed file; returns the phase's entry in the manifest.
 
     `only` narrows what is sent to the records with these legacy ids: the others are known to be
-    in the table. Raises ArtifactError when the file is not what validation has passed, and
-    TargetError when DynamoDB cannot be used, or refuses an item and `continueOnError` is not set.
+    in the table. A task of a fleet that is lost is done without: what it had in hand is doubtful,
+    as after any kill, and written on condition. Raises ArtifactError when the file is not what
+    validation has passed, and TargetError when DynamoDB cannot be used, or refuses an item and
+    `continueOnError` is not set.
     """
+    before = run.resuming
+    attempts = Attempts(RetryPolicy.of(run.config.migration, run.stop.sleep))
+    try:
+        while True:
+            try:
+                return _load(run, spec, only)
+            except ProcessLost as lost:
+                if run.fleet is None or not attempts.fail():
+                    raise
+                run.progress.retried("TaskLost")
+                get_logger().warning("A task of the fleet was lost, going on: %s", lost.message)
+            attempts.wait()
+            run.resuming = True
+    finally:
+        run.resuming = before
+
+
+def _load(run: Run, spec: TableSpec, only: Collection[str] | None) -> PhaseEntry:
+    """The same, by processes of which none is lost. Raises ProcessLost otherwise."""
     entity = spec.entity
     source = run.workspace.transformed(entity)
     transformed = run.artifact(source, written_by="transform")

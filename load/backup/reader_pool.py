@@ -85,7 +85,7 @@ class _ReaderPool:
         self._settle = settle
         self._task = task
         ceiling = work.config.migration.workers
-        self._count = min(work.workers.count, orders.segments, ceiling or orders.segments)
+        self._count = min(work.workers.at_once, orders.segments, ceiling or orders.segments)
         self._most = self._at_once(ceiling)
         self._group = ActorGroup(talk, [0], orders.rate)  # who has which segments
         self._wanted = {0: scan_flow.FIRST}  # segments at once, to keep a reader busy

@@ -65,7 +65,7 @@ def measure_speed(run: Run, spec: TableSpec) -> Speed:
     return Speed(
         _load_seconds(run, spec),
         _round_trip(run.config.target, run.config.target.table(spec.entity)),
-        run.workers.count,
+        run.workers.at_once,
         min(migration.workers or MOST, MOST),
     )
 

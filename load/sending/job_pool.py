@@ -126,7 +126,7 @@ class JobPool(Generic[Job, Result]):
         self._settle = settle
         most = at_work.config.migration.workers
         self._workers = at_work.workers
-        count = min(self._workers.count, most or self._workers.count)
+        count = min(self._workers.at_once, most or self._workers.at_once)
         self._count = 1 if size < WORTH_IT else count
         self._share = Share.of(most, self._count, wide=wide)
         self._target = at_work.config.target

@@ -22,7 +22,6 @@ from load.sending.sender import (
     WriteRate,
     in_a_process,
 )
-from utils.config import MOST_IN_FLIGHT
 from utils.processes.pool import Workers
 
 WORTH_IT = 8 << 20  # bytes below which no process is started
@@ -34,8 +33,8 @@ def sender_pool(
 ) -> Iterator[SenderPool]:
     """As many senders as `migration` allows for `size` bytes, and as many batches in flight as it
     takes, or allows: `in_flight` to begin with, if that is known from another load."""
-    most = orders.migration.workers
-    count = min(workers.count, MOST_IN_FLIGHT if most is None else most) if size >= WORTH_IT else 1
+    most = orders.migration.workers or workers.most_in_flight
+    count = min(workers.at_once, most) if size >= WORTH_IT else 1
     flight = InFlight(most, senders=count, first=in_flight)
     share = None if orders.rate is None else orders.rate / count
     first, *others = (

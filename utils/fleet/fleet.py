@@ -42,5 +42,24 @@ class Fleet(PiecesRunner, Protocol):
         second; what it raises ends the work, and so does closing the generator.
         """
 
+    def begun(self, function: Callable[[Part], object], parts: Sequence[Part]) -> Underway:
+        """Have work begun on parts, each of them at the same time as the others, which nobody waits
+        for."""
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Where this machine can be called by the others: the address to listen at, and the one by
+        which they know it."""
+
     def close(self) -> None:
         """Let the machines go."""
+
+
+class Underway(Protocol):
+    """Work that has begun."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, at most for so long."""
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""

@@ -141,6 +141,17 @@ class SparkFleet:
             get_logger().warning("Trying %s again: %s", counted(len(left), "part"), lost)
             attempts.wait()
 
+    def begun(self, function: Callable[[Part], object], parts: Sequence[Part]) -> Job:
+        """See Fleet."""
+        return self.job(function, dict(enumerate(parts)), None)
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """See Fleet: those by which Spark's own machines call its driver."""
+        conf = self._started().getConf()
+        host = str(conf.get("spark.driver.host"))
+        return str(conf.get("spark.driver.bindAddress", host)), host
+
     def job(
         self, function: Callable[[Any], Any], parts: Mapping[int, Any], at_most: int | None
     ) -> Job:

@@ -56,6 +56,10 @@ class Job(Closes):
         if self._failed is not None:
             raise _given_up(self._failed) from self._failed
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, at most for so long."""
+        self._thread.join(seconds)
+
     def close(self) -> None:
         """End what is still running, and wait until it is."""
         with suppress(Exception):  # the cluster may be gone

@@ -19,6 +19,8 @@ from typing import Any, Protocol, TypeVar
 from utils.error_handler import RemoteTraceback, traceback_of
 from utils.wording import invocation, masking
 
+END = "end"  # what a process is told when nobody needs it any more
+
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
@@ -147,7 +149,8 @@ class Importing:
 
 
 def serve(connection: Connection, masks: masking.MaskState, called: invocation.Invocation) -> None:
-    """The life of a process: one actor after another, told what there is to tell."""
+    """The life of a process: one actor after another, told what there is to tell, until it is told
+    that this is the end. When the process that asks is gone, so is this one, at once."""
     masking.restore(masks)
     invocation.restore(called)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -167,6 +170,8 @@ def serve(connection: Connection, masks: masking.MaskState, called: invocation.I
     actor: Actor | None = None
     while True:
         kind, content = tasks.get()
+        if kind == END:
+            return
         try:
             if kind == "actor":
                 actor = content(partial(say, True))
@@ -182,6 +187,9 @@ def serve(connection: Connection, masks: masking.MaskState, called: invocation.I
 def _listen(connection: Connection, tasks: queue.SimpleQueue[tuple[Any, Any]]) -> None:
     try:
         while True:
-            tasks.put(pickle.loads(connection.recv_bytes()))
+            said = pickle.loads(connection.recv_bytes())
+            tasks.put(said)
+            if said[0] == END:
+                return
     except BaseException:
         os._exit(0)

@@ -20,9 +20,9 @@ from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
+from utils.config import MOST_IN_FLIGHT
 from utils.error_handler import MigrationError
 from utils.files.closing import Closes
 from utils.processes.actors import (
@@ -47,9 +47,29 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class ProcessLost(MigrationError):
+    """A process that shares the work has ended, and nobody has asked it to."""
+
+
+class Process(Protocol):
+    """Where an actor lives."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """With which code it has ended; None while it lives, or where that is not known."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end."""
+
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
+
+
 @dataclass
-class _Worker:
-    process: BaseProcess
+class Worker:
+    """A process that others live in, and the way to it."""
+
+    process: Process
     connection: Connection
     in_hand: int = 0
 
@@ -67,9 +87,9 @@ class _Worker:
             raise self.killed() from error
         return value if good else _raise(value)
 
-    def killed(self) -> MigrationError:
+    def killed(self) -> ProcessLost:
         self.process.join(1)
-        return MigrationError(
+        return ProcessLost(
             f"one of the processes that share the work ended (code {self.process.exitcode})",
             remedy="if the machine ran out of memory, free some or set migration.processes to 1; "
             f"then run: {invocation.again()}",
@@ -86,7 +106,7 @@ class Workers(Closes):
 
     count: int
     imports: Sequence[str] = ()
-    _started: list[_Worker] = field(default_factory=list)
+    _started: list[Worker] = field(default_factory=list)
 
     def close(self) -> None:
         """End the processes, whatever they are doing."""
@@ -101,23 +121,28 @@ class Workers(Closes):
         """As many as there are processes."""
         return self.count
 
+    @property
+    def most_in_flight(self) -> int:
+        """The most requests that all of them together have in flight at once."""
+        return MOST_IN_FLIGHT
+
     def shares(self, pieces: int) -> bool:
         """Whether so many pieces are shared out to processes."""
-        return self.count > 1 and pieces >= WORTH_IT
+        return self.at_once > 1 and pieces >= WORTH_IT
 
     def expect(self, pieces: int) -> None:
         """About so many pieces of work are to come. If they will be shared out, the processes start
         now and import `imports`, while this one waits for somebody else; without `imports` it is
         not known what work that is."""
         if self.imports and self.shares(pieces) and not self._started:
-            self._start(self.count)
+            self._start(self.at_once)
             for worker in self._started:
                 worker.send(("actor", partial(Importing, self.imports)))
 
     def get_ready(self, function: Callable[[Any], object]) -> None:
         """Start the processes for work that is to come: they import what `function` needs while
         this one does something else. Work that is not shared out does not need them."""
-        self._start(self.count)
+        self._start(self.at_once)
         for worker in self._started:
             worker.send(("actor", partial(Applied, function)))
 
@@ -146,7 +171,7 @@ class Workers(Closes):
                 self.close()
 
     def _spread(
-        self, workers: list[_Worker], pieces: Iterator[Any], pause: Callable[[], object] | None
+        self, workers: list[Worker], pieces: Iterator[Any], pause: Callable[[], object] | None
     ) -> Iterator[Any]:
         results: dict[int, tuple[bool, Any]] = {}
         sent = done = 0
@@ -193,7 +218,7 @@ class Workers(Closes):
         inbox = _Inbox()
         try:
             here = makes[0](inbox.put)
-            chosen: list[_Worker] = []
+            chosen: list[Worker] = []
             talk = Conversation(here, inbox, chosen, self._nth)
             self._start(len(makes) - 1)
             for make in makes[1:]:
@@ -208,7 +233,7 @@ class Workers(Closes):
             if not finished:
                 self.close()
 
-    def _nth(self, number: int) -> _Worker:
+    def _nth(self, number: int) -> Worker:
         """The process with a number, from 0; started if need be."""
         self._start(number + 1)
         return self._started[number]
@@ -235,7 +260,7 @@ class Workers(Closes):
                 finally:
                     line.close()
                     there.close()
-                self._started.append(_Worker(process, here))
+                self._started.append(Worker(process, here))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -287,8 +312,8 @@ class Conversation:
         self,
         here: Actor,
         inbox: _Inbox,
-        workers: list[_Worker],
-        nth: Callable[[int], _Worker],
+        workers: list[Worker],
+        nth: Callable[[int], Worker],
     ) -> None:
         self._here = here
         self._inbox = inbox

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
-from utils.config import PHASE_NAMES, Config
+from utils.config import PHASE_NAMES, SPARK, Config
 from utils.dynamodb.backoff import RetryPolicy
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
@@ -31,6 +31,7 @@ from utils.files.storage import partial_of, publish
 from utils.files.workspace import Workspace
 from utils.fleet.engines import Engine
 from utils.fleet.fleet import Fleet
+from utils.fleet.members import FleetMembers
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.pieces_runner import PiecesRunner, ThisProcess
 from utils.processes.pool import Workers, available_cores
@@ -72,9 +73,12 @@ class Run:
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
-        self.workers = Workers(self.config.migration.processes or available_cores())
         policy = RetryPolicy.of(self.config.migration, self.stop.sleep)
         self.engine = Engine(self.config.engine, policy, self.workspace.engine_log)
+        if self.config.engine.type == SPARK:
+            self.workers: Workers = FleetMembers(self.engine)
+        else:
+            self.workers = Workers(self.config.migration.processes or available_cores())
 
     @property
     def events(self) -> EventStream:
@@ -84,7 +88,7 @@ class Run:
     @property
     def runner(self) -> PiecesRunner:
         """Who runs the pieces of a phase's pure work. Raises ConfigurationError as `fleet`."""
-        return self.fleet or (self.workers if self.workers.count > 1 else ThisProcess())
+        return self.fleet or (self.workers if self.workers.at_once > 1 else ThisProcess())
 
     @property
     def fleet(self) -> Fleet | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from tests.conftest import Sample, TableNames
+from tests.conftest import S9Database, Sample, TableNames
 from tests.scenarios.fleet.conftest import SparkHire
-from tests.support.faults.sabotage import told
-from tests.support.operators.operator import Operator
+from tests.support.faults.sabotage import SabotagedOperator, shared, told
+from tests.support.operators.operator import Operator, scan_all, small_trade
 
 
 def test_files_reports_and_items_are_those_of_one_machine(
@@ -23,3 +23,20 @@ def test_files_reports_and_items_are_those_of_one_machine(
     assert told(operator) == told(finished)
     left = {path.name for path in (operator.data / "transformed").iterdir()}
     assert left == {"buyers.json", "producers.json", "sales.json"}
+
+
+def test_even_what_is_small_is_shared_out_in_pieces_and_by_senders(
+    s9: S9Database,
+    spark_operator: SparkHire,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    small_trade(s9)
+    operator = shared(SabotagedOperator.like(spark_operator(s9)))
+    operator.run("--full").ended(0)
+    assert {name: len(items) for name, items in scan_all(dynamodb, tables).items()} == {
+        "buyers": 2,
+        "producers": 1,
+        "sales": 5,
+    }
+    assert operator.report("verification")["passed"]

@@ -22,7 +22,7 @@ from load.sending.sender import (
 )
 from load.sending.sender_pool import WORTH_IT, SenderPool, sender_pool
 from load.writing.rate_limiter import Answered
-from utils.config import MigrationConfig, TargetConfig
+from utils.config import MOST_IN_FLIGHT, MigrationConfig, TargetConfig
 from utils.error_handler import MigrationError
 
 Said = list[tuple[int, SenderReport | Exception]]
@@ -82,7 +82,7 @@ def test_every_process_has_a_part_in_a_load_if_so_many_batches_may_be_in_flight(
     in_flight: int | None, processes: int, threads: list[int], tmp_path: Path
 ) -> None:
     class Pool:
-        count = processes
+        at_once, most_in_flight = processes, MOST_IN_FLIGHT
 
         @contextmanager
         def conversing(self, makes: Sequence[partial[object]]) -> Iterator[Talk]:

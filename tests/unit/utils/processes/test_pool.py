@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 import sys
@@ -136,7 +137,7 @@ def test_the_garbage_collector_keeps_out_of_the_work_and_comes_back(runner: Piec
 
 def test_processes_that_were_started_before_do_the_work_that_comes(workers: Workers) -> None:
     workers.get_ready(refuses_seven)
-    ready = {worker.process.pid for worker in workers._started}
+    ready = {process.pid for process in multiprocessing.active_children()}
     assert len(ready) == workers.count
     assert {process for _, process in workers.in_order(slower_first, range(10))} <= ready
 

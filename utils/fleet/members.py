@@ -1,0 +1,185 @@
+"""Actors on the machines of a fleet: long-lived tasks that call here, and are told what to do.
+
+Work that has a state (connections to DynamoDB, batches in flight, its share of a rate) is an
+actor's, on a fleet as on one machine (utils/processes/pool.py): the conversation is the same, over
+the network and with a key that only the tasks of this run have. While it lasts, the tasks hold
+their cores; afterwards they end. A task that is lost is a process that is lost: whoever converses
+decides what becomes of its work. What Spark starts in its place calls here and is left waiting.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Any
+
+from utils.config import MOST_IN_FLIGHT
+from utils.error_handler import MigrationError
+from utils.files.closing import Closes
+from utils.fleet.engines import Engine
+from utils.processes.actors import END, Actor, Reply, serve
+from utils.processes.pool import Conversation, Worker, Workers
+from utils.wording import invocation, masking
+from utils.wording.figures import counted
+
+_PATIENCE = 120.0  # seconds in which a task must have called
+_ENDS_IN = 10.0
+_IN_FLIGHT_EACH = 32  # requests of a core
+_KEY_BYTES = 32
+Address = tuple[str, int]
+
+
+class FleetMembers(Workers):
+    """As many actors at once as the fleet has cores; see utils.processes.pool.Workers."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(0)
+        self._engine = engine
+        self._gathering: _Gathering | None = None
+
+    @property
+    def at_once(self) -> int:
+        """As many as the fleet has cores."""
+        fleet = self._engine.fleet
+        assert fleet is not None
+        return fleet.at_once
+
+    @property
+    def most_in_flight(self) -> int:
+        """What one machine has at the most, and more where there are many."""
+        return max(MOST_IN_FLIGHT, _IN_FLIGHT_EACH * self.at_once)
+
+    def expect(self, pieces: int) -> None:
+        """They come when there is something to converse about."""
+
+    @contextmanager
+    def conversing(self, makes: Sequence[Callable[[Reply], Actor]]) -> Iterator[Conversation]:
+        """See Workers; the tasks end with it, so that others may have their cores."""
+        try:
+            with super().conversing(makes) as talk:
+                yield talk
+            if self._gathering is not None:
+                self._gathering.let_go()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the tasks, whatever they are doing."""
+        gathering, self._gathering = self._gathering, None
+        if gathering is not None:
+            gathering.close()
+        super().close()
+
+    def _start(self, count: int) -> None:
+        while len(self._started) < count:
+            if self._gathering is None:
+                self._gathering = _Gathering(self._engine, self.at_once)
+            self._started.append(self._gathering.next(len(self._started), count))
+
+
+class _Gathering(Closes):
+    """Tasks of the fleet that have been asked to call, and the place where they do."""
+
+    def __init__(self, engine: Engine, number: int) -> None:
+        fleet = engine.fleet
+        assert fleet is not None
+        self._is_over = self._is_closed = False
+        self._lock = threading.Lock()
+        self._arrived: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._there: list[Connection] = []
+        key = secrets.token_bytes(_KEY_BYTES)
+        bound, host = fleet.addresses
+        self._listener = Listener((bound, 0), backlog=number, authkey=key)
+        _, port = self._listener.address
+        threading.Thread(target=self._accept, name="members", daemon=True).start()
+        work = partial(
+            live,
+            address=(host, port),
+            key=key,
+            masks=masking.state(),
+            called=invocation.state(),
+        )
+        self._tasks = fleet.begun(work, range(number))
+
+    def _accept(self) -> None:
+        while not self._is_closed:
+            with suppress(Exception):  # who has not the key is turned away
+                arrived = self._listener.accept()
+                with self._lock:
+                    self._there.append(arrived)
+                    if self._is_over:
+                        _tell_the_end(arrived)
+                    else:
+                        self._arrived.put(arrived)
+
+    def next(self, there: int, wanted: int) -> Worker:
+        """The next one that has called. Raises MigrationError when none does."""
+        try:
+            connection = self._arrived.get(timeout=_PATIENCE)
+        except queue.Empty:
+            raise MigrationError(
+                f"of {counted(wanted, 'task')} of the fleet that this step needs at the same time "
+                f"{there} have called within {_PATIENCE:.0f} seconds",
+                remedy="see that the cluster has its cores free, and that its machines reach this "
+                "one (spark.driver.host); or have fewer take part: migration.workers; then: "
+                f"{invocation.again()}",
+            ) from None
+        return Worker(_Member(connection), connection)
+
+    def let_go(self) -> None:
+        """Nobody is at work any more: let the tasks end."""
+        with self._lock:
+            self._is_over = True
+            for connection in self._there:
+                _tell_the_end(connection)
+        self._tasks.wait(_ENDS_IN)
+
+    def close(self) -> None:
+        """End the tasks, be they at work."""
+        self._is_closed = True
+        self._listener.close()
+        for connection in self._there:
+            connection.close()
+        self._tasks.close()
+
+
+def _tell_the_end(connection: Connection) -> None:
+    with suppress(OSError):  # it has hung up
+        connection.send((END, None))
+
+
+@dataclass
+class _Member:
+    """A task of the fleet as a process: how it has ended is known to the fleet alone."""
+
+    connection: Connection
+    exitcode: int | None = None
+
+    def join(self, timeout: float | None = None) -> None:
+        """Nobody can wait for it."""
+
+    def kill(self) -> None:
+        """It ends when nobody is there any more."""
+        self.connection.close()
+
+
+def live(
+    _: Any,
+    address: Address,
+    key: bytes,
+    masks: masking.MaskState,
+    called: invocation.Invocation,
+) -> None:
+    """The life of a task: an actor's, until it is told that this is the end; none when nobody is
+    there any more."""
+    try:
+        connection = Client(address, authkey=key)
+    except OSError:
+        return
+    serve(connection, masks, called)
