@@ -35,7 +35,7 @@ def read_at_once(says: list[ReaderReport], segments: int, workers: int | None = 
     config = SimpleNamespace(
         migration=SimpleNamespace(workers=workers), backup=SimpleNamespace(max_read_units=None)
     )
-    work: Any = SimpleNamespace(config=config, workers=SimpleNamespace(count=1), stop=StopFlag())
+    work: Any = SimpleNamespace(config=config, workers=SimpleNamespace(at_once=1), stop=StopFlag())
     orders: Any = SimpleNamespace(segments=segments, rate=None)
     throttle: Any = SimpleNamespace(rate=lambda: None, accepted=lambda _: None)
     task: Any = SimpleNamespace(advance=lambda _, **_units: None, heard=lambda _: None)
