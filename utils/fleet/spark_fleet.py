@@ -23,8 +23,8 @@ from utils.error_handler import BackOff
 from utils.files.closing import Closes
 from utils.fleet.fleet import Part, Result
 from utils.fleet.spark_application import open_application
-from utils.fleet.spark_jobs import Job
-from utils.fleet.task import Task
+from utils.fleet.spark_jobs import Job, arriving
+from utils.fleet.task import Outcome, Task
 from utils.logger import get_logger
 from utils.processes.actors import undisturbed
 from utils.processes.pieces_runner import Piece, ThisProcess
@@ -121,15 +121,14 @@ class SparkFleet:
         attempts = Attempts(self._policy)
         while left:
             before, lost = len(left), None
-            with self.job(function, left, at_most) as job:
-                for outcome in job.arriving(pause):
-                    if outcome.place not in left:
-                        continue  # told twice
-                    error = outcome.raised()
-                    if error is None:
-                        del left[outcome.place]
-                        yield outcome.place, outcome.value
-                    lost = error or lost
+            for outcome in self._outcomes(function, left, at_most, pause):
+                if outcome.place not in left:
+                    continue  # told twice
+                error = outcome.raised()
+                if error is None:
+                    del left[outcome.place]
+                    yield outcome.place, outcome.value
+                lost = error or lost
             if not left:
                 return
             if len(left) < before:
@@ -141,9 +140,23 @@ class SparkFleet:
             get_logger().warning("Trying %s again: %s", counted(len(left), "part"), lost)
             attempts.wait()
 
+    def _outcomes(
+        self,
+        function: Callable[[Part], Result],
+        parts: Mapping[int, Part],
+        at_most: int | None,
+        pause: Callable[[], object] | None,
+    ) -> Generator[Outcome, None, None]:
+        """What becomes of parts when each is tried once: in one job, of which Spark has as many
+        tasks at work as there is room for; where fewer are to be, in a job for each."""
+        if at_most is None or at_most >= len(parts):
+            return arriving(iter([self.job(function, parts)]), 1, pause)
+        jobs = (self.job(function, {place: part}) for place, part in list(parts.items()))
+        return arriving(jobs, at_most, pause)
+
     def begun(self, function: Callable[[Part], object], parts: Sequence[Part]) -> Job:
         """See Fleet."""
-        return self.job(function, dict(enumerate(parts)), None)
+        return self.job(function, dict(enumerate(parts)))
 
     @property
     def addresses(self) -> tuple[str, str]:
@@ -153,10 +166,11 @@ class SparkFleet:
         return str(conf.get("spark.driver.bindAddress", host)), host
 
     def job(
-        self, function: Callable[[Any], Any], parts: Mapping[int, Any], at_most: int | None
+        self, function: Callable[[Any], Any], parts: Mapping[int, Any], tasks: int | None = None
     ) -> Job:
-        """A job for parts at their places, which has begun."""
-        tasks = min(at_most or len(parts), len(parts))
+        """A job for parts at their places, which has begun: a task for each, or so many `tasks`
+        which do one after the other."""
+        tasks = min(tasks or len(parts), len(parts))
         return Job(self._started(), Task.of(function), list(parts.items()), tasks)
 
 
@@ -177,7 +191,7 @@ class _Wave(Closes):
     def results(self, pause: Callable[[], object] | None) -> Iterator[Any]:
         """What became of the pieces, in their order."""
         found: dict[int, Any] = {}
-        for outcome in self._job.arriving(pause):
+        for outcome in arriving(iter([self._job]), 1, pause):
             if outcome.raised() is None:
                 found[outcome.place] = outcome.value
         missing = [place for place in range(len(self._pieces)) if place not in found]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from pyspark import SparkContext
@@ -16,7 +17,7 @@ from utils.fleet.task import Outcome, Task
 from utils.wording.invocation import again
 from utils.wording.masking import scrub
 
-_LOOK_EVERY = 0.1  # seconds
+LOOK_EVERY = 0.1  # seconds
 
 
 class Job(Closes):
@@ -42,19 +43,21 @@ class Job(Closes):
         except BaseException as error:
             self._failed = error
 
-    def arriving(self, pause: Callable[[], object] | None) -> Generator[Outcome, None, None]:
-        """What becomes of the parts, as their tasks end; some may come twice. Raises MigrationError
-        when Spark has given up."""
-        told, is_over = 0, False
-        while not is_over:
-            self._thread.join(_LOOK_EVERY)
-            is_over = not self._thread.is_alive()
-            if pause is not None:
-                pause()
-            now: list[Outcome] = self._told.value
-            yield from now[told : (told := len(now))]
-        if self._failed is not None:
+    @property
+    def is_over(self) -> bool:
+        """Whether all tasks have ended, or Spark has given up."""
+        return not self._thread.is_alive()
+
+    def news(self) -> list[Outcome]:
+        """What has become of parts since it was asked last; some may come twice. Raises
+        MigrationError when Spark has given up."""
+        is_over = self.is_over
+        told: list[Outcome] = self._told.value
+        now = told[:]
+        del told[: len(now)]  # pyspark keeps the list for as long as it lives
+        if is_over and not now and self._failed is not None:
             raise _given_up(self._failed) from self._failed
+        return now
 
     def wait(self, seconds: float) -> None:
         """Wait for its end, at most for so long."""
@@ -65,7 +68,31 @@ class Job(Closes):
         with suppress(Exception):  # the cluster may be gone
             while self._thread.is_alive():
                 self._context.cancelJobGroup(self._group)
-                self._thread.join(_LOOK_EVERY)
+                self._thread.join(LOOK_EVERY)
+
+
+def arriving(
+    jobs: Iterator[Job], at_most: int, pause: Callable[[], object] | None
+) -> Generator[Outcome, None, None]:
+    """What becomes of the parts of jobs, of which `at_most` so many run at the same time, as it
+    becomes known. `pause` is called meanwhile; what it raises ends them. Raises MigrationError
+    when Spark has given up."""
+    running = list(islice(jobs, at_most))
+    try:
+        while running:
+            running[0].wait(LOOK_EVERY)
+            if pause is not None:
+                pause()
+            for job in list(running):
+                is_over = job.is_over
+                yield from job.news()
+                if is_over:
+                    yield from job.news()  # raises what has ended it
+                    running.remove(job)
+                    running += islice(jobs, 1)
+    finally:
+        for job in running:
+            job.close()
 
 
 class _Telling:

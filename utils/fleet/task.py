@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from utils.error_handler import BackOff, MigrationError
+from utils.error_handler import BackOff, MigrationError, traceback_of
 from utils.processes.actors import Packed, packed, unpacked
 from utils.wording import invocation, masking
 
@@ -63,3 +63,9 @@ class Task:
             return Outcome(place, AGAIN, error=packed(error))
         except MigrationError as error:
             return Outcome(place, FAILED, error=packed(error))
+        except Exception as error:  # whose text may hold a record, and goes into others' logs
+            raise TaskFailed(traceback_of(error)) from None
+
+
+class TaskFailed(Exception):
+    """Something has gone wrong in a task, told without secrets and personal data."""

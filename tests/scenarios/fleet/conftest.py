@@ -30,7 +30,7 @@ def spark_operator(tmp_path: Path, aws: EmbeddedAws, tables: TableNames) -> Spar
         directory = tmp_path / "spark"
         directory.mkdir()
         return hire(directory, s9, aws, tables).configure(
-            engine={"type": "spark", "master": "local[2,4]", "parts": 5}
+            engine={"type": "spark", "master": "local[2,4]", "parts": 5, "readers": 2}
         )
 
     return hired
