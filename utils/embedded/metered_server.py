@@ -19,6 +19,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import Any
 _MEASURE = Path(__file__).parents[1] / "dynamodb" / "item_size.py"
 _READ_UNIT_BYTES = 4096
 _MOST_SIZES = 200_000
+_MOST_EXPRESSIONS, _MOST_NUMBERS = 1_000, 100_000
 _INDEXES = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 
 Item = Mapping[str, Any]
@@ -214,10 +216,23 @@ _WRITES: dict[str, tuple[Keys, int]] = {
 }
 
 
+def _remember(server: Any) -> None:
+    """Cut up an expression once, and not once more for every item that it is asked of, which is a
+    third of what a query takes; the same for the canonical form of a number."""
+    tokens: Callable[[str], list[tuple[str, str]]] = server._tokenize
+    server._tokenize = lru_cache(_MOST_EXPRESSIONS)(lambda text: tuple(tokens(text)))
+    canonical: Callable[[Any], str | None] = server._ddb_canonicalize_number
+    known = lru_cache(_MOST_NUMBERS)(canonical)
+    server._ddb_canonicalize_number = lambda number: (
+        known(number) if isinstance(number, str) else canonical(number)
+    )
+
+
 def main() -> None:
     """Start the server; its settings are in the environment (utils/embedded/aws.py)."""
     sys.path[:] = [path for path in sys.path if path != str(Path(__file__).parent)]
     server: Any = import_module("ministack.services.dynamodb")
+    _remember(server)
     meter = Meter(server)
     for name, (keys_in, factor) in _WRITES.items():
         setattr(server, name, meter.charging(getattr(server, name), keys_in, factor))
