@@ -330,20 +330,28 @@ def _know_reports() -> None:
 
 
 def _know_aws() -> None:
-    """Read the descriptions of AWS's services once: every command's session would read them."""
-    loader: Any = import_module("botocore.loaders").JSONFileLoader
-    read, known = loader.load_file, dict[str, Any]()
-
-    def load_file(self: Any, path: str) -> Any:
-        if path not in known:
-            known[path] = read(self, path)
-        return known[path]
-
-    loader.load_file = load_file
+    """Read the descriptions of AWS's services once, and the list of them: every command's session
+    would read them."""
+    loaders: Any = import_module("botocore.loaders")
+    loaders.JSONFileLoader.load_file = _known_by_name(loaders.JSONFileLoader.load_file)
+    loaders.Loader.list_available_services = _known_by_name(loaders.Loader.list_available_services)
     keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
     session = import_module("boto3").Session(region_name="eu-west-1", **keys)
     for service in ("dynamodb", "sts"):
         session.client(service)
+
+
+def _known_by_name(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that gives for a name what it has given before, whosoever it was."""
+    known = dict[tuple[str, ...], Any]()
+
+    def call(self: Any, *names: str, **named: str) -> Any:
+        asked = *names, *named.values()
+        if asked not in known:
+            known[asked] = method(self, *names, **named)
+        return known[asked]
+
+    return call
 
 
 def _fork_helpers() -> None:
