@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from transform.items.adapter_notes import Notes
 from transform.items.attributes import Row
 from transform.items.placeholders import put_placeholders
-from transform.layout import layout_of
+from transform.layout import Adapter, layout_of
 from transform.rejections import Rejections, Unconvertible
 from transform.rules import TransformRules
 from transform.values.ids import record_id
+from transform.values.memo import Memo
 from transform.values.money import whole_number
 from transform.values.statuses import sale_status, sale_status_words
 from transform.values.timestamps import local_clock
@@ -45,7 +47,12 @@ class Labels:
         labels = _labels(rules)
         named = {each.attribute: _party(each, rules) for each in shape.references}
         grouping = shape.measures.grouping if shape.measures else ()
-        self._labels = {column_of(name): (name, {**labels, **named}[name]) for name in grouping}
+        self._labels = {
+            column_of(name): (name, Memo(partial(_said, {**labels, **named}[name])))
+            for name in grouping
+        }
+        plain = self._adapter == Adapter() and not rules.placeholders
+        self._row_of = dict if plain else self._adapted
 
     def __call__(self, values: Mapping[str, Any]) -> dict[str, str | None]:
         """The labels by attribute, given (some of) the columns of a row as the extracted file has
@@ -53,12 +60,14 @@ class Labels:
 
         What a record copies of others (as `buyer`) need be there only where a key of 0 is one's.
         """
-        row = self._adapted(values)
-        return {
-            self._labels[column][0]: _said(self._labels[column][1], row[column])
-            for column in values
-            if column in self._labels
-        }
+        row = self._row_of(values)
+        found = {}
+        for column in values:
+            if column in self._labels:
+                attribute, said = self._labels[column]
+                value = row[column]
+                found[attribute] = None if isinstance(value, (list, dict)) else said[value]
+        return found
 
     def _adapted(self, values: Mapping[str, Any]) -> Row:
         """The row as the transform sees it: as the layout means it, with the configured parties."""
@@ -115,7 +124,7 @@ def _party(reference: Reference, rules: TransformRules) -> Label:
 
 
 def _said(label: Label, value: object) -> str | None:
-    if value is _REFUSED or isinstance(value, (list, dict)):
+    if value is _REFUSED:
         return None
     try:
         return label(value)

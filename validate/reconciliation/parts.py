@@ -3,12 +3,12 @@ has computed, the differences that verification has found, and what the target a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from utils.differences import (
     ADDED,
@@ -25,7 +25,7 @@ from utils.differences import KEPT as LEFT
 from utils.differences import KEPT_ABSENT as LEFT_OUT
 from utils.differences import REFUSED as REFUSED_BY_LOAD
 from utils.dynamodb.item_text import attributes_of_line, source_key_of
-from utils.entities import Dimension, Shape, column_of
+from utils.entities import Dimension, Shape, column_of, shape_of
 from utils.files.artifacts import lines_of, starts_record
 from utils.files.extracted_rows import key_of_row
 from utils.files.quarantine import Refusal
@@ -85,6 +85,21 @@ _RECORD_SK = "METADATA"
 _SOMEBODY: Mapping[str, Any] = {}  # a party of which nothing is of interest but that it is there
 
 _Parts = dict[bytes, Figures]
+_HELD = 20_000  # groups in memory at once
+
+
+class _Labelled(NamedTuple):
+    """A group of S9's: its columns with their values, what the target calls these, by attribute,
+    and what its records add up to."""
+
+    by: tuple[str, ...]
+    values: Mapping[str, Any]
+    said: Mapping[str, str | None]
+    figures: Figures
+
+    def with_more(self, figures: Figures) -> _Labelled:
+        """The same with what others add up to."""
+        return self._replace(figures=self.figures + figures)
 
 
 @dataclass(frozen=True)
@@ -100,10 +115,10 @@ class Contributors:
         found = read_sums(path)
         head = next(found)
         assert isinstance(head, Head)
-        for each in found:
-            if isinstance(each, Group):
-                for key, s9_key, figures in self._of_group(each, head):
-                    self.rows.add(key, S9, figures, s9_key=s9_key)
+        groups = (each for each in found if isinstance(each, Group))
+        for group in self._together(groups, head):
+            for key, s9_key, figures in self._rows_of(group):
+                self.rows.add(key, S9, figures, s9_key=s9_key)
         return head
 
     def refused(self, refusals: Iterator[Refusal], head: Head) -> None:
@@ -222,20 +237,46 @@ class Contributors:
     ) -> Iterator[tuple[Figures, RowKey]]:
         for by in columns_by(self.shape):
             group = group_of(row, by, self.shape, lines=lines, absent=head.absent)
-            for key, _, figures in self._of_group(group, head):
+            for key, _, figures in self._rows_of(self._labelled(group, head)):
                 yield figures, key
 
-    def _of_group(self, group: Group, head: Head) -> Iterator[tuple[RowKey, str, Figures]]:
-        """The rows that a group is part of, with S9's own key where it is of one."""
-        figures = Figures(group.records, group.lines, group.amounts, group.without)
+    def _together(self, groups: Iterable[Group], head: Head) -> Iterator[_Labelled]:
+        """What S9's groups are called. Those by columns of few values come in one for each of the
+        labels that they have in rows, since of every day of S9's there are some."""
+        few = columns_by(self.shape)[0]
+        cells: dict[tuple[str | None, ...], _Labelled] = {}
+        for group in groups:
+            each = self._labelled(group, head)
+            if group.by != few:
+                yield each
+                continue
+            cell = tuple(
+                label and label[: _longest(self.shape.name, attribute)]
+                for attribute, label in each.said.items()
+            )
+            known = cells.get(cell)
+            cells[cell] = each if known is None else known.with_more(each.figures)
+            if len(cells) > _HELD:
+                yield from cells.values()
+                cells = {}
+        yield from cells.values()
+
+    def _labelled(self, group: Group, head: Head) -> _Labelled:
         values = dict(zip(group.by, group.labels, strict=True))
         said = self.labels({**values, **dict.fromkeys(head.zero, _SOMEBODY)})
+        figures = Figures(group.records, group.lines, group.amounts, group.without)
+        return _Labelled(group.by, values, said, figures)
+
+    def _rows_of(self, group: _Labelled) -> Iterator[tuple[RowKey, str, Figures]]:
+        """The rows that a group is part of, with S9's own key where it is of one."""
+        said, values = group.said, group.values
         currency = _said(said, measures_of(self.shape).currency)
-        for dimension, names in _dimensions(self.shape, group.by):
+        for dimension, names in _dimensions(self.shape.name, group.by):
             key = RowKey(
                 dimension.name, _cut(_said(said, dimension.attribute), dimension), currency
             )
-            yield key, str(values[column_of(dimension.attribute)]) if names else "", figures
+            s9_key = str(values[column_of(dimension.attribute)]) if names else ""
+            yield key, s9_key, group.figures
 
     def _into(self, parts: _Parts, facts: Mapping[str, Any], sign: int, *, lines: int = 0) -> None:
         """Add a record (or take it out) in every row in which it is, with some `lines` more."""
@@ -268,9 +309,10 @@ class Contributors:
 
 
 @cache
-def _dimensions(shape: Shape, by: tuple[str, ...]) -> list[tuple[Dimension, bool]]:
+def _dimensions(entity: str, by: tuple[str, ...]) -> list[tuple[Dimension, bool]]:
     """The dimensions of which a group of these columns has the values (each is of one group), and
     whether they name other records."""
+    shape = shape_of(entity)
     first = columns_by(shape)[0]
     named = {each.attribute for each in shape.references}
     return [
@@ -278,6 +320,14 @@ def _dimensions(shape: Shape, by: tuple[str, ...]) -> list[tuple[Dimension, bool
         for each in measures_of(shape).dimensions
         if (column := column_of(each.attribute)) in by and (by == first or column not in first)
     ]
+
+
+@cache
+def _longest(entity: str, attribute: str) -> int | None:
+    """How many characters of an attribute's values count in any row; None: all."""
+    dimensions = measures_of(shape_of(entity)).dimensions
+    lengths = [each.length for each in dimensions if each.attribute == attribute]
+    return max(lengths) if all(lengths) and lengths else None
 
 
 @dataclass
