@@ -3,8 +3,8 @@ the work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,6 +19,7 @@ from utils.dynamodb.scan_segments import pieces_of, segments_for
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES
+from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry
 from utils.files.spill import SpillFile
 from utils.run.run import Run
@@ -49,10 +50,10 @@ class _WithTroubles(Generic[Piece, Found]):
 @dataclass
 class Bench:
     """What every step of one verification works with. `origin` is the run whose transformed files
-    say what the tables should hold: the run itself, or one that has read S9 again; then `loaded`
-    are those of the run's own files that say what was loaded, and `learnt` are other migrations'
-    times that have been found in the tables (validate/verify/other_times.py). `patience_anew` is
-    how long an index is waited for, `meter` counts what is read, within `verify.maxReadUnits`."""
+    say what the tables should hold: the run itself, or one that has read S9 again; then `learnt`
+    are other migrations' times that have been found in the tables (validate/verify/other_times.py).
+    `patience_anew` is how long an index is waited for, `meter` counts what is read, within
+    `verify.maxReadUnits`."""
 
     run: Run
     origin: Run
@@ -61,7 +62,6 @@ class Bench:
     scratch: Path
     references: list[SpillFile] = field(default_factory=list)
     learnt: tuple[tuple[str, str], ...] = ()
-    loaded: Mapping[str, ArtifactEntry] = field(default_factory=dict)
     meter: ReadMeter = field(init=False)
     reader: TableReader = field(init=False)
 
@@ -80,6 +80,12 @@ class Bench:
     def is_anew(self) -> bool:
         """Whether S9 has been read again for this verification."""
         return self.origin is not self.run
+
+    def loaded(self, entity: str) -> ArtifactEntry | None:
+        """What was loaded, by the run's own transformed file, if that is what its manifest says."""
+        with suppress(ArtifactError):
+            return self.run.artifact(self.run.workspace.transformed(entity), written_by="transform")
+        return None
 
     def table(self, entity: str) -> str:
         return self.run.config.target.table(entity)

@@ -12,7 +12,6 @@ run's own files is believed. What was loaded, by these, only tells what S9 has c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -20,8 +19,7 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.read_units import PATTERNS
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES, shape_of
-from utils.error_handler import ArtifactError
-from utils.files.artifacts import ArtifactEntry, utc_now
+from utils.files.artifacts import utc_now
 from utils.files.spill import Scratch, ranges
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
@@ -82,8 +80,6 @@ def verify(
     naming = [entity for entity in chosen if shape_of(entity).references]
     with Scratch(run.workspace.scratch) as scratch:
         bench = Bench(run, origin or run, retry, patience, scratch)
-        if bench.is_anew:
-            bench.loaded = _loaded(run, chosen)
         bench.get_ready(chosen)
         for entity in chosen:
             result, comparison = _verify_entity(bench, tables[entity], states[entity], labels)
@@ -219,16 +215,6 @@ def _resolve(bench: Bench) -> ReferenceFindings:
         resolved.extend(found)
     read_again(resolved, bench.reader, bench.run.config.target)
     return resolved
-
-
-def _loaded(run: Run, entities: Sequence[str]) -> dict[str, ArtifactEntry]:
-    """The run's own transformed files, as far as they are what its manifest says."""
-    found = {}
-    for entity in entities:
-        with suppress(ArtifactError):
-            path = run.workspace.transformed(entity)
-            found[entity] = run.artifact(path, written_by="transform")
-    return found
 
 
 def _record(run: Run, origin: Run, done: VerificationResult) -> None:

@@ -218,7 +218,7 @@ class _SecondLook:
 
     def _loaded(self) -> LoadedRuns:
         """The doubtful records as they were loaded, where that is known."""
-        entry = self._bench.loaded.get(self._entity)
+        entry = self._bench.loaded(self._entity)
         if entry is None:
             return LoadedRuns()
         return LoadedRuns(self._file(self._bench.run, entry, step="what was loaded"), known=True)
