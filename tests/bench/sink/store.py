@@ -201,13 +201,15 @@ class Table:
 
     def arrange(self) -> None:
         """Put the items of a record one after the other, in the order of their keys, as a table
-        has them: what has been sent at once has come in any order."""
+        has them (what has been sent at once has come in any order), and list what is in indexes."""
         self.prepare()
         places = [place for record in self._own.values() for _, place in sorted(record.items())]
         items = [self.items[place] for place in places]
         self.clear()
         self.put(items)
         self.prepare()
+        for name in _INDEXES:
+            self.listed(name.decode())
 
 
 def _start(
