@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import orjson
 
@@ -44,7 +44,6 @@ _PK = b'{"Item":{"PK":{"S":"'
 _MAP = b':{"M":{'  # in an item that has one, a name may stand for two things
 _KEYS = b'"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%b"},'
 _KEYS_START, _DAY = _KEYS.partition(b"%b")[0], len("2026-01-31")
-_BLOCK = 1 << 18
 _UNKNOWN = 10**130  # above every Number of DynamoDB
 
 
@@ -233,21 +232,9 @@ def write_without(
     what it raises is raised."""
     with path.open("rb") as source:
         for start, end in surplus:
-            _copy(source, start, output, look)
+            output.copy(source, start - source.tell(), pause=look)
             source.seek(end)
-        _copy(source, path.stat().st_size, output, look)
-
-
-def _copy(source: IO[bytes], end: int, output: ArtifactWriter, look: Callable[[], object]) -> None:
-    """Copy what comes up to the byte `end` of a file. One piece of memory serves for all of it: a
-    new one each time would cost as much as the copying."""
-    left = end - source.tell()
-    block = memoryview(bytearray(min(left, _BLOCK)))
-    while left:
-        look()
-        size = source.readinto(block[: min(left, _BLOCK)])  # type: ignore[attr-defined] # a file has it
-        output.write(block[:size], records=0, items=0)
-        left -= size
+        output.copy(source, path.stat().st_size - source.tell(), pause=look)
 
 
 def surplus_at(place: ByteRange, path: Path, last: Mapping[bytes, Candidate]) -> list[ByteRange]:

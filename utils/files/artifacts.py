@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -132,6 +134,28 @@ class ArtifactWriter:
         self.records += records
         self.items += items
 
+    def copy(self, source: IO[bytes], size: int, *, pause: Callable[[], object]) -> None:
+        """Append the next `size` bytes of another file, which belong to records that are counted
+        elsewhere; they are hashed beside the copying. Raises what `pause` raises, which is called
+        at every block, and ArtifactError when there are not so many bytes."""
+        # Two pieces of memory serve for all: new ones would cost as much as the copying.
+        blocks = cycle([memoryview(bytearray(min(size, _BLOCK))) for _ in range(2)])
+        hashed: Future[None] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="sha") as beside:
+            while size:
+                pause()
+                block = next(blocks)[:size]
+                block = block[: source.readinto(block)]  # type: ignore[attr-defined] # a file has it
+                if not block:
+                    raise _cut_short(source.name)
+                if hashed is not None:
+                    hashed.result()
+                hashed = beside.submit(self._sha.update, block)
+                with storage_errors(self._partial):
+                    self._handle.write(block)
+                self.bytes += len(block)
+                size -= len(block)
+
     def flush(self) -> None:
         """Let others read what has been written so far; durable it is only after `sync`."""
         with storage_errors(self._partial):
@@ -158,6 +182,13 @@ class ArtifactWriter:
             self._handle.close()
             publish(self._path)
         return entry
+
+
+def _cut_short(name: str) -> ArtifactError:
+    return ArtifactError(
+        f"{name} has become shorter while it was read: it was cut or edited",
+        remedy=f"start over: {command('--full --restart')}",
+    )
 
 
 def expected_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) -> ArtifactEntry:
