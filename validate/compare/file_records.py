@@ -52,8 +52,9 @@ class FileRecord:
     (utils/files/line_marks.py; nothing: none is).
 
     `head` are the attributes of the item that opens the record (none, if it is not METADATA);
-    `refused` says that the load refused it, so that its items may be absent. `is_entire`: the text
-    is that of one record, as written. `as_written` is as in utils/dynamodb/item_text.py.
+    `refused` says that the load refused it, so that its items may be absent. `entire` are its lines
+    without line breaks, where the text is that of one record, as written. `as_written` is as in
+    utils/dynamodb/item_text.py.
     """
 
     pk: bytes
@@ -62,13 +63,13 @@ class FileRecord:
     view: View
     refused: bool = False
     marks: Sequence[int] = ()
-    is_entire: bool = False
+    entire: Sequence[bytes] = ()
     as_written: bool = False
 
     @property
     def count(self) -> int:
         """How many lines it has."""
-        return self.text.count(b"\n")
+        return len(self.entire) or self.text.count(b"\n")
 
     @cached_property
     def lines(self) -> list[bytes]:
@@ -96,10 +97,10 @@ class FileRecord:
         marked = zip(kinds, members, chain(self.marks, repeat(NEW)), strict=False)
         return [KEPT[kind] + each[1:] if mark in _KEPT else each for kind, each, mark in marked]
 
-    @cached_property
+    @property
     def kept(self) -> list[bytes]:
         """The SK of the items that the load has left as the table has them."""
-        if self.refused or _KEPT.isdisjoint(self.marks):
+        if not self.marks or self.refused or _KEPT.isdisjoint(self.marks):
             return []
         marked = zip(self.items, self.marks, strict=True)
         return [item[0] for item, mark in marked if mark in _KEPT]
@@ -117,10 +118,9 @@ class FileRecord:
         return entry_of(self.pk, self.members, counts=self.view.count != b"")
 
     def _entire(self) -> bytes:
-        if self.is_entire:
-            lines = sorted(self.text.split(b"\n")[:-1])  # which have the same PK
-            text = b"\n".join(lines)[BEFORE_TEXT:-AFTER_TEXT]
-            return entire_entry(self.pk, self.head, len(lines) - 1, text, self.view)
+        if self.entire:
+            text = b"\n".join(sorted(self.entire))[BEFORE_TEXT:-AFTER_TEXT]  # they have one PK
+            return entire_entry(self.pk, self.head, len(self.entire) - 1, text, self.view)
         return entire_record(self.pk, sorted(self.items), self.view)
 
 
@@ -142,24 +142,28 @@ def records_in(
     for (start, end), (following, _) in pairwise([*heads, (len(data), 0)]):
         text = data[start:following]
         own_marks = [*islice(left, text.count(b"\n"))] if marks else ()
-        pk = _key_of_all(text, view)
+        lines = text.split(b"\n")
+        pk = _key_of_all(lines, view)
         if not pk:
             yield from _line_by_line(text, entity, refused, own_marks)
             continue
         head = attributes_of_line(data[start : end + 1], as_written=True)
         is_refused = bool(refused) and _legacy_id(head) in refused
-        yield FileRecord(pk, head, text, view, is_refused, own_marks, True, True)
+        yield FileRecord(pk, head, text, view, is_refused, own_marks, lines, True)
 
 
-def _key_of_all(text: bytes, view: View) -> bytes:
+def _key_of_all(lines: list[bytes], view: View) -> bytes:
     """The PK (JSON text) of a record's lines, of which the first opens it and all others are its
-    children; nothing where that is not sure at a glance."""
-    keys = opening_keys(text)
-    if keys is None or keys[1] != RECORD_SK or not text.endswith(b"}}}\n"):
+    children; nothing where that is not sure at a glance. What follows the last line break is taken
+    off."""
+    keys = opening_keys(lines[0])
+    if lines.pop() or keys is None or keys[1] != RECORD_SK or not lines[-1].endswith(b"}}}"):
         return b""
     child = b'{"Item":{"PK":{"S":%b},"SK":{"S":%b' % (keys[0], view.child)
-    others = text.split(b"\n")[1:-1]
-    return keys[0] if all(line.startswith(child) for line in others) else b""
+    for line in lines[1:]:  # quicker than all(…), and on the way of every line
+        if not line.startswith(child):
+            return b""
+    return keys[0]
 
 
 def _line_by_line(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from math import sqrt
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from zlib import crc32
@@ -29,6 +30,7 @@ from utils.files.spill import Spill, SpillFile, ranges, read_buckets
 from validate.compare.file_records import FileRecord
 
 SAMPLES = 20  # where nobody says how many; the numbers of a year, and the groups by a word
+_TOGETHER = 128  # sales of a year that are looked at together
 SAMPLE_BYTES = 32 << 20  # of the file that are kept at most as samples of records
 GROUP = 100  # records of one group (sales of a status, of a buyer, …) that are compared
 # By what indexes list the records of an entity, besides by what these name.
@@ -100,6 +102,10 @@ class Spread(Generic[Kept]):
         if len(self.kept) > self._size:
             self.shrink()
         return self.kept.get(key)
+
+    def may_keep(self, key: bytes) -> bool:
+        """Whether a key, given as a JSON text, may be kept: told without being read."""
+        return b"\\" in key or crc32(key[1:-1]) <= self._bar[0]
 
     def shrink(self) -> None:
         """Keep one less."""
@@ -250,10 +256,9 @@ class Highest:
 
     sales: list[Numbered] = field(default_factory=list)
 
-    def is_above(self, number: str) -> bool:
+    def is_above(self, number: int) -> bool:
         """Whether there is no place any more for a number."""
-        full = len(self.sales) == SAMPLES
-        return full and number.isdecimal() and int(number) < self.sales[-1].number
+        return len(self.sales) == SAMPLES and number < self.sales[-1].number
 
     def add(self, sale: Numbered) -> None:
         if self.sales and sale > self.sales[0]:  # as they come in most files
@@ -344,7 +349,15 @@ class Samples:
         self.left: set[str] = set()
         self.records: Spread[Sample] = Spread(Sample, size.most or 0, bar=size.bar(entity))
         self._bytes = 0
-        self.years: dict[str, Highest] = {}
+        self._years: dict[str, Highest] = {}
+        # Sales that may be among the highest of a year: mostly each is higher than those before.
+        self._higher: dict[str, list[tuple[int, str, Attributes]]] = {}
+
+    @property
+    def years(self) -> dict[str, Highest]:
+        """The highest numbers of each year."""
+        self._add_all_higher()
+        return self._years
 
     def add(self, record: FileRecord) -> None:
         """Look at a record of the file."""
@@ -364,7 +377,11 @@ class Samples:
                 self.left.add(pk)
             return
         self.total += 1
-        if self.size.most and (sample := self.records.under(pk)) is not None:
+        if (
+            self.size.most
+            and self.records.may_keep(record.pk)
+            and (sample := self.records.under(pk)) is not None
+        ):
             sample.extend(sample_of(record))
             self._keep_small(sample.size)
         for place, groups in zip(self._groups_at, self.groups.values(), strict=True):
@@ -388,6 +405,7 @@ class Samples:
 
     def finish(self, scratch: Path) -> Samples:
         """Put what may be much on disk, below a directory."""
+        self._add_all_higher()
         for groups in self.named.values():
             groups.finish(scratch)
         return self
@@ -400,16 +418,29 @@ class Samples:
     def _add_number(self, pk: str, sale: Attributes, date: str, number: str) -> None:
         """Whether it is in the index or not, a sale's number must not be given again."""
         year = date[:4]
-        highest = self.years.get(year)
+        highest = self._years.get(year)
         if highest is None:
-            highest = self.years[year] = Highest()
-        if not number or highest.is_above(number) or not year.isdigit():
+            highest = self._years[year] = Highest()
+        if not number or not year.isdigit() or highest.is_above(int(number)):
             return
-        if _text(sale, _STATUS) == "cancelled":
-            return
-        own_year = _text(sale, _YEAR) or year
-        if _text(sale, _DOCUMENT) != "proforma" and int(own_year) == int(year):
-            highest.add(Numbered(int(number), pk, _text(sale, _UPDATED)))
+        higher = self._higher.setdefault(year, [])
+        higher.append((int(number), pk, sale))
+        if len(higher) == _TOGETHER:
+            self._add_higher(year)
+
+    def _add_all_higher(self) -> None:
+        for year in [*self._higher]:
+            self._add_higher(year)
+
+    def _add_higher(self, year: str) -> None:
+        """Of the sales that have come last, those that are among the highest of their year: the
+        others need not be looked at."""
+        highest, higher = self._years[year], self._higher.pop(year)
+        for number, pk, sale in sorted(higher, key=itemgetter(0), reverse=True):
+            if highest.is_above(number):
+                break
+            if _is_numbered_in(year, sale):
+                highest.add(Numbered(number, pk, _text(sale, _UPDATED)))
 
     def leave(self, pks: Collection[bytes]) -> None:
         """Expect no answer of these records either (their PKs are JSON texts)."""
@@ -439,6 +470,13 @@ class Samples:
             named.extend(later.named[name])
         for year, highest in later.years.items():
             self.years.setdefault(year, Highest()).extend(highest)
+
+
+def _is_numbered_in(year: str, sale: Attributes) -> bool:
+    """Whether a sale that is dated in a year has a number of that year."""
+    if _text(sale, _STATUS) == "cancelled" or _text(sale, _DOCUMENT) == "proforma":
+        return False
+    return int(_text(sale, _YEAR) or year) == int(year)
 
 
 def _item_of(line: bytes) -> Item:
