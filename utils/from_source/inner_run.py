@@ -28,6 +28,7 @@ from utils.version import this_tool
 
 _FRESH = timedelta(hours=24)
 _SETTINGS = "settings"
+_READS_ON = ("extract",)  # over another connection; no phase that was cut short is taken up again
 
 
 def inner_run(run: Run) -> Run:
@@ -47,6 +48,7 @@ def inner_run(run: Run) -> Run:
     inner = SealedRun(config, files, unfinished or _new(run), run.progress, run.stop)
     inner.sealing = sealing
     inner.workers, inner.engine = run.workers, run.engine
+    inner.keeps_place_in = _READS_ON
     inner.resuming = unfinished is not None
     bind(inner.manifest, config, files.root)
     if unfinished is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -54,7 +54,7 @@ class Run:
     kept on disk unless the one that is there is damaged and to be left alone (`keeps_manifest`).
     While it `is_at_rest`, what its manifest tells of is over, or has not begun: what ends the
     process then stops nothing of it. It writes `after_switch` where it was told to, although the
-    Sale Module owns the data.
+    Sale Module owns the data. Only in some phases it `keeps_place_in` checkpoints.
     """
 
     config: Config
@@ -68,6 +68,7 @@ class Run:
     keeps_manifest: bool = True
     is_at_rest: bool = False
     after_switch: bool = False
+    keeps_place_in: Collection[str] = PHASE_NAMES
     in_flight: int | None = None  # batches at once with which the load before this one has ended
     workers: Workers = field(init=False)
     engine: Engine = field(init=False)
@@ -254,7 +255,8 @@ class Run:
 
         saved = self.checkpoint.load()
         settings = self.config.checkpoint
-        if saved is not None and _is_further(saved, phase, entity):
+        further = saved is not None and _is_further(saved, phase, entity)
+        if further or phase not in self.keeps_place_in:
             settings = replace(settings, enabled=False)
         step = Step(phase, entity)
         return Tracker(
