@@ -20,7 +20,7 @@ require()
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -47,6 +47,8 @@ from utils.wording import invocation
 from utils.wording.figures import counted
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from extract.following.follower import Follower, Narrow
     from load.conflicts.foresight import Foresight
     from load.sync.removal_report import RemovalFigures
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from utils.plan.data_directory import DataDirectory
     from utils.run.lifecycle import Screen
     from utils.run.run import Run
+    from validate.verify.bench import Bench
 
     NarrowExtract = Callable[[Run], None]
 
@@ -456,16 +459,23 @@ class Runbook:
             write_load_report(self.run)
         write_load_report(self.run)
 
-    def read_again(self, entities: Sequence[str], known: "Workspace") -> None:
+    def read_again(
+        self,
+        entities: Sequence[str],
+        known: "Workspace",
+        meanwhile: "Callable[[], AbstractContextManager[None]]" = nullcontext,
+    ) -> None:
         """From S9 to the files that it would be loaded from now, for these entities and those that
-        they name; with the times that loads of the data directory `known` have given them."""
+        they name; with the times that loads of the data directory `known` have given them. While S9
+        is read, `meanwhile` may go on."""
         from load.entities import TABLES
         from load.sync.times import recall_times
 
         needed = {need for name in entities for need in (name, *shape_of(name).needs)}
         due = [name for name in ENTITIES if name in needed]
         self.run.workers.imports, self.keeps = SHARED_WORK, False
-        self.extract(due)
+        with meanwhile():
+            self.extract(due)
         self.transform(due)
         for name in self.outcomes.going_on(due):
             if not self.outcomes.has_done("validate", name):
@@ -474,9 +484,14 @@ class Runbook:
         for failed in self.outcomes.failed.values():
             raise failed
 
-    def verify(self, entities: Sequence[str], origin: "Run | None" = None) -> ExitCode:
+    def verify(
+        self,
+        entities: Sequence[str],
+        origin: "Run | None" = None,
+        bench: "Bench | None" = None,
+    ) -> ExitCode:
         """Prove it: compare the target with every station before it, or with S9 as the run `origin`
-        has read it again."""
+        has read it again; `bench` has what was found out meanwhile."""
         from load.entities import TABLES
         from load.s3_import.left_objects import remove_verified
         from transform.engine import rules_of
@@ -500,6 +515,7 @@ class Runbook:
             origin=origin,
             labels=lambda entity: Labels(entity, rules),
             sleep=sleep,
+            prepared=bench,
         )
         for line in result.totals:
             self.say(f"{line} ({self.run.workspace.reconciliation})")
@@ -968,8 +984,10 @@ def verify_by_source(
     book: Runbook, chosen: Choice, entities: Sequence[str]
 ) -> "tuple[ExitCode, Callable[[], str]]":
     """Verify the target by S9, which is read again for it; nothing on disk is believed."""
+    from load.entities import TABLES
     from utils.cli.summary import after_source_read_again
     from utils.from_source.inner_run import has_served, inner_run
+    from validate.verify.engine import bench_of
 
     inner = inner_run(book.run)
 
@@ -978,8 +996,10 @@ def verify_by_source(
         if inner.manifest.outcome is not None:  # watched: another look needs another picture
             has_served(inner)
             inner = inner_run(book.run)
-        Runbook(inner).read_again(entities, book.run.workspace)
-        inner.manifest.outcome = book.verify(entities, inner)
+        with bench_of(book.run, origin=inner) as bench:
+            ahead = partial(bench.scanning_ahead, [TABLES[name] for name in entities])
+            Runbook(inner).read_again(entities, book.run.workspace, ahead)
+            inner.manifest.outcome = book.verify(entities, inner, bench)
         return inner.manifest.outcome
 
     with suppress(MigrationError):  # what is encrypted and cannot be opened is not needed

@@ -3,9 +3,11 @@ the work."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,13 +21,15 @@ from utils.dynamodb.scan_segments import pieces_of, segments_for
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import ENTITY_NAMES
-from utils.error_handler import ArtifactError
+from utils.error_handler import ArtifactError, MigrationError
 from utils.files.artifacts import ArtifactEntry
 from utils.files.spill import SpillFile
 from utils.run.run import Run
 from utils.telemetry.troubles import Troubles, take_troubles
+from validate.indexes.target_indexes import describe_table
 from validate.patterns.access_patterns import Patience
 from validate.patterns.pattern_samples import SampleSize
+from validate.verify.ahead import ScanAhead
 from validate.verify.passes import TablePart, TablePass, file_pieces
 
 PHASE = "verify"
@@ -51,9 +55,9 @@ class _WithTroubles(Generic[Piece, Found]):
 class Bench:
     """What every step of one verification works with. `origin` is the run whose transformed files
     say what the tables should hold: the run itself, or one that has read S9 again; then `learnt`
-    are other migrations' times that have been found in the tables (validate/verify/other_times.py).
-    `patience_anew` is how long an index is waited for, `meter` counts what is read, within
-    `verify.maxReadUnits`."""
+    are other migrations' times that have been found in the tables (validate/verify/other_times.py),
+    and `ahead` has what was scanned while S9 was read. `patience_anew` is how long an index is
+    waited for, `meter` counts what is read, within `verify.maxReadUnits`."""
 
     run: Run
     origin: Run
@@ -62,6 +66,7 @@ class Bench:
     scratch: Path
     references: list[SpillFile] = field(default_factory=list)
     learnt: tuple[tuple[str, str], ...] = ()
+    ahead: dict[str, tuple[TablePass, ScanAhead]] = field(default_factory=dict)
     meter: ReadMeter = field(init=False)
     reader: TableReader = field(init=False)
 
@@ -137,12 +142,34 @@ class Bench:
         indexes: TableSpec | None = None,
     ) -> Iterator[TablePart]:
         """A table of about `items` items, in parts; with what its `indexes` should hold."""
-        processes, at_once = self.in_flight()
-        segments = segments_for(items, fewest=_FEWEST_SEGMENTS)
-        work = TablePass(
+        work = self._scanning(
+            entity, items, compared=compared, as_written=as_written, keyed=keyed, indexes=indexes
+        )
+        processes, _ = self.in_flight()
+        pieces: Iterable[Sequence[int]] = pieces_of(work.segments, processes)
+        if compared and as_written and entity in self.ahead:
+            work, ahead = self.ahead.pop(entity)
+            pieces = ahead.left
+            for part, troubles in ahead.parts:
+                self.run.progress.heard(troubles)
+                yield part
+        yield from self.shared(work, pieces, at_most=processes)
+
+    def _scanning(
+        self,
+        entity: str,
+        items: int,
+        *,
+        compared: bool = True,
+        as_written: bool = True,
+        keyed: bool = True,
+        indexes: TableSpec | None = None,
+    ) -> TablePass:
+        _, at_once = self.in_flight()
+        return TablePass(
             self.reader,
             self.table(entity),
-            segments,
+            segments_for(items, fewest=_FEWEST_SEGMENTS),
             self.scratch,
             entity=entity,
             compared=compared,
@@ -152,7 +179,33 @@ class Bench:
             at_once=at_once,
             indexes=indexes,
         )
-        return self.shared(work, pieces_of(segments, processes), at_most=processes)
+
+    def scanning_ahead(self, specs: Iterable[TableSpec]) -> AbstractContextManager[None]:
+        """Scan the largest of some tables while something else is done here that has no work for
+        other processes, as far as that goes; `scan` goes on there. Nothing is done where that is
+        not worth it, where reading is bounded and would hold up what comes next, and where other
+        machines share the work: they do while S9 is read."""
+        known = self.run.manifest.artifacts
+        sizes = [
+            (entry.items, spec)
+            for spec in specs
+            if (entry := known.get(f"transformed/{spec.entity}.json")) is not None
+        ]
+        dated = self.origin.manifest.migration_timestamp  # else all that is there looks otherwise
+        if not sizes or not dated or self.meter.per_second is not None or self.run.fleet:
+            return nullcontext()
+        items, spec = max(sizes, key=itemgetter(0))
+        processes, _ = self.in_flight()
+        work = self._scanning(spec.entity, items, indexes=spec)
+        pieces: deque[Sequence[int]] = deque(pieces_of(work.segments, processes))
+        if not self.run.runner.shares(len(pieces)):
+            return nullcontext()
+        with suppress(MigrationError):  # it is told when the table is scanned in its turn
+            if describe_table(self.run.config.target, spec).key_schema:
+                ahead = ScanAhead(self.run.runner, _WithTroubles(work), pieces, processes)
+                self.ahead[spec.entity] = work, ahead
+                return ahead
+        return nullcontext()
 
     def sample(self) -> SampleSize:
         """How many records of each kind the access patterns are asked for."""

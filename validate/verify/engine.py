@@ -11,7 +11,8 @@ run's own files is believed. What was loaded, by these, only tells what S9 has c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -48,6 +49,18 @@ from validate.verify.verification_report import EntityResult, VerificationResult
 _INDEX_RETRIES, _INDEX_DELAY = 6, 0.2
 
 
+@contextmanager
+def bench_of(
+    run: Run, *, origin: Run | None = None, sleep: Callable[[float], None] | None = None
+) -> Iterator[Bench]:
+    """What a verification works with, for one of them. Parameters are as of `verify`."""
+    sleep = sleep or run.stop.sleep
+    retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
+    patience = partial(Patience, RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
+    with Scratch(run.workspace.scratch) as scratch:
+        yield Bench(run, origin or run, retry, patience, scratch)
+
+
 def verify(
     run: Run,
     tables: Mapping[str, TableSpec],
@@ -56,6 +69,7 @@ def verify(
     origin: Run | None = None,
     labels: Labels | None = None,
     sleep: Callable[[float], None] | None = None,
+    prepared: Bench | None = None,
 ) -> VerificationResult:
     """Verify entities against the target and write data/reports/verification_report.json.
 
@@ -64,7 +78,8 @@ def verify(
     amounts are reconciled. Raises
     ArtifactError when a file is not what the manifest says, and TargetError when a table is
     missing or cannot be read; every other difference is in the result. `sleep` (seconds) is how
-    to wait between tries: by default until the time is over or a stop is asked for.
+    to wait between tries: by default until the time is over or a stop is asked for. `prepared`
+    is a bench on which something has been done ahead.
     """
     chosen = [entity for entity in ENTITY_NAMES if entity in entities]
     target = run.config.target
@@ -72,14 +87,11 @@ def verify(
         run.manifest.forget(PHASE, entity)
     run.save()
     states = {entity: describe_table(target, tables[entity]) for entity in chosen}
-    sleep = sleep or run.stop.sleep
-    retry = replace(RetryPolicy.of(run.config.migration), sleep=sleep)
-    patience = partial(Patience, RetryPolicy(_INDEX_RETRIES, _INDEX_DELAY, sleep=sleep))
     results: dict[str, EntityResult] = {}
     lines: dict[str, LineDifferences] = {}
     naming = [entity for entity in chosen if shape_of(entity).references]
-    with Scratch(run.workspace.scratch) as scratch:
-        bench = Bench(run, origin or run, retry, patience, scratch)
+    made = nullcontext(prepared) if prepared else bench_of(run, origin=origin, sleep=sleep)
+    with made as bench:
         bench.get_ready(chosen)
         for entity in chosen:
             result, comparison = _verify_entity(bench, tables[entity], states[entity], labels)
