@@ -31,6 +31,7 @@ from utils.sums.source_sums import (
     group_of,
     measures_of,
     parsed,
+    read_incomplete,
     read_sums,
     together,
 )
@@ -84,9 +85,7 @@ def add_up_again(
     queries = _queries(source, planned, shape)
     head = next(read_sums(path))
     assert isinstance(head, Head)
-    kept = (
-        each for each in read_sums(path) if isinstance(each, Incomplete) and each.key not in keys
-    )
+    kept = (each for each in read_incomplete(path) if each.key not in keys)
     writer = ArtifactWriter(path)
     found: Iterable[Line] = chain(
         [replace(head, again=(*head.again, source.snapshot.taken_at)) if is_later else head],

@@ -35,6 +35,7 @@ from utils.sums.exact import EXACT
 # What SQL takes for a number, whatever the type of the column: so many digits that the sum of a
 # column fits into the largest decimal of MySQL.
 MOST_DIGITS, MOST_DECIMALS = 25, 30
+_OF_RECORD = b'{"key":'  # begins the line of a record
 _PLAIN = re.compile(rf"-?[0-9]{{1,{MOST_DIGITS}}}(?:\.[0-9]{{1,{MOST_DECIMALS}}})?").fullmatch
 
 
@@ -161,6 +162,14 @@ def read_sums(path: Path) -> Iterator[Line]:
             yield Incomplete(plain["key"], tuple(plain["without"]))
         else:
             yield Group.of_json(plain)
+
+
+def read_incomplete(path: Path) -> Iterator[Incomplete]:
+    """The records without some of the amounts alone, which are mostly few or none."""
+    for line in lines_of(path):
+        if line.startswith(_OF_RECORD):
+            plain = orjson.loads(line)
+            yield Incomplete(plain["key"], tuple(plain["without"]))
 
 
 @cache

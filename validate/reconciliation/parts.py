@@ -32,11 +32,11 @@ from utils.files.quarantine import Refusal
 from utils.sums.source_sums import (
     Group,
     Head,
-    Incomplete,
     columns_by,
     group_of,
     measures_of,
     parsed,
+    read_incomplete,
     read_sums,
 )
 from validate.reconciliation.rows import (
@@ -130,7 +130,7 @@ class Contributors:
 
     def computed(self, transformed: Path, sums: Path, head: Head, scratch: Path) -> None:
         """The amounts that the transform has computed, since S9 has none that is a plain number."""
-        listed = (each for each in read_sums(sums) if isinstance(each, Incomplete))
+        listed = read_incomplete(sums)
         lacking = next(listed, None)
         if lacking is None and not head.absent:
             return

@@ -31,10 +31,11 @@ from validate.reconciliation.rows import (
     Row,
     RowKey,
 )
-from validate.sums.figures import plain
+from validate.sums.figures import ZERO, plain
 
 LISTED = 1_000  # rows that a list of the report holds at most; its count is always whole
 _DECIMALS = 2
+_NOTHING = number_cell(ZERO, _DECIMALS)
 _HEADINGS = {
     S9: "S9 (SQL)",
     QUARANTINE: "In quarantine",
@@ -128,13 +129,20 @@ def _written(found: Reconciliation, writer: Any) -> dict[str, Any]:
 
 
 def _write_row(found: Reconciliation, writer: Any, key: RowKey, label: str, row: Row) -> None:
-    sales = ", ".join(row.sales) + (" …" if row.count > len(row.sales) else "")
     named = [found.entity, key.by, label, row.key, label_text(key.currency)]
+    cells = [*map(cell, named)]
     for name, values in _by_figure(found, row):
-        is_amount = any(isinstance(each, Decimal) for each in values)
-        numbers = [number_cell(each, _DECIMALS if is_amount else 0) for each in values]
-        differs = bool(values[-1])
-        writer.writerow([*map(cell, (*named, name)), *numbers, cell(sales) if differs else ""])
+        sales = ""
+        if values[-1]:
+            sales = cell(", ".join(row.sales) + (" …" if row.count > len(row.sales) else ""))
+        writer.writerow([*cells, name, *map(_number, values), sales])
+
+
+def _number(value: int | Decimal) -> str:
+    """A figure as the table has it. Most are nothing, of columns to which nobody contributes."""
+    if value is ZERO:
+        return _NOTHING
+    return number_cell(value, _DECIMALS) if isinstance(value, Decimal) else str(value)
 
 
 def _by_figure(found: Reconciliation, row: Row) -> Iterator[tuple[str, list[int | Decimal]]]:
