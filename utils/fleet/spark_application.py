@@ -41,9 +41,9 @@ def open_application(engine: EngineConfig, log: Path) -> SparkContext:
     it does not start."""
     # The workers are to be of the same Python, with the same packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = _conf(engine, log)
     try:
-        context = SparkContext(conf=conf, gateway=_gateway(conf, log))
+        gateway, conf = (_submitted if is_submitted() else _launched)(engine, log)
+        context = SparkContext(conf=conf, gateway=gateway)
     except (Py4JError, PySparkException, OSError, ValueError) as error:
         raise _no_spark(engine, log, str(error)) from error
     context.setLogLevel("WARN")
@@ -56,30 +56,45 @@ def open_application(engine: EngineConfig, log: Path) -> SparkContext:
     return context
 
 
-def _gateway(conf: SparkConf, log: Path) -> JavaGateway:
-    """The way to Spark's JVM, which writes to the log and not to the screen. Where spark-submit has
-    started it, it is there already."""
-    with open_private(log, "ab") as output:
-        return launch_gateway(conf, {"stdin": subprocess.PIPE, "stdout": output, "stderr": output})
+def is_submitted() -> bool:
+    """Whether spark-submit has started this process, and Spark's JVM before it."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def _conf(engine: EngineConfig, log: Path) -> SparkConf:
-    """What Spark is started with: what spark-submit and Spark's own files say goes first."""
+def _submitted(engine: EngineConfig, log: Path) -> tuple[JavaGateway, SparkConf]:
+    """The way to the JVM that spark-submit has started, with what it has not been told."""
+    gateway, conf = launch_gateway(), SparkConf()
+    said = gateway.jvm.java.lang.System.getProperty
+    for name, value in _settings(engine, log).items():
+        if said(name) is None:
+            conf.set(name, value)
+    return gateway, conf
+
+
+def _launched(engine: EngineConfig, log: Path) -> tuple[JavaGateway, SparkConf]:
+    """A JVM of our own, which writes to the log and not to the screen."""
     conf = SparkConf()
-    master = conf.get("spark.master") or engine.master or _HERE
-    for name, value in (
-        ("spark.master", master),
-        ("spark.app.name", "s9-migration"),
-        ("spark.ui.enabled", "false"),  # a page that anybody could look at
-        ("spark.ui.showConsoleProgress", "false"),
-        ("spark.executorEnv.PYTHONPATH", str(_ROOT)),
-        ("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_logging(log)}"),
-    ):
+    for name, value in _settings(engine, log).items():
         conf.setIfMissing(name, value)
-    if master.startswith("local"):
-        conf.setIfMissing("spark.driver.host", _LOOPBACK)
-        conf.setIfMissing("spark.driver.bindAddress", _LOOPBACK)
-    return conf
+    with open_private(log, "ab") as output:
+        streams = {"stdin": subprocess.PIPE, "stdout": output, "stderr": output}
+        return launch_gateway(conf, streams), conf
+
+
+def _settings(engine: EngineConfig, log: Path) -> dict[str, str]:
+    """What Spark is to be told, unless it has been told otherwise."""
+    master = engine.master or _HERE
+    settings = {
+        "spark.master": master,
+        "spark.app.name": "s9-migration",
+        "spark.ui.enabled": "false",  # a page that anybody could look at
+        "spark.ui.showConsoleProgress": "false",
+        "spark.executorEnv.PYTHONPATH": str(_ROOT),
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_logging(log)}",
+    }
+    if master.startswith("local") and not is_submitted():
+        settings |= {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
+    return settings
 
 
 def _logging(log: Path) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, Sample, TableNames
 from tests.scenarios.fleet.conftest import SparkHire
 from tests.support.faults.sabotage import SabotagedOperator, shared, told
+from tests.support.fleet.spark import SubmittingOperator
 from tests.support.operators.operator import Operator, scan_all, small_trade
 
 
@@ -40,3 +43,15 @@ def test_even_what_is_small_is_shared_out_in_pieces_and_by_senders(
         "sales": 5,
     }
     assert operator.report("verification")["passed"]
+
+
+def test_spark_submit_says_what_the_cluster_is(
+    s9: S9Database, spark_operator: SparkHire, dynamodb: DynamoDBClient, tables: TableNames
+) -> None:
+    small_trade(s9)
+    hired = spark_operator(s9).configure(engine={"master": "spark://nobody.invalid:7077"})
+    operator = SubmittingOperator.like(hired)
+    operator.environment["PYSPARK_PYTHON"] = sys.executable
+    ended = operator.run("--full").ended(0)
+    assert "at local[2,4]" in ended.output
+    assert len(scan_all(dynamodb, tables)["sales"]) == 5

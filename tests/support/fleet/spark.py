@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+
+from tests.support.operators.operator import SCRIPT, Operator
 
 MISSING = "needs pyspark and a Java runtime: make .venv/.stamps/spark"
 
@@ -14,3 +19,19 @@ def require_spark() -> None:
     """Skip unless Spark can be started here."""
     if find_spec("pyspark") is None or shutil.which("java") is None:
         pytest.skip(MISSING)
+
+
+@dataclass
+class SubmittingOperator(Operator):
+    """An operator who types spark-submit in the place of python, with a master of its own."""
+
+    master: str = "local[2,4]"
+
+    @classmethod
+    def like(cls, operator: Operator) -> SubmittingOperator:
+        """The same desk."""
+        return cls(**{part.name: getattr(operator, part.name) for part in fields(Operator)})
+
+    def command(self, *arguments: str) -> list[str]:
+        submit = Path(sys.executable).with_name("spark-submit")
+        return [str(submit), "--master", self.master, str(SCRIPT), *arguments]

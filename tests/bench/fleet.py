@@ -1,0 +1,150 @@
+"""`python -m tests.bench.fleet`: what an item costs on Spark, beside this machine's own processes.
+
+Each phase is a command, done at two sizes, so that what a command costs before its first item (a
+Java machine, Python workers) is told apart from what each item costs. CPU time is that of the
+command and of everything that it has started; servers and engine share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.bench.scene import PART, Scene, scene
+from tests.bench.source import Size
+from tests.support.places import ROOT
+from utils.entities import ENTITY_NAMES
+
+PHASES = ("extract", "transform", "validate", "load", "verify")
+_ADOPTS_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: the workers of a JVM that has ended are ours
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine as it is configured."""
+
+    name: str
+    settings: dict[str, Any]
+    processes: int = 1
+
+
+ENGINES = (
+    Engine("local, 1 process", {"type": "local"}),
+    Engine("Spark, 1 core", {"type": "spark", "master": "local[1,4]"}),
+    Engine("local, 2 processes", {"type": "local"}, 2),
+    Engine("Spark, 2 cores", {"type": "spark", "master": "local[2,4]"}),
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took for so many items: seconds of the clock and of CPU time."""
+
+    items: int
+    seconds: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What each item costs beyond what a command costs anyhow: microseconds."""
+
+    seconds: float
+    cpu: float
+    start: float
+
+    @classmethod
+    def of(cls, small: Cost, big: Cost) -> Slope:
+        """From the costs of two sizes; `start` is the seconds of the clock that none of the items
+        have to do with."""
+        items = big.items - small.items
+        seconds, cpu = (big.seconds - small.seconds) / items, (big.cpu - small.cpu) / items
+        return cls(1e6 * seconds, 1e6 * cpu, small.seconds - seconds * small.items)
+
+
+def main() -> None:
+    """Measure each engine and tell."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.fleet", description=__doc__)
+    parser.add_argument("--sales", type=int, default=60_000, help="sales in the larger S9")
+    parser.add_argument("--small", type=int, default=12_000, help="sales in the smaller one")
+    options = parser.parse_args()
+    ctypes.CDLL(None).prctl(_ADOPTS_ORPHANS, 1, 0, 0, 0)
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        print("| engine | phase | µs of CPU an item | µs of the clock | seconds to begin |")  # noqa: T201
+        print("|---|---|---:|---:|---:|", flush=True)  # noqa: T201
+        with scene(Path(directory), Size(options.sales), Size(options.small)) as stage:
+            for engine in ENGINES:
+                for phase, slope in _measured(stage, engine):
+                    print(  # noqa: T201
+                        f"| {engine.name} | {phase} | {slope.cpu:.1f} | {slope.seconds:.1f} | "
+                        f"{slope.start:.1f} |",
+                        flush=True,
+                    )
+
+
+def _measured(stage: Scene, engine: Engine) -> Iterator[tuple[str, Slope]]:
+    small, big = (_costs(stage, engine, database) for database in (PART, ""))
+    slopes = {phase: Slope.of(small[phase], big[phase]) for phase in PHASES}
+    yield from slopes.items()
+    every = slopes.values()
+    yield (
+        "all",
+        Slope(
+            sum(each.seconds for each in every),
+            sum(each.cpu for each in every),
+            sum(each.start for each in every),
+        ),
+    )
+
+
+def _costs(stage: Scene, engine: Engine, database: str) -> dict[str, Cost]:
+    """What each phase takes on a database."""
+    name = f"{engine.name.replace(' ', '-').replace(',', '')}-{database or 'whole'}"
+    path = Path(stage.configuration(name, database=database))
+    document = orjson.loads(path.read_bytes())
+    document["engine"] = engine.settings
+    tables = {f"{entity}Table": f"{name}-{entity}" for entity in ENTITY_NAMES}
+    document["target"] |= tables  # new ones: what is there already is not sent
+    document["migration"] = {**document.get("migration", {}), "processes": engine.processes}
+    path.write_bytes(orjson.dumps(document))
+    taken = {phase: _command(path, phase) for phase in PHASES}
+    items = stage.items(name)
+    return {phase: Cost(items, seconds, cpu) for phase, (seconds, cpu) in taken.items()}
+
+
+def _command(config: Path, phase: str) -> tuple[float, float]:
+    """Time a phase by hand. Raises RuntimeError when it does not end well."""
+    began, before = time.perf_counter(), _children()
+    words = ["--quiet", "--config", str(config), "--phase", phase]
+    done = subprocess.run(
+        [sys.executable, "migrate.py", *words], cwd=ROOT, capture_output=True, check=False
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode != 0:
+        raise RuntimeError(f"{phase}: {(done.stdout + done.stderr).decode()[-2000:]}")
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:  # orphans that have ended
+            pass
+    return seconds, _children() - before
+
+
+def _children() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
+
+
+if __name__ == "__main__":
+    main()
