@@ -56,6 +56,7 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> ToolCopy:
     """A copy of the tool in which the page has been followed to its end."""
     copy = ToolCopy.into(tmp_path_factory.mktemp("tool"))
     copy.apply(BLOCKS.values())
+    copy.hurry()
     return copy
 
 

@@ -305,8 +305,11 @@ NOISE = "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 
 
 
 def with_a_short_grace(scene: Scene) -> SabotagedOperator:
-    """S9 is soon expected to have forgotten what it may."""
-    settings = {"extract.change_log.postgresql.retained.GRACE": 2.0}
+    """S9 is soon expected to have forgotten what it may, and is looked at all the time."""
+    settings = {
+        "extract.change_log.postgresql.retained.GRACE": 2.0,
+        "extract.following.follower._TOLD_EVERY": 0.2,
+    }
     tool = SabotagedOperator.like(scene.operator, set=settings)
     scene.operator = tool.configure(sync={"maxRetainedLog": 1})
     return tool
@@ -340,7 +343,6 @@ def test_what_is_kept_while_everything_is_compared_is_told_and_forgotten_after_i
 ) -> None:
     """The first comparison of a busy S9 lasts, and as long S9 has to keep its log."""
     tool = with_a_short_grace(scene)
-    tool.plan["set"]["extract.following.follower._TOLD_EVERY"] = 0.2
     tool.hold(phase="transform", entity="sales", after=1)
     with scene:
         running = scene.running

@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from load import engine
+from load.backup import engine as backup_engine
 from load.backup.before_load import back_up_before_load
 from load.conflicts.survey import survey_before_load
 from load.rollback.engine import Time, foresee, roll_back
@@ -224,7 +225,8 @@ class Desk(Migration):
 @contextmanager
 def one_session() -> Iterator[None]:
     """botocore takes a tenth of a second to find the same settings again and again: here it looks
-    for them once."""
+    for them once. And a backup waits two seconds before it looks again at what the application has
+    changed just now: here a moment."""
     core = aws._core
     found: list[Any] = []
 
@@ -233,8 +235,7 @@ def one_session() -> Iterator[None]:
             found.append(core(target))
         return found[0]
 
-    aws._core = once
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aws, "_core", once)
+        patch.setattr(backup_engine, "_PAUSE", 0.05)
         yield
-    finally:
-        aws._core = core

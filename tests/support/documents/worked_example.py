@@ -20,6 +20,8 @@ from pathlib import Path
 from tests.support.operators.operator import environment
 from tests.support.places import ROOT
 
+# A verification that finds something missing looks for it for thirteen seconds.
+_PATIENT = "_INDEX_RETRIES, _INDEX_DELAY = 6, 0.2"
 COPIED = ("extract", "transform", "load", "validate", "utils", "tests", "docs")
 FILES = ("migrate.py", "config.json.example", *(path.name for path in ROOT.glob("*.md")))
 _BLOCK = re.compile(r"<!-- example: (\S+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
@@ -57,6 +59,15 @@ class ToolCopy:
             shutil.copy(ROOT / name, directory)
         shutil.copytree(ROOT / ".ci", directory / ".ci")
         return cls(directory)
+
+    def hurry(self) -> None:
+        """Let a verification look again at once for what it does not find."""
+        engine = self.root / "validate" / "verify" / "engine.py"
+        text = engine.read_text(encoding="utf-8")
+        assert text.count(_PATIENT) == 1
+        engine.write_text(
+            text.replace(_PATIENT, _PATIENT.replace("0.2", "0.002")), encoding="utf-8"
+        )
 
     def apply(self, blocks: Iterable[Block]) -> None:
         """Do what a page says."""

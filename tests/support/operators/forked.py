@@ -49,17 +49,23 @@ _MODULES = (
     "statistics",
     "stringprep",
 )
-# Times that are shortened: no emulator's index lags behind its table, and a verification that finds
-# something missing would wait thirteen seconds for it; what a plan says of this machine's speed
-# need not be exact.
+# Times that are shortened: no emulator's index lags behind its table, none of its tables takes time
+# to be made, and a verification that finds something missing would wait thirteen seconds for it;
+# what was being changed during a backup is at rest at once; what a plan says of this machine's
+# speed need not be exact.
 _SETTLED_AFTER = 0.05
 _SHORTER = {
     "validate.verify.engine": {"_INDEX_DELAY": 0.002},
     "load.forecast.speed": {"_MEASURED_SECONDS": 0.01},
+    "load.backup.aws_recovery": {"_POLL_SECONDS": 0.02},
+    "load.backup.engine": {"_PAUSE": 0.05},
     "load.repair.engine": {"SETTLED_AFTER": _SETTLED_AFTER},
     "load.restore.engine": {"SETTLED_AFTER": _SETTLED_AFTER},
     "load.rollback.engine": {"SETTLED_AFTER": _SETTLED_AFTER},
+    "load.s3_import.import_table": {"_FIRST_POLL": 0.02},
+    "load.s3_import.table_settings": {"_POLL_SECONDS": 0.02},
     "load.sync.removal": {"SETTLED_AFTER": _SETTLED_AFTER},
+    "load.target.tables": {"_POLL_SECONDS": 0.02},
 }
 _LOOK_EVERY = 0.02  # seconds, while there are processes that nobody tells the end of
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
