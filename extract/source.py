@@ -89,6 +89,10 @@ class Source(Catalog, Protocol):
     def amount(self, reference: str, column: SourceColumn, /) -> Amount:
         """The SQL of an amount: extract/sums/queries.py."""
 
+    @property
+    def groups_by_sets(self) -> bool:
+        """Whether GROUPING SETS are known: extract/sums/queries.py."""
+
     def summed(self, query: str, /) -> Iterator[Row]:
         """The rows of a query that returns a number and a JSON text, as they come."""
 

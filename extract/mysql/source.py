@@ -231,6 +231,11 @@ class MySqlSource:
         """The SQL of an amount."""
         return amount_of(reference, column)
 
+    @property
+    def groups_by_sets(self) -> bool:
+        """Whether GROUPING SETS are known."""
+        return False
+
     def summed(self, query: str) -> Iterator[Row]:
         """The rows of a query that returns a number and a JSON text, as they come."""
         return self._stream(query)

@@ -372,6 +372,11 @@ class PostgresSource:
             return of_numeric(f"{reference}::numeric")
         return of_numeric(reference) if column.type == _NUMERIC else of_text(reference)
 
+    @property
+    def groups_by_sets(self) -> bool:
+        """Whether GROUPING SETS are known."""
+        return True
+
     def summed(self, query: str) -> Iterator[Row]:
         """The rows of a query that returns a number and a JSON text, as they come."""
         get_logger().debug("Asking S9: %s", query)

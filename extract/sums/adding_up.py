@@ -127,11 +127,13 @@ def _with_zero(source: Source, planned: ExtractPlan) -> tuple[str, ...]:
 
 
 def _groups(source: Source, queries: SumQueries, shape: Shape) -> Iterator[Group]:
-    for by in columns_by(shape):
-        for _, text in source.summed(queries.groups(by)):
+    sets = columns_by(shape)
+    for query in queries.groups(sets):
+        for place, text in source.summed(query):
             labels, records, lines, amounts, there = parsed(text)
+            sums = tuple(map(Decimal, amounts))
             without = tuple(records - count for count in there)
-            yield Group(by, tuple(labels), records, lines, tuple(map(Decimal, amounts)), without)
+            yield Group(sets[int(place)], tuple(labels), records, lines, sums, without)
 
 
 def _incomplete(source: Source, queries: SumQueries) -> Iterator[Incomplete]:

@@ -5,7 +5,8 @@ What a column's value is as JSON text, and what of it is a number, each database
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Protocol
 
 from extract.selection import Amount, ExtractPlan, Label, SourceColumn
@@ -23,6 +24,10 @@ class Dialect(Protocol):
     def amount(self, reference: str, column: SourceColumn, /) -> Amount:
         """The SQL of an amount."""
 
+    @property
+    def groups_by_sets(self) -> bool:
+        """Whether GROUPING SETS are known."""
+
 
 class SumQueries:
     """Writes the queries for one entity. `amounts` are the canonical names of its amounts."""
@@ -38,11 +43,24 @@ class SumQueries:
         """The places of amounts that S9 has no column for."""
         return tuple(place for place, found in enumerate(self._amounts) if found is None)
 
-    def groups(self, by: Sequence[str]) -> str:
-        """What the records add up to, for each combination of the values in the columns `by`: a
-        number that says nothing, and [[label, …], records, lines, [sum, …], [with, …]] as JSON."""
-        labels = [self._label(name) for name in by]
-        inner = [f"{label.key} AS k{place}" for place, label in enumerate(labels)]
+    def groups(self, sets: Sequence[Sequence[str]]) -> Iterator[str]:
+        """What the records add up to, for each combination of the values in the columns of each of
+        `sets`, one after the other: the place of the set, and [[label, …], records, lines,
+        [sum, …], [with, …]] as JSON. One query goes through the records for all sets, where the
+        database can do that; else there is one for each."""
+        if self._dialect.groups_by_sets:
+            yield self._groups(dict(enumerate(sets)))
+        else:
+            for place, by in enumerate(sets):
+                yield self._groups({place: by})
+
+    def _groups(self, sets: Mapping[int, Sequence[str]]) -> str:
+        grouping = _Grouping(sets)
+        inner, texts = [], {}
+        for name, key in grouping.keys.items():
+            label = self._label(name)
+            inner.append(f"{label.key} AS {key}")
+            texts[name] = label.text.format(key)
         sums, summed, counted = [], [], []
         for place, found in enumerate(self._amounts):
             if found is None:
@@ -53,15 +71,16 @@ class SumQueries:
             sums += [f"COALESCE(SUM(a{place}), 0) AS s{place}", f"COUNT(a{place}) AS c{place}"]
             summed.append(f"CONCAT('\"', s{place}, '\"')")
             counted.append(f"c{place}")
-        keys = [f"k{place}" for place in range(len(labels))]
-        values = [label.text.format(key) for label, key in zip(labels, keys, strict=True)]
-        outer = ", ".join([*keys, "COUNT(*) AS r", "COALESCE(SUM(n), 0) AS l", *sums])
+        values = {place: [texts[name] for name in by] for place, by in sets.items()}
         counts, joined = self._lines()
-        text = [_listed(values), "r", "l", _listed(summed), _listed(counted)]
+        outer = [*grouping.columns, "COUNT(*) AS r", "COALESCE(SUM(n), 0) AS l", *sums]
+        labels = grouping.own({place: _listed(each) for place, each in values.items()})
+        text = [labels, "r", "l", _listed(summed), _listed(counted)]
         return (
-            f"SELECT 0, {_listed(text)} FROM (SELECT {outer} FROM (SELECT {', '.join(inner)}, "
-            f"{counts} AS n FROM ({self._planned.records.query}) AS q{joined}) AS x "
-            f"GROUP BY {', '.join(keys)}) AS g ORDER BY {', '.join(values)}"
+            f"SELECT {grouping.place}, {_listed(text)} FROM (SELECT {', '.join(outer)} FROM "
+            f"(SELECT {', '.join(inner)}, {counts} AS n "
+            f"FROM ({self._planned.records.query}) AS q{joined}) AS x "
+            f"GROUP BY {grouping.by}) AS g ORDER BY {', '.join(grouping.order(values))}"
         )
 
     def incomplete(self) -> str:
@@ -104,6 +123,55 @@ class SumQueries:
             f" LEFT JOIN (SELECT {parent} AS p, COUNT(*) AS n FROM ({children.everything}) AS l "
             f"WHERE {parent} IS NOT NULL GROUP BY {parent}) AS c ON c.p = q.{key}"
         )
+
+
+class _Grouping:
+    """How rows are grouped, by the columns of one set, or by those of each of several: `keys` are
+    the names that columns have inside a query."""
+
+    def __init__(self, sets: Mapping[int, Sequence[str]]) -> None:
+        self._sets = sets
+        names = [*dict.fromkeys(chain.from_iterable(sets.values()))]
+        self.keys = {name: f"k{number}" for number, name in enumerate(names)}
+        # What GROUPING says: a bit for each column that is not in a set, the highest for the first.
+        self._bits = {
+            place: sum(1 << bit for bit, name in enumerate(reversed(names)) if name not in by)
+            for place, by in sets.items()
+        }
+        self._is_one = len(sets) == 1
+
+    @property
+    def columns(self) -> list[str]:
+        """What is selected with the groups: their values, and of which set each is."""
+        keys = [*self.keys.values()]
+        return keys if self._is_one else [*keys, f"GROUPING({', '.join(keys)}) AS b"]
+
+    @property
+    def by(self) -> str:
+        """What follows GROUP BY."""
+        sets = [", ".join(self.keys[name] for name in by) for by in self._sets.values()]
+        return sets[0] if self._is_one else f"GROUPING SETS ({', '.join(f'({s})' for s in sets)})"
+
+    @property
+    def place(self) -> str:
+        """The place of the set that a group is of."""
+        return self.own({place: str(place) for place in self._sets})
+
+    def own(self, parts: Mapping[int, str]) -> str:
+        """What of `parts` is that of the set that a group is of, given by the places of sets."""
+        if self._is_one:
+            return next(iter(parts.values()))
+        cases = (f"WHEN {self._bits[place]} THEN {part}" for place, part in parts.items())
+        return f"CASE b {' '.join(cases)} END"
+
+    def order(self, values: Mapping[int, Sequence[str]]) -> list[str]:
+        """By what the groups are ordered: by sets, and in each by its values."""
+        numbers = range(max(map(len, values.values())))
+        ordered = [
+            self.own({place: each[n] for place, each in values.items() if n < len(each)})
+            for n in numbers
+        ]
+        return ordered if self._is_one else [self.place, *ordered]
 
 
 def _listed(values: Sequence[str]) -> str:
