@@ -12,8 +12,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from threading import Lock
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import orjson
 
@@ -53,6 +54,36 @@ class ScanPage(Protocol):
 
 
 Page = TypeVar("Page", bound=ScanPage)
+
+
+@dataclass(frozen=True)
+class TableScan(Generic[Page]):
+    """What is scanned: some segments, of all `of`, of a table or of one of its indexes, whose pages
+    go on after a key of the index and of the table, and which follow the table after a moment.
+
+    `work` gets the body of an answer, judges its shape (NoAnswer) and must be pure. `attributes`
+    limits what is transferred to these, the key's among them (names that are no reserved words).
+    """
+
+    table: str
+    work: Callable[[bytes], Page]
+    segments: Sequence[int]
+    of: int
+    index: str = ""
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What every page of it is asked for with."""
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            **({"IndexName": self.index} if self.index else {"ConsistentRead": True}),
+            "TotalSegments": self.of,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        if self.attributes:
+            request["ProjectionExpression"] = ", ".join(self.attributes)
+        return request
 
 
 class TableReader:
@@ -153,46 +184,42 @@ class TableReader:
         *,
         segments: Sequence[int],
         of: int,
-        index: str = "",
         attributes: tuple[str, ...] = (),
         at_once: int = MOST,
     ) -> Iterator[Page]:
-        """What `work` makes of every page of some segments of a table, in no particular order; or
-        of one of its indexes, whose pages go on after a key of the index and of the table, and
-        which follow the table after a moment.
+        """What `work` makes of every page of some segments of a table (see TableScan), as
+        `scan_all` gives it."""
+        one = TableScan(table, work, segments, of, attributes=attributes)
+        for _, page in self.scan_all([one], at_once=at_once):
+            yield page
 
-        Of all `of` segments as many of these are read at once as it takes to keep the caller busy,
-        at most `at_once`, each one page ahead of him: a slow caller slows the reading. `work` gets
-        the body of an answer, judges its shape (NoAnswer) and must be pure; it runs in the
-        caller's thread, because threads that work at the same time only fight for the
-        interpreter. `attributes` limits what is transferred to these, the key's among them (names
-        that are no reserved words).
+    def scan_all(
+        self, scans: Sequence[TableScan[Page]], *, at_once: int = MOST
+    ) -> Iterator[tuple[int, Page]]:
+        """What is made of every page of some scans, in no particular order, with the number of the
+        scan.
+
+        Of all their segments as many are read at once as it takes to keep the caller busy, at most
+        `at_once`, each one page ahead of him: a slow caller slows the reading. The work is done in
+        the caller's thread, because threads that work at the same time only fight for the
+        interpreter.
 
         A page goes on after the last item of the page before it, and the end is where nothing
         comes after that: a page that has lost its LastEvaluatedKey on the way ends no scan.
         """
-        request: dict[str, Any] = {
-            "TableName": table,
-            **({"IndexName": index} if index else {"ConsistentRead": True}),
-            "TotalSegments": of,
-            "ReturnConsumedCapacity": "TOTAL",
-        }
-        if attributes:
-            request["ProjectionExpression"] = ", ".join(attributes)
-        rate = self._meter.per_second if self._meter else None
-        sizes = self._sizes.setdefault(_place(request), PageSizes())
-        first, most = sizes.in_flight(rate, min(at_once, len(segments)))
-        flow = PageFlow(most, PAGE_ITEMS, first=first)
-        asking = _Asking(self._wire, self._retry, request, flow, sizes, self._meter_of(request))
-        ways = {segment: Way(self._wire, "Scan") for segment in segments}
-        due = deque(asking.for_page(segment) for segment in segments)
+        asking = self._asking(scans, at_once)
+        if not asking:
+            return
+        flow = asking[0].flow
+        in_turn = zip_longest(*(each.first_pages() for each in asking))
+        due = deque(asked for some in in_turn for asked in some if asked is not None)
         with ThreadPoolExecutor(flow.most, thread_name_prefix="scan") as pool:
             waiting: dict[Future[bytes], _Asked] = {}
 
             def go_on() -> None:
                 while due and len(waiting) < flow.number:
                     asked = due.popleft()
-                    waiting[pool.submit(asking.body, asked)] = asked
+                    waiting[pool.submit(asked.of.body, asked)] = asked
 
             try:
                 go_on()
@@ -202,9 +229,8 @@ class TableReader:
                     asked = waiting.pop(future)
                     self._pause()
                     try:
-                        page = work(future.result())
-                        asking.came(asked, page)
-                        require_progress(asked.start, page.last_key, page.ends_at)
+                        page = scans[asked.of.number].work(future.result())
+                        asked.of.came(asked, page)
                     except BackOff as problem:
                         asked.problem = problem
                         due.appendleft(asked)
@@ -212,12 +238,34 @@ class TableReader:
                         continue
                     flow.came(in_vain=not any(each.done() for each in waiting))
                     if after := page.ends_at or page.last_key:
-                        ways[asked.segment].goes_on(after)
-                        due.appendleft(asking.for_page(asked.segment, after))
+                        due.appendleft(asked.of.page_after(asked, after))
                     go_on()
-                    yield page
+                    yield asked.of.number, page
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+    def _asking(self, scans: Sequence[TableScan[Page]], at_once: int) -> list[_Asking]:
+        """Who asks for the pages of each scan, all in one flow."""
+        rate = self._meter.per_second if self._meter else None
+        most = min(at_once, sum(len(each.segments) for each in scans))
+        sizes = [self._sizes.setdefault(_place(each.request), PageSizes()) for each in scans]
+        allowed = [each.in_flight(rate, most) for each in sizes]
+        first = min((each for each, _ in allowed), default=1)
+        most = min((each for _, each in allowed), default=1)
+        flow = PageFlow(most, PAGE_ITEMS, first=first)
+        return [
+            _Asking(
+                number,
+                self._wire,
+                self._retry,
+                each.request,
+                each.segments,
+                flow,
+                size,
+                self._meter_of(each.request),
+            )
+            for number, (each, size) in enumerate(zip(scans, sizes, strict=True))
+        ]
 
     def _meter_of(self, request: Mapping[str, Any]) -> ReadMeter | None:
         """What counts a request: one to an index is of the indexes, unless it is for something."""
@@ -285,11 +333,14 @@ class _Metered:
 
 @dataclass
 class _Asked:
-    """A page of a segment that is asked for: where it starts, the tries so far, what was wrong with
-    the last answer, how many items were asked for and the units that this was to take."""
+    """A page of a segment that is asked for: who asks, where it starts, the way to there, the tries
+    so far, what was wrong with the last answer, how many items were asked for and the units that
+    this was to take."""
 
+    of: _Asking
     segment: int
     start: Key | None
+    way: Way
     retries: Retries
     problem: BackOff | None = None
     items: int = PAGE_ITEMS
@@ -298,20 +349,33 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Asking:
-    """Asks for the pages of a scan, in whatever thread."""
+    """Asks for the pages of a scan, which has a `number`, in whatever thread."""
 
+    number: int
     wire: DynamoDB
     retry: RetryPolicy
     request: Mapping[str, Any]
+    segments: Sequence[int]
     flow: PageFlow
     sizes: PageSizes
     meter: ReadMeter | None = None
 
-    def for_page(self, segment: int, start: Key | None = None) -> _Asked:
+    def first_pages(self) -> Iterator[_Asked]:
+        """The first page of each segment."""
+        for segment in self.segments:
+            yield self._page(segment, None, Way(self.wire, "Scan"))
+
+    def page_after(self, asked: _Asked, key: Key) -> _Asked:
+        """The page of the same segment that begins after a key. Raises TargetError when it is a
+        circle."""
+        asked.way.goes_on(key)
+        return self._page(asked.segment, key, asked.way)
+
+    def _page(self, segment: int, start: Key | None, way: Way) -> _Asked:
         # Where others get their pages, a throttled one gets its own at last.
         table = str(self.request["TableName"])
         retries = Retries(self.wire, self.retry, lambda: self.flow.pages, table=table)
-        return _Asked(segment, start, retries)
+        return _Asked(self, segment, start, way, retries)
 
     def body(self, asked: _Asked) -> bytes:
         """The body of the answer. Raises as `TableReader.ask` does."""
@@ -333,10 +397,11 @@ class _Asking:
 
     def came(self, asked: _Asked, page: ScanPage) -> None:
         """Count what a page has taken. What a try has taken that failed is not given back: it may
-        have been read for nothing."""
+        have been read for nothing. Raises NoAnswer when the page ends where it began."""
         if self.meter is not None:
             self.meter.settle(asked.expected, page.units)
             self.sizes.learn(asked.items, page.units, is_last=page.last_key is None)
+        require_progress(asked.start, page.last_key, page.ends_at)
 
     def _take_units(self, asked: _Asked) -> None:
         """Wait until the page may be asked for."""

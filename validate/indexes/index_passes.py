@@ -14,10 +14,15 @@ from itertools import zip_longest
 from pathlib import Path
 
 from utils.dynamodb import scan_flow
-from utils.dynamodb.table_reader import TableReader
+from utils.dynamodb.table_reader import TableReader, TableScan
 from utils.dynamodb.table_spec import Index
 from utils.files.spill import Spill, SpillFile, read_buckets
-from validate.indexes.index_entries import TableKeys, attributes_of_index, read_index_page
+from validate.indexes.index_entries import (
+    IndexPage,
+    TableKeys,
+    attributes_of_index,
+    read_index_page,
+)
 from validate.indexes.index_findings import MISSING, STALE, TWICE, KeyAgreement
 
 Doubtful = tuple[bytes, str]
@@ -74,33 +79,45 @@ class IndexPart:
     entries: int = 0
     units: float = 0.0
 
+    def __add__(self, other: IndexPart) -> IndexPart:
+        return IndexPart(
+            self.runs + other.runs, self.entries + other.entries, self.units + other.units
+        )
+
 
 @dataclass(frozen=True)
 class IndexPass:
-    """Scans segments of an index; runs go below `scratch`. `at_once` as of TableReader.scan."""
+    """Scans the same segments of some indexes, all at once; runs go below `scratch`. `at_once` as
+    of TableReader.scan_all."""
 
     reader: TableReader
     table: str
-    index: Index
+    indexes: Sequence[Index]
     segments: int
     scratch: Path
     at_once: int = scan_flow.MOST
 
-    def __call__(self, segments: Sequence[int]) -> IndexPart:
-        spill, entries, units = Spill(self.scratch), 0, 0.0
-        for page in self.reader.scan(
+    def __call__(self, segments: Sequence[int]) -> tuple[IndexPart, ...]:
+        """What they hold of each index."""
+        spills = [Spill(self.scratch) for _ in self.indexes]
+        entries, units = [0] * len(spills), [0.0] * len(spills)
+        scans = [self._scan(index, segments) for index in self.indexes]
+        for number, page in self.reader.scan_all(scans, at_once=self.at_once):
+            spills[number].add(page.entries)
+            entries[number] += len(page.entries)
+            units[number] += page.units
+        runs = [spill.finish() for spill in spills]
+        return tuple(map(IndexPart, runs, entries, units))
+
+    def _scan(self, index: Index, segments: Sequence[int]) -> TableScan[IndexPage]:
+        return TableScan(
             self.table,
-            partial(read_index_page, index=self.index),
-            segments=segments,
-            of=self.segments,
-            index=self.index.name,
-            attributes=attributes_of_index(self.index),
-            at_once=self.at_once,
-        ):
-            spill.add(page.entries)
-            entries += len(page.entries)
-            units += page.units
-        return IndexPart(spill.finish(), entries, units)
+            partial(read_index_page, index=index),
+            segments,
+            self.segments,
+            index.name,
+            attributes_of_index(index),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""An index read whole, and compared with its table by the keys of every item."""
+"""Indexes read whole, and compared with their table by the keys of every item."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from utils.dynamodb.table_spec import Index
 from utils.files.spill import SpillFile, ranges
 from utils.telemetry.tasks import Task
 from validate.indexes.index_findings import IndexFindings, KeyAgreement
-from validate.indexes.index_passes import EntryPass, IndexPass
+from validate.indexes.index_passes import EntryPass, IndexPart, IndexPass
 from validate.indexes.second_look import SecondLook, Wait
 from validate.indexes.table_state import TableState
+
+_FEWEST_SEGMENTS = 4
 
 
 @dataclass(frozen=True)
@@ -65,42 +67,51 @@ class Steps(Protocol):
         """The same as a step of its own."""
 
 
-def compare_index(
+def compare_indexes(
     steps: Steps,
     task: Task,
     reader: TableReader,
     table: str,
     entity: str,
-    index: Index,
-    due: tuple[SpillFile, ...],
+    due: Mapping[Index, tuple[SpillFile, ...]],
     *,
     records: int,
     scratch: Path,
     processes: int,
     at_once: int,
-    wait: Wait,
-) -> IndexFindings:
-    """Read an index of about `records` entries and compare it with what is `due` by its table,
-    whose runs are taken away. `processes` scan it, each with so many pages `at_once`; `task` is
-    told.
+    patience: Callable[[], Wait],
+) -> dict[str, IndexFindings]:
+    """Read indexes of about `records` entries each, and compare them with what is `due` in each by
+    its table, whose runs are taken away. `processes` scan, all indexes at once, each with so many
+    pages `at_once`; `task` is told. `patience` gives the wait for what one of them has not followed
+    yet.
 
     Raises TargetError as a scan does.
     """
     reader = reader.counting(INDEXES)
-    result = IndexFindings()
-    segments = segments_for(records, fewest=1)
-    work = IndexPass(reader, table, index, segments, scratch, at_once)
-    runs: list[SpillFile] = []
-    for part in steps.shared(work, pieces_of(segments, processes), at_most=processes):
-        runs += part.runs
-        result.entries += part.entries
-        result.read_units += part.units
-        task.advance(part.entries, read_units=part.units)
-    found = tuple(runs)
+    segments = segments_for(records, fewest=_FEWEST_SEGMENTS)
+    work = IndexPass(reader, table, tuple(due), segments, scratch, at_once)
+    read = [IndexPart() for _ in due]
+    for parts in steps.shared(work, pieces_of(segments, processes), at_most=processes):
+        for number, part in enumerate(parts):
+            read[number] += part
+            task.advance(part.entries, read_units=part.units)
+    return {
+        index.name: _compared(
+            steps, entity, wanted, part, SecondLook(reader, table, index, patience())
+        )
+        for (index, wanted), part in zip(due.items(), read, strict=True)
+    }
+
+
+def _compared(
+    steps: Steps, entity: str, due: tuple[SpillFile, ...], read: IndexPart, look: SecondLook
+) -> IndexFindings:
+    """Compare what was read of an index with what is due in it."""
+    result = IndexFindings(entries=read.entries, read_units=read.units)
     compared = steps.counted(
-        f"comparing {index.name}", entity, EntryPass(due, found), ranges(due, found)
+        f"comparing {look.index.name}", entity, EntryPass(due, read.runs), ranges(due, read.runs)
     )
-    look = SecondLook(reader, table, index, wait)
 
     def doubtful() -> Iterator[tuple[bytes, str]]:
         for part in compared:
@@ -110,6 +121,6 @@ def compare_index(
     for wrong in look.wrong_of(doubtful()):
         result.wrong.add(wrong)
     result.read_units += look.units
-    for path in {run.path for run in chain(due, found)}:
+    for path in {run.path for run in chain(due, read.runs)}:
         Path(path).unlink()
     return result

@@ -34,7 +34,7 @@ from validate.indexes.index_passes import KeysPart
 from validate.indexes.second_look import agreed
 from validate.indexes.table_state import TableState
 from validate.indexes.target_indexes import describe_table
-from validate.indexes.whole_indexes import WholeIndexes, compare_index
+from validate.indexes.whole_indexes import WholeIndexes, compare_indexes
 from validate.patterns.access_patterns import AT_ONCE, Patience, replay
 from validate.patterns.pattern_result import asked_for
 from validate.reconciliation.reconciliation import Labels, Reconciliation, reconcile
@@ -163,29 +163,30 @@ def _verify_entity(
 def _read_indexes(
     bench: Bench, spec: TableSpec, state: TableState, seen: KeysPart, records: int
 ) -> WholeIndexes:
-    """Compare every index of a table whole; `records` are about its entries."""
+    """Compare every index of a table whole; `records` are about the entries of each."""
     run, entity, table = bench.run, spec.entity, bench.table(spec.entity)
     processes, at_once = bench.in_flight()
     found: dict[str, IndexFindings] = {}
-    due = seen.due or ((),) * len(spec.indexes)
-    for index, runs in zip(spec.indexes, due, strict=True):
-        if not (state.key_schema and state.indexes[index.name].is_readable):
-            continue
-        step = f"reading {index.name}"
-        with run.progress.task(PHASE, entity, records, unit="items", step=step) as task:
-            found[index.name] = compare_index(
+    due = {
+        index: runs
+        for index, runs in zip(spec.indexes, seen.due or ((),) * len(spec.indexes), strict=True)
+        if state.key_schema and state.indexes[index.name].is_readable
+    }
+    if due:
+        total, step = records * len(due), "reading the indexes"
+        with run.progress.task(PHASE, entity, total, unit="items", step=step) as task:
+            found = compare_indexes(
                 bench,
                 task,
                 bench.reader,
                 table,
                 entity,
-                index,
-                runs,
+                due,
                 records=records,
                 scratch=bench.scratch,
                 processes=processes,
                 at_once=at_once,
-                wait=bench.patience_anew().wait,
+                patience=lambda: bench.patience_anew().wait,
             )
     agreement = agreed(seen.agreement, bench.reader, table, spec, bench.patience_anew().wait)
     return WholeIndexes(state, found, agreement)

@@ -24,7 +24,7 @@ from utils.files.spill import Spill
 from utils.telemetry.tasks import Tasks
 from validate.indexes.index_entries import keys_of_item
 from validate.indexes.index_findings import IndexFindings
-from validate.indexes.whole_indexes import compare_index
+from validate.indexes.whole_indexes import compare_indexes
 
 SALES = TABLES["sales"]
 Change = Callable[[list[Item]], list[Item]]
@@ -98,23 +98,19 @@ def compared(migration: Migration, endpoint: str = "", waits: int = 0) -> dict[s
                 spill.add(entries)
     left = [True] * waits
     with Tasks().task("verify", "sales", None) as task:
-        return {
-            index.name: compare_index(
-                Alone(),
-                task,
-                reader,
-                target.sales_table,
-                "sales",
-                index,
-                spill.finish(),
-                records=30,
-                scratch=scratch,
-                processes=1,
-                at_once=2,
-                wait=lambda: bool(left and left.pop()),
-            )
-            for index, spill in zip(SALES.indexes, spills, strict=True)
-        }
+        return compare_indexes(
+            Alone(),
+            task,
+            reader,
+            target.sales_table,
+            "sales",
+            {index: spill.finish() for index, spill in zip(SALES.indexes, spills, strict=True)},
+            records=30,
+            scratch=scratch,
+            processes=1,
+            at_once=2,
+            patience=lambda: lambda: bool(left and left.pop()),
+        )
 
 
 def wrong_in(found: dict[str, IndexFindings]) -> dict[str, list[str]]:
@@ -134,6 +130,22 @@ def test_undamaged_indexes_agree_entry_by_entry(
     assert [each.items for each in found.values()] == [30, 30, 30, 26]
     assert [each.entries for each in found.values()] == [30, 30, 30, 26]
     assert all(each.read_units > 0 for each in found.values())
+
+
+def test_the_indexes_are_read_at_once(migration: Migration, judge: EmbeddedAws) -> None:
+    asked: list[str] = []
+
+    def note(request: Request, forward: Forward) -> Answer:
+        if name := orjson.loads(request.body).get("IndexName"):  # else the test asks
+            asked.append(name)
+        return forward(request.body)
+
+    with FaultyProxy(judge, Plan({note: 1.0}, operations=frozenset({"Scan"}))) as proxy:
+        assert wrong_in(compared(migration, proxy.url)) == {}
+    names = [index.name for index in SALES.indexes]
+    assert set(asked[:2]) == set(names[:2])  # two at once
+    last_of_the_first = len(asked) - 1 - asked[::-1].index(names[0])
+    assert asked.index(names[-1]) < last_of_the_first  # none waits for another's end
 
 
 def drop(items: list[Item]) -> list[Item]:

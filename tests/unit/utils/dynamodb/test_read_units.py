@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import pickle
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from utils.dynamodb.read_units import (
     PageSizes,
     ReadMeter,
 )
-from utils.dynamodb.table_reader import PAGE_ITEMS, TableReader, items_page
+from utils.dynamodb.table_reader import PAGE_ITEMS, TableReader, TableScan, items_page
 
 LATENCY = 0.02
 WINDOW = 10.0
@@ -183,6 +184,24 @@ def test_a_reader_scans_within_the_rate_and_counts_every_read(tmp_path: Path) ->
     key = {"PK": {"S": "1"}, "SK": {"S": "METADATA"}}
     reader.counting(PATTERNS).ask("GetItem", {"TableName": "T", "Key": key})
     assert meter.taken() == {TABLES: scanned, INDEXES: 0.0, PATTERNS: 0.5}
+
+
+def test_indexes_that_are_read_at_once_keep_to_the_rate_together(tmp_path: Path) -> None:
+    """By the clock of the machine: threads sleep at the same time."""
+    rate, names = 400.0, ("GSI1", "GSI2", "GSI3", "GSI4")
+    table = Table(200)
+    meter = ReadMeter(tmp_path / "units", rate)
+    reader = TableReader(cast(DynamoDB, table), RetryPolicy(0, 1.0), meter=meter)
+    found: list[list[int]] = [[] for _ in names]
+    began = time.monotonic()
+    scans = [TableScan("T", items_page, (0,), 1, name) for name in names]
+    for number, page in reader.scan_all(scans):
+        found[number] += [int(item["PK"]["S"]) for item in page.items]
+    seconds = time.monotonic() - began
+    assert list(map(sorted, found)) == [list(range(200))] * len(names)
+    units = sum(units for _, units in table.asked)
+    assert meter.taken() == {TABLES: 0.0, INDEXES: units, PATTERNS: 0.0}
+    assert seconds >= units / rate - 0.25  # a fifth of a second's units may be saved up
 
 
 def test_an_index_is_counted_as_one_and_a_reader_keeps_its_meter_when_it_is_sent(

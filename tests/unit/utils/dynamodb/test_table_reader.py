@@ -19,7 +19,7 @@ from utils.dynamodb.answer_shapes import check
 from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.scan_flow import FIRST
-from utils.dynamodb.table_reader import TableReader
+from utils.dynamodb.table_reader import TableReader, TableScan
 from utils.error_handler import BackOff, TargetError, Throttled
 from utils.interrupt import Interrupted
 
@@ -240,6 +240,48 @@ def test_some_segments_of_all_are_read_by_whoever_asks_for_them() -> None:
         *range(500, 505),
     ]
     assert {request["TotalSegments"] for request in wire.requests} == {9}
+
+
+SCANS = [
+    TableScan("Sales", read, range(3), 3),
+    *(TableScan("Sales", read, range(3), 3, index, ("PK", "GSI1PK")) for index in ("GSI1", "GSI2")),
+]
+
+
+def all_scanned(wire: FaultyWire, at_once: int, retry: RetryPolicy) -> dict[int, list[int]]:
+    """The numbers that were read of each scan."""
+    found: dict[int, list[int]] = {number: [] for number in range(len(SCANS))}
+    for number, page in TableReader(cast(DynamoDB, wire), retry).scan_all(SCANS, at_once=at_once):
+        found[number] += page.numbers
+    return {number: sorted(numbers) for number, numbers in found.items()}
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 16])
+def test_several_scans_are_read_in_turn_and_share_what_is_asked_for_at_once(at_once: int) -> None:
+    wire = NarrowWire()
+    found = all_scanned(wire, at_once, RetryPolicy(3, 0.01))
+    assert found == dict.fromkeys(range(len(SCANS)), EVERYTHING)
+    assert wire.widest <= at_once
+    asked = [request.get("IndexName", "") for request in wire.requests]
+    if at_once == len(SCANS):
+        assert set(asked[:at_once]) == {"", "GSI1", "GSI2"}
+    for name, request in zip(asked, wire.requests, strict=True):
+        assert request.get("ConsistentRead", False) is not bool(name)
+        assert request.get("ProjectionExpression") == ("PK, GSI1PK" if name else None)
+
+
+def test_of_several_scans_what_fails_is_asked_for_again_where_it_failed() -> None:
+    def fault(count: int) -> bytes | None:
+        if count % 4 == 0:
+            raise Throttled("ThrottlingException")
+        return b"<html>" if count % 7 == 0 else None
+
+    found = all_scanned(FaultyWire(fault), 4, RetryPolicy(5, 0.01))
+    assert found == dict.fromkeys(range(len(SCANS)), EVERYTHING)
+
+
+def test_no_scan_at_all_asks_for_nothing() -> None:
+    assert list(reader(FaultyWire()).scan_all([])) == []
 
 
 def test_a_stop_between_two_pages_ends_the_scan() -> None:
