@@ -161,22 +161,25 @@ class ArtifactWriter:
         with storage_errors(self._partial):
             self._handle.flush()
 
-    def sync(self) -> PartialState:
-        """Make everything written so far durable; returns what a checkpoint records."""
+    def sync(self, *, durable: bool = True) -> PartialState:
+        """Make everything written so far durable (or leave it to the operating system); returns
+        what a checkpoint records."""
         with storage_errors(self._partial):
             self._handle.flush()
-            os.fsync(self._handle.fileno())
+            if durable:
+                os.fsync(self._handle.fileno())
         return PartialState(self.records, self.items, self.bytes, self._sha.hexdigest())
 
-    def entry(self) -> ArtifactEntry:
-        """Make everything durable; returns the manifest entry that the file is going to have."""
-        state = self.sync()
+    def entry(self, *, durable: bool = True) -> ArtifactEntry:
+        """Make everything durable, as `sync` does; returns the manifest entry that the file is
+        going to have."""
+        state = self.sync(durable=durable)
         return ArtifactEntry(state.records, state.items, state.bytes, state.sha256, utc_now())
 
-    def commit(self) -> ArtifactEntry:
-        """Publish the file under its final name; returns its manifest entry. `last_look` is what
-        it looked like just before."""
-        entry = self.entry()
+    def commit(self, *, durable: bool = True) -> ArtifactEntry:
+        """Publish the file under its final name, `durable` as of `sync`; returns its manifest
+        entry. `last_look` is what it looked like just before."""
+        entry = self.entry(durable=durable)
         with storage_errors(self._path):
             self.last_look = FileStamp.of(self._handle.fileno())
             self._handle.close()

@@ -49,6 +49,7 @@ def inner_run(run: Run) -> Run:
     inner.sealing = sealing
     inner.workers, inner.engine = run.workers, run.engine
     inner.keeps_place_in = _READS_ON
+    inner.is_durable = False  # what is not as it was sealed is not taken up
     inner.resuming = unfinished is not None
     bind(inner.manifest, config, files.root)
     if unfinished is None:

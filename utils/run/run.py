@@ -54,7 +54,8 @@ class Run:
     kept on disk unless the one that is there is damaged and to be left alone (`keeps_manifest`).
     While it `is_at_rest`, what its manifest tells of is over, or has not begun: what ends the
     process then stops nothing of it. It writes `after_switch` where it was told to, although the
-    Sale Module owns the data. Only in some phases it `keeps_place_in` checkpoints.
+    Sale Module owns the data. It `keeps_place_in` some phases by checkpoints. Unless it
+    `is_durable`, its files need not outlive a machine that goes down.
     """
 
     config: Config
@@ -69,6 +70,7 @@ class Run:
     is_at_rest: bool = False
     after_switch: bool = False
     keeps_place_in: Collection[str] = PHASE_NAMES
+    is_durable: bool = True
     in_flight: int | None = None  # batches at once with which the load before this one has ended
     workers: Workers = field(init=False)
     engine: Engine = field(init=False)
@@ -151,7 +153,7 @@ class Run:
     def commit(self, path: Path, writer: ArtifactWriter) -> None:
         """Publish what has been written, on disk and in the manifest (call `save` to make that
         durable)."""
-        entry = writer.commit()
+        entry = writer.commit(durable=self.is_durable)
         self.publish(path, entry)
         if writer.last_look is not None:
             self.known_files.has_written(path, entry.sha256, writer.last_look)

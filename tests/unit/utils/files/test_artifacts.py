@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -44,6 +45,44 @@ def test_an_interrupted_writer_leaves_a_partial_file_and_no_final_one(tmp_path: 
         raise RuntimeError
     assert not path.exists()
     assert (tmp_path / f"sales.json{PARTIAL_SUFFIX}").exists()
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_the_disk_is_waited_for_only_where_it_has_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    path, synced = tmp_path / "sales.json", list[bool]()
+    monkeypatch.setattr(
+        os, "fsync", lambda file: synced.append(stat.S_ISREG(os.fstat(file).st_mode))
+    )
+    with ArtifactWriter(path) as writer:
+        writer.write(b"{}\n", records=1, items=1)
+        entry = writer.commit(durable=durable)
+    assert any(synced) == durable
+    assert sha256_of(path) == entry.sha256
+
+
+def test_a_part_of_another_file_is_copied_and_hashed(tmp_path: Path) -> None:
+    data = os.urandom(3 << 20)
+    (tmp_path / "other").write_bytes(data)
+    with ArtifactWriter(tmp_path / "copy") as writer, (tmp_path / "other").open("rb") as other:
+        other.seek(7)
+        writer.copy(other, len(data) - 20, pause=lambda: None)
+        writer.write(b"end\n", records=1, items=1)
+        entry = writer.commit()
+    assert (tmp_path / "copy").read_bytes() == data[7:-13] + b"end\n"
+    assert entry.sha256 == sha256_of(tmp_path / "copy")
+    assert entry.bytes == len(data) - 20 + 4
+
+
+def test_a_file_that_is_cut_while_it_is_copied_is_no_endless_one(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"short")
+    with (
+        ArtifactWriter(tmp_path / "copy") as writer,
+        (tmp_path / "other").open("rb") as other,
+        pytest.raises(ArtifactError, match="shorter"),
+    ):
+        writer.copy(other, 6, pause=lambda: None)
 
 
 def test_only_the_owner_can_read_it_whatever_the_umask(tmp_path: Path) -> None:
