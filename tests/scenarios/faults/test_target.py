@@ -274,7 +274,8 @@ def test_the_operator_is_told_what_is_throttled_and_why_but_not_each_time(
     tool, proxy = behind(clean, Plan({throttled: 0.5}, most=20))
     quick = {
         "load.writing.adaptive_rate._CUT_EVERY": 0.0,
-        "load.writing.adaptive_rate._BACK_SECONDS": 0.1,
+        "load.writing.adaptive_rate._BACK_AT_LEAST": 0.1,
+        "load.writing.adaptive_rate._BACK_AT_MOST": 0.1,
     }
     tool.plan["set"].update(quick)
     tool.configure(migration={"batchDelay": 20, "workers": 2})
