@@ -15,8 +15,8 @@ def join_snapshot(config: SourceConfig, snapshot: Snapshot) -> Source:
     """A further connection to S9, from whatever machine, which sees what the one sees that has
     taken `snapshot`, for as long as that one is open. Only of a snapshot that has a name.
 
-    Raises SourceUnavailable when there is no connection to be had, BackOff when the snapshot is not
-    known where it leads.
+    Raises SourceUnavailable when there is no connection to be had, or the snapshot is not known
+    where it leads.
     """
     from extract.postgresql.source import PostgresSource
 

@@ -49,13 +49,17 @@ def load(run: Run, spec: TableSpec, only: Collection[str] | None = None) -> Phas
     validation has passed, and TargetError when DynamoDB cannot be used, or refuses an item and
     `continueOnError` is not set.
     """
-    before = run.resuming
-    attempts = Attempts(RetryPolicy.of(run.config.migration, run.stop.sleep))
+    before, done = run.resuming, 0
+    policy = RetryPolicy.of(run.config.migration, run.stop.sleep)
+    attempts = Attempts(policy)
     try:
         while True:
             try:
                 return _load(run, spec, only)
             except ProcessLost as lost:
+                saved = run.checkpoint.load()
+                if saved is not None and saved.done > done:  # machines come and go
+                    attempts, done = Attempts(policy), saved.done
                 if run.fleet is None or not attempts.fail():
                     raise
                 run.progress.retried("TaskLost")

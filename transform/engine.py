@@ -30,6 +30,7 @@ from utils.files.spill import Scratch
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.findings.source_names import names_of
+from utils.fleet.part_files import remove_parts
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
@@ -93,6 +94,8 @@ def transform(
         entry = _by_parts(run, entity, parts, extracted.records)
     else:
         entry = _piece_by_piece(run, entity, keeps=keeps, builds_on_last=builds_on_last)
+    for path in (run.workspace.transformed(entity), run.workspace.quarantine(entity)):
+        remove_parts(path)
     _tell(entity, entry.result["quarantined"], run.workspace.quarantine(entity))
     return entry
 
@@ -119,9 +122,7 @@ def _by_parts(run: Run, entity: str, parts: Parts, records: int) -> PhaseEntry:
     numbering = parts.make(names_of(run.manifest, entity, targets), rules, records)
     output, quarantine = parts.publish()
     held = _held(run, entity, numbering) if shape_of(entity).numbered else {}
-    entry = _finish(run, entity, parts.inputs, targets, output, quarantine, parts.tally, held)
-    parts.remove()
-    return entry
+    return _finish(run, entity, parts.inputs, targets, output, quarantine, parts.tally, held)
 
 
 def _held(run: Run, entity: str, numbering: Numbering) -> dict[str, int]:

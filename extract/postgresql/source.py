@@ -227,8 +227,9 @@ class PostgresSource:
             try:
                 session.see(snapshot.name)
             except SourceError as error:
-                raise BackOff(
-                    "SnapshotUnknown", f"S9 at {place(self._config)} does not know the snapshot"
+                raise SourceUnavailable(
+                    f"S9 at {place(self._config)} does not know the snapshot",
+                    remedy="it is of another server, or who holds it has lost its connection",
                 ) from error
             session.settle()
         return snapshot

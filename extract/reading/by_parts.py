@@ -9,7 +9,7 @@ the parts that are missing, under the same conditions as any other (extract/snap
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,9 @@ from extract.source import Snapshot, Source
 from utils.checkpoint import Checkpoint
 from utils.config import Config, ExtractionConfig, SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
-from utils.files.artifacts import ArtifactEntry, ArtifactWriter
+from utils.files.artifacts import ArtifactWriter
 from utils.fleet.fleet import ITEMS_A_PART, Fleet
-from utils.fleet.part_files import is_there, part_file, put_together, remove_parts, writing
-from utils.interrupt import Interrupted
+from utils.fleet.part_files import WrittenPart, is_there, put_together, remove_parts, writing
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.invocation import again
@@ -38,20 +37,20 @@ class Place:
     """How far the parts are: the last key of each but the last, and those that are there."""
 
     ends: tuple[int, ...] = ()
-    there: dict[int, ArtifactEntry] = field(default_factory=dict)
+    there: dict[int, WrittenPart] = field(default_factory=dict)
 
     @classmethod
     def of(cls, saved: Checkpoint | None, path: Path) -> Place:
         """The place that a checkpoint describes, as far as its files are there."""
         if saved is None or "ends" not in saved.state:
             return cls()
-        known = {int(n): ArtifactEntry(**entry) for n, entry in saved.state["there"].items()}
-        there = {n: entry for n, entry in known.items() if is_there(part_file(path, n), entry)}
+        known = {int(n): WrittenPart.of_json(part) for n, part in saved.state["there"].items()}
+        there = {number: part for number, part in known.items() if is_there(path, part)}
         return cls(tuple(saved.state["ends"]), there)
 
     def as_json(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
-        there = {str(number): asdict(entry) for number, entry in self.there.items()}
+        there = {str(number): part.as_json() for number, part in self.there.items()}
         return {"ends": list(self.ends), "there": there}
 
     @property
@@ -63,7 +62,7 @@ class Place:
     @property
     def records(self) -> int:
         """Those of the parts that are there."""
-        return sum(entry.records for entry in self.there.values())
+        return sum(part.entry.records for part in self.there.values())
 
 
 @dataclass(frozen=True)
@@ -152,24 +151,22 @@ def write_by_parts(
             work, todo, at_most=run.config.engine.readers, pause=run.stop.leave_if_asked
         )
         try:
-            for at, entry in read:
-                place.there[missing[at]] = entry
-                task.advance(entry.records, bytes=entry.bytes)
+            for at, part in read:
+                place.there[missing[at]] = part
+                task.advance(part.entry.records, bytes=part.entry.bytes)
                 tracker.reached(place.records, place.as_json)
-        except Interrupted:
-            if place.there:
-                tracker.save(place.records, place.as_json)
-            raise
         except (BackOff, SourceUnavailable) as lost:
             source.tally("SELECT 1")  # raises BackOff when the snapshot is lost, and not a part
             raise _other_server(run.config, lost) from lost
         finally:
             read.close()
-    entries = [place.there[number] for number in range(len(place.ranges))]
+            if missing and place.there:
+                tracker.save(place.records, place.as_json)
+    parts = [place.there[number] for number in range(len(place.ranges))]
     writer = ArtifactWriter(path)
     try:
         with run.progress.task(PHASE, entity, total, step="putting together") as task:
-            put_together(writer, path, entries, run.stop)
+            put_together(writer, path, parts, run.stop)
             task.advance(total)
     except BaseException:
         writer.close()
@@ -177,13 +174,13 @@ def write_by_parts(
     return writer
 
 
-def read_part(part: tuple[int, KeyRange], order: _Order) -> ArtifactEntry:
+def read_part(part: tuple[int, KeyRange], order: _Order) -> WrittenPart:
     """Read a part from S9 into its file, on whatever machine; returns what was written."""
     number, keys = part
     entity = entities_of(order.source.layout)[order.entity]
     with (
         join_snapshot(order.source, order.snapshot) as source,
-        writing(part_file(order.path, number)) as made,
+        writing(order.path, number) as made,
     ):
         planned = configured_plan(order.extraction, source, entity, within=keys)
         with streamed(source, planned, order.doubled) as records:

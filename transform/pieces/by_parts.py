@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -27,8 +27,14 @@ from utils.files.artifacts import ArtifactEntry, ArtifactWriter
 from utils.files.pieces import ByteRange, places
 from utils.findings.source_names import SourceNames
 from utils.fleet.fleet import ITEMS_A_PART, Fleet
-from utils.fleet.part_files import is_there, part_file, put_together, remove_parts, writing
-from utils.interrupt import Interrupted
+from utils.fleet.part_files import (
+    WrittenPart,
+    file_of,
+    is_there,
+    put_together,
+    remove_parts,
+    writing,
+)
 from utils.processes.actors import undisturbed
 from utils.run.run import Run
 from utils.sale_numbering import (
@@ -57,8 +63,8 @@ class MadePart:
     """What a part became: its files, and what has been counted. Of sales there is also what their
     numbering needs, by pieces of the part's file of items."""
 
-    items: ArtifactEntry
-    refused: ArtifactEntry
+    items: WrittenPart
+    refused: WrittenPart
     tally: Tally
     found: tuple[Found, ...]
     numbers: tuple[tuple[ByteRange, PieceNumbers], ...] = ()
@@ -66,13 +72,13 @@ class MadePart:
     @property
     def records(self) -> int:
         """Those that were made, and those that were refused."""
-        return self.items.records + self.refused.records
+        return self.items.entry.records + self.refused.entry.records
 
     def as_json(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
         return {
-            "items": asdict(self.items),
-            "refused": asdict(self.refused),
+            "items": self.items.as_json(),
+            "refused": self.refused.as_json(),
             "tally": self.tally.as_json(),
             "found": [list(each) for each in self.found],
             "numbers": [[*place, _numbers_as_json(numbers)] for place, numbers in self.numbers],
@@ -82,8 +88,8 @@ class MadePart:
     def of_json(cls, stored: Mapping[str, Any]) -> MadePart:
         """What `as_json` gave."""
         return cls(
-            ArtifactEntry(**stored["items"]),
-            ArtifactEntry(**stored["refused"]),
+            WrittenPart.of_json(stored["items"]),
+            WrittenPart.of_json(stored["refused"]),
             Tally.of_json(stored["tally"]),
             tuple(Found(*each) for each in stored["found"]),
             tuple(
@@ -144,7 +150,7 @@ class Parts:
         for number, stored in saved.state["made"].items():
             part = MadePart.of_json(stored)
             files = (self._items, part.items), (self._refused, part.refused)
-            if all(is_there(part_file(path, int(number)), entry) for path, entry in files):
+            if all(is_there(path, file) for path, file in files):
                 self.made[int(number)] = part
 
     @property
@@ -184,15 +190,15 @@ class Parts:
                 self.made[number] = part
                 for each in part.found:
                     task.found(*each)
-                task.advance(part.records, errors=part.refused.records, bytes=part.items.bytes)
+                refused, size = part.refused.entry.records, part.items.entry.bytes
+                task.advance(part.records, errors=refused, bytes=size)
                 tracker.reached(self._counts()[0], self._as_json)
 
             try:
                 self._each(partial(make_part, order=order), missing, self.pieces, is_made)
-            except Interrupted:
-                if self.made:
+            finally:
+                if missing and self.made:
                     tracker.save(self._counts()[0], self._as_json)
-                raise
         return self._number(total) if shape_of(self.entity).numbered else Numbering()
 
     def _each(
@@ -214,7 +220,7 @@ class Parts:
     def _counts(self) -> tuple[int, int]:
         """How many records have been gone through, and how many of them are refused."""
         made = self.made.values()
-        return sum(each.records for each in made), sum(each.refused.records for each in made)
+        return sum(each.records for each in made), sum(each.refused.entry.records for each in made)
 
     def _as_json(self) -> dict[str, Any]:
         made = {str(number): part.as_json() for number, part in self.made.items()}
@@ -225,18 +231,16 @@ class Parts:
         numbering = Numbering()
         for each in chain.from_iterable(part.numbers for part in self.made.values()):
             numbering.add(each[1].last.values())
-        late = {}
+        late: dict[int, tuple[WrittenPart, list[ByteRange]]] = {}
         for number, part in self.made.items():
             seen = NumbersSoFar(numbering)
             for place, numbers in part.numbers:
                 seen.add(place, numbers)
             if pieces := seen.to_look_at():
-                late[number] = pieces
+                late[number] = part.items, pieces
 
-        def is_numbered(number: int, items: ArtifactEntry) -> None:
-            before = self.made[number]
-            counted = replace(items, records=before.items.records, items=before.items.items)
-            self.made[number] = replace(before, items=counted)
+        def is_numbered(number: int, items: WrittenPart) -> None:
+            self.made[number] = replace(self.made[number], items=items)
 
         with self.run.progress.task(PHASE, self.entity, total, step="numbering") as step:
             work = partial(number_part, path=self._items, last=numbering.last)
@@ -275,10 +279,7 @@ def make_part(part: tuple[int, ByteRange], order: _Order) -> MadePart:
     number, place = part
     tally, found, numbers = Tally(), Counter[tuple[str, str]](), []
     keys: dict[tuple[str, str], str] = {}
-    with (
-        writing(part_file(order.items, number)) as items,
-        writing(part_file(order.refused, number)) as refused,
-    ):
+    with writing(order.items, number) as items, writing(order.refused, number) as refused:
         work = partial(
             transform_piece,
             path=order.rows,
@@ -307,12 +308,15 @@ def make_part(part: tuple[int, ByteRange], order: _Order) -> MadePart:
     )
 
 
-def number_part(part: tuple[int, Sequence[ByteRange]], path: Path, last: Last) -> ArtifactEntry:
-    """Take the keys out of a part's file that do not belong there; they are in some of its
-    pieces. Counts of records and items are the caller's to add."""
-    number, pieces = part
-    made = part_file(path, number)
-    with writing(made) as items:
+def number_part(
+    part: tuple[int, tuple[WrittenPart, Sequence[ByteRange]]], path: Path, last: Last
+) -> WrittenPart:
+    """Write a part without the keys that do not belong there; they are in some of its pieces. What
+    there was stays: whoever does it once more reads the same."""
+    number, (before, pieces) = part
+    made = file_of(path, before)
+    with writing(path, number) as items:
         surplus = chain.from_iterable(surplus_at(piece, made, last) for piece in pieces)
         write_without(made, surplus, items.output)
+        items.output.write(b"", records=before.entry.records, items=before.entry.items)
     return items.written

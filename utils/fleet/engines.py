@@ -19,11 +19,13 @@ from utils.fleet.fleet import Fleet
 @dataclass
 class Engine(Closes):
     """The engine that a run has chosen. `policy` says how often a part is tried, `log` is where
-    an engine of others writes its own. A context manager: its fleet goes when it is closed."""
+    an engine of others writes its own, `scratch` a directory that all its machines are to see. A
+    context manager: its fleet goes when it is closed."""
 
     chosen: EngineConfig
     policy: RetryPolicy
     log: Path
+    scratch: Path
     _fleet: Fleet | None = None
 
     @property
@@ -31,7 +33,7 @@ class Engine(Closes):
         """Who does a phase's work by parts; None when the processes of this machine do it. Raises
         ConfigurationError when something is missing here that the engine needs."""
         if self._fleet is None:
-            self._fleet = fleet_of(self.chosen, self.policy, self.log)
+            self._fleet = fleet_of(self.chosen, self.policy, self.log, self.scratch)
         return self._fleet
 
     def close(self) -> None:
@@ -41,7 +43,7 @@ class Engine(Closes):
             fleet.close()
 
 
-def fleet_of(engine: EngineConfig, policy: RetryPolicy, log: Path) -> Fleet | None:
+def fleet_of(engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path) -> Fleet | None:
     """The fleet of an engine, which is not there before it is started; None for this machine's own
     processes. Raises ConfigurationError."""
     if engine.type != SPARK:
@@ -60,7 +62,7 @@ def fleet_of(engine: EngineConfig, policy: RetryPolicy, log: Path) -> Fleet | No
         )
     from utils.fleet.spark_fleet import SparkFleet  # needs pyspark, which nobody else does
 
-    return SparkFleet(engine, policy, log)
+    return SparkFleet(engine, policy, log, scratch)
 
 
 def _has_java() -> bool:

@@ -12,11 +12,18 @@ from __future__ import annotations
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import (
+    Client,
+    Connection,
+    Listener,
+    answer_challenge,
+    deliver_challenge,
+)
 from typing import Any
 
 from utils.config import MOST_IN_FLIGHT
@@ -24,11 +31,14 @@ from utils.error_handler import MigrationError
 from utils.files.closing import Closes
 from utils.fleet.engines import Engine
 from utils.processes.actors import END, Actor, Reply, serve
-from utils.processes.pool import Conversation, Worker, Workers
+from utils.processes.pool import Conversation, ProcessLost, Worker, Workers
 from utils.wording import invocation, masking
 from utils.wording.figures import counted
 
-_PATIENCE = 120.0  # seconds in which a task must have called
+# Seconds in which a task must have called: longer than it takes Spark to believe that a machine is
+# lost (spark.network.timeout), so that others are called instead.
+_PATIENCE = 180.0
+_LOOK_EVERY = 0.1
 _ENDS_IN = 10.0
 _IN_FLIGHT_EACH = 32  # requests of a core
 _KEY_BYTES = 32
@@ -95,7 +105,8 @@ class _Gathering(Closes):
         self._there: list[Connection] = []
         key = secrets.token_bytes(_KEY_BYTES)
         bound, host = fleet.addresses
-        self._listener = Listener((bound, 0), backlog=number, authkey=key)
+        self._listener = Listener((bound, 0), backlog=number)
+        self._key, self._look = key, partial(engine.policy.sleep, 0.0)
         _, port = self._listener.address
         threading.Thread(target=self._accept, name="members", daemon=True).start()
         work = partial(
@@ -109,28 +120,48 @@ class _Gathering(Closes):
 
     def _accept(self) -> None:
         while not self._is_closed:
-            with suppress(Exception):  # who has not the key is turned away
+            with suppress(Exception):
                 arrived = self._listener.accept()
-                with self._lock:
-                    self._there.append(arrived)
-                    if self._is_over:
-                        _tell_the_end(arrived)
-                    else:
-                        self._arrived.put(arrived)
+                # Who says nothing keeps nobody from being heard.
+                threading.Thread(
+                    target=self._greet, args=(arrived,), name="members", daemon=True
+                ).start()
+
+    def _greet(self, arrived: Connection) -> None:
+        try:
+            deliver_challenge(arrived, self._key)
+            answer_challenge(arrived, self._key)
+        except Exception:  # who has not the key is turned away
+            arrived.close()
+            return
+        with self._lock:
+            self._there.append(arrived)
+            if self._is_over:
+                _tell_the_end(arrived)
+            else:
+                self._arrived.put(arrived)
 
     def next(self, there: int, wanted: int) -> Worker:
-        """The next one that has called. Raises MigrationError when none does."""
-        try:
-            connection = self._arrived.get(timeout=_PATIENCE)
-        except queue.Empty:
-            raise MigrationError(
-                f"of {counted(wanted, 'task')} of the fleet that this step needs at the same time "
-                f"{there} have called within {_PATIENCE:.0f} seconds",
-                remedy="see that the cluster has its cores free, and that its machines reach this "
-                "one (spark.driver.host); or have fewer take part: migration.workers; then: "
-                f"{invocation.again()}",
-            ) from None
-        return Worker(_Member(connection), connection)
+        """The next one that has called. Raises MigrationError when none does, and Interrupted when
+        a stop is asked for."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            with suppress(queue.Empty):
+                connection = self._arrived.get(timeout=_LOOK_EVERY)
+                break
+            self._look()
+            if time.monotonic() > until:
+                raise self._nobody(there, wanted)
+        return _Task(_Member(connection), connection)
+
+    def _nobody(self, there: int, wanted: int) -> MigrationError:
+        return MigrationError(
+            f"of {counted(wanted, 'task')} of the fleet that this step needs at the same time "
+            f"{there} have called within {_PATIENCE:.0f} seconds",
+            remedy="see that the cluster has its cores free, and that its machines reach this "
+            "one (spark.driver.host); or have fewer take part: migration.workers; then: "
+            f"{invocation.again()}",
+        )
 
     def let_go(self) -> None:
         """Nobody is at work any more: let the tasks end."""
@@ -141,17 +172,31 @@ class _Gathering(Closes):
         self._tasks.wait(_ENDS_IN)
 
     def close(self) -> None:
-        """End the tasks, be they at work."""
+        """End the tasks, be they at work; who calls later is told that there is nothing to do."""
         self._is_closed = True
         self._listener.close()
-        for connection in self._there:
-            connection.close()
+        with self._lock:
+            self._is_over = True
+            for connection in self._there:
+                connection.close()
         self._tasks.close()
 
 
 def _tell_the_end(connection: Connection) -> None:
     with suppress(OSError):  # it has hung up
         connection.send((END, None))
+
+
+class _Task(Worker):
+    """A task of the fleet, and the way to it."""
+
+    def killed(self) -> ProcessLost:
+        return ProcessLost(
+            "one of the fleet's tasks that share the work was lost",
+            remedy="see spark.log in data/reports, and the logs of the executors: their memory "
+            "(spark.executor.memory, spark.executor.memoryOverhead), or their machines; then: "
+            f"{invocation.again()}",
+        )
 
 
 @dataclass

@@ -3,7 +3,9 @@ has started."""
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +20,12 @@ from utils.config import EngineConfig
 from utils.error_handler import MigrationError
 from utils.files.storage import open_private, write_atomically
 from utils.logger import get_logger
-from utils.wording.figures import counted
 from utils.wording.invocation import again
 from utils.wording.masking import scrub
 
 _HERE = "local[*,4]"  # all cores of this machine; as on a cluster, the fourth failure is the last
+_UNNAMED, _SHELL = "local[*]", "pyspark-shell"
+_STANDALONE, _CONNECTS_IN = "spark://", 10.0
 _LOOPBACK = "127.0.0.1"
 _ROOT = Path(__file__).resolve().parents[2]
 _LOG_TO_FILE = """\
@@ -37,22 +40,22 @@ appender.file.layout.pattern = %d %p %c{{1}}: %m%n%ex
 
 
 def open_application(engine: EngineConfig, log: Path) -> SparkContext:
-    """Start Spark as an engine is configured; its JVM writes to `log`. Raises MigrationError when
-    it does not start."""
+    """Start Spark as an engine is configured; its JVM writes to `log`. Not for the main thread, in
+    which pyspark would take Ctrl-C for itself. Raises MigrationError when it does not start."""
+    # What it has to say of a JVM that is gone, we say.
+    logging.getLogger("py4j").propagate = False
+    logging.getLogger("py4j").addHandler(logging.NullHandler())
     # The workers are to be of the same Python, with the same packages.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if not is_submitted():
+        _require_master(engine.master or "")
     try:
-        gateway, conf = (_submitted if is_submitted() else _launched)(engine, log)
-        context = SparkContext(conf=conf, gateway=gateway)
+        gateway = _gateway(engine, log)
+        context = SparkContext(conf=_conf(engine, gateway), gateway=gateway)
     except (Py4JError, PySparkException, OSError, ValueError) as error:
         raise _no_spark(engine, log, str(error)) from error
     context.setLogLevel("WARN")
-    get_logger().info(
-        "Spark %s at %s, with %s at once",
-        context.version,
-        context.master,
-        counted(context.defaultParallelism, "task"),
-    )
+    get_logger().info("Spark %s at %s", context.version, context.master)
     return context
 
 
@@ -61,40 +64,62 @@ def is_submitted() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
-def _submitted(engine: EngineConfig, log: Path) -> tuple[JavaGateway, SparkConf]:
-    """The way to the JVM that spark-submit has started, with what it has not been told."""
-    gateway, conf = launch_gateway(), SparkConf()
-    said = gateway.jvm.java.lang.System.getProperty
-    for name, value in _settings(engine, log).items():
-        if said(name) is None:
-            conf.set(name, value)
-    return gateway, conf
+def _require_master(master: str) -> None:
+    """Raise MigrationError when nobody listens where a standalone cluster's master is to be: Spark
+    itself would try for a minute, and speak of something else then."""
+    said = ""
+    for host, _, port in (each.rpartition(":") for each in master[len(_STANDALONE) :].split(",")):
+        if not master.startswith(_STANDALONE) or not port.isdecimal():
+            return
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECTS_IN).close()
+        except OSError as error:
+            said = str(error.strerror or error)
+        else:
+            return  # others may stand by
+    raise MigrationError(
+        f"nobody answers at engine.master {master}: {said}",
+        remedy="start Spark's master, correct engine.master, or see that this machine reaches it; "
+        f"or set engine.type to local; then: {again()}",
+    )
 
 
-def _launched(engine: EngineConfig, log: Path) -> tuple[JavaGateway, SparkConf]:
-    """A JVM of our own, which writes to the log and not to the screen."""
-    conf = SparkConf()
-    for name, value in _settings(engine, log).items():
+def _gateway(engine: EngineConfig, log: Path) -> JavaGateway:
+    """The way to Spark's JVM, which writes to the log and not to the screen. Where spark-submit has
+    started it, it is there already."""
+    first = SparkConf(loadDefaults=False)
+    if engine.master:
+        first.set("spark.master", engine.master)
+    option = f"-Dlog4j2.configurationFile={_logging(log)}"
+    given = os.environ.get("SPARK_SUBMIT_OPTS", "")
+    os.environ["SPARK_SUBMIT_OPTS"] = f"{option} {given}"
+    try:
+        with open_private(log, "ab") as output:
+            return launch_gateway(
+                first, {"stdin": subprocess.PIPE, "stdout": output, "stderr": output}
+            )
+    finally:
+        os.environ["SPARK_SUBMIT_OPTS"] = given
+
+
+def _conf(engine: EngineConfig, gateway: JavaGateway) -> SparkConf:
+    """What Spark is started with. What spark-submit and Spark's own files say is known to the JVM
+    by now, and goes first; where they say nothing of a master, it has one that nobody has named."""
+    conf = SparkConf(_jvm=gateway.jvm)
+    if not is_submitted() and conf.get("spark.master", _UNNAMED) == _UNNAMED:
+        conf.set("spark.master", engine.master or _HERE)
+    if conf.get("spark.app.name", _SHELL) == _SHELL:
+        conf.set("spark.app.name", "s9-migration")
+    conf.set("spark.ui.showConsoleProgress", "false")  # the screen is ours
+    for name, value in (
+        ("spark.ui.enabled", "false"),  # a page that anybody could look at
+        ("spark.executorEnv.PYTHONPATH", str(_ROOT)),
+    ):
         conf.setIfMissing(name, value)
-    with open_private(log, "ab") as output:
-        streams = {"stdin": subprocess.PIPE, "stdout": output, "stderr": output}
-        return launch_gateway(conf, streams), conf
-
-
-def _settings(engine: EngineConfig, log: Path) -> dict[str, str]:
-    """What Spark is to be told, unless it has been told otherwise."""
-    master = engine.master or _HERE
-    settings = {
-        "spark.master": master,
-        "spark.app.name": "s9-migration",
-        "spark.ui.enabled": "false",  # a page that anybody could look at
-        "spark.ui.showConsoleProgress": "false",
-        "spark.executorEnv.PYTHONPATH": str(_ROOT),
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_logging(log)}",
-    }
-    if master.startswith("local") and not is_submitted():
-        settings |= {"spark.driver.host": _LOOPBACK, "spark.driver.bindAddress": _LOOPBACK}
-    return settings
+    if str(conf.get("spark.master")).startswith("local") and not is_submitted():
+        conf.setIfMissing("spark.driver.host", _LOOPBACK)
+        conf.setIfMissing("spark.driver.bindAddress", _LOOPBACK)
+    return conf
 
 
 def _logging(log: Path) -> Path:

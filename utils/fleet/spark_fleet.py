@@ -8,7 +8,10 @@ runs. Pieces and parts are read and written by the tool's own functions in Spark
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, islice
@@ -19,30 +22,37 @@ from pyspark import SparkContext
 
 from utils.config import EngineConfig
 from utils.dynamodb.backoff import Attempts, RetryPolicy
-from utils.error_handler import BackOff
+from utils.error_handler import BackOff, MigrationError
 from utils.files.closing import Closes
 from utils.fleet.fleet import Part, Result
 from utils.fleet.spark_application import open_application
-from utils.fleet.spark_jobs import Job, arriving
+from utils.fleet.spark_jobs import LOOK_EVERY, Job, arriving, java_is_there
 from utils.fleet.task import Outcome, Task
+from utils.fleet.witness import Witness
 from utils.logger import get_logger
 from utils.processes.actors import undisturbed
 from utils.processes.pieces_runner import Piece, ThisProcess
 from utils.processes.pool import WORTH_IT
 from utils.wording.figures import counted
+from utils.wording.invocation import again
 
+PATIENCE, TOLD_AFTER = 300.0, 15.0  # seconds in which a machine must have taken up work
+_MOMENT = 0.05
 _PIECES_A_CORE, _TASKS_A_CORE = 8, 2  # of a job: pieces are small, and tasks cost something
 
 
 class SparkFleet:
     """A Spark application of this run's own: started with the first work, or the one that
-    spark-submit has started. Its JVM's log is written to `log`."""
+    spark-submit has started. Its JVM's log is written to `log`; in `scratch`, which all machines
+    are to see, something is left by which they do."""
 
-    def __init__(self, engine: EngineConfig, policy: RetryPolicy, log: Path) -> None:
+    def __init__(self, engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path) -> None:
         self._engine = engine
         self._policy = policy
         self._log = log
+        self._scratch = scratch
         self._context: SparkContext | None = None
+        self._witness: Witness | None = None
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -52,21 +62,64 @@ class SparkFleet:
     def _started(self) -> SparkContext:
         with self._lock:
             if self._context is None:
-                self._context = open_application(self._engine, self._log)
+                self._witness = Witness.left_in(self._scratch)
+                self._context = self._open()
+                self._look_at_machines(self._context, self._witness)
             return self._context
+
+    def _open(self) -> SparkContext:
+        """Start Spark, in a thread of its own: what it waits for may never come, and Ctrl-C does.
+        Raises MigrationError, and Interrupted when a stop is asked for."""
+        starting: Future[SparkContext] = Future()
+
+        def start() -> None:
+            try:
+                starting.set_result(open_application(self._engine, self._log))
+            except BaseException as error:
+                starting.set_exception(error)
+
+        threading.Thread(target=start, name="spark start", daemon=True).start()
+        while True:
+            with suppress(NotYet):
+                return starting.result(LOOK_EVERY)
+            self._policy.sleep(0.0)
+
+    def _look_at_machines(self, context: SparkContext, witness: Witness) -> None:
+        """Wait until there is a machine that works; raises MigrationError when there is none, or
+        when it cannot run the tool or does not see the run's files."""
+        began, told = time.monotonic(), False
+
+        def pause() -> None:
+            nonlocal told
+            self._policy.sleep(0.0)
+            waited = time.monotonic() - began
+            if waited > TOLD_AFTER and not told:
+                told = True
+                get_logger().warning("Waiting for Spark to have cores for this run")
+            if waited > PATIENCE:
+                raise _no_machines(context.master)
+
+        cores = range(_room(context))
+        task = Task.of(_is_there, witness)
+        job = Job(context, task, list(enumerate(cores)), len(cores))
+        for outcome in arriving(iter([job]), 1, pause):
+            outcome.raised()
 
     def close(self) -> None:
         """See Fleet."""
         with self._lock:
             context, self._context = self._context, None
+            witness, self._witness = self._witness, None
         if context is not None:
             with suppress(Exception):  # it may be gone already
                 context.stop()
+        if witness is not None:
+            witness.remove()
 
     @property
     def at_once(self) -> int:
-        """As many as Spark has cores, by its own word."""
-        return int(self._started().defaultParallelism)
+        """As many as Spark's machines have room for now."""
+        return _room(self._started())
 
     def shares(self, pieces: int) -> bool:
         """See PiecesRunner."""
@@ -161,7 +214,8 @@ class SparkFleet:
     @property
     def addresses(self) -> tuple[str, str]:
         """See Fleet: those by which Spark's own machines call its driver."""
-        conf = self._started().getConf()
+        with java_is_there():
+            conf = self._started().getConf()
         host = str(conf.get("spark.driver.host"))
         return str(conf.get("spark.driver.bindAddress", host)), host
 
@@ -170,8 +224,9 @@ class SparkFleet:
     ) -> Job:
         """A job for parts at their places, which has begun: a task for each, or so many `tasks`
         which do one after the other."""
-        tasks = min(tasks or len(parts), len(parts))
-        return Job(self._started(), Task.of(function), list(parts.items()), tasks)
+        context, tasks = self._started(), min(tasks or len(parts), len(parts))
+        assert self._witness is not None
+        return Job(context, Task.of(function, self._witness), list(parts.items()), tasks)
 
 
 class _Wave(Closes):
@@ -208,6 +263,30 @@ class _Wave(Closes):
 
     def close(self) -> None:
         self._job.close()
+
+
+def _room(context: SparkContext) -> int:
+    """How many tasks Spark can have at work now, as it counts for stages whose tasks need each
+    other; `defaultParallelism` is a setting, and need not be that."""
+    with java_is_there():
+        spark = context._jsc.sc()
+        profile = spark.resourceProfileManager().defaultResourceProfile()
+        return max(1, int(spark.maxNumConcurrentTasks(profile)))
+
+
+def _is_there(_: int) -> None:
+    """What a core has to do that is only looked at: a moment, so that others have some to do."""
+    time.sleep(_MOMENT)
+
+
+def _no_machines(master: str) -> MigrationError:
+    return MigrationError(
+        f"Spark has started at {master}, but within {PATIENCE:.0f} seconds none of its machines "
+        "has taken up any work",
+        remedy="see that the cluster has workers with free cores and memory "
+        "(spark.executor.memory, spark.cores.max), and that they reach this machine "
+        f"(spark.driver.host); then: {again()}",
+    )
 
 
 def _waves(pieces: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
+from py4j.protocol import Py4JNetworkError
 from pyspark import SparkContext
 
 from utils.error_handler import MigrationError
@@ -29,8 +30,9 @@ class Job(Closes):
     ) -> None:
         self._context = context
         self._group = f"migration-{uuid.uuid4().hex[:12]}"
-        self._told = context.accumulator([], _Arrivals())
-        self._parts = context.parallelize(parts, tasks)
+        with java_is_there():
+            self._told = context.accumulator([], _Arrivals())
+            self._parts = context.parallelize(parts, tasks)
         self._task = _Telling(task, self._told)
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="spark job", daemon=True)
@@ -120,12 +122,32 @@ class _Arrivals:
 
 
 def _given_up(error: BaseException) -> MigrationError:
-    """What Spark says when it has tried a task as often as it may."""
-    said = [line for line in scrub(str(error)).splitlines() if line.strip()]
-    causes = [line.strip() for line in said if "Error: " in line or "Exception: " in line]
+    """What Spark says when it has tried a task as often as it may, or is no more itself."""
+    if isinstance(error, (Py4JNetworkError, ConnectionError)):
+        return MigrationError(
+            "Spark's own process on this machine (Java) has ended",
+            remedy="see spark.log in data/reports: it may have lost its memory "
+            f"(spark.driver.memory, and what the system allows); then: {again()}",
+        )
     return MigrationError(
-        f"Spark has given up on a step: {(causes or said or [type(error).__name__])[-1][:300]}",
+        f"Spark has given up on a step: {cause_of(error)}",
         remedy="see spark.log in data/reports, and the logs of the executors: they may have lost "
         "their memory (spark.executor.memory, spark.executor.memoryOverhead), their machines, or "
         f"the way to data.directory, which all of them must have; then: {again()}",
     )
+
+
+@contextmanager
+def java_is_there() -> Iterator[None]:
+    """What is asked of Spark's own process meanwhile raises MigrationError when there is none."""
+    try:
+        yield
+    except (Py4JNetworkError, ConnectionError) as error:
+        raise _given_up(error) from error
+
+
+def cause_of(error: BaseException) -> str:
+    """The line of what Spark says in which the cause is."""
+    said = [line for line in scrub(str(error)).splitlines() if line.strip()]
+    causes = [line.strip() for line in said if "Error: " in line or "Exception: " in line]
+    return (causes or said or [type(error).__name__])[-1][:300]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from utils.error_handler import BackOff, MigrationError, traceback_of
+from utils.fleet.witness import Witness
 from utils.processes.actors import Packed, packed, unpacked
 from utils.wording import invocation, masking
 
@@ -40,15 +41,17 @@ class Outcome:
 @dataclass(frozen=True)
 class Task:
     """A function for parts, with what a process has to know to word and mask as the first one
-    does. Called with the parts of a task, each with its place."""
+    does, and where it is to see the run's files. Called with the parts of a task, each with its
+    place."""
 
     function: Callable[[Any], Any]
+    witness: Witness
     masks: masking.MaskState
     called: invocation.Invocation
 
     @classmethod
-    def of(cls, function: Callable[[Any], Any]) -> Task:
-        return cls(function, masking.state(), invocation.state())
+    def of(cls, function: Callable[[Any], Any], witness: Witness) -> Task:
+        return cls(function, witness, masking.state(), invocation.state())
 
     def __call__(self, parts: Iterable[tuple[int, Any]]) -> Iterator[Outcome]:
         masking.restore(self.masks)
@@ -58,6 +61,7 @@ class Task:
 
     def _done(self, place: int, part: Any) -> Outcome:
         try:
+            self.witness.require()
             return Outcome(place, DONE, self.function(part))
         except BackOff as error:
             return Outcome(place, AGAIN, error=packed(error))

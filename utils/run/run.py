@@ -77,7 +77,8 @@ class Run:
 
     def __post_init__(self) -> None:
         policy = RetryPolicy.of(self.config.migration, self.stop.sleep)
-        self.engine = Engine(self.config.engine, policy, self.workspace.engine_log)
+        files = self.workspace
+        self.engine = Engine(self.config.engine, policy, files.engine_log, files.scratch)
         if self.config.engine.type == SPARK:
             self.workers: Workers = FleetMembers(self.engine)
         else:

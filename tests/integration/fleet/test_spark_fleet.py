@@ -26,9 +26,14 @@ MASTER = "local[2,4]"
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     require_spark()
-    log = tmp_path_factory.mktemp("spark") / "spark.log"
+    directory = tmp_path_factory.mktemp("spark")
     policy = RetryPolicy(3, 0.01)
-    made = fleet_of(EngineConfig(type="spark", master=MASTER), policy, log)
+    made = fleet_of(
+        EngineConfig(type="spark", master=MASTER),
+        policy,
+        directory / "spark.log",
+        directory / "data" / ".scratch",
+    )
     assert made is not None
     yield made
     made.close()

@@ -19,6 +19,8 @@ def _spark() -> None:
     require_spark()
 
 
+# Most of what a small run takes is the start of a JVM.
+QUICK_TO_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 SparkHire = Callable[[S9Database], Operator]
 
 

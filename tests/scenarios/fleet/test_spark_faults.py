@@ -1,0 +1,141 @@
+"""Whatever is killed on the way of a migration whose engine is Spark: in the end there is what an
+undisturbed run on one machine leaves, and nothing else."""
+
+from __future__ import annotations
+
+import time
+
+from tests.conftest import S9Database, Sample
+from tests.scenarios.fleet.conftest import SparkHire
+from tests.support.faults.sabotage import shared, told
+from tests.support.fleet.sabotage import (
+    assert_all_are_gone,
+    assert_nothing_is_left,
+    begun,
+    kills,
+    sabotaged,
+)
+from tests.support.operators.operator import Operator, small_trade
+from utils.embedded.ports import free_port
+
+
+def assert_is_as_on_one_machine(operator: Operator, finished: Operator) -> None:
+    assert operator.files() == finished.files()
+    assert told(operator) == told(finished)
+    assert_nothing_is_left(operator)
+
+
+def test_the_command_killed_in_any_phase_goes_on_with_the_parts_that_are_there(
+    sample: Sample, spark_operator: SparkHire, finished: Operator
+) -> None:
+    by_worker = {"function": "number_part", "when": "after", "who": "driver"}
+    tool = shared(sabotaged(spark_operator(sample.s9), by_worker))
+    tool.killed("--full", phase="extract", entity="sales", what="step", after=3)
+    begun(tool)
+    tool.run("--resume")
+    assert tool.outcomes[-1].code == -9, tool.outcomes[-1].output
+    again = begun(tool)
+    assert sum(times for name, times in again.items() if name.startswith("read_part")) <= 2
+    assert_all_are_gone(tool)
+    tool.killed("--resume", phase="load", entity="sales", what="before request", after=8)
+    again = begun(tool)
+    assert not [name for name in again if name.startswith(("read_part", "make_part"))]
+    tool.run("--resume").ended(5)
+    assert_is_as_on_one_machine(tool, finished)
+
+
+def test_workers_killed_in_every_phase_are_done_without(
+    sample: Sample, spark_operator: SparkHire, finished: Operator
+) -> None:
+    tool = shared(
+        sabotaged(
+            spark_operator(sample.s9),
+            {"function": "read_part", "when": "after", "place": 1},
+            {"function": "make_part", "when": "after", "place": 2},
+            {"function": "number_part", "when": "after"},
+            {"request": "BatchWriteItem", "after": 3},
+        )
+    )
+    tool.run("--full").ended(5)
+    assert len(kills(tool)) == 4, kills(tool)
+    assert_is_as_on_one_machine(tool, finished)
+
+
+def test_stopped_by_ctrl_c_it_goes_on_and_by_two_it_leaves_at_once(
+    sample: Sample, spark_operator: SparkHire, finished: Operator
+) -> None:
+    tool = sabotaged(spark_operator(sample.s9), rest={"make_part": 0.7})
+    with tool.start("--full") as running:
+        running.wait_for(lambda: begun(tool)["make_part 1"])
+        running.interrupt()
+        outcome = running.end().failed(130, "interrupted by the operator")
+    assert "Stopping: finishing what is in flight" in outcome.stderr
+    assert_all_are_gone(tool)
+    with tool.start("--resume") as running:
+        running.wait_for(lambda: begun(tool))
+        running.interrupt()
+        time.sleep(0.05)
+        running.interrupt()
+        assert running.end(10).code == 130
+    assert_all_are_gone(tool)
+    sabotaged(tool)
+    tool.run("--resume").ended(5)
+    assert_is_as_on_one_machine(tool, finished)
+
+
+def test_mysql_is_read_over_one_connection_and_the_rest_is_shared(
+    sample_on_mysql: Sample, spark_operator: SparkHire, finished: Operator
+) -> None:
+    tool = sabotaged(spark_operator(sample_on_mysql.s9))
+    tool.run("--full").ended(5)
+    log = (tool.data / "reports" / "migration.log").read_text(encoding="utf-8")
+    assert log.count("cannot share its snapshot with other connections") == 3
+    shared_out = begun(tool)
+    assert shared_out["make_part 1"] == 3
+    assert not [name for name in shared_out if name.startswith("read_part")]
+    assert tool.transformed() == finished.transformed()
+    assert told(tool) == told(finished)
+    assert_nothing_is_left(tool)
+
+
+def test_the_connection_that_holds_the_snapshot_is_lost_and_what_was_read_serves(
+    sample: Sample, spark_operator: SparkHire, finished: Operator
+) -> None:
+    tool = sabotaged(spark_operator(sample.s9), rest={"read_part": 0.5})
+    holds = "state = 'idle in transaction' AND usename = %s AND datname = current_database()"
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {holds}"
+    with tool.start("--full") as running:
+        running.wait_for(lambda: begun(tool)["read_part 3"])
+        sample.s9.rows(end, sample.s9.server.reader)
+        outcome = running.end().ended(5)
+    assert "The connection to S9 was lost" in outcome.output
+    assert "is proved to be unchanged" in tool.manifest()["snapshot"]["statement"]
+    assert_is_as_on_one_machine(tool, finished)
+
+
+def test_fewer_connections_than_readers_need_are_told_with_the_setting(
+    s9: S9Database, spark_operator: SparkHire
+) -> None:
+    small_trade(s9)
+    tool = spark_operator(s9)
+    s9.execute(f"ALTER DATABASE {s9.name} CONNECTION LIMIT 2")
+    tool.run("--full").failed(1, "too many connections", "engine.readers")
+    s9.execute(f"ALTER DATABASE {s9.name} CONNECTION LIMIT -1")
+    tool.run("--resume").ended(0)
+    assert_nothing_is_left(tool)
+
+
+def test_a_master_that_nobody_is_at_is_told_at_once(
+    sample: Sample, spark_operator: SparkHire
+) -> None:
+    master = f"spark://127.0.0.1:{free_port()}"
+    tool = spark_operator(sample.s9).configure(engine={"master": master})
+    tool.run("--full").failed(1, f"nobody answers at engine.master {master}")
+
+
+def test_a_machine_without_java_is_told_what_is_missing(
+    sample: Sample, spark_operator: SparkHire
+) -> None:
+    tool = spark_operator(sample.s9)
+    tool.environment["PATH"] = str(tool.directory)
+    tool.run("--full").failed(2, "there is no Java here")
