@@ -7,8 +7,10 @@ import random
 import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,28 @@ def test_killed_while_a_part_is_done(
     assert_all_are_gone(tool)
     if outcome.code != 5:
         tool.run("--resume").ended(5)
+    assert_is_as_on_one_machine(tool, finished, dynamodb, tables)
+
+
+@pytest.mark.parametrize("step", ["read_part", "make_part", "number_part", "live"])
+def test_stopped_by_ctrl_c_in_any_phase(
+    step: str,
+    sample: Sample,
+    spark_operator: SparkHire,
+    finished: Operator,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    tool = shared(sabotaged(spark_operator(sample.s9), rest={step: 0.5}))
+    for times in (1, 2):
+        with tool.start(tool.way_on) as running:
+            running.wait_for(lambda: any(name.startswith(step) for name in begun(tool)))
+            for _ in range(times):
+                time.sleep(0.1)
+                running.interrupt()
+            assert running.end(30).code == 130
+        assert_all_are_gone(tool)
+    tool.run("--resume").ended(5)
     assert_is_as_on_one_machine(tool, finished, dynamodb, tables)
 
 
@@ -208,6 +232,31 @@ def test_the_other_spark_does_the_same(
     tool.run("--full").ended(5)
     assert len(kills(tool)) == len(planned)
     assert "Spark 3.5" in (tool.data / "reports" / "migration.log").read_text(encoding="utf-8")
+    assert_is_as_on_one_machine(tool, finished, dynamodb, tables)
+
+
+class Submitting(Operator):
+    """An operator who starts the tool by spark-submit."""
+
+    def command(self, *arguments: str) -> list[str]:
+        submit = home_of("4.1") / "bin" / "spark-submit"
+        return [str(submit), "--master", "local[1]", str(ROOT / "migrate.py"), *arguments]
+
+
+def test_what_spark_submit_says_goes_first(
+    sample: Sample,
+    spark_operator: SparkHire,
+    finished: Operator,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    hired = spark_operator(sample.s9).configure(engine={"master": "local[7]"})
+    kept = {part.name: getattr(hired, part.name) for part in fields(Operator)}
+    tool = Submitting(**kept)
+    tool.environment["PYSPARK_PYTHON"] = sys.executable
+    tool.run("--full").ended(5)
+    log = (tool.data / "reports" / "migration.log").read_text(encoding="utf-8")
+    assert "Spark 4.1.4 at local[1]" in log
     assert_is_as_on_one_machine(tool, finished, dynamodb, tables)
 
 
