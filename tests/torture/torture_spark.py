@@ -158,7 +158,7 @@ def on(tool: SabotagedOperator, cluster: Cluster, version: str) -> SabotagedOper
         path = f"{OTHER_SPARK}:{ROOT}"
     set_conf(tool, spark_executorEnv_PYTHONPATH=path)
     for name in ("FLEET_PLAN", "HOME"):
-        set_conf(tool, **{f"spark_executorEnv.{name}": tool.environment[name]})
+        set_conf(tool, **{f"spark.executorEnv.{name}": tool.environment[name]})
     return tool
 
 
@@ -266,7 +266,7 @@ def test_a_master_that_listens_and_says_nothing_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         master = f"spark://127.0.0.1:{silent.getsockname()[1]}"
         tool = spark_operator(sample.s9).configure(engine={"master": master})
-        tool.run("--full").failed(1, "Spark could not be started", master)
+        tool.run("--full").failed(1, "cannot do any work", master)
         with tool.start("--full") as running:
             time.sleep(5)
             began = time.monotonic()

@@ -27,7 +27,7 @@ _HERE = "local[*,4]"  # all cores of this machine; as on a cluster, the fourth f
 _UNNAMED, _SHELL = "local[*]", "pyspark-shell"
 _STANDALONE, _CONNECTS_IN = "spark://", 10.0
 _LOOPBACK = "127.0.0.1"
-_ROOT = Path(__file__).resolve().parents[2]
+TOOL = Path(__file__).resolve().parents[2]
 _LOG_TO_FILE = """\
 rootLogger.level = warn
 rootLogger.appenderRef.file.ref = file
@@ -113,7 +113,7 @@ def _conf(engine: EngineConfig, gateway: JavaGateway) -> SparkConf:
     conf.set("spark.ui.showConsoleProgress", "false")  # the screen is ours
     for name, value in (
         ("spark.ui.enabled", "false"),  # a page that anybody could look at
-        ("spark.executorEnv.PYTHONPATH", str(_ROOT)),
+        ("spark.executorEnv.PYTHONPATH", str(TOOL)),
     ):
         conf.setIfMissing(name, value)
     if str(conf.get("spark.master")).startswith("local") and not is_submitted():

@@ -25,8 +25,8 @@ from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.error_handler import BackOff, MigrationError
 from utils.files.closing import Closes
 from utils.fleet.fleet import Part, Result
-from utils.fleet.spark_application import open_application
-from utils.fleet.spark_jobs import LOOK_EVERY, Job, arriving, java_is_there
+from utils.fleet.spark_application import TOOL, open_application
+from utils.fleet.spark_jobs import LOOK_EVERY, GivenUp, Job, arriving, cause_of, java_is_there
 from utils.fleet.task import Outcome, Task
 from utils.fleet.witness import Witness
 from utils.logger import get_logger
@@ -102,8 +102,20 @@ class SparkFleet:
         cores = range(_room(context))
         task = Task.of(_is_there, witness)
         job = Job(context, task, list(enumerate(cores)), len(cores))
-        for outcome in arriving(iter([job]), 1, pause):
-            outcome.raised()
+        try:
+            for outcome in arriving(iter([job]), 1, pause):
+                outcome.raised()
+        except GivenUp as error:
+            raise self._no_work(error) from error
+
+    def _no_work(self, error: GivenUp) -> MigrationError:
+        return MigrationError(
+            f"Spark has started at {self._engine.master or 'its master'}, but cannot do any work: "
+            f"{cause_of(error.__cause__ or error)}",
+            remedy=f"see {self._log}; check that this machine and the cluster reach each other, "
+            f"and that each of its machines has the tool under {TOOL}, and a Python "
+            f"(PYSPARK_PYTHON) with the packages of requirements.txt; then: {again()}",
+        )
 
     def close(self) -> None:
         """See Fleet."""

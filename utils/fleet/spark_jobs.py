@@ -121,6 +121,10 @@ class _Arrivals:
         return known
 
 
+class GivenUp(MigrationError):
+    """Spark has tried a task as often as it may, or cannot try any."""
+
+
 def _given_up(error: BaseException) -> MigrationError:
     """What Spark says when it has tried a task as often as it may, or is no more itself."""
     if isinstance(error, (Py4JNetworkError, ConnectionError)):
@@ -129,7 +133,7 @@ def _given_up(error: BaseException) -> MigrationError:
             remedy="see spark.log in data/reports: it may have lost its memory "
             f"(spark.driver.memory, and what the system allows); then: {again()}",
         )
-    return MigrationError(
+    return GivenUp(
         f"Spark has given up on a step: {cause_of(error)}",
         remedy="see spark.log in data/reports, and the logs of the executors: they may have lost "
         "their memory (spark.executor.memory, spark.executor.memoryOverhead), their machines, or "
@@ -150,4 +154,4 @@ def cause_of(error: BaseException) -> str:
     """The line of what Spark says in which the cause is."""
     said = [line for line in scrub(str(error)).splitlines() if line.strip()]
     causes = [line.strip() for line in said if "Error: " in line or "Exception: " in line]
-    return (causes or said or [type(error).__name__])[-1][:300]
+    return (causes or said or [type(error).__name__])[-1].lstrip(": ")[:300]

@@ -36,11 +36,12 @@ def sabotaged(operator: Operator, *kills: dict[str, Any], **plan: Any) -> Sabota
 
 
 def set_conf(operator: Operator, **settings: Any) -> None:
-    """Settings of Spark's own file, with underscores for dots."""
+    """Settings of Spark's own file; a name without dots has underscores for them."""
     path = Path(operator.environment["SPARK_CONF_DIR"]) / "spark-defaults.conf"
     with path.open("a", encoding="utf-8") as conf:
         for name, value in settings.items():
-            conf.write(f"{name.replace('_', '.')} {value}\n")
+            named = name if "." in name else name.replace("_", ".")
+            conf.write(f"{named} {value}\n")
 
 
 def kills(operator: Operator) -> set[str]:
