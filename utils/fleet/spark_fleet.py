@@ -293,8 +293,8 @@ def _is_there(_: int) -> None:
 
 def _no_machines(master: str) -> MigrationError:
     return MigrationError(
-        f"Spark has started at {master}, but within {PATIENCE:.0f} seconds none of its machines "
-        "has taken up any work",
+        f"Spark has started at {master}, but within {counted(int(PATIENCE), 'second')} none of its "
+        "machines has taken up any work",
         remedy="see that the cluster has workers with free cores and memory "
         "(spark.executor.memory, spark.cores.max), and that they reach this machine "
         f"(spark.driver.host); then: {again()}",
