@@ -30,12 +30,13 @@ class _Abandoned(Exception):
 class ScanAhead:
     """Scans pieces of a table, from a thread of its own, while the context lasts: `parts` are what
     it has scanned, in order, `left` the pieces that it has not. Nobody else may have work for the
-    processes meanwhile."""
+    processes meanwhile. What `pause` raises, which is called several times a second, ends it."""
 
     runner: PiecesRunner
     work: Callable[[Segments], Scanned]
     left: deque[Segments]
     at_most: int
+    pause: Callable[[], object]
     parts: list[Scanned] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -71,3 +72,4 @@ class ScanAhead:
     def _leave(self) -> None:
         if self._abandoned.is_set():
             raise _Abandoned
+        self.pause()

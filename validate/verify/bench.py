@@ -202,7 +202,13 @@ class Bench:
             return nullcontext()
         with suppress(MigrationError):  # it is told when the table is scanned in its turn
             if describe_table(self.run.config.target, spec).key_schema:
-                ahead = ScanAhead(self.run.runner, _WithTroubles(work), pieces, processes)
+                ahead = ScanAhead(
+                    self.run.runner,
+                    _WithTroubles(work),
+                    pieces,
+                    processes,
+                    self.run.stop.leave_if_asked,
+                )
                 self.ahead[spec.entity] = work, ahead
                 return ahead
         return nullcontext()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from utils.error_handler import TargetError
+from utils.interrupt import StopFlag
 from utils.processes.pieces_runner import ThisProcess
 from validate.verify.ahead import ScanAhead, Scanned
 from validate.verify.passes import TablePart
@@ -34,8 +35,13 @@ class Runner(ThisProcess):
             yield found
 
 
-def ahead_of(work: Callable[[Sequence[int]], Scanned]) -> ScanAhead:
-    return ScanAhead(Runner(), work, deque[Sequence[int]](PIECES), 2)
+def ahead_of(
+    work: Callable[[Sequence[int]], Scanned],
+    pieces: Sequence[Sequence[int]] = PIECES,
+    stop: StopFlag | None = None,
+) -> ScanAhead:
+    stop = stop or StopFlag()
+    return ScanAhead(Runner(), work, deque(pieces), 2, stop.leave_if_asked)
 
 
 def test_what_is_not_scanned_is_left() -> None:
@@ -78,8 +84,25 @@ def test_an_error_beside_it_ends_it() -> None:
         begun.set()
         return TablePart(), None
 
-    ahead = ScanAhead(Runner(), work, deque[Sequence[int]]([(0,)] * 10_000_000), 2)
+    ahead = ahead_of(work, [(0,)] * 10_000_000)
     with pytest.raises(KeyError), ahead:
         assert begun.wait(10)
         raise KeyError
     assert not ahead.parts
+
+
+def test_a_stop_that_is_asked_for_is_not_kept_waiting() -> None:
+    begun, stop = threading.Event(), StopFlag()
+
+    def work(piece: Sequence[int]) -> Scanned:
+        begun.set()
+        return TablePart(), None
+
+    many = [(0,)] * 10_000_000
+    ahead = ahead_of(work, many, stop)
+    with ahead:
+        assert begun.wait(10)
+        stop.request()
+        ahead._thread.join(10)
+        assert not ahead._thread.is_alive()
+    assert not ahead.parts and len(ahead.left) == len(many)
