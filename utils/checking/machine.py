@@ -13,11 +13,12 @@ from pathlib import Path
 
 from utils.checking.check import Check
 from utils.checking.looking import Looking
-from utils.config import Config
+from utils.config import SPARK, Config
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode, MigrationError, StorageError
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
+from utils.fleet.engines import require_spark
 from utils.processes.pool import available_cores
 from utils.run.lifecycle import bind
 from utils.run.lock import require_free
@@ -46,6 +47,10 @@ def check_machine(
         f"version {VERSION} on Python {platform.python_version()}, "
         f"{counted(available_cores(), 'core')}",
     )
+    if config.engine.type == SPARK:
+        with looking.step("engine"):
+            found, master = require_spark(), config.engine.master or "all cores of this machine"
+            looking.ok("engine", f"{found}, not started for this; master: {master}")
     with looking.step("open files"):
         make_room()
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

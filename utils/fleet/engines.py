@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,6 +50,15 @@ def fleet_of(engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path
     processes. Raises ConfigurationError."""
     if engine.type != SPARK:
         return None
+    require_spark()
+    from utils.fleet.spark_fleet import SparkFleet  # needs pyspark, which nobody else does
+
+    return SparkFleet(engine, policy, log, scratch)
+
+
+def require_spark() -> str:
+    """What there is here for Spark, in words. Raises ConfigurationError when something is missing
+    that it needs."""
     if find_spec("pyspark") is None:
         raise ConfigurationError(
             f"engine.type is spark, and {sys.executable} has no pyspark",
@@ -60,9 +71,9 @@ def fleet_of(engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path
             remedy="install a Java 17 runtime, or set JAVA_HOME to where it is; or set engine.type "
             "to local",
         )
-    from utils.fleet.spark_fleet import SparkFleet  # needs pyspark, which nobody else does
-
-    return SparkFleet(engine, policy, log, scratch)
+    with suppress(PackageNotFoundError):
+        return f"Spark {version('pyspark')}"
+    return "Spark"  # one that is no package, as Amazon's
 
 
 def _has_java() -> bool:

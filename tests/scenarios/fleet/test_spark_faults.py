@@ -136,5 +136,7 @@ def test_a_machine_without_java_is_told_what_is_missing(
     sample: Sample, spark_operator: SparkHire
 ) -> None:
     tool = spark_operator(sample.s9)
+    assert "engine: Spark " in tool.run("check").stdout
     tool.environment["PATH"] = str(tool.directory)
     tool.run("--full").failed(2, "there is no Java here")
+    assert "engine.type is spark, and there is no Java here" in tool.run("check").stdout
