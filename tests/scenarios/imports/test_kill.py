@@ -20,7 +20,7 @@ from tests.support.operators.operator import Operator, scan_all, small_trade
 from utils.embedded.aws import EmbeddedAws
 
 SEED = 20261127
-KILLS = 8
+KILLS = 4  # all of them are in tests/torture/torture_imports.py
 
 
 def test_killed_anywhere_in_an_import_and_resumed_to_the_same(
