@@ -102,15 +102,22 @@ class Arriving:
 
     def _packets(self) -> Iterator[list[bytes]]:
         """What is in the packets up to the one that ends the rows, as many at a time as arrive."""
-        stream, data, pieces, last = self._connection._rfile, b"", list[bytes](), False
+        data, missing, number = b"", 0, self._connection._next_seq_id
+        pieces, last = list[bytes](), False
         while not last:
-            data += self._received(stream)
-            packets, place, available = [], 0, len(data)
+            data += self._received(missing)
+            packets, place, available, missing = [], 0, len(data), 0
             while available - place >= 4:
-                length = _HEADER(data, place)[0] & _LENGTH
+                header = _HEADER(data, place)[0]
+                length = header & _LENGTH
                 end = place + 4 + length
                 if end > available:
+                    missing = end - available
                     break
+                if header >> 24 != number:
+                    packet, last = b"", True
+                    break
+                number = number + 1 & 0xFF
                 packet, place = data[place + 4 : end], end
                 if pieces or length == _SEVERAL_PACKETS:
                     pieces.append(packet)
@@ -118,7 +125,7 @@ class Arriving:
                         continue
                     packet = b"".join(pieces)
                     pieces.clear()
-                if packet[0] >= _EOF and (len(packet) < 9 or packet[0] == _ERROR):
+                if not packet or (packet[0] >= _EOF and (len(packet) < 9 or packet[0] == _ERROR)):
                     last = True
                     break
                 packets.append(packet)
@@ -127,18 +134,29 @@ class Arriving:
         self._finish(packet)
 
     def _finish(self, packet: bytes) -> None:
+        if not packet:
+            raise self._lost()
         self._result.unbuffered_active = False
         self._result.connection = None
         if packet[0] == _ERROR:
             raise_mysql_exception(packet)
 
-    def _received(self, stream: Any) -> bytes:
-        data: bytes = stream.read1(_CHUNK)
+    def _received(self, missing: int) -> bytes:
+        """What has arrived; of a packet that is longer than that, the `missing` rest at once."""
+        stream = self._connection._rfile
+        data: bytes = stream.read1(_CHUNK) if missing <= _CHUNK else stream.read(missing)
         if not data:
-            self._result.unbuffered_active = False
-            self._connection._force_close()
-            raise pymysql.OperationalError(CR.CR_SERVER_LOST, "Lost connection during query")
+            raise self._lost()
         return data
+
+    def _lost(self) -> pymysql.Error:
+        """Give the connection up: it has ended, or what arrives is out of step. In PyMySQL's
+        words."""
+        self._result.unbuffered_active = False
+        self._connection._force_close()
+        return pymysql.OperationalError(
+            CR.CR_SERVER_LOST, "Lost connection to MySQL server during query"
+        )
 
 
 class SpooledRows:
