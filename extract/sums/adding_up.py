@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from heapq import merge
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any
 
@@ -37,6 +37,7 @@ from utils.sums.source_sums import (
 )
 
 PHASE = "extract"
+_PAGE = 100  # lines that are written at once
 
 
 def add_up(run: Run, source: Source, planned: ExtractPlan) -> None:
@@ -107,8 +108,9 @@ def add_up_again(
 
 
 def _write(writer: ArtifactWriter, lines: Iterable[Line]) -> None:
-    for line in lines:
-        writer.write(line.as_line(), records=1, items=1)
+    rest = iter(lines)
+    while page := [line.as_line() for line in islice(rest, _PAGE)]:
+        writer.write(b"".join(page), records=len(page), items=len(page))
 
 
 def _queries(source: Source, planned: ExtractPlan, shape: Shape) -> SumQueries:
