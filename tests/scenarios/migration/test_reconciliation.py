@@ -163,6 +163,18 @@ def test_columns_of_any_type_are_added_up(each: S9Database, desk: Operator, numb
     assert found == due
 
 
+def test_neither_names_nor_texts_of_s9_get_in_the_way_of_its_sums(
+    each: S9Database, desk: Operator
+) -> None:
+    trade(each)
+    for name in ("w", "s", "k0", "a0", "n", "r", "l", "s0", "c0"):  # as the queries call theirs
+        each.execute(f"ALTER TABLE msg ADD COLUMN {name} integer")
+    for key, status in ((13, 'à "\\ \t\x01😀 '), (16, "PAGATO")):
+        each.execute("UPDATE msg SET status = %s WHERE first_id = %s", status, key)
+    desk.run("--phase", "extract").ended(0)
+    assert summed(desk) == by_hand(each, listed(desk))
+
+
 def by_hand_of(
     s9: S9Database, kind: str, without: dict[int, set[int]]
 ) -> dict[tuple[Any, ...], list[Any]]:
