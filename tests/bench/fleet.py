@@ -29,6 +29,7 @@ from tests.support.places import ROOT
 from utils.entities import ENTITY_NAMES
 
 PHASES = ("extract", "transform", "validate", "load", "verify")
+_ORPHANS_END_IN = 10.0  # seconds
 _ADOPTS_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: the workers of a JVM that has ended are ours
 
 
@@ -80,13 +81,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.fleet", description=__doc__)
     parser.add_argument("--sales", type=int, default=60_000, help="sales in the larger S9")
     parser.add_argument("--small", type=int, default=12_000, help="sales in the smaller one")
+    parser.add_argument("--engines", type=int, nargs="+", default=range(len(ENGINES)))
     options = parser.parse_args()
     ctypes.CDLL(None).prctl(_ADOPTS_ORPHANS, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         print("| engine | phase | µs of CPU an item | µs of the clock | seconds to begin |")  # noqa: T201
         print("|---|---|---:|---:|---:|", flush=True)  # noqa: T201
         with scene(Path(directory), Size(options.sales), Size(options.small)) as stage:
-            for engine in ENGINES:
+            for engine in (ENGINES[number] for number in options.engines):
                 for phase, slope in _measured(stage, engine):
                     print(  # noqa: T201
                         f"| {engine.name} | {phase} | {slope.cpu:.1f} | {slope.seconds:.1f} | "
@@ -127,7 +129,7 @@ def _costs(stage: Scene, engine: Engine, database: str) -> dict[str, Cost]:
 
 def _command(config: Path, phase: str) -> tuple[float, float]:
     """Time a phase by hand. Raises RuntimeError when it does not end well."""
-    began, before = time.perf_counter(), _children()
+    began, before, living = time.perf_counter(), _children(), _living()
     words = ["--quiet", "--config", str(config), "--phase", phase]
     done = subprocess.run(
         [sys.executable, "migrate.py", *words], cwd=ROOT, capture_output=True, check=False
@@ -135,10 +137,25 @@ def _command(config: Path, phase: str) -> tuple[float, float]:
     seconds = time.perf_counter() - began
     if done.returncode != 0:
         raise RuntimeError(f"{phase}: {(done.stdout + done.stderr).decode()[-2000:]}")
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:  # orphans that have ended
-            pass
+    _reap_orphans(living)
     return seconds, _children() - before
+
+
+def _reap_orphans(before: frozenset[str]) -> None:
+    """Wait for the end of what a command has left, which are ours then: Spark's Python workers see
+    that nobody is there any more. `before` are the children that there have been before it."""
+    deadline = time.monotonic() + _ORPHANS_END_IN
+    while _living() - before and time.monotonic() < deadline:
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.05)
+
+
+def _living() -> frozenset[str]:
+    """Our children, by their numbers."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return frozenset(number for each in tasks for number in each.read_text().split())
 
 
 def _children() -> float:

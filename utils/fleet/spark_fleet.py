@@ -38,7 +38,8 @@ from utils.wording.invocation import again
 
 PATIENCE, TOLD_AFTER = 300.0, 15.0  # seconds in which a machine must have taken up work
 _MOMENT = 0.05
-_PIECES_A_CORE, _TASKS_A_CORE = 8, 2  # of a job: pieces are small, and tasks cost something
+# Of a job: it costs as much as some ten pieces, and its results are held here until their turn.
+_PIECES_A_CORE, _TASKS_A_CORE, _MOST_PIECES = 32, 4, 512
 
 
 class SparkFleet:
@@ -158,7 +159,8 @@ class SparkFleet:
         if not self.shares(len(first)):
             yield from ThisProcess().in_order(function, chain(first, rest))
             return
-        waves = _waves(chain(first, rest), _PIECES_A_CORE * (at_most or self.at_once))
+        size = min(_PIECES_A_CORE * (at_most or self.at_once), _MOST_PIECES)
+        waves = _waves(chain(first, rest), size)
         work = partial(undisturbed, function)
         ahead: _Wave | None = _Wave(self, work, next(waves), at_most)
         try:
