@@ -6,8 +6,10 @@ neither that nor passes by itself is raised, and the engine tries the task again
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from utils.error_handler import BackOff, MigrationError, traceback_of
@@ -42,33 +44,41 @@ class Outcome:
 class Task:
     """A function for parts, with what a process has to know to word and mask as the first one
     does, and where it is to see the run's files. Called with the parts of a task, each with its
-    place."""
+    place. Tasks that have the same function share it in a process that does one after the other:
+    what it has worked out for itself (patterns, validators) it knows then."""
 
-    function: Callable[[Any], Any]
+    function: bytes
     witness: Witness
     masks: masking.MaskState
     called: invocation.Invocation
 
     @classmethod
     def of(cls, function: Callable[[Any], Any], witness: Witness) -> Task:
-        return cls(function, witness, masking.state(), invocation.state())
+        return cls(pickle.dumps(function), witness, masking.state(), invocation.state())
 
     def __call__(self, parts: Iterable[tuple[int, Any]]) -> Iterator[Outcome]:
         masking.restore(self.masks)
         invocation.restore(self.called)
+        function = _known(self.function)
         for place, part in parts:
-            yield self._done(place, part)
+            yield self._done(function, place, part)
 
-    def _done(self, place: int, part: Any) -> Outcome:
+    def _done(self, function: Callable[[Any], Any], place: int, part: Any) -> Outcome:
         try:
             self.witness.require()
-            return Outcome(place, DONE, self.function(part))
+            return Outcome(place, DONE, function(part))
         except BackOff as error:
             return Outcome(place, AGAIN, error=packed(error))
         except MigrationError as error:
             return Outcome(place, FAILED, error=packed(error))
         except Exception as error:  # whose text may hold a record, and goes into others' logs
             raise TaskFailed(traceback_of(error)) from None
+
+
+@lru_cache(maxsize=4)
+def _known(function: bytes) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = pickle.loads(function)
+    return found
 
 
 class TaskFailed(Exception):

@@ -93,10 +93,10 @@ def prepare(plan: dict[str, Any]) -> None:
     saboteur = Saboteur(plan)
     done, call, call_all = Task._done, DynamoDB.call, DynamoDB.call_all
 
-    def watched(self: Task, place: int, part: Any) -> Any:
-        name, number = name_of(self.function), part[0] if isinstance(part, tuple) else place
+    def watched(self: Task, function: Any, place: int, part: Any) -> Any:
+        name, number = name_of(function), part[0] if isinstance(part, tuple) else place
         saboteur.begins(name, number)
-        outcome = done(self, place, part)
+        outcome = done(self, function, place, part)
         saboteur.ends(name, number)
         return outcome
 
