@@ -28,7 +28,7 @@ test: $(STAMPS)/dev $(STAMPS)/import-server $(STAMPS)/spark
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. -n $(TEST_PROCESSES) \
 		--dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) $(ARGS)
 
-torture: $(STAMPS)/dev
+torture: $(STAMPS)/dev $(STAMPS)/spark
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 tests/torture/torture_*.py \
 		tests/torture/*/torture_*.py \
 		$(PYTEST_ARGS) $(ARGS)
