@@ -19,9 +19,9 @@ from pyspark.java_gateway import launch_gateway
 from utils.config import EngineConfig
 from utils.error_handler import MigrationError
 from utils.files.storage import open_private, write_atomically
+from utils.fleet.spark_jobs import cause_of
 from utils.logger import get_logger
 from utils.wording.invocation import again
-from utils.wording.masking import scrub
 
 _HERE = "local[*,4]"  # all cores of this machine; as on a cluster, the fourth failure is the last
 _UNNAMED, _SHELL = "local[*]", "pyspark-shell"
@@ -53,7 +53,7 @@ def open_application(engine: EngineConfig, log: Path) -> SparkContext:
         gateway = _gateway(engine, log)
         context = SparkContext(conf=_conf(engine, gateway), gateway=gateway)
     except (Py4JError, PySparkException, OSError, ValueError) as error:
-        raise _no_spark(engine, log, str(error)) from error
+        raise _no_spark(engine, log, cause_of(error)) from error
     context.setLogLevel("WARN")
     get_logger().info("Spark %s at %s", context.version, context.master)
     return context
@@ -130,9 +130,8 @@ def _logging(log: Path) -> Path:
 
 
 def _no_spark(engine: EngineConfig, log: Path, said: str) -> MigrationError:
-    first = scrub(said.strip().partition("\n")[0])
     return MigrationError(
-        f"Spark could not be started with engine.master {engine.master or _HERE}: {first}",
+        f"Spark could not be started with engine.master {engine.master or _HERE}: {said}",
         remedy=f"see {log}; check engine.master, and that this machine and the cluster reach each "
         f"other; or set engine.type to local; then: {again()}",
     )
