@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from tests.support.places import ROOT
 from utils.entities import ENTITY_NAMES
 
 PHASES = ("extract", "transform", "validate", "load", "verify")
-_ORPHANS_END_IN = 10.0  # seconds
+_ORPHANS_END_IN, _LOOK_EVERY = 10.0, 0.05  # seconds
 _ADOPTS_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER: the workers of a JVM that has ended are ours
 
 
@@ -128,39 +127,66 @@ def _costs(stage: Scene, engine: Engine, database: str) -> dict[str, Cost]:
 
 
 def _command(config: Path, phase: str) -> tuple[float, float]:
-    """Time a phase by hand. Raises RuntimeError when it does not end well."""
-    began, before, living = time.perf_counter(), _children(), _living()
+    """Time a phase by hand: seconds of the clock, and of CPU time. Raises RuntimeError when it does
+    not end well."""
+    spent = _Spent(_children(os.getpid()))
     words = ["--quiet", "--config", str(config), "--phase", phase]
-    done = subprocess.run(
-        [sys.executable, "migrate.py", *words], cwd=ROOT, capture_output=True, check=False
-    )
-    seconds = time.perf_counter() - began
-    if done.returncode != 0:
-        raise RuntimeError(f"{phase}: {(done.stdout + done.stderr).decode()[-2000:]}")
-    _reap_orphans(living)
-    return seconds, _children() - before
+    began = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        running = subprocess.Popen(
+            [sys.executable, "migrate.py", *words], cwd=ROOT, stdout=output, stderr=output
+        )
+        while running.poll() is None:
+            spent.look()
+            time.sleep(_LOOK_EVERY)
+        seconds = time.perf_counter() - began
+        if running.returncode != 0:
+            output.seek(0)
+            raise RuntimeError(f"{phase}: {output.read().decode()[-2000:]}")
+    spent.settle()
+    return seconds, spent.seconds
 
 
-def _reap_orphans(before: frozenset[str]) -> None:
-    """Wait for the end of what a command has left, which are ours then: Spark's Python workers see
-    that nobody is there any more. `before` are the children that there have been before it."""
-    deadline = time.monotonic() + _ORPHANS_END_IN
-    while _living() - before and time.monotonic() < deadline:
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        time.sleep(0.05)
+class _Spent:
+    """CPU time of all that has been started since, looked at again and again: Spark's Python
+    processes are waited for by nobody, so that nobody else is told what they have taken."""
+
+    def __init__(self, before: frozenset[int]) -> None:
+        self._before = before
+        self._ticks: dict[int, int] = {}
+
+    @property
+    def seconds(self) -> float:
+        """The sum of all."""
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
+
+    def look(self) -> bool:
+        """Look at those that are there; whether there are any."""
+        due = list(_children(os.getpid()) - self._before)
+        for number in due:
+            due += _children(number) - set(due)
+            with suppress(OSError, IndexError):
+                fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+                self._ticks[number] = int(fields[11]) + int(fields[12])
+        return bool(due)
+
+    def settle(self) -> None:
+        """Wait for those that the command has left, which are ours now, to end."""
+        deadline = time.monotonic() + _ORPHANS_END_IN
+        while self.look() and time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            time.sleep(_LOOK_EVERY)
 
 
-def _living() -> frozenset[str]:
-    """Our children, by their numbers."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    return frozenset(number for each in tasks for number in each.read_text().split())
-
-
-def _children() -> float:
-    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return ended.ru_utime + ended.ru_stime
+def _children(process: int) -> frozenset[int]:
+    """The children of a process, by their numbers."""
+    found: set[int] = set()
+    with suppress(OSError):
+        for each in Path(f"/proc/{process}/task").glob("*/children"):
+            found.update(map(int, each.read_text().split()))
+    return frozenset(found)
 
 
 if __name__ == "__main__":
