@@ -3,6 +3,7 @@ the work."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
@@ -72,7 +73,10 @@ class Bench:
 
     def __post_init__(self) -> None:
         target = self.run.config.target
-        self.meter = ReadMeter(self.scratch / "read-units", self.run.config.verify.max_read_units)
+        # A clock that all machines have, where there are several.
+        clock = time.monotonic if self.run.fleet is None else time.time
+        units = self.run.config.verify.max_read_units
+        self.meter = ReadMeter(self.scratch / "read-units", units, clock=clock)
         self.reader = TableReader(
             DynamoDB(target),
             self.retry,
