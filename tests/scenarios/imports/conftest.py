@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import REGION, S9Database, Sample, TableNames
@@ -25,7 +27,11 @@ def client(aws: EmbeddedAws, service: str) -> Any:
     """A client of a server."""
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     of_any: Any = boto3.client
-    return of_any(service, endpoint_url=aws.endpoint_url, region_name=REGION, **keys)
+    # The ministack's tokens are shorter than AWS's ever are.
+    unchecked = Config(parameter_validation=False)
+    return of_any(
+        service, endpoint_url=aws.endpoint_url, region_name=REGION, config=unchecked, **keys
+    )
 
 
 def prepared(aws: EmbeddedAws) -> EmbeddedAws:
@@ -34,6 +40,8 @@ def prepared(aws: EmbeddedAws) -> EmbeddedAws:
     if BUCKET not in {each["Name"] for each in s3.list_buckets()["Buckets"]}:
         place = {"LocationConstraint": REGION}
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+    if isinstance(aws, ImportingAws):
+        wait_for_imports(dynamodb)
     for key in keys_in(aws):
         s3.delete_object(Bucket=BUCKET, Key=key)
     there = dynamodb.list_tables()["TableNames"]
@@ -43,6 +51,23 @@ def prepared(aws: EmbeddedAws) -> EmbeddedAws:
                 dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
             dynamodb.delete_table(TableName=name)
     return aws
+
+
+def wait_for_imports(dynamodb: Any) -> None:
+    """Wait until none is at work any more: one of a command that was killed ends without its files,
+    and the server then drops the table of its name, whoever has made that meanwhile."""
+    deadline = time.monotonic() + 30
+    while any(each["ImportStatus"] == "IN_PROGRESS" for each in _imports(dynamodb)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _imports(dynamodb: Any) -> Iterator[Any]:
+    token: dict[str, str] | None = {}
+    while token is not None:
+        page = dynamodb.list_imports(**token)
+        yield from page["ImportSummaryList"]
+        token = {"NextToken": page["NextToken"]} if page.get("NextToken") else None
 
 
 def keys_in(aws: EmbeddedAws) -> list[str]:

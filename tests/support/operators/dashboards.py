@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -86,7 +87,8 @@ def dashboard_of(operator: Operator, *options: str) -> Iterator[Dashboard]:
 def dashboard_in(directory: Path, *options: str) -> Iterator[Dashboard]:
     """The dashboard of a data directory, without a configuration."""
     command = [sys.executable, str(SCRIPT), "dashboard", "--directory", str(directory), *options]
-    environ = environment(directory.parent / "nobody")
+    seen = {name: os.environ[name] for name in ("BROWSER", "DISPLAY", "PATH") if name in os.environ}
+    environ = environment(directory.parent / "nobody", **seen)
     process = NURSERY.start(command, directory.parent, environ)
     with Running(process) as running:
         yield _begun(running)
