@@ -225,7 +225,7 @@ def _write(
 ) -> None:
     """Bring the records into the artifact, from the checkpoint on if there is one."""
     path = run.workspace.extracted(planned.entity)
-    parts, fleet = place_of(run, source, planned, counted["items"], saved), run.fleet
+    parts, fleet = place_of(run, source, planned, counted, saved), run.fleet
     if parts is not None and fleet is not None:
         writing = write_by_parts(run, fleet, source, planned, counted, parts)
     else:

@@ -78,10 +78,14 @@ class _Order:
 
 
 def place_of(
-    run: Run, source: Source, planned: ExtractPlan, items: int, saved: Checkpoint | None
+    run: Run,
+    source: Source,
+    planned: ExtractPlan,
+    counted: Mapping[str, int],
+    saved: Checkpoint | None,
 ) -> Place | None:
-    """The parts into which the planned records of an entity are cut; None when they are read here,
-    over one connection: few, or in a snapshot that nobody can share."""
+    """The parts into which the planned records of an entity, as they are `counted`, are cut; None
+    when they are read here, over one connection: few, or in a snapshot that nobody can share."""
     if run.fleet is None:
         return None
     if not source.snapshot.name:
@@ -93,16 +97,15 @@ def place_of(
         return None
     found = Place.of(saved, run.workspace.extracted(planned.entity))
     if not found.ends:
-        parts = run.config.engine.parts or -(-items // ITEMS_A_PART)
-        found = Place(_ends(source, planned.records, parts))
+        parts = run.config.engine.parts or -(-counted["items"] // ITEMS_A_PART)
+        found = Place(_ends(source, planned.records, counted["records"], parts))
     return found if found.ends else None
 
 
-def _ends(source: Source, selection: Selection, parts: int) -> tuple[int, ...]:
-    """The last keys of all parts but the last, of as many records each. One look at the keys, in
-    steps, which every database does by an index."""
-    records = source.count(selection) if parts > 1 else 0
-    size = -(-records // parts)
+def _ends(source: Source, selection: Selection, records: int, parts: int) -> tuple[int, ...]:
+    """The last keys of all parts but the last, of as many of the records each. One look at the
+    keys, in steps, which every database does by an index."""
+    size = -(-records // parts) if parts > 1 else 0
     ends: list[int] = []
     key = source.quote(selection.key)
     while size and len(ends) < parts - 1:

@@ -109,13 +109,7 @@ class _Gathering(Closes):
         self._key, self._look = key, partial(engine.policy.sleep, 0.0)
         _, port = self._listener.address
         threading.Thread(target=self._accept, name="members", daemon=True).start()
-        work = partial(
-            live,
-            address=(host, port),
-            key=key,
-            masks=masking.state(),
-            called=invocation.state(),
-        )
+        work = partial(live, address=(host, port), key=key)
         self._tasks = fleet.begun(work, range(number))
 
     def _accept(self) -> None:
@@ -214,17 +208,11 @@ class _Member:
         self.connection.close()
 
 
-def live(
-    _: Any,
-    address: Address,
-    key: bytes,
-    masks: masking.MaskState,
-    called: invocation.Invocation,
-) -> None:
+def live(_: Any, address: Address, key: bytes) -> None:
     """The life of a task: an actor's, until it is told that this is the end; none when nobody is
-    there any more."""
+    there any more. How to word and mask it knows, as every task (utils/fleet/task.py)."""
     try:
         connection = Client(address, authkey=key)
     except OSError:
         return
-    serve(connection, masks, called)
+    serve(connection, masking.state(), invocation.state())

@@ -27,10 +27,8 @@ from utils.interrupt import StopFlag
 from utils.wording.invocation import again
 
 _BLOCK = 1 << 20
-_TRIES, _REST = (
-    5,
-    0.2,
-)  # to remove a directory into which somebody still writes, and seconds between
+# To remove a directory into which somebody still writes; seconds between two tries.
+_TRIES, _REST = 5, 0.2
 
 
 @dataclass(frozen=True)
