@@ -77,8 +77,8 @@ def test_a_rate_is_kept_to_and_the_verdict_is_the_same(
         nonlocal now
         now += seconds
 
-    def metered(path: Path, per_second: float | None) -> ReadMeter:
-        return Metered(path, per_second, clock=lambda: now)
+    def metered(*asked: Any, **settings: Any) -> ReadMeter:
+        return replace(Metered(*asked, **settings), clock=lambda: now)
 
     monkeypatch.setattr(bench, "ReadMeter", metered)
     migration.config = replace(
