@@ -24,12 +24,15 @@ _LOCKED = {errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED}
 # Tables (and what else has rows in files of its own) that this transaction has read and that were
 # rewritten, replaced or renamed after its snapshot: TRUNCATE leaves nothing of what it sees, and a
 # table that came since has nothing for it. pg_class is read in the snapshot; what the functions
-# say is of now. Below 16384 is the server's own catalogue.
+# say is of now. Below 16384 is the server's own catalogue. A query also locks all indexes of what
+# it reads, but what comes of one after the snapshot (another one, REINDEX, a new name) takes no row
+# away: the server uses none that this snapshot cannot be read by.
 _REWRITTEN = """
     SELECT string_agg(DISTINCT l.relation::regclass::text, ', ')
     FROM pg_locks AS l LEFT JOIN pg_class AS c ON c.oid = l.relation
         LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
+        AND pg_index_has_property(l.relation, 'clusterable') IS NULL -- it is no index
         AND (c.oid IS NULL
             OR c.relkind IN ('r', 'm') AND c.relfilenode <> pg_relation_filenode(c.oid)
             OR to_regclass(quote_ident(n.nspname) || '.' || quote_ident(c.relname))
