@@ -1506,14 +1506,11 @@ def look_at_source(config: "Config", screen: "Screen") -> "Look":
 
 def writers_in_source(config: "Config", screen: "Screen") -> "Writers":
     """Who holds a transaction open that has written into S9's tables."""
-    from extract.checks.open_transactions import writers
-    from extract.engine import open_for
-    from extract.entities import entities_of
+    from extract.checks.open_transactions import writers_now
     from utils.run.lifecycle import Start, open_run
 
     with open_run(config, screen, Start.FROM_SOURCE, ["verify"]) as run:
-        with open_for(run, entities_of(config.source.layout)) as source:
-            found = writers(source, config.source.type)
+        found = writers_now(run)
         run.progress.conclude(ExitCode.DONE, "Looked for open transactions in S9")
     return found
 

@@ -16,12 +16,12 @@ from extract.reading.by_parts import place_of, write_by_parts
 from extract.reading.records import doubled_keys, packed, records_of
 from extract.selection import ExtractPlan, Selection, configured_plan, configured_sql
 from extract.snapshot.continuity import PHASE, establish
+from extract.snapshot.lost import Losses
 from extract.snapshot.rights import tables_of_all, warn_of_rights
 from extract.snapshot.table_count import count_table
 from extract.source import Reads, Source
 from extract.sums.adding_up import add_up
 from utils.checkpoint import Checkpoint
-from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.entities import shape_of
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter, PartialState
@@ -71,8 +71,7 @@ def extract(
     if due and run.fleet is not None:  # no snapshot is to wait for that
         with run.progress.task(PHASE, "", None, step="starting the fleet"):
             run.fleet.start()
-    retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
-    attempts, was_open, before = Attempts(retry), False, _progress(run)
+    losses, was_open, before = Losses(run, again()), False, _progress(run)
     while due:
         try:
             with run.progress.task(PHASE, "", None, step="connecting"):
@@ -90,33 +89,11 @@ def extract(
                 raise  # it was not lost: it has never been there
             now = _progress(run)
             if now > before:
-                attempts = Attempts(retry)
+                losses.begin_anew()
             before = now
-            if not attempts.fail():
-                raise (SourceError if _is_locked(lost) else SourceUnavailable)(
-                    f"{_what_happened(lost)}, and could not be opened again: {lost}",
-                    remedy=f"when S9 answers again, run: {again()}",
-                ) from lost
-            run.progress.retried(_reason(lost))
-            happened = _what_happened(lost)
-            get_logger().warning("%s (%s), trying again", happened[0].upper() + happened[1:], lost)
-            attempts.wait()
+            losses.count(lost)
             run.resuming = True
             due = [name for name in due if run.manifest.phase(PHASE, name) is None]
-
-
-def _what_happened(lost: BackOff | SourceUnavailable) -> str:
-    return (
-        "the snapshot of S9 cannot be used" if _is_locked(lost) else "the connection to S9 was lost"
-    )
-
-
-def _is_locked(lost: BackOff | SourceUnavailable) -> bool:
-    return isinstance(lost, BackOff) and lost.reason in ("TableLocked", "TableRewritten")
-
-
-def _reason(lost: BackOff | SourceUnavailable) -> str:
-    return lost.reason if isinstance(lost, BackOff) else "SourceUnavailable"
 
 
 def open_for(run: Run, declared: Mapping[str, Entity]) -> Source:

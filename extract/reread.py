@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,10 +18,11 @@ from extract.declaration import Entity
 from extract.engine import open_for, planned_of, settings
 from extract.reading.records import records_of
 from extract.snapshot.continuity import PHASE, doubt_of, recognise_source
+from extract.snapshot.lost import read_in_spite_of_losses
 from extract.snapshot.table_count import NO_LONGER_SELECTED
 from extract.source import Source
 from extract.sums.adding_up import add_up_again
-from utils.error_handler import ArtifactError, BackOff, SourceError
+from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactWriter, lines_of, utc_now
 from utils.files.extracted_rows import key_of_row
 from utils.logger import get_logger
@@ -38,22 +40,35 @@ def extract_again(
     Raises ArtifactError when an extracted file is not what the extract wrote, SourceError when S9
     cannot be read.
     """
-    try:
-        with open_for(run, declared) as source:
-            recognise_source(run, source)
-            if doubt := doubt_of(run, source, list(declared.values())):
-                _state_the_moment(run, source, sum(map(len, keys.values())), doubt)
-            for name, wanted in keys.items():
-                if wanted:
-                    with run.progress.task(PHASE, name, len(wanted), step="reading again") as task:
-                        _replace(run, source, declared[name], frozenset(wanted))
-                        task.advance(len(wanted))
-    except BackOff as lost:
-        raise SourceError(
-            f"the connection to S9 was lost: {lost.detail}",
-            remedy=f"when S9 answers again: {run.command('--resume')}, then "
-            f"{run.command('retry-quarantine')}",
-        ) from lost
+    left = {name: frozenset(wanted) for name, wanted in keys.items() if wanted}
+    read_in_spite_of_losses(
+        run,
+        partial(_read_again, run, declared, left, (len(left), run.manifest.snapshot)),
+        f"{run.command('--resume')}, then {run.command('retry-quarantine')}",
+    )
+
+
+def _read_again(
+    run: Run,
+    declared: Mapping[str, Entity],
+    left: dict[str, frozenset[int]],
+    before: tuple[int, dict[str, Any]],
+) -> None:
+    """Read what is `left`, and take out of it what is done: that stands if the connection is lost.
+    `before` is how much that was, and what the manifest said of the snapshot."""
+    with open_for(run, declared) as source:
+        recognise_source(run, source)
+        if len(left) == before[0]:
+            run.manifest.snapshot = before[
+                1
+            ]  # of a moment at which nothing was read it says nothing
+        if doubt := doubt_of(run, source, list(declared.values())):
+            _state_the_moment(run, source, sum(map(len, left.values())), doubt)
+        for name, wanted in list(left.items()):
+            with run.progress.task(PHASE, name, len(wanted), step="reading again") as task:
+                _replace(run, source, declared[name], wanted)
+                task.advance(len(wanted))
+            del left[name]
 
 
 def _replace(run: Run, source: Source, entity: Entity, wanted: frozenset[int]) -> None:

@@ -4,33 +4,38 @@ these leave it out, why."""
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from extract.declaration import Entity
 from extract.engine import open_for, planned_of, recognised_columns
 from extract.reading.records import records_of
 from extract.selection import ExtractPlan, source_name
+from extract.snapshot.lost import read_in_spite_of_losses
 from extract.snapshot.table_count import count_one
 from extract.source import Source
-from utils.error_handler import BackOff, SourceError
+from utils.error_handler import SourceError
 from utils.explain.stations import RowNow
 from utils.files.artifacts import utc_now
 from utils.files.workspace import Workspace
 from utils.findings.source_names import Targets, names_of
 from utils.run.manifest import Manifest, PhaseEntry
 from utils.run.run import COMPLETE, Run
+from utils.wording.invocation import again
 
 _MOST_KEYS = 20  # of records with one number
+
+_Seen = TypeVar("_Seen")
 
 
 def row_now(
     run: Run, declared: Mapping[str, Entity], entity: str, key: int, targets: Targets
 ) -> RowNow:
     """The row with this key. `targets` are what the columns become. Raises SourceError."""
-    with _opened(run, declared) as source:
+
+    def look(run: Run, source: Source) -> RowNow:
         planned = planned_of(run, source, declared[entity], {key})
         line = _line(source, planned)
         reason = ""
@@ -44,13 +49,16 @@ def row_now(
         table = declared[entity].table.name
         return RowNow(table, source.snapshot.taken_at or utc_now(), line, reason, names)
 
+    return _asked(run, declared, look)
+
 
 def keys_of_number(
     run: Run, declared: Mapping[str, Entity], entity: str, number: int, year: int
 ) -> list[int]:
     """The keys of the rows that have a running number of a year, rising, whether they are selected
     or not. Raises SourceError."""
-    with _opened(run, declared) as source:
+
+    def look(run: Run, source: Source) -> list[int]:
         planned = planned_of(run, source, declared[entity], ())
         mapping = planned.columns[declared[entity].table.name]
         names = {
@@ -69,20 +77,20 @@ def keys_of_number(
         years = ((key, str(own or day or "")[:4]) for key, own, day in rows)
         return [int(key) for key, said in years if said == str(year)][:_MOST_KEYS]
 
+    return _asked(run, declared, look)
 
-@contextmanager
-def _opened(run: Run, declared: Mapping[str, Entity]) -> Iterator[Source]:
-    """S9, open for a look; what has to be kept in between is kept elsewhere than in the data
-    directory. Raises SourceError, also when the connection is lost."""
+
+def _asked(run: Run, declared: Mapping[str, Entity], look: Callable[[Run, Source], _Seen]) -> _Seen:
+    """What a look at S9 gives; what has to be kept in between is kept elsewhere than in the data
+    directory. Raises SourceError."""
     with tempfile.TemporaryDirectory(prefix="explain-") as scratch:
         elsewhere = replace(run, workspace=Workspace(Path(scratch)))
-        try:
+
+        def once() -> _Seen:
             with open_for(elsewhere, declared) as source:
-                yield source
-        except BackOff as lost:
-            raise SourceError(
-                f"the connection to S9 was lost: {lost.detail}", remedy="try again"
-            ) from lost
+                return look(elsewhere, source)
+
+        return read_in_spite_of_losses(elsewhere, once, again())
 
 
 def _line(source: Source, planned: ExtractPlan) -> bytes:

@@ -7,9 +7,14 @@ privilege PROCESS.
 
 from __future__ import annotations
 
+from extract.engine import open_for
+from extract.entities import entities_of
+from extract.snapshot.lost import read_in_spite_of_losses
 from extract.source import Source
 from utils.cutover.ways import Writers
 from utils.error_handler import SourceError
+from utils.run.run import Run
+from utils.wording.invocation import again
 
 # The tables are those that this transaction has read, or holds so that it can: views with what they
 # are made of. Their indexes are locked as well, and say nothing more. A prepared transaction has no
@@ -38,9 +43,19 @@ _MYSQL = """
 """
 
 
+def writers_now(run: Run) -> Writers:
+    """Who that is at this moment, as far as the account may see it. Raises SourceError."""
+
+    def look() -> Writers:
+        with open_for(run, entities_of(run.config.source.layout)) as source:
+            return writers(source, run.config.source.type)
+
+    return read_in_spite_of_losses(run, look, again())
+
+
 def writers(source: Source, kind: str) -> Writers:
-    """Who that is, as far as the account may see it. `kind` is `source.type`. Raises BackOff when
-    the connection is lost."""
+    """The same by an open source. `kind` is `source.type`. Raises BackOff when the connection is
+    lost."""
     try:
         rows = source.tally(_MYSQL if kind == "mysql" else _POSTGRESQL)
     except SourceError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ from extract.following.tables import Touched, touched_by
 from extract.reading.records import records_of
 from extract.selection import ExtractPlan
 from extract.snapshot.continuity import PHASE, follow_on, recognise_source
+from extract.snapshot.lost import read_in_spite_of_losses
 from extract.source import Source
 from extract.sums.adding_up import add_up_again
-from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.entities import shape_of
-from utils.error_handler import ArtifactError, BackOff, SourceUnavailable
+from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactWriter, lines_of
 from utils.files.extracted_rows import key_of_row
 from utils.files.storage import make_directory, open_private
@@ -60,19 +61,8 @@ def extract_changes(
     Raises SourceError when S9 cannot be read, or is not the one that was followed,
     SourceUnavailable when it stays away; Interrupted.
     """
-    attempts = Attempts(RetryPolicy.of(run.config.migration, run.stop.sleep))
-    while True:
-        try:
-            _bring_all_up(run, before, declared, narrow)
-            return
-        except BackOff as lost:  # also when a table was emptied or altered meanwhile
-            if not attempts.fail():
-                raise SourceUnavailable(
-                    f"the connection to S9 was lost: {lost.detail}",
-                    remedy=f"when S9 answers again: {again()}",
-                ) from lost
-            get_logger().warning("The connection to S9 was lost (%s), trying again", lost.detail)
-            attempts.wait()
+    bring_up = partial(_bring_all_up, run, before, declared, narrow)
+    read_in_spite_of_losses(run, bring_up, again())
 
 
 def _bring_all_up(

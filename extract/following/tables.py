@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from extract.change_log.change_log import Changes, Followed
 from extract.declaration import Entity
@@ -11,36 +12,35 @@ from extract.engine import open_for, planned_of
 from extract.following.own_sql import require_followed
 from extract.selection import source_name
 from extract.snapshot.continuity import tables_of
+from extract.snapshot.lost import read_in_spite_of_losses
 from utils.config import ExtractionConfig
-from utils.error_handler import BackOff, SourceUnavailable
 from utils.run.run import Run
 from utils.wording.invocation import again
 
 
 def followed_tables(run: Run, declared: Mapping[str, Entity]) -> list[Followed]:
     """The tables that the entities are read from, with the names that their keys have in this S9.
-    Raises SourceError, also when the connection is lost; ConfigurationError where others are read,
-    too, by SQL of the operator's own."""
-    try:
-        with open_for(run, declared) as source:
-            found: dict[str, Followed] = {}
-            for entity in declared.values():
-                planned = planned_of(run, source, entity)
-                key = source_name(planned.columns[entity.table.name], entity.table.key)
-                found.setdefault(entity.table.name, Followed(entity.table.name, key))
-                for declared_copy, copy in zip(entity.copies, planned.records.copies, strict=True):
-                    name = declared_copy.table.name
-                    found.setdefault(name, Followed(name, copy.key.name))
-                if entity.children is not None and planned.children is not None:
-                    child = entity.children.table
-                    key = source_name(planned.columns[child.name], child.key)
-                    found[child.name] = Followed(child.name, key, planned.children.key)
-            require_followed(run.config, source, declared, found)
-            return list(found.values())
-    except BackOff as lost:
-        raise SourceUnavailable(
-            f"the connection to S9 was lost: {lost.detail}", remedy=f"try again: {again()}"
-        ) from lost
+    Raises SourceError; SourceUnavailable when S9 stays away; ConfigurationError where others are
+    read, too, by SQL of the operator's own."""
+    return read_in_spite_of_losses(run, partial(_followed_now, run, declared), again())
+
+
+def _followed_now(run: Run, declared: Mapping[str, Entity]) -> list[Followed]:
+    with open_for(run, declared) as source:
+        found: dict[str, Followed] = {}
+        for entity in declared.values():
+            planned = planned_of(run, source, entity)
+            key = source_name(planned.columns[entity.table.name], entity.table.key)
+            found.setdefault(entity.table.name, Followed(entity.table.name, key))
+            for declared_copy, copy in zip(entity.copies, planned.records.copies, strict=True):
+                name = declared_copy.table.name
+                found.setdefault(name, Followed(name, copy.key.name))
+            if entity.children is not None and planned.children is not None:
+                child = entity.children.table
+                key = source_name(planned.columns[child.name], child.key)
+                found[child.name] = Followed(child.name, key, planned.children.key)
+        require_followed(run.config, source, declared, found)
+        return list(found.values())
 
 
 @dataclass(frozen=True)

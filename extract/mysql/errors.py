@@ -77,7 +77,10 @@ def query_errors(config: SourceConfig, stop: StopFlag) -> Iterator[None]:
         if not isinstance(error, pymysql.Error) or is_lost(error):
             # PyMySQL lets some errors of a socket that is closed under it through as they are.
             detail = one_line(error) if isinstance(error, pymysql.Error) else str(error)
-            raise BackOff("SourceConnectionLost", detail) from error
+            changed = isinstance(error, pymysql.Error) and number_of(error) == _TABLE_CHANGED
+            raise BackOff(
+                "TableRewritten" if changed else "SourceConnectionLost", detail
+            ) from error
         said = f"refused a query: {_speakable(error)}"
         if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
             said = "has a table that was not free to be read in time (Lock wait timeout exceeded)"
