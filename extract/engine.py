@@ -19,8 +19,8 @@ from extract.snapshot.continuity import PHASE, establish
 from extract.snapshot.lost import Losses
 from extract.snapshot.rights import tables_of_all, warn_of_rights
 from extract.snapshot.table_count import count_table
-from extract.source import Reads, Source
-from extract.sums.adding_up import add_up
+from extract.source import CONNECTIONS, Reads, Source
+from extract.sums.adding_up import adding_up
 from utils.checkpoint import Checkpoint
 from utils.entities import shape_of
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
@@ -75,7 +75,7 @@ def extract(
     while due:
         try:
             with run.progress.task(PHASE, "", None, step="connecting"):
-                opened = open_for(run, declared)
+                opened = open_for(run, declared, connections=CONNECTIONS)
             with opened as source:
                 if not was_open:
                     warn_of_rights(source, run.config.source, declared.values())
@@ -96,14 +96,15 @@ def extract(
             due = [name for name in due if run.manifest.phase(PHASE, name) is None]
 
 
-def open_for(run: Run, declared: Mapping[str, Entity]) -> Source:
-    """Open S9 with a snapshot for everything that the entities are read from."""
+def open_for(run: Run, declared: Mapping[str, Entity], connections: int = 1) -> Source:
+    """Open S9 with a snapshot for everything that the entities are read from, over as many
+    `connections` as can be had that see the same."""
     queries = [
         query
         for name, entity in declared.items()
         if (query := configured_sql(entity, run.config.extraction.of(name), run.config.source.type))
     ]
-    reads = Reads(tuple(tables_of_all(declared.values())), tuple(queries))
+    reads = Reads(tuple(tables_of_all(declared.values())), tuple(queries), connections)
     return open_source(run.config.source, run.stop, run.workspace.scratch, reads)
 
 
@@ -203,14 +204,15 @@ def _write(
     """Bring the records into the artifact, from the checkpoint on if there is one."""
     path = run.workspace.extracted(planned.entity)
     parts, fleet = place_of(run, source, planned, counted, saved), run.fleet
-    if parts is not None and fleet is not None:
-        writing = write_by_parts(run, fleet, source, planned, counted, parts)
-    else:
-        writing = _stream(run, source, planned, counted, _Place.of(saved, path))
-    with writing as writer:
-        _compare(planned.entity, counted, writer)
-        add_up(run, source, planned)
-        run.commit(path, writer)
+    with adding_up(run, source, planned) as finish_sums:
+        if parts is not None and fleet is not None:
+            writing = write_by_parts(run, fleet, source, planned, counted, parts)
+        else:
+            writing = _stream(run, source, planned, counted, _Place.of(saved, path))
+        with writing as writer:
+            _compare(planned.entity, counted, writer)
+            finish_sums()
+            run.commit(path, writer)
     remove_parts(path)
 
 

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from extract.selection import Amount, Catalog, Label, Selection, SourceColumn
 
+CONNECTIONS = 3  # of an extract: for records, for their children, and for what S9 adds up meanwhile
+
 # A row's key and the row as a JSON object, as the artifact holds it (without a line break).
 Row = tuple[bytes, bytes]
 Rows = tuple[Iterator[Row], Iterator[Row] | None]
@@ -23,6 +25,8 @@ class Snapshot:
     `guarantee` what the database promises of it. `transactions` says which transactions it sees,
     in whose count (`history`); both are empty where the database does not tell. `identity` is
     what the server says of itself and of the database: equal for the same one only.
+    `connections` says over how many connections it is read, and why not over more, where that
+    depends on the server.
     """
 
     name: str
@@ -32,15 +36,17 @@ class Snapshot:
     history: str
     guarantee: str = ""
     identity: Mapping[str, str] = field(default_factory=dict)
+    connections: str = ""
 
 
 @dataclass(frozen=True)
 class Reads:
     """What is going to be read: tables and views by their names in S9's schema, and SQL of the
-    operator's own."""
+    operator's own; and over how many connections, if the database can let so many see the same."""
 
     tables: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
+    connections: int = 1
 
 
 class Source(Catalog, Protocol):
@@ -73,6 +79,11 @@ class Source(Catalog, Protocol):
         trace: TracebackType | None,
     ) -> None:
         """Close every connection; the snapshot ends."""
+
+    def beside(self) -> AbstractContextManager[Source | None]:
+        """Another source with the same snapshot, for another thread: what is asked of it runs at
+        the same time. It ends with the context, also when something is being asked. None where no
+        connection is free for it."""
 
     def count(self, selection: Selection) -> int:
         """How many rows a selection has, by SQL."""

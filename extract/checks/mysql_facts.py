@@ -62,6 +62,7 @@ class MySqlFacts:
         zone = system_zone if zone == "SYSTEM" else zone
         remarks = [
             *self._replica(),
+            Remark("connections", f"S9 can be read over {self._source.snapshot.connections}"),
             Remark(
                 "time zone",
                 f"times without a zone are taken as those of {self._config.timezone} "

@@ -19,7 +19,7 @@ from extract.entities import entities_of
 from extract.following.at_s9 import forgotten
 from extract.selection import configured, configured_sql, plan, whole
 from extract.snapshot.rights import tables_of_all
-from extract.source import Source
+from extract.source import CONNECTIONS, Reads, Source
 from utils.checking.looking import Looking
 from utils.config import LAYOUTS, Config, SourceConfig
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
@@ -38,7 +38,7 @@ def check_source(config: Config, files: Workspace, looking: Looking) -> None:
     looking.at(CONNECTION)
     began = time.monotonic()
     try:
-        source = open_source(config.source, stop, files.scratch)
+        source = open_source(config.source, stop, files.scratch, Reads(connections=CONNECTIONS))
     except (MigrationError, BackOff) as error:
         _not_connected(config.source, looking, error)
         return

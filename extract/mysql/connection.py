@@ -14,7 +14,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from extract.mysql.errors import connection_errors, silent
-from extract.mysql.session import pin
+from extract.mysql.settings import pin
 from utils.config import SourceConfig
 from utils.error_handler import SourceUnavailable
 

@@ -1,38 +1,34 @@
 """S9 on MySQL or MariaDB: one consistent snapshot, whose rows arrive as JSON that the server wrote.
 
-MySQL cannot share a snapshot between connections, so everything is read through the one that has
-it, one query after another. Records and their children are wanted in step: the records are kept
-in a temporary file first, and then given out along with the children that arrive.
+MySQL cannot share a snapshot between connections. Where it can be proved that several see the same
+(extract/mysql/agreement.py), records and their children are read in step, each over one, and a
+further one is free for other questions. Else everything is read through one, one query after
+another: the records are kept in a temporary file first, and then given out along with the children
+that arrive.
 """
 
 from __future__ import annotations
 
 import re
-import ssl
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pymysql
-from pymysql.connections import Connection
-from pymysql.cursors import DictCursor
-
+from extract.mysql.agreement import begin
 from extract.mysql.amounts import amount_of, label_of
-from extract.mysql.connection import connect
-from extract.mysql.errors import query_errors
-from extract.mysql.protocol_rows import Arriving, Cells, SpooledRows, columns_of
+from extract.mysql.protocol_rows import Cells, SpooledRows, columns_of
 from extract.mysql.queries import Queries, quote
 from extract.mysql.row_json import column_of
-from extract.mysql.session import IDENTIFYING, check, identity
+from extract.mysql.session import Session
 from extract.mysql.tables import MySqlTables, replication
 from extract.selection import Amount, Label, Selection, SourceColumn, first_of, same_family
-from extract.snapshot.rights import require_read_only
-from extract.source import Reads, Row, Rows, Snapshot
+from extract.source import CONNECTIONS, Reads, Row, Rows, Snapshot
 from utils.config import SourceConfig
-from utils.error_handler import SourceError
+from utils.error_handler import SourceUnavailable
 from utils.interrupt import StopFlag
 from utils.logger import get_logger
 
@@ -40,11 +36,14 @@ _GUARANTEE = (
     "one REPEATABLE READ transaction WITH CONSISTENT SNAPSHOT, READ ONLY, through which everything "
     "is read; it covers InnoDB tables"
 )
+_GUARANTEE_OF_SEVERAL = (
+    "{} REPEATABLE READ transactions WITH CONSISTENT SNAPSHOT, READ ONLY, which see the same: "
+    "InnoDB's log stood still while they began; they cover InnoDB tables"
+)
 _PAGE = 1_000  # parents whose children are asked for at a time
 _FEW_AMONG = 10  # parents are few when the table has so many times as many children
 _SORTED = 1_000_000  # rows that a live server is asked to sort at once, some 200 MB
 _FEW = 150_000  # parties whose copies are held in memory: some sixty megabytes
-_NO_MORE = b"99999999999999999999"  # more than every key
 _WRITING = re.compile(r"\b(?:ALL PRIVILEGES|INSERT|UPDATE|DELETE|DROP|ALTER|SUPER)\b")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<place>\S+) TO ", re.DOTALL)
 
@@ -62,20 +61,26 @@ class MySqlSource:
         stop: StopFlag | None,
         scratch: Path,
         reads: Reads | None = None,
+        *,
+        shares: tuple[Session, Snapshot] | None = None,
     ) -> None:
+        """Connect and take a snapshot, or read over a connection that has begun it already
+        (`shares`). Raises SourceUnavailable."""
         self._config = config
         self._reads = reads or Reads()
         self._stop = stop or StopFlag()
         self._scratch = scratch
         self._opened = ExitStack()
         self._queries = Queries()
-        self._connection = connect(config)
-        with self._errors():
-            [(self._number,)] = self._all("SELECT CONNECTION_ID()")
-            [(database,)] = self._all("SELECT DATABASE()")
-            self._tables = MySqlTables(self._all, str(database))
-            self._set_zone()
-            self._snapshot = self._take_snapshot()
+        self._sessions = [shares[0] if shares else Session(config, self._stop)]
+        self._main = self._sessions[0]
+        try:
+            with self._errors():
+                self._tables = MySqlTables(self._main.all, self._main.database)
+                self._snapshot = shares[1] if shares else self._take_snapshot()
+        except BaseException:
+            self._hang_up()
+            raise
 
     @property
     def snapshot(self) -> Snapshot:
@@ -85,13 +90,12 @@ class MySqlSource:
     @property
     def encryption(self) -> str:
         """The protocol by which the connection is encrypted; "" when it is not."""
-        channel = getattr(self._connection, "_sock", None)
-        return (channel.version() or "") if isinstance(channel, ssl.SSLSocket) else ""
+        return self._main.encryption
 
     @property
     def connection_number(self) -> int:
         """The server's number of the connection."""
-        return int(self._number)
+        return int(self._main.number)
 
     def __enter__(self) -> MySqlSource:
         self._opened.enter_context(self._stop.cancelling(self._cancel))
@@ -104,80 +108,83 @@ class MySqlSource:
         trace: TracebackType | None,
     ) -> None:
         self._opened.close()
-        _hang_up(self._connection)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        for session in reversed(self._sessions):
+            session.break_off()
 
     def _cancel(self) -> None:
-        """End the query that is running, by a second connection: the first one waits for it."""
-        with suppress(SourceError, pymysql.Error, OSError):
-            other = connect(self._config)
-            with other.cursor() as cursor:
-                cursor.execute(f"KILL {self._number}")
-            _hang_up(other)
+        for session in self._sessions:
+            session.cancel()
 
     def _errors(self) -> Any:
-        return query_errors(self._config, self._stop)
-
-    def _set_zone(self) -> None:
-        """Let the session's time zone be S9's, for what views make of instants; a TIMESTAMP is
-        read as it is stored. Many servers have no time zones: UTC then."""
-        try:
-            self._all(f"SET SESSION time_zone = {self._connection.escape(self._config.timezone)}")
-        except pymysql.Error:
-            self._all("SET SESSION time_zone = '+00:00'")
+        return self._main.errors()
 
     def _take_snapshot(self) -> Snapshot:
-        self._all("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        # Asked before the snapshot is taken: it sees everything that was there at that time.
-        [(moment, server)] = self._all(
-            "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%f'), VERSION()"
-        )
-        self._all("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        self._check()
-        taken_at = f"{moment[: -len('123')]}Z"
+        why = self._connect_further()
+        begun = begin(self._sessions, self._stop)
+        why = why or begun.differ
+        if begun.differ:
+            self._leave_out_further()
+        for session in self._sessions:
+            session.check()
         return Snapshot(
             "",
-            taken_at,
-            str(server),
+            f"{begun.moment[: -len('123')]}Z",
+            begun.server,
             transactions="",
             history="",
-            guarantee="; ".join(filter(None, (_GUARANTEE, self._replication()))),
-            identity=identity(self._variables(*IDENTIFYING), self._config.database),
+            guarantee="; ".join(filter(None, (self._guarantee(), self._replication()))),
+            identity=self._main.identity(),
+            connections=self._tell_connections(why),
         )
 
-    def _check(self) -> None:
-        """Within the transaction everything must be as it was set, on the connection that it was
-        set on. Raises SourceError."""
-        require_read_only(self._variables("transaction_read_only", "tx_read_only"))
-        check(self._connection)
-        [(number,)] = self._all("SELECT CONNECTION_ID()")
-        if number != self._number:
-            raise SourceError(
-                "S9's answers come from different connections: something in between shares "
-                "connections",
-                remedy="connect to the database directly, not through a connection pool",
-            )
+    def _connect_further(self) -> str:
+        """Have as many connections as are wanted; why there are fewer, "" when there are not."""
+        try:
+            while len(self._sessions) < self._reads.connections:
+                self._sessions.append(Session(self._config, self._stop))
+        except SourceUnavailable as error:
+            self._leave_out_further()
+            return f"S9 gives no further ones ({error.message})"
+        return ""
+
+    def _leave_out_further(self) -> None:
+        while len(self._sessions) > 1:
+            self._sessions.pop().close()
+
+    def _guarantee(self) -> str:
+        several = len(self._sessions)
+        return _GUARANTEE_OF_SEVERAL.format(several) if several > 1 else _GUARANTEE
+
+    def _tell_connections(self, why: str) -> str:
+        """Say over how many connections S9 is read, where more than one is wanted."""
+        if self._reads.connections == 1:
+            return ""
+        if not why:
+            return f"{len(self._sessions)} connections that see the same snapshot"
+        said = f"one connection, which takes longer: {why}"
+        get_logger().info("S9 is read over %s", said)
+        return said
 
     def _replication(self) -> str:
-        read_only = self._variables("read_only").get("read_only", "OFF") == "ON"
-        said = replication(self._by_name, read_only)
+        read_only = self._main.variables("read_only").get("read_only", "OFF") == "ON"
+        said = replication(self._main.by_name, read_only)
         if said:
             get_logger().warning("%s", said)
         return said
 
-    def _variables(self, *names: str) -> dict[str, str]:
-        listed = ", ".join(f"'{name}'" for name in names)
-        found = self._all(f"SHOW SESSION VARIABLES WHERE Variable_name IN ({listed})")
-        return {str(name): str(value) for name, value in found}
-
-    def _all(self, query: str, values: object = None) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(query, values)
-            return list(cursor.fetchall())
-
-    def _by_name(self, query: str) -> list[Mapping[str, Any]]:
-        with self._connection.cursor(DictCursor) as cursor:
-            cursor.execute(query)
-            return list(cursor.fetchall())
+    @contextmanager
+    def beside(self) -> Iterator[MySqlSource | None]:
+        """Another source with the same snapshot, for another thread; None without a connection
+        that is free for it."""
+        if len(self._sessions) < CONNECTIONS:
+            yield None
+            return
+        spare = self._sessions.pop(), self._snapshot
+        with MySqlSource(self._config, self._stop, self._scratch, shares=spare) as other:
+            yield other
 
     def quote(self, identifier: str) -> str:
         """An identifier in backticks, safe in SQL."""
@@ -190,8 +197,8 @@ class MySqlSource:
     def columns(self, query: str) -> list[SourceColumn]:
         """The columns that a SELECT returns, with what the server says of their types."""
         with self._errors():
-            fields = columns_of(self._connection, f"SELECT * FROM ({query}) AS q LIMIT 0")
-            self._check()  # the query may be the operator's
+            fields = columns_of(self._main.connection, f"SELECT * FROM ({query}) AS q LIMIT 0")
+            self._main.check()  # the query may be the operator's
         return [column_of(field) for field in fields]
 
     def first_of(self, columns: Sequence[SourceColumn]) -> tuple[str, str]:
@@ -204,24 +211,24 @@ class MySqlSource:
     def count(self, selection: Selection) -> int:
         """How many rows a selection has, by SQL."""
         with self._errors():
-            [(rows,)] = self._all(f"SELECT count(*) FROM ({selection.query}) AS q")
-            self._check()
+            [(rows,)] = self._main.all(f"SELECT count(*) FROM ({selection.query}) AS q")
+            self._main.check()
         return int(rows)
 
     def count_keys(self, selection: Selection) -> tuple[int, int]:
         """The same, and how many different keys."""
         key = quote(selection.key)
         with self._errors():
-            [(rows, keys)] = self._all(
+            [(rows, keys)] = self._main.all(
                 f"SELECT count(*), count(DISTINCT {key}) FROM ({selection.query}) AS q"
             )
-            self._check()
+            self._main.check()
         return int(rows), int(keys)
 
     def tally(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a query that has only a few."""
         with self._errors():
-            return self._all(query)
+            return self._main.all(query)
 
     def label(self, reference: str, column: SourceColumn) -> Label:
         """The SQL of a value as JSON text, as the artifact has it."""
@@ -238,7 +245,7 @@ class MySqlSource:
 
     def summed(self, query: str) -> Iterator[Row]:
         """The rows of a query that returns a number and a JSON text, as they come."""
-        return self._stream(query)
+        return self._main.stream(query)
 
     def exceptions(self, tables: Iterable[str] | None) -> str:
         """What has no snapshot, and what cannot be seen to have one, also behind views."""
@@ -264,7 +271,7 @@ class MySqlSource:
     def writable(self, tables: Iterable[str]) -> list[str]:
         """Those of the tables that the account may change, by its grants."""
         with self._errors():
-            grants = [str(line) for (line,) in self._all("SHOW GRANTS")]
+            grants = [str(line) for (line,) in self._main.all("SHOW GRANTS")]
         found = [match for line in grants if (match := _GRANT.match(line))]
         places = {match["place"] for match in found if _WRITING.search(match["rights"].upper())}
         database = quote(self._config.database)
@@ -276,31 +283,53 @@ class MySqlSource:
         self, records: Selection, children: Selection | None, after: int | None = None
     ) -> Iterator[Rows]:
         """The rows of the records, and of their children in step."""
+        if children is not None and len(self._sessions) > 1:
+            with self._in_step(records, children, after) as in_step:
+                yield in_step
+            return
         with closing(self._records(records, after)) as arriving:
             if children is None:
                 yield arriving, None
+            else:
+                with (
+                    # Copied now, while the server writes the next records.
+                    SpooledRows.of(arriving, self._scratch) as kept,
+                    closing(self._children(children, kept, after)) as following,
+                ):
+                    yield kept.rows(), following
+
+    @contextmanager
+    def _in_step(
+        self, records: Selection, children: Selection, after: int | None
+    ) -> Iterator[Rows]:
+        """The same over two connections."""
+        side = self._sessions[1]
+        is_paged = self._is_worth_paging(children, lambda: self._count(records, after))
+        with closing(self._records(records, after)) as arriving:
+            # Asked for first: the server is at work on them while it sorts the children.
+            begun = chain(list(islice(arriving, 1)), arriving)
+            if is_paged:
+                pages = _Pages(begun)
+                with closing(self._of_pages(side, children, pages.keys())) as following:
+                    yield pages.rows(), following
                 return
-            with (
-                # Copied now, while the server writes the next records.
-                SpooledRows.of(arriving, self._scratch) as kept,
-                closing(self._children(children, kept, after)) as following,
-            ):
-                yield kept.rows(), following
+            with closing(side.stream(self._queries.of_all_parents(children, after))) as following:
+                yield begun, following
 
     def _records(self, records: Selection, after: int | None) -> Generator[Row]:
         copies = self._copies(records) if self._are_few(records) else []
         query = self._queries.after(records, after, spliced=bool(copies))
         if not copies:
-            yield from self._stream(query)
+            yield from self._main.stream(query)
             return
-        with self._errors(), closing(self._ask(query)) as arriving:
+        with self._errors(), closing(self._main.ask(query)) as arriving:
             yield from _with_copies(chain.from_iterable(arriving.pages_with_references()), copies)
 
     def _copies(self, records: Selection) -> Copies:
         """All that can be copied; read once where two are copies of the same."""
         held = {query: dict[bytes, bytes]() for query in map(self._queries.copies, records.copies)}
         for query, found in held.items():
-            for key, row in self._stream(query):
+            for key, row in self._main.stream(query):
                 found[key] = row if key not in found else _one_more(found[key])
         return [
             (b',"%b":' % copy.name.encode(), held[self._queries.copies(copy)])
@@ -315,54 +344,79 @@ class MySqlSource:
             return bool(records.copies) and all(
                 by_name[copy.reference].is_integer
                 and copy.key.is_integer
-                and self._all(f"SELECT count(*) FROM ({copy.query}) AS q")[0][0] <= _FEW
+                and self._main.all(f"SELECT count(*) FROM ({copy.query}) AS q")[0][0] <= _FEW
                 for copy in records.copies
             )
 
     def _children(
         self, children: Selection, kept: SpooledRows, after: int | None
     ) -> Generator[Row]:
-        """The children of the kept records: all of the table in one sorted stream, or, along an
-        index, a page of parents at a time when they are few among many or too many to be sorted."""
-        if self._is_worth_paging(children, kept.count):
-            keys = kept.keys()
-            while page := list(islice(keys, _PAGE)):
-                yield from self._stream(self._queries.of_parents(children, page))
-            return
-        if not kept.count:
-            return
-        parents = kept.keys()
-        parent = next(parents)
-        for key, row in self._stream(self._queries.of_all_parents(children, after)):
-            if key != parent:
-                number = int(key)
-                while int(parent) < number:
-                    parent = next(parents, _NO_MORE)
-                if key != parent:
-                    continue
-            yield key, row
+        """The children of the kept records, over the connection that has read these: all of the
+        table in one sorted stream, or, along an index, a page of parents at a time when they are
+        few among many or too many to be sorted."""
+        if self._is_worth_paging(children, lambda: kept.count):
+            yield from self._of_pages(self._main, children, _paged(kept.keys()))
+        elif kept.count:
+            yield from self._main.stream(self._queries.of_all_parents(children, after))
 
-    def _stream(self, query: str) -> Generator[Row]:
-        """The rows of a query as they come: key and JSON."""
-        with self._errors(), closing(self._ask(query)) as arriving:
-            yield from chain.from_iterable(arriving.pages())
+    def _of_pages(
+        self, session: Session, children: Selection, pages: Iterable[Sequence[bytes]]
+    ) -> Generator[Row]:
+        """The children of the parents with these keys, a page at a time."""
+        for page in pages:
+            yield from session.stream(self._queries.of_parents(children, page))
 
-    def _ask(self, query: str) -> Arriving:
-        get_logger().debug("Asking S9: %s", query)
-        return Arriving(self._connection, query)
+    def _count(self, records: Selection, after: int | None) -> int:
+        keys = f"SELECT {quote(records.key)} AS k FROM ({records.query}) AS r"
+        beyond = "" if after is None else f" WHERE k > {int(after)}"
+        [(count,)] = self._main.all(f"SELECT count(*) FROM ({keys}) AS q{beyond}")
+        return int(count)
 
-    def _is_worth_paging(self, children: Selection, parents: int) -> bool:
+    def _is_worth_paging(self, children: Selection, count: Callable[[], int]) -> bool:
+        """Whether the children of so many parents are few among many, or too many to be sorted,
+        and there is an index."""
         query = (
             "SELECT TABLE_ROWS FROM information_schema.TABLES JOIN information_schema.STATISTICS "
             "USING (TABLE_SCHEMA, TABLE_NAME) WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s "
             "AND COLUMN_NAME = %s AND SEQ_IN_INDEX = 1"
         )
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(query, (self._config.database, children.table, children.key))
-            indexed = cursor.fetchall()
-        # The number of rows is the server's own estimate.
-        most = min(parents * _FEW_AMONG, _SORTED)
-        return any((rows or 0) > most for (rows,) in indexed)
+        with self._errors():
+            indexed = self._main.all(query, (self._config.database, children.table, children.key))
+            # The number of rows is the server's own estimate.
+            rows = max((int(rows or 0) for (rows,) in indexed), default=0)
+            return rows > _SORTED or rows > _FEW_AMONG * count()
+
+
+class _Pages:
+    """Records that arrive, a page of them held at a time: those who ask for their children know
+    the keys before the records are given out."""
+
+    def __init__(self, arriving: Iterator[Row]) -> None:
+        self._arriving = arriving
+        self._held: deque[Row] = deque()
+        self._asked: deque[list[bytes]] = deque()
+
+    def rows(self) -> Iterator[Row]:
+        """The records, in order."""
+        while self._held or self._fetch():
+            yield self._held.popleft()
+
+    def keys(self) -> Iterator[list[bytes]]:
+        """Their keys, in order, a page at a time."""
+        while self._asked or self._fetch():
+            yield self._asked.popleft()
+
+    def _fetch(self) -> bool:
+        page = list(islice(self._arriving, _PAGE))
+        if page:
+            self._held.extend(page)
+            self._asked.append([key for key, _ in page])
+        return bool(page)
+
+
+def _paged(keys: Iterator[bytes]) -> Iterator[list[bytes]]:
+    while page := list(islice(keys, _PAGE)):
+        yield page
 
 
 def _with_copies(rows: Iterable[Cells], copies: Copies) -> Iterator[Row]:
@@ -378,8 +432,3 @@ def _with_copies(rows: Iterable[Cells], copies: Copies) -> Iterator[Row]:
 def _one_more(known: bytes) -> bytes:
     """In the place of a row to be copied: how many there are of its key, one more than known."""
     return b"%d" % (int(known) + 1 if known.isdigit() else 2)
-
-
-def _hang_up(connection: Connection[Any]) -> None:
-    with suppress(pymysql.Error, OSError):
-        connection.close()

@@ -417,6 +417,11 @@ class PostgresSource:
             )
         ]
 
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """None: what is asked of PostgreSQL here keeps its cores at work by itself."""
+        yield None
+
     def rows_of(self, tables: Iterable[str]) -> dict[str, int]:
         """How many rows whole tables have: with the snapshot, the witness of their state. Tables
         that cannot be read are left out."""

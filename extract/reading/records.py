@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,18 +74,23 @@ def _tell_doubled(entity: str, copy: JoinedCopy, keys: str) -> None:
 def merge(parents: Iterable[Row], children: Iterable[Row], name: str) -> Records:
     """Put each child into its parent under `name`, by splicing JSON texts.
 
-    Both come as (key, JSON object) pairs in the order of the parents' keys; yields
-    (key, items, line), where items counts the parent and its children.
+    Both come as (key, JSON object) pairs in the order of the parents' keys; children of others are
+    left out. Yields (key, items, line), where items counts the parent and its children.
     """
     opening = b',"%b":[' % name.encode()
     rest = iter(children)
     child_key, child = next(rest, (None, b""))
     for key, parent in parents:
         own: list[bytes] = []
+        if child_key != key and child_key is not None:
+            number = int(key)
+            while child_key is not None and int(child_key) < number:
+                child_key, child = next(rest, (None, b""))
         while child_key == key:
             own.append(child)
             child_key, child = next(rest, (None, b""))
         yield key, 1 + len(own), b"".join((parent[:-1], opening, b",".join(own), b"]}\n"))
+    deque(rest, maxlen=0)  # read to its end: only then is its connection free
 
 
 @dataclass(frozen=True)

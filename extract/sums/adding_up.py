@@ -1,14 +1,18 @@
 """S9 adds up its own columns, in the snapshot in which they are read.
 
 What the accountant's proof begins with: SQL has counted and summed it, and no line of ours. One
-query for all columns of few values, and one for each that names other records.
+query for all columns of few values, and one for each that names other records. Where the source has
+a connection that is free for it, that goes on while the records are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from heapq import merge
 from itertools import chain, islice
 from operator import attrgetter
@@ -20,7 +24,9 @@ from extract.selection import ExtractPlan
 from extract.source import Source
 from extract.sums.queries import SumQueries
 from utils.entities import Shape, column_of, shape_of
+from utils.error_handler import BackOff
 from utils.files.artifacts import ArtifactWriter
+from utils.logger import get_logger
 from utils.run.run import Run
 from utils.sums.source_sums import (
     Group,
@@ -35,6 +41,7 @@ from utils.sums.source_sums import (
     read_sums,
     together,
 )
+from utils.telemetry.tasks import Task
 
 PHASE = "extract"
 _PAGE = 100  # lines that are written at once
@@ -48,19 +55,57 @@ def add_up(run: Run, source: Source, planned: ExtractPlan) -> None:
     shape = shape_of(planned.entity)
     if shape.measures is None:
         return
-    queries = _queries(source, planned, shape)
     path = run.workspace.source_sums(planned.entity)
-    with (
-        ArtifactWriter(path) as writer,
-        run.progress.task(PHASE, planned.entity, None, step="adding up"),
-    ):
-        found: Iterable[Line] = chain(
-            [Head(queries.absent, zero=_with_zero(source, planned))],
-            _groups(source, queries, shape),
-            _incomplete(source, queries),
-        )
-        _write(writer, found)
+    with ArtifactWriter(path) as writer, _step(run, planned):
+        _write(writer, _said(source, planned, shape))
         run.commit(path, writer)
+
+
+@contextmanager
+def adding_up(run: Run, source: Source, planned: ExtractPlan) -> Iterator[Callable[[], None]]:
+    """Do the same while the body reads, over another connection that sees the same, if there is
+    one. The body calls what it is given when it has read everything: that waits, writes down and
+    raises as `add_up` does. If the other connection was lost meanwhile, S9 is asked over this one.
+    """
+    shape = shape_of(planned.entity)
+    if shape.measures is None:
+        yield partial(add_up, run, source, planned)
+        return
+    path = run.workspace.source_sums(planned.entity)
+    with (  # left from the last to the first: who is asking ends with his connection
+        ExitStack() as files,
+        ThreadPoolExecutor(1, thread_name_prefix="sums") as threads,
+        source.beside() as other,
+    ):
+        if other is None:
+            yield partial(add_up, run, source, planned)
+            return
+        writer = files.enter_context(ArtifactWriter(path))
+        beside = threads.submit(_write, writer, _said(other, planned, shape))
+
+        def finish() -> None:
+            try:
+                with _step(run, planned):
+                    beside.result()
+            except BackOff as lost:
+                get_logger().info("S9 is asked again for what it adds up: %s", lost)
+                add_up(run, source, planned)
+            else:
+                run.commit(path, writer)
+
+        yield finish
+
+
+def _step(run: Run, planned: ExtractPlan) -> Task:
+    return run.progress.task(PHASE, planned.entity, None, step="adding up")
+
+
+def _said(source: Source, planned: ExtractPlan, shape: Shape) -> Iterator[Line]:
+    """What S9 adds up, as it says it."""
+    queries = _queries(source, planned, shape)
+    yield Head(queries.absent, zero=_with_zero(source, planned))
+    yield from _groups(source, queries, shape)
+    yield from _incomplete(source, queries)
 
 
 def add_up_again(

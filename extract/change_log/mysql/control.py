@@ -15,7 +15,7 @@ from extract.change_log.mysql.positions import GtidState, Place
 from extract.change_log.requirement import CHECK, UNPRIVILEGED
 from extract.mysql.connection import connect
 from extract.mysql.errors import is_lost, one_line
-from extract.mysql.session import IDENTIFYING, identity
+from extract.mysql.settings import IDENTIFYING, identity
 from utils.config import SourceConfig
 from utils.error_handler import SourceError, SourceUnavailable
 from utils.interrupt import StopFlag

@@ -15,6 +15,7 @@ from extract.mysql import connection as mysql_connection
 from extract.mysql import source as mysql
 from extract.mysql.source import MySqlSource
 from extract.selection import Field, Selection
+from extract.source import Reads
 from tests.conftest import S9Database
 from tests.support.s9.reading import config_of, opened, read
 from utils.config import Secret
@@ -172,7 +173,7 @@ def test_nothing_can_be_written_through_the_tools_connection(table: Table, tmp_p
     }
     with source_of(s9, tmp_path, **account) as source:
         with pytest.raises(Exception, match="READ ONLY"):
-            source._all("DELETE FROM t")
+            source._main.all("DELETE FROM t")
         assert source.writable(["t"]) == ["t"]
     with source_of(s9, tmp_path) as source:
         assert source.writable(["t"]) == []
@@ -364,8 +365,13 @@ def trade(s9_on_mysql: S9Database) -> Iterator[S9Database]:
 
 
 @pytest.mark.parametrize("way", ["sorted", "paged", "joined"])
+@pytest.mark.parametrize("connections", [1, 2])
 def test_lines_come_in_the_order_of_their_sales_whatever_way_is_taken(
-    trade: S9Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+    trade: S9Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    connections: int,
 ) -> None:
     from extract.entities import entities_of
     from extract.reading.records import merge
@@ -375,7 +381,9 @@ def test_lines_come_in_the_order_of_their_sales_whatever_way_is_taken(
     monkeypatch.setattr(mysql, "_FEW", 0 if way == "joined" else 10)
     monkeypatch.setattr(mysql, "_PAGE", 1)
     monkeypatch.setattr(MySqlSource, "_is_worth_paging", lambda *_: way == "paged")
-    with source_of(trade, tmp_path) as source:
+    reads = Reads(connections=connections)
+    with MySqlSource(config_of(trade), None, tmp_path, reads) as source:
+        assert source.snapshot.connections.startswith("2 conn" if connections > 1 else "")
         for after, expected in ((None, [3, 5]), (3, [5])):
             planned = plan(entities_of("s9")["sales"], "exclude", EntityExtraction(), source)
             assert planned.children is not None

@@ -48,7 +48,7 @@ def cipher(server: EmbeddedMariaDB, scratch: Path, **changes: Any) -> str:
         **changes,
     }
     with MySqlSource(SourceConfig(**config), None, scratch) as source:
-        [(_, found)] = source._all("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        [(_, found)] = source._main.all("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     return str(found)
 
 

@@ -1,0 +1,373 @@
+"""Several connections to S9 on MariaDB see the same, or there is only one."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extract.engine import extract
+from extract.entities import entities_of
+from extract.mysql import agreement
+from extract.mysql import session as mysql_session
+from extract.mysql.agreement import begin
+from extract.mysql.connection import connect
+from extract.mysql.session import Session
+from extract.mysql.source import MySqlSource
+from extract.source import Reads
+from tests.conftest import S9Database, database_of
+from tests.support.s9.logged import BINLOG
+from tests.support.s9.reading import config_of
+from utils.config import Config, MigrationConfig, Secret
+from utils.demo.sample.data import SampleSize, generate
+from utils.embedded.mariadb import EmbeddedMariaDB, installed
+from utils.error_handler import MigrationError
+from utils.files.workspace import Workspace
+from utils.interrupt import StopFlag
+from utils.run.manifest import Manifest
+from utils.run.run import Run
+
+ENTITIES = entities_of("s9")
+THREE = Reads(connections=3)
+_ACCOUNTS, _SUM = 50, 5_000
+
+
+@pytest.fixture(scope="module", params=["without a log", "with a log"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedMariaDB]:
+    """A server of this module's own: its tests restart it."""
+    if installed() is None:
+        pytest.skip("needs mariadbd: apt-get install mariadb-server")
+    options = BINLOG if request.param == "with a log" else ()
+    with EmbeddedMariaDB(tmp_path_factory.mktemp("own"), options=options) as started:
+        yield started
+
+
+@pytest.fixture
+def s9(server: EmbeddedMariaDB) -> Iterator[S9Database]:
+    with database_of(server) as database:
+        yield database
+
+
+@pytest.fixture
+def trade(s9: S9Database) -> S9Database:
+    """Some thousand sales and their lines, with some that belong to nobody."""
+    generate(s9.server.connect(s9.name), SampleSize(40, 15, 1500), seed=3)
+    s9.execute("INSERT INTO msg_line (id, msg_id, line_number) VALUES (-1, NULL, 1), (-2, -7, 1)")
+    s9.execute("INSERT INTO msg_line (id, msg_id, line_number) VALUES (99999999, 99999999, 1)")
+    return s9
+
+
+# --- while others write ---------------------------------------------------------------------------
+
+
+class Bank:
+    """Accounts among which money is moved all the time: their sum is always the same, and every
+    transfer is counted."""
+
+    def __init__(self, s9: S9Database, seed: int, *, pause: float, logged: bool) -> None:
+        s9.execute("CREATE TABLE account (id int PRIMARY KEY, money int, moved bigint)")
+        s9.execute(f"INSERT INTO account SELECT seq, 100, 0 FROM seq_1_to_{_ACCOUNTS}")
+        self._s9 = s9
+        self._over = threading.Event()
+        self._pause = pause
+        self._logged = logged
+        self._seeds = [seed * 10 + number for number in range(2)]
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self._move, args=(seed,)) for seed in self._seeds]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
+
+    def _move(self, seed: int) -> None:
+        chance = random.Random(seed)
+        opened: Any = self._s9.server.connect(self._s9.name)
+        with closing(opened) as connection:
+            connection.autocommit(False)
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET SESSION sql_log_bin = {int(self._logged)}")
+                while not self._over.is_set():
+                    one, other = sorted(chance.sample(range(1, _ACCOUNTS + 1), 2))
+                    amount = chance.randint(-9, 9)
+                    for key, by in ((one, amount), (other, -amount)):
+                        cursor.execute(
+                            "UPDATE account SET money = money + %s, moved = moved + 1 "
+                            "WHERE id = %s",
+                            (by, key),
+                        )
+                    if chance.random() < 0.1:
+                        connection.rollback()
+                    else:
+                        connection.commit()
+                    self._over.wait(chance.random() * 2 * self._pause)
+
+
+_SEEN = "SELECT sum(money), sum(moved), bit_xor(crc32(concat(id, ' ', money, ' ', moved))) "
+
+
+@pytest.mark.parametrize("logged", [True, False], ids=["logged", "kept out of the log"])
+@pytest.mark.parametrize("pause", [0.0, 0.02, 0.2])
+def test_connections_that_agree_see_the_same_however_much_is_written_meanwhile(
+    s9: S9Database, monkeypatch: pytest.MonkeyPatch, pause: float, logged: bool
+) -> None:
+    monkeypatch.setattr(agreement, "_TRIES", 3)
+    agreed = differed = 0
+    with ExitStack() as opened:
+        sessions = [Session(config_of(s9), StopFlag()) for _ in range(3)]
+        for session in sessions:
+            opened.callback(session.close)
+        bank = Bank(s9, 1, pause=pause, logged=logged)
+        opened.enter_context(bank.at_work())
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            begun = begin(sessions, StopFlag())
+            seen = [session.all(f"{_SEEN} FROM account")[0] for session in sessions]
+            assert {money for money, *_ in seen} == {_SUM}
+            if not begun.differ:
+                assert len(set(seen)) == 1
+                agreed += 1
+            else:
+                differed += 1
+    assert agreed or pause < 0.2
+    assert differed or pause > 0.0
+
+
+def test_what_is_written_between_two_of_them_is_found_each_time(
+    s9: S9Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The criterion itself, with a commit in just that place."""
+    s9.execute("CREATE TABLE t (id int PRIMARY KEY, c int)")
+    s9.execute("INSERT INTO t VALUES (1, 0)")
+    sessions = [Session(config_of(s9), StopFlag()) for _ in range(2)]
+    begins = Session.begin
+    writes: list[Callable[[], None]] = []
+
+    def with_a_write(self: Session) -> None:
+        begins(self)
+        if self is sessions[0] and writes:
+            writes.pop()()
+
+    monkeypatch.setattr(Session, "begin", with_a_write)
+    monkeypatch.setattr(agreement, "_TRIES", 1)
+    for log in (1, 0):
+        writes.append(lambda: s9.execute("UPDATE t SET c = c + 1"))
+        s9.execute(f"SET SESSION sql_log_bin = {log}")
+        assert "being written to" in begin(sessions, StopFlag()).differ
+        assert len({session.all("SELECT c FROM t")[0] for session in sessions}) == 2
+    s9.execute("SET SESSION sql_log_bin = 1")
+    monkeypatch.setattr(agreement, "_TRIES", 20)
+    writes.append(lambda: s9.execute("UPDATE t SET c = c + 1"))
+    assert begin(sessions, StopFlag()).differ == ""  # at the second try
+    assert {session.all("SELECT c FROM t")[0] for session in sessions} == {(3,)}
+    for session in sessions:
+        session.close()
+
+
+# --- when there is only one -----------------------------------------------------------------------
+
+
+def connections_of(s9: S9Database, scratch: Path, **changes: Any) -> str:
+    with MySqlSource(config_of(s9, **changes), None, scratch, THREE) as source:
+        return source.snapshot.connections
+
+
+def test_an_account_that_may_only_select_has_several(s9: S9Database, tmp_path: Path) -> None:
+    assert connections_of(s9, tmp_path) == "3 connections that see the same snapshot"
+
+
+def test_an_account_with_one_connection_reads_over_one_and_it_is_said(
+    trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    s9, user = trade, f"{trade.name}_one"
+    s9.execute(f"CREATE USER {user} IDENTIFIED BY 'secret' WITH MAX_USER_CONNECTIONS 1")
+    s9.execute(f"GRANT SELECT ON `{s9.name}`.* TO {user}")
+    try:
+        alone = extracted(s9, tmp_path / "one", username=user, password=Secret("secret"))
+    finally:
+        s9.execute(f"DROP USER {user}")
+    [said] = [message for message in caplog.messages if "over one connection" in message]
+    assert "S9 gives no further ones" in said
+    assert files_of(alone) == files_of(extracted(s9, tmp_path / "three"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("_LSN", ("Innodb_no_such_status",), "does not tell where InnoDB's log is"),
+        ("_WITH_TRANSACTIONS", {"SEQUENCE"}, "other engines with transactions than InnoDB: InnoDB"),
+    ],
+)
+def test_a_server_of_which_nothing_can_be_proved_is_read_over_one(
+    s9: S9Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: object,
+    says: str,
+) -> None:
+    monkeypatch.setattr(agreement, name, value)
+    said = connections_of(s9, tmp_path)
+    assert said.startswith("one connection")
+    assert says in said
+
+
+def test_further_connections_to_another_server_are_left_out(
+    trade: S9Database,
+    mariadb: EmbeddedMariaDB,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What a balancer in front of two servers does; the other one has the same database."""
+    caplog.set_level("INFO")
+    count = 0
+
+    def balanced(config: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count % 3 != 2:
+            return connect(config)
+        secret = Secret(mariadb.reader_password)
+        return connect(replace(config, port=mariadb.port, password=secret))
+
+    expected = files_of(extracted(trade, tmp_path / "one"))
+    mariadb.create_database(trade.name)
+    try:
+        monkeypatch.setattr(mysql_session, "connect", balanced)
+        assert files_of(extracted(trade, tmp_path / "balanced")) == expected
+    finally:
+        mariadb.drop_database(trade.name)
+    assert "further connections lead to another server" in caplog.text
+
+
+# --- an extract -----------------------------------------------------------------------------------
+
+
+def extracted(s9: S9Database, root: Path, **changes: Any) -> Workspace:
+    """Extract everything."""
+    files = Workspace(root)
+    files.prepare()
+    config = Config(source=config_of(s9, **changes), migration=MigrationConfig(retry_delay=0.1))
+    run = Run(config, files, Manifest.new())
+    extract(run, ENTITIES, list(ENTITIES), _raise)
+    return files
+
+
+def _raise(_phase: str, _name: str, error: MigrationError) -> None:
+    raise error
+
+
+def files_of(files: Workspace) -> dict[str, bytes]:
+    found = {name: files.extracted(name).read_bytes() for name in ENTITIES}
+    return {**found, "sums": files.source_sums("sales").read_bytes()}
+
+
+def test_over_three_connections_and_over_one_the_files_are_the_same(
+    trade: S9Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = files_of(extracted(trade, tmp_path / "several"))
+    monkeypatch.setattr(agreement, "_LSN", ("Innodb_no_such_status",))
+    assert files_of(extracted(trade, tmp_path / "one")) == several
+    assert several["sales"].count(b"\n") > 1_000
+
+
+@contextmanager
+def meanwhile(s9: S9Database, query: str, how: Callable[[int], None]) -> Iterator[list[int]]:
+    """While the body reads, do something when the tool asks what is like `query`; gives the numbers
+    of the connections that it was done to."""
+    done, over = list[int](), threading.Event()
+    watching = s9.server.connect(s9.name)
+
+    def watch() -> None:
+        with closing(watching), watching.cursor() as cursor:
+            while not over.wait(0.001):
+                cursor.execute(
+                    "SELECT ID FROM information_schema.PROCESSLIST "
+                    "WHERE USER = %s AND DB = %s AND INFO LIKE %s",
+                    (s9.server.reader, s9.name, query),
+                )
+                if found := cursor.fetchall():
+                    done.append(found[0][0])
+                    how(found[0][0])
+                    return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield done
+    finally:
+        over.set()
+        thread.join()
+
+
+_ROWS = "%FROM (SELECT * FROM `msg` WHERE %ORDER BY q.`first_id`%"
+_LINES = "%FROM (SELECT * FROM `msg_line`) AS q WHERE %ORDER BY q.`msg_id`%"
+_SUMS = "%COUNT(*) AS r,%"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (_ROWS, "The connection to S9 was lost"),
+        (_LINES, "The connection to S9 was lost"),
+        (_SUMS, "S9 is asked again for what it adds up"),
+    ],
+    ids=["records", "lines", "sums"],
+)
+def test_whichever_connection_is_killed_the_files_are_the_same(
+    trade: S9Database,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    query: str,
+    says: str,
+) -> None:
+    caplog.set_level("INFO")
+    widened(trade)
+    expected = files_of(extracted(trade, tmp_path / "undisturbed"))
+    assert says not in caplog.text
+
+    def kill(number: int) -> None:
+        trade.execute(f"KILL {number}")
+
+    with meanwhile(trade, query, kill) as killed:
+        found = files_of(extracted(trade, tmp_path / "disturbed"))
+    assert killed
+    assert says in caplog.text
+    assert found == expected
+
+
+def test_a_server_that_starts_again_meanwhile_is_read_anew(
+    trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    widened(trade)
+    expected = files_of(extracted(trade, tmp_path / "undisturbed"))
+    restart = threading.Thread(target=trade.server.restart, kwargs={"immediate": True})
+    with meanwhile(trade, _LINES, lambda _: restart.start()) as seen:
+        found = files_of(extracted(trade, tmp_path / "disturbed"))
+    restart.join()
+    assert seen
+    assert "The connection to S9 was lost" in caplog.text
+    assert found == expected
+
+
+def widened(s9: S9Database) -> None:
+    """More rows than what the network has room for, so that most of them are still to come."""
+    for table in ("msg", "msg_line"):
+        s9.execute(f"ALTER TABLE {table} MODIFY notes longtext")
+        s9.execute(f"UPDATE {table} SET notes = REPEAT('nota ', 900)")
