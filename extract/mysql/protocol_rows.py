@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from struct import Struct
 from typing import IO, Any
@@ -31,7 +31,7 @@ from utils.wording.invocation import again
 
 # Small: what goes from hand to hand stays in the processor's cache.
 _CHUNK = _BLOCK = 1 << 16
-_PAGE = 100
+_PAGE, _PAGE_BYTES = 100, 1 << 20  # rows that are kept at once
 _SEVERAL_PACKETS = (1 << 24) - 1  # a packet of this length goes on in the next
 _NULL, _EOF, _ERROR = 0xFB, 0xFE, 0xFF
 _LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}  # bytes of a length that does not fit into the first
@@ -183,13 +183,28 @@ class SpooledRows:
             yield kept
 
     def _write(self, arriving: Iterable[Row]) -> None:
-        rows = iter(arriving)
-        while page := list(islice(rows, _PAGE)):
-            self.count += len(page)
-            self._rows.write(b"\n".join((*chain.from_iterable(page), b"")))
-            self._keys.write(b"\n".join((*[row[0] for row in page], b"")))
+        page: list[Row] = []
+        size = 0
+        for row in arriving:
+            size += len(row[1])
+            if page and (size > _PAGE_BYTES or len(page) == _PAGE):
+                self._keep(page)
+                page, size = [], len(row[1])
+            page.append(row)
+        self._keep(page)
         for handle in (self._rows, self._keys):
             handle.seek(0)
+
+    def _keep(self, page: list[Row]) -> None:
+        if not page:
+            return
+        self.count += len(page)
+        self._keys.write(b"\n".join((*[row[0] for row in page], b"")))
+        if len(page) == 1:  # it may be large, and is not put together once more
+            [(key, row)] = page
+            self._rows.writelines((key, b"\n", row, b"\n"))
+        else:
+            self._rows.write(b"\n".join((*chain.from_iterable(page), b"")))
 
     def rows(self) -> Iterator[Row]:
         """The rows, in order; to be asked for once."""
@@ -203,10 +218,13 @@ class SpooledRows:
 
 def _lines(file: IO[bytes]) -> Iterator[list[bytes]]:
     """The lines of a file without their line breaks, many at a time: JSON has none inside."""
-    rest = b""
+    rest: list[bytes] = []  # of a line, which is put together once, however many blocks it has
     while block := file.read(_BLOCK):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
+        if b"\n" not in block:
+            rest.append(block)
+            continue
+        lines = b"".join((*rest, block)).split(b"\n")
+        rest = [lines.pop()]
         yield lines
 
 

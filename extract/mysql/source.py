@@ -43,7 +43,8 @@ _GUARANTEE_OF_SEVERAL = (
 _PAGE = 1_000  # parents whose children are asked for at a time
 _FEW_AMONG = 10  # parents are few when the table has so many times as many children
 _SORTED = 1_000_000  # rows that a live server is asked to sort at once, some 200 MB
-_FEW = 150_000  # parties whose copies are held in memory: some sixty megabytes
+_FEW = 150_000  # parties whose copies are held in memory: some sixty megabytes …
+_FEW_BYTES = 100 << 20  # … or as many as these
 _WRITING = re.compile(r"\b(?:ALL PRIVILEGES|INSERT|UPDATE|DELETE|DROP|ALTER|SUPER)\b")
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<place>\S+) TO ", re.DOTALL)
 
@@ -326,11 +327,17 @@ class MySqlSource:
             yield from _with_copies(chain.from_iterable(arriving.pages_with_references()), copies)
 
     def _copies(self, records: Selection) -> Copies:
-        """All that can be copied; read once where two are copies of the same."""
+        """All that can be copied; read once where two are copies of the same. Nothing where it is
+        too large to be held, however few they are."""
         held = {query: dict[bytes, bytes]() for query in map(self._queries.copies, records.copies)}
+        size = 0
         for query, found in held.items():
             for key, row in self._main.stream(query):
-                found[key] = row if key not in found else _one_more(found[key])
+                if size <= _FEW_BYTES:  # else the rest only has to arrive
+                    size += len(row)
+                    found[key] = row if key not in found else _one_more(found[key])
+            if size > _FEW_BYTES:
+                return []
         return [
             (b',"%b":' % copy.name.encode(), held[self._queries.copies(copy)])
             for copy in records.copies

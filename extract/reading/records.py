@@ -11,7 +11,7 @@ from extract.selection import ExtractPlan, JoinedCopy
 from extract.source import Row, Source
 from utils.logger import get_logger
 
-FLUSH_RECORDS = 100
+FLUSH_RECORDS, FLUSH_BYTES = 100, 1 << 20
 _NAMED = 20  # keys that a warning names
 
 Records = Iterator[tuple[bytes, int, bytes]]
@@ -104,15 +104,17 @@ class Pack:
 
 
 def packed(records: Records) -> Iterator[Pack]:
-    """The records, so many together that it is worth it to write them."""
+    """The records, so many together that it is worth it to write them; a large one is alone."""
     lines: list[bytes] = []
-    items = 0
-    key = b""
+    items = size = 0
+    last = b""
     for key, count, line in records:
+        size += len(line)
+        if lines and (size > FLUSH_BYTES or len(lines) == FLUSH_RECORDS):
+            yield Pack(last, len(lines), items, b"".join(lines))
+            lines, items, size = [], 0, len(line)
         lines.append(line)
         items += count
-        if len(lines) == FLUSH_RECORDS:
-            yield Pack(key, len(lines), items, b"".join(lines))
-            lines, items = [], 0
+        last = key
     if lines:
-        yield Pack(key, len(lines), items, b"".join(lines))
+        yield Pack(last, len(lines), items, b"".join(lines))

@@ -7,7 +7,6 @@ import statistics
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import cast
 
 from load.sending.in_flight import MOST
@@ -19,10 +18,11 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB, ResourceMissing
 from utils.dynamodb.retrying import control
 from utils.dynamodb.table_spec import TableSpec
+from utils.files.pieces import portions
 from utils.run.run import Run
 
 _ROUND_TRIPS = 5
-_SAMPLE_LINES = 2_000
+_SAMPLE_LINES, _SAMPLE_BYTES = 2_000, 8 << 20
 _MEASURED_SECONDS = 0.2
 # What a load takes besides what is measured here (signatures, connections, threads, marks):
 # the CPU time of whole loads by that of this measurement, about (docs/performance.md).
@@ -98,7 +98,7 @@ def _load_seconds(run: Run, spec: TableSpec) -> float:
     table, migration = run.config.target.table(spec.entity), run.config.migration
     lines: list[bytes] = []
     with suppress(FileNotFoundError), run.workspace.transformed(spec.entity).open("rb") as handle:
-        lines = list(islice(handle, _SAMPLE_LINES))
+        lines = next(portions(handle, _SAMPLE_LINES, len, _SAMPLE_BYTES), [])
     writer = BatchWriter(
         cast(DynamoDB, _Unsent(table)),
         table,

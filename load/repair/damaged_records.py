@@ -17,7 +17,7 @@ from load.conflicts.kept_file import KeptFile
 from load.rollback.key_set import KeySet
 from load.writing.batches import record_key
 from utils.differences import RecordDifference, read_differences
-from utils.files.pieces import ByteRange, data_at, headers_in, lines_in, places
+from utils.files.pieces import ByteRange, data_at, headers_in, lines_in, places, portions
 
 _TABLES = ("CREATE TABLE wanted (pk TEXT PRIMARY KEY, line BLOB) WITHOUT ROWID",)
 _TOGETHER = 1_000  # rows that are written at once
@@ -56,24 +56,20 @@ class DamagedRecords(KeptFile):
         self._keys = KeySet()
         self._found: list[tuple[object, ...]] = []
         self.count = 0
-        rows: list[tuple[object, ...]] = []
-        for record in read_differences(differences):
-            if record.kinds.isdisjoint(kinds) or not isinstance(record.pk, str):
-                continue
-            self._keys.add(record.pk)
-            self.count += 1
-            rows.append((record.pk, record.as_line()))
-            if len(rows) == _TOGETHER:
-                self._put(rows)
-                rows = []
-        self._put(rows)
+        wanted = (
+            (record.pk, record.as_line())
+            for record in read_differences(differences)
+            if not record.kinds.isdisjoint(kinds) and isinstance(record.pk, str)
+        )
+        for rows in portions(wanted, _TOGETHER, lambda row: len(row[1])):
+            for pk, _ in rows:
+                self._keys.add(pk)
+            self.count += len(rows)
+            self._write(("INSERT OR REPLACE INTO wanted VALUES (?, ?)", rows))
 
     def close(self) -> None:
         super().close()
         self._scratch.unlink(missing_ok=True)
-
-    def _put(self, rows: list[tuple[object, ...]]) -> None:
-        self._write(("INSERT OR REPLACE INTO wanted VALUES (?, ?)", rows))
 
     def in_file(self, transformed: Path) -> Iterator[Damaged]:
         """Those that the transformed file has, in its order; to be asked once, and before the
@@ -93,10 +89,10 @@ class DamagedRecords(KeptFile):
         self._forget_found()
         last = ""
         while rows := self._ask(
-            "SELECT pk, line FROM wanted WHERE pk > ? ORDER BY pk LIMIT ?", (last, _TOGETHER)
+            "SELECT pk FROM wanted WHERE pk > ? ORDER BY pk LIMIT ?", (last, _TOGETHER)
         ):
-            yield from (_damaged(line, None) for _, line in rows)
-            last = rows[-1][0]
+            for (last,) in rows:
+                yield _damaged(self._line(last), None)
 
     def _forget_found(self) -> None:
         found, self._found = self._found, []

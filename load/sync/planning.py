@@ -78,7 +78,7 @@ from utils.wording.figures import counted
 PHASE = "survey"
 _SUSPICIOUS = 100  # records, all of an entity
 _TOGETHER = 100  # records that are looked at together …
-_LINES = 1_000  # … if they have no more lines than so many
+_LINES, _BYTES = 1_000, 8 << 20  # … if they have no more lines and bytes than so many
 
 
 def plan_sync(
@@ -240,6 +240,7 @@ class _Planning:
     def _compared(self, path: Path, known: KnownRecords) -> Iterator[int]:
         """Go through the file beside what is known; yields how many lines are done with."""
         waiting: list[Changed] = []
+        count = size = 0
         for each in compare(path, known):
             if isinstance(each, Same):
                 self._counts["unchanged"] += each.records
@@ -250,14 +251,15 @@ class _Planning:
                 self._removed.writelines(each.known.lines)
             else:
                 waiting.append(each)
-                count = sum(len(one.lines) for one in waiting)
-                if len(waiting) == _TOGETHER or count >= _LINES:
+                count += len(each.lines)
+                size += sum(map(len, each.lines))
+                if len(waiting) == _TOGETHER or count >= _LINES or size >= _BYTES:
                     self._look_at(waiting, known.moments)
-                    waiting = []
                     yield count
+                    waiting, count, size = [], 0, 0
         if waiting:
             self._look_at(waiting, known.moments)
-            yield sum(len(one.lines) for one in waiting)
+            yield count
 
     def _mark(self, start: int, lines: Sequence[bytes], marks: Sequence[int]) -> None:
         places = []

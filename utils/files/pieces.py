@@ -8,17 +8,38 @@ the file, wherever the cuts are.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeVar
 
 from utils.files.artifacts import RECORD_MARK, RECORD_MARK_WITHIN, starts_record
 
 _LOOK_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 12  # in which a line says what it is
 PIECE_BYTES = 1 << 19  # with what becomes of it, about what stays in a processor's cache
+
+
+T = TypeVar("T")
+
+
+def portions(
+    entries: Iterable[T], most: int, size_of: Callable[[T], int], most_bytes: int = 1 << 20
+) -> Iterator[list[T]]:
+    """Entries that are done with so many at a time: `most` of them, and no more bytes together than
+    `most_bytes`, so that memory is bounded however large they are. One that has more is alone."""
+    portion: list[T] = []
+    held = 0
+    for entry in entries:
+        size = size_of(entry)
+        held += size
+        if portion and (held > most_bytes or len(portion) == most):
+            yield portion
+            portion, held = [], size
+        portion.append(entry)
+    if portion:
+        yield portion
 
 
 class ByteRange(NamedTuple):

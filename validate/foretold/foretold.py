@@ -22,7 +22,7 @@ from utils.dynamodb.table_spec import TableSpec
 from utils.entities import is_referenced, shape_of
 from utils.error_handler import ExitCode
 from utils.files.line_marks import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS, NEW, LineMarks
-from utils.files.pieces import ByteRange, located_records, places
+from utils.files.pieces import ByteRange, located_records, places, portions
 from utils.files.spill import Scratch, Spill, SpillFile, ranges, read_buckets
 from utils.plan.verdict import Obstacle, Stage
 from utils.run.run import Run
@@ -45,7 +45,7 @@ from validate.indexes.index_entries import TableKeys
 from validate.indexes.index_findings import KeyAgreement
 from validate.verify.passes import ReferencePass, file_pieces
 
-_PAGE = 1_000  # items that are looked at together
+_PAGE, _PAGE_BYTES = 1_000, 2 << 20  # items that are looked at together
 _REPLACED, _ADDED = b"!", b"+"
 _OPENING, _CLOSING = len(b'{"Item":'), -len(b"}\n")
 
@@ -313,7 +313,7 @@ class _TablePass:
             keys=partial(TableKeys, self.held.spec),
         )
         lines, dated, agreement = iter(self.held.lines(piece)), Latest(), KeyAgreement()
-        while some := list(islice(lines, _PAGE)):
+        for some in portions(lines, _PAGE, len, _PAGE_BYTES):
             page = read(_as_page(some))
             entries.add(page.entries)
             references.add(page.references)

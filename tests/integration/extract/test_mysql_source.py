@@ -364,7 +364,7 @@ def trade(s9_on_mysql: S9Database) -> Iterator[S9Database]:
     yield s9
 
 
-@pytest.mark.parametrize("way", ["sorted", "paged", "joined"])
+@pytest.mark.parametrize("way", ["sorted", "paged", "joined", "too large"])
 @pytest.mark.parametrize("connections", [1, 2])
 def test_lines_come_in_the_order_of_their_sales_whatever_way_is_taken(
     trade: S9Database,
@@ -379,6 +379,8 @@ def test_lines_come_in_the_order_of_their_sales_whatever_way_is_taken(
     from utils.config import EntityExtraction
 
     monkeypatch.setattr(mysql, "_FEW", 0 if way == "joined" else 10)
+    if way == "too large":  # few, and no less to be held
+        monkeypatch.setattr(mysql, "_FEW_BYTES", 0)
     monkeypatch.setattr(mysql, "_PAGE", 1)
     monkeypatch.setattr(MySqlSource, "_is_worth_paging", lambda *_: way == "paged")
     reads = Reads(connections=connections)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Sequence
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, cycle
 from pathlib import Path
@@ -26,19 +27,40 @@ _TEXT = st.binary(max_size=40).map(lambda text: text.replace(b"\n", b""))
 _ROWS = st.lists(st.tuples(_TEXT, _TEXT), max_size=30)
 
 
-@given(rows=_ROWS, block=st.integers(1, 64))
+@given(rows=_ROWS, block=st.integers(1, 64), page=st.integers(1, 90))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_come_back_as_they_were_wherever_a_block_ends(
-    rows: list[Row], block: int, tmp_path: Path
+    rows: list[Row], block: int, page: int, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol_rows, "_BLOCK", block)
         patch.setattr(protocol_rows, "_PAGE", 7)
+        patch.setattr(protocol_rows, "_PAGE_BYTES", page)
         with SpooledRows.of(iter(rows), tmp_path) as kept:
             assert kept.count == len(rows)
             both = zip(kept.rows(), kept.keys(), strict=True)  # in step, as they are read
             assert [(*row, key) for row, key in both] == [(*row, row[0]) for row in rows]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_large_rows_one_is_held_at_a_time(tmp_path: Path) -> None:
+    """On their way to the disk, and back."""
+    large, count = 4 << 20, 20
+
+    def arriving() -> Iterator[Row]:
+        for number in range(3 * count):
+            yield b"%d" % number, b"x" * (100 if number % 3 else large)
+
+    tracemalloc.start()
+    with SpooledRows.of(arriving(), tmp_path) as kept:
+        written = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        total = sum(len(row) for _, row in kept.rows())
+        read = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total == count * large + 2 * count * 100
+    assert written < 2.5 * large  # the one, and the next
+    assert read < 4.5 * large  # the blocks of one, put together, cut out, and the one before it
 
 
 # A server's answer to one query, as bytes.

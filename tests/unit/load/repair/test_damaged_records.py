@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,19 @@ def test_each_has_its_lines_and_those_of_no_line_come_last(
         None,
     )
     assert not (tmp_path / "scratch").exists()
+
+
+def test_of_large_records_few_are_held_at_a_time(tmp_path: Path) -> None:
+    """What a difference shows of a record may be as large as an item."""
+    large, differences = {"note": "x" * 400_000}, tmp_path / "differences.json"
+    how = (ItemDifference("METADATA", EXTRA),)
+    with differences.open("wb") as out:
+        for number in range(200):
+            record = RecordDifference(f"SALE#{number}", str(number), how, large, large)
+            out.write(record.as_line())
+    tracemalloc.start()
+    with DamagedRecords(tmp_path / "scratch", differences, {EXTRA}) as found:
+        assert sum(1 for _ in found.elsewhere()) == 200
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from utils.files.pieces import (
     lines_in,
     located_records,
     places,
+    portions,
     records_at,
     rows_at,
     whole_records,
@@ -106,3 +108,24 @@ def test_a_last_line_without_a_line_break_is_a_line(path: Path) -> None:
     assert rows_at(path, ByteRange(0, 3)) == [b"1\n", b"2"]
     assert rows_at(path, ByteRange(0, 2)) == [b"1\n"]
     assert rows_at(path, ByteRange(2, 3)) == [b"2"]
+
+
+@given(sizes=st.lists(st.integers(0, 30)), most=st.integers(1, 5), most_bytes=st.integers(1, 40))
+def test_portions_are_all_entries_and_none_is_too_large(
+    sizes: list[int], most: int, most_bytes: int
+) -> None:
+    entries = [b"x" * size for size in sizes]
+    found = list(portions(entries, most, len, most_bytes))
+    assert [entry for portion in found for entry in portion] == entries
+    for portion in found:
+        assert 1 <= len(portion) <= most
+        assert len(portion) == 1 or sum(map(len, portion)) <= most_bytes
+
+
+def test_portions_hold_no_more_bytes_than_they_may() -> None:
+    tracemalloc.start()
+    for portion in portions((b"x" * (1 << 20) for _ in range(50)), 1_000, len, 4 << 20):
+        assert len(portion) <= 4
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
