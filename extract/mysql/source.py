@@ -29,6 +29,7 @@ from extract.selection import Amount, Label, Selection, SourceColumn, first_of, 
 from extract.source import CONNECTIONS, Reads, Row, Rows, Snapshot
 from utils.config import SourceConfig
 from utils.error_handler import SourceUnavailable
+from utils.files.pieces import portions
 from utils.interrupt import StopFlag
 from utils.logger import get_logger
 
@@ -40,7 +41,7 @@ _GUARANTEE_OF_SEVERAL = (
     "{} REPEATABLE READ transactions WITH CONSISTENT SNAPSHOT, READ ONLY, which see the same: "
     "InnoDB's log stood still while they began; they cover InnoDB tables"
 )
-_PAGE = 1_000  # parents whose children are asked for at a time
+_PAGE, _PAGE_BYTES = 1_000, 8 << 20  # parents whose children are asked for at a time
 _FEW_AMONG = 10  # parents are few when the table has so many times as many children
 _SORTED = 1_000_000  # rows that a live server is asked to sort at once, some 200 MB
 _FEW = 150_000  # parties whose copies are held in memory: some sixty megabytes …
@@ -399,7 +400,7 @@ class _Pages:
     the keys before the records are given out."""
 
     def __init__(self, arriving: Iterator[Row]) -> None:
-        self._arriving = arriving
+        self._arriving = portions(arriving, _PAGE, lambda row: len(row[1]), _PAGE_BYTES)
         self._held: deque[Row] = deque()
         self._asked: deque[list[bytes]] = deque()
 
@@ -414,7 +415,7 @@ class _Pages:
             yield self._asked.popleft()
 
     def _fetch(self) -> bool:
-        page = list(islice(self._arriving, _PAGE))
+        page = next(self._arriving, [])
         if page:
             self._held.extend(page)
             self._asked.append([key for key, _ in page])
