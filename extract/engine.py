@@ -140,9 +140,10 @@ def extract_entity(run: Run, source: Source, entity: Entity) -> PhaseEntry:
     """Read one entity: its selected records in key order, whole, into its artifact."""
     saved = run.begin(PHASE, entity.name, {})
     planned = planned_of(run, source, entity)
-    counted, account = account_for(run, source, entity, planned)
-    run.runner.expect(counted["items"] // _ITEMS_A_PIECE)
-    _write(run, source, planned, counted, saved)
+    with adding_up(run, source, planned) as finish_sums:
+        counted, account = account_for(run, source, entity, planned)
+        run.runner.expect(counted["items"] // _ITEMS_A_PIECE)
+        _write(run, source, planned, counted, saved, finish_sums)
     report = _columns_report(source, planned)
     _tell_columns(planned, report)
     return run.finish(
@@ -200,19 +201,20 @@ def _write(
     planned: ExtractPlan,
     counted: dict[str, int],
     saved: Checkpoint | None,
+    finish_sums: Callable[[], None],
 ) -> None:
-    """Bring the records into the artifact, from the checkpoint on if there is one."""
+    """Bring the records into the artifact, from the checkpoint on if there is one, and what S9
+    adds up of them beside it."""
     path = run.workspace.extracted(planned.entity)
     parts, fleet = place_of(run, source, planned, counted, saved), run.fleet
-    with adding_up(run, source, planned) as finish_sums:
-        if parts is not None and fleet is not None:
-            writing = write_by_parts(run, fleet, source, planned, counted, parts)
-        else:
-            writing = _stream(run, source, planned, counted, _Place.of(saved, path))
-        with writing as writer:
-            _compare(planned.entity, counted, writer)
-            finish_sums()
-            run.commit(path, writer)
+    if parts is not None and fleet is not None:
+        writing = write_by_parts(run, fleet, source, planned, counted, parts)
+    else:
+        writing = _stream(run, source, planned, counted, _Place.of(saved, path))
+    with writing as writer:
+        _compare(planned.entity, counted, writer)
+        finish_sums()
+        run.commit(path, writer)
     remove_parts(path)
 
 

@@ -1,8 +1,8 @@
 """S9 adds up its own columns, in the snapshot in which they are read.
 
-What the accountant's proof begins with: SQL has counted and summed it, and no line of ours. One
-query for all columns of few values, and one for each that names other records. Where the source has
-a connection that is free for it, that goes on while the records are read.
+What the accountant's proof begins with: SQL has counted and summed it, and no line of ours: by the
+columns of few values, and by each that names other records. Where the source has a connection that
+is free for it, that goes on while the records are read.
 """
 
 from __future__ import annotations
@@ -175,12 +175,11 @@ def _with_zero(source: Source, planned: ExtractPlan) -> tuple[str, ...]:
 
 def _groups(source: Source, queries: SumQueries, shape: Shape) -> Iterator[Group]:
     sets = columns_by(shape)
-    for query in queries.groups(sets):
-        for place, text in source.summed(query):
-            labels, records, lines, amounts, there = parsed(text)
-            sums = tuple(map(Decimal, amounts))
-            without = tuple(records - count for count in there)
-            yield Group(sets[int(place)], tuple(labels), records, lines, sums, without)
+    for place, text in source.summed(queries.groups(sets)):
+        labels, records, lines, amounts, there = parsed(text)
+        sums = tuple(map(Decimal, amounts))
+        without = tuple(records - count for count in there)
+        yield Group(sets[int(place)], tuple(labels), records, lines, sums, without)
 
 
 def _incomplete(source: Source, queries: SumQueries) -> Iterator[Incomplete]:

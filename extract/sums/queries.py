@@ -5,8 +5,8 @@ What a column's value is as JSON text, and what of it is a number, each database
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
 from typing import Protocol
 
 from extract.selection import Amount, ExtractPlan, Label, SourceColumn
@@ -43,24 +43,14 @@ class SumQueries:
         """The places of amounts that S9 has no column for."""
         return tuple(place for place, found in enumerate(self._amounts) if found is None)
 
-    def groups(self, sets: Sequence[Sequence[str]]) -> Iterator[str]:
+    def groups(self, sets: Sequence[Sequence[str]]) -> str:
         """What the records add up to, for each combination of the values in the columns of each of
         `sets`, one after the other: the place of the set, and [[label, …], records, lines,
-        [sum, …], [with, …]] as JSON. One query goes through the records for all sets, where the
-        database can do that; else there is one for each."""
-        if self._dialect.groups_by_sets:
-            yield self._groups(dict(enumerate(sets)))
-        else:
-            for place, by in enumerate(sets):
-                yield self._groups({place: by})
-
-    def _groups(self, sets: Mapping[int, Sequence[str]]) -> str:
-        grouping = _Grouping(sets)
-        inner, texts = [], {}
-        for name, key in grouping.keys.items():
-            label = self._label(name)
-            inner.append(f"{label.key} AS {key}")
-            texts[name] = label.text.format(key)
+        [sum, …], [with, …]] as JSON. The records are gone through once for all sets, and so are
+        their children, to be counted."""
+        grouping = (_BySets if self._dialect.groups_by_sets else _ByPlaces)(sets)
+        labels = {name: self._label(name) for name in chain.from_iterable(sets)}
+        inner = grouping.inner({name: label.key for name, label in labels.items()})
         sums, summed, counted = [], [], []
         for place, found in enumerate(self._amounts):
             if found is None:
@@ -71,16 +61,20 @@ class SumQueries:
             sums += [f"COALESCE(SUM(a{place}), 0) AS s{place}", f"COUNT(a{place}) AS c{place}"]
             summed.append(f"CONCAT('\"', s{place}, '\"')")
             counted.append(f"c{place}")
-        values = {place: [texts[name] for name in by] for place, by in sets.items()}
+        values = [
+            [labels[name].text.format(grouping.key(name, number)) for number, name in enumerate(by)]
+            for by in sets
+        ]
         counts, joined = self._lines()
         outer = [*grouping.columns, "COUNT(*) AS r", "COALESCE(SUM(n), 0) AS l", *sums]
-        labels = grouping.own({place: _listed(each) for place, each in values.items()})
-        text = [labels, "r", "l", _listed(summed), _listed(counted)]
+        text = [grouping.own(list(map(_listed, values))), "r", "l", _listed(summed)]
+        which = grouping.own(list(map(str, range(len(sets)))))
         return (
-            f"SELECT {grouping.place}, {_listed(text)} FROM (SELECT {', '.join(outer)} FROM "
+            f"SELECT {which}, {_listed([*text, _listed(counted)])} "
+            f"FROM (SELECT {', '.join(outer)} FROM "
             f"(SELECT {', '.join(inner)}, {counts} AS n "
-            f"FROM ({self._planned.records.query}) AS q{joined}) AS x "
-            f"GROUP BY {grouping.by}) AS g ORDER BY {', '.join(grouping.order(values))}"
+            f"FROM ({self._planned.records.query}) AS q{joined}{grouping.joined}) AS x "
+            f"GROUP BY {grouping.by}) AS g ORDER BY {', '.join([which, *grouping.order(values)])}"
         )
 
     def incomplete(self) -> str:
@@ -125,53 +119,97 @@ class SumQueries:
         )
 
 
-class _Grouping:
-    """How rows are grouped, by the columns of one set, or by those of each of several: `keys` are
-    the names that columns have inside a query."""
+class _BySets:
+    """How rows are grouped by the columns of each of several sets: by GROUPING SETS."""
 
-    def __init__(self, sets: Mapping[int, Sequence[str]]) -> None:
+    joined = ""
+
+    def __init__(self, sets: Sequence[Sequence[str]]) -> None:
         self._sets = sets
-        names = [*dict.fromkeys(chain.from_iterable(sets.values()))]
-        self.keys = {name: f"k{number}" for number, name in enumerate(names)}
-        # What GROUPING says: a bit for each column that is not in a set, the highest for the first.
-        self._bits = {
-            place: sum(1 << bit for bit, name in enumerate(reversed(names)) if name not in by)
-            for place, by in sets.items()
-        }
-        self._is_one = len(sets) == 1
+        self._names = [*dict.fromkeys(chain.from_iterable(sets))]
+
+    def inner(self, keys: Mapping[str, str]) -> list[str]:
+        """What is selected of a record to group it by, given what tells the columns' values
+        apart."""
+        return [f"{keys[name]} AS {self.key(name, 0)}" for name in self._names]
+
+    def key(self, name: str, _number: int) -> str:
+        """The name that a column has inside the query, which has this number in its set."""
+        return f"k{self._names.index(name)}"
 
     @property
     def columns(self) -> list[str]:
         """What is selected with the groups: their values, and of which set each is."""
-        keys = [*self.keys.values()]
-        return keys if self._is_one else [*keys, f"GROUPING({', '.join(keys)}) AS b"]
+        keys = [self.key(name, 0) for name in self._names]
+        return [*keys, f"GROUPING({', '.join(keys)}) AS b"]
 
     @property
     def by(self) -> str:
         """What follows GROUP BY."""
-        sets = [", ".join(self.keys[name] for name in by) for by in self._sets.values()]
-        return sets[0] if self._is_one else f"GROUPING SETS ({', '.join(f'({s})' for s in sets)})"
+        sets = [", ".join(self.key(name, 0) for name in by) for by in self._sets]
+        return f"GROUPING SETS ({', '.join(f'({keys})' for keys in sets)})"
+
+    def own(self, parts: Sequence[str]) -> str:
+        """What of `parts`, one for each set, is that of the set that a group is of."""
+        # What GROUPING says: a bit for each column that is not in a set, the highest for the first.
+        bits = [
+            sum(1 << bit for bit, name in enumerate(reversed(self._names)) if name not in by)
+            for by in self._sets
+        ]
+        return _case("b", zip(bits, parts, strict=True))
+
+    def order(self, values: Sequence[Sequence[str]]) -> list[str]:
+        """By what the groups of a set are ordered: by its values."""
+        return [self.own(each) for each in zip_longest(*values, fillvalue="NULL")]
+
+
+class _ByPlaces(_BySets):
+    """The same where GROUPING SETS are not known: each record counts once for each set, under the
+    set's place and the values that it has there."""
+
+    def __init__(self, sets: Sequence[Sequence[str]]) -> None:
+        super().__init__(sets)
+        self._keys = [f"k{number}" for number in range(max(map(len, sets)))]
 
     @property
-    def place(self) -> str:
-        """The place of the set that a group is of."""
-        return self.own({place: str(place) for place in self._sets})
+    def joined(self) -> str:  # type: ignore[override]
+        """What each record is joined with: the places. A LEFT JOIN comes last, so that what stands
+        before it is looked up once."""
+        first, *others = range(len(self._sets))
+        places = f"SELECT {first} AS b" + "".join(f" UNION ALL SELECT {place}" for place in others)
+        return f" LEFT JOIN ({places}) AS s ON 1 = 1"
 
-    def own(self, parts: Mapping[int, str]) -> str:
-        """What of `parts` is that of the set that a group is of, given by the places of sets."""
-        if self._is_one:
-            return next(iter(parts.values()))
-        cases = (f"WHEN {self._bits[place]} THEN {part}" for place, part in parts.items())
-        return f"CASE b {' '.join(cases)} END"
+    def inner(self, keys: Mapping[str, str]) -> list[str]:
+        """What is selected of a record to group it by."""
+        found = ["s.b AS b"]
+        for number, key in enumerate(self._keys):
+            own = [
+                (place, keys[by[number]]) for place, by in enumerate(self._sets) if number < len(by)
+            ]
+            found.append(f"{_case('s.b', own)} AS {key}")
+        return found
 
-    def order(self, values: Mapping[int, Sequence[str]]) -> list[str]:
-        """By what the groups are ordered: by sets, and in each by its values."""
-        numbers = range(max(map(len, values.values())))
-        ordered = [
-            self.own({place: each[n] for place, each in values.items() if n < len(each)})
-            for n in numbers
-        ]
-        return ordered if self._is_one else [self.place, *ordered]
+    def key(self, _name: str, number: int) -> str:
+        """That of its number in its set."""
+        return self._keys[number]
+
+    @property
+    def columns(self) -> list[str]:
+        """Place and values."""
+        return ["b", *self._keys]
+
+    @property
+    def by(self) -> str:
+        """Place and values."""
+        return ", ".join(self.columns)
+
+    def own(self, parts: Sequence[str]) -> str:
+        """By the place."""
+        return _case("b", enumerate(parts))
+
+
+def _case(which: str, parts: Iterable[tuple[int, str]]) -> str:
+    return f"CASE {which} {' '.join(f'WHEN {n} THEN {part}' for n, part in parts)} END"
 
 
 def _listed(values: Sequence[str]) -> str:
