@@ -418,9 +418,24 @@ class PostgresSource:
         ]
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
-        """None: what is asked of PostgreSQL here keeps its cores at work by itself."""
-        yield None
+    def beside(self) -> Iterator[PostgresSource | None]:
+        """Another source with the same snapshot, for another thread; None where S9 lets nobody
+        in for that, and behind a pooler, which would have it wait for connections that are in use
+        here."""
+        other = None
+        if self._main.one("SELECT pg_backend_pid()") == (self.connection_number,):
+            try:
+                other = PostgresSource(self._config, self._stop, joins=self.snapshot)
+            except (BackOff, SourceError, SourceUnavailable) as error:
+                get_logger().debug("No further connection to S9: %s", error)
+        if other is None:
+            yield None
+            return
+        with other:
+            try:
+                yield other
+            finally:
+                other._cancel()
 
     def rows_of(self, tables: Iterable[str]) -> dict[str, int]:
         """How many rows whole tables have: with the snapshot, the witness of their state. Tables
