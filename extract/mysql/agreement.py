@@ -21,6 +21,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pymysql
+from pymysql.constants import ER
+
+from extract.mysql.errors import is_lost, number_of
 from extract.mysql.session import Session
 from utils.interrupt import StopFlag
 
@@ -29,6 +33,7 @@ _LSN = ("Innodb_lsn_current", "Innodb_redo_log_current_lsn")
 _BINLOG = ("Binlog_snapshot_file", "Binlog_snapshot_position")
 _WITH_TRANSACTIONS = {"InnoDB", "SEQUENCE"}
 _TRIES = 20
+_PATIENCE = 2  # seconds to wait for a table that somebody changes
 _STILL = 0.05  # seconds in which whoever has written his commit has made it seen
 _WRITTEN_TO = "S9 was being written to whenever several began"
 _NOW = "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%f'), VERSION()"
@@ -59,6 +64,24 @@ def begin(sessions: Sequence[Session], stop: StopFlag) -> Begun:
         if sessions[-1].status(*_LSN) == before and len(set(map(_place, sessions))) == 1:
             return begun
     return Begun(begun.moment, begun.server, _WRITTEN_TO)
+
+
+def hold(sessions: Sequence[Session], queries: Sequence[str]) -> str:
+    """Let each session open what is going to be read, so that nobody can change the tables until it
+    ends; why one cannot, "" when all can. Later, one might have to wait for somebody who waits for
+    another of them. Raises what PyMySQL raises when a connection is lost."""
+    for session in sessions:
+        with session.hurried(_PATIENCE):
+            for query in queries:
+                try:
+                    session.all(f"SELECT * FROM ({query}) AS q LIMIT 0")
+                except pymysql.Error as error:
+                    if number_of(error) == ER.LOCK_WAIT_TIMEOUT:
+                        return "somebody is changing one of S9's tables"
+                    if is_lost(error):
+                        raise
+                    # Else it is told by whoever reads it.
+    return ""
 
 
 def _begun(sessions: Sequence[Session], differ: str) -> Begun:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from itertools import chain
 from typing import Any
 
 import pymysql
 from pymysql.cursors import DictCursor
 
-from extract.mysql.connection import connect
+from extract.mysql.connection import LOCK_WAIT_SECONDS, connect
 from extract.mysql.errors import query_errors
 from extract.mysql.protocol_rows import Arriving
 from extract.mysql.settings import IDENTIFYING, check, identity
@@ -80,6 +80,13 @@ class Session:
                 "connections",
                 remedy="connect to the database directly, not through a connection pool",
             )
+
+    @contextmanager
+    def hurried(self, seconds: int) -> Iterator[None]:
+        """Wait no longer than that for a table that somebody holds."""
+        self.all(f"SET SESSION lock_wait_timeout = {seconds}")
+        yield
+        self.all(f"SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}")
 
     def identity(self) -> dict[str, str]:
         """What tells the server from others."""

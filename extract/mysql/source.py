@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from extract.mysql.agreement import begin
+from extract.mysql.agreement import begin, hold
 from extract.mysql.amounts import amount_of, label_of
 from extract.mysql.protocol_rows import Cells, SpooledRows, columns_of
 from extract.mysql.queries import Queries, quote
@@ -126,9 +126,13 @@ class MySqlSource:
     def _take_snapshot(self) -> Snapshot:
         why = self._connect_further()
         begun = begin(self._sessions, self._stop)
-        why = why or begun.differ
-        if begun.differ:
+        differ = begun.differ
+        if len(self._sessions) > 1 and not differ:
+            tables = [f"SELECT * FROM {self.table(name)}" for name in self._reads.tables]
+            differ = hold(self._sessions, [*tables, *self._reads.queries])
+        if differ:
             self._leave_out_further()
+        why = why or differ
         for session in self._sessions:
             session.check()
         return Snapshot(

@@ -80,6 +80,7 @@ class PostgresSource:
         joins: Snapshot | None = None,
     ) -> None:
         self._config = config
+        self._reads = reads or Reads()
         self._stop = stop or StopFlag()
         self._opened = ExitStack()
         self._sessions: list[Session] = []
@@ -89,7 +90,7 @@ class PostgresSource:
             for _ in range(2):
                 self._sessions.append(Session(config, self._stop))
             self._main, self._side = self._sessions
-            self.snapshot = self._joined(joins) if joins else self._take_snapshot(reads or Reads())
+            self.snapshot = self._joined(joins) if joins else self._take_snapshot()
         except BackOff as error:
             self._hang_up()
             if error.reason != "SourceConnectionLost":
@@ -137,17 +138,17 @@ class PostgresSource:
         for session in reversed(self._sessions):
             session.close()
 
-    def _take_snapshot(self, reads: Reads) -> Snapshot:
+    def _take_snapshot(self) -> Snapshot:
         """Lock what is going to be read, and take the snapshot then: one that was taken before
         would see nothing in a table that is being rewritten, however long the query waits."""
-        tables = [self.table(name) for name in reads.tables]
+        tables = self._tables()
         for attempt in range(_REWRITES):
             self._lock(tables)
             snapshot = self._export()
             try:
                 for table in tables:
                     self._touch(f"SELECT * FROM {table}")
-                for query in reads.queries:
+                for query in self._reads.queries:
                     self._touch(query)
             except BackOff as error:
                 if error.reason != "TableRewritten" or attempt + 1 == _REWRITES:
@@ -156,6 +157,9 @@ class PostgresSource:
                 continue
             return snapshot
         raise AssertionError
+
+    def _tables(self) -> list[str]:
+        return [self.table(name) for name in self._reads.tables]
 
     def _lock(self, tables: Iterable[str]) -> None:
         """Begin both transactions, with the tables locked in both. Raises SourceError when
@@ -221,11 +225,14 @@ class PostgresSource:
         self._side.settle()
 
     def _joined(self, snapshot: Snapshot) -> Snapshot:
-        """See what another connection sees, of whatever machine. It holds the locks, too."""
+        """See what another connection sees, of whatever machine. It holds the locks, too. Raises
+        TableLocked when what is going to be read (where that was said) can be locked no more:
+        somebody waits for the other connection to be done."""
         for session in self._sessions:
             session.begin()
             try:
                 session.see(snapshot.name)
+                session.lock(self._tables())
             except SourceError as error:
                 raise SourceUnavailable(
                     f"S9 at {place(self._config)} does not know the snapshot",
@@ -425,8 +432,8 @@ class PostgresSource:
         other = None
         if self._main.one("SELECT pg_backend_pid()") == (self.connection_number,):
             try:
-                other = PostgresSource(self._config, self._stop, joins=self.snapshot)
-            except (BackOff, SourceError, SourceUnavailable) as error:
+                other = PostgresSource(self._config, self._stop, self._reads, joins=self.snapshot)
+            except (BackOff, SourceError, SourceUnavailable, TableLocked) as error:
                 get_logger().debug("No further connection to S9: %s", error)
         if other is None:
             yield None

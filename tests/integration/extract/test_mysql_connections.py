@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from extract.engine import extract
 from extract.entities import entities_of
 from extract.mysql import agreement
 from extract.mysql import session as mysql_session
+from extract.mysql import source as mysql_source
 from extract.mysql.agreement import begin
 from extract.mysql.connection import connect
 from extract.mysql.session import Session
@@ -225,6 +226,31 @@ def test_a_server_of_which_nothing_can_be_proved_is_read_over_one(
     said = connections_of(s9, tmp_path)
     assert said.startswith("one connection")
     assert says in said
+
+
+def test_nobody_waits_behind_somebody_who_waits_for_the_extract_to_end(
+    trade: S9Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ALTER waits for the first connection, and the others would wait for the ALTER."""
+    expected = files_of(extracted(trade, tmp_path / "undisturbed"))
+    holds = agreement.hold
+    opened: Any = trade.server.connect(trade.name)
+    alter = threading.Thread(target=opened.query, args=("ALTER TABLE msg_line ADD COLUMN z int",))
+
+    def held_up(sessions: Sequence[Session], queries: Sequence[str]) -> str:
+        assert holds(sessions[:1], queries) == ""
+        alter.start()
+        while not trade.rows(
+            "SELECT 1 FROM information_schema.PROCESSLIST WHERE STATE LIKE '%metadata lock%'"
+        ):
+            time.sleep(0.01)
+        return holds(sessions, queries)
+
+    monkeypatch.setattr(mysql_source, "hold", held_up)
+    began = time.monotonic()
+    assert files_of(extracted(trade, tmp_path / "disturbed")) == expected
+    assert time.monotonic() - began < 20
+    alter.join()
 
 
 def test_further_connections_to_another_server_are_left_out(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,31 @@ def test_behind_a_pooler_nobody_waits_for_a_connection(s9: S9Database, tmp_path:
     assert isinstance(server, EmbeddedPostgres)
     with pooler(server, size=2) as port:
         assert beside(s9, tmp_path / "pooled", port=port) == (expected, False)
+
+
+def test_nobody_waits_behind_somebody_who_waits_for_the_extract_to_end(
+    s9: S9Database, tmp_path: Path
+) -> None:
+    """An ALTER waits for the table, and whoever asks after it waits for the ALTER."""
+    many_sales(s9, 200)
+    expected = added_up(s9, tmp_path / "alone")
+    another: Any = s9.server.connect(s9.name)
+    another.autocommit = True
+    alter = threading.Thread(
+        target=another.cursor().execute, args=("ALTER TABLE msg ADD COLUMN z int",)
+    )
+    with closing(another), reading(s9, tmp_path / "waited") as (run, opened):
+        alter.start()
+        while not s9.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            time.sleep(0.01)
+        began = time.monotonic()
+        with opened.beside() as other:
+            assert other is None
+        assert time.monotonic() - began < 10
+        add_up(run, opened, planned_of(run, opened, SALES_WITH_LINES))
+        opened.__exit__(None, None, None)
+        alter.join()
+    assert run.workspace.source_sums("sales").read_bytes() == expected
 
 
 @BOTH
