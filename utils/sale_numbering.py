@@ -27,6 +27,7 @@ from typing import NamedTuple, TypeVar
 import orjson
 
 from utils.files.artifacts import ArtifactWriter, starts_record
+from utils.files.elsewhere.access import opened, size_of
 from utils.files.pieces import ByteRange, data_at, headers_in, places
 from utils.run.run import Run
 
@@ -230,11 +231,11 @@ def write_without(
 ) -> None:
     """Write a file without some of its bytes, given in their order. `look` is called now and then;
     what it raises is raised."""
-    with path.open("rb") as source:
+    with opened(path) as source:
         for start, end in surplus:
             output.copy(source, start - source.tell(), pause=look)
             source.seek(end)
-        output.copy(source, path.stat().st_size - source.tell(), pause=look)
+        output.copy(source, size_of(path) - source.tell(), pause=look)
 
 
 def surplus_at(place: ByteRange, path: Path, last: Mapping[bytes, Candidate]) -> list[ByteRange]:

@@ -195,7 +195,9 @@ class _TableBackup:
             taken_up.save(self._folder)
             return taken_up
         remove_of_backup(self._folder)
-        number = segments_for(facts.about, self._work.workers.at_once, config.migration.workers)
+        number = segments_for(
+            facts.about, self._work.workers.at_files.at_once, config.migration.workers
+        )
         segments = [Segment(number) for number in range(number)]
         return ScanProgress(facts.table_id, options, secrets.token_hex(16), utc_now(), segments)
 

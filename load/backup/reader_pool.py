@@ -23,6 +23,7 @@ from load.writing.adaptive_rate import AdaptiveRate
 from utils.dynamodb import scan_flow
 from utils.dynamodb.reached import bind_process
 from utils.error_handler import MigrationError
+from utils.files.elsewhere.asking import require_here
 from utils.processes.actors import Reply, leave_little_garbage, little_garbage, unpacked
 from utils.processes.pool import Conversation
 from utils.run.session import AtWork
@@ -60,7 +61,7 @@ def read_all(
     """
     orders = replace(orders, rate=adaptive.rate())
     make = partial(SegmentReader, orders, stop=work.stop)
-    with little_garbage(), work.workers.conversing([make]) as talk:
+    with little_garbage(), work.workers.at_files.conversing([make]) as talk:
         _ReaderPool(work, orders, talk, segments, adaptive, settle, task).read_all()
 
 
@@ -85,7 +86,9 @@ class _ReaderPool:
         self._settle = settle
         self._task = task
         ceiling = work.config.migration.workers
-        self._count = min(work.workers.at_once, orders.segments, ceiling or orders.segments)
+        self._count = min(
+            work.workers.at_files.at_once, orders.segments, ceiling or orders.segments
+        )
         self._most = self._at_once(ceiling)
         self._group = ActorGroup(talk, [0], orders.rate)  # who has which segments
         self._wanted = {0: scan_flow.FIRST}  # segments at once, to keep a reader busy
@@ -163,6 +166,7 @@ class _ReaderPool:
 
 def _in_a_process(orders: ReaderOrders, reply: Reply) -> SegmentReader:
     """The reader of a process of its own."""
+    require_here()
     bind_process(orders.target, orders.bound)
     reader = SegmentReader(orders, reply)
     leave_little_garbage()

@@ -34,11 +34,11 @@ from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from utils.error_handler import StorageError
+from utils.error_handler import BackOff, StorageError
 from utils.files.artifacts import starts_record
 from utils.files.closing import Closes
+from utils.files.elsewhere.access import PlainFile
 from utils.files.pieces import ByteRange
-from utils.files.storage import open_plain
 from utils.wording.figures import moment_text
 
 _LINE = re.compile(rb"([A-Za-z]) (\d{1,15}) (\d{1,15}) (\d{1,14}) ([!-~]{1,200})\n")
@@ -82,12 +82,12 @@ class RequestLog(Closes):
 
     def __init__(self, path: Path | None) -> None:
         """Without a path, nothing is kept."""
-        self._file: int | None = None
+        self._file: PlainFile | None = None
         self._lines: deque[str] = deque()
         self._flushed_at = time.monotonic()
         if path is not None:
             with suppress(OSError, StorageError):
-                self._file = open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+                self._file = PlainFile(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def add(
         self,
@@ -126,8 +126,8 @@ class RequestLog(Closes):
         if not lines or self._file is None:
             return
         try:
-            os.write(self._file, "".join(lines).encode("ascii", "replace"))
-        except OSError:
+            self._file.append("".join(lines).encode("ascii", "replace"))
+        except (OSError, StorageError, BackOff):
             self._give_up()
 
     def flush_now_and_then(self) -> None:
@@ -143,7 +143,7 @@ class RequestLog(Closes):
     def _give_up(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            os.close(file)
+            file.close()
 
 
 def requests_in(

@@ -24,6 +24,7 @@ from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Tables, bind_process, bound_to
 from utils.dynamodb.table_spec import TableSpec
+from utils.files.elsewhere.asking import require_here
 from utils.interrupt import StopFlag
 from utils.processes.actors import (
     Packed,
@@ -125,7 +126,7 @@ class JobPool(Generic[Job, Result]):
         self._work = work
         self._settle = settle
         most = at_work.config.migration.workers
-        self._workers = at_work.workers
+        self._workers = at_work.workers.at_files
         count = min(self._workers.at_once, most or self._workers.at_once)
         self._count = 1 if size < WORTH_IT else count
         self._share = Share.of(most, self._count, wide=wide)
@@ -354,6 +355,7 @@ def in_a_process(
 ) -> JobRunner[Job, Result]:
     """The hands of a process of its own, bound to the tables that this one has reached
     (utils/dynamodb/reached.py)."""
+    require_here()
     if bound:
         bind_process(target, bound)
     runner = JobRunner(work, share, reply)

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from utils.dynamodb.reached import Tables, bind_process
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
 from utils.files.line_marks import EDITED, NEW, LineMarks
+from utils.files.pieces import ByteRange, lines_in
 from utils.interrupt import Interrupted, StopFlag
 from utils.processes.actors import Packed, Threads, leave_little_garbage, packed
 from utils.telemetry.troubles import Troubles, take_troubles
@@ -306,9 +306,7 @@ class Sender:
         return 1 if is_paced else _TOGETHER
 
     def _open(self, piece: Piece) -> _InHand:
-        with self._orders.source.open("rb") as handle:
-            handle.seek(piece.start)
-            lines = BytesIO(handle.read(piece.end - piece.start)).readlines()
+        lines = lines_in(self._orders.source, ByteRange(piece.start, piece.end))
         with LineMarks(self._orders.plan) as plan:
             marks = iter(plan.marks(piece.start, lines))
         size = self._orders.migration.batch_size

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
+from utils.files.elsewhere.asking import at_the_files
 from utils.files.storage import storage_errors
 
 TABLES, INDEXES, PATTERNS = "tables", "indexes", "patterns"
@@ -69,22 +70,28 @@ class ReadMeter:
 
     def borrow(self, units: float) -> float:
         """Take units; returns after how many seconds they may be consumed."""
-        if self.per_second is None:
-            return 0.0
+        return 0.0 if self.per_second is None else self._borrow(units, self.per_second)
+
+    @at_the_files
+    def _borrow(self, units: float, rate: float) -> float:
         with self._locked() as state:
-            self._earn(state, self.per_second)
+            self._earn(state, rate)
             state.available -= units
-            return max(0.0, -state.available / self.per_second)
+            return max(0.0, -state.available / rate)
 
     def settle(self, expected: float, used: float) -> None:
         """Correct an earlier `borrow(expected)`: DynamoDB says that it took `used`. Without a rate
         the file is told by `tell_units`."""
         if self.per_second is None:
             _untold.add(self, used)
-            return
+        else:
+            self._settle(expected, used, self.per_second)
+
+    @at_the_files
+    def _settle(self, expected: float, used: float, rate: float) -> None:
         with self._locked() as state:
             state.taken[KINDS.index(self.kind)] += used
-            most = self.per_second * _BURST_SECONDS
+            most = rate * _BURST_SECONDS
             state.available = min(state.available + expected - used, most)
 
     def taken(self) -> dict[str, float]:
@@ -93,8 +100,12 @@ class ReadMeter:
         with self._locked() as state:
             return dict(zip(KINDS, state.taken, strict=True))
 
+    @at_the_files
     def tell(self, units: float) -> None:
-        """Put units that were taken without a rate into the file."""
+        """Put units that were taken without a rate into the file of a verification that is not
+        over."""
+        if not self.path.parent.is_dir():
+            return
         with self._locked() as state:
             state.taken[KINDS.index(self.kind)] += units
 
@@ -136,8 +147,7 @@ class _Untold:
         with self._lock:
             units, self._units = self._units, {}
         for meter, taken in units.items():
-            if meter.path.parent.is_dir():  # of a verification that is not over
-                meter.tell(taken)
+            meter.tell(taken)
 
 
 _untold = _Untold()

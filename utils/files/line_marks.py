@@ -16,8 +16,9 @@ from pathlib import Path
 
 from utils.files.artifacts import starts_record
 from utils.files.closing import Closes
+from utils.files.elsewhere.access import PlainFile, size_of
 from utils.files.pieces import ByteRange, lines_in, located_rows, places
-from utils.files.storage import open_plain, open_private, storage_errors
+from utils.files.storage import open_private, storage_errors
 
 _CELL = 64
 
@@ -63,11 +64,8 @@ class LineMarks(Closes):
         """Unless it `writes`, it is only looked at."""
         with storage_errors(path):
             self._path = path
-            if writes:
-                self._file = open_plain(path, os.O_RDWR)
-            else:
-                self._file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._size = os.fstat(self._file).st_size
+            self._file = PlainFile(path, os.O_RDWR if writes else os.O_RDONLY)
+            self._size = self._file.size
 
     @classmethod
     def create(cls, path: Path, size: int) -> LineMarks:
@@ -78,13 +76,13 @@ class LineMarks(Closes):
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        self._file.close()
 
     def marks(self, start: int, lines: Sequence[bytes]) -> list[int]:
         """The marks of consecutive lines, the first of which begins at byte `start`."""
         first = start // _CELL
         length = sum(map(len, lines))
-        cells = os.pread(self._file, (start + length) // _CELL - first + 1, first)
+        cells = self._file.read((start + length) // _CELL - first + 1, first)
         if not any(cells):
             return [NEW] * len(lines)
         found = []
@@ -96,13 +94,13 @@ class LineMarks(Closes):
     def has_any(self, marks: Collection[int], place: ByteRange) -> bool:
         """Whether a line that begins in a range of bytes has one of these marks (not NEW)."""
         first = place.start // _CELL
-        cells = os.pread(self._file, (place.end - 1) // _CELL - first + 1, first)
+        cells = self._file.read((place.end - 1) // _CELL - first + 1, first)
         return any(mark in cells for mark in marks)
 
     def lines_of(self, path: Path, start: int = 0) -> Iterator[Located]:
         """The lines of the transformed file at `path` from byte `start` on: for each where it
         begins, the line, and its mark."""
-        for piece in places(path.stat().st_size, start=start):
+        for piece in places(size_of(path), start=start):
             place, lines = located_rows(path, piece)
             for line, mark in zip(lines, self.marks(place, lines), strict=True):
                 yield place, line, mark
@@ -133,7 +131,7 @@ class LineMarks(Closes):
     def mark(self, place: int, mark: int) -> None:
         """Set the mark of the line that begins at `place`."""
         with storage_errors(self._path):
-            os.pwrite(self._file, bytes((mark,)), place // _CELL)
+            self._file.write(bytes((mark,)), place // _CELL)
 
     def mark_some(self, marks: Sequence[tuple[int, int]]) -> None:
         """Set marks, each with the place where its line begins; nobody else may be setting any
@@ -143,20 +141,20 @@ class LineMarks(Closes):
         places = [place // _CELL for place, _ in marks]
         first = min(places)
         with storage_errors(self._path):
-            cells = bytearray(os.pread(self._file, max(places) - first + 1, first))
+            cells = bytearray(self._file.read(max(places) - first + 1, first))
             for cell, (_, mark) in zip(places, marks, strict=True):
                 cells[cell - first] = mark
-            os.pwrite(self._file, cells, first)
+            self._file.write(cells, first)
 
     def sync(self) -> None:
         """Make every mark durable."""
         with storage_errors(self._path):
-            os.fsync(self._file)
+            self._file.sync()
 
     def count(self) -> Counter[int]:
         """How many lines there are of each mark but NEW."""
         counts: Counter[int] = Counter()
         for first in range(0, self._size, _BLOCK):
-            block = os.pread(self._file, _BLOCK, first)
+            block = self._file.read(_BLOCK, first)
             counts.update(block.translate(None, bytes((NEW,))))  # most places are no line's
         return counts

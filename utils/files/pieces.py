@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 from utils.files.artifacts import RECORD_MARK, RECORD_MARK_WITHIN, starts_record
+from utils.files.elsewhere.access import range_of
+from utils.files.elsewhere.asking import at_the_files
 
 _LOOK_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 12  # in which a line says what it is
@@ -61,10 +63,11 @@ def rows_at(path: Path, place: ByteRange) -> list[bytes]:
 
 def located_rows(path: Path, place: ByteRange) -> tuple[int, list[bytes]]:
     """The same, with the byte offset at which the first of them begins."""
-    with path.open("rb") as handle:
-        return _lines(handle, place)
+    begin, data = data_at(path, place)
+    return begin, BytesIO(data).readlines()
 
 
+@at_the_files
 def data_at(path: Path, place: ByteRange) -> tuple[int, bytes]:
     """The lines that begin in a piece of a file as they follow each other, and the byte offset at
     which the first of them begins."""
@@ -91,18 +94,11 @@ def records_at(path: Path, place: ByteRange) -> list[bytes]:
 
 def located_records(path: Path, place: ByteRange) -> tuple[int, list[bytes]]:
     """The same, with the byte offset at which the first of them begins."""
-    with path.open("rb") as handle:
-        begin, lines = _lines(handle, place)
-        first = 0
-        while place.start and first < len(lines) and not starts_record(lines[first]):
-            first += 1
-        if first == len(lines):
-            return place.end, []
-        # The last record may have lines behind the end.
-        lines += takewhile(lambda line: not starts_record(line), handle)
-        return begin + sum(map(len, lines[:first])), lines[first:]
+    begin, data = records_data(path, place)
+    return begin, BytesIO(data).readlines()
 
 
+@at_the_files
 def records_data(path: Path, place: ByteRange) -> tuple[int, bytes]:
     """The same as they follow each other, with the byte offset of the first."""
     with path.open("rb") as handle:
@@ -110,6 +106,7 @@ def records_data(path: Path, place: ByteRange) -> tuple[int, bytes]:
         first = next(headers_in(data), (len(data), 0))[0] if place.start else 0
         if first == len(data):
             return place.end, b""
+        # The last record may have lines behind the end.
         rest = takewhile(lambda line: not starts_record(line), handle)
         return begin + first, b"".join([data[first:], *rest])
 
@@ -127,9 +124,7 @@ def whole_records(path: Path, *, start: int = 0, target: int = PIECE_BYTES) -> I
 
 def lines_in(path: Path, place: ByteRange) -> list[bytes]:
     """The lines of a piece that begins and ends with whole lines."""
-    with path.open("rb") as handle:
-        handle.seek(place.start)
-        return BytesIO(handle.read(place.end - place.start)).readlines()
+    return BytesIO(range_of(path, place.start, place.end - place.start)).readlines()
 
 
 def record_end(descriptor: int, place: int, end: int) -> int:
@@ -154,12 +149,6 @@ def _line_end(descriptor: int, place: int, end: int) -> int:
             return end
         place += len(block)
     return end
-
-
-def _lines(handle: IO[bytes], place: ByteRange) -> tuple[int, list[bytes]]:
-    """The offset of the first line that begins in a piece, and all of these lines."""
-    begin, data = _data(handle, place)
-    return begin, BytesIO(data).readlines()
 
 
 def _data(handle: IO[bytes], place: ByteRange) -> tuple[int, bytes]:

@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import NamedTuple
 from zlib import crc32
 
-from utils.files.storage import storage_errors, temporary_directory, write_temporary
+from utils.files.elsewhere.access import range_of, write_temporary
+from utils.files.storage import temporary_directory
 
 BUCKETS = 128
 _RUN_BYTES = 6 << 20  # what is held in memory before it becomes a run
@@ -112,10 +113,7 @@ def _read(run: SpillFile, numbers: range) -> bytes:
     first, end = run.ends[numbers.start], run.ends[numbers.stop]
     if first == end:
         return b""
-    path = Path(run.path)
-    with storage_errors(path), path.open("rb") as file:
-        file.seek(first)
-        return file.read(end - first)
+    return range_of(Path(run.path), first, end - first)
 
 
 class Scratch:

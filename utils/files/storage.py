@@ -103,17 +103,6 @@ def _in_the_way(path: Path) -> StorageError:
     )
 
 
-def write_temporary(directory: Path, data: bytes) -> Path:
-    """Write a new file below `directory`, under a name of its own; returns its path. Raises
-    StorageError."""
-    with storage_errors(directory):
-        handle, name = tempfile.mkstemp(dir=directory)
-        os.fchmod(handle, 0o600)  # whatever the umask
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-    return Path(name)
-
-
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data`: temporary file, fsync, rename, fsync of the directory."""
     temporary = path.with_name(path.name + ".tmp")

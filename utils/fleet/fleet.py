@@ -21,7 +21,7 @@ ITEMS_A_PART = 100_000
 
 class Fleet(PiecesRunner, Protocol):
     """Runs pieces, and does parts. What it is given survives pickling, and finds the same files
-    wherever it runs."""
+    wherever it runs: itself, or by asking this machine (utils/files/elsewhere/)."""
 
     def start(self) -> None:
         """Be there, now and not when there is work. Raises MigrationError when it cannot be."""
@@ -50,6 +50,10 @@ class Fleet(PiecesRunner, Protocol):
     def addresses(self) -> tuple[str, str]:
         """Where this machine can be called by the others: the address to listen at, and the one by
         which they know it."""
+
+    @property
+    def sees_files(self) -> bool:
+        """Whether all machines see the run's files themselves."""
 
     def close(self) -> None:
         """Let the machines go."""

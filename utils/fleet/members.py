@@ -10,25 +10,19 @@ decides what becomes of its work. What Spark starts in its place calls here and 
 from __future__ import annotations
 
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import (
-    Client,
-    Connection,
-    Listener,
-    answer_challenge,
-    deliver_challenge,
-)
+from multiprocessing.connection import Connection
 from typing import Any
 
 from utils.config import MOST_IN_FLIGHT
 from utils.error_handler import MigrationError
 from utils.files.closing import Closes
+from utils.fleet.callers import Callers, FirstMachine
 from utils.fleet.engines import Engine
 from utils.processes.actors import END, Actor, Reply, serve
 from utils.processes.pool import Conversation, ProcessLost, Worker, Workers
@@ -41,16 +35,16 @@ _PATIENCE = 180.0
 _LOOK_EVERY = 0.1
 _ENDS_IN = 10.0
 _IN_FLIGHT_EACH = 32  # requests of a core
-_KEY_BYTES = 32
-Address = tuple[str, int]
 
 
 class FleetMembers(Workers):
-    """As many actors at once as the fleet has cores; see utils.processes.pool.Workers."""
+    """As many actors at once as the fleet has cores; see utils.processes.pool.Workers. Work that
+    has to see the run's files is done by `here`, where not all machines do."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, here: Workers) -> None:
         super().__init__(0)
         self._engine = engine
+        self._here = here
         self._gathering: _Gathering | None = None
 
     @property
@@ -59,6 +53,13 @@ class FleetMembers(Workers):
         fleet = self._engine.fleet
         assert fleet is not None
         return fleet.at_once
+
+    @property
+    def at_files(self) -> Workers:
+        """See Workers."""
+        fleet = self._engine.fleet
+        assert fleet is not None
+        return self if fleet.sees_files else self._here
 
     @property
     def most_in_flight(self) -> int:
@@ -81,6 +82,7 @@ class FleetMembers(Workers):
 
     def close(self) -> None:
         """End the tasks, whatever they are doing."""
+        self._here.close()
         gathering, self._gathering = self._gathering, None
         if gathering is not None:
             gathering.close()
@@ -99,35 +101,17 @@ class _Gathering(Closes):
     def __init__(self, engine: Engine, number: int) -> None:
         fleet = engine.fleet
         assert fleet is not None
-        self._is_over = self._is_closed = False
+        self._is_over = False
         self._lock = threading.Lock()
         self._arrived: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._there: list[Connection] = []
-        key = secrets.token_bytes(_KEY_BYTES)
-        bound, host = fleet.addresses
-        self._listener = Listener((bound, 0), backlog=number)
-        self._key, self._look = key, partial(engine.policy.sleep, 0.0)
-        _, port = self._listener.address
-        threading.Thread(target=self._accept, name="members", daemon=True).start()
-        work = partial(live, address=(host, port), key=key)
-        self._tasks = fleet.begun(work, range(number))
-
-    def _accept(self) -> None:
-        while not self._is_closed:
-            with suppress(Exception):
-                arrived = self._listener.accept()
-                # Who says nothing keeps nobody from being heard.
-                threading.Thread(
-                    target=self._greet, args=(arrived,), name="members", daemon=True
-                ).start()
+        self._look = partial(engine.policy.sleep, 0.0)
+        self._callers = Callers(fleet.addresses, self._greet, backlog=number)
+        self._tasks = fleet.begun(
+            partial(live, first_machine=self._callers.first_machine), range(number)
+        )
 
     def _greet(self, arrived: Connection) -> None:
-        try:
-            deliver_challenge(arrived, self._key)
-            answer_challenge(arrived, self._key)
-        except Exception:  # who has not the key is turned away
-            arrived.close()
-            return
         with self._lock:
             self._there.append(arrived)
             if self._is_over:
@@ -167,8 +151,7 @@ class _Gathering(Closes):
 
     def close(self) -> None:
         """End the tasks, be they at work; who calls later is told that there is nothing to do."""
-        self._is_closed = True
-        self._listener.close()
+        self._callers.close()
         with self._lock:
             self._is_over = True
             for connection in self._there:
@@ -208,11 +191,9 @@ class _Member:
         self.connection.close()
 
 
-def live(_: Any, address: Address, key: bytes) -> None:
+def live(_: Any, first_machine: FirstMachine) -> None:
     """The life of a task: an actor's, until it is told that this is the end; none when nobody is
     there any more. How to word and mask it knows, as every task (utils/fleet/task.py)."""
-    try:
-        connection = Client(address, authkey=key)
-    except OSError:
-        return
-    serve(connection, masking.state(), invocation.state())
+    with suppress(OSError):
+        connection = first_machine.call()
+        serve(connection, masking.state(), invocation.state())

@@ -22,7 +22,8 @@ from typing import Any
 
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry, ArtifactWriter
-from utils.files.storage import make_directory, storage_errors
+from utils.files.elsewhere.access import made_at
+from utils.files.storage import partial_of, storage_errors
 from utils.interrupt import StopFlag
 from utils.wording.invocation import again
 
@@ -72,18 +73,17 @@ class PartWriter:
 def writing(path: Path, number: int) -> Iterator[PartWriter]:
     """Write a file of a part of the artifact at `path`, which has its name when the context is left
     without an exception. Raises StorageError."""
-    directory = path.with_suffix("")
-    make_directory(directory)
-    own = directory / f"part-{number:05d}-{uuid.uuid4().hex[:12]}{path.suffix}"
-    try:
-        with ArtifactWriter(own) as output:
-            part = PartWriter(output, own.name)
-            yield part
-            part.entry = output.commit()
-    finally:
-        partial = own.with_name(f"{own.name}.partial")
-        with storage_errors(partial):
-            partial.unlink(missing_ok=True)
+    name = f"part-{number:05d}-{uuid.uuid4().hex[:12]}{path.suffix}"
+    with made_at(path.with_suffix("") / name) as own:
+        try:
+            with ArtifactWriter(own) as output:
+                part = PartWriter(output, name)
+                yield part
+                part.entry = output.commit()
+        finally:
+            partial = partial_of(own)
+            with storage_errors(partial):
+                partial.unlink(missing_ok=True)
 
 
 def is_there(path: Path, part: WrittenPart) -> bool:

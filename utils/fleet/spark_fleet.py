@@ -24,6 +24,8 @@ from utils.config import EngineConfig
 from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.error_handler import BackOff, MigrationError
 from utils.files.closing import Closes
+from utils.files.elsewhere.asking import are_here
+from utils.fleet.file_service import FileService, FirstMachineSilent
 from utils.fleet.fleet import Part, Result
 from utils.fleet.spark_application import TOOL, open_application
 from utils.fleet.spark_jobs import LOOK_EVERY, GivenUp, Job, arriving, cause_of, java_is_there
@@ -54,6 +56,8 @@ class SparkFleet:
         self._scratch = scratch
         self._context: SparkContext | None = None
         self._witness: Witness | None = None
+        self._files: FileService | None = None
+        self._sees_files = True
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -65,6 +69,8 @@ class SparkFleet:
             if self._context is None:
                 self._witness = Witness.left_in(self._scratch)
                 self._context = self._open()
+                self._files = FileService(_addresses(self._context))
+                self._witness = self._witness.asking(self._files.at)
                 self._look_at_machines(self._context, self._witness)
             return self._context
 
@@ -87,7 +93,7 @@ class SparkFleet:
 
     def _look_at_machines(self, context: SparkContext, witness: Witness) -> None:
         """Wait until there is a machine that works; raises MigrationError when there is none, or
-        when it cannot run the tool or does not see the run's files."""
+        when it cannot run the tool, or neither sees the run's files nor reaches this machine."""
         began, told = time.monotonic(), False
 
         def pause() -> None:
@@ -105,9 +111,17 @@ class SparkFleet:
         job = Job(context, task, list(enumerate(cores)), len(cores))
         try:
             for outcome in arriving(iter([job]), 1, pause):
-                outcome.raised()
+                lost = outcome.raised()
+                if lost is not None:
+                    raise _told(lost)
+                self._sees_files = self._sees_files and outcome.value
         except GivenUp as error:
             raise self._no_work(error) from error
+        if not self._sees_files:
+            get_logger().info(
+                "Not all machines of the fleet see data.directory: they read and write its files "
+                "through this one"
+            )
 
     def _no_work(self, error: GivenUp) -> MigrationError:
         return MigrationError(
@@ -123,9 +137,12 @@ class SparkFleet:
         with self._lock:
             context, self._context = self._context, None
             witness, self._witness = self._witness, None
+            files, self._files = self._files, None
         if context is not None:
             with suppress(Exception):  # it may be gone already
                 context.stop()
+        if files is not None:
+            files.close()
         if witness is not None:
             witness.remove()
 
@@ -133,6 +150,12 @@ class SparkFleet:
     def at_once(self) -> int:
         """As many as Spark's machines have room for now."""
         return _room(self._started())
+
+    @property
+    def sees_files(self) -> bool:
+        """See Fleet."""
+        self._started()
+        return self._sees_files
 
     def shares(self, pieces: int) -> bool:
         """See PiecesRunner."""
@@ -201,9 +224,8 @@ class SparkFleet:
             if len(left) < before:
                 attempts = Attempts(self._policy)
             if not attempts.fail():
-                raise lost or BackOff(
-                    "PartsLost", f"nothing was heard of {counted(len(left), 'part')}"
-                )
+                silence = f"nothing was heard of {counted(len(left), 'part')}"
+                raise _told(lost or BackOff("PartsLost", silence))
             get_logger().warning("Trying %s again: %s", counted(len(left), "part"), lost)
             attempts.wait()
 
@@ -228,10 +250,7 @@ class SparkFleet:
     @property
     def addresses(self) -> tuple[str, str]:
         """See Fleet: those by which Spark's own machines call its driver."""
-        with java_is_there():
-            conf = self._started().getConf()
-        host = str(conf.get("spark.driver.host"))
-        return str(conf.get("spark.driver.bindAddress", host)), host
+        return _addresses(self._started())
 
     def job(
         self, function: Callable[[Any], Any], parts: Mapping[int, Any], tasks: int | None = None
@@ -288,9 +307,31 @@ def _room(context: SparkContext) -> int:
         return max(1, int(spark.maxNumConcurrentTasks(profile)))
 
 
-def _is_there(_: int) -> None:
-    """What a core has to do that is only looked at: a moment, so that others have some to do."""
+def _addresses(context: SparkContext) -> tuple[str, str]:
+    with java_is_there():
+        conf = context.getConf()
+    host = str(conf.get("spark.driver.host"))
+    return str(conf.get("spark.driver.bindAddress", host)), host
+
+
+def _is_there(_: int) -> bool:
+    """What a core has to do that is only looked at: a moment, so that others have some to do. It
+    says whether it sees the run's files."""
     time.sleep(_MOMENT)
+    return are_here()
+
+
+def _told(lost: Exception) -> Exception:
+    """What a part was lost by in the end, as an operator hears of it."""
+    if not isinstance(lost, FirstMachineSilent):
+        return lost
+    return MigrationError(
+        f"{lost.machine}, a machine of the fleet, does not see the files of data.directory, and "
+        f"cannot read them through this machine either: {lost.detail}",
+        remedy="let the machines of the fleet reach this one (spark.driver.host; a security group "
+        "that lets its own members in), or put data.directory on a file system that all of them "
+        f"have; then: {again()}",
+    )
 
 
 def _no_machines(master: str) -> MigrationError:

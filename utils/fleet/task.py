@@ -43,7 +43,7 @@ class Outcome:
 @dataclass(frozen=True)
 class Task:
     """A function for parts, with what a process has to know to word and mask as the first one
-    does, and where it is to see the run's files. Called with the parts of a task, each with its
+    does, and where it finds the run's files. Called with the parts of a task, each with its
     place. Tasks that have the same function share it in a process that does one after the other:
     what it has worked out for itself (patterns, validators) it knows then."""
 
@@ -65,7 +65,7 @@ class Task:
 
     def _done(self, function: Callable[[Any], Any], place: int, part: Any) -> Outcome:
         try:
-            self.witness.require()
+            self.witness.find_files()
             return Outcome(place, DONE, function(part))
         except BackOff as error:
             return Outcome(place, AGAIN, error=packed(error))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from utils.files.storage import storage_errors, write_temporary
+from utils.files.elsewhere.access import write_temporary
+from utils.files.storage import storage_errors
 
 
 class Bulk:

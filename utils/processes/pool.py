@@ -122,6 +122,11 @@ class Workers(Closes):
         return self.count
 
     @property
+    def at_files(self) -> Workers:
+        """Those that see the run's files themselves, for work that has to."""
+        return self
+
+    @property
     def most_in_flight(self) -> int:
         """The most requests that all of them together have in flight at once."""
         return MOST_IN_FLIGHT

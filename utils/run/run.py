@@ -79,10 +79,9 @@ class Run:
         policy = RetryPolicy.of(self.config.migration, self.stop.sleep)
         files = self.workspace
         self.engine = Engine(self.config.engine, policy, files.engine_log, files.scratch)
+        self.workers = Workers(self.config.migration.processes or available_cores())
         if self.config.engine.type == SPARK:
-            self.workers: Workers = FleetMembers(self.engine)
-        else:
-            self.workers = Workers(self.config.migration.processes or available_cores())
+            self.workers = FleetMembers(self.engine, self.workers)
 
     @property
     def events(self) -> EventStream:

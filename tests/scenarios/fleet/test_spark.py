@@ -9,6 +9,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, Sample, TableNames
 from tests.scenarios.fleet.conftest import SparkHire
 from tests.support.faults.sabotage import SabotagedOperator, shared, told
+from tests.support.fleet.sabotage import assert_nothing_is_left, sabotaged
 from tests.support.fleet.spark import SubmittingOperator
 from tests.support.operators.operator import Operator, scan_all, small_trade
 
@@ -55,3 +56,15 @@ def test_spark_submit_says_what_the_cluster_is(
     ended = operator.run("--full").ended(0)
     assert "at local[2,4]" in ended.output
     assert len(scan_all(dynamodb, tables)["sales"]) == 5
+
+
+def test_machines_that_do_not_see_the_files_work_with_them_all_the_same(
+    sample: Sample, spark_operator: SparkHire, finished: Operator
+) -> None:
+    operator = spark_operator(sample.s9)
+    tool = shared(sabotaged(operator, blind=str(operator.data)))
+    outcome = tool.run("--full").ended(5)
+    assert "through this one" in outcome.output
+    assert tool.files() == finished.files()
+    assert told(tool) == told(finished)
+    assert_nothing_is_left(tool)

@@ -47,13 +47,15 @@ def test_the_command_killed_in_any_phase_goes_on_with_the_parts_that_are_there(
 def test_workers_killed_in_every_phase_are_done_without(
     sample: Sample, spark_operator: SparkHire, finished: Operator
 ) -> None:
+    operator = spark_operator(sample.s9)
     tool = shared(
         sabotaged(
-            spark_operator(sample.s9),
+            operator,
             {"function": "read_part", "when": "after", "place": 1},
             {"function": "make_part", "when": "after", "place": 2},
             {"function": "number_part", "when": "after"},
             {"request": "BatchWriteItem", "after": 3},
+            blind=str(operator.data),
         )
     )
     tool.run("--full").ended(5)

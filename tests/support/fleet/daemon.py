@@ -10,6 +10,7 @@ the environment says what goes wrong:
             "BatchWriteItem", "after": 3} when it is about to make its third request of that kind.
             With "who": "driver" it is the command that is killed, with "jvm" Spark's process that
             the worker is of. "times" (once, unless said): how often, of all workers together
+    blind   a directory of which the workers see nothing, as on a machine that has no such one
     rest    seconds that every part takes longer, by functions
 """
 
@@ -24,6 +25,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from tests.support.fleet.blindness import blind_to
 
 PLAN = "FLEET_PLAN"
 
@@ -90,6 +93,8 @@ def prepare(plan: dict[str, Any]) -> None:
         module, _, attribute = name.rpartition(".")
         assert hasattr(importlib.import_module(module), attribute), name
         setattr(importlib.import_module(module), attribute, value)
+    if "blind" in plan:
+        blind_to(plan["blind"])
     saboteur = Saboteur(plan)
     done, call, call_all = Task._done, DynamoDB.call, DynamoDB.call_all
 
