@@ -365,3 +365,29 @@ def test_every_other_command_works_with_it(
     tool.run("clean", "--yes").ended(0)
     left = [path.name for path in tool.data.rglob("*") if path.is_file()]
     assert not [name for name in left if "spark" in name or "part" in name], left
+
+
+def test_machines_that_see_no_files_do_whatever_follows(
+    sample: Sample,
+    spark_operator: SparkHire,
+    finished: Operator,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    operator = spark_operator(sample.s9)
+    tool = shared(sabotaged(operator, blind=str(operator.data)))
+    tool.run("--full").ended(5)
+    before = scan_all(dynamodb, tables)
+    lost = next(iter(before["sales"].values()))
+    key = {name: lost[name] for name in ("PK", "SK")}
+    dynamodb.delete_item(TableName=tables.sales, Key=key)
+    tool.run("--phase", "verify").failed(4, "")
+    tool.run("--phase", "verify", "--from-source").failed(4, "")
+    tool.run("--phase", "verify", "--repair").ended(0)
+    assert scan_all(dynamodb, tables) == before
+    tool.run("--phase", "verify", "--from-source").ended(0)
+    tool.run("backup").ended(0)
+    tool.run("--full", "--restart").ended(5)
+    tool.run("rollback", "--yes").ended(0)
+    assert not any(scan_all(dynamodb, tables).values())
+    assert_nothing_is_left(tool)
