@@ -383,9 +383,9 @@ def test_machines_that_see_no_files_do_whatever_follows(
     dynamodb.delete_item(TableName=tables.sales, Key=key)
     tool.run("--phase", "verify").ended(4)
     tool.run("--phase", "verify", "--from-source").ended(4)
-    tool.run("--phase", "verify", "--repair").ended(0)
+    tool.run("--phase", "verify", "--repair").ended(5)
     assert scan_all(dynamodb, tables) == before
-    tool.run("--phase", "verify", "--from-source").ended(0)
+    tool.run("--phase", "verify", "--from-source").ended(5)
     tool.run("backup").ended(0)
     tool.run("--full", "--restart").ended(5)
     tool.run("rollback", "--yes").ended(0)

@@ -9,6 +9,7 @@ from load.backup import reader_pool
 from load.backup.segment_reader import ReaderReport, Segment
 from utils.dynamodb.scan_flow import FIRST
 from utils.interrupt import StopFlag
+from utils.processes.pool import Workers
 
 
 class Talk:
@@ -35,7 +36,7 @@ def read_at_once(says: list[ReaderReport], segments: int, workers: int | None = 
     config = SimpleNamespace(
         migration=SimpleNamespace(workers=workers), backup=SimpleNamespace(max_read_units=None)
     )
-    work: Any = SimpleNamespace(config=config, workers=SimpleNamespace(at_once=1), stop=StopFlag())
+    work: Any = SimpleNamespace(config=config, workers=Workers(1), stop=StopFlag())
     orders: Any = SimpleNamespace(segments=segments, rate=None)
     throttle: Any = SimpleNamespace(rate=lambda: None, accepted=lambda _: None)
     task: Any = SimpleNamespace(advance=lambda _, **_units: None, heard=lambda _: None)
