@@ -18,10 +18,10 @@ from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import utc_now
 from utils.files.storage import write_atomically
-from utils.files.typed_json import fits
 from utils.files.workspace import Workspace
 from utils.run.run import Run
 from utils.run.same_tables import SIDE, bind
+from utils.settings.typed_json import fits
 from utils.wording.invocation import command
 
 # How far beyond what is about to be sent the mark is set: one more fsync each so many bytes of the

@@ -18,9 +18,9 @@ import orjson
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
 from utils.files.storage import storage_errors, write_atomically
-from utils.files.typed_json import fits
 from utils.files.workspace import Workspace
 from utils.run.run import Run
+from utils.settings.typed_json import fits
 from utils.wording.invocation import command
 
 

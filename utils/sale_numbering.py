@@ -27,7 +27,7 @@ from typing import NamedTuple, TypeVar
 import orjson
 
 from utils.files.artifacts import ArtifactWriter, starts_record
-from utils.files.elsewhere.access import opened, size_of
+from utils.files.elsewhere import opened, size_of
 from utils.files.pieces import ByteRange, data_at, headers_in, places
 from utils.run.run import Run
 

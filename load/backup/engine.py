@@ -56,10 +56,10 @@ from utils.files.storage import (
     require_plain,
     write_atomically,
 )
-from utils.files.typed_json import fits
 from utils.logger import get_logger
 from utils.run.clean import remove_of_backup
 from utils.run.session import AtWork
+from utils.settings.typed_json import fits
 from utils.telemetry.tasks import Task
 from utils.wording.figures import counted
 

@@ -33,7 +33,7 @@ from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of
 from utils.files.encryption import Identity, decrypt, needs_identity
 from utils.files.storage import PARTIAL_SUFFIX, write_atomically
-from utils.files.typed_json import fits
+from utils.settings.typed_json import fits
 from utils.wording.invocation import command
 
 VERSION = 1

@@ -23,7 +23,7 @@ from load.writing.adaptive_rate import AdaptiveRate
 from utils.dynamodb import scan_flow
 from utils.dynamodb.reached import bind_process
 from utils.error_handler import MigrationError
-from utils.files.elsewhere.asking import require_here
+from utils.files.elsewhere import require_here
 from utils.processes.actors import Reply, leave_little_garbage, little_garbage, unpacked
 from utils.processes.pool import Conversation
 from utils.run.session import AtWork

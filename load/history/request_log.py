@@ -37,7 +37,7 @@ from pathlib import Path
 from utils.error_handler import BackOff, StorageError
 from utils.files.artifacts import starts_record
 from utils.files.closing import Closes
-from utils.files.elsewhere.access import PlainFile
+from utils.files.elsewhere import PlainFile
 from utils.files.pieces import ByteRange
 from utils.wording.figures import moment_text
 

@@ -17,8 +17,8 @@ import orjson
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import utc_now
 from utils.files.storage import make_directory, write_atomically
-from utils.files.typed_json import fits
 from utils.run.run import Run
+from utils.settings.typed_json import fits
 from utils.wording.invocation import command
 
 _LETTERS = "abcdefghjkmnpqrstuvwxyz"

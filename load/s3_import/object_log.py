@@ -12,8 +12,8 @@ import orjson
 
 from utils.files.closing import Closes
 from utils.files.storage import make_directory, open_private, storage_errors
-from utils.files.typed_json import fits
 from utils.s3.bucket import StoredObject
+from utils.settings.typed_json import fits
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from utils.config import MigrationConfig, TargetConfig
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.reached import Tables, bind_process, bound_to
 from utils.dynamodb.table_spec import TableSpec
-from utils.files.elsewhere.asking import require_here
+from utils.files.elsewhere import require_here
 from utils.interrupt import StopFlag
 from utils.processes.actors import (
     Packed,

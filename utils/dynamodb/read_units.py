@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
-from utils.files.elsewhere.asking import at_the_files
+from utils.files.elsewhere import at_the_files
 from utils.files.storage import storage_errors
 
 TABLES, INDEXES, PATTERNS = "tables", "indexes", "patterns"

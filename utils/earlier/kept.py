@@ -26,9 +26,9 @@ import orjson
 
 from utils.files.artifacts import sha256_of
 from utils.files.storage import make_directory, storage_errors, write_atomically
-from utils.files.typed_json import fits
 from utils.processes.pieces_runner import PiecesRunner
 from utils.run.run import Run, settings_digest
+from utils.settings.typed_json import fits
 from utils.version import whole_code
 from utils.wording.masking import disguised
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from utils.files.artifacts import starts_record
 from utils.files.closing import Closes
-from utils.files.elsewhere.access import PlainFile, size_of
+from utils.files.elsewhere import PlainFile, size_of
 from utils.files.pieces import ByteRange, lines_in, located_rows, places
 from utils.files.storage import open_private, storage_errors
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 from utils.files.artifacts import RECORD_MARK, RECORD_MARK_WITHIN, starts_record
-from utils.files.elsewhere.access import range_of
-from utils.files.elsewhere.asking import at_the_files
+from utils.files.elsewhere import at_the_files, range_of
 
 _LOOK_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 12  # in which a line says what it is

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import NamedTuple
 from zlib import crc32
 
-from utils.files.elsewhere.access import range_of, write_temporary
+from utils.files.elsewhere import range_of, write_temporary
 from utils.files.storage import temporary_directory
 
 BUCKETS = 128

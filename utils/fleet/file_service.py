@@ -1,7 +1,7 @@
 """The first machine does with the run's files what those of the fleet ask for who do not see them.
 
 Executors of a managed Spark (AWS Glue, EMR Serverless) share no file system. What they do with
-files are small functions (utils/files/elsewhere/), each of which is a question over a connection
+files are small functions (utils/files/elsewhere.py), each of which is a question over a connection
 that a process keeps open. So every byte passes the first machine, which puts the parts together
 anyway.
 """
@@ -69,7 +69,7 @@ class FirstMachineSilent(BackOff):
 
 class Asking:
     """Asks, in a process that does not see the files; safe to share between threads. See
-    utils.files.elsewhere.asking.Ask."""
+    utils.files.elsewhere.Ask."""
 
     def __init__(self, at: FirstMachine) -> None:
         self._at = at

@@ -21,7 +21,7 @@ ITEMS_A_PART = 100_000
 
 class Fleet(PiecesRunner, Protocol):
     """Runs pieces, and does parts. What it is given survives pickling, and finds the same files
-    wherever it runs: itself, or by asking this machine (utils/files/elsewhere/)."""
+    wherever it runs: itself, or by asking this machine (utils/files/elsewhere.py)."""
 
     def start(self) -> None:
         """Be there, now and not when there is work. Raises MigrationError when it cannot be."""

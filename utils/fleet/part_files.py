@@ -22,7 +22,7 @@ from typing import Any
 
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry, ArtifactWriter
-from utils.files.elsewhere.access import made_at
+from utils.files.elsewhere import made_at
 from utils.files.storage import partial_of, storage_errors
 from utils.interrupt import StopFlag
 from utils.wording.invocation import again

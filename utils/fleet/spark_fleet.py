@@ -24,7 +24,7 @@ from utils.config import EngineConfig
 from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.error_handler import BackOff, MigrationError
 from utils.files.closing import Closes
-from utils.files.elsewhere.asking import are_here
+from utils.files.elsewhere import are_here
 from utils.fleet.file_service import FileService, FirstMachineSilent
 from utils.fleet.fleet import Part, Result
 from utils.fleet.spark_application import TOOL, open_application

@@ -12,8 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from utils.error_handler import StorageError
-from utils.files.elsewhere.access import range_of
-from utils.files.elsewhere.asking import bind
+from utils.files.elsewhere import bind, range_of
 from utils.files.storage import make_directory, storage_errors, write_atomically
 from utils.fleet.callers import FirstMachine
 from utils.fleet.file_service import Asking

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from utils.files.elsewhere.access import write_temporary
+from utils.files.elsewhere import write_temporary
 from utils.files.storage import storage_errors
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from utils.error_handler import ArtifactError
 from utils.files.storage import make_directory, storage_errors, write_atomically
-from utils.files.typed_json import fits
+from utils.settings.typed_json import fits
 from utils.wording.invocation import command
 
 VERSION = 1

@@ -15,7 +15,7 @@ import orjson
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry, utc_now
 from utils.files.storage import write_atomically
-from utils.files.typed_json import fits
+from utils.settings.typed_json import fits
 from utils.version import this_tool
 from utils.wording.invocation import command
 

@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from utils.config import json_name
-from utils.files.typed_json import fits
+from utils.settings.typed_json import fits
 from utils.wording.figures import moment_text
 
 

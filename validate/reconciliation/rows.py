@@ -17,7 +17,7 @@ import orjson
 
 from utils.entities import Shape
 from utils.files.artifacts import lines_of
-from utils.files.elsewhere.access import write_temporary
+from utils.files.elsewhere import write_temporary
 from utils.files.spill import Spill, SpillFile, ranges, read_buckets
 from utils.sums.source_sums import measures_of
 from validate.sums.figures import Figures

@@ -24,7 +24,7 @@ from utils.dynamodb.item_text import partition_key_of
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, TableSpec
 from utils.entities import shape_of
-from utils.files.elsewhere.access import write_temporary
+from utils.files.elsewhere import write_temporary
 from utils.files.line_marks import LineMarks
 from utils.files.pieces import ByteRange, located_records, places, records_data
 from utils.files.spill import Spill, SpillFile, read_buckets

@@ -17,7 +17,7 @@ from tests.support.operators.unexpected import (
     environments_that_fail,
     settle,
 )
-from utils.files.typed_json import fits
+from utils.settings.typed_json import fits
 
 SEED = 2026
 

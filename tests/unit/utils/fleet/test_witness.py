@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from utils.error_handler import StorageError
-from utils.files.elsewhere.access import range_of
-from utils.files.elsewhere.asking import are_here, bind
+from utils.files.elsewhere import are_here, bind, range_of
 from utils.fleet.file_service import FileService, FirstMachineSilent
 from utils.fleet.task import AGAIN, DONE, FAILED, Outcome, Task
 from utils.fleet.witness import Witness

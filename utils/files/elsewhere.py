@@ -1,7 +1,8 @@
 """Files as a process uses them that may not see them: ranges, places, new files.
 
-Where it sees them, this is what the operating system offers; where it does not, each of it is a
-question to the first machine (utils/files/elsewhere/asking.py).
+A process of a fleet need not see the run's files (utils/fleet/witness.py). What it does with them
+are a few small functions: marked by `at_the_files`, these are called as any other, and are done
+where the files are, here or at the first machine, which is asked then.
 """
 
 from __future__ import annotations
@@ -9,18 +10,72 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from tempfile import mkdtemp, mkstemp
-from typing import IO, Any
+from typing import IO, Any, ParamSpec, Protocol, TypeVar
 
+from utils.error_handler import StorageError
 from utils.files.closing import Closes
-from utils.files.elsewhere.asking import are_here, at_the_files
 from utils.files.storage import make_directory, open_plain, partial_of, publish, storage_errors
+from utils.wording.invocation import again
 
 _READ_AHEAD = 1 << 18  # bytes of a file elsewhere that are read together, where little is asked for
 _BLOCK = 4 << 20
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class Ask(Protocol):
+    """Has a function done where the files are, with these arguments: all of them survive pickling.
+    Raises what it raises, and BackOff when nobody answers."""
+
+    def __call__(
+        self, function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any: ...
+
+
+class _Elsewhere:
+    ask: Ask | None = None  # None: they are here
+
+
+def bind(ask: Ask | None) -> None:
+    """From now on this process finds the files by asking; None: they are here."""
+    _Elsewhere.ask = ask
+
+
+def are_here() -> bool:
+    """Whether this process sees the files itself."""
+    return _Elsewhere.ask is None
+
+
+def require_here() -> None:
+    """Raise StorageError where this process does not see the files, for a step that has to."""
+    if not are_here():
+        raise StorageError(
+            f"{socket.gethostname()}, a machine of the fleet, does not see the files of "
+            "data.directory, as the others do",
+            remedy="put data.directory on a file system that all machines of the fleet have, under "
+            "the same path, and may write to (NFS, Amazon EFS or FSx), or on one that this machine "
+            f"has alone; then: {again()}",
+        )
+
+
+def at_the_files(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """A function of a module or a class that is done where the files are."""
+
+    @wraps(function)
+    def done_there(*given: Given.args, **named: Given.kwargs) -> Result:
+        if _Elsewhere.ask is None:
+            return function(*given, **named)
+        found: Result = _Elsewhere.ask(done_there, given, named)
+        return found
+
+    return done_there
 
 
 @at_the_files
