@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import IO, Any, NamedTuple
 
@@ -23,7 +24,7 @@ from botocore.exceptions import ClientError
 from utils.aws.services import open_service
 from utils.config import TargetConfig
 from utils.error_handler import TargetError
-from utils.s3.s3_errors import code_of, s3_errors
+from utils.s3.s3_errors import OF_IMPORTS, Settings, code_of, s3_errors
 from utils.wording.invocation import again
 
 PART_BYTES = 8 << 20  # beyond, an object goes up in parts; S3 takes none below 5 MiB but the last
@@ -65,11 +66,14 @@ class Bucket:
         *,
         owner: str | None = None,
         kms_key: str | None = None,
+        settings: Settings = OF_IMPORTS,
     ) -> None:
-        """Raises TargetError for settings that cannot be used, and without credentials."""
+        """`settings` are those that name it, for errors. Raises TargetError for settings that
+        cannot be used, and without credentials."""
         self.name = name
-        self._target = target
-        with s3_errors(target, name, "opening it"):
+        self._settings = settings
+        self._errors = partial(s3_errors, target, name, settings=settings)
+        with self._errors("opening it"):
             self._client: Any = open_service(target, "s3", _PATIENT)
         self._whose = {"Bucket": name, **({"ExpectedBucketOwner": owner} if owner else {})}
         self._encryption = (
@@ -83,7 +87,7 @@ class Bucket:
     def put(self, key: str, content: IO[bytes], size: int) -> StoredObject:
         """The same of the next `size` bytes of a file; never more than a part of it is in memory.
         What is not completed is not there. Raises TargetError."""
-        with s3_errors(self._target, self.name, f"putting {key} there"):
+        with self._errors(f"putting {key} there"):
             if size <= PART_BYTES:
                 etag = self._put_whole(key, _read(content, size))
             else:
@@ -92,14 +96,14 @@ class Bucket:
 
     def get(self, key: str) -> bytes:
         """The content of an object, whole. Raises TargetError."""
-        with s3_errors(self._target, self.name, f"getting {key} from there"):
+        with self._errors(f"getting {key} from there"):
             answer = self._client.get_object(**self._whose, Key=key)
             content: bytes = answer["Body"].read()
         return content
 
     def objects(self, prefix: str) -> Iterator[StoredObject]:
         """Every object whose key begins so, in the order of the keys. Raises TargetError."""
-        with s3_errors(self._target, self.name, f"listing {prefix}"):
+        with self._errors(f"listing {prefix}"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 **self._whose, Prefix=prefix
             )
@@ -112,7 +116,7 @@ class Bucket:
         were not completed; returns how many objects and versions. `prefix` names a place of the
         caller's own. Raises TargetError."""
         removed = 0
-        with s3_errors(self._target, self.name, f"removing {prefix}"):
+        with self._errors(f"removing {prefix}"):
             self._abort_uploads(prefix)
             pages = self._client.get_paginator("list_object_versions").paginate(
                 **self._whose, Prefix=prefix
@@ -127,7 +131,7 @@ class Bucket:
     def facts(self) -> BucketFacts:
         """What there is to know of the bucket before it is used. Raises TargetError when it is not
         there, or may not be used."""
-        with s3_errors(self._target, self.name, "looking at it"):
+        with self._errors("looking at it"):
             head = self._client.head_bucket(**self._whose)
             headers = head["ResponseMetadata"]["HTTPHeaders"]
             return BucketFacts(
@@ -217,13 +221,17 @@ class Bucket:
         answer = self._client.delete_objects(
             **self._whose, Delete={"Objects": named, "Quiet": True}
         )
+        self._refused(answer, len(named))
+
+    def _refused(self, answer: Mapping[str, Any], count: int) -> None:
+        """Raise TargetError when S3 has not removed all of so many objects."""
         if errors := answer.get("Errors"):
             first = errors[0]
             raise TargetError(
-                f"S3 does not remove {len(errors):,} of {len(named):,} objects in {self.name}: "
+                f"S3 does not remove {len(errors):,} of {count:,} objects in {self.name}: "
                 f"{first.get('Code', '')}: {first.get('Message', '')}",
-                remedy="grant s3:DeleteObject and s3:DeleteObjectVersion (policy `import` of "
-                f"docs/iam-policy.json), then: {again()}",
+                remedy="grant s3:DeleteObject and s3:DeleteObjectVersion (policy "
+                f"`{self._settings.policy}` of docs/iam-policy.json), then: {again()}",
             )
 
 

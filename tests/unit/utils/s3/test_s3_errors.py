@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from utils.aws.credentials import Unrenewed
 from utils.config import TargetConfig
 from utils.error_handler import TargetError
-from utils.s3.s3_errors import BucketMissing, Denied, s3_errors
+from utils.s3.s3_errors import BucketMissing, Denied, NotNow, s3_errors
 
 TARGET = TargetConfig(region="eu-west-1")
 
@@ -43,7 +43,7 @@ def told(error: Exception) -> TargetError:
         ("ExpiredToken", TargetError, "have expired"),
         ("InvalidAccessKeyId", TargetError, "does not accept the AWS credentials"),
         ("RequestTimeTooSkewed", TargetError, "does not accept the time"),
-        ("SlowDown", TargetError, "SlowDown: words of S3"),
+        ("SlowDown", NotNow, "SlowDown: words of S3"),
     ],
 )
 def test_every_refusal_is_told(code: str, kind: type[TargetError], words: str) -> None:
