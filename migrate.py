@@ -1078,7 +1078,9 @@ def make_plan(config: "Config", rehearsed: "Config", screen: "Screen", chosen: C
     from utils.plan.data_directory import look_at
     from utils.plan.sample import limited
     from utils.run.lifecycle import Start, open_run
+    from utils.run.session import bring_files
 
+    bring_files(config)
     directory = look_at(config)
     here, phases = rehearsal_config(limited(rehearsed, chosen.limit)), PHASES[:3]
     with open_run(here, screen, Start.REHEARSAL, PHASES if chosen.rehearse else phases) as run:
@@ -1384,7 +1386,9 @@ def rehearse_sync(config: "Config", screen: "Screen") -> ExitCode:
     from utils.cli.sync_text import after_sync_rehearsal
     from utils.plan.data_directory import look_at
     from utils.run.lifecycle import Start, open_run
+    from utils.run.session import bring_files
 
+    bring_files(config, everything=True)
     directory = look_at(config, Start.SYNC)
     if directory.refusal:
         raise directory.refusal

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -679,11 +679,30 @@ class BackupConfig:
 
 
 @dataclass(frozen=True)
+class DataS3Config:
+    """How files are kept in S3, where `data.directory` is a place there."""
+
+    owner: str | None = setting(
+        None,
+        "account that must own the bucket (12 digits); default: not looked at",
+        **_optional_text(pattern=r"^[0-9]{12}\Z"),
+    )
+    kms_key: str | None = setting(
+        None,
+        "key in AWS KMS (id or ARN) that encrypts the files; default: as the bucket does",
+        **_optional_text(minLength=1),
+    )
+
+
+@dataclass(frozen=True)
 class DataConfig:
     """Where artifacts and reports go."""
 
     directory: str = setting(
-        "data", "directory of artifacts, checkpoints and reports", type="string", **_FILE
+        "data",
+        "directory of artifacts, checkpoints and reports, or a place in S3: `s3://bucket/prefix`",
+        type="string",
+        **_FILE,
     )
     recipient: str | tuple[str, ...] | None = setting(
         None,
@@ -695,6 +714,21 @@ class DataConfig:
         "file with the age secret key that opens them again, as `--identity`",
         **_optional_text(**_FILE),
     )
+    working_copy: str = setting(
+        "data",
+        "directory of this machine in which the files of a place in S3 are worked on",
+        type="string",
+        **_FILE,
+    )
+    s3: DataS3Config = section(DataS3Config)
+
+
+@dataclass(frozen=True)
+class DataInS3(DataConfig):
+    """The same of files that are kept in S3, at the `place` that the configuration names:
+    `directory` is their working copy on this machine (utils/working_copy)."""
+
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -756,6 +790,15 @@ class Config:
     def backups(self) -> str:
         """The directory of the backups."""
         return self.backup.directory or f"{self.data.directory}/backups"
+
+
+def as_configured(config: Config) -> Config:
+    """The same as the file says it, where files are kept in S3."""
+    data = config.data
+    if not isinstance(data, DataInS3):
+        return config
+    said = DataConfig(data.place, data.recipient, data.identity, data.working_copy, data.s3)
+    return replace(config, data=said)
 
 
 def json_name(python_name: str) -> str:

@@ -15,7 +15,7 @@ from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.logger import get_logger
 from utils.progress import displayed
-from utils.run.session import open_session
+from utils.run.session import bring_files, open_session
 from utils.wording.figures import counted
 
 
@@ -61,7 +61,9 @@ def backups(caller: Caller, verify: bool) -> None:
 
 
 def _list_all(caller: Caller, verify: bool) -> ExitCode:
-    directory = Path(caller.settings().backups)
+    config = caller.settings()
+    bring_files(config, everything=verify)
+    directory = Path(config.backups)
     with displayed(quiet=caller.screen.quiet, color=caller.screen.color) as progress:
         found = listed(directory, thorough=verify, progress=progress)
     if not found:

@@ -1,10 +1,13 @@
 """A SQLite file in which items are kept durably before the table is changed.
 
-Many threads and processes may be at it. A damaged or full file is a StorageError.
+Many threads and processes may be at it. A damaged or full file is a StorageError. Where the files
+of the migration are kept in S3, what is kept is there as well before the table is changed
+(utils/working_copy/kept.py), and the file has a number of its own, by which it is known there.
 """
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +21,7 @@ from utils.error_handler import StorageError
 from utils.files.closing import Closes
 from utils.files.storage import open_private, require_plain
 from utils.wording.invocation import again
+from utils.working_copy import kept
 
 PAIR, AFTER = "\0", "\1"  # between PK and SK of a key, and after every key of a PK
 _PATIENCE = 60.0  # seconds for which another process may be writing
@@ -43,6 +47,17 @@ class KeptFile(Closes):
         self._do(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
         for statement in tables:
             self._do(statement)
+        self._life = self._named() if durable and kept.is_kept_elsewhere(path) else 0
+
+    def _named(self) -> int:
+        """The number of this file; it gets one where it has none."""
+        self._do("BEGIN IMMEDIATE")
+        life = int(self._do("PRAGMA user_version")[0][0])
+        if not life:
+            life = secrets.randbelow(2**31 - 1) + 1
+            self._do(f"PRAGMA user_version={life}")
+        self._do("COMMIT")
+        return life
 
     def close(self) -> None:
         self._file.close()
@@ -54,6 +69,12 @@ class KeptFile(Closes):
 
     def _write(self, *changes: tuple[str, Iterable[tuple[object, ...]]]) -> None:
         """Do statements, each with all of its rows, together and durably."""
+        known = [(statement, list(rows)) for statement, rows in changes]
+        self._write_here(known)
+        if self._life:
+            kept.keep(self._path, self._life, known)
+
+    def _write_here(self, changes: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
         with self._lock:
             self._do("BEGIN IMMEDIATE")
             try:

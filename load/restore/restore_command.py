@@ -17,7 +17,7 @@ from utils.config import Config
 from utils.entities import ENTITY_NAMES, shape_at
 from utils.error_handler import ExitCode
 from utils.files.encryption import identities
-from utils.run.session import open_session
+from utils.run.session import bring_files, open_session
 from utils.wording.figures import counted
 
 _SHOWN = 5
@@ -44,6 +44,7 @@ def _restore(caller: Caller, backup: str, into: str | None, *, agreed: bool) -> 
     config = caller.settings()
     if into is not None:
         require_table_name(into, "--into")
+    bring_files(config, everything=True)
     words = ["restore", backup, *(["--into", into] if into else [])]
     folder = BackupFolder.open(_place(config, backup))
     undoes = (into or folder.entry.table) in map(config.target.table, ENTITY_NAMES)

@@ -23,10 +23,12 @@ from utils.processes.pool import available_cores
 from utils.run.lifecycle import bind
 from utils.run.lock import require_free
 from utils.run.manifest import Manifest
+from utils.run.session import bring_files
 from utils.settings.environment import make_room
 from utils.version import VERSION
 from utils.wording.figures import counted
 from utils.wording.invocation import command
+from utils.working_copy.place import place_of
 
 _MB = 1 << 20
 _NEEDED_MEMORY = 300 * _MB
@@ -56,7 +58,9 @@ def check_machine(
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         looking.ok("open files", f"{soft:,} at once" if soft > 0 else "no limit")
     _memory(looking)
+    _place_in_s3(config, looking)
     with looking.step("data directory"):
+        bring_files(config)
         _directory(looking, "data directory", files.root, "data.directory")
         _standing(config, files, looking)
     with looking.step("backup directory"):
@@ -68,6 +72,14 @@ def check_machine(
         _space(config, files, list(others), looking)
     for setting, path in _key_files(config):
         _key_file(looking, setting, path)
+
+
+def _place_in_s3(config: Config, looking: Looking) -> None:
+    place = place_of(config)
+    if place is not None:
+        from utils.checking.place_checks import check_place
+
+        check_place(config, place, looking)
 
 
 def _key_file(looking: Looking, setting: str, path: Path) -> None:

@@ -26,6 +26,8 @@ from utils.run.clean import (
 )
 from utils.run.lock import run_lock
 from utils.wording.invocation import again, command
+from utils.working_copy.at_work import at_work_in
+from utils.working_copy.place import place_of
 
 _LOSSES = (
     "After this, the load cannot be rolled back, and records in quarantine cannot be tried again."
@@ -65,12 +67,17 @@ def _clean(
     else:
         settings = caller.settings()
         files, backups = Workspace(Path(settings.data.directory)), Path(settings.backups)
+    if settings is not None and place_of(settings):
+        files.prepare()
+        files.lock.touch()
     if not (files.manifest.exists() or files.lock.exists() or nested(files)):
         click.echo(said("nothing-to-clean", directory=files.root))
         return ExitCode.DONE
     with ExitStack() as locks:
         for place in (files, *nested(files).values()):
             locks.enter_context(run_lock(place.lock))
+        if settings is not None:
+            locks.enter_context(at_work_in(settings, files.root))
         if not unfinished:
             require_ended(files)
         unfollow = partial(_unfollow, caller, settings, files)

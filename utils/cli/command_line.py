@@ -82,10 +82,12 @@ class Caller:
 
 def data_directory(config_path: Path) -> Path:
     """The data directory of a configuration, for who only looks; without a configuration, where
-    nobody has named one, the usual one. Raises ConfigurationError."""
+    nobody has named one, the usual one. Of files that are kept in S3 it is the working copy, which
+    has them then. Raises ConfigurationError, and of S3 what utils/run/session.py says."""
     from dotenv import load_dotenv
 
     from utils.config import DataConfig
+    from utils.run.session import bring_files
     from utils.settings import config_file
 
     if str(config_path) == DEFAULT_CONFIG and not config_path.exists():
@@ -93,7 +95,12 @@ def data_directory(config_path: Path) -> Path:
     with suppress(OSError, ValueError):  # who needs what is in it says so
         load_dotenv(Path.cwd() / ".env")
     take_out(os.environ)
-    return Path(config_file.data_directory(config_path, os.environ))
+    found = config_file.data_directory(config_path, os.environ)
+    if found.startswith(config_file.IN_S3):
+        config = load_settings(config_path, quiet=True)
+        bring_files(config)
+        return Path(config.data.directory)
+    return Path(found)
 
 
 class Subcommand(click.Command):
@@ -353,6 +360,7 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
     """Run a command; whatever happens ends in one message, a remedy and an exit code, and what was
     worked on has its page for people."""
     from utils.telemetry.worked_on import take_worked_on
+    from utils.working_copy.at_work import send_pages
 
     guard_uncaught()
     try:
@@ -369,4 +377,5 @@ def at_the_edge(work: Callable[[], ExitCode]) -> NoReturn:
             from utils.pages.report.making import make_pages
 
             make_pages(worked_on)
+            send_pages(lambda text: click.echo(text, err=True))
     sys.exit(code)

@@ -24,6 +24,7 @@ from utils.ownership import CUTOVER
 from utils.run.lifecycle import bind, is_unfinished, stopping_place
 from utils.run.manifest import Manifest
 from utils.run.own_directories import require_unmarked
+from utils.run.session import bring_files
 from utils.wording import invocation
 from utils.wording.figures import counted
 from utils.wording.invocation import command
@@ -140,6 +141,7 @@ def cutover(
 
 def _run(caller: Caller, words: _Words) -> ExitCode:
     config = caller.settings()
+    bring_files(config)
     files = Workspace(Path(config.data.directory))
     state = State.load(files, config.source.identity(), config.target.identity())
     if words.status:

@@ -61,6 +61,8 @@ def _run(caller: Caller, directory: Path | None, *, watch: bool, as_json: bool) 
     screen = _Json(lines=watch) if as_json else _Screen(color=caller.screen.color)
     try:
         while True:
+            if directory is None:  # what is kept in S3 has changed there
+                data_directory(caller.config_path)
             now = time.time()
             watcher, seen = latest([(each, each.look(now)) for each in found])
             goes_on = watch and seen.state == RUNNING

@@ -19,6 +19,7 @@ from utils.files.workspace import Workspace
 from utils.progress import displayed
 from utils.run.lifecycle import mask_key
 from utils.run.lock import run_lock
+from utils.run.session import bring_files
 from utils.settings.config_file import parse
 from utils.wording import masking
 from utils.wording.figures import counted
@@ -54,6 +55,7 @@ def evidence(caller: Caller, output: Path | None, archive: Path | None, noted: s
 
 def _pack(caller: Caller, output: Path | None) -> ExitCode:
     config = caller.settings()
+    bring_files(config, everything=True)
     files = Workspace(Path(config.data.directory))
     if not files.manifest.is_file():
         raise nothing_to_pack(files)

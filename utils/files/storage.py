@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from utils.error_handler import StorageError
 from utils.wording.invocation import again
 
 PARTIAL_SUFFIX = ".partial"
+_renaming = threading.RLock()
+_listeners: list[Callable[[Path], object]] = []
 # What a file system answers that cannot make a rename durable by itself, as some network ones do.
 _NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
@@ -128,7 +131,8 @@ def publish(path: Path) -> None:
 def _rename(temporary: Path, path: Path) -> None:
     """Rename, and make that durable (where the file system can: the others are taken at their
     word, as databases do)."""
-    temporary.replace(path)
+    with _renaming:
+        temporary.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -137,6 +141,26 @@ def _rename(temporary: Path, path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+    for listener in tuple(_listeners):
+        listener(path)
+
+
+@contextmanager
+def renames_held() -> Iterator[None]:
+    """While this lasts, nobody else in this process gives a finished file its name."""
+    with _renaming:
+        yield
+
+
+@contextmanager
+def telling_of_files(listener: Callable[[Path], object]) -> Iterator[None]:
+    """While this lasts, `listener` hears of every file, or directory, that has got its name in this
+    process. What it raises is raised to whoever has written the file."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 @contextmanager

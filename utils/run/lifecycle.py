@@ -40,6 +40,7 @@ from utils.telemetry.worked_on import works_on
 from utils.version import this_tool
 from utils.wording import invocation, masking
 from utils.wording.figures import counted
+from utils.working_copy.at_work import at_work_in
 
 Known = TypeVar("Known")
 
@@ -84,7 +85,8 @@ def open_run(
     logger.set_up_screen(
         config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
     )
-    with run_lock(files.lock):
+    stop = stop or StopFlag()
+    with run_lock(files.lock), at_work_in(config, files.root, stop):
         if not (own or after_switch) and (repairs or start.writes(phases)):
             require_may_write(files, start)
         works_on(files.root, config)
@@ -98,7 +100,7 @@ def open_run(
             files,
             manifest,
             Tasks(),
-            stop or StopFlag(),
+            stop,
             keeps_manifest=is_readable,
             after_switch=after_switch,
         )

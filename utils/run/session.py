@@ -18,7 +18,7 @@ from utils.ownership import require_s9_owns
 from utils.processes.pool import Workers, available_cores
 from utils.progress import Display
 from utils.run.lifecycle import Screen, mask_key
-from utils.run.lock import run_lock
+from utils.run.lock import held_by, run_lock
 from utils.run.manifest import Manifest
 from utils.settings.environment import make_room
 from utils.telemetry.cloudwatch.beside import close_cloudwatch, open_cloudwatch
@@ -27,6 +27,8 @@ from utils.telemetry.events import EventStream
 from utils.telemetry.tasks import Tasks
 from utils.telemetry.worked_on import works_on
 from utils.wording import invocation, masking
+from utils.working_copy.at_work import at_work_in, bring
+from utils.working_copy.place import place_of
 
 
 class AtWork(Protocol):
@@ -94,14 +96,15 @@ def open_session(
     logger.set_up_screen(
         config.logging, verbose=screen.verbose, quiet=screen.quiet, color=screen.color
     )
-    with run_lock(files.lock):
+    stop = StopFlag()
+    with run_lock(files.lock), at_work_in(config, files.root, stop):
         if undoes:
             require_s9_owns(files, f"`{again.partition(' ')[0]}`")
         works_on(files.root, config)
         files.set_pages_aside()
         masking.set_up(mask_key(files), personal=config.logging.mask_personal_data)
         invocation.goes_on_with(again)
-        session = Session(config, files, Tasks(EventStream(_run_in(files))))
+        session = Session(config, files, Tasks(EventStream(_run_in(files))), stop)
         display = Display(quiet=screen.quiet, color=screen.color)
         session.events.listen(display)
         logger.set_up_files(config.logging, files.log, files.error_log, session.events.run)
@@ -123,3 +126,16 @@ def open_session(
             shutil.rmtree(files.scratch, ignore_errors=True)
             close_cloudwatch()
             logger.close_logs()
+
+
+def bring_files(config: Config, *, everything: bool = False) -> None:
+    """Get what there is to look at in the data directory, or `everything`, from the place in S3
+    where it is kept. While a command of this machine is at work, nothing is newer than what is
+    here. Raises as utils/working_copy/at_work.py says."""
+    if place_of(config) is None:
+        return
+    files = Workspace(Path(config.data.directory))
+    files.prepare()
+    if held_by(files.lock) is None:
+        with run_lock(files.lock):
+            bring(config, everything=everything)

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import available_timezones
@@ -22,6 +22,7 @@ from utils.config import (
     IMPORT,
     Config,
     DataConfig,
+    DataInS3,
     Secret,
     TargetConfig,
     defaults,
@@ -47,6 +48,10 @@ _LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
 _ENDPOINT = re.compile(
     rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{{1,5}}))?"
     r"(?:/[!-\"$->@-~]*)?"
+)
+IN_S3 = "s3://"
+_PLACE = re.compile(
+    r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()-]+)+/?"  # what needs no quoting
 )
 _FORMATS = FormatChecker(formats=())
 
@@ -97,6 +102,7 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
         *_sql_in_pieces(resolved),
         *_nothing_is_newer(resolved),
         *_imports_from_nowhere(resolved.get("load", {})),
+        *_no_place_in_s3(resolved),
     ]
     if mistakes:
         listed = "".join(f"\n  - {mistake}" for mistake in mistakes)
@@ -105,7 +111,18 @@ def load_config(path: Path, environ: Mapping[str, str]) -> Config:
             remedy="correct the file (config.json.example shows every setting), then: " + again(),
         )
     config: Config = _build(Config, resolved)
-    return config
+    return _in_working_copy(config)
+
+
+def _in_working_copy(config: Config) -> Config:
+    """The same configuration; where the files are kept in S3, they are worked on in a directory of
+    this machine."""
+    data = config.data
+    if not data.directory.startswith(IN_S3):
+        return config
+    settings = {each.name: getattr(data, each.name) for each in fields(data)}
+    here = {"directory": data.working_copy, "place": data.directory.rstrip("/")}
+    return replace(config, data=DataInS3(**{**settings, **here}))
 
 
 def data_directory(path: Path, environ: Mapping[str, str]) -> str:
@@ -215,6 +232,27 @@ def _imports_from_nowhere(load: Any) -> Iterator[str]:
     s3 = given.get("s3")
     if given.get("method") == IMPORT and not (isinstance(s3, dict) and s3.get("bucket")):
         yield "load.s3.bucket: load.method import needs a bucket in S3, in the region of the tables"
+
+
+def _no_place_in_s3(document: Mapping[str, Any]) -> Iterator[str]:
+    """Files that are to be kept in S3, in no place that there is; or some of them elsewhere."""
+    sections = document.get("data"), document.get("backup")
+    data, backup = (each if isinstance(each, dict) else {} for each in sections)
+    directory = data.get("directory")
+    if not isinstance(directory, str) or not directory.startswith(IN_S3):
+        return
+    if not _PLACE.fullmatch(directory):
+        yield (
+            "data.directory: a place in S3 is s3://bucket/prefix: the name of a bucket, and below "
+            "which names the files get a place of their own (letters, digits, ! _ . * ' ( ) -)"
+        )
+    if backup.get("directory") is not None:
+        yield (
+            "backup.directory: with data.directory in S3, backups are kept there with the other "
+            "files: leave it out"
+        )
+    if str(data.get("workingCopy", "")).startswith(IN_S3):
+        yield "data.workingCopy: names a directory of this machine, not a place in S3"
 
 
 class _Reader:

@@ -30,6 +30,7 @@ from utils.telemetry.events import Told
 from utils.telemetry.picture import Picture, StepPicture
 from utils.wording import invocation
 from utils.wording.figures import moment_text
+from utils.working_copy.record import at_work_elsewhere
 
 NONE, RUNNING, STOPPED, FINISHED = "none", "running", "stopped", "finished"
 _ENDS = (
@@ -153,6 +154,8 @@ class Watcher:
             manifest = Manifest.load(self.files.manifest)
         if holder is not None and not (self.picture.finished and holder == self.picture.pid):
             return self._of(RUNNING, now, manifest, pid=holder, words=self._at_work(holder))
+        if elsewhere := at_work_elsewhere(self.files.root):
+            return self._of(RUNNING, now, manifest, words=f"{self._which()} {elsewhere}")
         if not self.picture.command and (manifest is None or not manifest.begun):
             words = f"No run has begun in {self.files.root}"
             return Status(str(self.files.root), NONE, words, cutover=ownership_of(self.files))

@@ -17,6 +17,7 @@ from utils.cli.command_line import Caller, at_the_edge
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ExitCode
 from utils.progress import displayed
+from utils.run.session import bring_files
 from utils.wording import masking
 from utils.wording.terminal import canvas, columns_of, printable
 from validate.explain.asking import explainer_of
@@ -49,6 +50,7 @@ def _explain(caller: Caller, entity: str, key: str, *, as_json: bool, unmasked: 
         config.logging, verbose=screen.verbose, quiet=not screen.verbose, color=screen.color
     )
     logger.get_logger().addHandler(NullHandler())
+    bring_files(config, everything=True)
     use_masks(config)
     if unmasked:
         masking.set_up(masking.new_key(), personal=False)

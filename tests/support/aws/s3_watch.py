@@ -9,14 +9,16 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.support.aws.proxy import Served
 from utils.embedded.aws import EmbeddedAws
 
-_NOT_ONWARD = {"connection", "transfer-encoding", "content-length"}
+_NOT_ONWARD = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
 class S3Watch(Served):
-    """The way. `asked` are the permissions that were needed: action, and bucket or bucket/key."""
+    """The way. `asked` are the permissions that were needed: action, and bucket or bucket/key.
+    While it `is_away`, S3 says that it is unavailable."""
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.asked: set[tuple[str, str]] = set()
+        self.is_away = False
         self.aws = aws
         super().__init__(_handler(self))
 
@@ -27,7 +29,12 @@ def permissions_of(method: str, url: str) -> set[tuple[str, str]]:
     bucket, _, key = unquote(parts.path).strip("/").partition("/")
     query = parse_qs(parts.query, keep_blank_values=True)
     if key:
-        action = {"PUT": "PutObject", "POST": "PutObject", "GET": "GetObject"}.get(method)
+        action = {
+            "PUT": "PutObject",
+            "POST": "PutObject",
+            "GET": "GetObject",
+            "HEAD": "GetObject",
+        }.get(method)
         if method == "DELETE":
             action = "AbortMultipartUpload" if "uploadId" in query else "DeleteObject"
         return {(f"s3:{action}", f"{bucket}/{key}")}
@@ -39,6 +46,7 @@ def permissions_of(method: str, url: str) -> set[tuple[str, str]]:
         "encryption": "GetEncryptionConfiguration",
         "versioning": "GetBucketVersioning",
         "lifecycle": "GetLifecycleConfiguration",
+        "policyStatus": "GetBucketPolicyStatus",
     }
     found = [action for word, action in by_word.items() if word in query]
     return {(f"s3:{(found or ['ListBucket'])[0]}", bucket)}
@@ -51,6 +59,11 @@ def _handler(watch: S3Watch) -> type[BaseHTTPRequestHandler]:
         def pass_on(self) -> None:
             watch.asked.update(permissions_of(self.command, self.path))
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if watch.is_away:
+                self.send_response(503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             onward = HTTPConnection(watch.aws.host, watch.aws.port, timeout=30)
             onward.request(self.command, self.path, body, dict(self.headers))
             answer = onward.getresponse()

@@ -11,6 +11,7 @@ The first argument says what goes wrong:
     hold   the same words, for an event at which the process stands still for as long as there is
            the file "gate", which it makes; "times" (once, unless said): how often, after as many
            events each
+    s3     requests to S3 are events as well
     note   a file that gets the name of every event, one a line
 
 Connections to S9 have little room for what nobody has asked for yet: what comes later is still with
@@ -165,6 +166,11 @@ def prepare(plan: dict[str, Any]) -> None:
     dynamodb.DynamoDB.call = watched(  # type: ignore[method-assign]
         dynamodb.DynamoDB.call, "request", saboteur
     )
+    if plan.get("s3"):
+        from utils.s3.file_bucket import FileBucket
+
+        for name in ("upload", "write", "put_bytes", "remove", "remove_versions"):
+            setattr(FileBucket, name, watched(getattr(FileBucket, name), f"S3 {name}", saboteur))
 
 
 if __name__ == "__main__":

@@ -105,8 +105,12 @@ class Operator:
 
     @property
     def data(self) -> Path:
-        """The data directory that the configuration names."""
-        return self.directory / str(self.config.get("data", {}).get("directory", "data"))
+        """The data directory that the configuration names; of a place in S3 the working copy."""
+        named = self.config.get("data", {})
+        directory = str(named.get("directory", "data"))
+        if directory.startswith("s3://"):
+            directory = str(named.get("workingCopy", "data"))
+        return self.directory / directory
 
     @property
     def rehearsal(self) -> Operator:

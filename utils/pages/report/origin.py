@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from utils.config import Secret, json_name
+from utils.config import Secret, as_configured, json_name
 from utils.entities import ENTITY_NAMES
 from utils.pages.parts import (
     BAD,
@@ -124,7 +124,10 @@ def configuration(known: Documents) -> Iterator[Section]:
     """The settings that are not at their defaults; none where the configuration is not known."""
     if known.config is None:
         return
-    rows = [Row([name, value, default]) for name, value, default in _settings(known.config)]
+    rows = [
+        Row([name, value, default])
+        for name, value, default in _settings(as_configured(known.config))
+    ]
     columns = [Column("Setting", KEY), Column("Value", KEY), Column("Default", KEY)]
     note = "Every setting that is not named here has its default. Secrets are not shown."
     parts: list[Part] = [Table("Settings that differ from their defaults", columns, rows)]

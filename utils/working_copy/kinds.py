@@ -1,0 +1,76 @@
+"""Which files of a data directory are kept in S3, and when what is in them must be there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils.entities import ENTITY_NAMES
+
+_ENTITY = f"({'|'.join(ENTITY_NAMES)})"
+# What is not complete, is nobody else's, or is made again from what is there.
+_NEVER = re.compile(
+    r"(.*/)?[^/]*\.(partial|tmp)(/.*)?|(.*/)?[^/]*-(journal|wal|shm)"
+    r"|\.(scratch|push|lock|made-for|working-copy\.json)(/.*)?|\.(journal|unnumbered)-.*"
+    r"|(dry-run|from-source|demo)(/.*)?"
+    rf"|(extracted|transformed|quarantine)/{_ENTITY}(/.*)?|sync/{_ENTITY}\..*"
+    r"|reports/spark\.properties"
+)
+_BARRIER = re.compile(
+    r"manifest\.json|cutover\.json|undo/[^/]+\.json|sync/following\.json|import/[^/]+\.json"
+)
+_GROWING = re.compile(rf"events\.jsonl|reports/[^/]+\.log(\.\d+)?|undo/{_ENTITY}\.requests")
+_KEPT_ITEMS = re.compile(rf"undo/(earlier/[^/]+/)?{_ENTITY}\.(before|steps)(\.earlier)?")
+_LARGE = re.compile(
+    r"(extracted|transformed|quarantine|differences|backups|evidence|undo)/.*|import/.*\.objects"
+)
+CHECKPOINT = ".checkpoint.json"
+SMALL = 1 << 20  # bytes
+
+
+def is_kept_in_s3(name: str) -> bool:
+    """Whether a file, by its name in the data directory, is kept in S3."""
+    return not _NEVER.fullmatch(name)
+
+
+def is_barrier(name: str) -> bool:
+    """Whether somebody relies on a file as soon as it is written: what is written elsewhere after
+    it is undone, or resumed, by it."""
+    return bool(_BARRIER.fullmatch(name))
+
+
+def is_growing(name: str) -> bool:
+    """Whether a file is written to again and again, and nothing is decided by it."""
+    return bool(_GROWING.fullmatch(name))
+
+
+def holds_kept_items(name: str) -> bool:
+    """Whether a file holds items that were kept before the table was changed
+    (load/conflicts/kept_file.py)."""
+    return bool(_KEPT_ITEMS.fullmatch(name))
+
+
+def is_looked_at(name: str, size: int) -> bool:
+    """Whether a file is what those read who only look."""
+    is_of_load = name.startswith("undo/") and name.endswith(".json")
+    is_of_backup = name.startswith("backups/") and name.endswith("/backup.json")
+    return (not _LARGE.fullmatch(name) or is_of_load or is_of_backup) and (
+        size <= SMALL or is_growing(name) or name.startswith("reports/")
+    )
+
+
+def names_in(root: Path) -> Iterator[tuple[str, Path]]:
+    """The files of a data directory that are kept in S3, by name; none behind a link."""
+    yield from _below(root, root)
+
+
+def _below(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted(directory.iterdir()):
+        name = path.relative_to(root).as_posix()
+        if path.is_symlink() or not is_kept_in_s3(name):
+            continue
+        if path.is_dir():
+            yield from _below(root, path)
+        elif path.is_file():
+            yield name, path
