@@ -13,6 +13,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -310,7 +311,7 @@ class MySqlSource:
     ) -> Iterator[Rows]:
         """The same over two connections."""
         side = self._sessions[1]
-        is_paged = self._is_worth_paging(children, lambda: self._count(records, after))
+        is_paged = self._is_worth_paging(children, partial(self._are_fewer, records, after))
         with closing(self._records(records, after)) as arriving:
             # Asked for first: the server is at work on them while it sorts the children.
             begun = chain(list(islice(arriving, 1)), arriving)
@@ -366,7 +367,7 @@ class MySqlSource:
         """The children of the kept records, over the connection that has read these: all of the
         table in one sorted stream, or, along an index, a page of parents at a time when they are
         few among many or too many to be sorted."""
-        if self._is_worth_paging(children, lambda: kept.count):
+        if self._is_worth_paging(children, lambda most: kept.count < most):
             yield from self._of_pages(self._main, children, _paged(kept.keys()))
         elif kept.count:
             yield from self._main.stream(self._queries.of_all_parents(children, after))
@@ -378,15 +379,17 @@ class MySqlSource:
         for page in pages:
             yield from session.stream(self._queries.of_parents(children, page))
 
-    def _count(self, records: Selection, after: int | None) -> int:
-        keys = f"SELECT {quote(records.key)} AS k FROM ({records.query}) AS r"
-        beyond = "" if after is None else f" WHERE k > {int(after)}"
-        [(count,)] = self._main.all(f"SELECT count(*) FROM ({keys}) AS q{beyond}")
-        return int(count)
+    def _are_fewer(self, records: Selection, after: int | None, than: int) -> bool:
+        key = quote(records.key)
+        beyond = "" if after is None else f" WHERE {key} > {int(after)}"
+        some = f"SELECT {key} FROM ({records.query}) AS r{beyond} LIMIT {than}"
+        with self._errors():
+            [(count,)] = self._main.all(f"SELECT count(*) FROM ({some}) AS q")
+        return int(count) < than
 
-    def _is_worth_paging(self, children: Selection, count: Callable[[], int]) -> bool:
-        """Whether the children of so many parents are few among many, or too many to be sorted,
-        and there is an index."""
+    def _is_worth_paging(self, children: Selection, are_fewer: Callable[[int], bool]) -> bool:
+        """Whether their parents are few among many children, or these too many to be sorted, and
+        there is an index. `are_fewer` says whether there are fewer parents than so many."""
         query = (
             "SELECT TABLE_ROWS FROM information_schema.TABLES JOIN information_schema.STATISTICS "
             "USING (TABLE_SCHEMA, TABLE_NAME) WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s "
@@ -394,9 +397,9 @@ class MySqlSource:
         )
         with self._errors():
             indexed = self._main.all(query, (self._config.database, children.table, children.key))
-            # The number of rows is the server's own estimate.
-            rows = max((int(rows or 0) for (rows,) in indexed), default=0)
-            return rows > _SORTED or rows > _FEW_AMONG * count()
+        # The number of rows is the server's own estimate.
+        rows = max((int(rows or 0) for (rows,) in indexed), default=0)
+        return rows > _SORTED or (rows > 0 and are_fewer(-(-rows // _FEW_AMONG)))
 
 
 class _Pages:

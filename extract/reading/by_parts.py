@@ -90,8 +90,8 @@ def place_of(
         return None
     if not source.snapshot.name:
         get_logger().info(
-            "S9's database cannot share its snapshot with other connections: the %s are read over "
-            "one, by this machine",
+            "S9's database cannot share its snapshot with other connections: the %s are read by "
+            "this machine",
             planned.entity,
         )
         return None

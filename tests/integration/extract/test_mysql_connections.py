@@ -20,13 +20,16 @@ from extract.mysql import session as mysql_session
 from extract.mysql import source as mysql_source
 from extract.mysql.agreement import begin
 from extract.mysql.connection import connect
+from extract.mysql.protocol_rows import Arriving
 from extract.mysql.session import Session
 from extract.mysql.source import MySqlSource
+from extract.reading.records import records_of
+from extract.selection import plan
 from extract.source import Reads
 from tests.conftest import S9Database, database_of
 from tests.support.s9.logged import BINLOG
 from tests.support.s9.reading import config_of
-from utils.config import Config, MigrationConfig, Secret
+from utils.config import Config, EntityExtraction, MigrationConfig, Secret
 from utils.demo.sample.data import SampleSize, generate
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.error_handler import MigrationError
@@ -313,80 +316,99 @@ def test_over_three_connections_and_over_one_the_files_are_the_same(
     assert several["sales"].count(b"\n") > 1_000
 
 
-@contextmanager
-def meanwhile(s9: S9Database, query: str, how: Callable[[int], None]) -> Iterator[list[int]]:
-    """While the body reads, do something when the tool asks what is like `query`; gives the numbers
-    of the connections that it was done to."""
-    done, over = list[int](), threading.Event()
-    watching = s9.server.connect(s9.name)
-
-    def watch() -> None:
-        with closing(watching), watching.cursor() as cursor:
-            while not over.wait(0.001):
-                cursor.execute(
-                    "SELECT ID FROM information_schema.PROCESSLIST "
-                    "WHERE USER = %s AND DB = %s AND INFO LIKE %s",
-                    (s9.server.reader, s9.name, query),
-                )
-                if found := cursor.fetchall():
-                    done.append(found[0][0])
-                    how(found[0][0])
-                    return
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield done
-    finally:
-        over.set()
-        thread.join()
+@pytest.mark.parametrize("connections", [1, 3])
+def test_of_a_few_sales_the_lines_are_looked_up_and_of_many_sorted(
+    trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, connections: int
+) -> None:
+    caplog.set_level("DEBUG")
+    trade.execute("ANALYZE TABLE msg_line")
+    [(key,)] = trade.rows("SELECT first_id FROM msg ORDER BY first_id DESC LIMIT 1 OFFSET 30")
+    found = {}
+    for after in (None, int(str(key))):
+        caplog.clear()
+        with MySqlSource(
+            config_of(trade), None, tmp_path, replace(THREE, connections=connections)
+        ) as source:
+            planned = plan(ENTITIES["sales"], "exclude", EntityExtraction(), source)
+            with records_of(source, planned, after) as records:
+                found[after] = [line for *_, line in records]
+        asked = [each for each in caplog.messages if "msg_line" in each and "Asking S9" in each]
+        assert any(" IN (" in each for each in asked) is (after is not None)
+    few = found.pop(int(str(key)))
+    [every] = found.values()
+    assert 10 < len(few) <= 30
+    assert every[-len(few) :] == few
 
 
-_ROWS = "%FROM (SELECT * FROM `msg` WHERE %ORDER BY q.`first_id`%"
-_LINES = "%FROM (SELECT * FROM `msg_line`) AS q WHERE %ORDER BY q.`msg_id`%"
-_SUMS = "%COUNT(*) AS r,%"
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, asked: Callable[[str], object], how: Callable[[int], object]
+) -> list[int]:
+    """Once, when the tool has just asked such a query, do something to the connection with this
+    number; gives the numbers of those that it was done to."""
+    done: list[int] = []
+    ask = Session.ask
+
+    def disturbed(self: Session, query: str) -> Arriving:
+        arriving = ask(self, query)
+        if asked(query) and not done:
+            done.append(int(self.number))
+            how(done[0])
+        return arriving
+
+    monkeypatch.setattr(Session, "ask", disturbed)
+    return done
+
+
+def _is_of_records(query: str) -> bool:
+    return "FROM (SELECT * FROM `msg` WHERE" in query and "ORDER BY q.`first_id`" in query
+
+
+def _is_of_lines(query: str) -> bool:
+    return "FROM (SELECT * FROM `msg_line`) AS q" in query
+
+
+def _is_of_sums(query: str) -> bool:
+    return "COUNT(*) AS r," in query
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("asked", "says"),
     [
-        (_ROWS, "The connection to S9 was lost"),
-        (_LINES, "The connection to S9 was lost"),
-        (_SUMS, "S9 is asked again for what it adds up"),
+        (_is_of_records, "The connection to S9 was lost"),
+        (_is_of_lines, "The connection to S9 was lost"),
+        (_is_of_sums, "S9 is asked again for what it adds up"),
     ],
     ids=["records", "lines", "sums"],
 )
 def test_whichever_connection_is_killed_the_files_are_the_same(
     trade: S9Database,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    query: str,
+    asked: Callable[[str], bool],
     says: str,
 ) -> None:
     caplog.set_level("INFO")
     widened(trade)
     expected = files_of(extracted(trade, tmp_path / "undisturbed"))
     assert says not in caplog.text
-
-    def kill(number: int) -> None:
-        trade.execute(f"KILL {number}")
-
-    with meanwhile(trade, query, kill) as killed:
-        found = files_of(extracted(trade, tmp_path / "disturbed"))
+    killed = meanwhile(monkeypatch, asked, lambda number: trade.execute(f"KILL {number}"))
+    found = files_of(extracted(trade, tmp_path / "disturbed"))
     assert killed
     assert says in caplog.text
     assert found == expected
 
 
 def test_a_server_that_starts_again_meanwhile_is_read_anew(
-    trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trade: S9Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     widened(trade)
     expected = files_of(extracted(trade, tmp_path / "undisturbed"))
-    restart = threading.Thread(target=trade.server.restart, kwargs={"immediate": True})
-    with meanwhile(trade, _LINES, lambda _: restart.start()) as seen:
-        found = files_of(extracted(trade, tmp_path / "disturbed"))
-    restart.join()
+    seen = meanwhile(monkeypatch, _is_of_lines, lambda _: trade.server.restart(immediate=True))
+    found = files_of(extracted(trade, tmp_path / "disturbed"))
     assert seen
     assert "The connection to S9 was lost" in caplog.text
     assert found == expected
