@@ -37,8 +37,7 @@ class FileService(Closes):
         self._asking.add(asking)
         with suppress(EOFError, OSError), asking:
             while True:
-                function, given, named = pickle.loads(asking.recv_bytes())
-                asking.send_bytes(pickle.dumps(_done(function, given, named), _PROTOCOL))
+                asking.send_bytes(pickle.dumps(_answered(asking.recv_bytes()), _PROTOCOL))
         self._asking.discard(asking)
 
     def close(self) -> None:
@@ -49,10 +48,9 @@ class FileService(Closes):
                 each.close()
 
 
-def _done(
-    function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
-) -> tuple[bool, Any]:
+def _answered(question: bytes) -> tuple[bool, Any]:
     try:
+        function, given, named = pickle.loads(question)
         return True, function(*given, **named)
     except Exception as error:
         return False, packed(error)
@@ -63,7 +61,8 @@ class FirstMachineSilent(BackOff):
 
     def __init__(self, at: FirstMachine, error: Exception) -> None:
         host, port = at.address
-        super().__init__("FirstMachineSilent", f"{host}:{port}: {error}")
+        said = str(error) or "it has hung up"
+        super().__init__("FirstMachineSilent", f"{host}:{port}: {said}")
         self.machine = socket.gethostname()
 
 

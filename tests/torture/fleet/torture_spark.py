@@ -390,4 +390,4 @@ def test_machines_that_see_no_files_do_whatever_follows(
     tool.run("--full", "--restart").ended(5)
     tool.run("rollback", "--yes").ended(0)
     assert not any(scan_all(dynamodb, tables).values())
-    assert_nothing_is_left(tool)
+    assert_all_are_gone(tool)
