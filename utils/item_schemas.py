@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, Literal
 
 import orjson
@@ -25,7 +25,7 @@ KINDS = tuple(
 VALUES = "values"  # the file of the kinds of values that attributes have in common
 LEGACY = "legacy"  # the attribute for what has no place of its own
 
-_DIRECTORY = Path(__file__).with_name("schemas")
+_DIRECTORY = files("utils") / "schemas"  # also where the code is a zip
 _LENGTHS = frozenset({"type", "description", "minLength", "maxLength"})
 
 Type = Literal["S", "N", "BOOL", "M"]

@@ -19,15 +19,15 @@ from pyspark.java_gateway import launch_gateway
 from utils.config import EngineConfig
 from utils.error_handler import MigrationError
 from utils.files.storage import open_private, write_atomically
+from utils.fleet.code_archive import TOOL, write_code
 from utils.fleet.spark_jobs import cause_of
 from utils.logger import get_logger
 from utils.wording.invocation import again
 
 _HERE = "local[*,4]"  # all cores of this machine; as on a cluster, the fourth failure is the last
-_UNNAMED, _SHELL = "local[*]", "pyspark-shell"
+_UNNAMED, _SHELL, _THIS_MACHINE = "local[*]", "pyspark-shell", "local"
 _STANDALONE, _CONNECTS_IN = "spark://", 10.0
 _LOOPBACK = "127.0.0.1"
-TOOL = Path(__file__).resolve().parents[2]
 _LOG_TO_FILE = """\
 rootLogger.level = warn
 rootLogger.appenderRef.file.ref = file
@@ -57,6 +57,15 @@ def open_application(engine: EngineConfig, log: Path) -> SparkContext:
     context.setLogLevel("WARN")
     get_logger().info("Spark %s at %s", context.version, context.master)
     return context
+
+
+def bring_code(context: SparkContext, archive: Path) -> None:
+    """Have the tool's own code at hand for machines that may not have it: in an `archive` that is
+    to stay while there are such. Raises StorageError."""
+    if str(context.master).startswith(_THIS_MACHINE):
+        return
+    write_code(archive)
+    context.addPyFile(str(archive))
 
 
 def is_submitted() -> bool:
@@ -116,7 +125,7 @@ def _conf(engine: EngineConfig, gateway: JavaGateway) -> SparkConf:
         ("spark.executorEnv.PYTHONPATH", str(TOOL)),
     ):
         conf.setIfMissing(name, value)
-    if str(conf.get("spark.master")).startswith("local") and not is_submitted():
+    if str(conf.get("spark.master")).startswith(_THIS_MACHINE) and not is_submitted():
         conf.setIfMissing("spark.driver.host", _LOOPBACK)
         conf.setIfMissing("spark.driver.bindAddress", _LOOPBACK)
     return conf

@@ -7,6 +7,8 @@ runs. Pieces and parts are read and written by the tool's own functions in Spark
 
 from __future__ import annotations
 
+import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +29,7 @@ from utils.files.closing import Closes
 from utils.files.elsewhere import are_here
 from utils.fleet.file_service import FileService, FirstMachineSilent
 from utils.fleet.fleet import Part, Result
-from utils.fleet.spark_application import TOOL, open_application
+from utils.fleet.spark_application import bring_code, open_application
 from utils.fleet.spark_jobs import LOOK_EVERY, GivenUp, Job, arriving, cause_of, java_is_there
 from utils.fleet.task import Outcome, Task
 from utils.fleet.witness import Witness
@@ -40,6 +42,7 @@ from utils.wording.invocation import again
 
 PATIENCE, TOLD_AFTER = 300.0, 15.0  # seconds in which a machine must have taken up work
 _MOMENT = 0.05
+_PYTHON = "{}.{}".format(*sys.version_info)
 # Of a job: it costs as much as some ten pieces, and its results are held here until their turn.
 _PIECES_A_CORE, _TASKS_A_CORE, _MOST_PIECES = 32, 4, 512
 
@@ -54,6 +57,7 @@ class SparkFleet:
         self._policy = policy
         self._log = log
         self._scratch = scratch
+        self._code = scratch.resolve() / f"fleet-{secrets.token_hex(6)}.zip"
         self._context: SparkContext | None = None
         self._witness: Witness | None = None
         self._files: FileService | None = None
@@ -69,6 +73,7 @@ class SparkFleet:
             if self._context is None:
                 self._witness = Witness.left_in(self._scratch)
                 self._context = self._open()
+                bring_code(self._context, self._code)
                 self._files = FileService(_addresses(self._context))
                 self._witness = self._witness.asking(self._files.at)
                 self._look_at_machines(self._context, self._witness)
@@ -128,8 +133,8 @@ class SparkFleet:
             f"Spark has started at {self._engine.master or 'its master'}, but cannot do any work: "
             f"{cause_of(error.__cause__ or error)}",
             remedy=f"see {self._log}; check that this machine and the cluster reach each other, "
-            f"and that each of its machines has the tool under {TOOL}, and a Python "
-            f"(PYSPARK_PYTHON) with the packages of requirements.txt; then: {again()}",
+            "and that each of its machines has a Python (PYSPARK_PYTHON) of the same version as "
+            f"this one ({_PYTHON}) with the packages of requirements.txt; then: {again()}",
         )
 
     def close(self) -> None:
@@ -145,6 +150,7 @@ class SparkFleet:
             files.close()
         if witness is not None:
             witness.remove()
+        self._code.unlink(missing_ok=True)
 
     @property
     def at_once(self) -> int:

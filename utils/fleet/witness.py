@@ -15,6 +15,7 @@ from utils.error_handler import StorageError
 from utils.files.elsewhere import bind, range_of
 from utils.files.storage import make_directory, storage_errors, write_atomically
 from utils.fleet.callers import FirstMachine
+from utils.fleet.code_archive import anchor
 from utils.fleet.file_service import Asking
 from utils.wording.invocation import again
 
@@ -46,6 +47,7 @@ class Witness:
         """Be in the same directory as the run, if there is one here, and find the run's files: here
         or by asking. Raises BackOff when the first machine does not answer, and StorageError where
         nobody is to be asked."""
+        anchor()
         with suppress(OSError):
             os.chdir(self.home)
         if self._is_here():

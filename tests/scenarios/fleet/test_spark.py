@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, Sample, TableNames
 from tests.scenarios.fleet.conftest import SparkHire
 from tests.support.faults.sabotage import SabotagedOperator, shared, told
-from tests.support.fleet.sabotage import assert_nothing_is_left, sabotaged
-from tests.support.fleet.spark import SubmittingOperator
+from tests.support.fleet.cluster import Cluster
+from tests.support.fleet.sabotage import assert_nothing_is_left, sabotaged, set_conf
+from tests.support.fleet.spark import SubmittingOperator, spark_home
 from tests.support.operators.operator import Operator, scan_all, small_trade
 
 
@@ -68,3 +70,28 @@ def test_machines_that_do_not_see_the_files_work_with_them_all_the_same(
     assert tool.files() == finished.files()
     assert told(tool) == told(finished)
     assert_nothing_is_left(tool)
+
+
+def test_a_cluster_that_has_nothing_of_the_tool_is_brought_its_code(
+    tmp_path: Path,
+    s9: S9Database,
+    spark_operator: SparkHire,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    small_trade(s9)
+    operator = shared(SabotagedOperator.like(spark_operator(s9)))
+    conf = tmp_path / "conf"
+    conf.mkdir()
+    operator.environment["SPARK_CONF_DIR"] = str(conf)
+    with Cluster(spark_home(), tmp_path / "cluster", workers=1) as cluster:
+        operator.configure(engine={"master": cluster.url})
+        set_conf(
+            operator,
+            spark_executor_memory="512m",
+            spark_driver_host="127.0.0.1",
+            spark_executorEnv_PYTHONPATH=str(tmp_path / "nothing"),
+        )
+        operator.run("--full").ended(0)
+    assert len(scan_all(dynamodb, tables)["sales"]) == 5
+    assert not list(operator.data.rglob("fleet-*"))

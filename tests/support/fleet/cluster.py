@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +22,16 @@ _WORKER = "org.apache.spark.deploy.worker.Worker"
 
 class Cluster:
     """A context manager: all of its processes are gone afterwards. `home` is where the pyspark is
-    whose Spark it runs; each worker has one core."""
+    whose Spark it runs; each worker has one core. Workers see nothing of what is `hidden`, as on
+    machines that do not have these directories: that takes the right to mount (root)."""
 
-    def __init__(self, home: Path, directory: Path, workers: int = 2) -> None:
+    def __init__(
+        self, home: Path, directory: Path, workers: int = 2, *, hidden: Sequence[Path] = ()
+    ) -> None:
         self._home = home
         self._directory = directory
         self._count = workers
+        self._hidden = [str(path) for path in hidden]
         self._port = free_port()
         self._stack = ExitStack()
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -66,8 +72,14 @@ class Cluster:
             "SPARK_LOCAL_IP": _HOST,
             "SPARK_DAEMON_MEMORY": "256m",
         }
+        command = [str(self._home / "bin" / "spark-class"), kind, *options]
+        if self._hidden and kind == _WORKER:
+            mounts = "".join(
+                f"mount -t tmpfs none {shlex.quote(path)} && " for path in self._hidden
+            )
+            command = ["unshare", "--mount", "sh", "-c", mounts + 'exec "$@"', "sh", *command]
         process = subprocess.Popen(
-            [str(self._home / "bin" / "spark-class"), kind, *options],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -21,6 +21,14 @@ def require_spark() -> None:
         pytest.skip(MISSING)
 
 
+def spark_home() -> Path:
+    """Where the pyspark is that this Python has, with its Spark."""
+    found = find_spec("pyspark")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
 @dataclass
 class SubmittingOperator(Operator):
     """An operator who types spark-submit in the place of python, with a master of its own."""

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import fields
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from tests.support.fleet.sabotage import (
     sabotaged,
     set_conf,
 )
-from tests.support.fleet.spark import require_spark
+from tests.support.fleet.spark import require_spark, spark_home
 from tests.support.operators.operator import Operator, scan_all
 from tests.support.places import ROOT
 
@@ -142,10 +141,7 @@ def home_of(version: str) -> Path:
         if not OTHER_SPARK.exists():
             pytest.skip("needs pyspark 3.5: make .venv/.stamps/spark")
         return OTHER_SPARK / "pyspark"
-    found = find_spec("pyspark")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent
+    return spark_home()
 
 
 def on(tool: SabotagedOperator, cluster: Cluster, version: str) -> SabotagedOperator:

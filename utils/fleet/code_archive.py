@@ -1,0 +1,59 @@
+"""The tool's own code as a zip, for machines that do not have it.
+
+Python imports from it as it is. Spark brings it to the machines of one application, each of which
+keeps it beside nobody else's: so runs of several versions on one cluster never meet. On an executor
+it is named by a path that goes out from the directory in which the process was started: whoever
+leaves that one takes the archive along first (`anchor`).
+"""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from zipimport import zipimporter
+
+from utils.files.storage import open_private, storage_errors
+
+TOOL = Path(__file__).resolve().parents[2]
+PACKAGES = ("extract", "transform", "load", "validate", "utils")
+SCRIPT = "migrate.py"
+_MOMENT = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same code
+_COMPILED = "__pycache__"
+
+
+def write_code(path: Path, more: Mapping[str, bytes] | None = None) -> None:
+    """Write the archive, with `more` files beside the tool's, by their names. Raises
+    StorageError."""
+    with storage_errors(path), open_private(path, "wb") as file, zipfile.ZipFile(file, "w") as out:
+        for name, content in {**dict(_files()), **(more or {})}.items():
+            entry = zipfile.ZipInfo(name, _MOMENT)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            out.writestr(entry, content)
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    yield SCRIPT, (TOOL / SCRIPT).read_bytes()
+    for package in PACKAGES:
+        for path in sorted((TOOL / package).rglob("*")):
+            if path.is_file() and _COMPILED not in path.parts:
+                yield path.relative_to(TOOL).as_posix(), path.read_bytes()
+
+
+def anchor() -> None:
+    """Have Python find the archives that it imports from wherever this process goes: its own way,
+    that of the packages that it knows, and whoever reads for them."""
+    for importer in sys.path_importer_cache.values():
+        if isinstance(importer, zipimporter):
+            importer.archive = str(Path(importer.archive).absolute())
+    ways = [sys.path, *(getattr(each, "__path__", None) for each in list(sys.modules.values()))]
+    for way in ways:
+        if isinstance(way, list) and any(map(_is_loose, way)):
+            way[:] = [str(Path(place).absolute()) if _is_loose(place) else place for place in way]
+
+
+def _is_loose(place: object) -> bool:
+    """Whether a place on Python's way is an archive, named from where the process is."""
+    return isinstance(place, str) and ".zip" in place and not Path(place).is_absolute()
