@@ -18,7 +18,6 @@ from utils.files.storage import open_private, storage_errors
 
 TOOL = Path(__file__).resolve().parents[2]
 PACKAGES = ("extract", "transform", "load", "validate", "utils")
-SCRIPT = "migrate.py"
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same code
 _COMPILED = "__pycache__"
 
@@ -35,7 +34,8 @@ def write_code(path: Path, more: Mapping[str, bytes] | None = None) -> None:
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
-    yield SCRIPT, (TOOL / SCRIPT).read_bytes()
+    for script in sorted(TOOL.glob("*.py")):
+        yield script.name, script.read_bytes()
     for package in PACKAGES:
         for path in sorted((TOOL / package).rglob("*")):
             if path.is_file() and _COMPILED not in path.parts:
