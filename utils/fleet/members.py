@@ -39,10 +39,12 @@ _IN_FLIGHT_EACH = 32  # requests of a core
 
 class FleetMembers(Workers):
     """As many actors at once as the fleet has cores; see utils.processes.pool.Workers. Work that
-    has to see the run's files is done by `here`, where not all machines do."""
+    has to see the run's files is done by `here`, where not all machines do; also where the first
+    process has to know of what is kept in them, to keep it in S3 (`stays_here`)."""
 
-    def __init__(self, engine: Engine, here: Workers) -> None:
+    def __init__(self, engine: Engine, here: Workers, *, stays_here: bool = False) -> None:
         super().__init__(0)
+        self._stays_here = stays_here
         self._engine = engine
         self._here = here
         self._gathering: _Gathering | None = None
@@ -59,7 +61,7 @@ class FleetMembers(Workers):
         """See Workers."""
         fleet = self._engine.fleet
         assert fleet is not None
-        return self if fleet.sees_files else self._here
+        return self if fleet.sees_files and not self._stays_here else self._here
 
     @property
     def most_in_flight(self) -> int:

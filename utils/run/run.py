@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from utils.checkpoint import Checkpoint, CheckpointFile, Tracker
-from utils.config import PHASE_NAMES, SPARK, Config
+from utils.config import PHASE_NAMES, SPARK, Config, DataInS3
 from utils.dynamodb.backoff import RetryPolicy
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError
@@ -81,7 +81,8 @@ class Run:
         self.engine = Engine(self.config.engine, policy, files.engine_log, files.scratch)
         self.workers = Workers(self.config.migration.processes or available_cores())
         if self.config.engine.type == SPARK:
-            self.workers = FleetMembers(self.engine, self.workers)
+            in_s3 = isinstance(self.config.data, DataInS3)
+            self.workers = FleetMembers(self.engine, self.workers, stays_here=in_s3)
 
     @property
     def events(self) -> EventStream:
