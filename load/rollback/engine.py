@@ -93,7 +93,8 @@ def loads_to_undo(run: Run) -> list[list[Load]]:
     found = sorted(runs.values(), key=began, reverse=True)
     if not found:
         raise _nothing_to_undo(run)
-    if is_done(found[0]) and not any(load.state.in_flight for load in found[0]):
+    ends = run.manifest.rolled_back == BEGUN  # where the last one was killed just before its end
+    if is_done(found[0]) and not (ends or any(load.state.in_flight for load in found[0])):
         raise _undone_already(run, name_of(found[0]))
     return found
 
@@ -242,7 +243,7 @@ class _Rollback:
         for load in self._loads.values():
             load.state.undone["done"] = True
             load.state.save()
-        if not self._rolled.again:
+        if not self._rolled.again or run.manifest.rolled_back == BEGUN:
             self._tell_manifest()
         if not self._in_flight:
             forget(run, list(self._loads.values()))

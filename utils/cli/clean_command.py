@@ -28,6 +28,7 @@ from utils.run.lock import run_lock
 from utils.wording.invocation import again, command
 from utils.working_copy.at_work import at_work_in
 from utils.working_copy.place import place_of
+from utils.working_copy.record import RECORD
 
 _LOSSES = (
     "After this, the load cannot be rolled back, and records in quarantine cannot be tried again."
@@ -114,7 +115,8 @@ def _delete(
     delete(files, backups, found)
     click.echo("\n".join(["Deleted:", *(f"  {line}" for line in found.lines())]))
     elsewhere = [] if files.root in backups.parents else [backups]
-    left = [line for line in left_in(files.root, *elsewhere) if not line.endswith(".lock")]
+    own = (".lock", RECORD)
+    left = [line for line in left_in(files.root, *elsewhere) if not line.endswith(own)]
     left += in_s3
     click.echo("\n".join(["Left:", *(f"  {line}" for line in left or ["nothing"])]))
     return ExitCode.DONE

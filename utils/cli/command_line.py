@@ -103,6 +103,17 @@ def data_directory(config_path: Path) -> Path:
     return Path(found)
 
 
+def is_in_s3(config_path: Path) -> bool:
+    """Whether the data directory of a configuration is a place in S3; False where that cannot be
+    told."""
+    from utils.settings import config_file
+
+    with suppress(ConfigurationError):
+        named = config_file.data_directory(config_path, os.environ)
+        return named.startswith(config_file.IN_S3)
+    return False
+
+
 class Subcommand(click.Command):
     """A secondary command with the options that every command has beside its own. What is given of
     these after the command is the group's to read (CommandGroup)."""

@@ -24,7 +24,7 @@ from utils.ownership import CUTOVER
 from utils.run.lifecycle import bind, is_unfinished, stopping_place
 from utils.run.manifest import Manifest
 from utils.run.own_directories import require_unmarked
-from utils.run.session import bring_files
+from utils.run.session import bring_files, keeping_files
 from utils.wording import invocation
 from utils.wording.figures import counted
 from utils.wording.invocation import command
@@ -141,11 +141,20 @@ def cutover(
 
 def _run(caller: Caller, words: _Words) -> ExitCode:
     config = caller.settings()
-    bring_files(config)
-    files = Workspace(Path(config.data.directory))
-    state = State.load(files, config.source.identity(), config.target.identity())
     if words.status:
-        return _tell(_status(state))
+        bring_files(config)
+        return _tell(_status(_state(config)))
+    with keeping_files(config):
+        return _go_on(caller, config, words)
+
+
+def _state(config: Config) -> State:
+    files = Workspace(Path(config.data.directory))
+    return State.load(files, config.source.identity(), config.target.identity())
+
+
+def _go_on(caller: Caller, config: Config, words: _Words) -> ExitCode:
+    files, state = Workspace(Path(config.data.directory)), _state(config)
     if not words.abort:
         _require_migration(config, files)
     if not words.rehearse:

@@ -12,7 +12,7 @@ import click
 import orjson
 
 from utils.cli.closings import said
-from utils.cli.command_line import Caller, at_the_edge, data_directory
+from utils.cli.command_line import Caller, at_the_edge, data_directory, is_in_s3
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.storage import storage_errors
 from utils.ownership import CUTOVER
@@ -61,7 +61,7 @@ def _run(caller: Caller, directory: Path | None, *, watch: bool, as_json: bool) 
     screen = _Json(lines=watch) if as_json else _Screen(color=caller.screen.color)
     try:
         while True:
-            if directory is None:  # what is kept in S3 has changed there
+            if directory is None and is_in_s3(caller.config_path):  # and has changed there
                 data_directory(caller.config_path)
             now = time.time()
             watcher, seen = latest([(each, each.look(now)) for each in found])

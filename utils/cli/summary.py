@@ -19,6 +19,7 @@ from utils.run.standing import RunStanding, standing_of, stations_of
 from utils.telemetry.phase_figures import phase_figures, picture_of_run
 from utils.wording.figures import costing, counted, counted_in, lasting
 from utils.wording.invocation import SYNC, again, command
+from utils.working_copy.place import place_of
 
 _VERIFICATION, _VALIDATION = "verification_report.json", "validation_report.json"
 _REPAIR, _REPAIR_EXTRA = "--repair", "--repair-extra"
@@ -134,7 +135,9 @@ def _closing(
     page = (
         run.workspace.plan_page if run.workspace.plan_report.exists() else run.workspace.report_page
     )
-    reports = f"Reports are in {run.workspace.reports}; to be looked at: {page.name}"
+    place = place_of(run.config)
+    kept = f" (kept in {place})" if place else ""
+    reports = f"Reports are in {run.workspace.reports}{kept}; to be looked at: {page.name}"
     below = [*_not_selected(known), reports, *notes, last]
     parts = [summary(known), work_done(run), plan, "\n".join(below)]
     return "\n" + "\n\n".join(filter(None, parts))

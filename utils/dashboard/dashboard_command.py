@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 import threading
+import time
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import click
 
 from utils.cli.closings import said
-from utils.cli.command_line import Caller, at_the_edge, data_directory
+from utils.cli.command_line import Caller, at_the_edge, data_directory, is_in_s3
 from utils.config import Config
 from utils.dashboard.application import Pages
 from utils.dashboard.board import Boards
@@ -21,6 +22,8 @@ from utils.dashboard.serving import ADDRESS, listening, serve
 from utils.dashboard.watched import Directories
 from utils.error_handler import ConfigurationError, ExitCode, MigrationError
 from utils.files.storage import storage_errors
+
+_EVERY = 5.0  # seconds between two looks at what is kept in S3
 
 
 @click.command()
@@ -72,10 +75,21 @@ def _run(caller: Caller, port: int, directory: Path | None, *, opens: bool) -> E
             ticket = f"{address}{guard.ticket()}"
             threading.Thread(target=_open, args=(ticket,), daemon=True).start()
 
+    if directory is None:
+        threading.Thread(target=_follow, args=(caller.config_path,), daemon=True).start()
     with opened:
         serve(guard, boards, opened, began=began, complain=_complain)
     click.echo("\n" + said("dashboard-ended", directory=root))
     return ExitCode.DONE
+
+
+def _follow(config_path: Path) -> None:
+    """Get again and again what is kept in S3. What cannot be got now is got later: the pages say of
+    when it is what they show."""
+    while is_in_s3(config_path):
+        time.sleep(_EVERY)
+        with suppress(MigrationError):
+            data_directory(config_path)
 
 
 def _require_readable(root: Path) -> None:

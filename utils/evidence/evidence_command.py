@@ -11,6 +11,7 @@ import click
 
 from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge, data_directory
+from utils.config import Config
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.evidence.checking import Verdict, check
 from utils.evidence.packing import Made, nothing_to_pack, pack
@@ -19,7 +20,7 @@ from utils.files.workspace import Workspace
 from utils.progress import displayed
 from utils.run.lifecycle import mask_key
 from utils.run.lock import run_lock
-from utils.run.session import bring_files
+from utils.run.session import keeping_files
 from utils.settings.config_file import parse
 from utils.wording import masking
 from utils.wording.figures import counted
@@ -55,8 +56,12 @@ def evidence(caller: Caller, output: Path | None, archive: Path | None, noted: s
 
 def _pack(caller: Caller, output: Path | None) -> ExitCode:
     config = caller.settings()
-    bring_files(config, everything=True)
     files = Workspace(Path(config.data.directory))
+    with keeping_files(config):
+        return _packed_in(caller, config, files, output)
+
+
+def _packed_in(caller: Caller, config: Config, files: Workspace, output: Path | None) -> ExitCode:
     if not files.manifest.is_file():
         raise nothing_to_pack(files)
     if output is not None and not output.parent.is_dir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -139,3 +139,18 @@ def bring_files(config: Config, *, everything: bool = False) -> None:
     if held_by(files.lock) is None:
         with run_lock(files.lock):
             bring(config, everything=everything)
+
+
+@contextmanager
+def keeping_files(config: Config) -> Iterator[None]:
+    """Where the files are kept in S3, be at work there for as long as a command needs that opens
+    the data directory more than once. Raises as utils/working_copy/at_work.py says."""
+    if place_of(config) is None:
+        yield
+        return
+    files = Workspace(Path(config.data.directory))
+    files.prepare()
+    with ExitStack() as stack:
+        with run_lock(files.lock):
+            stack.enter_context(at_work_in(config, files.root))
+        yield

@@ -20,6 +20,7 @@ from utils.working_copy.record import require_no_working_copy
 if TYPE_CHECKING:
     from utils.working_copy.keeping import Keeping
 
+_at_work: dict[Path, Keeping] = {}
 _ended: list[Keeping] = []
 
 
@@ -27,7 +28,8 @@ _ended: list[Keeping] = []
 def at_work_in(config: Config, root: Path, stop: StopFlag | None = None) -> Iterator[None]:
     """Have the files of the data directory `root` kept in S3, if that is where the configuration
     says they are: all of them are in `root` before anything else happens, and in S3 when it is
-    over. The lock of `root` is held by the caller.
+    over. The lock of `root` is held by the caller. Whoever is at work already, in this process,
+    goes on with it.
 
     Raises ConfigurationError for a directory that is another's working copy, MigrationError when
     another machine is at work, and StorageError and ArtifactError as utils/working_copy/push.py and
@@ -41,11 +43,19 @@ def at_work_in(config: Config, root: Path, stop: StopFlag | None = None) -> Iter
     if root != Path(config.data.directory):  # of a rehearsal, which stays on this machine
         yield
         return
+    if known := _at_work.get(root):
+        yield
+        known.send()
+        return
     from utils.working_copy.keeping import Keeping
 
     kept = Keeping(config, place, root, stop)
     with kept:
-        yield
+        _at_work[root] = kept
+        try:
+            yield
+        finally:
+            del _at_work[root]
     _ended.append(kept)
 
 

@@ -74,6 +74,11 @@ class Keeping:
                 if kind is None:
                     raise
 
+    def send(self) -> None:
+        """Send everything now. Raises as utils/working_copy/push.py says."""
+        assert self._push is not None
+        self._push.send(When.END)
+
     def send_afterwards(self, say: Callable[[str], object]) -> None:
         """Send what has been written since the end, unless another machine has begun."""
         push = self._push
@@ -105,8 +110,9 @@ class Keeping:
 
 
 def _is_by(record: Record, index: Index) -> bool:
-    """Whether nobody but this copy has written since it was last the same as S3."""
-    return record.whole and index.by == record.copy
+    """Whether S3 has what this copy has written last: then the copy has that and more. A copy that
+    does not know of it was killed just then, or is an old one that somebody has put back."""
+    return (record.whole, record.copy, record.generation) == (True, index.by, index.generation)
 
 
 def _require_index(record: Record, index: Index, etag: str | None, place: Place) -> None:

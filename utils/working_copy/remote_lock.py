@@ -69,6 +69,17 @@ def host() -> str:
     return platform.node() or "an unnamed machine"
 
 
+def _lives(process: int) -> bool:
+    """Whether there is such a process on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
 def at_work_elsewhere(bucket: FileBucket, place: Place, patience: Patience) -> str:
     """Which machine is at work on a place, "" when none has been heard of lately."""
     found = patience.do(lambda: bucket.small(place.lock))
@@ -135,11 +146,12 @@ class RemoteLock:
             raise self._held(found) from None
 
     def _is_ours(self, found: Small) -> bool:
-        """Whether a command of this very working copy has left it behind: whoever holds the lock of
-        that, as we do, knows that it has ended."""
+        """Whether a command of this very working copy has left it behind, and has ended."""
         holder = Holder.read(found.content)
         mine = self._holder
-        return holder is not None and (holder.copy, holder.host) == (mine.copy, mine.host)
+        if holder is None or (holder.copy, holder.host) != (mine.copy, mine.host):
+            return False
+        return holder.process == mine.process or not _lives(holder.process)
 
     def _require_conditions(self) -> None:
         """Raise MigrationError where S3 writes over what there is although it was told not to."""

@@ -10,7 +10,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.support.application.application import LATER, Application
 from tests.support.aws.proxy import Answer, FaultyProxy, Plan, Request, error
-from tests.support.faults.sabotage import SabotagedOperator
+from tests.support.faults.sabotage import SabotagedOperator, events
 from tests.support.operators.operator import ENTITIES, Operator, small_trade
 from tests.support.operators.undone import closes, headers, lines
 from utils.embedded.aws import EmbeddedAws
@@ -157,6 +157,22 @@ def test_a_load_that_fails_for_good_is_undone_if_that_is_asked_for(
         assert proxy.requests["TransactWriteItems"] == 2
     assert application.scan() == {entity: {} for entity in ENTITIES}
     assert closes(alone)["buyers"]["created"]["deleted"] == 2
+
+
+def test_killed_where_it_ends_it_is_finished_by_the_same_command(
+    alone: Operator, s9: S9Database
+) -> None:
+    small_trade(s9)
+    tool = SabotagedOperator.like(alone)
+    tool.run("--full").ended(0)
+    happened = events(tool, "rollback", "--yes")
+    renames = sum(event.endswith("after rename") for event in happened)
+    for last in range(8):
+        tool.run("--full").ended(0)
+        tool.killed("rollback", "--yes", what="after rename", after=renames - last)
+        outcome = tool.run("rollback", "--yes")
+        assert outcome.code == 0 or "undone already" in outcome.stderr, outcome.output
+    tool.run("--full").ended(0)
 
 
 def test_what_was_replaced_is_encrypted_at_rest_and_comes_back_with_the_identity(

@@ -10,7 +10,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import DONE_TABLES
 from tests.support.application.application import Application
-from tests.support.aws.s3_places import PlaceInS3, forget_the_lock, lose_the_machine
+from tests.support.aws.s3_places import PlaceInS3, lose_the_machine, move_on
 from tests.support.faults.sabotage import (
     Result,
     SabotagedOperator,
@@ -24,18 +24,14 @@ from tests.support.s9.many_sales import many_sales
 
 SEED = 20261128
 KILLS = 9
-OF_A_SYNC = 6
 OF_A_LOAD = 8
 # A rollback waits for what may be on its way; nothing is, here.
 SOON: dict[str, Any] = {"load.rollback.engine.UNDERWAY_FOR": 0.1}
 
 
-def go_on(tool: SabotagedOperator, place: PlaceInS3, otherwise: str = "--full") -> str:
-    """The machine is gone: what to type on another one."""
-    lose_the_machine(tool)
-    forget_the_lock(place)
-    is_begun = "index.json" in place.listed() and "manifest.json" in place.index()
-    return "--resume" if is_begun else otherwise
+def go_on(tool: SabotagedOperator, place: PlaceInS3, chance: random.Random) -> str:
+    """What to type next."""
+    return "--resume" if move_on(tool, place, chance) else "--full"
 
 
 def in_s3(operator: Operator, place: PlaceInS3) -> SabotagedOperator:
@@ -58,10 +54,10 @@ def test_killed_in_every_phase_and_lost_it_ends_as_an_undisturbed_run(
     start_over(tool, dynamodb, tables)
     tool.configure(data={"directory": f"{place}/again"})
     again = PlaceInS3.at(place, "again")
-    command = "--full"
-    for kill in seeded_kills(random.Random(SEED), happened, KILLS):
+    command, chance = "--full", random.Random(SEED)
+    for kill in seeded_kills(chance, happened, KILLS):
         tool.killed(command, **kill)
-        command = go_on(tool, again)
+        command = go_on(tool, again, chance)
     tool.run(command).ended(5)
     assert Result.of(tool, dynamodb, tables) == Result.of(finished, dynamodb, DONE_TABLES)
     again.assert_whole()
@@ -89,7 +85,7 @@ def test_killed_while_it_replaces_and_while_it_is_undone_nothing_is_lost(
     for _ in range(OF_A_LOAD):
         kill = {"phase": "load", "entity": chance.choice(["buyers", "sales"])}
         if tool.is_killed(command, **kill, after=chance.randint(1, 60)):
-            command = go_on(tool, place)
+            command = go_on(tool, place, chance)
     tool.run(command).ended(0)
     second = application.scan()
     assert second != first
@@ -97,6 +93,6 @@ def test_killed_while_it_replaces_and_while_it_is_undone_nothing_is_lost(
     for _ in range(OF_A_LOAD):
         kill = {"phase": "rollback", "entity": chance.choice(["buyers", "sales"])}
         if tool.is_killed("rollback", "--yes", **kill, after=chance.randint(1, 30)):
-            go_on(tool, place)
+            go_on(tool, place, chance)
     tool.run("rollback", "--yes")
     assert application.scan() == first

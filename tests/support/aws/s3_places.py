@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from copy import copy
 from itertools import count
@@ -16,6 +17,7 @@ from utils.embedded.aws import EmbeddedAws
 
 BUCKET = "kept-files"
 _numbers = count()
+_LOST = 0.75  # of the machines on which a command is killed
 
 
 def s3_of(aws: EmbeddedAws) -> Any:
@@ -96,3 +98,12 @@ def lose_the_machine(operator: Operator) -> None:
 def forget_the_lock(place: PlaceInS3) -> None:
     """What the operator is told to do about the lock of a machine that is gone."""
     place.delete("lock.json")
+
+
+def move_on(operator: Operator, place: PlaceInS3, chance: random.Random) -> bool:
+    """A command was killed: mostly its machine is lost, and sometimes it goes on at the same one.
+    Whether there is something to resume."""
+    if chance.random() < _LOST:
+        lose_the_machine(operator)
+        forget_the_lock(place)
+    return "index.json" in place.listed() and "manifest.json" in place.index()
