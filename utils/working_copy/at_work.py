@@ -40,9 +40,6 @@ def at_work_in(config: Config, root: Path, stop: StopFlag | None = None) -> Iter
         require_no_working_copy(root)
         yield
         return
-    if root != Path(config.data.directory):  # of a rehearsal, which stays on this machine
-        yield
-        return
     if known := _at_work.get(root):
         yield
         known.send()

@@ -63,5 +63,8 @@ class Place:
 
 
 def place_of(config: Config) -> Place | None:
-    """Where the files are kept; None where the data directory is one of this machine."""
-    return Place.parse(config.data.place) if isinstance(config.data, DataInS3) else None
+    """Where the files are kept; None where the data directory is one of this machine alone, as
+    that of a rehearsal always is."""
+    data = config.data
+    is_kept = isinstance(data, DataInS3) and data.directory == data.working_copy
+    return Place.parse(data.place) if is_kept and isinstance(data, DataInS3) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,9 +15,10 @@ _NOT_ONWARD = {"connection", "transfer-encoding", "content-length", "date", "ser
 
 class S3Watch(Served):
     """The way. `asked` are the permissions that were needed: action, and bucket or bucket/key.
-    While it `is_away`, S3 says that it is unavailable."""
+    While it `is_away`, S3 says that it is unavailable. Headers that it `forgets` do not arrive."""
 
-    def __init__(self, aws: EmbeddedAws) -> None:
+    def __init__(self, aws: EmbeddedAws, forgets: Collection[str] = ()) -> None:
+        self.forgets = forgets
         self.asked: set[tuple[str, str]] = set()
         self.is_away = False
         self.aws = aws
@@ -65,7 +67,8 @@ def _handler(watch: S3Watch) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 return
             onward = HTTPConnection(watch.aws.host, watch.aws.port, timeout=30)
-            onward.request(self.command, self.path, body, dict(self.headers))
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in watch.forgets}
+            onward.request(self.command, self.path, body, headers)
             answer = onward.getresponse()
             content = answer.read()
             self.send_response(answer.status)
