@@ -82,7 +82,8 @@ class MySqlSource:
                 self._tables = MySqlTables(self._main.all, self._main.database)
                 self._snapshot = shares[1] if shares else self._take_snapshot()
         except BaseException:
-            self._hang_up()
+            for session in self._sessions:
+                session.close()
             raise
 
     @property
@@ -111,11 +112,11 @@ class MySqlSource:
         trace: TracebackType | None,
     ) -> None:
         self._opened.close()
-        self._hang_up()
-
-    def _hang_up(self) -> None:
         for session in reversed(self._sessions):
-            session.break_off()
+            if error is None:
+                session.close()
+            else:  # somebody may be asking
+                session.break_off()
 
     def _cancel(self) -> None:
         for session in self._sessions:

@@ -316,6 +316,14 @@ def test_over_three_connections_and_over_one_the_files_are_the_same(
     assert several["sales"].count(b"\n") > 1_000
 
 
+def test_every_connection_takes_its_leave(trade: S9Database, tmp_path: Path) -> None:
+    """One that is merely gone is a warning in S9's log."""
+    query = "SHOW GLOBAL STATUS LIKE 'Aborted_clients'"
+    before = trade.rows(query)
+    extracted(trade, tmp_path)
+    assert trade.rows(query) == before
+
+
 @pytest.mark.parametrize("connections", [1, 3])
 def test_of_a_few_sales_the_lines_are_looked_up_and_of_many_sorted(
     trade: S9Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, connections: int
