@@ -19,7 +19,7 @@ require()
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -121,6 +121,11 @@ ELSEWHERE: dict[str, tuple[str, str, str]] = {
         "validate.explain.explain_command",
         "explain",
         "Tell what became of one record: S9 now, the files, the load, the table, a verdict.",
+    ),
+    "package": (
+        "utils.job.package_command",
+        "package",
+        "Make what AWS Glue or EMR Serverless takes to run the migration as a job.",
     ),
     "report": (
         "utils.cli.report_command",
@@ -914,6 +919,7 @@ def cli(
         record_by_files,
         unfollow,
         ways_of_cutover,
+        rights_of_migration,
     )
     if __context.invoked_subcommand:
         return
@@ -1202,6 +1208,19 @@ def unfollow(config: "Config", files: "Workspace") -> list[str]:
     from extract.following.at_s9 import stop
 
     return stop(config, files)
+
+
+def rights_of_migration(
+    config: "Config", tables: Mapping[str, str], partition: str
+) -> "Iterator[tuple[str, str]]":
+    """The actions that a migration with this configuration needs of AWS, with a rollback, each with
+    a resource: of the tables, whose ARNs these are, and of the bucket of an import."""
+    from load.target.rights import needed, needed_in_s3, works_of
+
+    for work in dict.fromkeys([*works_of(config), "rollback"]):
+        yield from needed(work, tables)
+    if config.load.imports:
+        yield from needed_in_s3(config.load.s3, partition)
 
 
 def rehearsal_config(config: "Config") -> "Config":

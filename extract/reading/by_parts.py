@@ -9,7 +9,7 @@ the parts that are missing, under the same conditions as any other (extract/snap
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from utils.checkpoint import Checkpoint
 from utils.config import Config, ExtractionConfig, SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter
+from utils.files.elsewhere import brought
 from utils.fleet.fleet import ITEMS_A_PART, Fleet
 from utils.fleet.part_files import WrittenPart, is_there, put_together, remove_parts, writing
 from utils.logger import get_logger
@@ -182,7 +183,8 @@ def read_part(part: tuple[int, KeyRange], order: _Order) -> WrittenPart:
     number, keys = part
     entity = entities_of(order.source.layout)[order.entity]
     with (
-        join_snapshot(order.source, order.snapshot) as source,
+        brought(order.source.ssl_root_cert) as authority,
+        join_snapshot(replace(order.source, ssl_root_cert=authority), order.snapshot) as source,
         writing(order.path, number) as made,
     ):
         planned = configured_plan(order.extraction, source, entity, within=keys)

@@ -684,6 +684,12 @@ COMMANDS = (
         "`clean` has asked, and the answer was no.",
     ),
     _closing(
+        "packaged",
+        _DONE,
+        "The job is in {directory}; what to type for it, in its order, is in {guide}",
+        "`package` has made what a managed Spark takes.",
+    ),
+    _closing(
         "evidence-packed",
         _DONE,
         "Packed: {file} ({packed:file}, and the checksums of {named:other}). Its SHA-256 is "

@@ -65,6 +65,7 @@ class Caller:
     by_files: ByFiles
     unfollow: Callable[[Config, Workspace], list[str]]
     ways: Callable[[Config, Screen], Ways]
+    rights: Callable[[Config, Mapping[str, str], str], Iterable[tuple[str, str]]]
 
     def settings(self) -> Config:
         """The configuration that the options name, with .env of the current directory in the

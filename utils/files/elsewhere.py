@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from tempfile import mkdtemp, mkstemp
+from tempfile import TemporaryDirectory, mkdtemp, mkstemp
 from typing import IO, Any, ParamSpec, Protocol, TypeVar
 
 from utils.error_handler import StorageError
@@ -116,6 +116,19 @@ def opened(path: Path) -> IO[bytes]:
     if are_here():
         return path.open("rb")
     return io.BufferedReader(_Ranges(path), _READ_AHEAD)
+
+
+@contextmanager
+def brought(path: str | None) -> Iterator[str | None]:
+    """A small file that something of others wants by its path: where it is, or a copy of it, for as
+    long as the context lasts. None stays None. Raises StorageError."""
+    if path is None or are_here():
+        yield path
+        return
+    with TemporaryDirectory(prefix="s9-migrate-") as directory:  # 0700
+        copy = Path(directory) / Path(path).name
+        copy.write_bytes(range_of(Path(path), 0, size_of(Path(path))))
+        yield str(copy)
 
 
 class _Ranges(io.RawIOBase):

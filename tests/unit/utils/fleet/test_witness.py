@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from utils.error_handler import StorageError
-from utils.files.elsewhere import are_here, bind, range_of
+from utils.files.elsewhere import are_here, bind, brought, range_of
 from utils.fleet.file_service import FileService, FirstMachineSilent
 from utils.fleet.task import AGAIN, DONE, FAILED, Outcome, Task
 from utils.fleet.witness import Witness
@@ -72,6 +72,27 @@ def test_who_does_not_see_it_asks(witness: Witness) -> None:
         task = Task.of(range_in, witness.asking(service.at))
         [outcome] = machine.submit(done_blindly, task, beside).result()
     assert (outcome.state, outcome.value) == (DONE, (False, b"345"))
+
+
+def test_who_needs_a_file_by_its_path_gets_a_copy(witness: Witness) -> None:
+    beside = witness.path.with_name("authority.pem")
+    beside.write_bytes(b"certificate")
+    other = multiprocessing.get_context("spawn")
+    with FileService(_HERE) as service, ProcessPoolExecutor(1, other) as machine:
+        task = Task.of(copied, witness.asking(service.at))
+        [outcome] = machine.submit(done_blindly, task, beside).result()
+    place, content = outcome.value
+    assert content == b"certificate"
+    assert place != str(beside)
+    assert not Path(place).exists()
+
+
+def copied(path: Path) -> tuple[str, bytes]:
+    """Where a file is, and what is in it."""
+    with brought(None) as nothing, brought(str(path)) as place:
+        assert nothing is None
+        assert place is not None
+        return place, Path(place).read_bytes()
 
 
 def done_blindly(task: Task, path: Path) -> list[Outcome]:

@@ -1,0 +1,99 @@
+"""What a job's role may do, as IAM policies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from utils.job.plan import Job
+
+_VERSION = "2012-10-17"
+# What the files of data.directory need: docs/iam-policy.json, dataInS3.
+_IN_BUCKET = ("s3:ListBucket", "s3:ListBucketVersions")
+_OF_OBJECTS = (
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:AbortMultipartUpload",
+)
+# A job in a network of one's own has an interface there (AWS Glue developer guide, "IAM policy for
+# AWS Glue", and EMR Serverless user guide, "Configuring VPC access").
+_INTERFACES = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeVpcEndpoints",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute",
+)
+_LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+_LOG_GROUPS = {"glue": "/aws-glue/*", "emr-serverless": "/aws/emr-serverless*"}
+
+
+def trust_of(service: str) -> dict[str, Any]:
+    """Who may take the role on: the service that runs the job."""
+    return {
+        "Version": _VERSION,
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": f"{service}.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+
+
+def policy_of(job: Job, service: str) -> dict[str, Any]:
+    """What the role may do with the tables, the files, the secret, and for its own log."""
+    data = job.data
+    arn = f"arn:{job.partition}"
+    statements = [
+        *_target(job.rights),
+        _allow("FindTheFiles", _IN_BUCKET, [f"{arn}:s3:::{data.bucket}"]),
+        _allow("KeepTheFiles", _OF_OBJECTS, [f"{arn}:s3:::{data.bucket}/{data.prefix}/*"]),
+        _allow("FetchTheTool", ["s3:GetObject"], [f"{arn}:s3:::{job.to.bucket}/{job.to.prefix}/*"]),
+        _allow(
+            "WriteItsLog",
+            _LOGS,
+            [f"{arn}:logs:{job.region}:{job.account}:log-group:{_LOG_GROUPS[service]}"],
+        ),
+    ]
+    if job.secret:
+        statements.append(_allow("ReadTheSecret", ["secretsmanager:GetSecretValue"], [job.secret]))
+    if job.connection:
+        place = f"{arn}:glue:{job.region}:{job.account}"
+        of = [f"{place}:catalog", f"{place}:connection/{job.connection}"]
+        statements.append(_allow("FindTheNetwork", ["glue:GetConnection"], of))
+    if job.connection or job.subnets:
+        statements.append(_allow("BeInTheNetwork", _INTERFACES, ["*"]))
+        tags = f"{arn}:ec2:{job.region}:{job.account}:network-interface/*"
+        statements.append(_allow("MarkItsInterfaces", ["ec2:CreateTags"], [tags]))
+    return {"Version": _VERSION, "Statement": statements}
+
+
+def _target(rights: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Statements of what is needed of tables and indexes, those together that need the same."""
+    actions: dict[str, set[str]] = defaultdict(set)
+    for action, resource in rights:
+        actions[resource].add(action)
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for resource, needed in actions.items():
+        alike[tuple(sorted(needed))].append(resource)
+    return [
+        _allow(f"Tables{number}", needed, sorted(resources))
+        for number, (needed, resources) in enumerate(sorted(alike.items()), 1)
+    ]
+
+
+def _allow(name: str, actions: Iterable[str], resources: list[str]) -> dict[str, Any]:
+    return {
+        "Sid": name,
+        "Effect": "Allow",
+        "Action": sorted(actions),
+        "Resource": resources,
+    }
