@@ -24,6 +24,7 @@ import orjson
 
 from tests.bench.scene import PART, Scene, scene
 from tests.bench.source import Size
+from tests.support.fleet.daemon import PLAN
 from tests.support.places import ROOT
 from utils.entities import ENTITY_NAMES
 
@@ -39,6 +40,7 @@ class Engine:
     name: str
     settings: dict[str, Any]
     processes: int = 1
+    is_blind: bool = False
 
 
 ENGINES = (
@@ -46,16 +48,19 @@ ENGINES = (
     Engine("Spark, 1 core", {"type": "spark", "master": "local[1,4]"}),
     Engine("local, 2 processes", {"type": "local"}, 2),
     Engine("Spark, 2 cores", {"type": "spark", "master": "local[2,4]"}),
+    Engine("Spark, 2 cores, no files", {"type": "spark", "master": "local[2,4]"}, is_blind=True),
 )
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took for so many items: seconds of the clock and of CPU time."""
+    """What a command took for so many items: seconds of the clock and of CPU time, of which its
+    own process has taken a part."""
 
     items: int
     seconds: float
     cpu: float
+    own: float
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class Slope:
 
     seconds: float
     cpu: float
+    own: float
     start: float
 
     @classmethod
@@ -72,7 +78,8 @@ class Slope:
         have to do with."""
         items = big.items - small.items
         seconds, cpu = (big.seconds - small.seconds) / items, (big.cpu - small.cpu) / items
-        return cls(1e6 * seconds, 1e6 * cpu, small.seconds - seconds * small.items)
+        own = (big.own - small.own) / items
+        return cls(1e6 * seconds, 1e6 * cpu, 1e6 * own, small.seconds - seconds * small.items)
 
 
 def main() -> None:
@@ -84,13 +91,17 @@ def main() -> None:
     options = parser.parse_args()
     ctypes.CDLL(None).prctl(_ADOPTS_ORPHANS, 1, 0, 0, 0)
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        print("| engine | phase | µs of CPU an item | µs of the clock | seconds to begin |")  # noqa: T201
-        print("|---|---|---:|---:|---:|", flush=True)  # noqa: T201
+        print(  # noqa: T201
+            "| engine | phase | µs of CPU an item | of the command's own process | µs of the clock "
+            "| seconds to begin |"
+        )
+        print("|---|---|---:|---:|---:|---:|", flush=True)  # noqa: T201
         with scene(Path(directory), Size(options.sales), Size(options.small)) as stage:
             for engine in (ENGINES[number] for number in options.engines):
                 for phase, slope in _measured(stage, engine):
                     print(  # noqa: T201
-                        f"| {engine.name} | {phase} | {slope.cpu:.1f} | {slope.seconds:.1f} | "
+                        f"| {engine.name} | {phase} | {slope.cpu:.1f} | {slope.own:.1f} | "
+                        f"{slope.seconds:.1f} | "
                         f"{slope.start:.1f} |",
                         flush=True,
                     )
@@ -106,6 +117,7 @@ def _measured(stage: Scene, engine: Engine) -> Iterator[tuple[str, Slope]]:
         Slope(
             sum(each.seconds for each in every),
             sum(each.cpu for each in every),
+            sum(each.own for each in every),
             sum(each.start for each in every),
         ),
     )
@@ -121,20 +133,34 @@ def _costs(stage: Scene, engine: Engine, database: str) -> dict[str, Cost]:
     document["target"] |= tables  # new ones: what is there already is not sent
     document["migration"] = {**document.get("migration", {}), "processes": engine.processes}
     path.write_bytes(orjson.dumps(document))
-    taken = {phase: _command(path, phase) for phase in PHASES}
+    environment = _blind(path.parent / f"{name}-tasks", stage.data(name)) if engine.is_blind else {}
+    taken = {phase: _command(path, phase, environment) for phase in PHASES}
     items = stage.items(name)
-    return {phase: Cost(items, seconds, cpu) for phase, (seconds, cpu) in taken.items()}
+    return {phase: Cost(items, *spent) for phase, spent in taken.items()}
 
 
-def _command(config: Path, phase: str) -> tuple[float, float]:
-    """Time a phase by hand: seconds of the clock, and of CPU time. Raises RuntimeError when it does
-    not end well."""
+def _blind(directory: Path, data: Path) -> dict[str, str]:
+    """An environment in which Spark's workers see nothing of a data directory."""
+    directory.mkdir()
+    conf = directory / "spark-defaults.conf"
+    conf.write_text("spark.python.daemon.module tests.support.fleet.daemon\n", encoding="utf-8")
+    plan = {"tasks": str(directory), "blind": str(data)}
+    return {"SPARK_CONF_DIR": str(directory), PLAN: orjson.dumps(plan).decode()}
+
+
+def _command(config: Path, phase: str, beside: dict[str, str]) -> tuple[float, float, float]:
+    """Time a phase by hand: seconds of the clock, of CPU time, and of its own process's. `beside`
+    goes into its environment. Raises RuntimeError when it does not end well."""
     spent = _Spent(_children(os.getpid()))
     words = ["--quiet", "--config", str(config), "--phase", phase]
     began = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         running = subprocess.Popen(
-            [sys.executable, "migrate.py", *words], cwd=ROOT, stdout=output, stderr=output
+            [sys.executable, "migrate.py", *words],
+            cwd=ROOT,
+            env=os.environ | beside,
+            stdout=output,
+            stderr=output,
         )
         while running.poll() is None:
             spent.look()
@@ -144,7 +170,7 @@ def _command(config: Path, phase: str) -> tuple[float, float]:
             output.seek(0)
             raise RuntimeError(f"{phase}: {output.read().decode()[-2000:]}")
     spent.settle()
-    return seconds, spent.seconds
+    return seconds, spent.seconds, spent.of(running.pid)
 
 
 class _Spent:
@@ -159,6 +185,10 @@ class _Spent:
     def seconds(self) -> float:
         """The sum of all."""
         return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
+
+    def of(self, process: int) -> float:
+        """That of one process."""
+        return self._ticks.get(process, 0) / os.sysconf("SC_CLK_TCK")
 
     def look(self) -> bool:
         """Look at those that are there; whether there are any."""
