@@ -12,7 +12,7 @@ from typing import Any
 import pymysql
 from pymysql.cursors import DictCursor
 
-from extract.mysql.connection import LOCK_WAIT_SECONDS, connect
+from extract.mysql.connection import connect
 from extract.mysql.errors import query_errors
 from extract.mysql.protocol_rows import Arriving
 from extract.mysql.settings import IDENTIFYING, check, identity
@@ -84,9 +84,10 @@ class Session:
     @contextmanager
     def hurried(self, seconds: int) -> Iterator[None]:
         """Wait no longer than that for a table that somebody holds."""
+        [(before,)] = self.all("SELECT @@SESSION.lock_wait_timeout")
         self.all(f"SET SESSION lock_wait_timeout = {seconds}")
         yield
-        self.all(f"SET SESSION lock_wait_timeout = {LOCK_WAIT_SECONDS}")
+        self.all(f"SET SESSION lock_wait_timeout = {int(before)}")
 
     def identity(self) -> dict[str, str]:
         """What tells the server from others."""
