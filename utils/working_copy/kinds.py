@@ -21,6 +21,7 @@ _BARRIER = re.compile(
     r"manifest\.json|cutover\.json|undo/[^/]+\.json|sync/following\.json|import/[^/]+\.json"
 )
 _GROWING = re.compile(rf"events\.jsonl|reports/[^/]+\.log(\.\d+)?|undo/{_ENTITY}\.requests")
+_IN_PLACE = re.compile(r"undo/(earlier/[^/]+/)?[^/]+\.(plan|kept)|import/[^/]+\.objects")
 _KEPT_ITEMS = re.compile(rf"undo/(earlier/[^/]+/)?{_ENTITY}\.(before|steps)(\.earlier)?")
 _LARGE = re.compile(
     r"(extracted|transformed|quarantine|differences|backups|evidence|undo)/.*|import/.*\.objects"
@@ -43,6 +44,11 @@ def is_barrier(name: str) -> bool:
 def is_growing(name: str) -> bool:
     """Whether a file is written to again and again, and nothing is decided by it."""
     return bool(_GROWING.fullmatch(name))
+
+
+def is_written_in_place(name: str) -> bool:
+    """Whether a file is written to under its final name. All others are replaced, by a rename."""
+    return is_growing(name) or bool(_IN_PLACE.fullmatch(name))
 
 
 def holds_kept_items(name: str) -> bool:

@@ -82,7 +82,7 @@ class Pull:
         stamp = FileStamp.of(path)
         if stamp.size != entry.size or sha256_of(path) != entry.sha256:
             return False
-        record.note(name, entry.sha256, stamp)
+        record.note(name, entry.sha256, stamp if stamp.settled else None)
         return True
 
     def _get(self, record: Record, name: str, entry: Entry) -> None:

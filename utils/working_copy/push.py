@@ -32,7 +32,7 @@ from utils.working_copy.patience import Patience
 from utils.working_copy.place import Place
 from utils.working_copy.record import Record
 from utils.working_copy.remote_lock import host
-from utils.working_copy.staging import Staged, When, clear, cut, send_all
+from utils.working_copy.staging import Staged, When, clear, cut, know_again, send_all
 
 _EVERY = 5.0  # seconds
 _REST_PER_COST = 20.0
@@ -114,6 +114,7 @@ class Push:
                 files = send_all(found, self._record, self.index.files, self._sender(waits))
             finally:
                 clear(self._record.root)
+            know_again(found, self._record)
             if files != self.index.files or self._etag is None:
                 self._replace_index(files, waits=waits)
 

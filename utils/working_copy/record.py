@@ -69,9 +69,9 @@ class Record:
         seen = self.files.get(name)
         return seen is not None and seen.sha256 == sha256 and seen.stamp == list(FileStamp.of(path))
 
-    def note(self, name: str, sha256: str, stamp: FileStamp) -> None:
-        """A file that looks like this has this SHA-256."""
-        self.files[name] = Seen(sha256, list(stamp) if stamp.settled else [])
+    def note(self, name: str, sha256: str, stamp: FileStamp | None) -> None:
+        """A file that looks like this has this SHA-256; None: it may look so, and have another."""
+        self.files[name] = Seen(sha256, list(stamp or ()))
 
 
 def read(root: Path) -> Record | None:

@@ -22,7 +22,13 @@ from utils.files.artifacts import sha256_of
 from utils.files.known_files import FileStamp
 from utils.files.storage import make_directory, renames_held, storage_errors
 from utils.working_copy.index import Entry
-from utils.working_copy.kinds import CHECKPOINT, holds_kept_items, is_growing, names_in
+from utils.working_copy.kinds import (
+    CHECKPOINT,
+    holds_kept_items,
+    is_growing,
+    is_written_in_place,
+    names_in,
+)
 from utils.working_copy.record import Record
 
 STAGING = ".push"
@@ -40,11 +46,12 @@ class When(Enum):
 
 @dataclass(frozen=True)
 class Staged:
-    """A file to be sent: its name, where its content is held, and what it looked like."""
+    """A file to be sent: its name, where its content is held, and what it looked like (None: the
+    same as it may look with another content)."""
 
     name: str
     path: Path
-    stamp: FileStamp | None
+    stamp: FileStamp | None = None
     life: str = ""
 
 
@@ -107,10 +114,11 @@ def _take(
             found.same[name] = entry  # what was kept since is there by itself
             return
         _copy_items(path, held)
-        found.staged.append(Staged(name, held, stamp, life))
+        found.staged.append(Staged(name, held, life=life))
         return
-    _hold(path, held, in_place=is_growing(name) or name.endswith(".plan"))
-    found.staged.append(Staged(name, held, stamp))
+    in_place = is_written_in_place(name)
+    _hold(path, held, in_place=in_place)
+    found.staged.append(Staged(name, held, stamp if stamp.settled or not in_place else None))
 
 
 def _is_of_load(path: Path) -> bool:
@@ -149,6 +157,16 @@ def _hold(path: Path, held: Path, *, in_place: bool) -> None:
     held.chmod(0o600)
 
 
+def know_again(found: Cut, record: Record) -> None:
+    """What was held is let go of, by which it looks another way: known it still is."""
+    for staged in found.staged:
+        if staged.stamp is not None:
+            with suppress(FileNotFoundError):
+                now = FileStamp.of(record.root / staged.name)
+                if now[:-1] == staged.stamp[:-1]:
+                    record.note(staged.name, record.files[staged.name].sha256, now)
+
+
 Send = Callable[[Staged, str], Entry]
 """Sends a file that has this SHA-256, and says which entry it has from now on."""
 
@@ -171,6 +189,5 @@ def send_all(
             entry = by_content.get(sha256) or send(staged, sha256)
             by_content[sha256] = entry
         entries[staged.name] = entry
-        if staged.stamp is not None and not staged.life:
-            record.note(staged.name, sha256, staged.stamp)
+        record.note(staged.name, sha256, staged.stamp)
     return dict(sorted(entries.items()))
