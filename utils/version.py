@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 VERSION = "1.0.0"
-_ROOT = Path(__file__).parents[1]
 _PACKAGES = ("extract", "transform", "validate", "utils/schemas")
 _MODULES = (
     "utils/dynamodb/item_content.py",
@@ -30,9 +33,7 @@ _ALL = ("extract", "transform", "validate", "load", "utils")
 def rules() -> str:
     """A digest of the code and the schemas that decide what becomes of a row."""
     digest = hashlib.blake2b(digest_size=6)
-    for path in _files():
-        content = path.read_bytes()
-        name = path.relative_to(_ROOT).as_posix()
+    for name, content in _files():
         digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
@@ -42,17 +43,31 @@ def whole_code() -> str:
     """A digest of all of the tool's code and schemas."""
     digest = hashlib.sha256()
     for package in _ALL:
-        for path in sorted((_ROOT / package).rglob("*")):
-            if path.suffix in _KINDS:
-                content = path.read_bytes()
-                digest.update(f"{path.name} {len(content)}\n".encode() + content)
+        for name, content in _below(package):
+            digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 
-def _files() -> Iterator[Path]:
+def _files() -> Iterator[tuple[str, bytes]]:
     for package in _PACKAGES:
-        yield from sorted(path for path in (_ROOT / package).rglob("*") if path.suffix in _KINDS)
-    yield from (_ROOT / name for name in _MODULES)
+        yield from _below(package)
+    yield from ((name, _place(name).read_bytes()) for name in _MODULES)
+
+
+def _place(name: str) -> Traversable:
+    """A file or a folder of the code, which may be in a zip (utils/fleet/code_archive.py)."""
+    package, _, rest = name.partition("/")
+    return files(package) / rest if rest else files(package)
+
+
+def _below(name: str, place: Traversable | None = None) -> Iterator[tuple[str, bytes]]:
+    """The files of a folder, and of those in it, with their names and contents."""
+    for each in sorted((place or _place(name)).iterdir(), key=lambda each: each.name):
+        inner = f"{name}/{each.name}"
+        if each.is_dir():
+            yield from _below(inner, each)
+        elif each.name.endswith(_KINDS):
+            yield inner, each.read_bytes()
 
 
 def this_tool() -> dict[str, str]:

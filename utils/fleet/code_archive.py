@@ -3,18 +3,25 @@
 Python imports from it as it is. Spark brings it to the machines of one application, each of which
 keeps it beside nobody else's: so runs of several versions on one cluster never meet. On an executor
 it is named by a path that goes out from the directory in which the process was started: whoever
-leaves that one takes the archive along first (`anchor`).
+leaves that one takes the archive along first (`anchor`). Every process compares what it has
+imported with what the first machine has, before it does anything (`require_code`).
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from zipimport import zipimporter
 
+import utils
+from utils.error_handler import MigrationError
 from utils.files.storage import open_private, storage_errors
+from utils.version import whole_code
+from utils.wording.invocation import again
 
 TOOL = Path(__file__).resolve().parents[2]
 PACKAGES = ("extract", "transform", "load", "validate", "utils")
@@ -40,6 +47,18 @@ def _files() -> Iterator[tuple[str, bytes]]:
         for path in sorted((TOOL / package).rglob("*")):
             if path.is_file() and _COMPILED not in path.parts:
                 yield path.relative_to(TOOL).as_posix(), path.read_bytes()
+
+
+@cache
+def require_code(digest: str) -> None:
+    """Raise MigrationError when this process has imported other code than the first machine has."""
+    if whole_code() != digest:
+        raise MigrationError(
+            f"{socket.gethostname()}, a machine of the fleet, runs another version of this tool "
+            f"than the first one, from {Path(str(utils.__file__)).parents[1]}",
+            remedy="take that away, or put it at the same version (spark.executorEnv.PYTHONPATH, "
+            f"spark.submit.pyFiles); then: {again()}",
+        )
 
 
 def anchor() -> None:

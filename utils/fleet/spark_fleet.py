@@ -30,7 +30,15 @@ from utils.files.elsewhere import are_here
 from utils.fleet.file_service import FileService, FirstMachineSilent
 from utils.fleet.fleet import Part, Result
 from utils.fleet.spark_application import bring_code, open_application
-from utils.fleet.spark_jobs import LOOK_EVERY, GivenUp, Job, arriving, cause_of, java_is_there
+from utils.fleet.spark_jobs import (
+    LOOK_EVERY,
+    GivenUp,
+    Job,
+    arriving,
+    cause_of,
+    java_is_there,
+    unable,
+)
 from utils.fleet.task import Outcome, Task
 from utils.fleet.witness import Witness
 from utils.logger import get_logger
@@ -129,7 +137,7 @@ class SparkFleet:
             )
 
     def _no_work(self, error: GivenUp) -> MigrationError:
-        return MigrationError(
+        return unable(str(error.__cause__ or error)) or MigrationError(
             f"Spark has started at {self._engine.master or 'its master'}, but cannot do any work: "
             f"{cause_of(error.__cause__ or error)}",
             remedy=f"see {self._log}; check that this machine and the cluster reach each other, "

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import pickle
+import re
+import sys
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
 from py4j.protocol import Py4JNetworkError
-from pyspark import SparkContext
+from pyspark import SparkContext, cloudpickle
 
 from utils.error_handler import MigrationError
 from utils.files.closing import Closes
+from utils.fleet import aboard
 from utils.fleet.task import Outcome, Task
+from utils.prerequisites import PACKAGES
 from utils.wording.invocation import again
 from utils.wording.masking import scrub
 
 LOOK_EVERY = 0.1  # seconds
+_WHO = re.compile(r"\(([\w.:-]+) executor \w+\)")
+_LACKING = re.compile(rf"([\w.-]+): (\S+) {aboard.LACKING}: ([\w., -]+)\.")
+_OTHER_PYTHON = re.compile(
+    r"Python in worker has different version:? \(?'?([\d., ]+?)'?\)? than that in driver"
+)
+_NO_PYTHON = re.compile(r'Cannot run program "([^"]+)"')
+_THE_SAME = "give every machine the same minor version of Python"
+_NAMED = "PYSPARK_PYTHON (with spark-submit also spark.pyspark.python)"
+cloudpickle.register_pickle_by_value(aboard)
 
 
 class Job(Closes):
@@ -31,9 +45,9 @@ class Job(Closes):
         self._context = context
         self._group = f"migration-{uuid.uuid4().hex[:12]}"
         with java_is_there():
-            self._told = context.accumulator([], _Arrivals())
+            self._told = context.accumulator([], aboard.Arrivals())
             self._parts = context.parallelize(parts, tasks)
-        self._task = _Telling(task, self._told)
+        self._task = aboard.Aboard(pickle.dumps(task), self._told, PACKAGES)
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="spark job", daemon=True)
         self._thread.start()
@@ -97,30 +111,6 @@ def arriving(
             job.close()
 
 
-class _Telling:
-    """A task, on whatever machine: it tells what it has done as soon as it ends, and not when all
-    have ended."""
-
-    def __init__(self, task: Task, told: Any) -> None:
-        self._task = task
-        self._told = told
-
-    def __call__(self, parts: Iterable[tuple[int, Any]]) -> None:
-        self._told.add(list(self._task(parts)))
-
-
-class _Arrivals:
-    """How what tasks tell is put together: pyspark's AccumulatorParam, whose names these are."""
-
-    def zero(self, value: list[Outcome]) -> list[Outcome]:
-        del value
-        return []
-
-    def addInPlace(self, known: list[Outcome], more: list[Outcome]) -> list[Outcome]:  # noqa: N802
-        known.extend(more)
-        return known
-
-
 class GivenUp(MigrationError):
     """Spark has tried a task as often as it may, or cannot try any."""
 
@@ -133,12 +123,43 @@ def _given_up(error: BaseException) -> MigrationError:
             remedy="see spark.log in data/reports: it may have lost its memory "
             f"(spark.driver.memory, and what the system allows); then: {again()}",
         )
+    if cannot := unable(str(error)):
+        return GivenUp(str(cannot), remedy=cannot.remedy)
     return GivenUp(
         f"Spark has given up on a step: {cause_of(error)}",
         remedy="see spark.log in data/reports, and the logs of the executors: they may have lost "
         "their memory (spark.executor.memory, spark.executor.memoryOverhead), their machines, or "
         f"the way to data.directory, which all of them must have; then: {again()}",
     )
+
+
+def unable(said: str) -> MigrationError | None:
+    """Why a machine cannot run the tool, from what Spark says of its task; None when it is
+    something else."""
+    found = _WHO.search(said)
+    who = found[1] if found else "a machine"
+    if other := _OTHER_PYTHON.search(said):
+        here = ".".join(map(str, sys.version_info[:2]))
+        there = other[1].replace(", ", ".")
+        return MigrationError(
+            f"{who}, of the fleet, has Python {there}, and this machine has {here}",
+            remedy=f"{_THE_SAME}: let {_NAMED} name Python "
+            f"{here} with the packages of requirements.txt on all of them; then: {again()}",
+        )
+    if lacking := _LACKING.search(said):
+        return MigrationError(
+            f"{lacking[1]}, a machine of the fleet, lacks packages that this needs: its "
+            f"{lacking[2]} is without {lacking[3]}",
+            remedy=f"install requirements.txt there, for the Python that {_NAMED} names; on "
+            "AWS Glue by --additional-python-modules, on EMR Serverless by spark.archives, as "
+            f"`package` writes it; then: {again()}",
+        )
+    if python := _NO_PYTHON.search(said):
+        return MigrationError(
+            f"{who}, of the fleet, has no {python[1]}, the Python of this machine",
+            remedy=f"{_THE_SAME}, and let {_NAMED} say where it is there; then: {again()}",
+        )
+    return None
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 from utils.error_handler import BackOff, MigrationError, traceback_of
+from utils.fleet.code_archive import require_code
 from utils.fleet.witness import Witness
 from utils.processes.actors import Packed, packed, unpacked
+from utils.version import whole_code
 from utils.wording import invocation, masking
 
 DONE, FAILED, AGAIN = "done", "failed", "again"
@@ -43,18 +45,21 @@ class Outcome:
 @dataclass(frozen=True)
 class Task:
     """A function for parts, with what a process has to know to word and mask as the first one
-    does, and where it finds the run's files. Called with the parts of a task, each with its
-    place. Tasks that have the same function share it in a process that does one after the other:
-    what it has worked out for itself (patterns, validators) it knows then."""
+    does, where it finds the run's files, and the digest of the code that it is to run. Called with
+    the parts of a task, each with its place. Tasks that have the same function share it in a
+    process that does one after the other: what it has worked out for itself (patterns, validators)
+    it knows then."""
 
     function: bytes
     witness: Witness
     masks: masking.MaskState
     called: invocation.Invocation
+    code: str
 
     @classmethod
     def of(cls, function: Callable[[Any], Any], witness: Witness) -> Task:
-        return cls(pickle.dumps(function), witness, masking.state(), invocation.state())
+        known = masking.state(), invocation.state(), whole_code()
+        return cls(pickle.dumps(function), witness, *known)
 
     def __call__(self, parts: Iterable[tuple[int, Any]]) -> Iterator[Outcome]:
         masking.restore(self.masks)
@@ -65,6 +70,7 @@ class Task:
 
     def _done(self, function: Callable[[Any], Any], place: int, part: Any) -> Outcome:
         try:
+            require_code(self.code)
             self.witness.find_files()
             return Outcome(place, DONE, function(part))
         except BackOff as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import jsonschema_rs
@@ -21,14 +21,15 @@ import orjson
 
 Schema = dict[str, Any]
 
-_DIRECTORY = Path(__file__).with_name("schemas")
+_DIRECTORY = files("utils.reports") / "schemas"
 _COMMON = "common"
 
 
 @cache
 def report_names() -> tuple[str, ...]:
     """The reports that are declared."""
-    return tuple(sorted(path.stem for path in _DIRECTORY.glob("*.json") if path.stem != _COMMON))
+    names = (file.name.partition(".")[0] for file in _DIRECTORY.iterdir())
+    return tuple(sorted(name for name in names if name != _COMMON))
 
 
 @cache
