@@ -9,7 +9,7 @@ STAMPS := $(VENV)/.stamps
 export PYTHONDONTWRITEBYTECODE =
 PYTHON_FILES := migrate.py extract transform load validate utils tests
 
-.PHONY: help demo test torture lint bench format clean
+.PHONY: help demo test torture lint bench wheels format clean
 
 help:
 	@echo "make demo    a full migration between two servers started for it"
@@ -18,6 +18,7 @@ help:
 	@echo "make torture faults of every kind, seeded (an hour; TORTURE_SEED=n repeats one)"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make bench   every phase, beside what it is compared with (half an hour)"
+	@echo "make wheels  whether all packages are there for the Pythons of AWS Glue and EMR Serverless"
 	@echo "make format  lay the code out as ruff does"
 	@echo "make clean   remove the virtual environment and caches (not data/)"
 
@@ -41,6 +42,9 @@ lint: $(STAMPS)/dev
 bench: $(STAMPS)/dev
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 	$(BIN)/python -m tests.bench.following $(FOLLOWING_ARGS)
+
+wheels: $(STAMPS)/dev
+	$(BIN)/python -m tests.wheels
 
 format: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml --fix $(PYTHON_FILES)
