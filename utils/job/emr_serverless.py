@@ -12,6 +12,9 @@ _VENV = "s9-migration-venv.tar.gz"
 _CORES, _MEMORY, _DISK = 4, 16, 20  # of each executor, and of the driver; GB
 _DRIVER_DISK = 200  # GB: all files of the run are there
 _PYTHON = "./environment/bin/python"
+_BUILT = "3.11.14"
+_SOURCE = f"https://www.python.org/ftp/python/{_BUILT}/Python-{_BUILT}.tgz"
+_LOG = "/aws/emr-serverless"
 
 
 def application_json(job: Job) -> dict[str, Any]:
@@ -68,19 +71,33 @@ def run_json(job: Job, application: str = "APPLICATION") -> dict[str, Any]:
                 ),
             }
         },
+        "configurationOverrides": {
+            "monitoringConfiguration": {
+                "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": _LOG}
+            }
+        },
     }
 
 
 def build_venv(job: Job) -> str:
-    """How the environment is made that its machines unpack: on their system, Amazon Linux 2023."""
+    """How the environment is made that its machines unpack: on their system, Amazon Linux 2023.
+    All of Python goes along, and nothing of it is shared with the system's, since the machines
+    have another one (EMR Serverless user guide, "Using different Python versions")."""
     return "\n".join(
         (
             'docker run --rm --platform linux/amd64 -v "$PWD":/package -w /package \\',
-            "  public.ecr.aws/amazonlinux/amazonlinux:2023 bash -c '",
-            "    dnf install -y -q python3.11 python3.11-pip tar gzip &&",
-            "    python3.11 -m venv --copies /environment &&",
-            "    /environment/bin/pip install -q venv-pack -r requirements.txt &&",
-            f"    /environment/bin/venv-pack -p /environment -f -o {_VENV}'",
+            "  public.ecr.aws/amazonlinux/amazonlinux:2023 bash -ec '",
+            "    dnf install -y -q gcc make tar gzip findutils bzip2-devel libffi-devel \\",
+            "      openssl-devel sqlite-devel xz-devel zlib-devel",
+            f"    curl -sSf {_SOURCE} | tar xz",
+            f"    cd Python-{_BUILT} && ./configure -q && make -s -j4 altinstall && cd ..",
+            f"    rm -r Python-{_BUILT}",
+            "    python3.11 -m venv --copies /environment",
+            "    cp -r /usr/local/lib/python3.11/* /environment/lib/python3.11/",
+            "    /environment/bin/pip install -q --only-binary=:all: -r requirements.txt",
+            "    /environment/bin/pip install -q venv-pack",
+            "    /environment/bin/venv-pack -q -p /environment -f \\",
+            f"      --python-prefix /home/hadoop/environment -o {_VENV}'",
             f"aws s3 cp {_VENV} {job.to}/",
         )
     )
@@ -93,6 +110,7 @@ CREATE = (
 START = "aws emr-serverless start-job-run --cli-input-json file://emr-run.json"
 LOOK = (
     "aws emr-serverless get-job-run --application-id APPLICATION --job-run-id RUN \\\n"
-    "  --query 'jobRun.[state,stateDetails,totalResourceUtilization]'"
+    "  --query 'jobRun.[state,stateDetails,totalResourceUtilization]'\n"
+    f"aws logs tail {_LOG} --follow"
 )
 REMOVE = "aws emr-serverless delete-application --application-id APPLICATION"

@@ -18,11 +18,9 @@ _OF_OBJECTS = (
     "s3:DeleteObjectVersion",
     "s3:AbortMultipartUpload",
 )
-# A job in a network of one's own has an interface there (AWS Glue developer guide, "IAM policy for
-# AWS Glue", and EMR Serverless user guide, "Configuring VPC access").
-_INTERFACES = (
-    "ec2:CreateNetworkInterface",
-    "ec2:DeleteNetworkInterface",
+# A job of Glue's in a network of one's own makes its interfaces there itself, and marks them (AWS
+# Glue developer guide, "IAM policy for AWS Glue"). Those of EMR Serverless the service makes.
+_LOOK_AT_NETWORK = (
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeRouteTables",
@@ -30,6 +28,8 @@ _INTERFACES = (
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcAttribute",
 )
+_MARK = {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}}
+_USE_KEY = ("kms:Decrypt", "kms:GenerateDataKey")
 _LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 _LOG_GROUPS = {"glue": "/aws-glue/*", "emr-serverless": "/aws/emr-serverless*"}
 
@@ -69,11 +69,39 @@ def policy_of(job: Job, service: str) -> dict[str, Any]:
         place = f"{arn}:glue:{job.region}:{job.account}"
         of = [f"{place}:catalog", f"{place}:connection/{job.connection}"]
         statements.append(_allow("FindTheNetwork", ["glue:GetConnection"], of))
-    if job.connection or job.subnets:
-        statements.append(_allow("BeInTheNetwork", _INTERFACES, ["*"]))
-        tags = f"{arn}:ec2:{job.region}:{job.account}:network-interface/*"
-        statements.append(_allow("MarkItsInterfaces", ["ec2:CreateTags"], [tags]))
+        statements += _network(f"{arn}:ec2:{job.region}:{job.account}")
+    if keys := sorted({key for key in (job.config.data.s3.kms_key, _of_import(job)) if key}):
+        statements += [_key(job, number, key) for number, key in enumerate(keys, 1)]
     return {"Version": _VERSION, "Statement": statements}
+
+
+def _network(ec2: str) -> list[dict[str, Any]]:
+    """What Glue does in the network: the interfaces of the job's machines come and go."""
+    interfaces = f"{ec2}:network-interface/*"
+    among = [interfaces, f"{ec2}:subnet/*", f"{ec2}:security-group/*"]
+    return [
+        _allow("LookAtTheNetwork", _LOOK_AT_NETWORK, ["*"]),
+        _allow("BeInTheNetwork", ["ec2:CreateNetworkInterface"], among),
+        _allow("LeaveTheNetwork", ["ec2:DeleteNetworkInterface"], [interfaces]),
+        _allow("MarkItsInterfaces", ["ec2:CreateTags"], [interfaces]) | {"Condition": _MARK},
+    ]
+
+
+def _of_import(job: Job) -> str | None:
+    """The key of what an import goes through."""
+    return job.config.load.s3.kms_key if job.config.load.imports else None
+
+
+def _key(job: Job, number: int, key: str) -> dict[str, Any]:
+    """The use of a key, which has an id or an ARN; one by an alias is told by that."""
+    place, name = f"arn:{job.partition}:kms:{job.region}:{job.account}", key
+    if key.startswith("arn:"):
+        place, _, name = key.rpartition(":")
+    if name.startswith("alias/"):
+        by = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [name]}}
+        return _allow(f"UseKey{number}", _USE_KEY, [f"{place}:key/*"]) | {"Condition": by}
+    own = name if name.startswith("key/") else f"key/{name}"
+    return _allow(f"UseKey{number}", _USE_KEY, [f"{place}:{own}"])
 
 
 def _target(rights: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -122,8 +122,36 @@ def test_a_secret_and_a_network_are_allowed_where_there_are_such(job: Job) -> No
     assert allowed[SECRET] == {"secretsmanager:GetSecretValue"}
     place = "arn:aws:glue:eu-west-1:111122223333"
     assert allowed[f"{place}:connection/to-s9"] == {"glue:GetConnection"}
-    assert "ec2:CreateNetworkInterface" in allowed["*"]
+    assert not any(each.startswith("ec2:Create") for each in allowed["*"])
+    ec2 = "arn:aws:ec2:eu-west-1:111122223333"
+    assert allowed[f"{ec2}:subnet/*"] == {"ec2:CreateNetworkInterface"}
     assert trust_of("glue")["Statement"][0]["Principal"] == {"Service": "glue.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("key", "resource", "alias"),
+    [
+        ("1234-ab", "arn:aws:kms:eu-west-1:111122223333:key/1234-ab", None),
+        ("arn:aws:kms:eu-south-1:999:key/7", "arn:aws:kms:eu-south-1:999:key/7", None),
+        ("alias/s9", "arn:aws:kms:eu-west-1:111122223333:key/*", "alias/s9"),
+    ],
+)
+def test_the_key_of_the_files_may_be_used(
+    job: Job, tmp_path: Path, key: str, resource: str, alias: str | None
+) -> None:
+    data = {**CONFIG["data"], "s3": {"kmsKey": key}}
+    config = load_config(config_file(tmp_path, data=data), {"S9_PASSWORD": PASSWORD})
+    policy = policy_of(replace(job, config=config), "glue")
+    assert actions_in(policy)[resource] == {"kms:Decrypt", "kms:GenerateDataKey"}
+    [statement] = [each for each in policy["Statement"] if each["Sid"] == "UseKey1"]
+    told = statement.get("Condition", {}).get("ForAnyValue:StringEquals", {})
+    assert told.get("kms:ResourceAliases") == ([alias] if alias else None)
+
+
+def test_the_role_of_emr_serverless_makes_no_interfaces(job: Job) -> None:
+    near = replace(job, subnets=("subnet-1a2b",), security_groups=("sg-1a2b",))
+    allowed = actions_in(policy_of(near, "emr-serverless"))
+    assert not [each for actions in allowed.values() for each in actions if "ec2:" in each]
 
 
 def packaged(config: Path, *options: str) -> Any:
