@@ -82,7 +82,7 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_by_two_it_leaves_at_once(
     assert_all_are_gone(tool)
 
 
-def test_mysql_is_read_over_one_connection_and_the_rest_is_shared(
+def test_mysql_is_read_by_this_machine_and_the_rest_is_shared(
     sample_on_mysql: Sample, spark_operator: SparkHire, finished: Operator
 ) -> None:
     tool = sabotaged(spark_operator(sample_on_mysql.s9))
