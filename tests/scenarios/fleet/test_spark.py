@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -12,7 +11,7 @@ from tests.scenarios.fleet.conftest import SparkHire
 from tests.support.faults.sabotage import SabotagedOperator, shared, told
 from tests.support.fleet.cluster import Cluster
 from tests.support.fleet.sabotage import assert_nothing_is_left, sabotaged, set_conf
-from tests.support.fleet.spark import SubmittingOperator, spark_home
+from tests.support.fleet.spark import spark_home
 from tests.support.operators.operator import Operator, scan_all, small_trade
 
 
@@ -29,35 +28,6 @@ def test_files_reports_and_items_are_those_of_one_machine(
     assert told(operator) == told(finished)
     left = {path.name for path in (operator.data / "transformed").iterdir()}
     assert left == {"buyers.json", "producers.json", "sales.json"}
-
-
-def test_even_what_is_small_is_shared_out_in_pieces_and_by_senders(
-    s9: S9Database,
-    spark_operator: SparkHire,
-    dynamodb: DynamoDBClient,
-    tables: TableNames,
-) -> None:
-    small_trade(s9)
-    operator = shared(SabotagedOperator.like(spark_operator(s9)))
-    operator.run("--full").ended(0)
-    assert {name: len(items) for name, items in scan_all(dynamodb, tables).items()} == {
-        "buyers": 2,
-        "producers": 1,
-        "sales": 5,
-    }
-    assert operator.report("verification")["passed"]
-
-
-def test_spark_submit_says_what_the_cluster_is(
-    s9: S9Database, spark_operator: SparkHire, dynamodb: DynamoDBClient, tables: TableNames
-) -> None:
-    small_trade(s9)
-    hired = spark_operator(s9).configure(engine={"master": "spark://nobody.invalid:7077"})
-    operator = SubmittingOperator.like(hired)
-    operator.environment["PYSPARK_PYTHON"] = sys.executable
-    ended = operator.run("--full").ended(0)
-    assert "at local[2,4]" in ended.output
-    assert len(scan_all(dynamodb, tables)["sales"]) == 5
 
 
 def test_machines_that_do_not_see_the_files_work_with_them_all_the_same(
@@ -93,5 +63,10 @@ def test_a_cluster_that_has_nothing_of_the_tool_is_brought_its_code(
             spark_executorEnv_PYTHONPATH=str(tmp_path / "nothing"),
         )
         operator.run("--full").ended(0)
-    assert len(scan_all(dynamodb, tables)["sales"]) == 5
+    assert {name: len(items) for name, items in scan_all(dynamodb, tables).items()} == {
+        "buyers": 2,
+        "producers": 1,
+        "sales": 5,
+    }
+    assert operator.report("verification")["passed"]
     assert not list(operator.data.rglob("fleet-*"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from tests.conftest import S9Database, Sample
+from tests.conftest import Sample
 from tests.scenarios.fleet.conftest import SparkHire
 from tests.support.faults.sabotage import shared, told
 from tests.support.fleet.sabotage import (
@@ -15,7 +15,7 @@ from tests.support.fleet.sabotage import (
     kills,
     sabotaged,
 )
-from tests.support.operators.operator import Operator, small_trade
+from tests.support.operators.operator import Operator
 from utils.embedded.ports import free_port
 
 
@@ -110,20 +110,6 @@ def test_the_connection_that_holds_the_snapshot_is_lost_and_what_was_read_serves
     assert "The connection to S9 was lost" in outcome.output
     assert "is proved to be unchanged" in tool.manifest()["snapshot"]["statement"]
     assert_is_as_on_one_machine(tool, finished)
-
-
-def test_fewer_connections_than_readers_need_are_told_with_the_setting(
-    s9: S9Database, spark_operator: SparkHire
-) -> None:
-    small_trade(s9)
-    tool = spark_operator(s9)
-    s9.execute(f"ALTER DATABASE {s9.name} CONNECTION LIMIT 3")  # the owner's, and two
-    tool.run("--full").failed(
-        1, "the machines of the fleet", "no connection left", "engine.readers"
-    )
-    s9.execute(f"ALTER DATABASE {s9.name} CONNECTION LIMIT -1")
-    tool.run("--resume").ended(0)
-    assert_nothing_is_left(tool)
 
 
 def test_a_master_that_nobody_is_at_is_told_at_once(

@@ -10,7 +10,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pyrage
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from tests.conftest import Sample, TableNames
+from tests.conftest import S9Database, Sample, TableNames
 from tests.scenarios.conftest import DONE_TABLES
 from tests.scenarios.fleet.conftest import SparkHire, spark_operator
 from tests.support.faults.sabotage import SabotagedOperator, events, seeded_kills, shared, told
@@ -31,8 +30,8 @@ from tests.support.fleet.sabotage import (
     sabotaged,
     set_conf,
 )
-from tests.support.fleet.spark import require_spark, spark_home
-from tests.support.operators.operator import Operator, scan_all
+from tests.support.fleet.spark import SubmittingOperator, require_spark, spark_home
+from tests.support.operators.operator import Operator, scan_all, small_trade
 from tests.support.places import ROOT
 
 __all__ = ["spark_operator"]
@@ -229,14 +228,6 @@ def test_the_other_spark_does_the_same(
     assert_is_as_on_one_machine(tool, finished, dynamodb, tables)
 
 
-class Submitting(Operator):
-    """An operator who starts the tool by spark-submit."""
-
-    def command(self, *arguments: str) -> list[str]:
-        submit = home_of("4.1") / "bin" / "spark-submit"
-        return [str(submit), "--master", "local[1]", str(ROOT / "migrate.py"), *arguments]
-
-
 def test_what_spark_submit_says_goes_first(
     sample: Sample,
     spark_operator: SparkHire,
@@ -245,8 +236,8 @@ def test_what_spark_submit_says_goes_first(
     tables: TableNames,
 ) -> None:
     hired = spark_operator(sample.s9).configure(engine={"master": "local[7]"})
-    kept = {part.name: getattr(hired, part.name) for part in fields(Operator)}
-    tool = Submitting(**kept)
+    tool = SubmittingOperator.like(hired)
+    tool.master = "local[1]"
     tool.environment["PYSPARK_PYTHON"] = sys.executable
     tool.run("--full").ended(5)
     log = (tool.data / "reports" / "migration.log").read_text(encoding="utf-8")
@@ -361,6 +352,20 @@ def test_every_other_command_works_with_it(
     tool.run("clean", "--yes").ended(0)
     left = [path.name for path in tool.data.rglob("*") if path.is_file()]
     assert not [name for name in left if "spark" in name or "part" in name], left
+
+
+def test_fewer_connections_than_readers_need_are_told_with_the_setting(
+    s9: S9Database, spark_operator: SparkHire
+) -> None:
+    small_trade(s9)
+    tool = spark_operator(s9)
+    s9.execute(f"ALTER DATABASE {s9.name} CONNECTION LIMIT 3")  # the owner's, and two
+    tool.run("--full").failed(
+        1, "the machines of the fleet", "no connection left", "engine.readers"
+    )
+    s9.execute(f"ALTER DATABASE {s9.name} CONNECTION LIMIT -1")
+    tool.run("--resume").ended(0)
+    assert_nothing_is_left(tool)
 
 
 def test_machines_that_see_no_files_do_whatever_follows(
