@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from tests.support.fleet.sabotage import (
 from tests.support.fleet.spark import SubmittingOperator, require_spark, spark_home
 from tests.support.operators.operator import Operator, scan_all, small_trade
 from tests.support.places import ROOT
+from utils.fleet.code_archive import PACKAGES
 
 __all__ = ["spark_operator"]
 
@@ -392,3 +394,36 @@ def test_machines_that_see_no_files_do_whatever_follows(
     tool.run("rollback", "--yes").ended(0)
     assert not any(scan_all(dynamodb, tables).values())
     assert_all_are_gone(tool)
+
+
+@pytest.mark.parametrize("version", ["4.1", "3.5"])
+def test_a_cluster_that_has_neither_the_tool_nor_the_files(
+    version: str,
+    tmp_path: Path,
+    sample: Sample,
+    spark_operator: SparkHire,
+    finished: Operator,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    """In a name space of its own, where other file systems are in their places."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("needs the right to mount")
+    tool = shared(sabotaged(spark_operator(sample.s9)))
+    tool.environment["SPARK_CONF_DIR"] = str(tmp_path / "conf")
+    (tmp_path / "conf").mkdir()
+    hidden = [*(ROOT / package for package in PACKAGES), tool.directory]
+    with Cluster(home_of(version), tmp_path / "cluster", hidden=hidden) as cluster:
+        tool.configure(engine={"master": cluster.url})
+        path = str(OTHER_SPARK) if version == "3.5" else str(tmp_path / "nothing")
+        if version == "3.5":
+            tool.environment["PYTHONPATH"] = path
+        set_conf(
+            tool,
+            spark_executor_memory="512m",
+            spark_driver_host="127.0.0.1",
+            spark_executorEnv_PYTHONPATH=path,
+        )
+        outcome = tool.run("--full").ended(5)
+    assert "through this one" in outcome.output
+    assert_is_as_on_one_machine(tool, finished, dynamodb, tables)
