@@ -91,7 +91,6 @@ def package(
         config = caller.settings()
         document = parse(caller.config_path)
         place = place_in_s3(to)
-        require_fit(config, document, place, caller.config_path)
         role_of(role)
         if secret and not SECRET.fullmatch(secret):
             raise ConfigurationError(
@@ -100,6 +99,7 @@ def package(
                 "arn:aws:secretsmanager:eu-west-1:111122223333:secret:s9-AbCdEf",
             )
         asked = Job(config, place, role, workers, secret, connection, subnet, security_group)
+        require_fit(asked, document, caller.config_path)
         job = replace(asked, rights=tuple(caller.rights(config, asked.tables, asked.partition)))
         _write(job, service, glue_version, document, output)
         click.echo(said("packaged", directory=output, guide=output / _GUIDE))

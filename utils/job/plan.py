@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from utils.config import SPARK, Config, DataInS3
 from utils.error_handler import ConfigurationError
 from utils.fleet.code_archive import TOOL
@@ -19,6 +21,7 @@ from utils.working_copy.place import Place
 NAME = "s9-migration"
 SCRIPT = "s9_migration_job.py"
 _PIN = re.compile(r"^([A-Za-z0-9._-]+==[A-Za-z0-9.]+)", re.M)
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _ROLE = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):role/(?:[\w+=,.@-]+/)*([\w+=,.@-]+)")
 SECRET = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\w/+=.@-]+")
 
@@ -125,13 +128,24 @@ def pins() -> list[str]:
     return _PIN.findall(path.read_text(encoding="utf-8"))
 
 
-def require_fit(config: Config, document: Mapping[str, Any], to: Place, file: Path) -> None:
-    """Raise ConfigurationError with everything for which this configuration (and the `document`
-    of its `file`, variables unresolved) cannot be a job's."""
-    if wrong := list(_unfit(config, document, to)):
+def require_fit(job: Job, document: Mapping[str, Any], file: Path) -> None:
+    """Raise ConfigurationError with everything for which the configuration of this job (and the
+    `document` of its `file`, variables unresolved) cannot be a job's."""
+    if wrong := [*_unfit(job.config, document, job.to), *_unknown(job, document)]:
         raise ConfigurationError(
             f"{file} cannot be the configuration of a job:\n  " + "\n  ".join(wrong),
             remedy=f"mend that; then: {again()}",
+        )
+
+
+def _unknown(job: Job, document: Mapping[str, Any]) -> Iterator[str]:
+    """Variables without a value of their own are in the secret, or nowhere."""
+    named = sorted(set(_VARIABLE.findall(orjson.dumps(document).decode())))
+    if named and not job.secret:
+        yield (
+            f"it names {', '.join(named)}, which a job's machines do not have: put the values in a "
+            "secret of AWS Secrets Manager, a JSON object of variables and values, and name it "
+            "(--secret)"
         )
 
 
@@ -150,6 +164,11 @@ def _unfit(config: Config, document: Mapping[str, Any], to: Place) -> Iterator[s
         inside = to.bucket == data.bucket and f"{to.prefix}/".startswith(f"{data.prefix}/")
         if inside:
             yield f"--to {to} is within data.directory ({data}): name another prefix"
+        elif to.bucket == data.bucket and f"{data.prefix}/".startswith(f"{to.prefix}/"):
+            yield (
+                f"data.directory ({data}) is within --to {to}, and what is there is taken away "
+                "with the job's files: name another prefix"
+            )
     for setting, value in secrets_in(document):
         if not is_by_variable(value):
             yield (

@@ -155,7 +155,8 @@ def test_the_role_of_emr_serverless_makes_no_interfaces(job: Job) -> None:
 
 
 def packaged(config: Path, *options: str) -> Any:
-    given = {"--to": TO, "--role": ROLE, "--output": str(config.parent / "package")}
+    output = str(config.parent / "package")
+    given = {"--to": TO, "--role": ROLE, "--secret": SECRET, "--output": output}
     given.update(zip(options[::2], options[1::2], strict=True))
     words = [word for pair in given.items() for word in pair]
     typed = ["--config", str(config), "package", "glue", *words]
@@ -205,6 +206,7 @@ def test_the_folder_has_what_is_typed_of_and_no_secret(tmp_path: Path) -> None:
         ({"target": {"endpoint": "http://localhost:8000"}}, "which is no AWS"),
         ({"target": {"profile": "mine"}}, "target.profile is mine"),
         ({"data": {"directory": "s3://our-migration/job"}}, "name another prefix"),
+        ({"data": {"directory": "s3://our-migration/job/data"}}, "is taken away with the job"),
     ],
 )
 def test_what_cannot_be_a_job_is_refused_by_name(
@@ -241,3 +243,16 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     ended = packaged(config_file(tmp_path))
     assert ended.exit_code == 2, ended.output
     assert [path.name for path in folder.iterdir()] == ["mine"]
+
+
+def test_variables_that_the_job_would_not_have_are_named(tmp_path: Path) -> None:
+    source = {**CONFIG["source"], "host": "${S9_HOST}", "database": "${S9_NAME:-s9}"}
+    config = config_file(tmp_path, source=source)
+    output = ["--output", str(tmp_path / "package")]
+    typed = ["--config", str(config), "package", "glue", "--to", TO, "--role", ROLE, *output]
+    given = {"S9_PASSWORD": PASSWORD, "S9_HOST": "db.example.com"}
+    ended = CliRunner(env=given).invoke(cli, typed)
+    assert ended.exit_code == 2, ended.output
+    assert "names ${S9_HOST}, ${S9_PASSWORD}, which" in ended.output
+    ended = CliRunner(env=given).invoke(cli, [*typed, "--secret", SECRET])
+    assert ended.exit_code == 0, ended.output
