@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from utils.job.plan import Job
+from utils.telemetry.cloudwatch.metrics import NAMESPACE
 
 _VERSION = "2012-10-17"
 # What the files of data.directory need: docs/iam-policy.json, dataInS3.
@@ -63,6 +64,7 @@ def policy_of(job: Job, service: str) -> dict[str, Any]:
             [f"{arn}:logs:{job.region}:{job.account}:log-group:{_LOG_GROUPS[service]}"],
         ),
     ]
+    statements += _telemetry(job, arn)
     if job.secret:
         statements.append(_allow("ReadTheSecret", ["secretsmanager:GetSecretValue"], [job.secret]))
     if job.connection:
@@ -73,6 +75,17 @@ def policy_of(job: Job, service: str) -> dict[str, Any]:
     if keys := sorted({key for key in (job.config.data.s3.kms_key, _of_import(job)) if key}):
         statements += [_key(job, number, key) for number, key in enumerate(keys, 1)]
     return {"Version": _VERSION, "Statement": statements}
+
+
+def _telemetry(job: Job, arn: str) -> Iterator[dict[str, Any]]:
+    """What the configuration sends to CloudWatch: docs/iam-policy.json, cloudWatch."""
+    asked = job.config.logging
+    if asked.cloud_watch:
+        group = f"{arn}:logs:{job.region}:{job.account}:log-group:{asked.cloud_watch_group}:*"
+        yield _allow("SendTheLog", _LOGS, [group])
+    if asked.cloud_watch_metrics:
+        only = {"StringEquals": {"cloudwatch:namespace": NAMESPACE}}
+        yield _allow("SendMetrics", ["cloudwatch:PutMetricData"], ["*"]) | {"Condition": only}
 
 
 def _network(ec2: str) -> list[dict[str, Any]]:

@@ -128,6 +128,16 @@ def test_a_secret_and_a_network_are_allowed_where_there_are_such(job: Job) -> No
     assert trust_of("glue")["Statement"][0]["Principal"] == {"Service": "glue.amazonaws.com"}
 
 
+def test_what_is_sent_to_cloudwatch_is_allowed(job: Job, tmp_path: Path) -> None:
+    asked = {"cloudWatch": True, "cloudWatchMetrics": True}
+    config = load_config(config_file(tmp_path, logging=asked), {"S9_PASSWORD": PASSWORD})
+    policy = policy_of(replace(job, config=config), "glue")
+    wanted = POLICIES["cloudWatch"]["Statement"]
+    names = {statement["Sid"] for statement in wanted}
+    assert [each for each in policy["Statement"] if each["Sid"] in names] == wanted
+    assert not names & {each["Sid"] for each in policy_of(job, "glue")["Statement"]}
+
+
 @pytest.mark.parametrize(
     ("key", "resource", "alias"),
     [
