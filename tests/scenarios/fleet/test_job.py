@@ -110,3 +110,6 @@ def test_a_job_leaves_what_a_command_leaves_and_is_looked_at_from_here(
     verify = "--migrate", "--phase verify"  # by a machine that has nothing
     code, said = submitted(there, job, elsewhere, "--secret", secret, *verify)
     assert code == 0, said
+    mistyped = "--migrate", "--phase nothing"
+    code, said = submitted(there, job, elsewhere, "--secret", secret, *mistyped)
+    assert code == 2, said  # which the service shows as failed
