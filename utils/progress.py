@@ -135,9 +135,9 @@ class Display:
     def _line(self, step: StepPicture, waiting: str) -> tuple[str, int]:
         now = self._clock()
         if not self._has_bars:
-            return plain_line(step, now, waiting), 0
+            return plain_line(step, now, waiting, self._picture.fleet), 0
         looks = Looks(columns_of(self._ground), self._color, self._unicode)
-        return bar_line(step, now, looks, waiting)
+        return bar_line(step, now, looks, waiting, self._picture.fleet)
 
     def _say(self, line: tuple[str, int]) -> None:
         """Write a line that stays."""

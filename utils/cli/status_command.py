@@ -26,7 +26,7 @@ from utils.status.status import (
     latest,
     watchers,
 )
-from utils.telemetry.step_lines import Looks, bar_line, plain_line, waits_for
+from utils.telemetry.step_lines import Looks, bar_line, fleet_line, plain_line, waits_for
 from utils.wording.figures import counted, lasting
 from utils.wording.invocation import again, for_real
 from utils.wording.terminal import canvas, columns_of, has_blocks, printable
@@ -139,11 +139,13 @@ def _lines(
             waiting = waits_for(picture) if seen.state == RUNNING else ""
             at = now if seen.state == RUNNING else picture.last
             bar = (
-                bar_line(step, at, looks, waiting)
+                bar_line(step, at, looks, waiting, picture.fleet)
                 if looks
-                else _plain(plain_line(step, at, waiting))
+                else _plain(plain_line(step, at, waiting, picture.fleet))
             )
             yield bar
+    if picture.fleet:
+        yield _plain(fleet_line(picture.fleet))
     if seen.following:
         yield _plain(printable(_followed(seen.following)))
     if seen.to_come:

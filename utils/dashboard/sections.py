@@ -22,6 +22,7 @@ from utils.files.encryption import SUFFIX
 from utils.ownership import CUTOVER, S9, read_cutover
 from utils.pages.parts import (
     BAD,
+    BUSY,
     CALM,
     CARE,
     GOOD,
@@ -48,7 +49,7 @@ from utils.pages.report.verdict import figures_of, verdict_of
 from utils.pages.report.work import commands_of, curve_of, retried_of, throttled_of, time_line_of
 from utils.run.manifest import Manifest
 from utils.run.standing import stations_of
-from utils.status.status import FollowingStatus, Status, StepStatus
+from utils.status.status import FleetStatus, FollowingStatus, Status, StepStatus
 from utils.telemetry.events import Found
 from utils.telemetry.phase_figures import phase_figures
 from utils.wording.figures import counted, counted_in, lasting, moment_text
@@ -59,6 +60,7 @@ PARTS = (
     "verdict",
     "figures",
     "phases",
+    "fleet",
     "work",
     "findings",
     "quarantine",
@@ -104,6 +106,7 @@ def rendered(seen: Seen, kept: Kept, config: Config | None) -> dict[str, str]:
         "verdict": lambda: _verdict(verdict_of(known)),
         "figures": lambda: _glance(list(_figures(seen, status, known))),
         "phases": lambda: _phases(seen, status),
+        "fleet": lambda: _html(_fleet(status.fleet)),
         "work": lambda: _drawn(seen, kept),
         "findings": lambda: _html(_findings(seen)),
         "quarantine": lambda: _html(_quarantine(seen, known)),
@@ -227,6 +230,9 @@ def _figures(seen: Seen, status: Status, known: Documents) -> Iterator[Figure]:
     yield Figure("Refused", refused, "records, by all steps")
     waited = sum(each.seconds for step in status.steps for each in step.throttled)
     yield Figure("Throttled", plain(lasting(waited)), "all senders together")
+    if status.fleet is not None and status.fleet.is_there:
+        machines = f"on {counted(status.fleet.machines, 'machine')}"
+        yield Figure("Fleet", plain(counted(status.fleet.cores, "core")), machines)
     if status.following is not None:
         yield Figure("Lag", plain(lasting(status.following.lag_seconds)), "behind S9")
 
@@ -270,6 +276,30 @@ def _work(seen: Seen) -> Section | None:
         "out."
     )
     return Section("work", "Throughput and throttling", parts, note)
+
+
+def _fleet(how: FleetStatus | None) -> Section | None:
+    """The machines that share the work; nothing where this one does all of it."""
+    if how is None:
+        return None
+    machines = counted(how.machines, "machine")
+    words = f"{counted(how.tasks, 'task')} at work on {machines}" if how.is_there else "Let go"
+    pairs: list[tuple[str, Cell]] = [
+        ("Engine", printable(how.software)),
+        ("Master", _code(how.master)),
+        ("Machines", how.machines),
+        ("Executors", how.executors),
+        ("Cores", how.cores),
+    ]
+    rows = [Row([each.phase.capitalize(), each.ended, each.lost]) for each in how.phases]
+    columns = [Column("Phase", WIDE), Column("Tasks done", NUMBER), Column("Lost", NUMBER)]
+    parts: list[Part] = [
+        State(BUSY if how.is_there else CALM, plain(words)),
+        Pairs(pairs),
+        Table("Tasks by phase", columns, rows),
+    ]
+    note = "A task that was lost, for itself or with its machine, is done again."
+    return Section("fleet", "Fleet", parts, note)
 
 
 # -- findings, quarantine ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,18 +16,20 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.error_handler import ConfigurationError
 from utils.files.closing import Closes
 from utils.fleet.fleet import Fleet
+from utils.telemetry.tasks import Tasks
 
 
 @dataclass
 class Engine(Closes):
     """The engine that a run has chosen. `policy` says how often a part is tried, `log` is where
-    an engine of others writes its own, `scratch` a directory that all its machines are to see. A
-    context manager: its fleet goes when it is closed."""
+    an engine of others writes its own, `scratch` a directory that all its machines are to see;
+    `tasks` are told how these stand. A context manager: its fleet goes when it is closed."""
 
     chosen: EngineConfig
     policy: RetryPolicy
     log: Path
     scratch: Path
+    tasks: Tasks = field(default_factory=Tasks)
     _fleet: Fleet | None = None
 
     @property
@@ -35,7 +37,7 @@ class Engine(Closes):
         """Who does a phase's work by parts; None when the processes of this machine do it. Raises
         ConfigurationError when something is missing here that the engine needs."""
         if self._fleet is None:
-            self._fleet = fleet_of(self.chosen, self.policy, self.log, self.scratch)
+            self._fleet = fleet_of(self.chosen, self.policy, self.log, self.scratch, self.tasks)
         return self._fleet
 
     def close(self) -> None:
@@ -45,7 +47,9 @@ class Engine(Closes):
             fleet.close()
 
 
-def fleet_of(engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path) -> Fleet | None:
+def fleet_of(
+    engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path, tasks: Tasks | None = None
+) -> Fleet | None:
     """The fleet of an engine, which is not there before it is started; None for this machine's own
     processes. Raises ConfigurationError."""
     if engine.type != SPARK:
@@ -53,7 +57,7 @@ def fleet_of(engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path
     require_spark()
     from utils.fleet.spark_fleet import SparkFleet  # needs pyspark, which nobody else does
 
-    return SparkFleet(engine, policy, log, scratch)
+    return SparkFleet(engine, policy, log, scratch, tasks)
 
 
 def require_spark() -> str:

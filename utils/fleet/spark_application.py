@@ -122,6 +122,7 @@ def _conf(engine: EngineConfig, gateway: JavaGateway) -> SparkConf:
     conf.set("spark.ui.showConsoleProgress", "false")  # the screen is ours
     for name, value in (
         ("spark.ui.enabled", "false"),  # a page that anybody could look at
+        ("spark.ui.liveUpdate.period", "0"),  # what is asked of tasks is as it is then
         ("spark.executorEnv.PYTHONPATH", str(TOOL)),
     ):
         conf.setIfMissing(name, value)

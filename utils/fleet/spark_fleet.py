@@ -11,6 +11,7 @@ import secrets
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
@@ -28,15 +29,17 @@ from utils.error_handler import BackOff, MigrationError
 from utils.files.closing import Closes
 from utils.files.elsewhere import are_here
 from utils.fleet.file_service import FileService, FirstMachineSilent
-from utils.fleet.fleet import Part, Result
+from utils.fleet.fleet import Part, Result, Underway
 from utils.fleet.spark_application import bring_code, open_application
 from utils.fleet.spark_jobs import (
     LOOK_EVERY,
     GivenUp,
     Job,
+    SparkWatch,
     arriving,
     cause_of,
     java_is_there,
+    room,
     unable,
 )
 from utils.fleet.task import Outcome, Task
@@ -45,6 +48,8 @@ from utils.logger import get_logger
 from utils.processes.actors import undisturbed
 from utils.processes.pieces_runner import Piece, ThisProcess
 from utils.processes.pool import WORTH_IT
+from utils.telemetry.tasks import Tasks
+from utils.telemetry.troubles import Troubles
 from utils.wording.figures import counted
 from utils.wording.invocation import again
 
@@ -58,18 +63,27 @@ _PIECES_A_CORE, _TASKS_A_CORE, _MOST_PIECES = 32, 4, 512
 class SparkFleet:
     """A Spark application of this run's own: started with the first work, or the one that
     spark-submit has started. Its JVM's log is written to `log`; in `scratch`, which all machines
-    are to see, something is left by which they do."""
+    are to see, something is left by which they do. `tasks` are told how the machines stand."""
 
-    def __init__(self, engine: EngineConfig, policy: RetryPolicy, log: Path, scratch: Path) -> None:
+    def __init__(
+        self,
+        engine: EngineConfig,
+        policy: RetryPolicy,
+        log: Path,
+        scratch: Path,
+        tasks: Tasks | None = None,
+    ) -> None:
         self._engine = engine
         self._policy = policy
         self._log = log
         self._scratch = scratch
         self._code = scratch.resolve() / f"fleet-{secrets.token_hex(6)}.zip"
+        self._tasks = tasks or Tasks()
         self._context: SparkContext | None = None
         self._witness: Witness | None = None
         self._files: FileService | None = None
         self._sees_files = True
+        self._watch: SparkWatch | None = None
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -85,6 +99,7 @@ class SparkFleet:
                 self._files = FileService(_addresses(self._context))
                 self._witness = self._witness.asking(self._files.at)
                 self._look_at_machines(self._context, self._witness)
+                self._watch = SparkWatch(self._context, self._tasks)
             return self._context
 
     def _open(self) -> SparkContext:
@@ -119,7 +134,7 @@ class SparkFleet:
             if waited > PATIENCE:
                 raise _no_machines(context.master)
 
-        cores = range(_room(context))
+        cores = range(room(context))
         task = Task.of(_is_there, witness)
         job = Job(context, task, list(enumerate(cores)), len(cores))
         try:
@@ -151,6 +166,9 @@ class SparkFleet:
             context, self._context = self._context, None
             witness, self._witness = self._witness, None
             files, self._files = self._files, None
+            watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
         if context is not None:
             with suppress(Exception):  # it may be gone already
                 context.stop()
@@ -163,7 +181,7 @@ class SparkFleet:
     @property
     def at_once(self) -> int:
         """As many as Spark's machines have room for now."""
-        return _room(self._started())
+        return room(self._started())
 
     @property
     def sees_files(self) -> bool:
@@ -233,10 +251,13 @@ class SparkFleet:
                     del left[outcome.place]
                     yield outcome.place, outcome.value
                 lost = error or lost
+            self.look()
             if not left:
                 return
             if len(left) < before:
                 attempts = Attempts(self._policy)
+            reason = lost.reason if isinstance(lost, BackOff) else "PartsLost"
+            self._tasks.heard(Troubles(retried=Counter({reason: len(left)})))
             if not attempts.fail():
                 silence = f"nothing was heard of {counted(len(left), 'part')}"
                 raise _told(lost or BackOff("PartsLost", silence))
@@ -257,14 +278,19 @@ class SparkFleet:
         jobs = (self.job(function, {place: part}) for place, part in list(parts.items()))
         return arriving(jobs, at_most, pause)
 
-    def begun(self, function: Callable[[Part], object], parts: Sequence[Part]) -> Job:
+    def begun(self, function: Callable[[Part], object], parts: Sequence[Part]) -> Underway:
         """See Fleet."""
-        return self.job(function, dict(enumerate(parts)))
+        return _Begun(self, self.job(function, dict(enumerate(parts))))
 
     @property
     def addresses(self) -> tuple[str, str]:
         """See Fleet: those by which Spark's own machines call its driver."""
         return _addresses(self._started())
+
+    def look(self) -> None:
+        """Something is over: tell how the machines stand."""
+        if self._watch is not None:
+            self._watch.look()
 
     def job(
         self, function: Callable[[Any], Any], parts: Mapping[int, Any], tasks: int | None = None
@@ -274,6 +300,23 @@ class SparkFleet:
         context, tasks = self._started(), min(tasks or len(parts), len(parts))
         assert self._witness is not None
         return Job(context, Task.of(function, self._witness), list(parts.items()), tasks)
+
+
+class _Begun(Closes):
+    """A job that nobody waits for; how the machines stand is told when it is over."""
+
+    def __init__(self, fleet: SparkFleet, job: Job) -> None:
+        self._fleet, self._job = fleet, job
+
+    def wait(self, seconds: float) -> None:
+        """See Underway."""
+        self._job.wait(seconds)
+        self._fleet.look()
+
+    def close(self) -> None:
+        """See Underway."""
+        self._job.close()
+        self._fleet.look()
 
 
 class _Wave(Closes):
@@ -296,6 +339,7 @@ class _Wave(Closes):
         for outcome in arriving(iter([self._job]), 1, pause):
             if outcome.raised() is None:
                 found[outcome.place] = outcome.value
+        self._fleet.look()
         missing = [place for place in range(len(self._pieces)) if place not in found]
         again = self._fleet.each(
             self._work,
@@ -310,15 +354,6 @@ class _Wave(Closes):
 
     def close(self) -> None:
         self._job.close()
-
-
-def _room(context: SparkContext) -> int:
-    """How many tasks Spark can have at work now, as it counts for stages whose tasks need each
-    other; `defaultParallelism` is a setting, and need not be that."""
-    with java_is_there():
-        spark = context._jsc.sc()
-        profile = spark.resourceProfileManager().defaultResourceProfile()
-        return max(1, int(spark.maxNumConcurrentTasks(profile)))
 
 
 def _addresses(context: SparkContext) -> tuple[str, str]:

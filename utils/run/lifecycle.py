@@ -125,8 +125,8 @@ def open_run(
             with (
                 display,
                 run.workers,
-                run.engine,
                 command_told(files, run.progress, start.command, phases=phases, entities=entities),
+                run.engine,
                 recording_why_it_stops(run, looks=start in _BY_HAND and phases[-1] == "verify"),
             ):
                 yield run

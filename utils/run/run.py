@@ -78,7 +78,9 @@ class Run:
     def __post_init__(self) -> None:
         policy = RetryPolicy.of(self.config.migration, self.stop.sleep)
         files = self.workspace
-        self.engine = Engine(self.config.engine, policy, files.engine_log, files.scratch)
+        self.engine = Engine(
+            self.config.engine, policy, files.engine_log, files.scratch, self.progress
+        )
         self.workers = Workers(self.config.migration.processes or available_cores())
         if self.config.engine.type == SPARK:
             in_s3 = isinstance(self.config.data, DataInS3)

@@ -99,6 +99,30 @@ class FollowingStatus:
 
 
 @dataclass(frozen=True)
+class FleetTasks:
+    """What became of a fleet's tasks in a phase: how many have ended, and how many were lost and
+    done again."""
+
+    phase: str
+    ended: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class FleetStatus:
+    """Machines that share the work, as they were last; `is_there` until they are let go."""
+
+    software: str
+    master: str
+    machines: int
+    executors: int
+    cores: int
+    tasks: int
+    is_there: bool
+    phases: tuple[FleetTasks, ...]
+
+
+@dataclass(frozen=True)
 class Status:
     """How it stands in a data directory. `state` is `none`, `running`, `stopped` or `finished`;
     `words` say it in a sentence, `sentence` is the last line with which it has ended; `next` is
@@ -120,6 +144,7 @@ class Status:
     to_come: tuple[str, ...] = ()
     not_ready: tuple[str, ...] = ()
     steps: tuple[StepStatus, ...] = ()
+    fleet: FleetStatus | None = None
     following: FollowingStatus | None = None
     cutover: Ownership = field(default_factory=Ownership)
 
@@ -264,9 +289,28 @@ class Watcher:
             to_come=_to_come(picture) if state == RUNNING else (),
             not_ready=tuple(" is ".join(each) for each in picture.not_ready),
             steps=tuple(_step(each, until) for each in picture.steps),
+            fleet=_fleet(picture),
             following=_following(self.files),
             cutover=ownership_of(self.files),
         )
+
+
+def _fleet(picture: Picture) -> FleetStatus | None:
+    """How the machines stand that share the work; None where none do."""
+    fleet = picture.fleet
+    if fleet is None:
+        return None
+    tried = (FleetTasks(phase, each.ended, each.lost) for phase, each in fleet.phases.items())
+    return FleetStatus(
+        fleet.software,
+        fleet.master,
+        fleet.machines,
+        fleet.executors,
+        fleet.cores,
+        fleet.tasks,
+        fleet.is_there,
+        tuple(tried),
+    )
 
 
 def _following(files: Workspace) -> FollowingStatus | None:
@@ -357,7 +401,7 @@ def _camel(value: Any) -> dict[str, Any]:
 
 def _named(value: Any) -> Iterator[tuple[str, Any]]:
     for name, inner in vars(value).items():
-        if isinstance(inner, FollowingStatus):
+        if isinstance(inner, (FleetStatus, FollowingStatus)):
             yield json_name(name), _camel(inner)
         elif isinstance(inner, Ownership):
             yield name, inner.as_json()

@@ -157,6 +157,32 @@ class Followed(Event):
     retained: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class FleetAtWork(Event):
+    """How machines stand that share the work of a run (`engine.type`): told when they are there,
+    and every other second when it has changed. `software` is what runs them ("Spark 4.1.4"),
+    `master` who gives them; so many `machines`, `executors` on them and `cores` are there, and so
+    many `tasks` at work. Since the last event of the kind, in whatever step, so many tasks have
+    `ended`, and so many were `lost`: they have failed, or their machine has, and are done again."""
+
+    step: Step
+    software: str
+    master: str
+    machines: int
+    executors: int
+    cores: int
+    tasks: int
+    ended: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetGone(Event):
+    """These machines were let go."""
+
+    step: Step
+
+
 DONE, SKIPPED, FAILED, STOPPED = "done", "skipped", "failed", "stopped"
 """The outcomes of a step."""
 
@@ -192,6 +218,8 @@ KINDS: tuple[type[Event], ...] = (
     CheckpointSaved,
     TableState,
     Followed,
+    FleetAtWork,
+    FleetGone,
     StepFinished,
     RunFinished,
 )

@@ -15,6 +15,8 @@ from utils.telemetry.events import (
     STOPPED,
     Count,
     Event,
+    FleetAtWork,
+    FleetGone,
     Followed,
     Progressed,
     Retried,
@@ -131,6 +133,43 @@ class StepPicture:
 
 
 @dataclass
+class Tried:
+    """How many tasks of a fleet's have ended, and how many were lost and done again."""
+
+    ended: int = 0
+    lost: int = 0
+
+
+@dataclass
+class FleetPicture:
+    """Machines that share the work, as they were last; `phases` have what became of their tasks, by
+    the phase that they were of. `is_there` until they are let go."""
+
+    software: str
+    master: str
+    machines: int = 0
+    executors: int = 0
+    cores: int = 0
+    tasks: int = 0
+    is_there: bool = True
+    phases: dict[str, Tried] = field(default_factory=dict)
+
+    def take(self, event: FleetAtWork) -> None:
+        """Take note of an event."""
+        self.software, self.master, self.is_there = event.software, event.master, True
+        self.machines, self.executors = event.machines, event.executors
+        self.cores, self.tasks = event.cores, event.tasks
+        if event.ended or event.lost:
+            tried = self.phases.setdefault(event.step.phase, Tried())
+            tried.ended += event.ended
+            tried.lost += event.lost
+
+    def goes(self) -> None:
+        """They are not there any more."""
+        self.is_there, self.tasks = False, 0
+
+
+@dataclass
 class Picture:
     """The last command and what others have done of the same run: steps in the order in which they
     began, each of them as it was last."""
@@ -145,6 +184,7 @@ class Picture:
     last: float = 0.0
     steps: list[StepPicture] = field(default_factory=list)
     tables: dict[str, str] = field(default_factory=dict)
+    fleet: FleetPicture | None = None
     finished: RunFinished | None = None
     rests: bool = False
     """Whether who follows S9's log has nothing to do."""
@@ -162,6 +202,11 @@ class Picture:
             self.finished = event
         elif isinstance(event, TableState):
             self._table(event)
+        elif isinstance(event, FleetAtWork):
+            self.fleet = self.fleet or FleetPicture(event.software, event.master)
+            self.fleet.take(event)
+        elif isinstance(event, FleetGone):
+            self._fleet_goes()
         elif isinstance(event, StepBegun):
             return self._step_begins(event.step, event.count, at)
         elif isinstance(event, (Progressed, StepFinished, Throttled, Retried)):
@@ -175,6 +220,7 @@ class Picture:
         """Nobody is at work any more, whether or not he has said so."""
         for step in self.running():
             step.state, step.seconds = STOPPED, max(step.moved - step.began, 0.0)
+        self._fleet_goes()
 
     def at_work(self, step: Step) -> StepPicture | None:
         """The step of this name that is running."""
@@ -202,10 +248,14 @@ class Picture:
         if event.command == RESUME and run == self.run:
             self.earlier_seconds += ended - self.began
         else:
-            self.earlier_seconds = 0.0
+            self.earlier_seconds, self.fleet = 0.0, None
         self.run, self.began, self.finished, self.tables = run, at, None, {}
         self.command, self.pid, self.version = event.command, event.pid, event.version
         self.phases, self.entities = event.phases, event.entities
+
+    def _fleet_goes(self) -> None:
+        if self.fleet is not None:
+            self.fleet.goes()
 
     def _table(self, event: TableState) -> None:
         self.tables[f"{event.table}/{event.index}".rstrip("/")] = event.state

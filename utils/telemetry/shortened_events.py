@@ -20,9 +20,15 @@ _SUMMED = {
     "throttled": ("by", "reason"),
     "retried": ("reason",),
     "found": ("rule", "severity"),
+    "fleet-at-work": (),
 }
-_LAST_ONLY = {"checkpoint-saved": (), "table-state": ("table", "index"), "followed": ()}
-_SUMS = ("times", "seconds")
+_LAST_ONLY = {
+    "checkpoint-saved": (),
+    "table-state": ("table", "index"),
+    "followed": (),
+    "fleet-gone": (),
+}
+_SUMS = ("times", "seconds", "ended", "lost")
 _FRAME = frozenset({"run-begun", "run-finished", "step-begun", "step-finished"})
 _PROGRESSED = "progressed"
 _FEW = 60  # lines of progress of one step

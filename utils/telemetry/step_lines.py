@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tqdm import tqdm
 
 from utils.telemetry.events import DONE, FAILED, STOPPED
-from utils.telemetry.picture import Picture, StepPicture
+from utils.telemetry.picture import FleetPicture, Picture, StepPicture
 from utils.wording.figures import counted, counted_in, lasting, on_a_clock
 from utils.wording.terminal import printable
 
@@ -52,18 +52,27 @@ def title(picture: StepPicture) -> str:
     return f"[{phase[:1].upper()}{phase[1:]}] {printable(about[:1].upper() + about[1:])}".rstrip()
 
 
-def plain_line(picture: StepPicture, now: float, waiting: str = "") -> str:
-    """A step as plain text. `waiting` says what it waits for, if it does."""
-    parts = [part.text for part in _parts(picture, now, waiting, lasting)]
+def plain_line(
+    picture: StepPicture, now: float, waiting: str = "", fleet: FleetPicture | None = None
+) -> str:
+    """A step as plain text. `waiting` says what it waits for, if it does; `fleet` is what shares
+    the work, if anything does."""
+    parts = [part.text for part in _parts(picture, now, waiting, lasting, fleet)]
     return _line(f"{title(picture)}:", _how_far(picture).lstrip(), parts)
 
 
-def bar_line(picture: StepPicture, now: float, looks: Looks, waiting: str = "") -> tuple[str, int]:
-    """A step with a bar, less wide than the terminal, and how many columns that takes."""
+def bar_line(
+    picture: StepPicture,
+    now: float,
+    looks: Looks,
+    waiting: str = "",
+    fleet: FleetPicture | None = None,
+) -> tuple[str, int]:
+    """The same with a bar, less wide than the terminal, and how many columns that takes."""
     room = looks.columns - 1
     head, far = f"{title(picture)}:", _how_far(picture)
     has_bar = _total(picture) is not None
-    parts = list(_parts(picture, now, waiting, on_a_clock))
+    parts = list(_parts(picture, now, waiting, on_a_clock, fleet))
     beside = len(f"{head}  ") + (_LEAST_BAR + 1 if has_bar else 0)
     needed = [part.text for part in parts if part.matters >= _NEEDED]
     if has_bar and beside + len(_line("", far, needed)) > room:
@@ -113,7 +122,11 @@ def _how_far(picture: StepPicture) -> str:
 
 
 def _parts(
-    picture: StepPicture, now: float, waiting: str, duration: Callable[[float], str]
+    picture: StepPicture,
+    now: float,
+    waiting: str,
+    duration: Callable[[float], str],
+    fleet: FleetPicture | None,
 ) -> Iterator[_Part]:
     """What there is to say, in its order."""
     count = picture.count
@@ -126,9 +139,33 @@ def _parts(
         yield _Part(counted(count.errors, "error"), *((85, _RED) if count.errors else (20,)))
     if picture.retries:
         yield _Part(counted(picture.retries, "retry", "retries"), 50, _YELLOW)
+    if fleet is not None and fleet.is_there and picture.is_running:
+        yield from _of_fleet(fleet, picture.step.phase)
     state = _state(picture, now, waiting)
     if state:
         yield state
+
+
+def _of_fleet(fleet: FleetPicture, phase: str) -> Iterator[_Part]:
+    machines = counted(fleet.machines, "machine")
+    yield _Part(f"{counted(fleet.tasks, 'task')} on {machines}", 30)
+    if phase in fleet.phases and (lost := fleet.phases[phase].lost):
+        yield _Part(f"{counted(lost, 'task')} lost", 55, _YELLOW)
+
+
+def fleet_line(fleet: FleetPicture) -> str:
+    """Machines that share the work in a line: what they are, and what they have done."""
+    there = f"{counted(fleet.cores, 'core')} on {counted(fleet.machines, 'machine')}"
+    if fleet.executors != fleet.machines:
+        there += f" ({counted(fleet.executors, 'executor')})"
+    now = f"{counted(fleet.tasks, 'task')} at work" if fleet.is_there else "let go"
+    done = [
+        f"{phase or 'start'} {counted(tried.ended, 'task')}"
+        + (f" and {tried.lost:,} lost" if tried.lost else "")
+        for phase, tried in fleet.phases.items()
+    ]
+    words = f"Fleet: {fleet.software} at {fleet.master}, {there}, {now}"
+    return printable("; ".join([words, *done]))
 
 
 def _state(picture: StepPicture, now: float, waiting: str) -> _Part | None:

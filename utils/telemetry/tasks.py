@@ -212,6 +212,7 @@ class Tasks:
         self.sentence = ""
         self._clock = clock
         self._open: list[Task] = []
+        self._over = Step("")
 
     def task(
         self,
@@ -246,6 +247,7 @@ class Tasks:
     def closed(self, task: Task) -> None:
         """It is not any more."""
         self._open.remove(task)
+        self._over = task.step
 
     def heard(self, troubles: Troubles | None) -> None:
         """There were troubles, in the task at work that was opened last."""
@@ -264,6 +266,12 @@ class Tasks:
     def retried(self, reason: str) -> None:
         """Something has failed in a way that passes, and is tried again."""
         self.heard(Troubles(retried=Counter({reason: 1})))
+
+    @property
+    def step_at_work(self) -> Step:
+        """The step at work that was opened last, or else the last that was; for any thread."""
+        last = self._open[-1:]
+        return last[0].step if last else self._over
 
     def skipped(self, phase: str, entity: str) -> None:
         """A resumed run has nothing left to do here."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 import pytest
@@ -16,6 +16,8 @@ from utils.progress import Display
 from utils.telemetry.events import (
     Count,
     Event,
+    FleetAtWork,
+    FleetGone,
     Followed,
     Progressed,
     Retried,
@@ -229,6 +231,30 @@ def test_what_is_waited_for_is_said(wide: Watched) -> None:
         ": 0%", ":   0%"
     )
     assert wide.shown.endswith("SalesTable is CREATING, SalesTable/GSI1 is CREATING")
+
+
+def test_machines_that_share_the_work_are_told_while_they_are_there(wide: Watched) -> None:
+    wide.advance(4, 100, 12_000)
+    assert "task" not in wide.shown
+    there = FleetAtWork(
+        step=SALES,
+        software="Spark 4.1.4",
+        master="spark://head:7077",
+        machines=2,
+        executors=4,
+        cores=16,
+        tasks=12,
+        ended=3,
+    )
+    wide.tell(there, after=1.0)
+    wide.wait(0.5)
+    assert wide.shown.endswith("0 errors, 12 tasks on 2 machines")
+    wide.tell(replace(there, machines=1, tasks=7, lost=5), after=1.0)
+    wide.wait(0.5)
+    assert wide.shown.endswith("0 errors, 7 tasks on 1 machine, 5 tasks lost")
+    wide.tell(FleetGone(step=SALES), after=1.0)
+    wide.wait(0.5)
+    assert wide.shown.endswith("0 errors")
 
 
 def test_where_there_is_no_terminal_a_line_comes_by_the_clock() -> None:

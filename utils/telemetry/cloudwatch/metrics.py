@@ -1,8 +1,8 @@
 """What a run does, in figures in CloudWatch: the sums of a metric are those of the reports.
 
 Each datum is what has come about since the last one, so that the Sum of a metric over any time is
-what was done in it, and a resumed run adds what it does itself; but for how S9's log is followed,
-which is as it was last. A step that has a name of its own
+what was done in it, and a resumed run adds what it does itself; but for how S9's log is followed
+and how many machines share the work, which is as it was last. A step that has a name of its own
 ("comparing") is a phase of its own here: `verify: comparing`.
 """
 
@@ -20,6 +20,8 @@ from utils.config import TargetConfig
 from utils.telemetry.cloudwatch.troubles import trouble_of
 from utils.telemetry.events import (
     Count,
+    FleetAtWork,
+    FleetGone,
     Followed,
     Progressed,
     Retried,
@@ -43,10 +45,16 @@ UNITS = {
     "SyncLag": "Seconds",
     "OldestUnapplied": "Seconds",
     "RetainedLog": "Bytes",
+    "FleetMachines": "Count",
+    "FleetCores": "Count",
+    "FleetTasks": "Count",
+    "FleetTasksLost": "Count",
 }
-# How it is, not what was done: of these the last value counts, and they are of no single run.
+# How it is, not what was done: of these the last value counts. How S9's log is followed is of no
+# single run.
 FOLLOWING = ("SyncLag", "OldestUnapplied", "RetainedLog")
-_OF_FOLLOWING = Step("sync", "")
+_LATEST = (*FOLLOWING, "FleetMachines", "FleetCores")
+_OF_FOLLOWING, _OF_FLEET = Step("sync", ""), Step("fleet", "")
 DIMENSIONS = ("run", "phase", "entity")
 _AT_ONCE = 500  # of 1,000 that PutMetricData takes, and well below its megabyte
 _NOTHING = "-"  # a dimension must have a value
@@ -87,8 +95,9 @@ class MetricSums:
         with self._guard:
             for name, step, value in self._values(told.event):
                 # What has not happened is only said of what a phase is about, when that is over.
-                if name in FOLLOWING:
-                    self._due[Metric(name, _NOTHING, step.phase, _OF_ALL)] = value
+                if name in _LATEST:
+                    run = _NOTHING if name in FOLLOWING else told.run or _NOTHING
+                    self._due[Metric(name, run, step.phase, _OF_ALL)] = value
                 elif value or (not step.name and isinstance(told.event, StepFinished)):
                     phase = ": ".join(filter(None, (step.phase, step.name)))
                     metric = Metric(
@@ -112,6 +121,14 @@ class MetricSums:
             yield from (
                 (name, _OF_FOLLOWING, value) for name, value in zip(FOLLOWING, values, strict=True)
             )
+        elif isinstance(event, FleetAtWork):
+            yield "FleetMachines", _OF_FLEET, event.machines
+            yield "FleetCores", _OF_FLEET, event.cores
+            yield "FleetTasks", event.step, event.ended
+            yield "FleetTasksLost", event.step, event.lost
+        elif isinstance(event, FleetGone):
+            yield "FleetMachines", _OF_FLEET, 0
+            yield "FleetCores", _OF_FLEET, 0
         elif isinstance(event, StepFinished):
             yield from self._end(event)
 
@@ -148,7 +165,7 @@ class MetricSums:
         with self._guard:
             self._under_way = 0
             for metric, value in left.items():
-                if metric.name in FOLLOWING:
+                if metric.name in _LATEST:
                     self._due.setdefault(metric, value)
                 else:
                     self._due[metric] = self._due.get(metric, 0.0) + value

@@ -17,6 +17,7 @@ from utils.telemetry.event_file import EventFile
 from utils.telemetry.events import (
     Count,
     EventStream,
+    FleetAtWork,
     Found,
     RunBegun,
     RunFinished,
@@ -178,3 +179,30 @@ def test_what_nobody_knows_is_told_so_and_never_said_again_raw(dashboard: Dashbo
     assert "not asked: only the files are looked at here" in shown
     for name in ("buyers", "producers", "sales"):
         assert f'<option value="{name}"' in shown
+
+
+def test_a_fleet_is_shown_where_there_is_one(files: Workspace, dashboard: Dashboard) -> None:
+    stream = told(files)
+    begun(stream)
+    stream.emit(
+        FleetAtWork(
+            step=PHASE,
+            software="Spark 4.1.4 <script>",
+            master="spark://head:7077",
+            machines=2,
+            executors=4,
+            cores=16,
+            tasks=12,
+            ended=40,
+            lost=3,
+        )
+    )
+    shown = page(dashboard)
+    assert "Tasks by phase" in shown
+    assert "spark://head:7077" in shown
+    assert "Spark 4.1.4 &lt;script&gt;" in shown
+
+
+def test_one_machine_alone_is_no_fleet(files: Workspace, dashboard: Dashboard) -> None:
+    begun(told(files))
+    assert "Tasks by phase" not in page(dashboard)

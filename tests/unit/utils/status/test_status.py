@@ -26,7 +26,7 @@ from utils.run.lock import held_by, run_lock
 from utils.run.manifest import Manifest
 from utils.status.status import Watcher, latest, watchers
 from utils.telemetry.command_events import command_told
-from utils.telemetry.events import EventStream, TableState
+from utils.telemetry.events import EventStream, FleetAtWork, FleetGone, Step, TableState
 from utils.telemetry.tasks import Tasks
 from utils.telemetry.troubles import Troubles
 from utils.wording import invocation
@@ -131,6 +131,48 @@ def test_a_run_at_work_is_seen_step_by_step(files: Workspace) -> None:
     assert "throttled by GSI4-QueryByDate, 2.1 s" in lines[2]
     assert lines[3] == "To come: verify"
     assert lines[4] == "It goes on; to watch it: python migrate.py status --watch"
+
+
+def test_machines_that_share_the_work_are_seen(files: Workspace) -> None:
+    first, second = Step("extract", "sales"), Step("load", "sales")
+    there = FleetAtWork(
+        step=first,
+        software="Spark 4.1.4",
+        master="spark://head:7077",
+        machines=2,
+        executors=4,
+        cores=16,
+        tasks=12,
+        ended=40,
+    )
+    with at_work(files) as tasks:
+        assert document()["fleet"] is None
+        tasks.events.emit(there)
+        tasks.events.emit(replace(there, step=second, tasks=9, ended=3, lost=1))
+        tasks.events.emit(replace(there, step=second, tasks=8, ended=2, lost=1))
+        seen, shown = document(), status().output
+        tasks.events.emit(FleetGone(step=second))
+        gone = document()["fleet"]
+    assert seen["fleet"] == {
+        "software": "Spark 4.1.4",
+        "master": "spark://head:7077",
+        "machines": 2,
+        "executors": 4,
+        "cores": 16,
+        "tasks": 8,
+        "isThere": True,
+        "phases": [
+            {"phase": "extract", "ended": 40, "lost": 0},
+            {"phase": "load", "ended": 5, "lost": 2},
+        ],
+    }
+    assert (
+        "Fleet: Spark 4.1.4 at spark://head:7077, 16 cores on 2 machines (4 executors), "
+        "8 tasks at work; extract 40 tasks; load 5 tasks and 2 lost\n"
+    ) in shown
+    assert gone == {**seen["fleet"], "tasks": 0, "isThere": False}
+    with at_work(files):  # another command, which has none
+        assert document()["fleet"] is None
 
 
 def test_who_looks_is_not_noticed(files: Workspace) -> None:

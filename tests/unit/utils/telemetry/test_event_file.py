@@ -17,6 +17,7 @@ from utils.telemetry.events import (
     Count,
     Event,
     EventStream,
+    FleetAtWork,
     Found,
     Progressed,
     RunBegun,
@@ -94,6 +95,14 @@ def an_event_of(kind: type[Event]) -> Event:
         "lag": 1.5,
         "oldest": 0.5,
         "retained": 4096,
+        "software": "Spark 4.1.4",
+        "master": "spark://head:7077",
+        "machines": 2,
+        "executors": 4,
+        "cores": 16,
+        "tasks": 12,
+        "ended": 5,
+        "lost": 1,
     }
     return kind(**{n: v for n, v in every.items() if n in kind.__dataclass_fields__})
 
@@ -256,3 +265,30 @@ def test_a_reader_notices_that_the_file_is_another(path: Path) -> None:
     assert list(reader.poll()) == []
     Command(path).tell(BEGUN)
     assert [told.event for told in reader.poll()] == [BEGUN]
+
+
+def test_what_became_of_the_tasks_of_a_fleet_is_summed_when_the_file_is_shortened(
+    path: Path,
+) -> None:
+    command = Command(path, most=20_000)
+    command.tell(BEGUN)
+    step = Step("load", "sales")
+    there = FleetAtWork(
+        step=step,
+        software="Spark 4.1.4",
+        master="spark://head:7077",
+        machines=2,
+        executors=2,
+        cores=4,
+        tasks=4,
+        ended=2,
+        lost=1,
+    )
+    for _ in range(1_000):
+        command.tell(there)
+    command.tell(FINISHED)
+    assert path.stat().st_size <= 21_000
+    read = [event for told in read_events(path) if isinstance(event := told.event, FleetAtWork)]
+    assert len(read) < 200
+    assert (sum(each.ended for each in read), sum(each.lost for each in read)) == (2_000, 1_000)
+    assert (read[-1].machines, read[-1].tasks) == (2, 4)

@@ -16,6 +16,8 @@ from utils.telemetry.cloudwatch.metrics import FOLLOWING, UNITS, MetricSender, M
 from utils.telemetry.events import (
     Count,
     EventStream,
+    FleetAtWork,
+    FleetGone,
     Followed,
     Progressed,
     Retried,
@@ -107,8 +109,9 @@ def test_what_has_not_happened_is_said_once_of_a_phase_and_never_of_its_parts(
         stream.emit(StepBegun(step=step, count=Count()))
         stream.emit(StepFinished(step=step, count=Count(), outcome="skipped", seconds=0.5))
     sender(sums, service, monkeypatch).send()
+    apart = {*FOLLOWING, *(name for name in UNITS if name.startswith("Fleet"))}
     assert service.sums() == {
-        **{(name, "7f3a", "extract", "all"): 0 for name in UNITS if name not in FOLLOWING},
+        **{(name, "7f3a", "extract", "all"): 0 for name in UNITS if name not in apart},
         ("Duration", "7f3a", "extract", "all"): 0.5,
         ("Duration", "7f3a", "verify: comparing", "sales"): 0.5,
     }
@@ -125,6 +128,42 @@ def test_how_the_log_is_followed_is_as_it_was_last(monkeypatch: pytest.MonkeyPat
         ("OldestUnapplied", "-", "sync", "all"): 0,
         ("RetainedLog", "-", "sync", "all"): 4096,
     }
+
+
+def test_a_fleet_is_as_it_was_last_and_its_tasks_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, sums = listening()
+    service = Service()
+    sending = sender(sums, service, monkeypatch)
+    for machines, ended, lost in ((2, 5, 0), (1, 3, 2)):
+        stream.emit(at_work(machines, ended, lost))
+    sending.send()
+    assert service.sums() == {
+        ("FleetMachines", "7f3a", "fleet", "all"): 1,
+        ("FleetCores", "7f3a", "fleet", "all"): 4,
+        ("FleetTasks", "7f3a", "load", "sales"): 8,
+        ("FleetTasksLost", "7f3a", "load", "sales"): 2,
+    }
+    stream.emit(FleetGone(step=LOAD))
+    service.requests.clear()
+    sending.send()
+    assert service.sums() == {
+        ("FleetMachines", "7f3a", "fleet", "all"): 0,
+        ("FleetCores", "7f3a", "fleet", "all"): 0,
+    }
+
+
+def at_work(machines: int, ended: int, lost: int) -> FleetAtWork:
+    return FleetAtWork(
+        step=LOAD,
+        software="Spark 4.1.4",
+        master="spark://head:7077",
+        machines=machines,
+        executors=machines,
+        cores=4 * machines,
+        tasks=3,
+        ended=ended,
+        lost=lost,
+    )
 
 
 def test_what_belongs_to_no_step_has_a_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
