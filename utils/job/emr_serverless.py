@@ -7,9 +7,11 @@ from typing import Any
 
 from utils.job.plan import NAME, Job
 
+APPLICATION = "APPLICATION"
 RELEASE = "emr-7.9.0"  # Spark 3.5.5
 _VENV = "s9-migration-venv.tar.gz"
 _CORES, _MEMORY, _DISK = 4, 16, 20  # of each executor, and of the driver; GB
+_HEAP, _BESIDE = "6g", "8g"  # Java's, and what Python has: the work is done there
 _DRIVER_DISK = 200  # GB: all files of the run are there
 _PYTHON = "./environment/bin/python"
 _BUILT = "3.11.14"
@@ -39,7 +41,7 @@ def application_json(job: Job) -> dict[str, Any]:
     return made
 
 
-def run_json(job: Job, application: str = "APPLICATION") -> dict[str, Any]:
+def run_json(job: Job, application: str = APPLICATION) -> dict[str, Any]:
     """The input of `aws emr-serverless start-job-run`; the id of the application is known when
     there is one."""
     venv = job.to.url(f"{job.to.prefix}/{_VENV}")
@@ -50,10 +52,12 @@ def run_json(job: Job, application: str = "APPLICATION") -> dict[str, Any]:
         "spark.executorEnv.PYSPARK_PYTHON": _PYTHON,
         "spark.submit.pyFiles": job.archive,
         "spark.driver.cores": str(_CORES),
-        "spark.driver.memory": f"{_MEMORY - 2}g",
+        "spark.driver.memory": _HEAP,
+        "spark.driver.memoryOverhead": _BESIDE,
         "spark.emr-serverless.driver.disk": f"{_DRIVER_DISK}G",
         "spark.executor.cores": str(_CORES),
-        "spark.executor.memory": f"{_MEMORY - 2}g",
+        "spark.executor.memory": _HEAP,
+        "spark.executor.memoryOverhead": _BESIDE,
         "spark.dynamicAllocation.enabled": "false",  # a load's senders need all at once
         "spark.executor.instances": str(job.workers),
     }

@@ -65,7 +65,15 @@ def _variables(secret: str) -> dict[str, str]:
 
     region = secret.split(":")[3]
     found = boto3.client("secretsmanager", region_name=region).get_secret_value(SecretId=secret)
-    return {name: str(value) for name, value in json.loads(found["SecretString"]).items()}
+    try:
+        variables = json.loads(found["SecretString"])
+        return {name: str(value) for name, value in variables.items()}
+    except (KeyError, ValueError, AttributeError):  # whose text would have the secret in it
+        pass
+    raise SystemExit(
+        f"the secret {secret} is no JSON object of variables and values: make it one, such as "
+        '{"S9_PASSWORD": "..."}, and start the job again'
+    )
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ from utils.job.plan import NAME, Job, pins
 
 VERSIONS = {"5.1": "Spark 3.5, Python 3.11", "6.0": "Spark 4.1, Python 3.13"}
 _DAYS = 7  # the longest that Glue lets a job run
-_WORKER = "G.1X"  # 4 vCPU, 16 GB
+# Kinds of machines, and how many cores they have; a larger one has a larger disk (AWS Glue
+# developer guide, "Worker types").
+MACHINES = {"G.1X": 4, "G.2X": 8, "G.4X": 16, "G.8X": 32}
 
 
-def job_json(job: Job, version: str) -> dict[str, Any]:
+def job_json(job: Job, version: str, machine: str) -> dict[str, Any]:
     """The input of `aws glue create-job`."""
     made: dict[str, Any] = {
         "Name": NAME,
@@ -28,7 +30,7 @@ def job_json(job: Job, version: str) -> dict[str, Any]:
         "MaxRetries": 0,
         "Timeout": _DAYS * 24 * 60,
         "GlueVersion": version,
-        "WorkerType": _WORKER,
+        "WorkerType": machine,
         "NumberOfWorkers": job.workers,
     }
     if job.connection:

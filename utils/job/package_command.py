@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from utils.cli.closings import said
 from utils.cli.command_line import Caller, at_the_edge
 from utils.config import Config
 from utils.error_handler import ConfigurationError, ExitCode
-from utils.files.storage import make_directory, storage_errors, write_atomically
+from utils.files.storage import make_directory, write_atomically
 from utils.fleet.code_archive import write_code
 from utils.job import emr_serverless, entry, glue, policy
 from utils.job.guide import guide
@@ -24,6 +24,7 @@ from utils.settings.config_file import parse
 
 _GUIDE = "README.md"
 _CONFIG, _AUTHORITY = "config.json", "s9-authority.pem"
+_EMR_RUN = "emr-run.json"
 _SERVICES = ("glue", "emr-serverless")
 _FEWEST, _MOST = 2, 300
 
@@ -51,11 +52,18 @@ _FEWEST, _MOST = 2, 300
     help=f"{'; '.join(f'{name}: {what}' for name, what in glue.VERSIONS.items())}.",
 )
 @click.option(
+    "--machine",
+    type=click.Choice(list(glue.MACHINES)),
+    default="G.1X",
+    show_default=True,
+    help="Glue's kind of machine; the first one's disk holds all files of the run.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     default=Path("package"),
     show_default=True,
-    help="The folder; what is in one that was made before is replaced.",
+    help="The folder; the files of one that was made before are replaced.",
 )
 @click.pass_obj
 def package(
@@ -69,6 +77,7 @@ def package(
     security_group: tuple[str, ...],
     workers: int,
     glue_version: str,
+    machine: str,
     output: Path,
 ) -> None:
     """Make what AWS Glue or EMR Serverless takes to run the migration as a job.
@@ -101,39 +110,56 @@ def package(
         asked = Job(config, place, role, workers, secret, connection, subnet, security_group)
         require_fit(asked, document, caller.config_path)
         job = replace(asked, rights=tuple(caller.rights(config, asked.tables, asked.partition)))
-        _write(job, service, glue_version, document, output)
+        _require_folder(output)
+        texts = _glue(job, glue_version, machine) if service == "glue" else _emr(job, output)
+        _write(job, service, texts, document, output)
         click.echo(said("packaged", directory=output, guide=output / _GUIDE))
         return ExitCode.DONE
 
     at_the_edge(run)
 
 
+def _require_folder(output: Path) -> None:
+    """Raise ConfigurationError for a folder that is something else."""
+    is_other = output.is_dir() and any(output.iterdir()) and not (output / SCRIPT).exists()
+    if is_other or (output.exists() and not output.is_dir()):
+        what = "is not empty, and no package" if is_other else "is no folder"
+        raise ConfigurationError(f"{output} {what}", remedy="name another folder: --output")
+
+
+def _glue(job: Job, version: str, machine: str) -> dict[str, bytes]:
+    return {"glue-job.json": _json(glue.job_json(job, version, machine))}
+
+
+def _emr(job: Job, output: Path) -> dict[str, bytes]:
+    """The application that is known already is that of the package that was here before."""
+    application = emr_serverless.APPLICATION
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        application = str(orjson.loads((output / _EMR_RUN).read_bytes())["applicationId"])
+    return {
+        "emr-application.json": _json(emr_serverless.application_json(job)),
+        _EMR_RUN: _json(emr_serverless.run_json(job, application)),
+        "requirements.txt": "".join(f"{pin}\n" for pin in pins()).encode(),
+    }
+
+
 def _write(
-    job: Job, service: str, glue_version: str, document: Mapping[str, Any], output: Path
+    job: Job,
+    service: str,
+    texts: Mapping[str, bytes],
+    document: Mapping[str, Any],
+    output: Path,
 ) -> None:
-    """Write the folder. Raises StorageError, ConfigurationError for one that is something else."""
-    if output.exists() and any(output.iterdir()) and not (output / SCRIPT).exists():
-        raise ConfigurationError(
-            f"{output} is not empty, and no package", remedy="name another folder: --output"
-        )
-    with storage_errors(output):
-        shutil.rmtree(output, ignore_errors=True)
+    """Write the folder. Raises StorageError."""
     make_directory(output)
     write_code(output / entry.ARCHIVE, dict(_with_it(job.config, document)))
-    texts = {SCRIPT: Path(entry.__file__).read_bytes(), _GUIDE: guide(job, service).encode()}
-    made = {
-        "role-trust.json": policy.trust_of(service),
-        "role-policy.json": policy.policy_of(job, service),
-    }
-    if service == "glue":
-        made["glue-job.json"] = glue.job_json(job, glue_version)
-    else:
-        made["emr-application.json"] = emr_serverless.application_json(job)
-        made["emr-run.json"] = emr_serverless.run_json(job)
-        texts["requirements.txt"] = "".join(f"{pin}\n" for pin in pins()).encode()
-    for name, content in made.items():
-        texts[name] = orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"
-    for name, text in texts.items():
+    for name, text in {
+        **texts,
+        SCRIPT: Path(entry.__file__).read_bytes(),
+        _GUIDE: guide(job, service).encode(),
+        "role-trust.json": _json(policy.trust_of(service)),
+        "role-policy.json": _json(policy.policy_of(job, service)),
+    }.items():
         write_atomically(output / name, text)
 
 

@@ -109,7 +109,7 @@ def role_of(text: str) -> re.Match[str]:
 
 def place_in_s3(text: str) -> Place:
     """Where the job's files are to be. Raises ConfigurationError."""
-    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{2,62}/[^/].*", text):
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{2,62}/[\w.=+-][\w./=+-]*", text):
         raise ConfigurationError(
             f"{text} is no place in S3", remedy="give one as s3://bucket/prefix"
         )
@@ -131,7 +131,11 @@ def pins() -> list[str]:
 def require_fit(job: Job, document: Mapping[str, Any], file: Path) -> None:
     """Raise ConfigurationError with everything for which the configuration of this job (and the
     `document` of its `file`, variables unresolved) cannot be a job's."""
-    if wrong := [*_unfit(job.config, document, job.to), *_unknown(job, document)]:
+    if wrong := [
+        *_unfit(job.config, document),
+        *_misplaced(job.config, job.to),
+        *_unknown(job, document),
+    ]:
         raise ConfigurationError(
             f"{file} cannot be the configuration of a job:\n  " + "\n  ".join(wrong),
             remedy=f"mend that; then: {again()}",
@@ -149,11 +153,8 @@ def _unknown(job: Job, document: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _unfit(config: Config, document: Mapping[str, Any], to: Place) -> Iterator[str]:
-    if config.engine.type != SPARK:
-        yield "engine.type is local, and a job's machines are Spark's: set it to spark"
-    elif config.engine.master:
-        yield f"engine.master is {config.engine.master}: leave it out, the service says what it is"
+def _misplaced(config: Config, to: Place) -> Iterator[str]:
+    """What is in the way of each other in S3."""
     if not isinstance(config.data, DataInS3):
         yield (
             "data.directory is a directory, and the disk of a job is gone with it: set it to a "
@@ -169,6 +170,24 @@ def _unfit(config: Config, document: Mapping[str, Any], to: Place) -> Iterator[s
                 f"data.directory ({data}) is within --to {to}, and what is there is taken away "
                 "with the job's files: name another prefix"
             )
+    s3 = config.load.s3
+    if config.load.imports and s3.bucket == to.bucket and _are_nested(s3.prefix, to.prefix):
+        yield (
+            f"--to {to} and load.s3.prefix ({s3.prefix}) are within each other, and each is "
+            "emptied when it has done its work: name another prefix"
+        )
+
+
+def _are_nested(one: str, other: str) -> bool:
+    ways = f"{one.rstrip('/')}/", f"{other.rstrip('/')}/"
+    return ways[0].startswith(ways[1]) or ways[1].startswith(ways[0])
+
+
+def _unfit(config: Config, document: Mapping[str, Any]) -> Iterator[str]:
+    if config.engine.type != SPARK:
+        yield "engine.type is local, and a job's machines are Spark's: set it to spark"
+    elif config.engine.master:
+        yield f"engine.master is {config.engine.master}: leave it out, the service says what it is"
     for setting, value in secrets_in(document):
         if not is_by_variable(value):
             yield (

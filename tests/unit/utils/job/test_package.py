@@ -63,7 +63,7 @@ def assert_is_taken(service: str, operation: str, given: dict[str, Any]) -> None
 
 def test_glue_takes_the_job(job: Job) -> None:
     for version in glue.VERSIONS:
-        made = glue.job_json(replace(job, connection="to-s9", secret=SECRET), version)
+        made = glue.job_json(replace(job, connection="to-s9", secret=SECRET), version, "G.1X")
         assert_is_taken("glue", "CreateJob", made)
         arguments = made["DefaultArguments"]
         assert (arguments["--migrate"], arguments["--secret"]) == ("--full", SECRET)
@@ -235,6 +235,8 @@ def test_what_cannot_be_a_job_is_refused_by_name(
         (("--role", "S9Migration"), "is not the ARN of a role"),
         (("--secret", "s9"), "is not the ARN of a secret"),
         (("--to", "bucket/prefix"), "is no place in S3"),
+        (("--to", "s3://our-migration/it's"), "is no place in S3"),
+        (("--output", __file__), "is no folder"),
         (("--subnet", "subnet-1"), "are for emr-serverless"),
     ],
 )
@@ -266,3 +268,19 @@ def test_variables_that_the_job_would_not_have_are_named(tmp_path: Path) -> None
     assert "names ${S9_HOST}, ${S9_PASSWORD}, which" in ended.output
     ended = CliRunner(env=given).invoke(cli, [*typed, "--secret", SECRET])
     assert ended.exit_code == 0, ended.output
+
+
+def test_a_package_made_again_keeps_what_was_made_for_it(tmp_path: Path) -> None:
+    config, folder = config_file(tmp_path), tmp_path / "package"
+    given = ["--config", str(config), "package", "emr-serverless", "--to", TO, "--role", ROLE]
+    typed = [*given, "--secret", SECRET, "--output", str(folder)]
+    runner = CliRunner(env={"S9_PASSWORD": PASSWORD})
+    assert runner.invoke(cli, typed).exit_code == 0
+    run = orjson.loads((folder / "emr-run.json").read_bytes())
+    assert run["applicationId"] == "APPLICATION"
+    (folder / "emr-run.json").write_bytes(orjson.dumps({**run, "applicationId": "00f1"}))
+    (folder / "s9-migration-venv.tar.gz").touch()
+    ended = runner.invoke(cli, typed)
+    assert ended.exit_code == 0, ended.output
+    assert orjson.loads((folder / "emr-run.json").read_bytes())["applicationId"] == "00f1"
+    assert (folder / "s9-migration-venv.tar.gz").exists()
