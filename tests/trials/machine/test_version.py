@@ -59,7 +59,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copytree(
             SCRIPT.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("embedded")
         )
-    monkeypatch.setattr(version, "_ROOT", tmp_path)
+    monkeypatch.setattr(version, "files", tmp_path.joinpath)
     return tmp_path
 
 
