@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
-from tests.support.fleet.spark import require_spark
+from tests.support.fleet.cluster import Cluster
+from tests.support.fleet.spark import require_spark, spark_home
 from tests.support.operators.operator import Operator
 from utils.embedded.aws import EmbeddedAws
 
@@ -17,6 +18,13 @@ from utils.embedded.aws import EmbeddedAws
 @pytest.fixture(scope="session", autouse=True)
 def _spark() -> None:
     require_spark()
+
+
+@pytest.fixture(scope="module")
+def far_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of two machines, of a core each."""
+    with Cluster(spark_home(), tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 # Most of what a small run takes is the start of a JVM.

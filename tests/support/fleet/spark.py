@@ -43,3 +43,20 @@ class SubmittingOperator(Operator):
     def command(self, *arguments: str) -> list[str]:
         submit = Path(sys.executable).with_name("spark-submit")
         return [str(submit), "--master", self.master, str(SCRIPT), *arguments]
+
+
+def far(operator: Operator, master: str, **settings: str) -> Operator:
+    """The same operator, of a cluster whose machines have no folder of the tool."""
+    conf = operator.directory / "conf"
+    conf.mkdir()
+    written = {
+        "spark.executor.memory": "512m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.executorEnv.PYTHONPATH": "/nowhere",
+        **settings,
+    }
+    (conf / "spark-defaults.conf").write_text(
+        "".join(f"{name} {value}\n" for name, value in written.items()), encoding="utf-8"
+    )
+    operator.environment["SPARK_CONF_DIR"] = str(conf)
+    return operator.configure(engine={"master": master})

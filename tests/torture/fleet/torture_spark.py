@@ -427,3 +427,37 @@ def test_a_cluster_that_has_neither_the_tool_nor_the_files(
         outcome = tool.run("--full").ended(5)
     assert "through this one" in outcome.output
     assert_is_as_on_one_machine(tool, finished, dynamodb, tables)
+
+
+def test_mysql_is_read_by_this_machine_and_the_rest_is_shared(
+    sample_on_mysql: Sample, spark_operator: SparkHire, finished: Operator
+) -> None:
+    tool = sabotaged(spark_operator(sample_on_mysql.s9))
+    tool.run("--full").ended(5)
+    log = (tool.data / "reports" / "migration.log").read_text(encoding="utf-8")
+    assert log.count("cannot share its snapshot with other connections") == 3
+    shared_out = begun(tool)
+    assert shared_out["make_part 1"] == 3
+    assert not [name for name in shared_out if name.startswith("read_part")]
+    assert tool.transformed() == finished.transformed()
+    assert told(tool) == told(finished)
+    assert_nothing_is_left(tool)
+
+
+def test_the_connection_that_holds_the_snapshot_is_lost_and_what_was_read_serves(
+    sample: Sample,
+    spark_operator: SparkHire,
+    finished: Operator,
+    dynamodb: DynamoDBClient,
+    tables: TableNames,
+) -> None:
+    tool = sabotaged(spark_operator(sample.s9), rest={"read_part": 0.5})
+    holds = "state = 'idle in transaction' AND usename = %s AND datname = current_database()"
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {holds}"
+    with tool.start("--full") as running:
+        running.wait_for(lambda: begun(tool)["read_part 3"])
+        sample.s9.rows(end, sample.s9.server.reader)
+        outcome = running.end().ended(5)
+    assert "The connection to S9 was lost" in outcome.output
+    assert "is proved to be unchanged" in tool.manifest()["snapshot"]["statement"]
+    assert_is_as_on_one_machine(tool, finished, dynamodb, tables)

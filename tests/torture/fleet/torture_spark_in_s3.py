@@ -5,12 +5,14 @@ from __future__ import annotations
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from tests.conftest import S9Database, TableNames
-from tests.scenarios.fleet.conftest import SparkHire
+from tests.scenarios.fleet.conftest import SparkHire, spark_operator
 from tests.support.application.application import Application
 from tests.support.aws.s3_places import PlaceInS3, forget_the_lock, lose_the_machine
 from tests.support.faults.sabotage import SabotagedOperator, shared
 from tests.support.s9.many_sales import many_sales
 from utils.embedded.aws import EmbeddedAws
+
+__all__ = ["spark_operator"]
 
 
 def test_a_driver_that_is_lost_is_followed_by_another_and_what_it_replaced_comes_back(

@@ -12,7 +12,7 @@ import pyspark
 import pytest
 
 from tests.conftest import S9Database
-from tests.scenarios.fleet.conftest import SparkHire
+from tests.scenarios.fleet.conftest import SparkHire, spark_operator
 from tests.support.browser import PHONE, Browser, axe, overflowing
 from tests.support.faults.sabotage import SabotagedOperator, shared
 from tests.support.fleet.cluster import Cluster
@@ -22,6 +22,9 @@ from tests.support.operators.operator import Operator, Running
 from tests.support.s9.many_sales import many_sales
 from utils.telemetry.event_file import read_events
 from utils.telemetry.events import FleetAtWork, FleetGone, RunFinished, Told
+
+__all__ = ["spark_operator"]
+
 
 _LOADING = {"phase": "load", "entity": "sales", "what": "step", "after": 1}
 
