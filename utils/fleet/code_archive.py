@@ -61,9 +61,11 @@ def require_code(digest: str) -> None:
         )
 
 
+@cache
 def anchor() -> None:
     """Have Python find the archives that it imports from wherever this process goes: its own way,
-    that of the packages that it knows, and whoever reads for them."""
+    that of the packages that it knows, and whoever reads for them. Once is enough: what is imported
+    afterwards is found from there."""
     for importer in sys.path_importer_cache.values():
         if isinstance(importer, zipimporter):
             importer.archive = str(Path(importer.archive).absolute())
@@ -71,6 +73,15 @@ def anchor() -> None:
     for way in ways:
         if isinstance(way, list) and any(map(_is_loose, way)):
             way[:] = [str(Path(place).absolute()) if _is_loose(place) else place for place in way]
+
+
+def forget_importers() -> None:
+    """Let go of who reads archives for Python; when something is imported, there is another, who
+    knows what is in them. pyspark has all that are there read their archives again before each
+    task (pyspark's own has 2,000 files), which takes longer than many a task."""
+    for place, importer in list(sys.path_importer_cache.items()):
+        if isinstance(importer, zipimporter):
+            del sys.path_importer_cache[place]
 
 
 def _is_loose(place: object) -> bool:

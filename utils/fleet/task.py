@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from utils.error_handler import BackOff, MigrationError, traceback_of
-from utils.fleet.code_archive import require_code
+from utils.fleet.code_archive import forget_importers, require_code
 from utils.fleet.witness import Witness
 from utils.processes.actors import Packed, packed, unpacked
 from utils.version import whole_code
@@ -67,6 +67,7 @@ class Task:
         function = _known(self.function)
         for place, part in parts:
             yield self._done(function, place, part)
+        forget_importers()
 
     def _done(self, function: Callable[[Any], Any], place: int, part: Any) -> Outcome:
         try:
