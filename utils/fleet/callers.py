@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import threading
@@ -33,7 +34,7 @@ class FirstMachine:
     def call(self) -> Connection:
         """A connection to it. Raises OSError when it is not there, or is another one."""
         try:
-            return Client(self.address, authkey=self.key)
+            return _at_once(Client(self.address, authkey=self.key))
         except (EOFError, AuthenticationError) as error:
             raise ConnectionError(f"{self.address[0]} does not answer as it should") from error
 
@@ -79,7 +80,7 @@ class Callers(Closes):
         except Exception:  # who has not the key is turned away
             arrived.close()
             return
-        self._greeted(arrived)
+        self._greeted(_at_once(arrived))
 
     def close(self) -> None:
         """Listen no more."""
@@ -87,3 +88,11 @@ class Callers(Closes):
         with suppress(OSError):  # who waits for a call holds the door open until one comes
             socket.create_connection(self._listener.address, _WAKES_IN).close()
         self._listener.close()
+
+
+def _at_once(connection: Connection) -> Connection:
+    """A connection on which the end of an answer does not wait until what came before is known to
+    have arrived (Nagle's algorithm: 40 ms)."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
