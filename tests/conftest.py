@@ -27,6 +27,7 @@ from utils.demo.sample.schema import AnyConnection, create_tables
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.postgresql import EmbeddedPostgres
+from utils.telemetry.troubles import take_troubles
 from utils.wording import invocation
 
 # A slow moment of the machine is not a failure of the property. The examples are the same for
@@ -128,9 +129,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _as_at_the_start() -> None:
     """What a test before has left in this process is forgotten: that the tool's logger speaks to
-    its own handlers only (else caplog would hear it twice), and how the tool was called."""
+    its own handlers only (else caplog would hear it twice), how the tool was called, and what nobody
+    has been told of that went wrong."""
     logging.getLogger("migrate").propagate = True
     invocation.restore(invocation.Invocation())
+    take_troubles()
 
 
 @pytest.fixture(scope="session")
