@@ -129,8 +129,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _as_at_the_start() -> None:
     """What a test before has left in this process is forgotten: that the tool's logger speaks to
-    its own handlers only (else caplog would hear it twice), how the tool was called, and what nobody
-    has been told of that went wrong."""
+    its own handlers only (else caplog would hear it twice), how the tool was called, and what went
+    wrong that nobody has been told of."""
     logging.getLogger("migrate").propagate = True
     invocation.restore(invocation.Invocation())
     take_troubles()
