@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.abc import Traversable
 
 VERSION = "1.0.0"
-_PACKAGES = ("extract", "transform", "validate", "utils/schemas")
+_RULES = ("extract", "transform", "validate", "utils/schemas")
 _MODULES = (
     "utils/dynamodb/item_content.py",
     "utils/dynamodb/item_text.py",
@@ -26,7 +26,7 @@ _MODULES = (
     "utils/sale_numbering.py",
 )
 _KINDS = (".py", ".json")
-_ALL = ("extract", "transform", "validate", "load", "utils")
+PACKAGES = ("extract", "transform", "validate", "load", "utils")  # all of the tool's code
 
 
 @cache
@@ -42,20 +42,20 @@ def rules() -> str:
 def whole_code() -> str:
     """A digest of all of the tool's code and schemas."""
     digest = hashlib.sha256()
-    for package in _ALL:
+    for package in PACKAGES:
         for name, content in _below(package):
             digest.update(f"{name} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
-    for package in _PACKAGES:
+    for package in _RULES:
         yield from _below(package)
     yield from ((name, _place(name).read_bytes()) for name in _MODULES)
 
 
 def _place(name: str) -> Traversable:
-    """A file or a folder of the code, which may be in a zip (utils/fleet/code_archive.py)."""
+    """A file or a folder of the code, which may be in a zip."""
     package, _, rest = name.partition("/")
     return files(package) / rest if rest else files(package)
 

@@ -1,8 +1,8 @@
 """Files as a process uses them that may not see them: ranges, places, new files.
 
-A process of a fleet need not see the run's files (utils/fleet/witness.py). What it does with them
-are a few small functions: marked by `at_the_files`, these are called as any other, and are done
-where the files are, here or at the first machine, which is asked then.
+A process of a fleet need not see the run's files (utils/fleet/machines/witness.py). What it does
+with them are a few small functions: marked by `at_the_files`, these are called as any other, and
+are done where the files are, here or at the first machine, which is asked then.
 """
 
 from __future__ import annotations

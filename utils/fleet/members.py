@@ -22,8 +22,8 @@ from typing import Any
 from utils.config import MOST_IN_FLIGHT
 from utils.error_handler import MigrationError
 from utils.files.closing import Closes
-from utils.fleet.callers import Callers, FirstMachine
 from utils.fleet.engines import Engine
+from utils.fleet.machines.callers import Callers, FirstMachine
 from utils.processes.actors import END, Actor, Reply, serve
 from utils.processes.pool import Conversation, ProcessLost, Worker, Workers
 from utils.wording import invocation, masking
@@ -195,7 +195,7 @@ class _Member:
 
 def live(_: Any, first_machine: FirstMachine) -> None:
     """The life of a task: an actor's, until it is told that this is the end; none when nobody is
-    there any more. How to word and mask it knows, as every task (utils/fleet/task.py)."""
+    there any more. How to word and mask it knows, as every task (utils/fleet/machines/task.py)."""
     with suppress(OSError):
         connection = first_machine.call()
         serve(connection, masking.state(), invocation.state())

@@ -19,7 +19,7 @@ from pyspark.java_gateway import launch_gateway
 from utils.config import EngineConfig
 from utils.error_handler import MigrationError
 from utils.files.storage import open_private, write_atomically
-from utils.fleet.code_archive import TOOL, write_code
+from utils.fleet.machines.code_archive import TOOL, write_code
 from utils.fleet.spark_jobs import cause_of
 from utils.logger import get_logger
 from utils.wording.invocation import again

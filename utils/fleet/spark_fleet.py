@@ -28,22 +28,21 @@ from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.error_handler import BackOff, MigrationError
 from utils.files.closing import Closes
 from utils.files.elsewhere import are_here
-from utils.fleet.file_service import FileService, FirstMachineSilent
 from utils.fleet.fleet import Part, Result, Underway
+from utils.fleet.machines.file_service import FileService, FirstMachineSilent
+from utils.fleet.machines.task import Outcome, Task
+from utils.fleet.machines.witness import Witness
 from utils.fleet.spark_application import bring_code, open_application
 from utils.fleet.spark_jobs import (
     LOOK_EVERY,
     GivenUp,
     Job,
-    SparkWatch,
     arriving,
     cause_of,
     java_is_there,
-    room,
     unable,
 )
-from utils.fleet.task import Outcome, Task
-from utils.fleet.witness import Witness
+from utils.fleet.spark_watch import SparkWatch, room
 from utils.logger import get_logger
 from utils.processes.actors import undisturbed
 from utils.processes.pieces_runner import Piece, ThisProcess

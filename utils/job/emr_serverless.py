@@ -3,6 +3,7 @@ what is typed for it."""
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from utils.job.plan import NAME, Job
@@ -14,6 +15,8 @@ _CORES, _MEMORY, _DISK = 4, 16, 20  # of each executor, and of the driver; GB
 _HEAP, _BESIDE = "6g", "8g"  # Java's, and what Python has: the work is done there
 _DRIVER_DISK = 200  # GB: all files of the run are there
 _PYTHON = "./environment/bin/python"
+# Where its machines unpack it: in the home of the user whom AWS's image has for Spark.
+_UNPACKED = PurePosixPath("/") / "home" / "hadoop" / "environment"
 _BUILT = "3.11.14"
 _SOURCE = f"https://www.python.org/ftp/python/{_BUILT}/Python-{_BUILT}.tgz"
 _LOG = "/aws/emr-serverless"
@@ -101,7 +104,7 @@ def build_venv(job: Job) -> str:
             "    /environment/bin/pip install -q --only-binary=:all: -r requirements.txt",
             "    /environment/bin/pip install -q venv-pack",
             "    /environment/bin/venv-pack -q -p /environment -f \\",
-            f"      --python-prefix /home/hadoop/environment -o {_VENV}'",
+            f"      --python-prefix {_UNPACKED} -o {_VENV}'",
             f"aws s3 cp {_VENV} {job.to}/",
         )
     )

@@ -16,7 +16,7 @@ from utils.cli.command_line import Caller, at_the_edge
 from utils.config import Config
 from utils.error_handler import ConfigurationError, ExitCode
 from utils.files.storage import make_directory, write_atomically
-from utils.fleet.code_archive import write_code
+from utils.fleet.machines.code_archive import write_code
 from utils.job import emr_serverless, entry, glue, policy
 from utils.job.guide import guide
 from utils.job.plan import SCRIPT, SECRET, Job, pins, place_in_s3, require_fit, role_of

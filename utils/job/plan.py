@@ -12,7 +12,7 @@ import orjson
 
 from utils.config import SPARK, Config, DataInS3
 from utils.error_handler import ConfigurationError
-from utils.fleet.code_archive import TOOL
+from utils.fleet.machines.code_archive import TOOL
 from utils.job.entry import ARCHIVE
 from utils.settings.config_safety import is_by_variable, secrets_in
 from utils.wording.invocation import again

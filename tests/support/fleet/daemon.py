@@ -87,7 +87,7 @@ class Saboteur:
 def prepare(plan: dict[str, Any]) -> None:
     """Change the settings, and put the saboteur in its places."""
     from utils.dynamodb.client import DynamoDB
-    from utils.fleet.task import Task
+    from utils.fleet.machines.task import Task
 
     for name, value in plan.get("set", {}).items():
         module, _, attribute = name.rpartition(".")

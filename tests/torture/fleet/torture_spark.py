@@ -34,7 +34,7 @@ from tests.support.fleet.sabotage import (
 from tests.support.fleet.spark import SubmittingOperator, require_spark, spark_home
 from tests.support.operators.operator import Operator, scan_all, small_trade
 from tests.support.places import ROOT
-from utils.fleet.code_archive import PACKAGES
+from utils.version import PACKAGES
 
 __all__ = ["spark_operator"]
 

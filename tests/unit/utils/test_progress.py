@@ -11,12 +11,12 @@ from datetime import datetime, timezone
 
 import pytest
 
+from tests.support.fleet.events import fleet_at_work
 from utils import progress as displaying
 from utils.progress import Display
 from utils.telemetry.events import (
     Count,
     Event,
-    FleetAtWork,
     FleetGone,
     Followed,
     Progressed,
@@ -236,16 +236,7 @@ def test_what_is_waited_for_is_said(wide: Watched) -> None:
 def test_machines_that_share_the_work_are_told_while_they_are_there(wide: Watched) -> None:
     wide.advance(4, 100, 12_000)
     assert "task" not in wide.shown
-    there = FleetAtWork(
-        step=SALES,
-        software="Spark 4.1.4",
-        master="spark://head:7077",
-        machines=2,
-        executors=4,
-        cores=16,
-        tasks=12,
-        ended=3,
-    )
+    there = fleet_at_work(SALES, ended=3)
     wide.tell(there, after=1.0)
     wide.wait(0.5)
     assert wide.shown.endswith("0 errors, 12 tasks on 2 machines")

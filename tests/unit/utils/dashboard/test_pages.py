@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.support.fleet.events import fleet_at_work
 from tests.support.operators.dashboards import Dashboard, dashboard_in
 from utils.cutover.state import STEPS
 from utils.dashboard.sections import GATES
@@ -17,7 +18,6 @@ from utils.telemetry.event_file import EventFile
 from utils.telemetry.events import (
     Count,
     EventStream,
-    FleetAtWork,
     Found,
     RunBegun,
     RunFinished,
@@ -184,19 +184,7 @@ def test_what_nobody_knows_is_told_so_and_never_said_again_raw(dashboard: Dashbo
 def test_a_fleet_is_shown_where_there_is_one(files: Workspace, dashboard: Dashboard) -> None:
     stream = told(files)
     begun(stream)
-    stream.emit(
-        FleetAtWork(
-            step=PHASE,
-            software="Spark 4.1.4 <script>",
-            master="spark://head:7077",
-            machines=2,
-            executors=4,
-            cores=16,
-            tasks=12,
-            ended=40,
-            lost=3,
-        )
-    )
+    stream.emit(fleet_at_work(PHASE, software="Spark 4.1.4 <script>", ended=40, lost=3))
     shown = page(dashboard)
     assert "Tasks by phase" in shown
     assert "spark://head:7077" in shown

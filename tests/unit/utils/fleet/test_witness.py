@@ -13,9 +13,9 @@ import pytest
 
 from utils.error_handler import StorageError
 from utils.files.elsewhere import are_here, bind, brought, range_of
-from utils.fleet.file_service import FileService, FirstMachineSilent
-from utils.fleet.task import AGAIN, DONE, FAILED, Outcome, Task
-from utils.fleet.witness import Witness
+from utils.fleet.machines.file_service import FileService, FirstMachineSilent
+from utils.fleet.machines.task import AGAIN, DONE, FAILED, Outcome, Task
+from utils.fleet.machines.witness import Witness
 
 _HERE = ("127.0.0.1", "127.0.0.1")
 

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from migrate import cli
+from tests.support.fleet.events import fleet_at_work
 from tests.support.places import ROOT
 from utils.error_handler import ExitCode, MigrationError
 from utils.files.workspace import Workspace
@@ -26,7 +27,7 @@ from utils.run.lock import held_by, run_lock
 from utils.run.manifest import Manifest
 from utils.status.status import Watcher, latest, watchers
 from utils.telemetry.command_events import command_told
-from utils.telemetry.events import EventStream, FleetAtWork, FleetGone, Step, TableState
+from utils.telemetry.events import EventStream, FleetGone, Step, TableState
 from utils.telemetry.tasks import Tasks
 from utils.telemetry.troubles import Troubles
 from utils.wording import invocation
@@ -135,16 +136,7 @@ def test_a_run_at_work_is_seen_step_by_step(files: Workspace) -> None:
 
 def test_machines_that_share_the_work_are_seen(files: Workspace) -> None:
     first, second = Step("extract", "sales"), Step("load", "sales")
-    there = FleetAtWork(
-        step=first,
-        software="Spark 4.1.4",
-        master="spark://head:7077",
-        machines=2,
-        executors=4,
-        cores=16,
-        tasks=12,
-        ended=40,
-    )
+    there = fleet_at_work(first, ended=40)
     with at_work(files) as tasks:
         assert document()["fleet"] is None
         tasks.events.emit(there)

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.support.fleet.events import fleet_at_work
 from utils.error_handler import StorageError
 from utils.telemetry.event_file import EventFile, EventReader, read_events
 from utils.telemetry.events import (
@@ -273,17 +274,7 @@ def test_what_became_of_the_tasks_of_a_fleet_is_summed_when_the_file_is_shortene
     command = Command(path, most=20_000)
     command.tell(BEGUN)
     step = Step("load", "sales")
-    there = FleetAtWork(
-        step=step,
-        software="Spark 4.1.4",
-        master="spark://head:7077",
-        machines=2,
-        executors=2,
-        cores=4,
-        tasks=4,
-        ended=2,
-        lost=1,
-    )
+    there = fleet_at_work(step, executors=2, cores=4, tasks=4, ended=2, lost=1)
     for _ in range(1_000):
         command.tell(there)
     command.tell(FINISHED)

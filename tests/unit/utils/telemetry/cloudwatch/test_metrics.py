@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
+from tests.support.fleet.events import fleet_at_work
 from utils.config import TargetConfig
 from utils.telemetry.cloudwatch import metrics
 from utils.telemetry.cloudwatch.metrics import FOLLOWING, UNITS, MetricSender, MetricSums
@@ -153,10 +154,8 @@ def test_a_fleet_is_as_it_was_last_and_its_tasks_add_up(monkeypatch: pytest.Monk
 
 
 def at_work(machines: int, ended: int, lost: int) -> FleetAtWork:
-    return FleetAtWork(
-        step=LOAD,
-        software="Spark 4.1.4",
-        master="spark://head:7077",
+    return fleet_at_work(
+        LOAD,
         machines=machines,
         executors=machines,
         cores=4 * machines,

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from utils.error_handler import BackOff, MigrationError, traceback_of
-from utils.fleet.code_archive import forget_importers, require_code
-from utils.fleet.witness import Witness
+from utils.fleet.machines.code_archive import forget_importers, require_code
+from utils.fleet.machines.witness import Witness
 from utils.processes.actors import Packed, packed, unpacked
 from utils.version import whole_code
 from utils.wording import invocation, masking

@@ -18,7 +18,7 @@ from typing import Any
 
 from utils.error_handler import BackOff
 from utils.files.closing import Closes
-from utils.fleet.callers import Callers, FirstMachine
+from utils.fleet.machines.callers import Callers, FirstMachine
 from utils.processes.actors import packed, unpacked
 
 _TRIES = 2  # a connection may be lost, and opened again

@@ -20,11 +20,10 @@ from zipimport import zipimporter
 import utils
 from utils.error_handler import MigrationError
 from utils.files.storage import open_private, storage_errors
-from utils.version import whole_code
+from utils.version import PACKAGES, whole_code
 from utils.wording.invocation import again
 
-TOOL = Path(__file__).resolve().parents[2]
-PACKAGES = ("extract", "transform", "load", "validate", "utils")
+TOOL = Path(__file__).resolve().parents[3]
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the same bytes for the same code
 _COMPILED = "__pycache__"
 

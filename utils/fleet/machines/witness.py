@@ -14,9 +14,9 @@ from pathlib import Path
 from utils.error_handler import StorageError
 from utils.files.elsewhere import bind, range_of
 from utils.files.storage import make_directory, storage_errors, write_atomically
-from utils.fleet.callers import FirstMachine
-from utils.fleet.code_archive import anchor
-from utils.fleet.file_service import Asking
+from utils.fleet.machines.callers import FirstMachine
+from utils.fleet.machines.code_archive import anchor
+from utils.fleet.machines.file_service import Asking
 from utils.wording.invocation import again
 
 
