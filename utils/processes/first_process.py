@@ -7,14 +7,14 @@ goes over a connection to the first, where a thread of its own answers, whatever
 
 from __future__ import annotations
 
-import pickle
 import threading
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from utils.processes.actors import packed, serve, unpacked
+from utils.processes.actors import serve
+from utils.processes.questions import answer_all, opened, question
 from utils.wording import invocation, masking
 
 Result = TypeVar("Result")
@@ -29,11 +29,9 @@ class _Line:
 
     def ask(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         with self._lock:
-            self._connection.send_bytes(pickle.dumps((function, arguments)))
-            good, value = pickle.loads(self._connection.recv_bytes())
-        if not good:
-            raise unpacked(value)
-        return value
+            self._connection.send_bytes(question(function, arguments, {}))
+            answer = self._connection.recv_bytes()
+        return opened(answer)
 
 
 _lines: list[_Line] = []  # in the first process there is none
@@ -67,21 +65,5 @@ def answering() -> Connection:
     """The end of a new connection that goes to another process, whose questions are answered from
     now on until it is gone."""
     here, there = Pipe()
-    threading.Thread(target=_answer, args=(here,), name="answers", daemon=True).start()
+    threading.Thread(target=answer_all, args=(here,), name="answers", daemon=True).start()
     return there
-
-
-def _answer(connection: Connection) -> None:
-    try:
-        while True:
-            function, arguments = pickle.loads(connection.recv_bytes())
-            connection.send_bytes(pickle.dumps(_outcome(function, arguments)))
-    except (EOFError, OSError):
-        connection.close()
-
-
-def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[bool, Any]:
-    try:
-        return True, function(*arguments)
-    except Exception as error:
-        return False, packed(error)

@@ -8,7 +8,6 @@ anyway.
 
 from __future__ import annotations
 
-import pickle
 import socket
 import threading
 from collections.abc import Callable
@@ -19,10 +18,9 @@ from typing import Any
 from utils.error_handler import BackOff
 from utils.files.closing import Closes
 from utils.fleet.machines.callers import Callers, FirstMachine
-from utils.processes.actors import packed, unpacked
+from utils.processes.questions import answer_all, opened, question
 
 _TRIES = 2  # a connection may be lost, and opened again
-_PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 
 class FileService(Closes):
@@ -35,9 +33,7 @@ class FileService(Closes):
 
     def _serve(self, asking: Connection) -> None:
         self._asking.add(asking)
-        with suppress(EOFError, OSError), asking:
-            while True:
-                asking.send_bytes(pickle.dumps(_answered(asking.recv_bytes()), _PROTOCOL))
+        answer_all(asking)
         self._asking.discard(asking)
 
     def close(self) -> None:
@@ -46,14 +42,6 @@ class FileService(Closes):
         for each in list(self._asking):
             with suppress(OSError):
                 each.close()
-
-
-def _answered(question: bytes) -> tuple[bool, Any]:
-    try:
-        function, given, named = pickle.loads(question)
-        return True, function(*given, **named)
-    except Exception as error:
-        return False, packed(error)
 
 
 class FirstMachineSilent(BackOff):
@@ -78,20 +66,17 @@ class Asking:
     def __call__(
         self, function: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
     ) -> Any:
-        question = pickle.dumps((function, given, named), _PROTOCOL)
+        asked = question(function, given, named)
         with self._lock:
-            answer = self._answer(question)
-        is_good, found = pickle.loads(answer)
-        if not is_good:
-            raise unpacked(found)
-        return found
+            answer = self._answer(asked)
+        return opened(answer)
 
-    def _answer(self, question: bytes) -> bytes:
+    def _answer(self, asked: bytes) -> bytes:
         for left in reversed(range(_TRIES)):
             try:
                 if self._connection is None:
                     self._connection = self._at.call()
-                self._connection.send_bytes(question)
+                self._connection.send_bytes(asked)
                 return self._connection.recv_bytes()
             except (OSError, EOFError) as error:
                 self._connection = None
