@@ -33,6 +33,8 @@ torture: $(STAMPS)/dev $(STAMPS)/spark
 	$(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. --timeout=0 tests/torture/torture_*.py \
 		tests/torture/*/torture_*.py \
 		$(PYTEST_ARGS) $(ARGS)
+	ARTIFACTS_IN_PARTS=1 $(BIN)/python -m pytest -c tests/pytest.ini --rootdir=. \
+		tests/scenarios tests/trials $(PYTEST_ARGS) $(ARGS)
 
 lint: $(STAMPS)/dev
 	$(BIN)/ruff check --config .ci/ruff.toml $(PYTHON_FILES)

@@ -12,7 +12,7 @@ from typing import Any
 from extract.databases import open_source
 from extract.declaration import ColumnMapping, Entity
 from extract.entities import entities_of
-from extract.reading.by_parts import place_of, write_by_parts
+from extract.reading.by_parts import place_of, read_by_parts
 from extract.reading.records import doubled_keys, packed, records_of
 from extract.selection import ExtractPlan, Selection, configured_plan, configured_sql
 from extract.snapshot.continuity import PHASE, establish
@@ -25,7 +25,7 @@ from utils.checkpoint import Checkpoint
 from utils.entities import shape_of
 from utils.error_handler import BackOff, MigrationError, SourceError, SourceUnavailable
 from utils.files.artifacts import ArtifactWriter, PartialState
-from utils.fleet.part_files import remove_parts
+from utils.files.parts import tidy
 from utils.interrupt import Interrupted
 from utils.logger import IN_THE_FILES, get_logger
 from utils.run.manifest import PhaseEntry
@@ -206,16 +206,18 @@ def _write(
     """Bring the records into the artifact, from the checkpoint on if there is one, and what S9
     adds up of them beside it."""
     path = run.workspace.extracted(planned.entity)
-    parts, fleet = place_of(run, source, planned, counted, saved), run.fleet
-    if parts is not None and fleet is not None:
-        writing = write_by_parts(run, fleet, source, planned, counted, parts)
-    else:
-        writing = _stream(run, source, planned, counted, _Place.of(saved, path))
-    with writing as writer:
-        _compare(planned.entity, counted, writer)
+    place, fleet = place_of(run, source, planned, counted, saved), run.fleet
+    if place is not None and fleet is not None:
+        parts = read_by_parts(run, fleet, source, planned, counted, place)
+        _compare(planned.entity, counted, *parts.totals)
         finish_sums()
-        run.commit(path, writer)
-    remove_parts(path)
+        parts.commit()
+    else:
+        with _stream(run, source, planned, counted, _Place.of(saved, path)) as writer:
+            _compare(planned.entity, counted, writer.records, writer.items)
+            finish_sums()
+            run.commit(path, writer)
+    tidy(path)
 
 
 def _stream(
@@ -269,11 +271,11 @@ def _state(key: bytes, writer: ArtifactWriter) -> dict[str, Any]:
     return asdict(_Place(int(key), writer.sync()))
 
 
-def _compare(entity: str, counted: dict[str, int], writer: ArtifactWriter) -> None:
-    if counted != {"records": writer.records, "items": writer.items}:
+def _compare(entity: str, counted: dict[str, int], records: int, items: int) -> None:
+    if counted != {"records": records, "items": items}:
         raise SourceError(
             f"S9 counts {counted['records']:,} {entity} ({counted['items']:,} with lines), but "
-            f"{writer.records:,} ({writer.items:,}) were read",
+            f"{records:,} ({items:,}) were read",
             remedy="run the extract again; if this happens again, the query does not select a "
             "fixed set of rows",
         )

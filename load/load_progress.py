@@ -13,6 +13,7 @@ from load.sending.sender import Acknowledged
 from load.undoable_loads import Load
 from load.writing.batch_writer import Outcome
 from utils.checkpoint import Checkpoint
+from utils.files.elsewhere import size_of
 from utils.run.run import Run
 
 
@@ -71,4 +72,4 @@ def unacknowledged(run: Run, load: Load) -> list[tuple[int, int]]:
     here = saved is not None and (saved.phase, saved.entity) == (PHASE, load.entity)
     if here and saved is not None and saved.inputs == inputs:
         return LoadProgress.of(source, saved, Refusals({})).lanes.ranges
-    return [(0, load.loaded.stat().st_size)] if load.loaded.exists() else [(0, 1 << 62)]
+    return [(0, size_of(load.loaded))] if load.loaded.exists() else [(0, 1 << 62)]

@@ -12,7 +12,6 @@ that is stopped by what it finds in the tables, or by DynamoDB, takes nobody's w
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from load.load_state import LoadState
 from load.undoable_repairs import RepairState, drop_repair
 from utils.entities import ENTITY_NAMES
 from utils.files.encryption import SUFFIX
+from utils.files.parts import link, remove, tidy
 from utils.files.storage import PARTIAL_SUFFIX, make_directory, partial_of, publish, storage_errors
 from utils.files.workspace import Workspace
 from utils.run.run import Run
@@ -108,8 +108,9 @@ def keep_loaded(run: Run, entity: str) -> None:
     digest = run.manifest.sha_of(files.name_of(source))
     with storage_errors(path), run.known_files.naming(source, digest):
         partial.unlink(missing_ok=True)
-        _link(source, partial)
+        link(source, partial, of=path)
         publish(path)
+        tidy(path)
         partial.unlink(missing_ok=True)  # a rename to another link to the same file does nothing
 
 
@@ -162,7 +163,7 @@ def _put_aside(run: Run, load: Load) -> None:
             shutil.rmtree(partial, ignore_errors=True)
             make_directory(partial)
             for path in _files(load):
-                _link(path, partial / path.name)
+                link(path, partial / path.name)
             publish(directory)
     for path in _files(load):
         _rename_entry(run, path, directory / path.name)
@@ -189,7 +190,7 @@ def _drop(run: Run, load: Load) -> None:
     run.save()
     with storage_errors(load.directory):
         for path in reversed(_files(load)):
-            path.unlink()
+            remove(path)
 
 
 def _files(load: Load) -> list[Path]:
@@ -200,13 +201,3 @@ def _files(load: Load) -> list[Path]:
 
 def _sealed(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
-
-
-def _link(path: Path, to: Path) -> None:
-    try:
-        os.link(path, to)
-    except OSError:  # a file system without links
-        shutil.copyfile(path, to)
-        to.chmod(0o600)
-        with to.open("rb") as handle:
-            os.fsync(handle.fileno())

@@ -21,6 +21,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from playwright.sync_api import Browser as Chromium
 
 from tests.support.browser import Browser, chromium_of_all_tests
+from tests.support.records import in_parts
 from tests.support.s9.logged import BINLOG, LOGICAL
 from utils.demo.sample.data import SampleReport, SampleSize, generate
 from utils.demo.sample.schema import AnyConnection, create_tables
@@ -35,6 +36,7 @@ from utils.wording import invocation
 NEW_EXAMPLES = bool(os.environ.get("NEW_EXAMPLES"))
 settings.register_profile("unhurried", deadline=None, derandomize=not NEW_EXAMPLES)
 settings.load_profile("unhurried")
+in_parts.install()
 
 # Where tests are started in the background Ctrl-C is ignored, and by all that they start as well:
 # whoever is pressed Ctrl-C at here heeds it, as at a terminal.

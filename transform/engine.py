@@ -25,12 +25,12 @@ from utils.checkpoint import Checkpoint
 from utils.config import TransformationConfig
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactWriter, PartialState
+from utils.files.parts import tidy
 from utils.files.pieces import ByteRange, places
 from utils.files.spill import Scratch
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.findings.source_names import names_of
-from utils.fleet.part_files import remove_parts
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import Run, settings_digest
@@ -95,7 +95,7 @@ def transform(
     else:
         entry = _piece_by_piece(run, entity, keeps=keeps, builds_on_last=builds_on_last)
     for path in (run.workspace.transformed(entity), run.workspace.quarantine(entity)):
-        remove_parts(path)
+        tidy(path)
     _tell(entity, entry.result["quarantined"], run.workspace.quarantine(entity))
     return entry
 
@@ -120,9 +120,9 @@ def _by_parts(run: Run, entity: str, parts: Parts, records: int) -> PhaseEntry:
     rules = rules_of(run)
     targets = all_targets(entity, rules)
     numbering = parts.make(names_of(run.manifest, entity, targets), rules, records)
-    output, quarantine = parts.publish()
+    parts.publish()
     held = _held(run, entity, numbering) if shape_of(entity).numbered else {}
-    return _finish(run, entity, parts.inputs, targets, output, quarantine, parts.tally, held)
+    return _finish(run, entity, parts.inputs, targets, parts.tally, held)
 
 
 def _held(run: Run, entity: str, numbering: Numbering) -> dict[str, int]:
@@ -136,12 +136,13 @@ def _finish(
     entity: str,
     inputs: Mapping[str, str],
     targets: Mapping[str, Any],
-    output: ArtifactWriter,
-    quarantine: ArtifactWriter,
     counted: Tally,
     held: Mapping[str, int],
 ) -> PhaseEntry:
-    """Record what has become of an entity."""
+    """Record what has become of an entity, whose files are published."""
+    files, written = run.workspace, run.manifest.artifacts
+    output = written[files.name_of(files.transformed(entity))]
+    quarantine = written[files.name_of(files.quarantine(entity))]
     return run.finish(
         PHASE,
         entity,
@@ -203,9 +204,7 @@ class _Transforming:
                     return None
                 counted = changed
             held = self._publish(output, quarantine, counted)
-            return _finish(
-                run, entity, self._inputs, self._targets, output, quarantine, counted, held
-            )
+            return _finish(run, entity, self._inputs, self._targets, counted, held)
 
     def _make(
         self,

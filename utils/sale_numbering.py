@@ -76,9 +76,15 @@ class Numbering:
                 last[each.date[:4]] = each
 
     def carries(self, candidate: Candidate) -> bool:
-        """Whether a candidate has GSI4 keys, now that all are known."""
-        last = self.last[candidate.year]
-        return candidate.date < last.date or candidate == last
+        """Whether a candidate has GSI4 keys, now that all are known; one that is alone in a year of
+        which none is known is on its way out."""
+        last = self.last.get(candidate.year)
+        return last is not None and (candidate.date < last.date or candidate == last)
+
+    def differs_with(self, candidates: Iterable[Candidate]) -> bool:
+        """Whether a year had another last sale if these were added."""
+        known = ((each, self.last.get(each.year)) for each in candidates)
+        return any(last is None or each > last for each, last in known)
 
     def applied(self, line: bytes) -> bytes:
         """A line of the transformed file with the keys put in or taken out."""

@@ -1,31 +1,32 @@
 """An entity read by parts: ranges of its keys, by many at a time, all of them in one snapshot.
 
 The snapshot is the one that this process has taken and holds; whoever reads a part sees what it
-sees, however often the part is read. The parts are put together here, in the order of the keys: the
-file is, byte for byte, what one connection would have brought. A run that was stopped goes on with
+sees, however often the part is read. One after the other, in the order of the keys, the parts are,
+byte for byte, what one connection would have brought. A run that was stopped goes on with
 the parts that are missing, under the same conditions as any other (extract/snapshot/continuity.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from extract.databases import join_snapshot
 from extract.entities import entities_of
-from extract.reading.records import looked_at, packed, streamed
+from extract.reading.records import Pack, looked_at, packed, streamed
 from extract.selection import ExtractPlan, KeyRange, Selection, configured_plan
 from extract.source import Snapshot, Source
 from utils.checkpoint import Checkpoint
 from utils.config import Config, ExtractionConfig, SourceConfig
 from utils.error_handler import BackOff, SourceError, SourceUnavailable
-from utils.files.artifacts import ArtifactWriter
 from utils.files.elsewhere import brought
+from utils.files.extracted_rows import key_of_row
+from utils.files.parts import Part, require_whole, tidy, totals
 from utils.fleet.fleet import ITEMS_A_PART, Fleet
-from utils.fleet.part_files import WrittenPart, is_there, put_together, remove_parts, writing
+from utils.fleet.part_files import is_there, writing
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.invocation import again
@@ -38,14 +39,14 @@ class Place:
     """How far the parts are: the last key of each but the last, and those that are there."""
 
     ends: tuple[int, ...] = ()
-    there: dict[int, WrittenPart] = field(default_factory=dict)
+    there: dict[int, Part] = field(default_factory=dict)
 
     @classmethod
     def of(cls, saved: Checkpoint | None, path: Path) -> Place:
         """The place that a checkpoint describes, as far as its files are there."""
         if saved is None or "ends" not in saved.state:
             return cls()
-        known = {int(n): WrittenPart.of_json(part) for n, part in saved.state["there"].items()}
+        known = {int(n): Part(**part) for n, part in saved.state["there"].items()}
         there = {number: part for number, part in known.items() if is_there(path, part)}
         return cls(tuple(saved.state["ends"]), there)
 
@@ -63,7 +64,7 @@ class Place:
     @property
     def records(self) -> int:
         """Those of the parts that are there."""
-        return sum(part.entry.records for part in self.there.values())
+        return sum(part.records for part in self.there.values())
 
 
 @dataclass(frozen=True)
@@ -120,23 +121,44 @@ def _ends(source: Source, selection: Selection, records: int, parts: int) -> tup
     return tuple(ends)
 
 
-def write_by_parts(
+class ReadParts(NamedTuple):
+    """An entity that has been read by parts: they are there, and are not yet the artifact."""
+
+    run: Run
+    path: Path
+    parts: Sequence[Part]
+
+    @property
+    def totals(self) -> tuple[int, int]:
+        """The records of all, and their items."""
+        return totals(self.parts)[:2]
+
+    def commit(self) -> None:
+        """Publish them. Raises ArtifactError for one that is not what its task has written."""
+        records, entity = self.totals[0], self.path.stem
+        with self.run.progress.task(PHASE, entity, records, step="checking the parts") as task:
+            self.run.commit_parts(self.path, self.parts)
+            task.advance(records)
+
+
+def read_by_parts(
     run: Run,
     fleet: Fleet,
     source: Source,
     planned: ExtractPlan,
     counted: Mapping[str, int],
     place: Place,
-) -> ArtifactWriter:
-    """Have the parts read that are not there, and put all of them together; returns what has been
-    written, to be published. The caller closes it.
+) -> ReadParts:
+    """Have the parts read that are not there.
 
     Raises SourceError when S9 refuses, or when the fleet sees another server; BackOff when the
     snapshot is lost.
     """
     entity, path = planned.entity, run.workspace.extracted(planned.entity)
-    if not place.there:
-        remove_parts(path)
+    if place.there:  # for long, maybe
+        require_whole(path, list(place.there.values()), run.stop.leave_if_asked)
+    else:
+        tidy(path)
     order = _Order(
         run.config.source,
         run.config.extraction,
@@ -157,7 +179,7 @@ def write_by_parts(
         try:
             for at, part in read:
                 place.there[missing[at]] = part
-                task.advance(part.entry.records, bytes=part.entry.bytes)
+                task.advance(part.records, bytes=part.bytes)
                 tracker.reached(place.records, place.as_json)
         except (BackOff, SourceUnavailable) as lost:
             source.tally("SELECT 1")  # raises BackOff when the snapshot is lost, and not a part
@@ -166,32 +188,29 @@ def write_by_parts(
             read.close()
             if missing and place.there:
                 tracker.save(place.records, place.as_json)
-    parts = [place.there[number] for number in range(len(place.ranges))]
-    writer = ArtifactWriter(path)
-    try:
-        with run.progress.task(PHASE, entity, total, step="putting together") as task:
-            put_together(writer, path, parts, run.stop)
-            task.advance(total)
-    except BaseException:
-        writer.close()
-        raise
-    return writer
+    return ReadParts(run, path, [place.there[number] for number in range(len(place.ranges))])
 
 
-def read_part(part: tuple[int, KeyRange], order: _Order) -> WrittenPart:
+def read_part(part: tuple[int, KeyRange], order: _Order) -> Part:
     """Read a part from S9 into its file, on whatever machine; returns what was written."""
-    number, keys = part
+    number, within = part
     entity = entities_of(order.source.layout)[order.entity]
     with (
         brought(order.source.ssl_root_cert) as authority,
         join_snapshot(replace(order.source, ssl_root_cert=authority), order.snapshot) as source,
         writing(order.path, number) as made,
     ):
-        planned = configured_plan(order.extraction, source, entity, within=keys)
+        planned = configured_plan(order.extraction, source, entity, within=within)
         with streamed(source, planned, order.doubled) as records:
             for pack in packed(records):
                 made.output.write(pack.data, records=pack.records, items=pack.items)
+                made.spans(*_ends_of(pack))
     return made.written
+
+
+def _ends_of(pack: Pack) -> list[int | None]:
+    """The keys of the first record of a pack, and of its last one."""
+    return [key_of_row(pack.data[: pack.data.index(b"\n") + 1]), int(pack.key)]
 
 
 def _other_server(config: Config, lost: BackOff | SourceUnavailable) -> SourceError:

@@ -30,8 +30,7 @@ from typing import Any
 import orjson
 
 from utils.dynamodb.item_content import content
-from utils.files.closing import Closes
-from utils.files.storage import make_directory, open_private, storage_errors
+from utils.files.storage import Closes, make_directory, open_private, storage_errors
 
 Item = Mapping[str, Any]
 

@@ -27,7 +27,6 @@ from load.writing.conditional_writer import ConditionalWriter
 from utils.dynamodb.table_spec import TableSpec
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactEntry, sha256_of, starts_record, utc_now
-from utils.files.closing import Closes
 from utils.files.line_marks import (
     CONDITIONAL,
     KEPT_ABSENT,
@@ -39,6 +38,7 @@ from utils.files.line_marks import (
     Located,
 )
 from utils.files.pieces import ByteRange, whole_records
+from utils.files.storage import Closes
 from utils.logger import get_logger
 from utils.run.run import Run
 from utils.wording.figures import counted

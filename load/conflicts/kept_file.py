@@ -18,8 +18,7 @@ from typing import Any
 from load.writing.conditional_writer import text_key
 from utils.dynamodb.item_content import Item
 from utils.error_handler import StorageError
-from utils.files.closing import Closes
-from utils.files.storage import open_private, require_plain
+from utils.files.storage import Closes, open_private, require_plain
 from utils.wording.invocation import again
 from utils.working_copy import kept
 

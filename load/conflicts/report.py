@@ -31,9 +31,8 @@ from load.conflicts.policy import NO_REST, LineStanding, Rest, in_conflict, newe
 from load.writing.conditional_writer import READ_AT_ONCE, ConditionalWriter, text_key
 from utils.config import FAIL
 from utils.dynamodb.item_content import Item, differing_attributes
-from utils.files.closing import Closes
 from utils.files.line_marks import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS
-from utils.files.storage import open_private, partial_of, publish, storage_errors
+from utils.files.storage import Closes, open_private, partial_of, publish, storage_errors
 from utils.run.run import Run
 
 _SHOWN = 5

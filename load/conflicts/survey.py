@@ -48,6 +48,7 @@ from utils.dynamodb.item_text import content_of_line
 from utils.dynamodb.table_spec import PARTITION_KEY, TableSpec
 from utils.error_handler import TargetError
 from utils.files.artifacts import split_records
+from utils.files.elsewhere import size_of
 from utils.files.line_marks import (
     CONDITIONAL,
     CONFLICT,
@@ -351,7 +352,7 @@ class _Survey:
             memory = stack.enter_context(Memory(pictures))
             look = RecordSurvey(memory, run.manifest.migration_timestamp)
             transformed = run.workspace.transformed(entity)
-            for piece in places(transformed.stat().st_size):
+            for piece in places(size_of(transformed)):
                 run.stop.leave_if_asked()
                 start, lines = located_records(transformed, piece)
                 marks: list[int] = []

@@ -24,8 +24,14 @@ from load.backup.key_index import DIGEST, FORM, Digests, KeyEntry, KeyIndex, mer
 from utils.dynamodb.item_content import Item, content_of, updated_at
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY
 from utils.files.artifacts import sha256_of, utc_now
-from utils.files.closing import Closes
-from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
+from utils.files.storage import (
+    Closes,
+    make_directory,
+    open_private,
+    partial_of,
+    publish,
+    storage_errors,
+)
 from utils.run.run import Run
 
 _PART = "part"  # in a load's state, the name of a picture of some records

@@ -16,6 +16,7 @@ from typing import Any
 
 from load.s3_import.cutting import Cutting, ObjectContent
 from load.s3_import.uploading import at_once
+from utils.files.elsewhere import range_of, size_of
 from utils.wording.figures import counted
 
 _SAMPLE = 2 << 20  # bytes that are compressed to see how fast that goes
@@ -66,11 +67,10 @@ def import_forecast(
 
 def _compressed_a_second(files: list[Path]) -> float:
     """Bytes of these files that a core of this machine compresses in a second."""
-    largest = max(files, key=lambda path: path.stat().st_size, default=None)
+    largest = max(files, key=size_of, default=None)
     sample = b""
     if largest is not None:
-        with largest.open("rb") as handle:
-            sample = handle.read(_SAMPLE)
+        sample = range_of(largest, 0, _SAMPLE)
     began = time.perf_counter()
     ObjectContent(0, sample or b"{}").compressed()
     return max(len(sample), 1) / max(time.perf_counter() - began, 1e-6)

@@ -18,6 +18,7 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB, ResourceMissing
 from utils.dynamodb.retrying import control
 from utils.dynamodb.table_spec import TableSpec
+from utils.files.parts import opened_here
 from utils.files.pieces import portions
 from utils.run.run import Run
 
@@ -97,7 +98,7 @@ def _load_seconds(run: Run, spec: TableSpec) -> float:
     """Seconds of CPU time that an item takes on its way into a request."""
     table, migration = run.config.target.table(spec.entity), run.config.migration
     lines: list[bytes] = []
-    with suppress(FileNotFoundError), run.workspace.transformed(spec.entity).open("rb") as handle:
+    with suppress(FileNotFoundError), opened_here(run.workspace.transformed(spec.entity)) as handle:
         lines = next(portions(handle, _SAMPLE_LINES, len, _SAMPLE_BYTES), [])
     writer = BatchWriter(
         cast(DynamoDB, _Unsent(table)),

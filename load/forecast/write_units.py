@@ -25,6 +25,7 @@ from load.writing.transactions import MOST_WRITES
 from utils.dynamodb.item_size import WRITE_UNIT_BYTES, flat_size, item_size, shapes_of
 from utils.dynamodb.table_spec import TableSpec
 from utils.files.artifacts import starts_record
+from utils.files.elsewhere import size_of
 from utils.files.line_marks import CONDITIONAL, KEPT_MARKS, NEW, LineMarks
 from utils.files.pieces import ByteRange, located_records, places
 from utils.run.run import Run
@@ -148,7 +149,7 @@ def take_census(
 
     known = run.manifest.artifacts.get(run.workspace.name_of(path))
     leave = run.stop.leave_if_asked
-    in_order = run.runner.in_order(count, places(path.stat().st_size), pause=leave)
+    in_order = run.runner.in_order(count, places(size_of(path)), pause=leave)
     with (
         closing(in_order) as pieces,
         run.progress.task(PHASE, spec.entity, known.items if known else None, unit="items") as task,

@@ -9,6 +9,7 @@ from load.undoable_loads import Load, loads_in
 from utils.explain.stations import LoadedRecord, WrittenBy
 from utils.explain.transformed_records import TransformedRecords
 from utils.files.line_marks import LineMarks
+from utils.files.parts import opened_here
 from utils.files.pieces import ByteRange
 from utils.files.workspace import Workspace
 from utils.run.manifest import Manifest
@@ -68,7 +69,7 @@ def _with_requests(found: LoadedRecord, load: Load, place: ByteRange) -> LoadedR
 def _marks(load: Load, place: ByteRange) -> tuple[int, ...]:
     if not load.plan.exists():
         return ()
-    with load.loaded.open("rb") as handle, LineMarks(load.plan, writes=False) as plan:
+    with opened_here(load.loaded) as handle, LineMarks(load.plan, writes=False) as plan:
         handle.seek(place.start)
         at, marks = place.start, []
         for line in handle:

@@ -36,9 +36,10 @@ from pathlib import Path
 
 from utils.error_handler import BackOff, StorageError
 from utils.files.artifacts import starts_record
-from utils.files.closing import Closes
 from utils.files.elsewhere import PlainFile
+from utils.files.parts import opened_here
 from utils.files.pieces import ByteRange
+from utils.files.storage import Closes
 from utils.wording.figures import moment_text
 
 _LINE = re.compile(rb"([A-Za-z]) (\d{1,15}) (\d{1,15}) (\d{1,14}) ([!-~]{1,200})\n")
@@ -201,7 +202,7 @@ def _apart(group: re.Match[bytes], loaded: Path, place: ByteRange) -> Iterator[_
     """What requests that share a line have written of these bytes, each by itself."""
     start, end = int(group[1]), int(group[2])
     sorts: dict[bool, list[Stretch]] = {True: [], False: []}
-    with loaded.open("rb") as handle:
+    with opened_here(loaded) as handle:
         handle.seek(start)
         while start < end and (line := handle.readline()):
             sorts[starts_record(line)].append((start, start + len(line)))

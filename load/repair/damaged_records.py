@@ -17,6 +17,7 @@ from load.conflicts.kept_file import KeptFile
 from load.rollback.key_set import KeySet
 from load.writing.batches import record_key
 from utils.differences import RecordDifference, read_differences
+from utils.files.elsewhere import size_of
 from utils.files.pieces import ByteRange, data_at, headers_in, lines_in, places, portions
 
 _TABLES = ("CREATE TABLE wanted (pk TEXT PRIMARY KEY, line BLOB) WITHOUT ROWID",)
@@ -74,7 +75,7 @@ class DamagedRecords(KeptFile):
     def in_file(self, transformed: Path) -> Iterator[Damaged]:
         """Those that the transformed file has, in its order; to be asked once, and before the
         others."""
-        size = transformed.stat().st_size
+        size = size_of(transformed)
         last, begin = "", 0
         for pk, start in chain(_headers(transformed, size), [("", size)]):
             if last in self._keys and (line := self._line(last)):

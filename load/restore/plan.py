@@ -23,9 +23,9 @@ from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.item_content import content, digest, is_usual, normal_item
 from utils.dynamodb.table_reader import TableReader, items_page
 from utils.dynamodb.table_spec import PARTITION_KEY, SORT_KEY, is_mark
-from utils.files.closing import Closes
 from utils.files.encryption import Identity
 from utils.files.spill import Buckets
+from utils.files.storage import Closes
 from utils.run.session import AtWork
 from utils.telemetry.tasks import Task
 

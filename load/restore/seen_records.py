@@ -11,8 +11,7 @@ from pathlib import Path
 import orjson
 
 from utils.error_handler import StorageError
-from utils.files.closing import Closes
-from utils.files.storage import open_private, temporary_directory
+from utils.files.storage import Closes, open_private, temporary_directory
 from utils.wording.invocation import again
 
 

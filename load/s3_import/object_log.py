@@ -10,8 +10,7 @@ from typing import IO
 
 import orjson
 
-from utils.files.closing import Closes
-from utils.files.storage import make_directory, open_private, storage_errors
+from utils.files.storage import Closes, make_directory, open_private, storage_errors
 from utils.s3.bucket import StoredObject
 from utils.settings.typed_json import fits
 

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from load.writing.batch_writer import Outcome
+from utils.files.parts import Content
 from utils.files.pieces import record_end
 
 LANES = 16
@@ -65,10 +66,10 @@ class FileLanes:
     @classmethod
     def cut(cls, path: Path) -> FileLanes:
         """The lanes of a whole file; a small file has fewer."""
-        size = path.stat().st_size
-        count = max(1, min(LANES, size // PIECE_BYTES))
-        with path.open("rb", buffering=0) as handle:
-            cuts = [record_end(handle.fileno(), size * n // count, size) for n in range(1, count)]
+        with Content(path) as content:
+            size = content.size
+            count = max(1, min(LANES, size // PIECE_BYTES))
+            cuts = [record_end(content, size * n // count, size) for n in range(1, count)]
         edges = sorted({0, *cuts, size})
         return cls(path, list(pairwise(edges)))
 
@@ -95,10 +96,10 @@ class FileLanes:
 
     def pieces(self) -> Iterator[Piece]:
         """Pieces to be sent, each from another lane than the one before it."""
-        with self._path.open("rb", buffering=0) as handle:
+        with Content(self._path) as content:
             while self._turn:
                 lane = self._turn.popleft()
-                end = record_end(handle.fileno(), lane.place + PIECE_BYTES - 1, lane.end)
+                end = record_end(content, lane.place + PIECE_BYTES - 1, lane.end)
                 piece = Piece(self._given, lane.place, end)
                 self._given += 1
                 lane.in_hand.append(_InHand(piece))

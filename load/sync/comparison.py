@@ -14,6 +14,7 @@ from typing import NamedTuple
 from load.sync.known_records import KnownRecord, KnownRecords, key_of_record
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import split_records
+from utils.files.elsewhere import range_of
 from utils.files.pieces import whole_records
 from utils.wording.invocation import command
 
@@ -47,9 +48,7 @@ def compare(path: Path, known: KnownRecords) -> Iterator[Same | Changed | Gone]:
     file are not in the order of their keys."""
     before: int | None = None
     for piece in whole_records(path, target=_PIECE):
-        with path.open("rb") as handle:
-            handle.seek(piece.start)
-            data = handle.read(piece.end - piece.start)
+        data = range_of(path, piece.start, piece.end - piece.start)
         lines = BytesIO(data).readlines()
         records = list(split_records(lines))
         first, last = key_of_record(records[0][0]), key_of_record(records[-1][0])

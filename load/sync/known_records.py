@@ -21,10 +21,10 @@ from utils.dynamodb.item_content import Item, Moments, is_same
 from utils.dynamodb.item_text import source_key_of
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import sha256_of, starts_record
-from utils.files.closing import Closes
 from utils.files.line_marks import KEPT_MARKS, SAME, WITHDRAWN, LineMarks
+from utils.files.parts import opened_here
 from utils.files.pieces import ByteRange
-from utils.files.storage import storage_errors
+from utils.files.storage import Closes, storage_errors
 from utils.files.workspace import Workspace
 from utils.wording.invocation import command
 
@@ -169,7 +169,7 @@ class _Reader(Closes):
 
     def __init__(self, path: Path, plan: Path | None) -> None:
         with storage_errors(path):
-            self._file = path.open("rb")
+            self._file = opened_here(path)
         self._plan = LineMarks(plan, writes=False) if plan else None
         self._place = 0
         self._next: KnownRecord | None = None

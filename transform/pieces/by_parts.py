@@ -2,15 +2,14 @@
 
 What a part becomes depends on its lines alone, but for the numbering of sales, which is decided
 over all of them (utils/sale_numbering.py): when all parts are there, those are gone through once
-more in which keys stand that do not belong there. Put together, the parts are what one machine
-would have made, byte for byte.
+more in which keys stand that do not belong there. One after the other, the parts are what one
+machine would have made, byte for byte (utils/files/parts.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -22,19 +21,14 @@ from transform.pieces.piece import transform_piece
 from transform.refusals import PHASE
 from transform.rules import TransformRules
 from utils.checkpoint import Checkpoint
+from utils.earlier.by_key import key_of_items
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactEntry, ArtifactWriter
+from utils.files.parts import Part, require_whole, tidy
 from utils.files.pieces import ByteRange, places
 from utils.findings.source_names import SourceNames
 from utils.fleet.fleet import ITEMS_A_PART, Fleet
-from utils.fleet.part_files import (
-    WrittenPart,
-    file_of,
-    is_there,
-    put_together,
-    remove_parts,
-    writing,
-)
+from utils.fleet.part_files import file_of, is_there, put_together, writing
 from utils.processes.actors import undisturbed
 from utils.run.run import Run
 from utils.sale_numbering import (
@@ -42,6 +36,7 @@ from utils.sale_numbering import (
     Numbering,
     NumbersSoFar,
     PieceNumbers,
+    headers_of,
     surplus_at,
     write_without,
 )
@@ -63,8 +58,8 @@ class MadePart:
     """What a part became: its files, and what has been counted. Of sales there is also what their
     numbering needs, by pieces of the part's file of items."""
 
-    items: WrittenPart
-    refused: WrittenPart
+    items: Part
+    refused: Part
     tally: Tally
     found: tuple[Found, ...]
     numbers: tuple[tuple[ByteRange, PieceNumbers], ...] = ()
@@ -72,7 +67,7 @@ class MadePart:
     @property
     def records(self) -> int:
         """Those that were made, and those that were refused."""
-        return self.items.entry.records + self.refused.entry.records
+        return self.items.records + self.refused.records
 
     def as_json(self) -> dict[str, Any]:
         """As a checkpoint keeps it."""
@@ -88,8 +83,8 @@ class MadePart:
     def of_json(cls, stored: Mapping[str, Any]) -> MadePart:
         """What `as_json` gave."""
         return cls(
-            WrittenPart.of_json(stored["items"]),
-            WrittenPart.of_json(stored["refused"]),
+            Part(**stored["items"]),
+            Part(**stored["refused"]),
             Tally.of_json(stored["tally"]),
             tuple(Found(*each) for each in stored["found"]),
             tuple(
@@ -147,11 +142,14 @@ class Parts:
         """Take up what a checkpoint tells of, as far as its files are there."""
         if saved is None or saved.state.get("parts") != len(self.pieces):
             return
+        leave = self.run.stop.leave_if_asked
         for number, stored in saved.state["made"].items():
             part = MadePart.of_json(stored)
             files = (self._items, part.items), (self._refused, part.refused)
             if all(is_there(path, file) for path, file in files):
                 self.made[int(number)] = part
+        # They may have been on the disk for long.
+        require_whole(self._items, [part.items for part in self.made.values()], leave)
 
     @property
     def _items(self) -> Path:
@@ -178,7 +176,8 @@ class Parts:
         """Have the parts made that are not there; returns what the sales are numbered by. `total`
         are the records of all. Raises Interrupted when a stop is asked for."""
         if not self.made:
-            self.remove()
+            tidy(self._items)
+            tidy(self._refused)
         run, rows = self.run, self.run.workspace.extracted(self.entity)
         order = _Order(rows, self._items, self._refused, names, rules)
         done, errors = self._counts()
@@ -190,7 +189,7 @@ class Parts:
                 self.made[number] = part
                 for each in part.found:
                     task.found(*each)
-                refused, size = part.refused.entry.records, part.items.entry.bytes
+                refused, size = part.refused.records, part.items.bytes
                 task.advance(part.records, errors=refused, bytes=size)
                 tracker.reached(self._counts()[0], self._as_json)
 
@@ -220,7 +219,7 @@ class Parts:
     def _counts(self) -> tuple[int, int]:
         """How many records have been gone through, and how many of them are refused."""
         made = self.made.values()
-        return sum(each.records for each in made), sum(each.refused.entry.records for each in made)
+        return sum(each.records for each in made), sum(each.refused.records for each in made)
 
     def _as_json(self) -> dict[str, Any]:
         made = {str(number): part.as_json() for number, part in self.made.items()}
@@ -231,7 +230,7 @@ class Parts:
         numbering = Numbering()
         for each in chain.from_iterable(part.numbers for part in self.made.values()):
             numbering.add(each[1].last.values())
-        late: dict[int, tuple[WrittenPart, list[ByteRange]]] = {}
+        late: dict[int, tuple[Part, list[ByteRange]]] = {}
         for number, part in self.made.items():
             seen = NumbersSoFar(numbering)
             for place, numbers in part.numbers:
@@ -239,7 +238,7 @@ class Parts:
             if pieces := seen.to_look_at():
                 late[number] = part.items, pieces
 
-        def is_numbered(number: int, items: WrittenPart) -> None:
+        def is_numbered(number: int, items: Part) -> None:
             self.made[number] = replace(self.made[number], items=items)
 
         with self.run.progress.task(PHASE, self.entity, total, step="numbering") as step:
@@ -248,36 +247,25 @@ class Parts:
             step.advance(total)
         return numbering
 
-    def publish(self) -> tuple[ArtifactWriter, ArtifactWriter]:
-        """Put the parts together, and publish both files; returns what was written to them."""
+    def publish(self) -> None:
+        """Publish what was made: the items in parts, and in one file what is refused of all."""
         made = self.in_order
         records = sum(part.records for part in made)
-        with ExitStack() as stack:
-            step = self.run.progress.task(PHASE, self.entity, records, step="putting together")
-            task = stack.enter_context(step)
-            written = []
-            for path, entries in (
-                (self._refused, [part.refused for part in made]),
-                (self._items, [part.items for part in made]),
-            ):
-                output = stack.enter_context(ArtifactWriter(path))
-                put_together(output, path, entries, self.run.stop)
-                self.run.commit(path, output)
-                written.append(output)
+        with (
+            self.run.progress.task(PHASE, self.entity, records, step="checking the parts") as task,
+            ArtifactWriter(self._refused) as quarantine,
+        ):
+            put_together(quarantine, self._refused, [each.refused for each in made], self.run.stop)
+            self.run.commit(self._refused, quarantine)
+            self.run.commit_parts(self._items, [part.items for part in made])
             task.advance(records)
-        quarantine, output = written
-        return output, quarantine
-
-    def remove(self) -> None:
-        """Remove the files of the parts."""
-        remove_parts(self._items)
-        remove_parts(self._refused)
 
 
 def make_part(part: tuple[int, ByteRange], order: _Order) -> MadePart:
     """Transform the lines that begin in a range of the extracted file, on whatever machine."""
     number, place = part
     tally, found, numbers = Tally(), Counter[tuple[str, str]](), []
+    ends: list[bytes] = []  # the data of the first piece and of the last one
     keys: dict[tuple[str, str], str] = {}
     with writing(order.items, number) as items, writing(order.refused, number) as refused:
         work = partial(
@@ -291,6 +279,8 @@ def make_part(part: tuple[int, ByteRange], order: _Order) -> MadePart:
             became = undisturbed(work, piece)
             start = items.output.bytes
             items.output.write(became.data.data, records=became.records, items=became.items)
+            if became.records:
+                ends = [*ends[:1], became.data.data]
             if became.numbers is not None:
                 numbers.append((ByteRange(start, items.output.bytes), became.numbers))
             for refusal in became.refusals:
@@ -299,6 +289,7 @@ def make_part(part: tuple[int, ByteRange], order: _Order) -> MadePart:
                     found[each.rule, each.severity] += 1
                     keys.setdefault((each.rule, each.severity), each.legacy_id)
             tally.add(became.tally)
+        items.spans(*(key_of_items(line) for data in ends for line in headers_of(data)))
     return MadePart(
         items.written,
         refused.written,
@@ -308,9 +299,7 @@ def make_part(part: tuple[int, ByteRange], order: _Order) -> MadePart:
     )
 
 
-def number_part(
-    part: tuple[int, tuple[WrittenPart, Sequence[ByteRange]]], path: Path, last: Last
-) -> WrittenPart:
+def number_part(part: tuple[int, tuple[Part, Sequence[ByteRange]]], path: Path, last: Last) -> Part:
     """Write a part without the keys that do not belong there; they are in some of its pieces. What
     there was stays: whoever does it once more reads the same."""
     number, (before, pieces) = part
@@ -318,5 +307,6 @@ def number_part(
     with writing(path, number) as items:
         surplus = chain.from_iterable(surplus_at(piece, made, last) for piece in pieces)
         write_without(made, surplus, items.output)
-        items.output.write(b"", records=before.entry.records, items=before.entry.items)
+        items.output.write(b"", records=before.records, items=before.items)
+        items.ends = before.first, before.last
     return items.written

@@ -15,6 +15,7 @@ from typing import IO, NamedTuple
 
 from utils.dynamodb.item_text import source_key_of
 from utils.files.artifacts import starts_record
+from utils.files.parts import opened_here, size_here
 from utils.files.pieces import ByteRange
 
 _ONE_AFTER_THE_OTHER = 1 << 15  # so many bytes are read quicker than found
@@ -38,15 +39,15 @@ def key_of_items(line: bytes) -> int | None:
 def keys_at(path: Path, place: ByteRange, key_of: KeyOf) -> Keys:
     """The keys that a piece of a file stands for: from its first record on, up to the first behind
     it. The first piece stands for all that are lower, too; the last one for all that are higher."""
-    with path.open("rb") as handle:
+    with opened_here(path) as handle:
         low = _next(handle, place.start, key_of)[1] if place.start else -inf
         return Keys(low, _next(handle, place.end, key_of)[1])
 
 
 def data_of(path: Path, keys: Keys, key_of: KeyOf) -> bytes:
     """What a file in the order of the keys has of some of them."""
-    with path.open("rb") as handle:
-        size = path.stat().st_size
+    with opened_here(path) as handle:
+        size = size_here(path)
         start = 0 if keys.low == -inf else _first_from(handle, keys.low, 0, size, key_of)
         end = size if keys.high == inf else _first_from(handle, keys.high, start, size, key_of)
         handle.seek(start)

@@ -11,7 +11,6 @@ nothing of it is needed: what cannot be used is done anew.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import shutil
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from zoneinfo import TZPATH
 import orjson
 
 from utils.files.artifacts import sha256_of
+from utils.files.parts import link, remove_all, size_here
 from utils.files.storage import make_directory, storage_errors, write_atomically
 from utils.processes.pieces_runner import PiecesRunner
 from utils.run.run import Run, settings_digest
@@ -71,13 +71,13 @@ class Keeping:
         self.forget()
         make_directory(self._directory)
         with storage_errors(self._directory):
-            size = sum(path.stat().st_size for path, _ in files.values())
+            size = sum(size_here(path) for path, _ in files.values())
             if shutil.disk_usage(self._directory).free < _ROOM * size:
                 return
         try:
             for kind, (path, digest) in files.items():
                 with self._known.naming(path, digest):
-                    os.link(path, self.path(kind))
+                    link(path, self.path(kind), copies=False)
         except OSError:
             self.forget()
             return
@@ -91,8 +91,7 @@ class Keeping:
         StorageError."""
         with storage_errors(self._directory):
             self._account.unlink(missing_ok=True)
-            for path in self._directory.glob(f"{self._name}.*"):
-                path.unlink()
+            remove_all(self._directory.glob(f"{self._name}.*"))
 
     def proven(self) -> Kept | None:
         """What was kept, if it is by the same settings and the same code, and every file is what it

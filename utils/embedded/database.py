@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from utils.embedded.ports import LOOPBACK
 from utils.embedded.process import ServerProcess
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 
 _Self = TypeVar("_Self", bound="EmbeddedDatabase")  # type: ignore[type-arg] # of whatever connection
 Connected = TypeVar("Connected")

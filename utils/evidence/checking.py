@@ -16,6 +16,7 @@ from utils.evidence.archive import FileEntry
 from utils.evidence.archive_reader import MANIFEST, ArchiveReader, Contents, NotEvidence
 from utils.evidence.contents import facts_of
 from utils.files.artifacts import sha256_of
+from utils.files.elsewhere import size_of
 from utils.files.encryption import Identity, decrypt_file, needs_identity
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
@@ -143,7 +144,7 @@ def _compare(verdict: Verdict, here: Workspace, progress: Tasks) -> None:
             path = here.root / entry.name
             if not _is_below(path, here.root) or not path.is_file():
                 verdict.gone += 1
-            elif path.stat().st_size == entry.size and sha256_of(path) == entry.sha256:
+            elif size_of(path) == entry.size and sha256_of(path) == entry.sha256:
                 verdict.same += 1
             else:
                 verdict.problems.append(f"{path} is not what it was when the evidence was packed")

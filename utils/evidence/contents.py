@@ -16,6 +16,7 @@ import orjson
 
 from utils.evidence.archive import FileEntry, blocks_of
 from utils.files.artifacts import sha256_of
+from utils.files.elsewhere import size_of
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.run.clean import REPORTS_KIND, SCRATCH_KIND, Wish, data_rooms, is_reached_plainly
@@ -73,7 +74,7 @@ def to_name(files: Workspace) -> list[Path]:
 def entry_of(files: Workspace, path: Path) -> FileEntry:
     """A file as it is now. Raises StorageError."""
     with storage_errors(path):
-        size, sha256 = path.stat().st_size, sha256_of(path)
+        size, sha256 = size_of(path), sha256_of(path)
     return FileEntry(files.name_of(path), size, sha256)
 
 

@@ -20,6 +20,7 @@ from typing import IO
 
 from utils.error_handler import ArtifactError
 from utils.files.known_files import FileStamp, KnownFiles
+from utils.files.parts import opened_here, size_of_all
 from utils.files.storage import open_private, partial_of, publish, storage_errors
 from utils.wording.figures import counted
 from utils.wording.invocation import again_with_key, command
@@ -209,7 +210,7 @@ def expected_artifact(path: Path, entry: ArtifactEntry | None, *, phase: str) ->
             f"{path} is missing (or not in the manifest): phase {phase} is not complete",
             remedy=_again(path, phase),
         )
-    size = path.stat().st_size
+    size = size_of_all(path)
     if size != entry.bytes:
         raise ArtifactError(
             f"{path} has {counted(size, 'byte')}, the manifest says {entry.bytes:,}: it was "
@@ -230,7 +231,7 @@ def check_artifact(
     entry = expected_artifact(path, entry, phase=phase)
     if known is not None and known.knows(path, entry.sha256):
         return entry
-    look = FileStamp.of(path)
+    look = FileStamp.of_artifact(path)
     if sha256_of(path) != entry.sha256:
         raise ArtifactError(
             f"{path} is not the file that phase {phase} wrote: its SHA-256 differs from the "
@@ -247,11 +248,21 @@ def _again(path: Path, phase: str) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal, read in constant memory."""
-    digest = hashlib.sha256()
+    """SHA-256 of the bytes of a file, or an artifact, in hexadecimal, read in constant memory."""
+    with opened_here(path) as handle:
+        return _sha256(handle)
+
+
+def sha256_of_file(path: Path) -> str:
+    """The same of a file as it is, though it be the list of an artifact's parts."""
     with path.open("rb") as handle:
-        while block := handle.read(_BLOCK):
-            digest.update(block)
+        return _sha256(handle)
+
+
+def _sha256(handle: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := handle.read(_BLOCK):
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -273,5 +284,5 @@ def split_records(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 def lines_of(path: Path) -> Iterator[bytes]:
     """The lines of an artifact, each with its line break, read in constant memory."""
-    with path.open("rb") as handle:
+    with opened_here(path) as handle:
         yield from handle

@@ -19,8 +19,15 @@ from tempfile import TemporaryDirectory, mkdtemp, mkstemp
 from typing import IO, Any, ParamSpec, Protocol, TypeVar
 
 from utils.error_handler import StorageError
-from utils.files.closing import Closes
-from utils.files.storage import make_directory, open_plain, partial_of, publish, storage_errors
+from utils.files.parts import Content, opened_here, size_here
+from utils.files.storage import (
+    Closes,
+    make_directory,
+    open_plain,
+    partial_of,
+    publish,
+    storage_errors,
+)
 from utils.wording.invocation import again
 
 _READ_AHEAD = 1 << 18  # bytes of a file elsewhere that are read together, where little is asked for
@@ -80,23 +87,17 @@ def at_the_files(function: Callable[Given, Result]) -> Callable[Given, Result]:
 
 @at_the_files
 def size_of(path: Path) -> int:
-    """How many bytes a file has. Raises StorageError."""
+    """How many bytes a file has, or an artifact. Raises StorageError."""
     with storage_errors(path):
-        return path.stat().st_size
+        return size_here(path)
 
 
 @at_the_files
 def range_of(path: Path, start: int, size: int) -> bytes:
-    """So many bytes of a file from byte `start` on; fewer where it ends. Raises StorageError."""
-    with storage_errors(path), path.open("rb", buffering=0) as handle:
-        return _all_of(handle.fileno(), start, size)
-
-
-def _all_of(file: int, start: int, size: int) -> bytes:
-    found = os.pread(file, size, start)
-    while len(found) < size and (more := os.pread(file, size - len(found), start + len(found))):
-        found += more
-    return found
+    """So many bytes of a file, or an artifact, from byte `start` on; fewer where it ends. Raises
+    StorageError."""
+    with storage_errors(path), Content(path) as content:
+        return content.read(size, start)
 
 
 @at_the_files
@@ -112,9 +113,10 @@ def write_temporary(directory: Path, data: bytes) -> Path:
 
 
 def opened(path: Path) -> IO[bytes]:
-    """A file to be read from its front, or from anywhere. Raises OSError or StorageError."""
+    """A file, or an artifact, to be read from its front, or from anywhere. Raises OSError or
+    StorageError."""
     if are_here():
-        return path.open("rb")
+        return opened_here(path)
     return io.BufferedReader(_Ranges(path), _READ_AHEAD)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pyrage
 
 from utils.error_handler import ArtifactError, ConfigurationError
+from utils.files.parts import opened_here
 from utils.files.storage import open_private, storage_errors
 from utils.wording.invocation import again_with_key
 
@@ -89,8 +90,8 @@ def decrypt(data: bytes, keys: tuple[Identity, ...], name: object) -> bytes:
 
 
 def encrypt_file(plain: Path, sealed: Path, keys: tuple[Recipient, ...]) -> None:
-    """Encrypt a file into another (0600), in constant memory."""
-    with storage_errors(sealed), plain.open("rb") as source, open_private(sealed, "wb") as out:
+    """Encrypt a file, or an artifact, into another (0600), in constant memory."""
+    with storage_errors(sealed), opened_here(plain) as source, open_private(sealed, "wb") as out:
         pyrage.encrypt_io(source, out, list(keys))
 
 

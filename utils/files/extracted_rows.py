@@ -9,7 +9,8 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
-from utils.files.closing import Closes
+from utils.files.parts import opened_here, size_here
+from utils.files.storage import Closes
 
 ROW_KEY = re.compile(rb'"first_id":\s*"?(-?[0-9]+)')
 """How the key of a row stands in its line (in its first group)."""
@@ -50,8 +51,7 @@ class RowsByKey(Closes):
         if self._handle is None:
             if not self._path.exists():
                 return None
-            self._handle = self._path.open("rb")
-            self._size = self._path.stat().st_size
+            self._handle, self._size = opened_here(self._path), size_here(self._path)
         low, high = self._around(self._handle, key)
         while high - low > _ONE_AFTER_THE_OTHER:
             middle = (low + high) // 2

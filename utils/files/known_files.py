@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from utils.files.parts import parts_of
+
 # The clock of a file system moves in ticks of up to 10 ms: of two changes within one of them the
 # second cannot be seen.
 _SETTLED = 20_000_000  # nanoseconds
@@ -39,6 +41,16 @@ class FileStamp(NamedTuple):
         seen = os.fstat(file) if isinstance(file, int) else file.stat()
         return cls(seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
 
+    @classmethod
+    def of_artifact(cls, path: Path) -> FileStamp:
+        """The look of an artifact, in whatever form: of one in parts the latest changes of any."""
+        own = cls.of(path)
+        if (found := parts_of(path)) is None:
+            return own
+        looks = [own, *map(cls.of, found.files)]
+        times = (max(look.modified for look in looks), max(look.changed for look in looks))
+        return cls(own.device, own.inode, sum(look.size for look in looks), *times)
+
     @property
     def settled(self) -> bool:
         """Whether a write from now on would be seen. Never on a file system that counts seconds."""
@@ -54,20 +66,27 @@ class KnownFiles:
     def knows(self, path: Path, sha256: str) -> bool:
         """Whether the file at `path` is known to have this SHA-256, and has not been touched."""
         known = self._known.get(path)
-        return known is not None and known == (FileStamp.of(path), sha256)
+        return known is not None and known == (FileStamp.of_artifact(path), sha256)
 
     def has_read(self, path: Path, sha256: str, before: FileStamp) -> None:
         """The file has been read and has this SHA-256; `before` is its look from before that."""
         if before.settled:
             self._known[path] = before, sha256
 
+    def has_listed(self, path: Path, sha256: str) -> None:
+        """The artifact at `path` was read part by part and has this SHA-256; its list was written
+        this very moment."""
+        if FileStamp.of_artifact(path).size > _SMALL:
+            time.sleep(_SETTLED / 1e9)
+        self.has_read(path, sha256, FileStamp.of_artifact(path))
+
     @contextmanager
     def naming(self, path: Path, sha256: str) -> Iterator[None]:
         """While this lasts, the file at `path`, which has this SHA-256, gets other names or loses
         some. By that it looks touched; if it was known, it still is."""
-        before = FileStamp.of(path) if self.knows(path, sha256) else None
+        before = FileStamp.of_artifact(path) if self.knows(path, sha256) else None
         yield
-        now = FileStamp.of(path)
+        now = FileStamp.of_artifact(path)
         if before is not None and now[:-1] == before[:-1]:
             self._known[path] = now, sha256
 

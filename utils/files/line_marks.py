@@ -15,10 +15,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from utils.files.artifacts import starts_record
-from utils.files.closing import Closes
 from utils.files.elsewhere import PlainFile, size_of
 from utils.files.pieces import ByteRange, lines_in, located_rows, places
-from utils.files.storage import open_private, storage_errors
+from utils.files.storage import Closes, open_private, storage_errors
 
 _CELL = 64
 

@@ -7,7 +7,6 @@ the file, wherever the cuts are.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from itertools import takewhile
@@ -16,6 +15,7 @@ from typing import IO, NamedTuple, TypeVar
 
 from utils.files.artifacts import RECORD_MARK, RECORD_MARK_WITHIN, starts_record
 from utils.files.elsewhere import at_the_files, range_of
+from utils.files.parts import Content, opened_here
 
 _LOOK_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 12  # in which a line says what it is
@@ -70,7 +70,7 @@ def located_rows(path: Path, place: ByteRange) -> tuple[int, list[bytes]]:
 def data_at(path: Path, place: ByteRange) -> tuple[int, bytes]:
     """The lines that begin in a piece of a file as they follow each other, and the byte offset at
     which the first of them begins."""
-    with path.open("rb") as handle:
+    with opened_here(path) as handle:
         return _data(handle, place)
 
 
@@ -100,7 +100,7 @@ def located_records(path: Path, place: ByteRange) -> tuple[int, list[bytes]]:
 @at_the_files
 def records_data(path: Path, place: ByteRange) -> tuple[int, bytes]:
     """The same as they follow each other, with the byte offset of the first."""
-    with path.open("rb") as handle:
+    with opened_here(path) as handle:
         begin, data = _data(handle, place)
         first = next(headers_in(data), (len(data), 0))[0] if place.start else 0
         if first == len(data):
@@ -113,10 +113,9 @@ def records_data(path: Path, place: ByteRange) -> tuple[int, bytes]:
 def whole_records(path: Path, *, start: int = 0, target: int = PIECE_BYTES) -> Iterator[ByteRange]:
     """The pieces of a transformed file from byte `start` on, where a record begins, each of whole
     records: as many as fit into `target` bytes, and one that goes beyond."""
-    size = path.stat().st_size
-    with path.open("rb", buffering=0) as handle:
-        while start < size:
-            end = record_end(handle.fileno(), min(start + target, size) - 1, size)
+    with Content(path) as content:
+        while start < content.size:
+            end = record_end(content, min(start + target, content.size) - 1, content.size)
             yield ByteRange(start, end)
             start = end
 
@@ -126,21 +125,21 @@ def lines_in(path: Path, place: ByteRange) -> list[bytes]:
     return BytesIO(range_of(path, place.start, place.end - place.start)).readlines()
 
 
-def record_end(descriptor: int, place: int, end: int) -> int:
+def record_end(content: Content, place: int, end: int) -> int:
     """Where the record ends that has byte `place`, at most `end`: no record is cut in two, so that
     whoever sends it can send it whole."""
-    place = _line_end(descriptor, place, end)
+    place = _line_end(content, place, end)
     while place < end:
-        if starts_record(os.pread(descriptor, _HEAD_BYTES, place).partition(b"\n")[0]):
+        if starts_record(content.read(_HEAD_BYTES, place).partition(b"\n")[0]):
             break
-        place = _line_end(descriptor, place, end)
+        place = _line_end(content, place, end)
     return place
 
 
-def _line_end(descriptor: int, place: int, end: int) -> int:
+def _line_end(content: Content, place: int, end: int) -> int:
     """Where the line ends that has byte `place`, at most `end`."""
     while place < end:
-        block = os.pread(descriptor, _LOOK_BYTES, place)
+        block = content.read(_LOOK_BYTES, place)
         found = block.find(b"\n")
         if found >= 0:
             return min(place + found + 1, end)

@@ -16,6 +16,7 @@ import orjson
 
 from utils.files.extracted_rows import ROW_KEY
 from utils.files.findings import Finding
+from utils.files.parts import opened_here
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def quarantined_keys(path: Path) -> frozenset[str]:
 def source_rows(extracted: Path, legacy_ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """The extracted rows with these keys, as (legacy id, JSON text), in the file's order."""
     wanted = {legacy_id.encode(): legacy_id for legacy_id in legacy_ids}
-    with extracted.open("rb") as handle:
+    with opened_here(extracted) as handle:
         for line in handle:
             # A column that holds such text itself is told apart by parsing the few candidates.
             if any(match in wanted for match in ROW_KEY.findall(line)):

@@ -14,10 +14,11 @@ import os
 import stat
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from utils.error_handler import StorageError
 from utils.wording.invocation import again
@@ -27,6 +28,23 @@ _renaming = threading.RLock()
 _listeners: list[Callable[[Path], object]] = []
 # What a file system answers that cannot make a rename durable by itself, as some network ones do.
 _NO_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+_Self = TypeVar("_Self", bound="Closes")
+
+
+class Closes(ABC):
+    """What has to be closed after use: a context manager that is closed when its body is left,
+    however that comes about."""
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what is held open."""
 
 
 def make_directory(path: Path) -> None:

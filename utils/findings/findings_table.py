@@ -16,10 +16,9 @@ from typing import Any
 import orjson
 
 from utils.entities import ENTITY_NAMES
-from utils.files.closing import Closes
 from utils.files.findings import Finding
 from utils.files.quarantine import read_quarantine
-from utils.files.storage import partial_of, publish, storage_errors, write_atomically
+from utils.files.storage import Closes, partial_of, publish, storage_errors, write_atomically
 from utils.files.workspace import Workspace
 from utils.findings.sentences import because
 from utils.logger import get_logger

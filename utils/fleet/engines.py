@@ -14,7 +14,7 @@ from pathlib import Path
 from utils.config import SPARK, EngineConfig
 from utils.dynamodb.backoff import RetryPolicy
 from utils.error_handler import ConfigurationError
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 from utils.fleet.fleet import Fleet
 from utils.telemetry.tasks import Tasks
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from utils.config import MOST_IN_FLIGHT
 from utils.error_handler import MigrationError
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 from utils.fleet.engines import Engine
 from utils.fleet.machines.callers import Callers, FirstMachine
 from utils.processes.actors import END, Actor, Reply, serve

@@ -26,8 +26,8 @@ from pyspark import SparkContext
 from utils.config import EngineConfig
 from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.error_handler import BackOff, MigrationError
-from utils.files.closing import Closes
 from utils.files.elsewhere import are_here
+from utils.files.storage import Closes
 from utils.fleet.fleet import Part, Result, Underway
 from utils.fleet.machines.file_service import FileService, FirstMachineSilent
 from utils.fleet.machines.task import Outcome, Task

@@ -16,7 +16,7 @@ from py4j.protocol import Py4JNetworkError
 from pyspark import SparkContext, cloudpickle
 
 from utils.error_handler import MigrationError
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 from utils.fleet.machines import aboard
 from utils.fleet.machines.task import Outcome, Task
 from utils.prerequisites import PACKAGES

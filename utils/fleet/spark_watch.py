@@ -12,7 +12,7 @@ from py4j.protocol import Py4JError
 from pyspark import SparkContext
 
 from utils.error_handler import MigrationError
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 from utils.fleet.spark_jobs import java_is_there
 from utils.telemetry.events import FleetAtWork, FleetGone, Step
 from utils.telemetry.tasks import Tasks

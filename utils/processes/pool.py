@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from utils.config import MOST_IN_FLIGHT
 from utils.error_handler import MigrationError
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 from utils.processes.actors import (
     Actor,
     Applied,

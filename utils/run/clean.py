@@ -19,6 +19,7 @@ import orjson
 
 from utils.entities import ENTITY_NAMES
 from utils.error_handler import ArtifactError, ConfigurationError, ExitCode
+from utils.files.parts import is_of_parts
 from utils.files.storage import storage_errors
 from utils.files.workspace import Workspace
 from utils.ownership import ownership_of
@@ -33,7 +34,7 @@ _REPORTS = (
     rf"\.[a-z]+{_HALF}|plan\.json{_HALF}|(earlier_)?(report|plan)\.html{_HALF}"
     rf"|migration(_errors)?\.log(\.\d{{1,2}})?|spark\.(log|properties){_HALF}"
 )
-_PART = rf"part-\d{{5}}(-[0-9a-f]{{12}})?\.json{_HALF}"
+_PART = rf"part-\d{{5,}}-[0-9a-f]{{12}}\.json{_HALF}"
 _UNDO = (
     rf"({'|'.join(ENTITY_NAMES)})\.(plan|requests|json|kept"
     rf"|(loaded|removed|staying|before(-journal)?)(\.age)?"
@@ -47,6 +48,7 @@ _BACKUP_FILES = (
     rf"|keys-\d+-\d+){_HALF}"
 )
 REPORTS_KIND, SCRATCH_KIND = "reports and logs", "checkpoints and scratch files"
+_UNDO_KIND = "what a rollback needs"
 _CUTOVER = rf"cutover\.json{_HALF}"
 _CLEANED = "its data were deleted by `clean`"
 
@@ -166,8 +168,7 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
     directories of its own."""
     for kind in ("extracted", "transformed", "quarantine"):
         yield Room(f"{kind} records", files.root / kind, _RECORDS)
-        for name in ENTITY_NAMES:
-            yield Room(f"{kind} records", files.root / kind / name, _PART)
+        yield from _parts_in(f"{kind} records", files.root / kind)
     yield Room(
         SCRATCH_KIND,
         files.root,
@@ -176,17 +177,31 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
     )
     yield Room(SCRATCH_KIND, files.scratch, deep=True)
     yield Room(SCRATCH_KIND, files.following.parent, rf"following\.json{_HALF}|{_LAST_PASS}")
-    yield Room("what a rollback needs", files.undo, _UNDO)
+    yield from _parts_in(SCRATCH_KIND, files.following.parent)
+    yield from _undo_rooms(files.undo)
     yield Room("what an import needs", files.root / "import", _IMPORT)
     for earlier in sorted(files.earlier.glob("*")):
-        yield Room("what a rollback needs", earlier, _UNDO)
+        yield from _undo_rooms(earlier)
     for picture in sorted((files.undo / "pictures").glob("*")):
-        yield Room("what a rollback needs", picture, _BACKUP_FILES)
+        yield Room(_UNDO_KIND, picture, _BACKUP_FILES)
     if not wish.keep_reports:
         yield Room(REPORTS_KIND, files.reports, _REPORTS)
         yield Room(REPORTS_KIND, files.root / "differences", _RECORDS)
         yield Room(REPORTS_KIND, files.root, rf"events\.jsonl{_HALF}")
         yield Room(REPORTS_KIND, files.root, _CUTOVER)
+
+
+def _undo_rooms(directory: Path) -> Iterator[Room]:
+    yield Room(_UNDO_KIND, directory, _UNDO)
+    yield from _parts_in(_UNDO_KIND, directory)
+
+
+def _parts_in(kind: str, directory: Path) -> Iterator[Room]:
+    """Where the parts of artifacts in a directory are."""
+    if directory.is_dir() and not directory.is_symlink():
+        for path in sorted(directory.iterdir()):
+            if is_of_parts(path):
+                yield Room(kind, path, _PART)
 
 
 def _backup_rooms(backups: Path) -> Iterator[Room]:

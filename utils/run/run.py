@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -26,7 +26,8 @@ from utils.files.artifacts import (
     sha256_of,
     utc_now,
 )
-from utils.files.known_files import KnownFiles
+from utils.files.known_files import FileStamp, KnownFiles
+from utils.files.parts import Part, directory_of, sha256_of_parts, tidy, totals, write_list
 from utils.files.storage import partial_of, publish
 from utils.files.workspace import Workspace
 from utils.fleet.engines import Engine
@@ -44,6 +45,13 @@ from utils.wording import invocation
 COMPLETE = "complete"
 FAILED = "failed"
 _TAKES_A_WHILE = 64 << 20  # bytes that are read for a SHA-256
+
+
+class Written(Protocol):
+    """What has been written to the partial name of a file, to replace it."""
+
+    def entry(self) -> ArtifactEntry:
+        """Make everything durable; returns the manifest entry that the file is going to have."""
 
 
 @dataclass
@@ -161,11 +169,23 @@ class Run:
         if writer.last_look is not None:
             self.known_files.has_written(path, entry.sha256, writer.last_look)
 
+    def commit_parts(self, path: Path, parts: Sequence[Part]) -> None:
+        """Make the artifact at `path` what these parts are, one after the other, on disk and in the
+        manifest (call `save` to make that durable). Raises ArtifactError for a part of another size
+        than was written, Interrupted when a stop is asked for."""
+        files = [directory_of(path) / part.name for part in parts]
+        before = [FileStamp.of(file) for file in files]
+        sha256 = sha256_of_parts(path, parts, self.stop.leave_if_asked)
+        write_list(path, parts)
+        self.publish(path, ArtifactEntry(*totals(parts), sha256, utc_now()))
+        if [FileStamp.of(file) for file in files] == before:
+            self.known_files.has_listed(path, sha256)
+
     def publish(self, path: Path, entry: ArtifactEntry) -> None:
         """Put a file's entry into the manifest (call `save` to make it durable)."""
         self.manifest.artifacts[self.workspace.name_of(path)] = entry
 
-    def replace(self, *files: tuple[Path, ArtifactWriter]) -> None:
+    def replace(self, *files: tuple[Path, Written]) -> None:
         """Publish new versions of files that the manifest knows, together with whatever else has
         been recorded since the last `save`: all or nothing, also when killed in between."""
         self.manifest.coming = {
@@ -183,6 +203,7 @@ class Run:
             partial = partial_of(path)
             if partial.exists() and sha256_of(partial) == entry.sha256:
                 publish(path)
+                tidy(path)
             self.manifest.artifacts[name] = entry
         self.manifest.coming = {}
         self.save()

@@ -30,6 +30,7 @@ from utils.files.encryption import (
     new_identity,
     recipients,
 )
+from utils.files.parts import remove, remove_all
 from utils.files.storage import PARTIAL_SUFFIX, partial_of, publish, storage_errors
 from utils.logger import get_logger
 from utils.run.run import Run
@@ -78,7 +79,7 @@ def _seal_all(run: Run, keys: tuple[Recipient, ...]) -> None:
         run.save()
         for name in readable:
             with storage_errors(run.workspace.root / name):
-                (run.workspace.root / name).unlink()
+                remove(run.workspace.root / name)
         get_logger().info(
             "Encrypted %s of records; a command that needs them again needs --identity",
             counted(len(readable), "file"),
@@ -92,8 +93,7 @@ def _forget_last_pass(run: Run) -> None:
     directory = run.workspace.last_pass
     with storage_errors(directory):
         kept = [path for name in ENTITY_NAMES for path in directory.glob(f"{name}.*")]
-        for path in sorted(kept, key=lambda path: path.suffix != ".json"):
-            path.unlink()
+        remove_all(sorted(kept, key=lambda path: path.suffix != ".json"))
 
 
 def _is_linked(path: Path, to: Path) -> bool:

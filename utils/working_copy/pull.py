@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from utils.error_handler import ArtifactError, StorageError
-from utils.files.artifacts import sha256_of
+from utils.files.artifacts import sha256_of_file
 from utils.files.known_files import FileStamp
 from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
 from utils.logger import get_logger
@@ -80,7 +80,7 @@ class Pull:
         if record.knows(path, name, entry.sha256):
             return True
         stamp = FileStamp.of(path)
-        if stamp.size != entry.size or sha256_of(path) != entry.sha256:
+        if stamp.size != entry.size or sha256_of_file(path) != entry.sha256:
             return False
         record.note(name, entry.sha256, stamp if stamp.settled else None)
         return True
@@ -95,7 +95,7 @@ class Pull:
                     file.write(entry.bytes)
             if entry.key:
                 self._download(name, entry, partial)
-            if sha256_of(partial) != entry.sha256:
+            if sha256_of_file(partial) != entry.sha256:
                 raise self._broken(name, entry, "is not what was put there (its SHA-256 differs)")
             if entry.life:
                 self._replay(name, entry, partial)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from utils.files.artifacts import sha256_of
+from utils.files.artifacts import sha256_of_file
 from utils.files.known_files import FileStamp
 from utils.files.storage import make_directory, renames_held, storage_errors
 from utils.working_copy.index import Entry
@@ -180,7 +180,7 @@ def send_all(
     entries = dict(found.same)
     for staged in found.staged:
         with storage_errors(staged.path):
-            sha256 = sha256_of(staged.path)
+            sha256 = sha256_of_file(staged.path)
         before = known.get(staged.name)
         if staged.life:
             is_there = before is not None and (before.sha256, before.life) == (sha256, staged.life)

@@ -9,6 +9,7 @@ from utils.dynamodb.backoff import RetryPolicy
 from utils.dynamodb.client import DynamoDB
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import TableSpec
+from utils.files.elsewhere import size_of
 from utils.run.run import Run
 from utils.sale_numbering import NumbersSoFar
 
@@ -20,7 +21,7 @@ def next_numbers(run: Run, inner: Run, spec: TableSpec) -> dict[str, int]:
     does not answer with a number is left out. Raises TargetError."""
     path, numbers = inner.workspace.transformed(SALES), NumbersSoFar()
     if path.exists():
-        numbers.read(inner, path, path.stat().st_size)
+        numbers.read(inner, path, size_of(path))
     retry = RetryPolicy.of(run.config.migration, run.stop.sleep)
     reader, index = TableReader(DynamoDB(run.config.target), retry), spec.index_of(_INDEX_KEY)
     found = {}

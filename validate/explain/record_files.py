@@ -8,6 +8,7 @@ import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from utils.files.artifacts import starts_record
 from utils.files.encryption import SUFFIX, decrypt_file, identities, needs_identity
 from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Finding
+from utils.files.parts import files_of
 from utils.files.quarantine import Refusal, parse_refusal
 from utils.files.storage import partial_of, storage_errors
 from utils.run.run import Run
@@ -199,16 +201,21 @@ class _Lines:
 
 
 def _lines_with(path: Path, text: bytes) -> Iterator[bytes]:
-    """The lines of a file that hold a text, as quick as the disk is."""
+    """The lines of an artifact that hold a text, as quick as the disk is."""
     return _lines_matching(path, re.compile(re.escape(text)))
 
 
 def _lines_matching(path: Path, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+    found = (_matching_in(file, pattern) for _, file in files_of(path))
+    return islice(chain.from_iterable(found), _MOST)
+
+
+def _matching_in(path: Path, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
     if not path.stat().st_size:
         return
     with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         at = 0
-        for _ in range(_MOST):
+        while True:
             found = pattern.search(whole, at)
             if found is None:
                 return

@@ -21,6 +21,7 @@ from utils.dynamodb.item_content import Moments
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import is_referenced, shape_of
 from utils.error_handler import ExitCode
+from utils.files.elsewhere import size_of
 from utils.files.line_marks import CONDITIONAL, KEPT_ABSENT, KEPT_MARKS, NEW, LineMarks
 from utils.files.pieces import ByteRange, located_records, places, portions
 from utils.files.spill import Scratch, Spill, SpillFile, ranges, read_buckets
@@ -180,7 +181,7 @@ class _Look:
         plan, asked = run.workspace.plan(self._entity), dated.pks()
         files = _FilePass(path, plan, self._scratch, self._entity, asked, wrong)
         in_file, arriving, numbers = list[SpillFile](), list[SpillFile](), FileNumbers()
-        pieces = file_pieces(path.stat().st_size)
+        pieces = file_pieces(size_of(path))
         for file in _shared(run, files, pieces, self._entity, "foretelling: the file"):
             in_file += file.entries
             arriving += file.arriving

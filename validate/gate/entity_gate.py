@@ -11,6 +11,7 @@ from pathlib import Path
 
 from utils.earlier.kept import Keeping
 from utils.entities import shape_of
+from utils.files.elsewhere import size_of
 from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Finding
 from utils.files.pieces import places
@@ -170,7 +171,7 @@ class EntityGate:
         work = partial(
             check_piece, path=path, entity=self._entity, policy=self._policy, earlier=self._earlier
         )
-        pieces = places(path.stat().st_size, start=journal.offset)
+        pieces = places(size_of(path), start=journal.offset)
         for outcome in self._run.runner.in_order(work, pieces):
             journal.add(outcome)
             yield outcome

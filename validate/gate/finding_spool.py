@@ -17,9 +17,8 @@ from typing import IO
 
 import orjson
 
-from utils.files.closing import Closes
 from utils.files.findings import Finding
-from utils.files.storage import open_private, storage_errors, temporary_directory
+from utils.files.storage import Closes, open_private, storage_errors, temporary_directory
 
 Entry = tuple[int, Finding]
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from utils.files.artifacts import starts_record
+from utils.files.elsewhere import size_of
 from utils.files.pieces import ByteRange, data_at, headers_in, places, rows_at
 from utils.processes.pieces_runner import PiecesRunner
 from validate.rules.catalogue import Note
@@ -101,7 +102,7 @@ class _Tops:
 
 def outlines_of(path: Path, runner: PiecesRunner) -> list[Outlined]:
     """The outlines of all pieces of a transformed file of sales."""
-    pieces = places(path.stat().st_size)
+    pieces = places(size_of(path))
     return [*zip(pieces, runner.in_order(partial(_outline_at, path=path), pieces), strict=True)]
 
 

@@ -6,7 +6,7 @@ next run finishes the exchange or finds everything as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +14,16 @@ import orjson
 
 from utils.entities import shape_of
 from utils.error_handler import ArtifactError
-from utils.files.artifacts import ArtifactWriter, lines_of, split_records
+from utils.files.artifacts import ArtifactWriter, lines_of
 from utils.files.extracted_rows import ROW_KEY
-from utils.files.findings import Finding
-from utils.files.pieces import places, records_at
 from utils.files.quarantine import Refusal
 from utils.run.run import Run
 from utils.sale_numbering import Numbering, candidate_of, held_numbers
 from utils.wording.invocation import command
+from validate.gate.remaining import Numbers, Refused, records_of, remaining_of
 from validate.rules.record_items import identity_of
 
 PHASE = "validate"
-
-Refused = Iterable[tuple[int, list[Finding]]]
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,20 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> Removed:
     """
     rows = _rows(run, entity)
     kept_path, refused_path = _paths(run, entity)
-    numbering, held = None, dict[str, int]()
+    numbering, held = Numbers(), dict[str, int]()
     if shape_of(entity).numbered:
         numbering, held = _numbering_without(kept_path, refused)
-    with ArtifactWriter(kept_path) as kept, ArtifactWriter(refused_path) as quarantine:
+    with (
+        remaining_of(run, kept_path, refused, numbering) as kept,
+        ArtifactWriter(refused_path) as quarantine,
+    ):
         _copy(run, refused_path, quarantine)
         before = quarantine.records
         waiting = iter(refused)
         place, findings = next(waiting, (-1, []))
-        for number, record in enumerate(_records(kept_path)):
+        for number, record in kept.records():
             if number != place:
-                if numbering is not None:
-                    record[0] = numbering.applied(record[0])
-                kept.write(b"".join(record), records=1, items=len(record))
+                kept.write(record)
                 continue
             row = _row(rows, findings[0].legacy_id, record, entity)
             key, legacy_id = identity_of(record), findings[0].legacy_id
@@ -71,20 +69,21 @@ def remove_refused(run: Run, entity: str, refused: Refused) -> Removed:
         return Removed(quarantine.records - before, held)
 
 
-def _numbering_without(path: Path, refused: Refused) -> tuple[Numbering, dict[str, int]]:
+def _numbering_without(path: Path, refused: Refused) -> tuple[Numbers, dict[str, int]]:
     """The last sales of the years, as they are without the refused records; and what is held with
     these."""
     numbering, without = Numbering(), Numbering()
     waiting = (place for place, _ in refused)
     place = next(waiting, -1)
-    for number, record in enumerate(_records(path)):
+    for number, record in enumerate(records_of(path)):
         candidate = candidate_of(record[0])
         is_refused = number == place
         if is_refused:
             place = next(waiting, -1)
         if candidate:
             (without if is_refused else numbering).add((candidate,))
-    return numbering, held_numbers(without.last.values(), numbering)
+    held = held_numbers(without.last.values(), numbering)
+    return Numbers(numbering, numbering.differs_with(without.last.values())), held
 
 
 def _paths(run: Run, entity: str) -> tuple[Path, Path]:
@@ -101,11 +100,6 @@ def _copy(run: Run, path: Path, writer: ArtifactWriter) -> None:
     writer.write(b"", records=entry.records, items=entry.items)
 
 
-def _records(path: Path) -> Iterator[list[bytes]]:
-    for place in places(path.stat().st_size):
-        yield from map(list, split_records(records_at(path, place)))
-
-
 def _rows(run: Run, entity: str) -> Iterator[bytes]:
     """The extracted rows, in the order in which the transformed records come."""
     path = run.workspace.extracted(entity)
@@ -113,7 +107,7 @@ def _rows(run: Run, entity: str) -> Iterator[bytes]:
     yield from lines_of(path)
 
 
-def _row(rows: Iterator[bytes], legacy_id: str, record: list[bytes], entity: str) -> bytes:
+def _row(rows: Iterator[bytes], legacy_id: str, record: Sequence[bytes], entity: str) -> bytes:
     """The extracted row of a record: the next one with its key.
 
     A record that has lost its key is kept as the items that it became.

@@ -15,9 +15,15 @@ from typing import Any
 import orjson
 
 from utils.config import Config
-from utils.files.closing import Closes
 from utils.files.findings import Finding
-from utils.files.storage import open_private, partial_of, publish, storage_errors, write_atomically
+from utils.files.storage import (
+    Closes,
+    open_private,
+    partial_of,
+    publish,
+    storage_errors,
+    write_atomically,
+)
 from utils.files.workspace import Workspace
 from utils.findings.findings_table import FindingsTable
 from utils.run.run import Run

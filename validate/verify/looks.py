@@ -19,6 +19,7 @@ from utils.dynamodb.read_units import PATTERNS
 from utils.dynamodb.table_spec import TableSpec
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactEntry
+from utils.files.elsewhere import size_of
 from utils.files.pieces import places
 from utils.files.spill import SpillFile, portions, ranges, read_buckets
 from utils.files.storage import make_directory, open_private, partial_of, publish, storage_errors
@@ -126,7 +127,7 @@ def file_records(bench: Bench, entity: str, refused: frozenset[str]) -> Iterator
     path = bench.origin.workspace.transformed(entity)
     plan = _plan(bench, entity)
     work = FilePass(path, bench.scratch, entity, refused, frozenset(), plan, as_written=True)
-    for part in places(path.stat().st_size):
+    for part in places(size_of(path)):
         yield from work.records(part)
 
 

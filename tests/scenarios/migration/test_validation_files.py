@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.records.content import content_of
 from tests.support.records.items import Item, as_lines, numbers, party, sale_record, texts
 from utils.config import Config, MigrationConfig, ValidationConfig
 from utils.error_handler import ArtifactError
@@ -96,11 +97,11 @@ class Files:
             for entity in ENTITIES
             for path in (self.workspace.transformed(entity), self.workspace.quarantine(entity))
         ]
-        return {str(path.relative_to(self.root)): path.read_bytes() for path in paths}
+        return {str(path.relative_to(self.root)): content_of(path) for path in paths}
 
     def kept(self, entity: str) -> list[str]:
         """The S9 keys of the records that are left in a transformed file."""
-        lines = self.workspace.transformed(entity).read_bytes().splitlines()
+        lines = content_of(self.workspace.transformed(entity)).splitlines()
         items = [orjson.loads(line)["Item"] for line in lines]
         return [item["legacyId"]["S"] for item in items if item["SK"]["S"] == "METADATA"]
 
@@ -249,7 +250,7 @@ def test_the_ledger_closes_after_records_have_left(faulty: Files) -> None:
         path = faulty.workspace.transformed(entity)
         assert after[kept].sha256 == sha256_of(path)
         assert after[kept].records == len(faulty.kept(entity))
-        assert after[kept].items == len(path.read_bytes().splitlines())
+        assert after[kept].items == len(content_of(path).splitlines())
         assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -382,7 +383,7 @@ def test_a_record_without_its_key_is_kept_as_the_items_it_became(files: Files) -
 @pytest.mark.parametrize("part", ["transformed", "quarantine", "extracted"])
 def test_a_file_that_was_edited_by_hand_is_refused(faulty: Files, part: str) -> None:
     path = faulty.root / part / "sales.json"
-    path.write_bytes(path.read_bytes() + b"\n")
+    path.write_bytes(content_of(path) + b"\n")
     with pytest.raises(ArtifactError) as stopped:
         faulty.validate(go_on=True)
     assert str(path) in stopped.value.message

@@ -14,6 +14,7 @@ import orjson
 from tests.support.faults.sabotage import SabotagedOperator, assert_nothing_is_left_over
 from tests.support.fleet.daemon import PLAN
 from tests.support.operators.operator import Operator
+from utils.files.parts import parts_of
 
 _GONE_WITHIN = 20.0
 _ROWS = 60_000  # bytes of a piece: each of them is a job's, and costs something
@@ -80,9 +81,16 @@ def assert_all_are_gone(operator: Operator) -> None:
 
 
 def assert_nothing_is_left(operator: Operator) -> None:
-    """No file of a part, no half file, no process."""
+    """No file of a part that is not an artifact's, no half file, no process."""
     assert_nothing_is_left_over(operator)
-    assert not list(operator.data.rglob("part-*"))
+    listed = set[Path]()
+    for path in operator.data.rglob("*"):
+        if path.is_file() and (parts := parts_of(path)):
+            assert parts.parts
+            listed.update(parts.files)
+    left = listed.symmetric_difference(operator.data.rglob("part-*"))
+    assert not left, sorted(left)
     for name in ("extracted", "transformed", "quarantine"):
-        assert not [path for path in (operator.data / name).iterdir() if path.is_dir()]
+        for path in (operator.data / name).iterdir():
+            assert path.is_file() or listed.intersection(path.iterdir())
     assert_all_are_gone(operator)

@@ -32,6 +32,7 @@ from typing import Any, NoReturn, TextIO
 
 from tests.support.operators.orders import receive, send
 from tests.support.places import ROOT
+from tests.support.records import in_parts
 
 # All of the tool, and what it and the libraries import only when they need it.
 _PACKAGES = ("extract", "transform", "validate", "load", "utils")
@@ -377,6 +378,7 @@ def main() -> None:
         for name, seconds in times.items():
             assert hasattr(import_module(module), name), (module, name)
             setattr(import_module(module), name, seconds)
+    in_parts.install()
     _know_aws()
     _fork_helpers()
     _adopt()

@@ -30,6 +30,7 @@ from tests.support.documents.figures import ONE_OF_MANY
 from tests.support.operators.declared_reports import DeclaredReports
 from tests.support.operators.nursery import ForkedProcess, Nursery
 from tests.support.places import ROOT
+from tests.support.records.content import content_of
 from utils.cli.closings import COMMANDS, OPENINGS
 
 SCRIPT = ROOT / "migrate.py"
@@ -196,9 +197,7 @@ class Operator:
 
     def transformed(self) -> dict[str, bytes]:
         """The bytes of each transformed file."""
-        return {
-            name: (self.data / "transformed" / f"{name}.json").read_bytes() for name in ENTITIES
-        }
+        return {name: content_of(self.data / "transformed" / f"{name}.json") for name in ENTITIES}
 
     def extracted(self, entity: str) -> list[dict[str, Any]]:
         """The extracted records."""
@@ -217,7 +216,7 @@ class Operator:
         """Every file under the data directory that holds records, by its relative path; without
         the digests of masks, whose key each data directory has for itself."""
         return {
-            path.relative_to(self.data).as_posix(): _MASK.sub(b"\\1", path.read_bytes())
+            path.relative_to(self.data).as_posix(): _MASK.sub(b"\\1", content_of(path))
             for name in ("extracted", "transformed", "quarantine")
             for path in sorted((self.data / name).glob("*.json"))
         }
@@ -395,4 +394,4 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    return [orjson.loads(line) for line in content_of(path).splitlines()]

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from tests.support.records.content import content_of
 from tests.support.records.rows import line_row, sale_row
 
 Item = Mapping[str, Any]
@@ -68,7 +69,7 @@ def _row(key: int, chance: random.Random, highest: int, days: Sequence[str]) -> 
 
 def headers(path: Path) -> list[Item]:
     """The METADATA items of a transformed file."""
-    items = (orjson.loads(line)["Item"] for line in path.read_bytes().splitlines())
+    items = (orjson.loads(line)["Item"] for line in content_of(path).splitlines())
     return [item for item in items if item["SK"] == {"S": "METADATA"}]
 
 

@@ -18,6 +18,7 @@ import pytest
 from extract.engine import extract
 from extract.entities import entities_of
 from tests.conftest import S9Database
+from tests.support.records.content import content_of
 from tests.support.s9.reading import config_of
 from utils.config import (
     Config,
@@ -77,7 +78,7 @@ def look(s9: S9Database, directory: Path, pane: Pane | None = None) -> Sight:
     """Extract everything into `directory`, as the reader. Raises MigrationError."""
     run = run_in(directory, s9, pane)
     extract(run, ENTITIES, tuple(ENTITIES), stop)
-    rows = {name: run.workspace.extracted(name).read_bytes() for name in ENTITIES}
+    rows = {name: content_of(run.workspace.extracted(name)) for name in ENTITIES}
     return Sight(rows, run.manifest.snapshot)
 
 

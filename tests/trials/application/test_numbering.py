@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.records.content import content_of
 from tests.support.records.numbered import Row, check, extracted, found, transformed
 from tests.support.records.numbering import headers, left_out, wrong_answers
 from tests.support.records.rows import line_row, sale_row
@@ -97,7 +98,7 @@ def test_the_gate_sees_what_a_wrong_numbering_would_do(tmp_path: Path, spoil: st
     with extracted(tmp_path, [sold(7, day, sale_number=number), sold(8, "2025-11-05")]) as run:
         transformed(run)
         path = run.workspace.transformed("sales")
-        lines = path.read_bytes().splitlines(keepends=True)
+        lines = content_of(path).splitlines(keepends=True)
         keys = b'"GSI4PK":{"S":"SALE"},"GSI4SK":{"S":"%b"},'
         for number, line in enumerate(lines):
             plain = line.replace(keys % b"2025-11-05", b"").replace(keys % b"2025-11-10", b"")
@@ -119,11 +120,11 @@ def test_lines_whose_sale_stays_where_it_is_keep_every_byte(tmp_path: Path) -> N
     for row in sales:
         with extracted(tmp_path / str(row["first_id"]), [row]) as run:
             transformed(run)
-            data = run.workspace.transformed("sales").read_bytes()
+            data = content_of(run.workspace.transformed("sales"))
         alone |= {line.partition(b'"SK"')[0]: line for line in data.splitlines()}
     with extracted(tmp_path / "all", [*sales, sold(9, "2025-11-01")]) as run:
         transformed(run)
-        together = run.workspace.transformed("sales").read_bytes().splitlines()
+        together = content_of(run.workspace.transformed("sales")).splitlines()
     kept = [line for line in together if alone.get(line.partition(b'"SK"')[0]) == line]
     headers_out = sum(b"METADATA" in line for line in together) - 1
     assert len(kept) == len(sales)  # every line; of the headers none: all are after 9's day
@@ -148,7 +149,7 @@ def test_several_processes_number_as_one_does(
     for processes in (1, 3):
         with extracted(tmp_path / str(processes), rows, processes) as run:
             transformed(run)
-            outcomes.append(run.workspace.transformed("sales").read_bytes())
+            outcomes.append(content_of(run.workspace.transformed("sales")))
         assert pieces.places.__kwdefaults__ is not None
         monkeypatch.setitem(pieces.places.__kwdefaults__, "target", 9_000)
     assert outcomes[0] == outcomes[1]
@@ -164,7 +165,7 @@ def test_stopped_while_it_numbers_the_transform_goes_on_to_the_same_file(
     rows = [sold(31 - n, "2025-11-10", first_id=n) for n in range(1, 30)]
     with extracted(tmp_path / "whole", rows) as run:
         transformed(run)
-        expected = run.workspace.transformed("sales").read_bytes()
+        expected = content_of(run.workspace.transformed("sales"))
     with extracted(tmp_path / "stopped", rows) as run:
         engine.transform(run, "buyers")
         run.stop.request()
@@ -174,6 +175,6 @@ def test_stopped_while_it_numbers_the_transform_goes_on_to_the_same_file(
     with extracted(tmp_path / "stopped", rows) as run:
         run.resuming = True
         transformed(run)
-        assert run.workspace.transformed("sales").read_bytes() == expected
+        assert content_of(run.workspace.transformed("sales")) == expected
         left = [path.name for path in run.workspace.root.glob(".unnumbered*")]
     assert left == []

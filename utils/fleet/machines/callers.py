@@ -18,7 +18,7 @@ from multiprocessing.connection import (
     deliver_challenge,
 )
 
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 
 _KEY_BYTES = 32
 _WAKES_IN = 1.0  # seconds

@@ -2,8 +2,7 @@
 
 Executors of a managed Spark (AWS Glue, EMR Serverless) share no file system. What they do with
 files are small functions (utils/files/elsewhere.py), each of which is a question over a connection
-that a process keeps open. So every byte passes the first machine, which puts the parts together
-anyway.
+that a process keeps open. So every byte passes the first machine.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from utils.error_handler import BackOff
-from utils.files.closing import Closes
+from utils.files.storage import Closes
 from utils.fleet.machines.callers import Callers, FirstMachine
 from utils.processes.questions import answer_all, opened, question
 
