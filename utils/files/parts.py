@@ -21,7 +21,7 @@ import re
 import shutil
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -44,6 +44,7 @@ from utils.wording.invocation import again
 _MARK = b'{"inParts":'
 _NAME = re.compile(r"part-\d{5,}-[0-9a-f]{12}\.json")
 _DIRECTORY = re.compile(r"[a-z_]+(\.[a-z_.]+\.parts)?")
+_MARKED = ".parts"
 _BLOCK = 1 << 20
 _READ_AHEAD = 1 << 18
 _LISTS = 16  # that a process remembers
@@ -130,7 +131,21 @@ def directory_of(path: Path) -> Path:
     """Where the parts of the artifact at `path` are."""
     if path.suffix == ".json":
         return path.with_suffix("")
-    return path.with_name(path.name + ".parts")
+    return path.with_name(path.name + _MARKED)
+
+
+def listed_in(directory: Path) -> Collection[Path]:
+    """The files of a directory that are parts of an artifact, by its list. Raises OSError, and
+    ArtifactError as `parts_of`."""
+    is_marked = directory.suffix == _MARKED
+    path = directory.with_suffix("" if is_marked else ".json")
+    found = parts_of(path) if path.is_file() else None
+    return () if found is None or found.directory != directory else frozenset(found.files)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is named as parts are."""
+    return bool(_NAME.fullmatch(path.name))
 
 
 def is_of_parts(directory: Path) -> bool:

@@ -51,7 +51,7 @@ class PartWriter:
 def writing(path: Path, number: int) -> Iterator[PartWriter]:
     """Write a file of a part of the artifact at `path`, which has its name when the context is left
     without an exception. Raises StorageError."""
-    name = f"part-{number:05d}-{uuid.uuid4().hex[:12]}{path.suffix}"
+    name = f"part-{number:05d}-{uuid.uuid4().hex[:12]}.json"
     with made_at(directory_of(path) / name) as own:
         try:
             with ArtifactWriter(own) as output:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from utils.entities import ENTITY_NAMES
+from utils.files.parts import is_part, listed_in
 
 _ENTITY = f"({'|'.join(ENTITY_NAMES)})"
 # What is not complete, is nobody else's, or is made again from what is there.
@@ -14,7 +15,7 @@ _NEVER = re.compile(
     r"(.*/)?[^/]*\.(partial|tmp)(/.*)?|(.*/)?[^/]*-(journal|wal|shm)"
     r"|\.(scratch|push|lock|made-for|working-copy\.json)(/.*)?|\.(journal|unnumbered)-.*"
     r"|(dry-run|from-source|demo)(/.*)?"
-    rf"|(extracted|transformed|quarantine)/{_ENTITY}(/.*)?|sync/{_ENTITY}\..*"
+    rf"|sync/{_ENTITY}\..*"
     r"|reports/spark\.properties"
 )
 _BARRIER = re.compile(
@@ -67,11 +68,13 @@ def is_looked_at(name: str, size: int) -> bool:
 
 
 def names_in(root: Path) -> Iterator[tuple[str, Path]]:
-    """The files of a data directory that are kept in S3, by name; none behind a link."""
+    """The files of a data directory that are kept in S3, by name; none behind a link. A part is
+    kept as soon as it is an artifact's (utils/files/parts.py)."""
     yield from _below(root, root)
 
 
 def _below(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
+    parts: Collection[Path] | None = None
     for path in sorted(directory.iterdir()):
         name = path.relative_to(root).as_posix()
         if path.is_symlink() or not is_kept_in_s3(name):
@@ -79,4 +82,8 @@ def _below(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
         if path.is_dir():
             yield from _below(root, path)
         elif path.is_file():
+            if is_part(path):
+                parts = listed_in(directory) if parts is None else parts
+                if path not in parts:
+                    continue
             yield name, path

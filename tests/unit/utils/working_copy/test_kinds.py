@@ -7,9 +7,17 @@ from pathlib import Path
 import pytest
 
 from utils.entities import ENTITY_NAMES
+from utils.files.parts import files_of, write_list
 from utils.files.storage import partial_of
 from utils.files.workspace import Workspace
-from utils.working_copy.kinds import holds_kept_items, is_barrier, is_kept_in_s3, is_looked_at
+from utils.fleet.part_files import writing
+from utils.working_copy.kinds import (
+    holds_kept_items,
+    is_barrier,
+    is_kept_in_s3,
+    is_looked_at,
+    names_in,
+)
 
 FILES = Workspace(Path("/data"))
 
@@ -50,7 +58,6 @@ def test_what_others_rely_on_goes_before_they_do() -> None:
         "backups/SalesTable-20260130-080000.partial/items-00-0000.json.gz",
         "dry-run/manifest.json",
         "from-source/extracted/sales.json",
-        "extracted/sales/part-00001.json",
         "sync/sales.transform.json",
     ],
 )
@@ -65,3 +72,16 @@ def test_who_looks_needs_no_records() -> None:
     for each in ("transformed/sales.json", "undo/sales.before", "quarantine/sales.json"):
         assert not is_looked_at(each, 1_000)
     assert not is_looked_at("something", 1 << 30)
+
+
+def test_parts_are_kept_when_they_are_an_artifact(tmp_path: Path) -> None:
+    for path in (tmp_path / "transformed" / "sales.json", tmp_path / "undo" / "sales.loaded"):
+        path.parent.mkdir()
+        with writing(path, 0) as part:
+            part.output.write(b"a line\n", records=1, items=1)
+        with writing(path, 0) as twin:
+            twin.output.write(b"a line\n", records=1, items=1)
+        assert not list(names_in(tmp_path))
+        write_list(path, [part.written])
+        assert {found for _, found in names_in(tmp_path)} == {path, *(f for _, f in files_of(path))}
+        path.unlink()
