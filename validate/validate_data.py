@@ -17,13 +17,16 @@ from typing import Any
 from utils.earlier.kept import Keeping
 from utils.entities import ENTITY_NAMES, dependents_of, shape_of
 from utils.files.artifacts import utc_now
+from utils.files.spill import Scratch
 from utils.findings.findings_text import said_of
+from utils.fleet.part_files import remove_parts
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
 from utils.wording.figures import counted
 from validate.gate.entity_gate import EntityGate
-from validate.gate.references import MigratedRecords
+from validate.gate.parts import Hands
+from validate.gate.references import Keys, KeysPass, MigratedRecords
 from validate.gate.removal import PHASE
 from validate.gate.validation_report import EntityCount, ValidationReport
 
@@ -68,10 +71,11 @@ def validate(
     migrated = MigratedRecords()
     moved: dict[str, int] = {}
     further: dict[str, Mapping[str, Any]] = {}
-    with ValidationReport(run.workspace) as report:
+    with ValidationReport(run.workspace) as report, Scratch(run.workspace.scratch) as scratch:
         for entity in asked:
             if run.config.validation.validate_references:
-                _read_others(run, migrated, [n for n in shape_of(entity).needs if n not in asked])
+                others = [name for name in shape_of(entity).needs if name not in asked]
+                _read_others(run, migrated, others, scratch)
             keeping = Keeping(run, PHASE, entity, settings(run)) if keeps else None
             gate = EntityGate(run, entity, migrated, report, keeping, builds_on_last=builds_on_last)
             moved[entity] = gate.check()
@@ -85,6 +89,8 @@ def validate(
         # Not before: where there is a verdict, a resumed run does not ask for a report once more.
         counts = {entity: (report.of(entity), moved[entity]) for entity in asked}
         _record(run, counts, further)
+        for entity in asked:
+            remove_parts(run.workspace.journal(entity))
         result = ValidationResult(
             passed, report.error_count, report.warning_count, sum(moved.values()), path
         )
@@ -100,12 +106,18 @@ def _forget(run: Run, entities: Sequence[str]) -> None:
     run.save()
 
 
-def _read_others(run: Run, migrated: MigratedRecords, entities: Sequence[str]) -> None:
+def _read_others(
+    run: Run, migrated: MigratedRecords, entities: Sequence[str], scratch: Path
+) -> None:
     for entity in entities:
+        if migrated.knows(entity):
+            continue
         path = run.workspace.transformed(entity)
-        run.artifact(path, written_by="transform")
+        hands = Hands(run, run.artifact(path, written_by="transform"))
         with run.progress.task(PHASE, entity, None, step="reading keys"):
-            migrated.read(entity, path)
+            parts = list(enumerate(hands.parts()))
+            found = dict(hands.each(KeysPass(path, entity, scratch), parts))
+            migrated.add(entity, (Keys(found[number]) for number, _ in parts))
         migrated.read_refused(entity, run.workspace.quarantine(entity))
 
 

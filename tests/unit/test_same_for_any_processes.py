@@ -3,7 +3,7 @@ the gate is stopped and resumed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from transform import engine
 from utils.files import pieces
 from utils.interrupt import Interrupted
 from utils.run.run import Run
-from validate.gate.journal import Journal
-from validate.gate.piece import PieceFindings
+from validate.gate import parts
+from validate.gate.part import CheckedPart, CheckPass
 from validate.validate_data import validate
 
 SALES, PARTIES = 60, 12
@@ -86,6 +86,7 @@ def test_every_byte_is_the_same_for_one_process_and_for_three(
     alone = _outcome(tmp_path / "alone", 1)
     assert pieces.places.__kwdefaults__ is not None
     monkeypatch.setitem(pieces.places.__kwdefaults__, "target", SMALL_CHUNK)
+    monkeypatch.setattr(parts, "PIECE_BYTES", SMALL_CHUNK)
     together = _outcome(tmp_path / "together", 3)
     assert {name: len(data) for name, data in together.items()} == {
         name: len(data) for name, data in alone.items()
@@ -119,34 +120,37 @@ def _judged(root: Path, stops: Callable[[Run], None] | None = None) -> dict[str,
     return {"findings": found, "report": orjson.dumps({**report, "runId": "", "at": ""})}
 
 
-@pytest.mark.parametrize("pieces_before", [1, 2, 5, 9, 14])
+@pytest.mark.parametrize("parts_before", [1, 2, 5, 9, 14])
 def test_every_byte_is_the_same_for_a_gate_that_is_stopped_and_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pieces_before: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts_before: int
 ) -> None:
-    replayed = []
-    add, replay = Journal.add, Journal.replay
+    checked: list[int] = []
+    check, at_stop = CheckPass.__call__, list[int]()
+
+    def checks(self: CheckPass, part: tuple[int, pieces.ByteRange]) -> CheckedPart:
+        if self.entity == "sales":
+            checked.append(part[0])
+        return check(self, part)
 
     def stops(run: Run) -> None:
-        left = [pieces_before]
+        leave = run.stop.leave_if_asked
 
-        def adds(journal: Journal, outcome: PieceFindings) -> None:
-            add(journal, outcome)
-            left[0] -= 1
-            if not left[0]:
+        def leaves() -> None:
+            if len(checked) == parts_before:
                 run.stop.request()
+                at_stop.extend(checked)
+            leave()
 
-        monkeypatch.setattr(Journal, "add", adds)
-
-    def replays(journal: Journal) -> Iterator[PieceFindings]:
-        for outcome in replay(journal):
-            replayed.append(outcome)
-            yield outcome
+        monkeypatch.setattr(run.stop, "leave_if_asked", leaves)
 
     assert pieces.places.__kwdefaults__ is not None
-    monkeypatch.setitem(pieces.places.__kwdefaults__, "target", 12_000)
+    monkeypatch.setitem(pieces.places.__kwdefaults__, "target", 6_000)
+    monkeypatch.setattr(parts, "PIECE_BYTES", 6_000)
     whole = _judged(tmp_path / "whole")
-    monkeypatch.setattr(Journal, "replay", replays)
+    monkeypatch.setattr(CheckPass, "__call__", checks)
     assert _judged(tmp_path / "stopped", stops) == whole
-    assert replayed
+    assert at_stop == list(range(parts_before))
+    assert checked == list(range(len(checked)))  # none of them twice
+    assert len(checked) > parts_before
     for rule in (b'"reference"', b'"duplicate-sale-number"', b'"numbering-order"'):
         assert rule in whole["findings"]

@@ -38,6 +38,9 @@ class SpillFile(NamedTuple):
     ends: tuple[int, ...]
 
 
+Runs = tuple[SpillFile, ...]
+
+
 class Spill:
     """Gathers lines and writes them as runs below a directory. Lines have no line break."""
 
@@ -49,13 +52,14 @@ class Spill:
 
     def _empty(self) -> None:
         self._lines: list[list[bytes]] = [[] for _ in range(self._count)]
+        self._appends = [lines.append for lines in self._lines]
         self._held = 0
 
     def add(self, entries: Iterable[Keyed]) -> None:
         """Take lines, each given as (key, line)."""
-        lines, count, held = self._lines, self._count, 0
+        appends, count, held = self._appends, self._count, 0
         for key, line in entries:
-            lines[crc32(key) % count].append(line)
+            appends[crc32(key) % count](line)
             held += len(line)
         self._held += held
         if self._held >= _RUN_BYTES:
@@ -107,6 +111,14 @@ def read_buckets(runs: Sequence[SpillFile], numbers: range) -> Iterator[list[byt
         lines = b"".join(texts).split(b"\n")
         lines.pop()  # what follows the last line break
         yield lines
+
+
+def read_lines(runs: Sequence[SpillFile]) -> Iterator[bytes]:
+    """The lines of runs of a single bucket, in the order in which they were added; of these one run
+    at a time is held in memory."""
+    for run in runs:
+        for lines in read_buckets((run,), range(1)):
+            yield from lines
 
 
 def _read(run: SpillFile, numbers: range) -> bytes:

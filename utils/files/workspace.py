@@ -75,7 +75,7 @@ class Workspace:
         return self.root / ".scratch"
 
     def journal(self, entity: str) -> Path:
-        """What a validation under way has found so far."""
+        """Where a validation under way has what it has found so far."""
         return self.root / f".journal-{entity}"
 
     def unnumbered(self, entity: str) -> Path:

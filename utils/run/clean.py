@@ -175,7 +175,8 @@ def data_rooms(files: Workspace, wish: Wish) -> Iterator[Room]:
         rf"\.checkpoint\.json{_HALF}|\.(journal|unnumbered)-[a-z_]+{_HALF}"
         rf"|\.(mask-key|made-for){_HALF}",
     )
-    yield Room(SCRATCH_KIND, files.scratch, deep=True)
+    for directory in (files.scratch, *map(files.journal, ENTITY_NAMES)):
+        yield Room(SCRATCH_KIND, directory, deep=True)
     yield Room(SCRATCH_KIND, files.following.parent, rf"following\.json{_HALF}|{_LAST_PASS}")
     yield from _parts_in(SCRATCH_KIND, files.following.parent)
     yield from _undo_rooms(files.undo)

@@ -1,34 +1,46 @@
-"""The way of one entity through the gate: each record by itself, then records among each other."""
+"""The way of one entity through the gate: each record by itself, then records among each other.
+
+Both are work for whoever there is (validate/gate/parts.py). What is found comes here to be told, in
+the order of the file: so it does not depend on who has done what.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
+from heapq import merge
+from itertools import accumulate, chain, groupby
 from operator import itemgetter
 from pathlib import Path
 
 from utils.earlier.kept import Keeping
-from utils.entities import shape_of
-from utils.files.elsewhere import size_of
+from utils.entities import is_referenced, shape_of
 from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Finding
-from utils.files.pieces import places
 from utils.files.quarantine import read_quarantine
-from utils.files.spill import Buckets
-from utils.findings.shown_values import shown
+from utils.files.spill import Runs, Scratch
 from utils.findings.source_names import names_of
 from utils.run.run import Run
 from utils.telemetry.tasks import Task
 from validate.gate.described import Items, described
-from validate.gate.duplicates import SharedValues
-from validate.gate.finding_spool import FindingSpool
-from validate.gate.journal import Journal
-from validate.gate.numbering import Outlined, numbering_notes, outlines_of
-from validate.gate.piece import PieceFindings, check_piece
+from validate.gate.duplicates import SharedPass
+from validate.gate.finding_spool import FindingSpool, Located, findings_in
+from validate.gate.numbering import numbering_notes, outlines_of
+from validate.gate.part import CheckedPart, CheckPass
+from validate.gate.parts import Hands, Parts
 from validate.gate.record_checks import Policy
-from validate.gate.references import Causes, MigratedRecords, Referred
+from validate.gate.references import (
+    Causes,
+    DanglingPart,
+    DanglingPass,
+    Doubtful,
+    Keys,
+    MigratedRecords,
+    MissingPass,
+    dangling_in,
+)
+from validate.gate.refused_places import places_before, places_by_part
 from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
 from validate.rules.catalogue import Note
@@ -56,6 +68,7 @@ class EntityGate:
     ) -> None:
         self._run = run
         self._entity = entity
+        self._path = run.workspace.transformed(entity)
         self._migrated = migrated
         self._report = report
         self._count = report.of(entity)
@@ -75,35 +88,36 @@ class EntityGate:
         Raises ArtifactError when the transformed file is not what the manifest says, and
         Interrupted, with everything as it was, when a stop is asked for.
         """
-        path = self._run.workspace.transformed(self._entity)
-        artifact = self._run.artifact(path, written_by="transform")
+        artifact = self._run.artifact(self._path, written_by="transform")
         self._count.records, self._count.items = artifact.records, artifact.items
         self._report_quarantine()
+        files, hands = self._run.workspace, Hands(self._run, artifact)
         with ExitStack() as opened:
-            errors = opened.enter_context(FindingSpool(self._run.workspace.scratch))
-            shared = None
-            if self._rules.check_duplicates:
-                buckets = opened.enter_context(Buckets(self._run.workspace.scratch))
-                shared = SharedValues(buckets)
-            files = self._run.workspace
+            scratch = opened.enter_context(Scratch(files.scratch))
+            errors = opened.enter_context(FindingSpool(files.scratch))
             noted = opened.enter_context(Noted(files.scratch / f"noted-{self._entity}"))
-            outlines = self._check_records(path, errors, shared, noted)
-            if shared is not None:
+            parts = Parts(self._run, self._entity, hands)
+            checked = parts.check(self._pass)
+            dangling = self._look_up(parts, checked, scratch)
+            with self._step("findings"):
+                self._take(checked, dangling, errors, noted)
+            if self._rules.check_duplicates:
                 with self._step("duplicates"):
-                    self._compare_records(errors, shared)
-            moved = 0
+                    self._compare(hands, checked, dangling, errors, scratch)
+            moved, late = 0, errors
             if shape_of(self._entity).numbered:
                 if self._run.config.migration.continue_on_error:
                     # The numbering is that of the sales that are left.
                     moved = self._refuse(errors)
-                    errors = opened.enter_context(FindingSpool(files.scratch))
+                    late = opened.enter_context(FindingSpool(files.scratch))
                 with self._step("numbering"):
-                    if moved:
-                        outlines = outlines_of(path, self._run.runner)
-                    self._check_numbering(path, outlines, errors)
-            moved += self._refuse(errors)
+                    self._check_numbering(None if moved else checked, late)
+            moved += self._refuse(late)
+            if self._rules.validate_references and is_referenced(self._entity):
+                self._leave_keys(checked, errors, late)
             if self._keeping is not None:
-                noted.keep(self._keeping, path, self._run.manifest.sha_of(files.name_of(path)))
+                sha = self._run.manifest.sha_of(files.name_of(self._path))
+                noted.keep(self._keeping, self._path, sha)
             return moved
 
     def _step(self, name: str) -> Task:
@@ -124,113 +138,125 @@ class EntityGate:
             for finding in refusal.findings:
                 self._report.add(finding, refused_by=refusal.phase)
 
-    def _check_records(
-        self, path: Path, errors: FindingSpool, shared: SharedValues | None, noted: Noted
-    ) -> list[Outlined]:
-        """Check each record, and gather what is compared; returns the outlines of the pieces."""
-        inputs = self._run.sha_of(path)
-        saved = self._run.begin(PHASE, self._entity, inputs)
-        first, outlines = 0, list[Outlined]()
-        with (
-            self._run.progress.task(PHASE, self._entity, self._count.records) as task,
-            Journal(self._run.workspace.journal(self._entity), saved) as journal,
-            RowsByKey(self._run.workspace.extracted(self._entity)) as rows,
-        ):
-            causes = Causes(self._run, self._names, self._migrated, rows)
-            tracker = self._run.track(
-                PHASE,
-                self._entity,
-                inputs,
-                total=self._count.records,
-                unit="records",
-                done=journal.records,
-            )
-            referred = None
-            if self._rules.validate_references and shape_of(self._entity).references:
-                referred = self._migrated.referred(self._entity)
-            for outcome in self._outcomes(path, journal):
-                if referred is not None:
-                    self._check_references(referred, outcome, causes)
-                refused = self._take(first, outcome, errors, causes)
-                keys = {number: finding.legacy_id for number, finding in outcome.findings}
-                noted.add(key for _, key in sorted(keys.items()))
-                if shared is not None:
-                    shared.add(first, outcome.compared.shared)
-                self._migrated.add(self._entity, outcome.compared.partition_keys())
-                outlines.append((outcome.place, outcome.outline))
-                first += outcome.records
-                task.advance(outcome.records, errors=refused)
-                if first == journal.records:
-                    tracker.reached(first, journal.state)
-            journal.remove()
-        return outlines
-
-    def _outcomes(self, path: Path, journal: Journal) -> Iterator[PieceFindings]:
-        """What each piece gives: from the journal of the run that is resumed, then by checking."""
-        yield from journal.replay()
-        work = partial(
-            check_piece, path=path, entity=self._entity, policy=self._policy, earlier=self._earlier
+    def _pass(self, directory: Path) -> CheckPass:
+        """The check of each record by itself."""
+        return CheckPass(
+            self._path,
+            self._entity,
+            self._policy,
+            directory,
+            self._earlier,
+            duplicates=self._rules.check_duplicates,
+            references=self._rules.validate_references,
         )
-        pieces = places(size_of(path), start=journal.offset)
-        for outcome in self._run.runner.in_order(work, pieces):
-            journal.add(outcome)
-            yield outcome
 
-    def _check_references(self, referred: Referred, outcome: PieceFindings, causes: Causes) -> None:
-        """Add what is found to the outcome; records that name nobody have errors."""
-        compared = outcome.compared
-        dangling = referred.dangling(compared.references())
-        for number, identifier, note in dangling:
-            finding = self._finding(compared.legacy_id(number), note)
-            outcome.findings.append((number, causes.explained(finding, identifier)))
-        outcome.compared = compared.without({each.number for each in dangling})
+    def _look_up(
+        self, parts: Parts, checked: Sequence[CheckedPart], scratch: Path
+    ) -> dict[int, DanglingPart]:
+        """Look up whom the records name: what dangles, in the parts in which something does."""
+        if not (self._rules.validate_references and shape_of(self._entity).references):
+            return {}
+        named, keys = [each.named for each in checked], self._migrated.named_by(self._entity)
+        missing: dict[int, Runs] = defaultdict(tuple)
+        with self._step("references"):
+            look = MissingPass(tuple(named), keys, scratch)
+            for found in parts.hands.compared(look, named, [each.runs for each in keys]):
+                for number, names in found.items():
+                    missing[number] += names
+            doubtful = [
+                (number, Doubtful(parts.place(number), checked[number].found, missing[number]))
+                for number in sorted(missing)
+            ]
+            work = DanglingPass(self._path, self._entity, scratch)
+            dangling = parts.hands.each(work, doubtful)
+            return {doubtful[place][0]: found for place, found in dangling}
 
     def _take(
-        self, first: int, outcome: PieceFindings, errors: FindingSpool, causes: Causes
-    ) -> int:
-        """Report the findings of a piece; returns how many of its records have errors."""
-        refused: dict[int, Finding] = {}
-        found = []
-        for number, raw in sorted(outcome.findings, key=itemgetter(0)):
-            finding = causes.keyed(raw)
-            self._note(finding)
-            if finding.severity == "error":
-                refused.setdefault(number, finding)
-                found.append((first + number, finding))
-        errors.append(found)
-        for number, finding in refused.items():
-            identity = outcome.identities.get(number, "")
-            self._migrated.refuse(self._entity, identity, finding.legacy_id, finding.rule)
-        return len(refused)
-
-    def _compare_records(self, errors: FindingSpool, shared: SharedValues) -> None:
-        for duplicates in shared.duplicates():
-            found = [
-                (place, replace(self._finding(legacy_id, note), value=self._shown(note, value)))
-                for place, legacy_id, note, value in duplicates
-            ]
-            for _, finding in found:
-                self._note(finding)
-            refusing = [(place, finding) for place, finding in found if finding.severity == "error"]
-            if refusing:
-                errors.add_run(refusing)
-
-    def _check_numbering(
-        self, path: Path, outlines: Sequence[Outlined], errors: FindingSpool
+        self,
+        checked: Sequence[CheckedPart],
+        dangling: Mapping[int, DanglingPart],
+        errors: FindingSpool,
+        noted: Noted,
     ) -> None:
-        """Ask for each year whether the next number is right. Raises Interrupted."""
-        for noted in numbering_notes(path, outlines):
+        """Report what was found of each record by itself, and of those that it names."""
+        first = 0
+        with RowsByKey(self._run.workspace.extracted(self._entity)) as rows:
+            causes = Causes(self._run, self._names, self._migrated, rows)
+            for number, part in enumerate(checked):
+                self._run.stop.leave_if_asked()
+                found = self._found(part, dangling.get(number), causes)
+                for place, some in groupby(found, key=itemgetter(0)):
+                    each = list(some)
+                    noted.add([each[0].finding.legacy_id])
+                    self._report_record(first + place, each, errors)
+                first += part.records
+
+    def _found(
+        self, part: CheckedPart, dangling: DanglingPart | None, causes: Causes
+    ) -> Iterator[Located]:
+        """What was found in a part, in the order of its records."""
+        own = ((each, "") for each in findings_in(part.found))
+        runs = dangling.runs if dangling else ()
+        names = (
+            (Located(each.place, self._finding(each.legacy_id, note)), each.identifier)
+            for each, note in dangling_in(runs, self._entity)
+        )
+        for each, identifier in merge(own, names, key=lambda pair: pair[0].place):
+            finding = each.finding
+            explained = causes.explained(finding, identifier) if identifier else finding
+            yield each._replace(finding=causes.keyed(explained))
+
+    def _report_record(self, place: int, found: Sequence[Located], errors: FindingSpool) -> None:
+        for each in found:
+            self._note(each.finding)
+        refusing = [each for each in found if each.finding.severity == "error"]
+        if refusing:
+            errors.append((place, each.finding) for each in refusing)
+            _, finding, identity = refusing[0]
+            self._migrated.refuse(self._entity, identity, finding.legacy_id, finding.rule)
+
+    def _compare(
+        self,
+        hands: Hands,
+        checked: Sequence[CheckedPart],
+        dangling: Mapping[int, DanglingPart],
+        errors: FindingSpool,
+        scratch: Path,
+    ) -> None:
+        """Compare records among each other, and report those that share what they should not."""
+        shared = tuple(each.shared for each in checked)
+        refused = {number: each.places for number, each in dangling.items()}
+        work = SharedPass(shared, _firsts(checked), refused, self._policy, self._entity, scratch)
+        for bucket in chain.from_iterable(hands.compared(work, shared)):
             self._run.stop.leave_if_asked()
-            found = [(place, self._finding(legacy_id, note)) for place, legacy_id, note in noted]
-            for _, finding in found:
+            self._report_late(((place, each) for place, each, _ in findings_in(bucket)), errors)
+
+    def _check_numbering(self, checked: Sequence[CheckedPart] | None, errors: FindingSpool) -> None:
+        """Ask for each year whether the next number is right; None: the file is no more as it was
+        checked. Raises Interrupted."""
+        if checked is None:
+            outlines = outlines_of(self._path, self._run.runner)
+        else:
+            outlines = [each for part in checked for each in part.outlines]
+        for noted in numbering_notes(self._path, outlines, self._run.runner):
+            self._run.stop.leave_if_asked()
+            found = ((place, self._finding(key, note)) for place, key, note in noted)
+            self._report_late(found, errors)
+
+    def _report_late(self, found: Iterable[tuple[int, Finding]], errors: FindingSpool) -> None:
+        """Report what was found of some records, in the order of the file, by comparing them."""
+
+        def refusing() -> Iterator[tuple[int, Finding]]:
+            for place, finding in found:
                 self._note(finding)
-            if refusing := [(place, each) for place, each in found if each.severity == "error"]:
-                errors.add_run(refusing)
+                if finding.severity == "error":
+                    yield place, finding
+
+        errors.add_run(refusing())
 
     def _refuse(self, errors: FindingSpool) -> int:
-        """Draw the consequences: what is refused is nothing that others may name, and if the run
-        goes on with errors, the refused records leave the file."""
-        self._migrated.remove(self._entity, (place for place, _ in errors))
+        """Draw the consequences: if the run goes on with errors, the refused records leave the
+        file. Returns how many."""
         count = sum(1 for _ in errors)
         self._count.records_with_errors += count
         if not count or not self._run.config.migration.continue_on_error:
@@ -242,6 +268,18 @@ class EntityGate:
             self.held[year] = max(number, self.held.get(year, number))
         return removed.records
 
+    def _leave_keys(
+        self, checked: Sequence[CheckedPart], errors: FindingSpool, late: FindingSpool
+    ) -> None:
+        """What is refused is nothing that others may name."""
+        places: Iterable[int] = (place for place, _ in errors)
+        if late is not errors:  # found when the first ones had left the file
+            places = places_before((place for place, _ in late), places)
+        directory = self._run.workspace.journal(self._entity)
+        refused = places_by_part(places, _firsts(checked), directory)
+        keys = (Keys(part.keys, refused.get(number)) for number, part in enumerate(checked))
+        self._migrated.add(self._entity, keys)
+
     def _note(self, finding: Finding) -> None:
         """This was found now."""
         self._report.add(finding)
@@ -250,7 +288,7 @@ class EntityGate:
     def _finding(self, legacy_id: str, note: Note) -> Finding:
         return described(legacy_id, note, self._names, strict=self._policy.strict, items=Items())
 
-    def _shown(self, note: Note, value: str) -> str:
-        if note.field in ("PK", "saleNumber"):
-            return value
-        return shown(value, shape_of(self._entity).schema, note.field)
+
+def _firsts(checked: Sequence[CheckedPart]) -> tuple[int, ...]:
+    """The place in the file of the first record of each part."""
+    return tuple(accumulate((each.records for each in checked[:-1]), initial=0))

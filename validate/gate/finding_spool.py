@@ -1,4 +1,5 @@
-"""Error findings on disk, given back by record in the order of the file.
+"""Findings on disk: those of a part, as it leaves them; and all errors, given back by record in the
+order of the file.
 
 Records are refused for two kinds of reasons: those of the record itself, found in file order, and
 those found afterwards by comparing records, in the order of the buckets. However many there are,
@@ -11,16 +12,38 @@ import heapq
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import orjson
 
 from utils.files.findings import Finding
+from utils.files.spill import Runs, Spill, read_lines
 from utils.files.storage import Closes, open_private, storage_errors, temporary_directory
 
 Entry = tuple[int, Finding]
+
+
+class Located(NamedTuple):
+    """A finding about the record at a `place`. `identity` is the partition key of a record with
+    errors, if others may name it, else ""."""
+
+    place: int
+    finding: Finding
+    identity: str = ""
+
+
+def spill_findings(spill: Spill, found: Iterable[Located]) -> None:
+    """Add findings to runs of a single bucket."""
+    spill.add((b"", orjson.dumps([each[0], each[1].as_json(), each[2]])) for each in found)
+
+
+def findings_in(runs: Runs) -> Iterator[Located]:
+    """The findings in such runs, in the order in which they were added."""
+    for line in read_lines(runs):
+        place, found, identity = orjson.loads(line)
+        yield Located(place, Finding.of_json(found), identity)
 
 
 class FindingSpool(Closes):
@@ -28,7 +51,7 @@ class FindingSpool(Closes):
 
     def __init__(self, scratch: Path) -> None:
         self._directory = temporary_directory(scratch)
-        self._runs = 1
+        self._runs, self._last = 1, -1  # the place of the last entry of the last run
         self._first = open_private(self._directory / "0", "wb")
 
     def close(self) -> None:
@@ -42,13 +65,19 @@ class FindingSpool(Closes):
             self._first.writelines(map(_line, entries))
 
     def add_run(self, entries: Iterable[Entry]) -> None:
-        """Add a run of its own."""
-        with (
-            storage_errors(self._directory),
-            open_private(self._directory / str(self._runs), "wb") as handle,
-        ):
-            handle.writelines(map(_line, entries))
-        self._runs += 1
+        """Add entries in a run of their own, or behind the last ones that were added here, if they
+        are further on."""
+        left = iter(entries)
+        first = next(left, None)
+        if first is None:
+            return
+        if self._runs == 1 or first[0] < self._last:
+            self._runs += 1
+        path = self._directory / str(self._runs - 1)
+        with storage_errors(self._directory), open_private(path, "ab") as handle:
+            for entry in chain((first,), left):
+                handle.write(_line(entry))
+                self._last = entry[0]
 
     def __iter__(self) -> Iterator[tuple[int, list[Finding]]]:
         """Each record that has findings, with all of them, in file order."""

@@ -12,9 +12,11 @@ second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,12 +54,14 @@ class Outline:
 
     def as_json(self) -> dict[str, Any]:
         """It as values of JSON."""
-        return {**vars(self), "tops": {year: [*top] for year, top in self.tops.items()}}
+        # As text: JSON's readers take no number as large as a sale's may be.
+        tops = {year: [str(top.number), top.date] for year, top in self.tops.items()}
+        return {**vars(self), "tops": tops}
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any]) -> Outline:
         """An outline from what `as_json` has given."""
-        tops = {year: Top(*top) for year, top in stored["tops"].items()}
+        tops = {year: Top(int(number), date) for year, (number, date) in stored["tops"].items()}
         return cls(**{**stored, "tops": tops})
 
     def add(self, sale: NumberedSale | None) -> None:
@@ -99,6 +103,11 @@ class _Tops:
         elif self.bare is None:
             self.bare = place, legacy_id
 
+    def extend(self, later: _Tops) -> None:
+        """Take what a later piece has."""
+        self.carrying += later.carrying
+        self.bare = self.bare or later.bare
+
 
 def outlines_of(path: Path, runner: PiecesRunner) -> list[Outlined]:
     """The outlines of all pieces of a transformed file of sales."""
@@ -106,19 +115,41 @@ def outlines_of(path: Path, runner: PiecesRunner) -> list[Outlined]:
     return [*zip(pieces, runner.in_order(partial(_outline_at, path=path), pieces), strict=True)]
 
 
-def numbering_notes(path: Path, outlines: Sequence[Outlined]) -> Iterator[list[Noted]]:
+def numbering_notes(
+    path: Path, outlines: Iterable[Outlined], runner: PiecesRunner
+) -> Iterator[list[Noted]]:
     """What there is to note of the numbering in a transformed file of sales: lists, each in the
     order of the file. Sales that do not conform to their schema are passed over."""
+    outlines = list(outlines)
     years: dict[str, Top] = {}
     for year, top in (found for _, each in outlines for found in each.tops.items()):
         years[year] = max(top, years.get(year, top))
+    firsts = accumulate((outline.records for _, outline in outlines), initial=0)
+    pieces = (
+        (piece, first)
+        for (piece, outline), first in zip(outlines, firsts, strict=False)
+        if outline.needs_a_look(years)
+    )
     tops = {year: _Tops() for year in years}
-    first = 0
-    for piece, outline in outlines:
-        if outline.needs_a_look(years):
-            yield list(_judge(rows_at(path, piece), first, years, tops))
-        first += outline.records
+    for noted, found in runner.in_order(_Look(path, years), pieces):
+        for year, each in found.items():
+            tops[year].extend(each)
+        yield noted
     yield sorted(_top_notes(years, tops))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A second look at pieces of a file, each with the place of its first record: what is to be
+    noted of its sales, and those that are at the top of their `years`."""
+
+    path: Path
+    years: Mapping[str, Top]
+
+    def __call__(self, piece: tuple[ByteRange, int]) -> tuple[list[Noted], dict[str, _Tops]]:
+        place, first = piece
+        tops: dict[str, _Tops] = defaultdict(_Tops)
+        return list(_judge(rows_at(self.path, place), first, self.years, tops)), {**tops}
 
 
 def _outline_at(place: ByteRange, path: Path) -> Outline:
@@ -199,10 +230,11 @@ def glance(line: bytes) -> NumberedSale | None:
     year, status = _cell(line, b'"year":{"N":"'), _cell(line, b'"status":{"S":"')
     document = _cell(line, b'"docType":{"S":"')
     try:
+        of_date = int(day[:4])
         return NumberedSale(
             int(number),
             day.decode(),
-            int(year or day[:4]),
+            int(year or of_date),
             status != b"cancelled" and document != b"proforma",
             b'"GSI4PK":' in line,
         )
@@ -222,6 +254,7 @@ def _look(line: bytes) -> tuple[NumberedSale, str] | None:
     """The same by a parser, and the legacy id."""
     try:
         item: Item = orjson.loads(line)["Item"]
+        int(item["saleDate"]["S"][:4])  # what is no date has no year
         return numbering_of(item), item["legacyId"]["S"]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -1,50 +1,124 @@
 """Which records are migrated that others name, which of these name one that is not, and why it is
-not."""
+not.
+
+Where the records of a part are checked, their keys and the names that stand in them go to buckets
+on disk, each name once. What is missed in a bucket tells in which parts there is something to be
+found; these are gone through a second time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from utils.entities import ENTITY_NAMES, Reference, Shape, is_referenced, shape_of
-from utils.files.artifacts import lines_of, starts_record
+from utils.entities import Reference, Shape, is_referenced, shape_of
+from utils.files.artifacts import split_records, starts_record
 from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Cause, Finding
+from utils.files.pieces import ByteRange, places, records_at, rows_at
 from utils.files.quarantine import read_quarantine
+from utils.files.spill import Keyed, Runs, Spill, read_buckets, read_lines
 from utils.findings.sentences import because
 from utils.findings.source_names import SourceNames, TableNames
 from utils.run.run import Run
+from validate.gate.finding_spool import findings_in
+from validate.gate.refused_places import read_places, write_places
 from validate.rules.catalogue import Note
+from validate.rules.record_facts import Facts
 
-_REMEMBERED = 100_000  # parties whose keys in S9 have been looked up
+_REMEMBERED = 100_000  # parties whose keys in S9 have been looked up, and names of a part
 _DISABLED, _NO = "disabled", frozenset({"false", "0"})
 
 
+def key_entries(entity: str, keys: Iterable[str], first: int) -> Iterator[Keyed]:
+    """What others may name consecutive records of a part by, of their partition keys, "" for one
+    with errors: lines with the place in the part; `first` is that of the first of them."""
+    for place, key in enumerate(keys, first):
+        if key:
+            name = _name(entity, key.partition("#")[2])
+            yield name, b"%b\t%d" % (name, place)
+
+
+def _name(entity: str, identifier: str) -> bytes:
+    return f"{entity} {identifier}".encode()
+
+
+class Names:
+    """Gathers whom the records of a part name; runs go below `directory`. A name may be there
+    more than once, but seldom is."""
+
+    def __init__(self, directory: Path, entity: str) -> None:
+        self._spill = Spill(directory)
+        self._named = [(each.entity, set[str]()) for each in shape_of(entity).references]
+
+    def add(self, facts: Iterable[Facts]) -> None:
+        """Take further records."""
+        references = [each.references for each in facts if each.references]
+        for number, (_, named) in enumerate(self._named):
+            named.update([each[number][1] for each in references])
+            if len(named) > _REMEMBERED:
+                self._write()
+
+    def finish(self) -> Runs:
+        """All names, in runs."""
+        self._write()
+        return self._spill.finish()
+
+    def _write(self) -> None:
+        for entity, named in self._named:
+            if named:
+                text = f"{entity} " + f"\n{entity} ".join(named)
+                names = text.encode().split(b"\n")
+                self._spill.add(zip(names, names, strict=True))
+                named.clear()
+
+
+@dataclass(frozen=True)
+class KeysPass:
+    """Reads which records there are in parts of a transformed file that others may name; what is
+    found goes below `directory`."""
+
+    path: Path
+    entity: str
+    directory: Path
+
+    def __call__(self, part: tuple[int, ByteRange]) -> Runs:
+        """The keys of the part with this number, in these bytes."""
+        spill, records = Spill(self.directory), 0
+        _, (start, end) = part
+        for place in places(end, start=start):
+            lines = filter(starts_record, rows_at(self.path, place))
+            keys = [orjson.loads(line)["Item"]["PK"]["S"] for line in lines]
+            spill.add(key_entries(self.entity, keys, records))
+            records += len(keys)
+        return spill.finish()
+
+
+class Keys(NamedTuple):
+    """The keys of the records of a part, and the places of those that are refused all the same, if
+    there are any."""
+
+    runs: Runs
+    refused: Path | None = None
+
+
 class MigratedRecords:
-    """The ids of the records that others name and that pass the gate, in some hundred bytes for
-    each; and of those that are refused, with their keys in S9 and the rule that refused them."""
+    """The records that others may name and that pass the gate: where their keys are, by parts. And
+    those that are refused, in some hundred bytes for each, with their keys in S9 and the rule that
+    refused them."""
 
     def __init__(self) -> None:
         self._refused: dict[str, dict[str, tuple[str, str]]] = {}
-        self._places: dict[str, list[str]] = {
-            name: [] for name in filter(is_referenced, ENTITY_NAMES)
-        }
-        self._ids: dict[str, set[str]] = {}
-
-    def add(self, entity: str, keys: Iterable[str]) -> None:
-        """Take the partition keys of the next records of a file, "" for one with errors. Of an
-        entity that nobody names there is nothing to take."""
-        if entity in self._places:
-            self._places[entity] += [key.partition("#")[2] for key in keys]
+        self._keys: dict[str, tuple[Keys, ...]] = {}
 
     def refuse(self, entity: str, key: str, legacy_id: str, rule: str) -> None:
-        """A record with this partition key is refused, or was."""
-        if entity in self._places and key:
+        """A record with this partition key is refused, or was. Of an entity that nobody names there
+        is nothing to take."""
+        if key and is_referenced(entity):
             known = self._refused.setdefault(entity, {})
             known.setdefault(key.partition("#")[2], (legacy_id, rule))
 
@@ -57,67 +131,124 @@ class MigratedRecords:
         for refusal in read_quarantine(path):
             self.refuse(entity, refusal.key, refusal.legacy_id, refusal.findings[0].rule)
 
-    def remove(self, entity: str, places: Iterable[int]) -> None:
-        """All of an entity are taken: the records at `places` of its file are refused after all.
-        Once they have left the file, further ones may be."""
-        if entity not in self._places:
-            return
-        taken = self._places[entity]
-        for place in places:
-            taken[place] = ""
-        self._places[entity] = [identifier for identifier in taken if identifier]
-        self._ids[entity] = set(self._places[entity])
+    def add(self, entity: str, keys: Iterable[Keys]) -> None:
+        """Take the keys of all records of an entity."""
+        self._keys[entity] = tuple(keys)
 
-    def read(self, entity: str, path: Path) -> None:
-        """Take every record of a transformed file, unless that is done."""
-        if entity in self._ids:
-            return
-        self._ids[entity] = {
-            orjson.loads(line)["Item"]["PK"]["S"].partition("#")[2]
-            for line in filter(starts_record, lines_of(path))
-        }
+    def knows(self, entity: str) -> bool:
+        """Whether the keys of an entity are there."""
+        return entity in self._keys
 
-    def referred(self, entity: str) -> Referred:
-        """What the records of an entity may name. All that they name have been taken."""
-        references = shape_of(entity).references
-        return Referred(
-            {each.attribute: (each.entity, self._ids[each.entity]) for each in references}
-        )
+    def named_by(self, entity: str) -> tuple[Keys, ...]:
+        """The keys of all records that those of an entity may name, which have been taken."""
+        return tuple(keys for name in shape_of(entity).needs for keys in self._keys[name])
+
+
+@dataclass(frozen=True)
+class MissingPass:
+    """Looks up whom the records of parts name; what is missed goes below `scratch`."""
+
+    parts: tuple[Runs, ...]
+    keys: tuple[Keys, ...]
+    scratch: Path
+
+    def __call__(self, portion: Sequence[range]) -> dict[int, Runs]:
+        """The names in some buckets that are nobody's, of each part that has any."""
+        found: dict[int, Runs] = {}
+        for numbers in portion:
+            known = [read_buckets(each.runs, numbers) for each in self.keys]
+            refused = [read_places(each.refused) for each in self.keys]
+            named = [read_buckets(each, numbers) for each in self.parts]
+            missing: list[set[bytes]] = [set() for _ in self.parts]
+            for _ in numbers:
+                ids = set[bytes]().union(*map(_left, map(next, known), refused))
+                for lines, own in zip(map(next, named), missing, strict=True):
+                    own.update(set(lines).difference(ids))
+            for part, names in enumerate(missing):
+                if names:
+                    spill = Spill(self.scratch, count=1)
+                    spill.add((b"", name) for name in names)
+                    found[part] = found.get(part, ()) + spill.finish()
+        return found
+
+
+def _left(lines: Sequence[bytes], refused: frozenset[int]) -> list[bytes]:
+    """The names that stand in lines of keys, without those of refused records."""
+    parted = [line.partition(b"\t") for line in lines]
+    return [name for name, _, place in parted if not refused or int(place) not in refused]
 
 
 class Dangling(NamedTuple):
-    """A record, by its place among others, that names one which is not migrated."""
+    """A record, by its `place` in a part and its key in S9, names one that is not migrated."""
 
-    number: int
+    place: int
+    legacy_id: str
+    attribute: str
     identifier: str
-    note: Note
 
 
-class Referred:
-    """The ids that may stand in the attributes of a record which name others."""
+class DanglingPart(NamedTuple):
+    """What dangles in a part: in runs (`dangling_in`), how many `records` it is in, and their
+    `places`."""
 
-    def __init__(self, known: dict[str, tuple[str, set[str]]]) -> None:
-        self._known = known
-        self._ids = {attribute: ids for attribute, (_, ids) in known.items()}
+    runs: Runs
+    records: int
+    places: Path
 
-    def dangling(self, references: Iterable[tuple[str, Sequence[str]]]) -> list[Dangling]:
-        """The references of some records to such as are not migrated, record by record.
-        `references` has for each attribute the id that stands in each record, "" for none."""
-        found = []
-        for attribute, identifiers in references:
-            missing = set(identifiers).difference(self._ids[attribute], [""])
-            if missing:
-                found += [
-                    Dangling(number, identifier, self._note(attribute, identifier))
-                    for number, identifier in enumerate(identifiers)
-                    if identifier in missing
-                ]
-        return sorted(found, key=itemgetter(0))
 
-    def _note(self, attribute: str, identifier: str) -> Note:
-        entity, _ = self._known[attribute]
-        text = f"{attribute} {identifier} is not among the migrated {entity}: "
-        return Note(attribute, "reference", text + shape_of(entity).absent)
+class Doubtful(NamedTuple):
+    """A part in which names are missed: its bytes, what was found in it when it was checked (the
+    names in records with errors are of no interest), and the names."""
+
+    part: ByteRange
+    found: Runs
+    missing: Runs
+
+
+@dataclass(frozen=True)
+class DanglingPass:
+    """Finds the records of an entity's file at `path` that name such as are missed; what is found
+    goes below `scratch`."""
+
+    path: Path
+    entity: str
+    scratch: Path
+
+    def __call__(self, doubtful: tuple[int, Doubtful]) -> DanglingPart:
+        """What dangles in the part with this number."""
+        _, (part, found, missing) = doubtful
+        refused = {each.place for each in findings_in(found) if each.finding.severity == "error"}
+        names = frozenset(read_lines(missing))
+        spill, records = Spill(self.scratch, count=1), list[int]()
+        first = 0
+        for piece in places(part.end, start=part.start):
+            lines = records_at(self.path, piece)
+            for record in split_records(lines):
+                if first not in refused and (dangling := self._dangling(first, record[0], names)):
+                    spill.add((b"", orjson.dumps([*each])) for each in dangling)
+                    records.append(first)
+                first += 1
+        return DanglingPart(spill.finish(), len(records), write_places(self.scratch, records))
+
+    def _dangling(self, place: int, line: bytes, missing: Set[bytes]) -> list[Dangling]:
+        item = orjson.loads(line)["Item"]
+        named = [(each, item[each.attribute]["S"]) for each in shape_of(self.entity).references]
+        return [
+            Dangling(place, item["legacyId"]["S"], reference.attribute, identifier)
+            for reference, identifier in named
+            if _name(reference.entity, identifier) in missing
+        ]
+
+
+def dangling_in(runs: Runs, entity: str) -> Iterator[tuple[Dangling, Note]]:
+    """What dangles in a part of an entity's file, in the order of the records, and what there is to
+    note of it."""
+    references = {each.attribute: each.entity for each in shape_of(entity).references}
+    for line in read_lines(runs):
+        dangling = Dangling(*orjson.loads(line))
+        attribute, named = dangling.attribute, references[dangling.attribute]
+        text = f"{attribute} {dangling.identifier} is not among the migrated {named}: "
+        yield dangling, Note(attribute, "reference", text + shape_of(named).absent)
 
 
 class Causes:

@@ -51,13 +51,15 @@ def test_workers_killed_in_every_phase_are_done_without(
             {"function": "read_part", "when": "after", "place": 1},
             {"function": "make_part", "when": "after", "place": 2},
             {"function": "number_part", "when": "after"},
+            {"function": "CheckPass", "when": "after", "place": 3},
+            {"function": "SharedPass", "when": "before"},
             {"request": "BatchWriteItem", "after": 3},
             blind=str(operator.data),
         )
     )
     outcome = tool.run("--full").ended(5)
     assert "through this one" in outcome.output
-    assert len(kills(tool)) == 4, kills(tool)
+    assert len(kills(tool)) == 6, kills(tool)
     assert_is_as_on_one_machine(tool, finished)
 
 

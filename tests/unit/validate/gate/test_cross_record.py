@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.records.items import as_lines, identifier, party
+from tests.support.records.items import as_lines, numbers, party, sale_record
 from utils.files.findings import Finding
-from utils.files.spill import Buckets
-from validate.gate.duplicates import SharedValues, entries_of, without
-from validate.gate.finding_spool import FindingSpool
-from validate.gate.references import MigratedRecords
+from utils.files.pieces import ByteRange
+from utils.files.spill import Runs, Spill, ranges
+from validate.gate.duplicates import SharedPass, entries_of
+from validate.gate.finding_spool import FindingSpool, findings_in
+from validate.gate.part import CheckedPart, CheckPass
+from validate.gate.record_checks import Policy
+from validate.gate.references import (
+    DanglingPass,
+    Doubtful,
+    Keys,
+    KeysPass,
+    MissingPass,
+    dangling_in,
+)
+from validate.gate.refused_places import places_before, places_by_part, read_places, write_places
 from validate.rules.record_facts import Facts
 
 
-def shared(tmp_path: Path, *chunks: list[Facts]) -> list[tuple[int, str, str, str]]:
-    """(place, legacy id, rule, message) of the duplicates among the facts of some chunks."""
-    with Buckets(tmp_path) as buckets:
-        values = SharedValues(buckets)
-        first = 0
-        for chunk in chunks:
-            values.add(first, entries_of(chunk))
-            first += len(chunk)
-        return sorted(
-            (found.ordinal, found.legacy_id, found.note.rule, found.note.message)
-            for duplicates in values.duplicates()
-            for found in duplicates
-        )
+def shared(
+    tmp_path: Path, *chunks: list[Facts], refused: Collection[int] = ()
+) -> list[tuple[int, str, str, str]]:
+    """(place, legacy id, rule, message) of the duplicates among the facts of some parts; `refused`
+    are places of records in the last of these."""
+    parts, firsts = [], []
+    for number, chunk in enumerate(chunks):
+        spill = Spill(tmp_path)
+        spill.add(entries_of(chunk, 0))
+        parts.append(spill.finish())
+        firsts.append(sum(map(len, chunks[:number])))
+    left_out = {len(parts) - 1: write_places(tmp_path, refused)} if refused else {}
+    work = SharedPass(tuple(parts), tuple(firsts), left_out, Policy(), "sales", tmp_path)
+    return sorted(
+        (place, found.legacy_id, found.rule, found.message)
+        for runs in work(ranges(*parts))
+        for place, found, _ in findings_in(runs)
+    )
 
 
 def test_a_shared_value_is_told_of_the_later_record_and_names_the_first(tmp_path: Path) -> None:
@@ -82,59 +99,93 @@ def test_all_but_the_first_of_equal_values_are_told(tmp_path: Path, values: list
 def test_what_a_refused_record_would_share_is_left_out(tmp_path: Path) -> None:
     code = ("duplicate-code", "C\t1")
     facts = [Facts(str(n), 1, f"BUYER#{n}", (), (code,)) for n in range(12)]
-    assert without(entries_of(facts), {1, 10}) == "\n".join(
-        line for line in entries_of(facts).split("\n") if line.split(" ")[-1] not in ("1", "10")
+    found = shared(tmp_path, facts[:4], facts[4:], refused=(0, 6))
+    assert [entry[1] for entry in found] == ["1", "2", "3", "5", "6", "7", "8", "9", "11"]
+    found = shared(tmp_path, facts[:2], refused=(0,))
+    assert found == []
+
+
+def keys_of(tmp_path: Path, kind: str, *legacy_ids: int, refused: Sequence[int] = ()) -> Keys:
+    """The keys of parties in a part; `refused` are places."""
+    path = tmp_path / f"{kind}.json"
+    path.write_bytes(b"".join(as_lines([party(kind, number) for number in legacy_ids])))
+    runs = KeysPass(path, f"{kind}s", tmp_path)((0, ByteRange(0, path.stat().st_size)))
+    return Keys(runs, write_places(tmp_path, refused) if refused else None)
+
+
+def dangling(
+    tmp_path: Path, keys: Sequence[Keys], *parts: Sequence[tuple[int, int]]
+) -> list[tuple[int, int, str, str]]:
+    """(part, place, attribute, key in S9 of the sale) of what dangles in parts of a file of sales,
+    each given as the buyer and the producer that it names. A negative buyer: the sale has an
+    error."""
+    path, pieces, legacy_id = tmp_path / "sales.json", list[ByteRange](), 0
+    data = b""
+    for part in parts:
+        start = len(data)
+        for buyer, producer in part:
+            legacy_id += 1
+            record = sale_record(legacy_id, buyer=abs(buyer), producer=producer)
+            if buyer < 0:
+                record[0].update(numbers(total="0.10"))
+            data += b"".join(as_lines(record))
+        pieces.append(ByteRange(start, len(data)))
+    path.write_bytes(data)
+    check = CheckPass(path, "sales", Policy(), tmp_path)
+    checked: list[CheckedPart] = [check((n, piece)) for n, piece in enumerate(pieces)]
+    named = tuple(each.named for each in checked)
+    sides: list[Runs] = [*named, *(each.runs for each in keys)]
+    missing = MissingPass(named, tuple(keys), tmp_path)(ranges(*sides))
+    found = []
+    for number, names in missing.items():
+        doubtful = Doubtful(pieces[number], checked[number].found, names)
+        part_found = DanglingPass(path, "sales", tmp_path)((number, doubtful))
+        dangle = list(dangling_in(part_found.runs, "sales"))
+        assert read_places(part_found.places) == {each.place for each, _ in dangle}
+        assert part_found.records == len({each.place for each, _ in dangle})
+        found += [(number, each.place, note.field, each.legacy_id) for each, note in dangle]
+    return sorted(found)
+
+
+def test_a_reference_to_a_party_that_is_not_migrated_dangles(tmp_path: Path) -> None:
+    keys = (
+        keys_of(tmp_path, "buyer", 1, 2, 2, 3, refused=(1, 3)),
+        keys_of(tmp_path, "producer", 1, 3),
     )
-    assert without("", {1}) == ""
-
-
-def named_by(*sales: tuple[str, str]) -> list[tuple[str, list[str]]]:
-    buyers, producers = zip(*sales, strict=True)
-    return [("buyerId", [*buyers]), ("producerId", [*producers])]
-
-
-def dangling(parties: MigratedRecords, *sales: tuple[str, str]) -> list[tuple[int, str, str]]:
-    found = parties.referred("sales").dangling(named_by(*sales))
-    return [(each.number, each.note.field, each.identifier) for each in found]
-
-
-def test_a_reference_to_a_party_that_is_not_migrated_dangles() -> None:
-    parties = MigratedRecords()
-    for entity, kind in (("buyers", "buyer"), ("producers", "producer")):
-        keys = [f"{kind.upper()}#{identifier(kind, number)}" for number in (1, 2, 3)]
-        parties.add(entity, [*keys, ""])
-        parties.remove(entity, [1])
-    buyers, producers = (
-        [identifier(kind, number) for number in range(10)] for kind in ("buyer", "producer")
-    )
-    assert dangling(parties, (buyers[1], producers[3])) == []
+    assert dangling(tmp_path, keys, [(1, 3)]) == []
     assert dangling(
-        parties,
-        (buyers[1], producers[3]),
-        (buyers[2], producers[2]),  # refused
-        ("", ""),  # it has errors
-        (buyers[9], producers[1]),  # unknown
-        (producers[1], buyers[1]),  # swapped
-        (buyers[9], producers[3]),
+        tmp_path,
+        keys,
+        [(1, 3), (2, 2), (-9, 9)],
+        [(2, 1), (1, 1)],
+        [(9, 1), (3, 9), (9, 3)],
     ) == [
-        (1, "buyerId", buyers[2]),
-        (1, "producerId", producers[2]),
-        (3, "buyerId", buyers[9]),
-        (4, "buyerId", producers[1]),
-        (4, "producerId", buyers[1]),
-        (5, "buyerId", buyers[9]),
+        (0, 1, "producerId", "2"),
+        (2, 0, "buyerId", "6"),
+        (2, 1, "buyerId", "7"),
+        (2, 1, "producerId", "7"),
+        (2, 2, "buyerId", "8"),
     ]
 
 
-def test_parties_are_read_from_a_transformed_file(tmp_path: Path) -> None:
-    path = tmp_path / "buyers.json"
-    path.write_bytes(b"".join(as_lines([party("buyer", 1), party("buyer", 2)])))
-    parties = MigratedRecords()
-    parties.read("buyers", path)
-    parties.add("producers", ["PRODUCER#PRODUCER5"])
-    parties.remove("producers", [])
-    assert not dangling(parties, (identifier("buyer", 2), "PRODUCER5"))
-    assert dangling(parties, (identifier("buyer", 3), "PRODUCER5"))
+@given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 20)))
+def test_where_records_were_before_others_left(removed: set[int], late: set[int]) -> None:
+    left = [place for place in range(60) if place not in removed]
+    expected = sorted(removed | {left[place] for place in late})
+    assert list(places_before(sorted(late), sorted(removed))) == expected
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.sets(st.integers(0, 40)), st.lists(st.integers(1, 9), min_size=1, max_size=6))
+def test_places_in_a_file_are_places_in_its_parts(
+    tmp_path: Path, places: set[int], sizes: list[int]
+) -> None:
+    firsts = [sum(sizes[:number]) for number in range(len(sizes))]
+    found = places_by_part(sorted(places), firsts, tmp_path)
+    assert {firsts[n] + place for n, path in found.items() for place in read_places(path)} == places
+    for number in found:
+        ends = [*firsts[1:], 99]
+        assert all(firsts[number] + place < ends[number] for place in read_places(found[number]))
 
 
 def finding(number: int, rule: str) -> Finding:
@@ -166,3 +217,16 @@ def test_a_finding_survives_the_disk_unchanged(tmp_path: Path) -> None:
         spool.append([(3, whole)])
         assert list(spool) == [(3, [whole])]
     assert orjson.loads(orjson.dumps(whole.as_json()))["message"] == whole.message
+
+
+def test_what_is_found_late_but_further_on_needs_no_run_of_its_own(tmp_path: Path) -> None:
+    """So that however much is found, some files are open at a time."""
+    with FindingSpool(tmp_path) as spool:
+        for place in range(50):
+            spool.add_run([(place, finding(place, "late"))])
+            spool.add_run([])
+        spool.add_run([(7, finding(7, "later"))])
+        spool.append([(7, finding(7, "own"))])
+        assert len(list(tmp_path.glob("*/*"))) == 3
+        found = {place: [f.rule for f in findings] for place, findings in spool}
+    assert found == {**{n: ["late"] for n in range(50)}, 7: ["own", "late", "later"]}
