@@ -158,7 +158,8 @@ class EntityGate:
             return {}
         named, keys = [each.named for each in checked], self._migrated.named_by(self._entity)
         missing: dict[int, Runs] = defaultdict(tuple)
-        with self._step("references"):
+        dangling: dict[int, DanglingPart] = {}
+        with self._step("references") as step:
             look = MissingPass(tuple(named), keys, scratch)
             for found in parts.hands.compared(look, named, [each.runs for each in keys]):
                 for number, names in found.items():
@@ -168,8 +169,10 @@ class EntityGate:
                 for number in sorted(missing)
             ]
             work = DanglingPass(self._path, self._entity, scratch)
-            dangling = parts.hands.each(work, doubtful)
-            return {doubtful[place][0]: found for place, found in dangling}
+            for place, part in parts.hands.each(work, doubtful):
+                dangling[doubtful[place][0]] = part
+                step.advance(0, errors=part.records)
+        return dangling
 
     def _take(
         self,
@@ -238,8 +241,9 @@ class EntityGate:
             outlines = outlines_of(self._path, self._run.runner)
         else:
             outlines = [each for part in checked for each in part.outlines]
-        for noted in numbering_notes(self._path, outlines, self._run.runner):
-            self._run.stop.leave_if_asked()
+        pause = self._run.stop.leave_if_asked
+        for noted in numbering_notes(self._path, outlines, self._run.runner, pause):
+            pause()
             found = ((place, self._finding(key, note)) for place, key, note in noted)
             self._report_late(found, errors)
 

@@ -13,7 +13,7 @@ second time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
@@ -116,10 +116,14 @@ def outlines_of(path: Path, runner: PiecesRunner) -> list[Outlined]:
 
 
 def numbering_notes(
-    path: Path, outlines: Iterable[Outlined], runner: PiecesRunner
+    path: Path,
+    outlines: Iterable[Outlined],
+    runner: PiecesRunner,
+    pause: Callable[[], object] | None = None,
 ) -> Iterator[list[Noted]]:
     """What there is to note of the numbering in a transformed file of sales: lists, each in the
-    order of the file. Sales that do not conform to their schema are passed over."""
+    order of the file. Sales that do not conform to their schema are passed over. `pause` is called
+    while the `runner` works; what it raises is raised."""
     outlines = list(outlines)
     years: dict[str, Top] = {}
     for year, top in (found for _, each in outlines for found in each.tops.items()):
@@ -131,7 +135,7 @@ def numbering_notes(
         if outline.needs_a_look(years)
     )
     tops = {year: _Tops() for year in years}
-    for noted, found in runner.in_order(_Look(path, years), pieces):
+    for noted, found in runner.in_order(_Look(path, years), pieces, pause=pause):
         for year, each in found.items():
             tops[year].extend(each)
         yield noted

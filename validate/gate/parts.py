@@ -9,6 +9,7 @@ starts over).
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from utils.checkpoint import Checkpoint
 from utils.files.artifacts import ArtifactEntry
 from utils.files.pieces import PIECE_BYTES, ByteRange, places
 from utils.files.spill import BUCKETS, Runs, portions, ranges
-from utils.files.storage import make_directory, storage_errors
+from utils.files.storage import make_directory, require_plain, storage_errors
 from utils.fleet.fleet import ITEMS_A_PART
 from utils.fleet.part_files import remove_parts
 from utils.run.run import Run
@@ -145,6 +146,7 @@ class Parts:
                 if all(self._is_there(Path(file.path), file.ends[-1]) for file in part.files):
                     self.made[int(number)] = part
                     self._kept[int(number)] = stored
+        require_plain(self._directory, stat.S_ISDIR)
         if not self.made:
             remove_parts(self._directory)
         make_directory(self._directory)

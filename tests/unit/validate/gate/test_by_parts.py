@@ -12,9 +12,11 @@ import pytest
 from tests.support.fleet.fleet_here import FleetHere
 from tests.support.records.dirty_trade import DirtyTrade, told_by
 from utils.checkpoint import CheckpointFile
+from utils.error_handler import StorageError
 from utils.files import pieces, spill
 from utils.files.workspace import Workspace
 from utils.interrupt import Interrupted
+from utils.run.clean import Wish, look
 from utils.run.run import Run
 from validate.gate import parts, references
 from validate.gate.part import CheckedPart, CheckPass
@@ -155,6 +157,8 @@ def test_a_gate_that_was_killed_comparing_checks_only_what_it_has_lost(
 
     stopped(trade, root, stops, Killed)
     monkeypatch.undo()
+    known = look(Workspace(root), root / "backups", Wish()).files.values()
+    assert {*(root / ".journal-sales").iterdir()} <= {path for paths in known for path in paths}
     saved = CheckpointFile(Workspace(root).checkpoint).load()
     assert saved is not None
     file = Path(CheckedPart.of_text(saved.state["made"]["3"]).files[0].path)
@@ -187,3 +191,13 @@ def test_files_elsewhere_are_not_taken_for_parts(
     told, fleet = resumed(trade, tmp_path / "moved")
     assert fleet.done.count("CheckPass") == 6
     assert told == in_one_part(trade, tmp_path / "whole")
+
+
+def test_nothing_is_left_behind_a_link(tmp_path: Path, trade: DirtyTrade) -> None:
+    root, mine = tmp_path / "data", tmp_path / "mine"
+    trade.write(root)
+    mine.mkdir()
+    (root / ".journal-sales").symlink_to(mine)
+    with trade.run(root) as run, pytest.raises(StorageError, match="a symbolic link"):
+        validate(run, trade.entities)
+    assert list(mine.iterdir()) == []
