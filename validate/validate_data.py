@@ -19,13 +19,12 @@ from utils.entities import ENTITY_NAMES, dependents_of, shape_of
 from utils.files.artifacts import utc_now
 from utils.files.spill import Scratch
 from utils.findings.findings_text import said_of
-from utils.fleet.part_files import remove_parts
 from utils.logger import get_logger
 from utils.run.manifest import PhaseEntry
 from utils.run.run import COMPLETE, FAILED, Run, settings_digest
 from utils.wording.figures import counted
 from validate.gate.entity_gate import EntityGate
-from validate.gate.parts import Hands
+from validate.gate.parts import Hands, remove_parts
 from validate.gate.references import Keys, KeysPass, MigratedRecords
 from validate.gate.removal import PHASE
 from validate.gate.validation_report import EntityCount, ValidationReport
@@ -90,7 +89,7 @@ def validate(
         counts = {entity: (report.of(entity), moved[entity]) for entity in asked}
         _record(run, counts, further)
         for entity in asked:
-            remove_parts(run.workspace.journal(entity))
+            remove_parts(run, entity)
         result = ValidationResult(
             passed, report.error_count, report.warning_count, sum(moved.values()), path
         )

@@ -19,9 +19,8 @@ from utils.files.spill import Keyed, Runs, Spill, read_buckets
 from utils.findings.shown_values import shown
 from utils.findings.source_names import SourceNames
 from validate.gate.described import Items, described
-from validate.gate.finding_spool import Located, spill_findings
+from validate.gate.finding_spool import Located, read_places, spill_findings
 from validate.gate.record_checks import Policy
-from validate.gate.refused_places import read_places
 from validate.rules.catalogue import Note
 from validate.rules.record_facts import Facts
 

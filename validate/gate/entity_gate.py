@@ -25,7 +25,13 @@ from utils.run.run import Run
 from utils.telemetry.tasks import Task
 from validate.gate.described import Items, described
 from validate.gate.duplicates import SharedPass
-from validate.gate.finding_spool import FindingSpool, Located, findings_in
+from validate.gate.finding_spool import (
+    FindingSpool,
+    Located,
+    findings_in,
+    places_before,
+    places_by_part,
+)
 from validate.gate.numbering import numbering_notes, outlines_of
 from validate.gate.part import CheckedPart, CheckPass
 from validate.gate.parts import Hands, Parts
@@ -40,7 +46,6 @@ from validate.gate.references import (
     MissingPass,
     dangling_in,
 )
-from validate.gate.refused_places import places_before, places_by_part
 from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
 from validate.rules.catalogue import Note

@@ -1,5 +1,5 @@
-"""Findings on disk: those of a part, as it leaves them; and all errors, given back by record in the
-order of the file.
+"""Findings on disk: those of a part, as it leaves them; all errors, given back by record in the
+order of the file; and at which places of a part records are refused.
 
 Records are refused for two kinds of reasons: those of the record itself, found in file order, and
 those found afterwards by comparing records, in the order of the buckets. However many there are,
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import heapq
 import shutil
-from collections.abc import Iterable, Iterator
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from itertools import chain, groupby
 from pathlib import Path
@@ -18,11 +20,13 @@ from typing import IO, NamedTuple
 
 import orjson
 
+from utils.files.elsewhere import range_of, size_of, write_temporary
 from utils.files.findings import Finding
 from utils.files.spill import Runs, Spill, read_lines
 from utils.files.storage import Closes, open_private, storage_errors, temporary_directory
 
 Entry = tuple[int, Finding]
+_PLACES = "Q"
 
 
 class Located(NamedTuple):
@@ -44,6 +48,51 @@ def findings_in(runs: Runs) -> Iterator[Located]:
     for line in read_lines(runs):
         place, found, identity = orjson.loads(line)
         yield Located(place, Finding.of_json(found), identity)
+
+
+def write_places(directory: Path, places: Iterable[int]) -> Path:
+    """Write the places of records in a part into a new file below `directory`."""
+    return write_temporary(directory, array(_PLACES, places).tobytes())
+
+
+def read_places(path: Path | None) -> frozenset[int]:
+    """The places in such a file; none where there is no file."""
+    if path is None:
+        return frozenset()
+    places = array(_PLACES)
+    places.frombytes(range_of(path, 0, size_of(path)))
+    return frozenset(places)
+
+
+def places_by_part(
+    places: Iterable[int], firsts: Sequence[int], directory: Path
+) -> dict[int, Path]:
+    """Write the places of records in a file, which ascend, as those in its parts: a file for each
+    part that has any. `firsts` has the place of the first record of each part."""
+
+    def part_of(place: int) -> int:
+        return bisect_right(firsts, place) - 1
+
+    return {
+        part: write_places(directory, (place - firsts[part] for place in found))
+        for part, found in groupby(places, part_of)
+    }
+
+
+def places_before(places: Iterable[int], removed: Iterable[int]) -> Iterator[int]:
+    """Where records were in a file before others were `removed` from it, and these, in their order.
+    `places` are where they are now; both ascend."""
+    gone, waiting = 0, iter(removed)
+    next_gone = next(waiting, None)
+    for place in places:
+        while next_gone is not None and next_gone <= place + gone:
+            yield next_gone
+            gone += 1
+            next_gone = next(waiting, None)
+        yield place + gone
+    if next_gone is not None:
+        yield next_gone
+        yield from waiting
 
 
 class FindingSpool(Closes):

@@ -9,6 +9,7 @@ starts over).
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
@@ -22,7 +23,6 @@ from utils.files.pieces import PIECE_BYTES, ByteRange, places
 from utils.files.spill import BUCKETS, Runs, portions, ranges
 from utils.files.storage import make_directory, require_plain, storage_errors
 from utils.fleet.fleet import ITEMS_A_PART
-from utils.fleet.part_files import remove_parts
 from utils.run.run import Run
 from validate.gate.part import CheckedPart, CheckPass
 from validate.gate.removal import PHASE
@@ -148,7 +148,7 @@ class Parts:
                     self._kept[int(number)] = stored
         require_plain(self._directory, stat.S_ISDIR)
         if not self.made:
-            remove_parts(self._directory)
+            remove_parts(self.run, self.entity)
         make_directory(self._directory)
 
     def _is_there(self, path: Path, size: int) -> bool:
@@ -165,6 +165,12 @@ class Parts:
     def _cut(self) -> str:
         """Where the parts are, as a checkpoint keeps it."""
         return " ".join(str(each.end) for each in self._pieces)
+
+
+def remove_parts(run: Run, entity: str) -> None:
+    """Remove what the parts of an entity have left. A task that does not know yet that it is not
+    needed may still write there."""
+    shutil.rmtree(run.workspace.journal(entity), ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -25,8 +25,7 @@ from utils.files.spill import Keyed, Runs, Spill, read_buckets, read_lines
 from utils.findings.sentences import because
 from utils.findings.source_names import SourceNames, TableNames
 from utils.run.run import Run
-from validate.gate.finding_spool import findings_in
-from validate.gate.refused_places import read_places, write_places
+from validate.gate.finding_spool import findings_in, read_places, write_places
 from validate.rules.catalogue import Note
 from validate.rules.record_facts import Facts
 

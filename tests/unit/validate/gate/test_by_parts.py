@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.fleet.fleet_here import FleetHere
-from tests.support.records.dirty_trade import DirtyTrade, told_by
+from tests.unit.validate.gate.dirty_trade import DirtyTrade, told_by
 from utils.checkpoint import CheckpointFile
 from utils.error_handler import StorageError
 from utils.files import pieces, spill

@@ -14,7 +14,14 @@ from utils.files.findings import Finding
 from utils.files.pieces import ByteRange
 from utils.files.spill import Runs, Spill, ranges
 from validate.gate.duplicates import SharedPass, entries_of
-from validate.gate.finding_spool import FindingSpool, findings_in
+from validate.gate.finding_spool import (
+    FindingSpool,
+    findings_in,
+    places_before,
+    places_by_part,
+    read_places,
+    write_places,
+)
 from validate.gate.part import CheckedPart, CheckPass
 from validate.gate.record_checks import Policy
 from validate.gate.references import (
@@ -25,7 +32,6 @@ from validate.gate.references import (
     MissingPass,
     dangling_in,
 )
-from validate.gate.refused_places import places_before, places_by_part, read_places, write_places
 from validate.rules.record_facts import Facts
 
 
