@@ -6,6 +6,7 @@ the order of the file: so it does not depend on who has done what.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -45,6 +46,7 @@ from validate.gate.references import (
     MigratedRecords,
     MissingPass,
     dangling_in,
+    identifiers_of,
 )
 from validate.gate.removal import PHASE, remove_refused
 from validate.gate.validation_report import ValidationReport
@@ -280,12 +282,19 @@ class EntityGate:
     def _leave_keys(
         self, checked: Sequence[CheckedPart], errors: FindingSpool, late: FindingSpool
     ) -> None:
-        """What is refused is nothing that others may name."""
+        """What is refused is nothing that others may name; those that do are told why."""
+        prefix, firsts = shape_of(self._entity).prefix, _firsts(checked)
+        for number, some in groupby(errors, key=lambda each: bisect_right(firsts, each[0]) - 1):
+            known = identifiers_of(checked[number].keys)
+            for place, (finding, *_) in some:
+                if identifier := known.get(place - firsts[number]):  # no error of its own
+                    key = f"{prefix}{identifier}"
+                    self._migrated.refuse(self._entity, key, finding.legacy_id, finding.rule)
         places: Iterable[int] = (place for place, _ in errors)
         if late is not errors:  # found when the first ones had left the file
             places = places_before((place for place, _ in late), places)
         directory = self._run.workspace.journal(self._entity)
-        refused = places_by_part(places, _firsts(checked), directory)
+        refused = places_by_part(places, firsts, directory)
         keys = (Keys(part.keys, refused.get(number)) for number, part in enumerate(checked))
         self._migrated.add(self._entity, keys)
 

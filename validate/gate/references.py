@@ -21,7 +21,7 @@ from utils.files.extracted_rows import RowsByKey
 from utils.files.findings import Cause, Finding
 from utils.files.pieces import ByteRange, places, records_at, rows_at
 from utils.files.quarantine import read_quarantine
-from utils.files.spill import Keyed, Runs, Spill, read_buckets, read_lines
+from utils.files.spill import Keyed, Runs, Spill, ranges, read_buckets, read_lines
 from utils.findings.sentences import because
 from utils.findings.source_names import SourceNames, TableNames
 from utils.run.run import Run
@@ -103,6 +103,17 @@ class Keys(NamedTuple):
 
     runs: Runs
     refused: Path | None = None
+
+
+def identifiers_of(keys: Runs) -> dict[int, str]:
+    """By their places in a part, the ids by which others may name its records."""
+    found = {}
+    for numbers in ranges(keys):
+        for name, _, place in (
+            line.partition(b"\t") for lines in read_buckets(keys, numbers) for line in lines
+        ):
+            found[int(place)] = name.decode().partition(" ")[2]
+    return found
 
 
 class MigratedRecords:

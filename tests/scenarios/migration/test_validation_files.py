@@ -281,6 +281,18 @@ def test_strict_mode_refuses_what_is_only_doubtful(files: Files) -> None:
     assert files.kept("sales") == ["1", "2", "4", "5"]
 
 
+def test_a_party_that_is_refused_for_what_it_shares_is_the_cause_that_sales_name(
+    files: Files,
+) -> None:
+    files.records["buyers"][1][0].update(texts(code="C00001"))
+    files.write()
+    files.validate(strict_mode=True, go_on=True)
+    assert files.kept("buyers") == ["1", "3"]
+    causes = [each["cause"] for each in files.report["findings"] if each["rule"] == "reference"]
+    refused = {"entity": "buyers", "key": "2", "why": "refused", "reason": "duplicate-code"}
+    assert causes == [refused, refused]
+
+
 def test_each_group_of_rules_can_be_switched_off_and_the_report_says_so(files: Files) -> None:
     files.records["buyers"][0][0].update(texts(email="nobody", code="C00002"))
     files.records["sales"].append(sale_record(6, buyer=77))
