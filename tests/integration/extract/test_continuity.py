@@ -11,6 +11,7 @@ import pytest
 from extract.engine import extract
 from extract.entities import entities_of
 from extract.postgresql.source import PostgresSource
+from tests.support.records.content import content_of
 from utils.config import CheckpointConfig, Config, MigrationConfig, Secret, SourceConfig
 from utils.demo.sample.data import SampleSize, generate
 from utils.demo.sample.schema import create_tables
@@ -160,7 +161,7 @@ def stop(phase: str, entity: str, error: MigrationError) -> None:
 
 
 def extracted(run: Run) -> dict[str, bytes]:
-    return {name: run.workspace.extracted(name).read_bytes() for name in ALL}
+    return {name: content_of(run.workspace.extracted(name)) for name in ALL}
 
 
 def test_a_restart_in_the_middle_goes_on_to_the_same_bytes(

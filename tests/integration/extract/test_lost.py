@@ -14,6 +14,7 @@ from extract.checks import open_transactions
 from extract.following import tables
 from tests.conftest import S9Database
 from tests.support.operators.operator import small_trade
+from tests.support.records.content import content_of
 from tests.support.s9.glass import ENTITIES, run_in, stop
 from tests.support.s9.reading import opened
 from utils.error_handler import BackOff, SourceUnavailable
@@ -48,7 +49,7 @@ def again(run: Run) -> tuple[str, bytes]:
         engine.extract(run, ENTITIES, tuple(ENTITIES), stop)
     reread.extract_again(run, ENTITIES, {"buyers": {1}, "sales": {11}})
     statement = str(run.manifest.snapshot["statement"]).split("; ", 1)[0]
-    return statement, run.workspace.extracted("sales").read_bytes()
+    return statement, content_of(run.workspace.extracted("sales"))
 
 
 ASKED: dict[str, tuple[Any, str, Callable[[Run], Any]]] = {

@@ -28,6 +28,7 @@ from extract.reading.records import records_of
 from extract.selection import plan
 from extract.source import Reads
 from tests.conftest import S9Database, database_of
+from tests.support.records.content import content_of
 from tests.support.s9.logged import BINLOG
 from tests.support.s9.reading import config_of
 from utils.config import Config, EntityExtraction, MigrationConfig, Secret
@@ -304,7 +305,7 @@ def _raise(_phase: str, _name: str, error: MigrationError) -> None:
 
 
 def files_of(files: Workspace) -> dict[str, bytes]:
-    found = {name: files.extracted(name).read_bytes() for name in ENTITIES}
+    found = {name: content_of(files.extracted(name)) for name in ENTITIES}
     return {**found, "sums": files.source_sums("sales").read_bytes()}
 
 
