@@ -252,6 +252,8 @@ class Content(Closes):
         for path, place, length in self._parts.stretches(size, start):
             with _plain(path) as part:
                 found.append(_all_of(part.fileno(), length, place))
+            if len(found[-1]) < length:
+                raise _not_what_it_was(path)
         return b"".join(found)
 
     def close(self) -> None:
@@ -283,6 +285,8 @@ class _InParts(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         for path, place, length in self._parts.stretches(len(buffer), self._at):
             size: int = os.preadv(self._part(path), [memoryview(buffer)[:length]], place)
+            if not size:
+                raise _not_what_it_was(path)
             self._at += size
             return size
         return 0
@@ -409,8 +413,10 @@ def link(path: Path, to: Path, of: Path | None = None, *, copies: bool = True) -
     directory = directory_of(of or to)
     make_directory(directory)
     for part in found.parts:
-        (directory / part.name).unlink(missing_ok=True)
-        give(found.directory / part.name, directory / part.name)
+        file = directory / part.name
+        if not file.is_file() or file.stat().st_size != part.bytes:
+            file.unlink(missing_ok=True)  # half a copy
+            give(found.directory / part.name, file)
     write_list(to, found.parts, of=of or to)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,13 @@ def test_under_another_name_it_outlives_the_first(tmp_path: Path, seed: int) -> 
     digest = sha256_of(one)
     to = tmp_path / "undo" / "sales.loaded"
     to.parent.mkdir()
-    partial = to.with_name("sales.loaded.partial")
-    link(cut, partial, of=to)
-    partial.rename(to)
+    half = to.with_name("sales.loaded.partial")
+    link(cut, half, of=to)
+    half.rename(to)
+    files = [path.stat() for _, path in files_of(to)]
+    link(cut, half, of=to)  # what is there already stays as it is
+    half.rename(to)
+    assert [path.stat() for _, path in files_of(to)] == files
     aside = tmp_path / "aside" / "sales.loaded"
     aside.parent.mkdir()
     link(to, aside)
@@ -173,14 +178,13 @@ def test_a_part_that_is_gone_or_shorter_is_told(tmp_path: Path) -> None:
     file.write_bytes(b"x")
     with pytest.raises(ArtifactError, match=f"{first.name} is not what was written there"):
         sha256_of_parts(path, parts, lambda: None)
+    for read in (sha256_of, partial(range_of, start=0, size=99), lambda path: [*lines_of(path)]):
+        with pytest.raises(ArtifactError, match=f"{first.name} is not what was written there"):
+            read(path)
     file.unlink()
-    for asked in (
-        lambda: sha256_of(path),
-        lambda: range_of(path, 0, 99),
-        lambda: [*lines_of(path)],
-    ):
+    for read in (sha256_of, partial(range_of, start=0, size=99), lambda path: [*lines_of(path)]):
         with pytest.raises(ArtifactError, match=f"{first.name} is missing"):
-            asked()
+            read(path)
 
 
 def damaged(text: bytes) -> dict[str, bytes]:
