@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +16,11 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
 from tests.support.operators.operator import Operator, Outcome, scan_all
-from tests.support.places import ROOT
 from tests.support.records.reconciled import column_of_table, of_target, table_of
+from tests.support.s9.northwind import USERS, northwind_in
 from utils.embedded.aws import EmbeddedAws
 from utils.embedded.postgresql import EmbeddedPostgres
 
-NORTHWIND = ROOT.parent / "shared" / "northwind"
-VIEWS = Path(__file__).with_name("northwind_views.sql")
-FILES = ("customers", "suppliers", "employees", "shippers", "products", "orders", "order_details")
 TABLES = TableNames("northwind-Sales", "northwind-Buyers", "northwind-Producers")
 
 # The views know no code for this country, and no S9 word for a late order.
@@ -94,33 +90,12 @@ def northwind(
     aws: EmbeddedAws,
     dynamodb: DynamoDBClient,
 ) -> Iterator[Migrated]:
-    if not NORTHWIND.is_dir():
-        pytest.skip(f"the Northwind trading data are not at {NORTHWIND}")
-    postgres.create_database("northwind")
-    connection = postgres.connect("northwind")
-    s9 = S9Database(postgres, "northwind", connection)
-    try:
-        s9.execute(VIEWS.read_text(encoding="utf-8"))
-        for name in FILES:
-            read_csv(s9, name)
+    with northwind_in(postgres, "northwind") as s9:
         operator = hire(tmp_path_factory.mktemp("northwind"), s9, aws, TABLES)
-        operator.configure(
-            transformation={"userMapping": {"buchanan": "s.buchanan@northwind.example"}}
-        )
+        operator.configure(transformation={"userMapping": USERS})
         outcome = operator.run("--full")
         found = {name: [*items.values()] for name, items in scan_all(dynamodb, TABLES).items()}
         yield Migrated(s9, operator, outcome, found)
-    finally:
-        connection.close()
-
-
-def read_csv(s9: S9Database, name: str) -> None:
-    with (
-        (NORTHWIND / f"{name}.csv").open(encoding="utf-8") as rows,
-        s9.connection.cursor() as cursor,
-    ):
-        cursor.copy_expert(f"COPY nw_{name} FROM STDIN (FORMAT csv, HEADER)", rows)
-    s9.connection.commit()
 
 
 def total(items: list[dict[str, Any]], attribute: str) -> Decimal:
