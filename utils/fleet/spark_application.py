@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from py4j.java_gateway import JavaGateway
 from py4j.protocol import Py4JError
@@ -55,8 +56,19 @@ def open_application(engine: EngineConfig, log: Path) -> SparkContext:
     except (Py4JError, PySparkException, OSError, ValueError) as error:
         raise _no_spark(engine, log, cause_of(error)) from error
     context.setLogLevel("WARN")
+    listening: Any = context._accumulatorServer
+    listening.handle_error = _told_no_more
     get_logger().info("Spark %s at %s", context.version, context.master)
     return context
+
+
+def _told_no_more(*_: object) -> None:
+    """An error where pyspark takes in what tasks tell, which it would print: that Spark has gone is
+    said by whoever needs it next."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, (EOFError, OSError)):
+        kind = type(error).__name__
+        get_logger().warning("What a task of the fleet has told cannot be read: %s", kind)
 
 
 def bring_code(context: SparkContext, archive: Path) -> None:
