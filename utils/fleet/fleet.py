@@ -8,7 +8,7 @@ done twice, or by two at the same time: what it leaves is the same (utils/fleet/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from utils.processes.pieces_runner import PiecesRunner
@@ -17,6 +17,12 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 ITEMS_A_PART = 100_000
+
+
+def dealt(parts: Sequence[Part], tasks: int) -> list[Sequence[Part]]:
+    """Parts as so many tasks do them, one after the other: they are dealt out as cards are, because
+    those that follow each other are alike large, and the largest come first."""
+    return [parts[number::tasks] for number in range(min(tasks, len(parts)))]
 
 
 class Fleet(PiecesRunner, Protocol):
@@ -46,6 +52,10 @@ class Fleet(PiecesRunner, Protocol):
         """Have work begun on parts, each of them at the same time as the others, which nobody waits
         for."""
 
+    def beside(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> Beside[Result]:
+        """Have work begun on parts, beside whatever is done next; what it finds is asked for
+        later."""
+
     @property
     def addresses(self) -> tuple[str, str]:
         """Where this machine can be called by the others: the address to listen at, and the one by
@@ -57,6 +67,20 @@ class Fleet(PiecesRunner, Protocol):
 
     def close(self) -> None:
         """Let the machines go."""
+
+
+Found_co = TypeVar("Found_co", covariant=True)
+
+
+class Beside(Protocol[Found_co]):
+    """Work that has begun, and that somebody will ask for."""
+
+    def results(self, pause: Callable[[], object] | None) -> Iterator[Found_co]:
+        """What became of the parts, in their order. Raises as `Fleet.each` does; `pause` is as
+        there."""
+
+    def close(self) -> None:
+        """End what is still at work."""
 
 
 class Underway(Protocol):

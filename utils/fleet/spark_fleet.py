@@ -28,7 +28,7 @@ from utils.dynamodb.backoff import Attempts, RetryPolicy
 from utils.error_handler import BackOff, MigrationError
 from utils.files.elsewhere import are_here
 from utils.files.storage import Closes
-from utils.fleet.fleet import Part, Result, Underway
+from utils.fleet.fleet import Beside, Part, Result, Underway, dealt
 from utils.fleet.machines.file_service import FileService, FirstMachineSilent
 from utils.fleet.machines.task import Outcome, Task
 from utils.fleet.machines.witness import Witness
@@ -133,10 +133,10 @@ class SparkFleet:
             if waited > PATIENCE:
                 raise _no_machines(context.master)
 
-        cores = range(room(context))
         task = Task.of(_is_there, witness)
-        job = Job(context, task, list(enumerate(cores)), len(cores))
         try:
+            cores = range(room(context))
+            job = Job(context, task, [[each] for each in enumerate(cores)])
             for outcome in arriving(iter([job]), 1, pause):
                 lost = outcome.raised()
                 if lost is not None:
@@ -281,6 +281,10 @@ class SparkFleet:
         """See Fleet."""
         return _Begun(self, self.job(function, dict(enumerate(parts))))
 
+    def beside(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> Beside[Result]:
+        """See Fleet."""
+        return _Wave(self, function, parts, None)
+
     @property
     def addresses(self) -> tuple[str, str]:
         """See Fleet: those by which Spark's own machines call its driver."""
@@ -296,9 +300,9 @@ class SparkFleet:
     ) -> Job:
         """A job for parts at their places, which has begun: a task for each, or so many `tasks`
         which do one after the other."""
-        context, tasks = self._started(), min(tasks or len(parts), len(parts))
+        context, dealt_out = self._started(), dealt(list(parts.items()), tasks or len(parts))
         assert self._witness is not None
-        return Job(context, Task.of(function, self._witness), list(parts.items()), tasks)
+        return Job(context, Task.of(function, self._witness), dealt_out)
 
 
 class _Begun(Closes):
@@ -329,7 +333,8 @@ class _Wave(Closes):
         at_most: int | None,
     ) -> None:
         self._fleet, self._work, self._pieces, self._at_most = fleet, work, pieces, at_most
-        tasks = at_most or _TASKS_A_CORE * fleet.at_once
+        room = fleet.at_once
+        tasks = at_most if at_most is not None and at_most < room else _TASKS_A_CORE * room
         self._job = fleet.job(work, dict(enumerate(pieces)), tasks)
 
     def results(self, pause: Callable[[], object] | None) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JJavaError, Py4JNetworkError
 from pyspark import SparkContext, cloudpickle
 
 from utils.error_handler import MigrationError
@@ -36,17 +36,17 @@ cloudpickle.register_pickle_by_value(aboard)
 
 
 class Job(Closes):
-    """One Spark job, which runs in a thread of its own. A context manager: left before its end, it
-    is cancelled."""
+    """One Spark job, which runs in a thread of its own, with a task for each of `dealt`: parts that
+    it does one after the other. A context manager: left before its end, it is cancelled."""
 
     def __init__(
-        self, context: SparkContext, task: Task, parts: Sequence[tuple[int, Any]], tasks: int
+        self, context: SparkContext, task: Task, dealt: Sequence[Sequence[tuple[int, Any]]]
     ) -> None:
         self._context = context
         self._group = f"migration-{uuid.uuid4().hex[:12]}"
         with java_is_there():
             self._told = context.accumulator([], aboard.Arrivals())
-            self._parts = context.parallelize(parts, tasks)
+            self._parts = context.parallelize(dealt, len(dealt))
         self._task = aboard.Aboard(pickle.dumps(task), self._told, PACKAGES)
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="spark job", daemon=True)
@@ -164,10 +164,11 @@ def unable(said: str) -> MigrationError | None:
 
 @contextmanager
 def java_is_there() -> Iterator[None]:
-    """What is asked of Spark's own process meanwhile raises MigrationError when there is none."""
+    """What is asked of Spark's own process meanwhile raises MigrationError when there is none, or
+    when Spark has stopped in it."""
     try:
         yield
-    except (Py4JNetworkError, ConnectionError) as error:
+    except (Py4JJavaError, Py4JNetworkError, ConnectionError) as error:
         raise _given_up(error) from error
 
 

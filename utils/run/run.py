@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -149,17 +150,31 @@ class Run:
     def proving(self, path: Path, *, written_by: str) -> Iterator[None]:
         """Check a file as `artifact` does with `anew`, beside what is done with it here. The end is
         waited for; a file that is not what the manifest says is the error, whatever else was."""
-        with ThreadPoolExecutor(1, thread_name_prefix="proof") as beside:
-            entry = self.manifest.artifacts.get(self.workspace.name_of(path))
-            proof = beside.submit(check_artifact, path, entry, phase=written_by)
+        entry = self.manifest.artifacts.get(self.workspace.name_of(path))
+        work = partial(check_artifact, entry=entry, phase=written_by)
+        with self._beside(work, path, entry.bytes if entry else 0) as wait_for_it:
             try:
                 yield
             except Interrupted:
                 raise
             except Exception:
-                proof.result()
+                wait_for_it()
                 raise
-            proof.result()
+            wait_for_it()
+
+    @contextmanager
+    def _beside(
+        self, work: Callable[[Path], object], path: Path, size: int
+    ) -> Iterator[Callable[[], object]]:
+        """Have a file of so many bytes read by `work` beside what is done here: by the fleet, where
+        it sees files and this one takes a while, or by a thread. Yields how to wait for the end."""
+        fleet = self.fleet if size >= _TAKES_A_WHILE else None
+        if fleet is not None and fleet.sees_files:
+            with closing(fleet.beside(work, [path])) as begun:
+                yield lambda: list(begun.results(self.stop.leave_if_asked))
+        else:
+            with ThreadPoolExecutor(1, thread_name_prefix="proof") as beside:
+                yield beside.submit(work, path).result
 
     def commit(self, path: Path, writer: ArtifactWriter) -> None:
         """Publish what has been written, on disk and in the manifest (call `save` to make that

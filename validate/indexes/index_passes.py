@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 from utils.dynamodb import scan_flow
 from utils.dynamodb.table_reader import TableReader, TableScan
 from utils.dynamodb.table_spec import Index
-from utils.files.spill import Spill, SpillFile, read_buckets
+from utils.files.spill import Spill, SpillFile, ranges, read_buckets
 from validate.indexes.index_entries import (
     IndexPage,
     TableKeys,
@@ -130,16 +131,43 @@ class ComparedEntries:
     doubtful: tuple[Doubtful, ...]
 
 
-@dataclass(frozen=True)
-class EntryPass:
-    """Compares what should be in buckets of an index with what is."""
+class Sides(NamedTuple):
+    """What should be in an index, and what is in it, in runs."""
 
     due: tuple[SpillFile, ...]
     found: tuple[SpillFile, ...]
 
-    def __call__(self, numbers: range) -> ComparedEntries:
+    @property
+    def files(self) -> set[Path]:
+        """All files of the runs."""
+        return {Path(run.path) for run in chain(*self)}
+
+
+class Buckets(NamedTuple):
+    """Some buckets of one of several indexes, by its number."""
+
+    of: int
+    numbers: range
+
+
+@dataclass(frozen=True)
+class EntryPass:
+    """Compares what should be in buckets of some indexes with what is."""
+
+    indexes: Sequence[Sides]
+
+    @property
+    def pieces(self) -> list[Buckets]:
+        """All buckets, index by index."""
+        return [
+            Buckets(number, numbers)
+            for number, sides in enumerate(self.indexes)
+            for numbers in ranges(*sides)
+        ]
+
+    def __call__(self, buckets: Buckets) -> ComparedEntries:
         items, doubtful = 0, list[Doubtful]()
-        sides = (read_buckets(runs, numbers) for runs in (self.due, self.found))
+        sides = (read_buckets(runs, buckets.numbers) for runs in self.indexes[buckets.of])
         for due, found in zip(*sides, strict=True):
             expected, there = set(due), set(found)
             items += len(due)

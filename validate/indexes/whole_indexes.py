@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,10 +12,17 @@ from utils.dynamodb.read_units import INDEXES
 from utils.dynamodb.scan_segments import pieces_of, segments_for
 from utils.dynamodb.table_reader import TableReader
 from utils.dynamodb.table_spec import Index
-from utils.files.spill import SpillFile, ranges
+from utils.files.spill import SpillFile
 from utils.telemetry.tasks import Task
 from validate.indexes.index_findings import IndexFindings, KeyAgreement
-from validate.indexes.index_passes import EntryPass, IndexPart, IndexPass
+from validate.indexes.index_passes import (
+    ComparedEntries,
+    Doubtful,
+    EntryPass,
+    IndexPart,
+    IndexPass,
+    Sides,
+)
 from validate.indexes.second_look import SecondLook, Wait
 from validate.indexes.table_state import TableState
 
@@ -96,31 +103,39 @@ def compare_indexes(
         for number, part in enumerate(parts):
             read[number] += part
             task.advance(part.entries, read_units=part.units)
-    return {
-        index.name: _compared(
-            steps, entity, wanted, part, SecondLook(reader, table, index, patience())
-        )
-        for (index, wanted), part in zip(due.items(), read, strict=True)
-    }
+    sides = [Sides(runs, part.runs) for runs, part in zip(due.values(), read, strict=True)]
+    looks = [SecondLook(reader, table, index, patience()) for index in due]
+    return dict(_compared(steps, entity, EntryPass(sides), read, looks))
 
 
 def _compared(
-    steps: Steps, entity: str, due: tuple[SpillFile, ...], read: IndexPart, look: SecondLook
-) -> IndexFindings:
-    """Compare what was read of an index with what is due in it."""
-    result = IndexFindings(entries=read.entries, read_units=read.units)
-    compared = steps.counted(
-        f"comparing {look.index.name}", entity, EntryPass(due, read.runs), ranges(due, read.runs)
-    )
+    steps: Steps,
+    entity: str,
+    work: EntryPass,
+    read: Sequence[IndexPart],
+    looks: Sequence[SecondLook],
+) -> Iterator[tuple[str, IndexFindings]]:
+    """Compare what was read of indexes with what is due in them: all are one step, because the
+    buckets of one may be few."""
+    pieces = work.pieces
+    found = zip(pieces, steps.counted("comparing the indexes", entity, work, pieces), strict=True)
+    for number, of_index in groupby(found, key=lambda each: each[0].of):
+        parts = (part for _, part in of_index)
+        yield looks[number].index.name, _findings(parts, read[number], looks[number])
+        for path in work.indexes[number].files:
+            path.unlink()
 
-    def doubtful() -> Iterator[tuple[bytes, str]]:
-        for part in compared:
+
+def _findings(parts: Iterable[ComparedEntries], read: IndexPart, look: SecondLook) -> IndexFindings:
+    """What the buckets of an index come to, of which what is doubtful is read again."""
+    result = IndexFindings(entries=read.entries, read_units=read.units)
+
+    def doubtful() -> Iterator[Doubtful]:
+        for part in parts:
             result.items += part.items
             yield from part.doubtful
 
     for wrong in look.wrong_of(doubtful()):
         result.wrong.add(wrong)
     result.read_units += look.units
-    for path in {run.path for run in chain(due, read.runs)}:
-        Path(path).unlink()
     return result

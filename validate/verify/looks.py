@@ -52,7 +52,7 @@ from validate.verify.passes import (
 _FEWEST, _MOST = 1_000, 100_000  # doubtful records that are asked for by key: at least, at most
 _SHARE = 50  # and of so many items one, else reading the whole table takes less
 _LEARN_FROM = 200  # doubtful records
-_PORTIONS = 8
+_PORTIONS, _PORTIONS_A_CORE = 8, 2
 _PIECE = 500  # records that a process asks for at a time
 
 
@@ -145,7 +145,8 @@ def _settle(
     work = SettlePass(file.runs, seen.entries, bench.scratch, entity)
     settled = SettledPart.none()
     # In few portions, because each adds up its records by themselves.
-    parts = portions(ranges(work.in_file, work.in_table), _PORTIONS)
+    most = max(_PORTIONS, _PORTIONS_A_CORE * bench.run.runner.at_once)
+    parts = portions(ranges(work.in_file, work.in_table), most)
     for part, added_up in bench.counted("comparing", entity, work, parts):
         settled += part
         _take(sums, added_up)

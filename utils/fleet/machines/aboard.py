@@ -8,8 +8,9 @@ from __future__ import annotations
 import pickle
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import chain
 from typing import Any
 
 # Only the standard library may be imported here.
@@ -25,13 +26,13 @@ class Aboard:
     def __init__(self, task: bytes, told: Any, packages: Mapping[str, str]) -> None:
         self._task, self._told, self._packages = task, told, packages
 
-    def __call__(self, parts: Iterable[tuple[int, Any]]) -> None:
+    def __call__(self, dealt: Iterable[Sequence[tuple[int, Any]]]) -> None:
         if "utils" not in sys.modules:
             missing = [name for name, module in self._packages.items() if find_spec(module) is None]
             if missing:
                 who = f"{socket.gethostname()}: {sys.executable}"
                 raise RuntimeError(f"{who} {LACKING}: {', '.join(missing)}.")
-        self._told.add(list(pickle.loads(self._task)(parts)))
+        self._told.add(list(pickle.loads(self._task)(chain.from_iterable(dealt))))
 
 
 class Arrivals:
