@@ -54,6 +54,10 @@ class Labels:
         plain = self._adapter == Adapter() and not rules.placeholders
         self._row_of = dict if plain else self._adapted
 
+    def __reduce__(self) -> tuple[type[Labels], tuple[str, TransformRules]]:
+        """Labels are made anew in another process."""
+        return Labels, (self._entity, self._rules)
+
     def __call__(self, values: Mapping[str, Any]) -> dict[str, str | None]:
         """The labels by attribute, given (some of) the columns of a row as the extracted file has
         them. None for a value with which there is no item: its record is refused.

@@ -35,7 +35,7 @@ from utils.sums.exact import EXACT
 # What SQL takes for a number, whatever the type of the column: so many digits that the sum of a
 # column fits into the largest decimal of MySQL.
 MOST_DIGITS, MOST_DECIMALS = 25, 30
-_OF_RECORD = b'{"key":'  # begins the line of a record
+_OF_HEAD, _OF_RECORD = b'{"absent":', b'{"key":'  # begin the first line, and that of a record
 _PLAIN = re.compile(rf"-?[0-9]{{1,{MOST_DIGITS}}}(?:\.[0-9]{{1,{MOST_DECIMALS}}})?").fullmatch
 
 
@@ -162,6 +162,20 @@ def read_sums(path: Path) -> Iterator[Line]:
             yield Incomplete(plain["key"], tuple(plain["without"]))
         else:
             yield Group.of_json(plain)
+
+
+def read_head(path: Path) -> Head:
+    """What a file begins with."""
+    found = next(read_sums(path))
+    assert isinstance(found, Head)
+    return found
+
+
+def groups_in(lines: Iterable[bytes]) -> Iterator[Group]:
+    """The groups among some lines of a file."""
+    for line in lines:
+        if not line.startswith((_OF_HEAD, _OF_RECORD)):
+            yield Group.of_json(orjson.loads(line))
 
 
 def read_incomplete(path: Path) -> Iterator[Incomplete]:

@@ -37,7 +37,6 @@ from utils.sums.source_sums import (
     measures_of,
     parsed,
     read_incomplete,
-    read_sums,
 )
 from validate.reconciliation.rows import (
     APPLICATION,
@@ -57,7 +56,8 @@ from validate.reconciliation.rows import (
 )
 from validate.sums.facts import SEPARATOR, OtherType, facts_json, facts_of, positions_of
 from validate.sums.figures import ZERO, Figures, amount_of
-from validate.sums.sums import Sums, SumsBuilder
+from validate.sums.sums import Row as SumsRow
+from validate.sums.sums import SumsBuilder
 
 LabelsOf = Callable[[Mapping[str, Any]], Mapping[str, str | None]]
 """What the target calls the values of columns of S9 (by canonical name): by attribute; None for a
@@ -110,16 +110,11 @@ class Contributors:
     rows: Rows
     labels: LabelsOf
 
-    def source(self, path: Path) -> Head:
-        """S9's own sums; returns how they came about."""
-        found = read_sums(path)
-        head = next(found)
-        assert isinstance(head, Head)
-        groups = (each for each in found if isinstance(each, Group))
+    def source(self, groups: Iterable[Group], head: Head) -> None:
+        """S9's own sums."""
         for group in self._together(groups, head):
             for key, s9_key, figures in self._rows_of(group):
                 self.rows.add(key, S9, figures, s9_key=s9_key)
-        return head
 
     def refused(self, refusals: Iterator[Refusal], head: Head) -> None:
         """The records in quarantine, as S9 has added them up."""
@@ -137,6 +132,8 @@ class Contributors:
         places = [positions_of(self.shape.name)[each] for each in measures_of(self.shape).amounts]
         builder = SumsBuilder(scratch, self.shape.name)
         for record in records_of(transformed):
+            if lacking is None and not head.absent:
+                break
             while lacking is not None and lacking.key < record.key:
                 lacking = next(listed, None)
             without = set(head.absent)
@@ -153,9 +150,9 @@ class Contributors:
             key = RowKey(row.by, _as_label(row.label), _as_label(row.currency))
             self.rows.add(key, COMPUTED, Figures(0, 0, row.figures.amounts, nothing))
 
-    def target(self, sums: Sums) -> None:
+    def target(self, found: Iterable[SumsRow]) -> None:
         """What the target adds up to."""
-        for row in sums.rows():
+        for row in found:
             key = RowKey(row.by, _as_label(row.label), _as_label(row.currency))
             self.rows.add(key, TARGET, row.figures)
 

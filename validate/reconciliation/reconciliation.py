@@ -10,19 +10,30 @@ arrived; it rests on S9's own SQL and on a scan of the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Protocol
 
 from utils.differences import read_differences
 from utils.entities import shape_of
 from utils.files.artifacts import sha256_of
+from utils.files.elsewhere import size_of
+from utils.files.pieces import places
 from utils.files.quarantine import quarantined_keys, read_quarantine
+from utils.files.spill import ranges
 from utils.run.run import Run
-from utils.sums.source_sums import Head, measures_of
+from utils.sums.source_sums import Head, measures_of, read_head
 from utils.wording.figures import counted
 from validate.reconciliation.parts import Contributors, LabelsOf
+from validate.reconciliation.passes import (
+    AddedUp,
+    AddingPass,
+    SourcePass,
+    TargetPass,
+    currencies_of,
+)
 from validate.reconciliation.rows import (
     APPLICATION,
     COMPUTED,
@@ -32,10 +43,10 @@ from validate.reconciliation.rows import (
     S9,
     SINCE,
     TARGET,
-    Label,
     Row,
     RowKey,
     Rows,
+    label_text,
 )
 from validate.sums.figures import Figures, plain
 from validate.sums.sums import Sums
@@ -59,12 +70,12 @@ Labels = Callable[[str], LabelsOf]
 @dataclass
 class Reconciliation:
     """What an entity's amounts come to. `totals` are by currency, of the whole; `differing` counts
-    the rows with a difference, `first` is one of them. `rows` gives all of them in order, as long
+    the rows with a difference, `first` is one of them. `rows` has all of them, as long
     as the scratch directory is there. `unexplained` says that no record explains a difference.
     `stated` are sentences on what it rests on."""
 
     entity: str
-    rows: Rows
+    rows: AddedUp
     head: Head
     taken_at: str
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +92,11 @@ class Reconciliation:
     @property
     def amounts(self) -> int:
         """How many amounts there are."""
-        return self.rows.amounts
+        return len(measures_of(shape_of(self.entity)).amounts)
+
+    def totals_by(self, by: str) -> dict[str, Row]:
+        """What the rows of a dimension add up to, by currency, in their order."""
+        return currencies_of([each for each in self.rows.totals.values() if each.by == by])
 
     @property
     def problems(self) -> list[str]:
@@ -123,19 +138,23 @@ class Reconciliation:
         return f"{by}: {', '.join(said)}" + (f" ({sales})" if sales else "")
 
 
-def label_text(label: Label) -> str:
-    """A value as people read it."""
-    if label is None:
-        return "(none)"
-    if isinstance(label, str):
-        return label or "(blank)"
-    if kind := label.get("type"):
-        return f"(not a text: {kind})"
-    return "(not convertible)"
+class Steps(Protocol):
+    """How a verification has its work done by processes, in steps that are shown."""
+
+    def counted(
+        self, step: str, entity: str, work: Callable[[Any], Any], pieces: Sequence[Any]
+    ) -> Iterator[Any]:
+        """What `work` finds in each piece."""
 
 
 def reconcile(
-    run: Run, entity: str, sums: Sums, differences: Path, labels: Labels, scratch: Path
+    steps: Steps,
+    run: Run,
+    entity: str,
+    sums: Sums,
+    differences: Path,
+    labels: Labels,
+    scratch: Path,
 ) -> Reconciliation | None:
     """Reconcile an entity with amounts; None of one without, or where the extract has left no sums
     of S9's (an extract by an earlier version).
@@ -146,61 +165,73 @@ def reconcile(
     what the target calls S9's values, as the transform has it. `scratch` has to stay until the
     reconciliation is written.
 
-    Raises ArtifactError when the sums are not the file that the manifest says.
+    `steps` does what processes can share. Raises ArtifactError when the sums are not the file that
+    the manifest says.
     """
     shape, files = shape_of(entity), run.workspace
     path = files.source_sums(entity)
     if shape.measures is None or files.name_of(path) not in run.manifest.artifacts:
         return None
     run.artifact(path, written_by="extract", anew=True)
-    rows = Rows(scratch, shape)
+    rows, said = Rows(scratch, shape), labels(entity)
+    parts, head = Contributors(shape, rows, said), read_head(path)
+    quarantine = files.quarantine(entity)
     with run.progress.task(_PHASE, entity, None, step="reconciling"):
-        parts = Contributors(shape, rows, labels(entity))
-        head = parts.source(path)
-        quarantine = files.quarantine(entity)
         parts.refused(read_quarantine(quarantine, _BEFORE_LOAD), head)
         parts.computed(files.transformed(entity), path, head, scratch)
         for record in read_differences(differences):
             parts.difference(record)
-        parts.target(sums)
-        extract = run.manifest.phase("extract", entity)
-        taken_at = str(extract.result.get("snapshot", "")) if extract else ""
-        sources = _computed_from(run, entity, differences)
-        found = Reconciliation(entity, rows, head, taken_at, sources)
-        if any(_is_unexplained(row, rows.amounts) for _, row in rows.each()):
+        parts.target(sums.few_rows())
+    work = SourcePass(path, entity, said, head, scratch)
+    for runs in steps.counted("reconciling S9", entity, work, places(size_of(path))):
+        rows.take(runs)
+    of_target = TargetPass(sums, said, scratch)
+    for runs in steps.counted("reconciling the target", entity, of_target, sums.buckets):
+        rows.take(runs)
+    added_up = _added_up(steps, entity, rows, scratch)
+    if added_up.is_unexplained:
+        with run.progress.task(_PHASE, entity, None, step="looking for what explains it"):
             extracted = files.extracted(entity)
             parts.otherwise(
                 extracted, files.transformed(entity), head, quarantined_keys(quarantine)
             )
-        _look_at(found)
+        added_up.remove()
+        added_up = _added_up(steps, entity, rows, scratch)
+    extract = run.manifest.phase("extract", entity)
+    taken_at = str(extract.result.get("snapshot", "")) if extract else ""
+    sources = _computed_from(run, entity, differences)
+    found = Reconciliation(entity, added_up, head, taken_at, sources)
+    _look_at(found)
     return found
 
 
-def _is_unexplained(row: Row, amounts: int) -> bool:
-    return not row.unexplained(amounts).is_nothing
+def _added_up(steps: Steps, entity: str, rows: Rows, scratch: Path) -> AddedUp:
+    """All rows, put together."""
+    runs, found = rows.finish(), AddedUp()
+    work = AddingPass(runs, entity, scratch)
+    for part in steps.counted("putting the rows together", entity, work, ranges(runs)):
+        found.add(part)
+    return found
 
 
 def _look_at(found: Reconciliation) -> None:
-    """Add up every dimension, and find the rows with a difference."""
+    """Say what the rows have come to."""
+    all_rows = found.rows
+    found.differing = all_rows.differing
+    found.unexplained = all_rows.differs_unexplained
+    if all_rows.first is not None:
+        _, key, row = all_rows.first
+        found.first = RowKey.of_text(key), row
     totals: dict[str, dict[bytes, Row]] = {}
-    for key, row in found.rows.in_order():
-        currency = RowKey("", None, key.currency).as_text()
-        totals.setdefault(key.by, {}).setdefault(currency, Row()).extend(
-            Row(dict(row.columns), [], 0)
-        )
-        if not row.difference(found.amounts).is_nothing:
-            found.differing += 1
-            found.first = found.first or (key, row)
-            found.unexplained = found.unexplained or _is_unexplained(row, found.amounts)
+    for (by, currency), total in sorted(all_rows.totals.items(), key=lambda each: each[1].at):
+        totals.setdefault(by, {})[currency] = total.whole
     if not totals:
         return
     first = next(iter(totals))
     found.unequal = tuple(
         name for name, each in totals.items() if not _same(each, totals[first], found.amounts)
     )
-    found.totals = {
-        label_text(RowKey.of_text(text).currency): row for text, row in totals[first].items()
-    }
+    found.totals = found.totals_by(first)
 
 
 def _same(one: Mapping[bytes, Row], other: Mapping[bytes, Row], amounts: int) -> bool:

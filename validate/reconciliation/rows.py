@@ -7,18 +7,15 @@ that has moved from one row to another contributes to both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import merge
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 
 from utils.entities import Shape
-from utils.files.artifacts import lines_of
-from utils.files.elsewhere import write_temporary
-from utils.files.spill import Spill, SpillFile, ranges, read_buckets
+from utils.files.spill import Spill, SpillFile
 from utils.sums.source_sums import measures_of
 from validate.sums.figures import Figures
 
@@ -36,6 +33,17 @@ Label = str | Mapping[str, str] | None
 that nothing in the target stands for; None where there is none."""
 
 UNCONVERTIBLE: Label = {"refused": ""}
+
+
+def label_text(label: Label) -> str:
+    """A value as people read it."""
+    if label is None:
+        return "(none)"
+    if isinstance(label, str):
+        return label or "(blank)"
+    if kind := label.get("type"):
+        return f"(not a text: {kind})"
+    return "(not convertible)"
 
 
 class RowKey(NamedTuple):
@@ -70,9 +78,11 @@ class Row:
         known = self.columns.get(column)
         self.columns[column] = figures if known is None else known + figures
 
-    def names(self, sales: Iterable[str], count: int) -> None:
+    def names(self, sales: Sequence[str], count: int) -> None:
         """Sales make a difference."""
         self.count += count
+        if not sales:  # of nearly all rows
+            return
         self.sales += [each for each in sales if each not in self.sales][: NAMED - len(self.sales)]
 
     def extend(self, other: Row) -> None:
@@ -116,84 +126,53 @@ class Row:
 
 
 class Rows:
-    """Gathers the rows of an entity; what memory should not hold goes below `scratch`."""
+    """Gathers what is in the rows of an entity, into runs below `scratch`."""
 
     def __init__(self, scratch: Path, shape: Shape) -> None:
-        measures = measures_of(shape)
         self._scratch = scratch
         self._rows: dict[bytes, Row] = {}
         self._runs: tuple[SpillFile, ...] = ()
-        self.amounts = len(measures.amounts)
-        self._order = {each.name: n for n, each in enumerate(measures.dimensions)}
+        self.amounts = len(measures_of(shape).amounts)
 
     def add(self, key: RowKey, column: str, figures: Figures, *, s9_key: str = "") -> None:
         """Add to a column of a row."""
         row = self._row(key)
         row.add(column, figures)
         row.key = row.key or s9_key
-        self._make_room()
+        if len(self._rows) > _HELD:
+            self._write()
 
     def name(self, key: RowKey, sale: str) -> None:
         """A sale makes a difference in a row."""
         self._row(key).names([sale], 1)
 
+    def take(self, runs: tuple[SpillFile, ...]) -> None:
+        """Take what others have gathered."""
+        self._runs += runs
+
     def _row(self, key: RowKey) -> Row:
         return self._rows.setdefault(key.as_text(), Row())
 
-    def _make_room(self) -> None:
-        if len(self._rows) > _HELD:
-            spill = Spill(self._scratch)
-            spill.add((key, key + b"\t" + row.as_text()) for key, row in self._rows.items())
-            self._runs += spill.finish()
-            self._rows = {}
-
-    def each(self) -> Iterator[tuple[RowKey, Row]]:
-        """Every row, whole, in any order."""
-        if not self._runs:
-            for text, row in self._rows.items():
-                yield RowKey.of_text(text), row
-            return
+    def _write(self) -> None:
         spill = Spill(self._scratch)
         spill.add((key, key + b"\t" + row.as_text()) for key, row in self._rows.items())
-        runs = (*self._runs, *spill.finish())
-        for numbers in ranges(runs):
-            for lines in read_buckets(runs, numbers):
-                rows: dict[bytes, Row] = {}
-                for line in lines:
-                    key, _, text = line.partition(b"\t")
-                    rows.setdefault(key, Row()).extend(Row.from_text(text))
-                yield from ((RowKey.of_text(key), row) for key, row in rows.items())
+        self._runs += spill.finish()
+        self._rows = {}
 
-    def in_order(self) -> Iterator[tuple[RowKey, Row]]:
-        """The same in the order in which they are read: by dimension, value and currency."""
-        if not self._runs:
-            yield from sorted(self.each(), key=self._order_of)
-            return
-        files: list[Path] = []
-        held: list[bytes] = []
-        for key, row in self.each():
-            held.append(self._sortable(key, row) + b"\t" + key.as_text() + b"\t" + row.as_text())
-            if len(held) >= _HELD:
-                files.append(self._sorted(held))
-                held = []
-        files.append(self._sorted(held))
-        for line in merge(*map(lines_of, files)):
-            _, key_text, row_text = line.rstrip(b"\n").split(b"\t")
-            yield RowKey.of_text(key_text), Row.from_text(row_text)
-        for path in files:
-            path.unlink()
-
-    def _order_of(self, each: tuple[RowKey, Row]) -> tuple[bytes, bytes]:
-        return self._sortable(*each), each[0].as_text()
-
-    def _sorted(self, held: list[bytes]) -> Path:
-        return write_temporary(self._scratch, b"".join(each + b"\n" for each in sorted(held)))
-
-    def _sortable(self, key: RowKey, row: Row) -> bytes:
-        number = f"{int(row.key):040}" if row.key.isdecimal() else ""
-        place = self._order.get(key.by, len(self._order))
-        return orjson.dumps([place, number, *map(_text, (key.label, key.currency))])
+    def finish(self) -> tuple[SpillFile, ...]:
+        """All that was gathered; a row may be there in several parts. More can be added."""
+        self._write()
+        return self._runs
 
 
-def _text(label: Label) -> str:
-    return label if isinstance(label, str) else "\uffff" + str(label)
+def rows_in(lines: Iterable[bytes]) -> dict[bytes, Row]:
+    """The rows of a bucket of such runs, whole, by the texts of their keys."""
+    rows: dict[bytes, Row] = {}
+    for line in lines:
+        key, _, text = line.partition(b"\t")
+        part = Row.from_text(text)
+        if (known := rows.get(key)) is None:
+            rows[key] = part
+        else:
+            known.extend(part)
+    return rows

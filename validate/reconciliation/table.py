@@ -7,17 +7,16 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 
-from utils.entities import shape_of
 from utils.files.artifacts import sha256_of
 from utils.files.storage import partial_of, publish, storage_errors, write_atomically
-from utils.reports.spreadsheet import SEPARATOR, cell, number_cell, spreadsheet
+from utils.reports.spreadsheet import SEPARATOR, cell, spreadsheet
 from utils.run.run import Run
-from utils.sums.source_sums import measures_of
-from validate.reconciliation.reconciliation import Reconciliation, label_text
+from validate.reconciliation.lines import by_figure, write_row
+from validate.reconciliation.reconciliation import Reconciliation
 from validate.reconciliation.rows import (
     APPLICATION,
     COLUMNS,
@@ -30,12 +29,11 @@ from validate.reconciliation.rows import (
     TARGET,
     Row,
     RowKey,
+    label_text,
 )
-from validate.sums.figures import ZERO, plain
+from validate.sums.figures import plain
 
 LISTED = 1_000  # rows that a list of the report holds at most; its count is always whole
-_DECIMALS = 2
-_NOTHING = number_cell(ZERO, _DECIMALS)
 _HEADINGS = {
     S9: "S9 (SQL)",
     QUARANTINE: "In quarantine",
@@ -69,7 +67,7 @@ def write_reconciliation(
         writer = csv.writer(stream, delimiter=SEPARATOR)
         writer.writerow(HEADINGS)
         for each in found:
-            documents[each.entity] = _written(each, writer)
+            documents[each.entity] = _written(each, stream)
         for each in found:
             writer.writerow([each.entity, "added up in S9 at", cell(each.taken_at)])
             writer.writerow([each.entity, "compared with the target at", cell(str(head["at"]))])
@@ -89,18 +87,21 @@ def write_reconciliation(
     )
 
 
-def _written(found: Reconciliation, writer: Any) -> dict[str, Any]:
+def _written(found: Reconciliation, stream: TextIO) -> dict[str, Any]:
     """Put the rows of an entity into the table; returns what the report says of it."""
+    writer = csv.writer(stream, delimiter=SEPARATOR)
     rows: list[dict[str, Any]] = []
     differing: list[dict[str, Any]] = []
     count = 0
-    for by, group in groupby(found.rows.in_order(), key=lambda each: each[0].by):
-        totals: dict[str, Row] = {}
-        for key, row in group:
+    for by, group in groupby(found.rows.in_order(), key=lambda each: each.key.by):
+        totals = found.totals_by(by)
+        for each in group:
             count += 1
-            _write_row(found, writer, key, label_text(key.label), row)
-            total = totals.setdefault(label_text(key.currency), Row())
-            total.extend(Row(dict(row.columns)))
+            stream.write(each.table)
+            if each.is_plain and len(rows) >= LISTED:
+                continue
+            key, row = each.key, each.row
+            total = totals[label_text(key.currency)]
             new = [each for each in row.sales if each not in total.sales]  # one may be in two rows
             total.names(new, len(new) + row.count - len(row.sales))
             if len(rows) < LISTED:
@@ -108,7 +109,7 @@ def _written(found: Reconciliation, writer: Any) -> dict[str, Any]:
             if len(differing) < LISTED and not row.difference(found.amounts).is_nothing:
                 differing.append(_as_json(found, key, row))
         for currency, row in totals.items():
-            _write_row(found, writer, RowKey(by, TOTAL, currency), TOTAL, row)
+            write_row(found.entity, writer, RowKey(by, TOTAL, currency), TOTAL, row)
     return {
         "passed": found.passed,
         "problems": found.problems,
@@ -128,37 +129,8 @@ def _written(found: Reconciliation, writer: Any) -> dict[str, Any]:
     }
 
 
-def _write_row(found: Reconciliation, writer: Any, key: RowKey, label: str, row: Row) -> None:
-    named = [found.entity, key.by, label, row.key, label_text(key.currency)]
-    cells = [*map(cell, named)]
-    for name, values in _by_figure(found, row):
-        sales = ""
-        if values[-1]:
-            sales = cell(", ".join(row.sales) + (" …" if row.count > len(row.sales) else ""))
-        writer.writerow([*cells, name, *map(_number, values), sales])
-
-
-def _number(value: int | Decimal) -> str:
-    """A figure as the table has it. Most are nothing, of columns to which nobody contributes."""
-    if value is ZERO:
-        return _NOTHING
-    return number_cell(value, _DECIMALS) if isinstance(value, Decimal) else str(value)
-
-
-def _by_figure(found: Reconciliation, row: Row) -> Iterator[tuple[str, list[int | Decimal]]]:
-    """Each figure, with what the columns have of it, and the difference."""
-    shape = shape_of(found.entity)
-    columns = [row.column(name, found.amounts) for name in COLUMNS]
-    columns.append(row.difference(found.amounts))
-    yield shape.name, [each.records for each in columns]
-    if shape.children:
-        yield shape.children.name, [each.lines for each in columns]
-    for place, name in enumerate(measures_of(shape).amounts):
-        yield name, [each.amounts[place] for each in columns]
-
-
 def _figures(found: Reconciliation, row: Row) -> Iterator[dict[str, str]]:
-    for name, values in _by_figure(found, row):
+    for name, values in by_figure(found.entity, row):
         texts = [plain(Decimal(each)) for each in values]
         yield {"figure": name, **dict(zip((*COLUMNS, "difference"), texts, strict=True))}
 

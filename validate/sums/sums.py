@@ -121,20 +121,33 @@ class Sums:
 
     def rows(self) -> Iterator[Row]:
         """Every row, for each dimension; in any order, and a row in as many parts as there are."""
+        yield from self.few_rows()
+        for numbers in self.buckets:
+            yield from self.rows_in(numbers)
+
+    @property
+    def buckets(self) -> list[range]:
+        """The buckets on disk, in pieces that are worth being read together."""
+        return ranges(self.runs) if self.runs else []
+
+    def few_rows(self) -> Iterator[Row]:
+        """The rows of what is not on disk."""
+        return self._rows(self.cells.items())
+
+    def rows_in(self, numbers: range) -> Iterator[Row]:
+        """The rows of what is in some buckets."""
+        for lines in read_buckets(self.runs, numbers):
+            yield from self._rows(_in_bucket(lines))
+
+    def _rows(self, cells: Iterable[tuple[bytes, Figures]]) -> Iterator[Row]:
         groups = {group.name: group for group in _plan(self.entity).groups}
-        for key, figures in self._cells():
+        for key, figures in cells:
             name, *parts = key.split(SEPARATOR)
             for dimension, place in groups[name].dimensions:
                 label = fact_of(parts[place])
                 if dimension.length and isinstance(label, str):
                     label = label[: dimension.length]
                 yield Row(dimension.name, label, fact_of(parts[0]), figures)
-
-    def _cells(self) -> Iterator[tuple[bytes, Figures]]:
-        yield from self.cells.items()
-        for numbers in ranges(self.runs) if self.runs else ():
-            for lines in read_buckets(self.runs, numbers):
-                yield from _in_bucket(lines)
 
 
 def _in_bucket(lines: Iterable[bytes]) -> Iterator[tuple[bytes, Figures]]:

@@ -199,7 +199,7 @@ def _reconciled(
     if sums is None or labels is None:
         return None
     differences = bench.run.workspace.differences(entity)
-    found = reconcile(bench.origin, entity, sums, differences, labels, bench.scratch)
+    found = reconcile(bench, bench.origin, entity, sums, differences, labels, bench.scratch)
     if found is None:
         get_logger().warning(
             "The %s are not reconciled in money: the extract has left no sums of S9's, because "
