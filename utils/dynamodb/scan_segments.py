@@ -30,10 +30,13 @@ def in_order(total: int) -> list[int]:
 
 def pieces_of(total: int, processes: int) -> Iterator[tuple[int, ...]]:
     """All segments, as pieces for so many processes: large ones first, because a process waits at
-    the end of each, and small ones last, so that all of them end together."""
+    the end of each, and small ones last, so that all of them end together. Few segments are so many
+    pieces that it is worth it to share them out (utils/processes/pool.py), unless they are as few
+    as there are of any table."""
     rest = in_order(total)
+    fewest = _FEWEST if total <= _FEWEST else min(_FEWEST, total // _FEWEST)
     while rest:
         share = len(rest) // (2 * processes)
-        size = max(_FEWEST, min(share, _MOST))
+        size = max(fewest, min(share, _MOST))
         yield tuple(rest[:size])
         del rest[:size]
