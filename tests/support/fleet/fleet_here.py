@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pickle
 import random
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
-from utils.fleet.fleet import Part, Result, Underway
+from utils.fleet.fleet import Beside, Part, Result, Underway
 from utils.processes.pieces_runner import ThisProcess
 
 
@@ -32,6 +32,10 @@ class FleetHere(ThisProcess):
         """See Fleet."""
         raise NotImplementedError
 
+    def beside(self, function: Callable[[Part], Result], parts: Sequence[Part]) -> Beside[Result]:
+        """See Fleet."""
+        return _Asked(self, function, parts)
+
     def each(
         self,
         function: Callable[[Part], Result],
@@ -52,3 +56,20 @@ class FleetHere(ThisProcess):
             if pause is not None:
                 pause()
             yield place, pickle.loads(result)
+
+
+class _Asked:
+    """Work that is done when it is asked for."""
+
+    def __init__(
+        self, fleet: FleetHere, function: Callable[[Any], Any], parts: Sequence[Any]
+    ) -> None:
+        self._fleet, self._function, self._parts = fleet, function, parts
+
+    def results(self, pause: Callable[[], object] | None) -> Iterator[Any]:
+        """See Beside."""
+        found = dict(self._fleet.each(self._function, self._parts, pause=pause))
+        return (found[place] for place in sorted(found))
+
+    def close(self) -> None:
+        """See Beside."""
