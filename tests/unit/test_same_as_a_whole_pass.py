@@ -22,7 +22,7 @@ from utils.earlier.by_key import key_of_items
 from utils.files import pieces
 from utils.interrupt import Interrupted
 from utils.run.run import Run
-from validate.gate import parts, record_checks
+from validate.gate import record_checks
 from validate.rules.catalogue import Note
 from validate.rules.record_facts import Facts
 from validate.validate_data import validate
@@ -196,7 +196,6 @@ def test_every_byte_is_that_of_a_whole_pass(
 ) -> None:
     assert pieces.places.__kwdefaults__ is not None
     monkeypatch.setitem(pieces.places.__kwdefaults__, "target", SMALL_PIECE)
-    monkeypatch.setattr(parts, "PIECE_BYTES", SMALL_PIECE)
     history = History(seed)
     for number in range(PASSES):
         if number and history.chance.random() < 0.2:
@@ -243,7 +242,6 @@ def test_only_what_has_changed_is_transformed_and_judged(
         _outcome(run, builds_on_last=True)
     assert pieces.places.__kwdefaults__ is not None
     monkeypatch.setitem(pieces.places.__kwdefaults__, "target", SMALL_PIECE)
-    monkeypatch.setattr(parts, "PIECE_BYTES", SMALL_PIECE)
     monkeypatch.setattr(piece, "beside", seen)
     monkeypatch.setattr(record_checks, "judge_of", judge_of)
     history.sales[150] = {**_clean(150), "notes": "otherwise"}

@@ -17,7 +17,6 @@ from transform import engine
 from utils.files import pieces
 from utils.interrupt import Interrupted
 from utils.run.run import Run
-from validate.gate import parts
 from validate.gate.part import CheckedPart, CheckPass
 from validate.validate_data import validate
 
@@ -86,7 +85,6 @@ def test_every_byte_is_the_same_for_one_process_and_for_three(
     alone = _outcome(tmp_path / "alone", 1)
     assert pieces.places.__kwdefaults__ is not None
     monkeypatch.setitem(pieces.places.__kwdefaults__, "target", SMALL_CHUNK)
-    monkeypatch.setattr(parts, "PIECE_BYTES", SMALL_CHUNK)
     together = _outcome(tmp_path / "together", 3)
     assert {name: len(data) for name, data in together.items()} == {
         name: len(data) for name, data in alone.items()
@@ -145,7 +143,6 @@ def test_every_byte_is_the_same_for_a_gate_that_is_stopped_and_resumed(
 
     assert pieces.places.__kwdefaults__ is not None
     monkeypatch.setitem(pieces.places.__kwdefaults__, "target", 6_000)
-    monkeypatch.setattr(parts, "PIECE_BYTES", 6_000)
     whole = _judged(tmp_path / "whole")
     monkeypatch.setattr(CheckPass, "__call__", checks)
     assert _judged(tmp_path / "stopped", stops) == whole

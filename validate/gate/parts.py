@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from utils.checkpoint import Checkpoint
 from utils.files.artifacts import ArtifactEntry
-from utils.files.pieces import PIECE_BYTES, ByteRange, places
+from utils.files.pieces import ByteRange, places
 from utils.files.spill import BUCKETS, Runs, portions, ranges
 from utils.files.storage import make_directory, require_plain, storage_errors
 from utils.fleet.fleet import ITEMS_A_PART
@@ -31,7 +31,7 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 # Of this machine's own processes: enough parts for all of them, each small enough to be waited for.
-_FEWEST, _MOST_BYTES = 32, 16 << 20
+_FEWEST, _MOST_PIECES = 32, 32
 _TASKS_AT_ONCE = 4  # portions of buckets for each that works at the same time
 
 
@@ -57,7 +57,10 @@ class Hands:
         size = self.file.bytes
         if self.are_the_fleets:
             return places(size, target=-(-size // self._wanted))
-        return places(size, target=min(max(-(-size // _FEWEST), PIECE_BYTES), _MOST_BYTES))
+        pieces = places(size)
+        together = min(-(-len(pieces) // _FEWEST), _MOST_PIECES) or 1
+        each = (pieces[at : at + together] for at in range(0, len(pieces), together))
+        return [ByteRange(some[0].start, some[-1].end) for some in each]
 
     def each(
         self, work: Callable[[Part], Result], parts: Sequence[Part]

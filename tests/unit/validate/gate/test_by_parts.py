@@ -35,7 +35,6 @@ def in_one_part(trade: DirtyTrade, root: Path) -> Mapping[str, bytes]:
 def cut_small(patch: pytest.MonkeyPatch) -> None:
     assert pieces.places.__kwdefaults__ is not None
     patch.setitem(pieces.places.__kwdefaults__, "target", SMALL_PIECE)
-    patch.setattr(parts, "PIECE_BYTES", SMALL_PIECE)
     patch.setattr(spill, "_RUN_BYTES", 2_000)
     patch.setattr(spill, "_TOGETHER_BYTES", 500)
     patch.setattr(references, "_REMEMBERED", 20)
