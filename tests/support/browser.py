@@ -127,6 +127,7 @@ def overflowing(page: Page) -> list[str]:
             return false;
           };
           for (const each of document.body.querySelectorAll("*")) {
+            if (!each.checkVisibility()) continue;  // in closed details it lies as it did last
             const box = each.getBoundingClientRect();
             if (box.width && box.right > wide + 1 && !scrolls(each) && !each.closest("svg svg"))
               found.push(`${each.tagName}: to ${Math.round(box.right)} of ${wide}`);
