@@ -15,7 +15,7 @@ from itertools import accumulate, islice, pairwise
 from operator import methodcaller
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zlib import crc32
 
 from utils.files.elsewhere import range_of, write_temporary
@@ -27,6 +27,7 @@ _TOGETHER_BYTES = 2 << 20  # buckets smaller than this are read together
 _AT_ONCE = 1_000  # pairs
 
 Keyed = tuple[bytes, bytes]
+Piece = TypeVar("Piece")
 
 _parted = methodcaller("partition", b"\t")
 
@@ -91,6 +92,21 @@ def ranges(*sides: Sequence[SpillFile], count: int = BUCKETS) -> list[range]:
             found.append(range(first, number + 1))
             first, held = number + 1, 0
     return found
+
+
+def parcels(pieces: Iterable[tuple[Piece, Sequence[SpillFile], range]]) -> Iterator[list[Piece]]:
+    """Pieces, each with the runs and the buckets that it reads; those that are not worth being done
+    by themselves together."""
+    parcel: list[Piece] = []
+    held = 0
+    for piece, runs, numbers in pieces:
+        parcel.append(piece)
+        held += sum(run.ends[numbers.stop] - run.ends[numbers.start] for run in runs)
+        if held >= _TOGETHER_BYTES:
+            yield parcel
+            parcel, held = [], 0
+    if parcel:
+        yield parcel
 
 
 def portions(ranges: Sequence[range], most: int) -> list[Sequence[range]]:

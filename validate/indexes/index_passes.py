@@ -17,7 +17,7 @@ from typing import NamedTuple
 from utils.dynamodb import scan_flow
 from utils.dynamodb.table_reader import TableReader, TableScan
 from utils.dynamodb.table_spec import Index
-from utils.files.spill import Spill, SpillFile, ranges, read_buckets
+from utils.files.spill import Spill, SpillFile, parcels, ranges, read_buckets
 from validate.indexes.index_entries import (
     IndexPage,
     TableKeys,
@@ -157,15 +157,19 @@ class EntryPass:
     indexes: Sequence[Sides]
 
     @property
-    def pieces(self) -> list[Buckets]:
-        """All buckets, index by index."""
-        return [
-            Buckets(number, numbers)
+    def pieces(self) -> list[list[Buckets]]:
+        """All buckets, index by index; those of which each has little together."""
+        every = (
+            (Buckets(number, numbers), (*sides.due, *sides.found), numbers)
             for number, sides in enumerate(self.indexes)
             for numbers in ranges(*sides)
-        ]
+        )
+        return list(parcels(every))
 
-    def __call__(self, buckets: Buckets) -> ComparedEntries:
+    def __call__(self, piece: Sequence[Buckets]) -> list[ComparedEntries]:
+        return [*map(self._compared, piece)]
+
+    def _compared(self, buckets: Buckets) -> ComparedEntries:
         items, doubtful = 0, list[Doubtful]()
         sides = (read_buckets(runs, buckets.numbers) for runs in self.indexes[buckets.of])
         for due, found in zip(*sides, strict=True):

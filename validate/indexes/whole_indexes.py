@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -118,7 +118,8 @@ def _compared(
     """Compare what was read of indexes with what is due in them: all are one step, because the
     buckets of one may be few."""
     pieces = work.pieces
-    found = zip(pieces, steps.counted("comparing the indexes", entity, work, pieces), strict=True)
+    done = zip(pieces, steps.counted("comparing the indexes", entity, work, pieces), strict=True)
+    found = chain.from_iterable(zip(piece, parts, strict=True) for piece, parts in done)
     for number, of_index in groupby(found, key=lambda each: each[0].of):
         parts = (part for _, part in of_index)
         yield looks[number].index.name, _findings(parts, read[number], looks[number])
