@@ -18,6 +18,11 @@ from utils.files.parts import parts_of
 
 _GONE_WITHIN = 20.0
 _ROWS = 60_000  # bytes of a piece: each of them is a job's, and costs something
+_SMALL_PIECES = {
+    "validate.verify.passes._FILE_BYTES": _ROWS,
+    "utils.dynamodb.scan_segments.SEGMENT_ITEMS": 100,
+    "utils.files.spill._TOGETHER_BYTES": 10_000,
+}
 
 
 def sabotaged(operator: Operator, *kills: dict[str, Any], **plan: Any) -> SabotagedOperator:
@@ -33,6 +38,12 @@ def sabotaged(operator: Operator, *kills: dict[str, Any], **plan: Any) -> Sabota
     settings = tool.plan["set"]
     told = {"tasks": str(notes), "kills": list(kills), "set": settings, **plan}
     tool.environment[PLAN] = orjson.dumps(told).decode()
+    return tool
+
+
+def verified_by_all(tool: SabotagedOperator) -> SabotagedOperator:
+    """The same, of whom a verification of this size is worth a fleet's while in every step."""
+    tool.plan = {**tool.plan, "set": {**tool.plan["set"], **_SMALL_PIECES}}
     return tool
 
 

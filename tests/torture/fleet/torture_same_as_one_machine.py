@@ -13,7 +13,12 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from tests.conftest import S9Database, TableNames
 from tests.scenarios.conftest import hire
 from tests.support.fleet.alike import Left
-from tests.support.fleet.sabotage import assert_nothing_is_left, begun, sabotaged
+from tests.support.fleet.sabotage import (
+    assert_nothing_is_left,
+    begun,
+    sabotaged,
+    verified_by_all,
+)
 from tests.support.fleet.spark import require_spark
 from tests.support.operators.operator import Operator
 from tests.support.s9.northwind import USERS, northwind_in
@@ -25,12 +30,6 @@ from utils.embedded.postgresql import EmbeddedPostgres
 
 PARTS = 7
 _AT_MOST = 600.0  # seconds, where others are at work as well
-# So that trade of this size is worth a fleet's while in every step.
-SMALL_PIECES = {
-    "validate.verify.passes._FILE_BYTES": 60_000,
-    "utils.dynamodb.scan_segments.SEGMENT_ITEMS": 100,
-    "utils.files.spill._TOGETHER_BYTES": 10_000,
-}
 
 Hire = Callable[[str, S9Database, dict[str, str]], tuple[Operator, TableNames]]
 
@@ -89,8 +88,7 @@ def assert_a_fleet_leaves_the_same(
         migration={"processes": 2},
     )
     blind = {"blind": str(operator.data)} if plan.pop("is_blind") else {}
-    fleet = sabotaged(operator, **blind)
-    fleet.plan = {**fleet.plan, "set": {**fleet.plan["set"], **SMALL_PIECES}}
+    fleet = verified_by_all(sabotaged(operator, **blind))
     with fleet.start("--full") as running:
         running.end(_AT_MOST).ended(5)
     done = begun(fleet)

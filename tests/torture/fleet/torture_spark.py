@@ -30,6 +30,7 @@ from tests.support.fleet.sabotage import (
     kills,
     sabotaged,
     set_conf,
+    verified_by_all,
 )
 from tests.support.fleet.spark import SubmittingOperator, require_spark, spark_home
 from tests.support.operators.operator import Operator, scan_all, small_trade
@@ -71,8 +72,8 @@ def test_killed_while_a_part_is_done(
     if step == "BatchWriteItem":
         kill = {"request": step, "after": 2, "who": who}
     if step == "verify":
-        kill = {"request": "Scan", "who": who}
-    tool = shared(sabotaged(spark_operator(sample.s9), kill))
+        kill["function"] = "_WithTroubles"
+    tool = shared(verified_by_all(sabotaged(spark_operator(sample.s9), kill)))
     outcome = tool.run("--full")
     assert kills(tool), outcome.output
     if who == "driver":
