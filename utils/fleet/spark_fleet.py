@@ -94,10 +94,14 @@ class SparkFleet:
             if self._context is None:
                 self._witness = Witness.left_in(self._scratch)
                 self._context = self._open()
-                bring_code(self._context, self._code)
-                self._files = FileService(_addresses(self._context))
-                self._witness = self._witness.asking(self._files.at)
-                self._look_at_machines(self._context, self._witness)
+                try:
+                    with java_is_there():  # which may have stopped already
+                        bring_code(self._context, self._code)
+                    self._files = FileService(_addresses(self._context))
+                    self._witness = self._witness.asking(self._files.at)
+                    self._look_at_machines(self._context, self._witness)
+                except GivenUp as error:
+                    raise self._no_work(error) from error
                 self._watch = SparkWatch(self._context, self._tasks)
             return self._context
 
@@ -134,16 +138,13 @@ class SparkFleet:
                 raise _no_machines(context.master)
 
         task = Task.of(_is_there, witness)
-        try:
-            cores = range(room(context))
-            job = Job(context, task, [[each] for each in enumerate(cores)])
-            for outcome in arriving(iter([job]), 1, pause):
-                lost = outcome.raised()
-                if lost is not None:
-                    raise _told(lost)
-                self._sees_files = self._sees_files and outcome.value
-        except GivenUp as error:
-            raise self._no_work(error) from error
+        cores = range(room(context))
+        job = Job(context, task, [[each] for each in enumerate(cores)])
+        for outcome in arriving(iter([job]), 1, pause):
+            lost = outcome.raised()
+            if lost is not None:
+                raise _told(lost)
+            self._sees_files = self._sees_files and outcome.value
         if not self._sees_files:
             get_logger().info(
                 "Not all machines of the fleet see data.directory: they read and write its files "
