@@ -73,6 +73,7 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on_and_by_two_it_leaves_at_once(
         outcome = running.end().failed(130, "interrupted by the operator")
     assert "Stopping: finishing what is in flight" in outcome.stderr
     assert_all_are_gone(tool)
+    begun(tool)  # what the first one had still begun
     with tool.start("--resume") as running:
         running.wait_for(lambda: begun(tool))
         running.interrupt()
