@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
+import orjson
+
 from utils.entities import ENTITY_NAMES
-from utils.files.parts import is_part, listed_in
+from utils.files.parts import is_part, listed_in, parts_of
+from utils.files.storage import partial_of
 
 _ENTITY = f"({'|'.join(ENTITY_NAMES)})"
 # What is not complete, is nobody else's, or is made again from what is there.
@@ -69,21 +73,40 @@ def is_looked_at(name: str, size: int) -> bool:
 
 def names_in(root: Path) -> Iterator[tuple[str, Path]]:
     """The files of a data directory that are kept in S3, by name; none behind a link. A part is
-    kept as soon as it is an artifact's (utils/files/parts.py)."""
-    yield from _below(root, root)
+    kept as soon as it is an artifact's (utils/files/parts.py). Of files that are being replaced
+    (utils/run/run.py, Run.replace) both are kept: with the manifest that says so, whoever has the
+    directory then replaces them."""
+    coming = [partial_of(root / name) for name in _coming(root / "manifest.json")]
+    there = [path for path in coming if path.is_file() and not path.is_symlink()]
+    yield from _below(root, root, frozenset(chain.from_iterable(map(_parts, there))))
+    for path in there:
+        yield path.relative_to(root).as_posix(), path
 
 
-def _below(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
-    parts: Collection[Path] | None = None
+def _coming(manifest: Path) -> Iterable[str]:
+    """The names of the files that are being replaced; none where nobody can tell."""
+    try:
+        return list(orjson.loads(manifest.read_bytes())["coming"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _parts(path: Path) -> Iterable[Path]:
+    found = parts_of(path)
+    return () if found is None else found.files
+
+
+def _below(root: Path, directory: Path, coming: Collection[Path]) -> Iterator[tuple[str, Path]]:
+    listed: Collection[Path] | None = None
     for path in sorted(directory.iterdir()):
         name = path.relative_to(root).as_posix()
         if path.is_symlink() or not is_kept_in_s3(name):
             continue
         if path.is_dir():
-            yield from _below(root, path)
+            yield from _below(root, path, coming)
         elif path.is_file():
             if is_part(path):
-                parts = listed_in(directory) if parts is None else parts
-                if path not in parts:
+                listed = listed_in(directory) if listed is None else listed
+                if path not in listed and path not in coming:
                     continue
             yield name, path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 
 from utils.entities import ENTITY_NAMES
@@ -85,3 +86,18 @@ def test_parts_are_kept_when_they_are_an_artifact(tmp_path: Path) -> None:
         write_list(path, [part.written])
         assert {found for _, found in names_in(tmp_path)} == {path, *(f for _, f in files_of(path))}
         path.unlink()
+
+
+def test_what_is_being_replaced_is_kept_with_what_replaces_it(tmp_path: Path) -> None:
+    path, names = tmp_path / "transformed" / "sales.json", set[Path]()
+    path.parent.mkdir()
+    for to in (path, partial_of(path)):
+        with writing(path, 0) as part:
+            part.output.write(b"a line\n", records=1, items=1)
+        write_list(to, [part.written], of=path)
+        names |= {to, path.with_suffix("") / part.written.name}
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(orjson.dumps({"coming": {"transformed/sales.json": {}, "gone": {}}}))
+    assert {found for _, found in names_in(tmp_path)} == {manifest, *names}
+    manifest.write_bytes(orjson.dumps({"coming": {}}))
+    assert len(list(names_in(tmp_path))) == 3
