@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from utils.embedded.aws import EmbeddedAws
 from utils.embedded.mariadb import EmbeddedMariaDB, installed
 from utils.embedded.postgresql import EmbeddedPostgres
 from utils.telemetry.troubles import take_troubles
-from utils.wording import invocation
+from utils.wording import invocation, masking
 
 # A slow moment of the machine is not a failure of the property. The examples are the same for
 # everyone and every time; whoever sets NEW_EXAMPLES looks for others.
@@ -131,10 +131,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _as_at_the_start() -> None:
     """What a test before has left in this process is forgotten: that the tool's logger speaks to
-    its own handlers only (else caplog would hear it twice), how the tool was called, and what went
-    wrong that nobody has been told of."""
+    its own handlers only (else caplog would hear it twice), how the tool was called, which words
+    are secrets, and what went wrong that nobody has been told of."""
     logging.getLogger("migrate").propagate = True
     invocation.restore(invocation.Invocation())
+    masking.restore(replace(masking.state(), known=()))
     take_troubles()
 
 

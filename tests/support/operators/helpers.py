@@ -27,7 +27,7 @@ def _group(pid: int) -> int:
 
 
 def command_line(pid: str | int) -> bytes:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
 

@@ -264,7 +264,8 @@ def test_several_scans_are_read_in_turn_and_share_what_is_asked_for_at_once(at_o
     assert wire.widest <= at_once
     asked = [request.get("IndexName", "") for request in wire.requests]
     if at_once == len(SCANS):
-        assert set(asked[:at_once]) == {"", "GSI1", "GSI2"}
+        # A thread may be late, and the others have asked once more by then.
+        assert set(asked[: 2 * at_once]) == {"", "GSI1", "GSI2"}
     for name, request in zip(asked, wire.requests, strict=True):
         assert request.get("ConsistentRead", False) is not bool(name)
         assert request.get("ProjectionExpression") == ("PK, GSI1PK" if name else None)
