@@ -24,11 +24,11 @@ from utils.checkpoint import Checkpoint
 from utils.earlier.by_key import key_of_items
 from utils.entities import shape_of
 from utils.files.artifacts import ArtifactEntry, ArtifactWriter
-from utils.files.parts import Part, require_whole, tidy
+from utils.files.parts import Part, file_of, require_whole, tidy
 from utils.files.pieces import ByteRange, places
 from utils.findings.source_names import SourceNames
 from utils.fleet.fleet import ITEMS_A_PART, Fleet
-from utils.fleet.part_files import file_of, is_there, put_together, writing
+from utils.fleet.part_files import is_there, put_together, writing
 from utils.processes.actors import undisturbed
 from utils.run.run import Run
 from utils.sale_numbering import (

@@ -76,9 +76,10 @@ class KnownFiles:
     def has_listed(self, path: Path, sha256: str) -> None:
         """The artifact at `path` was read part by part and has this SHA-256; its list was written
         this very moment."""
-        if FileStamp.of_artifact(path).size > _SMALL:
+        look = FileStamp.of_artifact(path)
+        if look.size > _SMALL:
             time.sleep(_SETTLED / 1e9)
-        self.has_read(path, sha256, FileStamp.of_artifact(path))
+        self.has_read(path, sha256, look)
 
     @contextmanager
     def naming(self, path: Path, sha256: str) -> Iterator[None]:

@@ -134,6 +134,11 @@ def directory_of(path: Path) -> Path:
     return path.with_name(path.name + _MARKED)
 
 
+def file_of(path: Path, part: Part) -> Path:
+    """Where a part of the artifact at `path` is."""
+    return directory_of(path) / part.name
+
+
 def listed_in(directory: Path) -> Collection[Path]:
     """The files of a directory that are parts of an artifact, by its list. Raises OSError, and
     ArtifactError as `parts_of`."""
@@ -283,13 +288,15 @@ class _InParts(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        for path, place, length in self._parts.stretches(len(buffer), self._at):
-            size: int = os.preadv(self._part(path), [memoryview(buffer)[:length]], place)
-            if not size:
-                raise _not_what_it_was(path)
-            self._at += size
-            return size
-        return 0
+        stretch = next(self._parts.stretches(len(buffer), self._at), None)
+        if stretch is None:
+            return 0
+        path, place, length = stretch
+        size: int = os.preadv(self._part(path), [memoryview(buffer)[:length]], place)
+        if not size:
+            raise _not_what_it_was(path)
+        self._at += size
+        return size
 
     def _part(self, path: Path) -> int:
         if self._open is None or self._open[0] != path:
@@ -344,7 +351,7 @@ def require_whole(path: Path, parts: Sequence[Part], pause: Callable[[], object]
     """Raise ArtifactError for a file of parts of the artifact at `path` that is not what was
     written there; and what `pause` raises, which is called at every block."""
     for part in parts:
-        file, digest = directory_of(path) / part.name, hashlib.sha256()
+        file, digest = file_of(path, part), hashlib.sha256()
         for block in _blocks(file, part.bytes):
             pause()
             digest.update(block)
@@ -357,7 +364,7 @@ def sha256_of_parts(path: Path, parts: Sequence[Part], pause: Callable[[], objec
     file that has another size than was written there; and as `require_whole`."""
     digest = hashlib.sha256()
     for part in parts:
-        for block in _blocks(directory_of(path) / part.name, part.bytes):
+        for block in _blocks(file_of(path, part), part.bytes):
             pause()
             digest.update(block)
     return digest.hexdigest()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from utils.files.artifacts import ArtifactEntry, ArtifactWriter
 from utils.files.elsewhere import made_at
-from utils.files.parts import Part, directory_of, opened_here, require_whole
+from utils.files.parts import Part, directory_of, file_of, opened_here, require_whole
 from utils.files.storage import partial_of, storage_errors
 from utils.interrupt import StopFlag
 
@@ -62,11 +62,6 @@ def writing(path: Path, number: int) -> Iterator[PartWriter]:
             partial = partial_of(own)
             with storage_errors(partial):
                 partial.unlink(missing_ok=True)
-
-
-def file_of(path: Path, part: Part) -> Path:
-    """Where a part of the artifact at `path` is."""
-    return directory_of(path) / part.name
 
 
 def is_there(path: Path, part: Part) -> bool:

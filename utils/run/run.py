@@ -28,7 +28,7 @@ from utils.files.artifacts import (
     utc_now,
 )
 from utils.files.known_files import FileStamp, KnownFiles
-from utils.files.parts import Part, directory_of, sha256_of_parts, tidy, totals, write_list
+from utils.files.parts import Part, file_of, sha256_of_parts, tidy, totals, write_list
 from utils.files.storage import partial_of, publish
 from utils.files.workspace import Workspace
 from utils.fleet.engines import Engine
@@ -188,7 +188,7 @@ class Run:
         """Make the artifact at `path` what these parts are, one after the other, on disk and in the
         manifest (call `save` to make that durable). Raises ArtifactError for a part of another size
         than was written, Interrupted when a stop is asked for."""
-        files = [directory_of(path) / part.name for part in parts]
+        files = [file_of(path, part) for part in parts]
         before = [FileStamp.of(file) for file in files]
         sha256 = sha256_of_parts(path, parts, self.stop.leave_if_asked)
         write_list(path, parts)

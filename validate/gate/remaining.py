@@ -67,10 +67,10 @@ def remaining_of(run: Run, path: Path, refused: Refused, numbers: Numbers) -> Re
     return _InParts(run, path, parts, (place for place, _ in refused), numbers)
 
 
-def records_of(path: Path) -> Iterator[list[bytes]]:
+def records_of(path: Path) -> Iterator[Sequence[bytes]]:
     """The records of a transformed file: the lines of each."""
     for place in places(size_of(path)):
-        yield from map(list, split_records(records_at(path, place)))
+        yield from split_records(records_at(path, place))
 
 
 class _OneFile(Remaining):

@@ -7,10 +7,11 @@ So everything that the tests know of files is asked of files in parts, too.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from utils.dynamodb.item_text import source_key_of
-from utils.files.artifacts import RECORD_MARK, ArtifactEntry, ArtifactWriter
+from utils.files.artifacts import ArtifactEntry, ArtifactWriter, split_records
 from utils.files.extracted_rows import key_of_row
 from utils.files.parts import Part, parts_of
 from utils.fleet.part_files import writing
@@ -49,7 +50,9 @@ def _cut(run: Run, path: Path) -> None:
     if parts_of(path) is not None:
         return
     entry = run.manifest.artifacts[run.workspace.name_of(path)]
-    records = _records(path.read_bytes().splitlines(keepends=True))
+    lines = path.read_bytes().splitlines(keepends=True)
+    is_of_rows = path.parent.name == "extracted"
+    records = [[line] for line in lines] if is_of_rows else [*split_records(lines)]
     size = -(-len(records) // _MOST) or 1
     parts = [
         _part(path, number, records[start : start + size])
@@ -61,17 +64,7 @@ def _cut(run: Run, path: Path) -> None:
     run.publish(path, ArtifactEntry(**{**vars(made), "items": entry.items}))
 
 
-def _records(lines: list[bytes]) -> list[list[bytes]]:
-    records: list[list[bytes]] = []
-    for line in lines:
-        if line.startswith(b'{"Item"') and RECORD_MARK not in line[:2_400] and records:
-            records[-1].append(line)
-        else:
-            records.append([line])
-    return records
-
-
-def _part(path: Path, number: int, records: list[list[bytes]]) -> Part:
+def _part(path: Path, number: int, records: Sequence[Sequence[bytes]]) -> Part:
     key_of = key_of_row if path.parent.name == "extracted" else source_key_of
     with writing(path, number) as part:
         for record in records:

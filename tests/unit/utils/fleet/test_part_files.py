@@ -8,8 +8,8 @@ import pytest
 
 from utils.error_handler import ArtifactError
 from utils.files.artifacts import ArtifactWriter
-from utils.files.parts import Part, tidy, write_list
-from utils.fleet.part_files import file_of, is_there, put_together, writing
+from utils.files.parts import Part, file_of, tidy, write_list
+from utils.fleet.part_files import is_there, put_together, writing
 from utils.interrupt import StopFlag
 
 
